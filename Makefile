@@ -1,0 +1,58 @@
+# One command for each thing. PYTHON chooses the interpreter the environment is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: run install test check format lint types contracts bench screenshots keys clean
+
+run: $(STAMP)  ## install, and open the console on a demo
+	@$(BIN)/kugetsu demo
+
+install: $(STAMP)  ## install into .venv
+
+test: check  ## all that CI runs
+check: lint types contracts pytest
+
+pytest: $(DEV_STAMP)
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+contracts: $(DEV_STAMP)
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP)  ## measure, and print beside the peers that are installed
+	$(BIN)/python -m tests.benchmarks
+
+screenshots: $(DEV_STAMP)  ## make screenshots/ from the real console
+	$(BIN)/python screenshots/make.py
+
+keys: $(DEV_STAMP)  ## write docs/keys.md from the registry of actions
+	$(BIN)/python -m kugetsu_tui.keys > docs/keys.md
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("kugetsu needs Python 3.11 or later, this is " + sys.version.split()[0] + ": make run PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -1,0 +1,113 @@
+"""The built-in demo agent: a program of its own that really works in its worktree, needs no key and no network.
+
+The prompt tells it how to behave, in a last line such as `demo: steps=6 end=fail`. `end` is one of
+ok, fail, fail-once, nothing, hang, stubborn (ignores TERM and never ends), crash, leave (a process stays behind).
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+NOTES = (
+    ("read", "reading {file}"),
+    ("think", "the cause is in {file}, near line {line}"),
+    ("edit", "edit {file}: guard the empty case"),
+    ("bash", "run the checks"),
+    ("think", "one path is left: {file}"),
+    ("edit", "edit {file}: name the result"),
+    ("bash", "run the checks again"),
+    ("read", "reading the diff once more"),
+)
+
+
+def pause(seconds: float) -> None:
+    """Wait without sleeping through a signal."""
+    select.select([], [], [], seconds / float(os.environ.get("KUGETSU_DEMO_SPEED", "1")))
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def git(*args: str) -> str:
+    """Run git in the worktree."""
+    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return (done.stdout or done.stderr).strip()
+
+
+def behaviour(prompt: str) -> dict[str, str]:
+    """The words of the last `demo:` line of the prompt."""
+    line = next((line for line in reversed(prompt.splitlines()) if line.startswith("demo:")), "demo:")
+    return dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
+
+
+def work(steps: int, task: str) -> None:
+    """Look at the repository and change files in it, a step at a time."""
+    files = [name for name in git("ls-files").splitlines() if name.endswith((".py", ".md"))] or ["README.md"]
+    os.makedirs("notes", exist_ok=True)
+    for step in range(steps):
+        kind, text = NOTES[step % len(NOTES)]
+        name = files[step % len(files)]
+        lines = 0
+        if os.path.exists(name):
+            with open(name, encoding="utf-8", errors="replace") as file:
+                lines = sum(1 for _ in file)
+        say(f"{kind:5} {text.format(file=name, line=lines // 2 + 1)}")
+        if kind == "edit":
+            with open(f"notes/{task}.md", "a", encoding="utf-8") as file:
+                file.write(f"* step {step + 1}: looked at {name} ({lines} lines)\n")
+            say(f"      notes/{task}.md +1")
+        if kind == "bash":
+            say("      $ git status --short")
+            for line in git("status", "--short").splitlines()[:3]:
+                say(f"      {line}")
+        pause(0.7)
+
+
+def commit(task: str) -> None:
+    """Commit what was changed, under a name of the demo's own."""
+    git("add", "-A")
+    who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost")
+    say(git(*who, "commit", "--quiet", "-m", f"Work on {task}") or f"      committed {git('rev-parse', '--short', 'HEAD')}")
+
+
+def main() -> int:
+    """Do as the prompt says and return the exit code."""
+    prompt = sys.stdin.read()
+    how = behaviour(prompt)
+    task = os.environ.get("KUGETSU_TASK_ID", "task")
+    attempt = int(os.environ.get("KUGETSU_ATTEMPT", "1"))
+    end = how.get("end", "ok")
+    if end == "stubborn":
+        signal.signal(signal.SIGTERM, lambda *_: say("      TERM? not now"))
+    say(f"demo agent, {os.environ.get('KUGETSU_ISSUE_REF', 'no issue')}, attempt {attempt}, in {os.path.basename(os.getcwd())}")
+    say(f"task  {prompt.strip().splitlines()[0] if prompt.strip() else 'nothing to do'}")
+    work(int(how.get("steps", "6")), task)
+    if end in ("hang", "stubborn"):
+        say("      waiting for an answer that never comes")
+        while True:
+            pause(3600)
+    if end == "fail" or (end == "fail-once" and attempt == 1):
+        say("error the checks fail: 2 of 14")
+        return 1
+    if end == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if end == "leave":
+        subprocess.Popen(["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        say("      a development server was left running")
+    if end == "nothing":
+        git("checkout", "--", ".")
+        git("clean", "-fdq", "notes")
+        say("      no change needed")
+        return 0
+    commit(task)
+    say("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
+
+from collections.abc import Mapping, Sequence
+
+from .. import env_files
+from ..domain.task import Task
+from ..errors import BadFile, ConfigError
+from ..paths import StatePaths
+from ..process.marked import MARK
+from ..store import files
+
+PASSED = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "SSH_AUTH_SOCK",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "GNUPGHOME", "VIRTUAL_ENV", "NVM_DIR",
+})  # fmt: skip
+"""The operator's variables an agent gets."""
+PASSED_PREFIXES = ("LC_", "XDG_")
+FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_PAGER": "cat"}
+ENV_FILES = ("default.env", "dev.env")
+"""Read in this order, later ones win."""
+
+
+def build(
+    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
+    task: Task, facts: Mapping[str, str], run_dir: str,
+) -> dict[str, str]:  # fmt: skip
+    """Return the variables of one agent.
+
+    Args:
+        operator: the engine's own environment.
+        pass_env: further names to take from it.
+        drive_env: what the agent's driver and its settings add.
+        facts: the `KUGETSU_…` variables of this attempt.
+        run_dir: the attempt's folder; its `tmp` is removed afterwards.
+
+    Raises:
+        ConfigError: an env file cannot be read.
+    """
+    wanted = PASSED | set(pass_env)
+    built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
+    for name in ENV_FILES:
+        built |= _env_file(f"{paths.env}/{name}")
+    built |= FIXED | drive_env
+    built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}
+    built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": f"{run_dir}/tmp"}
+    return built
+
+
+def _env_file(path: str) -> dict[str, str]:
+    try:
+        return env_files.parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[0]
+    except FileNotFoundError:
+        return {}
+    except BadFile as error:
+        raise ConfigError(error.message, "mend it or move it away") from None

@@ -1,0 +1,32 @@
+"""What an operator should know for as long as it is so; shown by console, `status` and log."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from .domain.engine_state import Alert
+from .domain.times import iso
+
+
+class Alerts:
+    """The alerts of one engine, one per code."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._alerts: dict[str, Alert] = {}
+
+    def warn(self, code: str, text: str) -> None:
+        """Raise an alert, or change the words of one that stands."""
+        standing = self._alerts.get(code)
+        if standing is None:
+            self._alerts[code] = Alert(code, text, iso(self._clock()))
+        elif standing.text != text:
+            self._alerts[code] = msgspec.structs.replace(standing, text=text)
+
+    def clear(self, code: str) -> None:
+        """Take an alert back, as its cause is gone."""
+        self._alerts.pop(code, None)
+
+    def now(self) -> list[Alert]:
+        """The alerts that stand, oldest first."""
+        return list(self._alerts.values())

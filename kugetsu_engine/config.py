@@ -1,0 +1,253 @@
+"""Settings: `config.toml`, the environment, and what a bash kugetsu (v0.2) left behind.
+
+Later ones win: default, v0.2 `config` (shell assignments, read as data), `config.toml`, environment variables. A value that
+cannot be read keeps the one before it and is told as a problem; it never stops the engine.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from . import env_files
+from .domain.policy import Timing
+from .domain.times import duration
+from .errors import BadFile, ConfigError, KugetsuError, UsageError
+from .paths import StatePaths
+from .store import files
+
+
+class AgentSettings(msgspec.Struct, frozen=True):
+    """One `[agents.<name>]`."""
+
+    command: list[str] | None = None
+    """argv of any program; it gets the prompt on stdin and the worktree as its directory."""
+    program: str | None = None
+    """Another binary for a known agent."""
+    args: list[str] = []
+    """Further arguments for a known agent."""
+    model: str | None = None
+    mode: str = "auto"
+    env: dict[str, str] = {}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings, checked. Lengths of time are seconds, sizes bytes."""
+
+    max_concurrent_agents: int = 3
+    max_attempts: int = 3
+    retry_delay: float = 5.0
+    retry_delay_max: float = 600.0
+    task_timeout: float = 3600.0
+    stall_after: float = 600.0
+    stall_kills: bool = False
+    queue_expiry: float | None = 86400.0
+    """None: waiting tasks never expire."""
+    cleanup_age: float | None = 7 * 86400.0
+    """None: ended tasks are kept for ever."""
+    stop_grace: float = 10.0
+    agent: str = "opencode"
+    log_cap: int = 256 << 20
+    base_branch: str | None = None
+    """Branch that new work starts from; None: the remote's head."""
+    default_server: str = "github.com"
+    pass_env: list[str] = []
+    """Names of the operator's variables an agent gets, beside the usual ones."""
+    theme: str | None = None
+    agents: dict[str, AgentSettings] = {}
+    repos: dict[str, str] = {}
+    """Local repositories by `host/owner/repo`."""
+    servers: dict[str, str] = msgspec.field(default_factory=lambda: {"github.com": "https://github.com"})
+    """Address to clone from, by host; `/owner/repo` is added."""
+    keys: dict[str, str] = {}
+    """Keys of the console by action id."""
+
+    @property
+    def timing(self) -> Timing:
+        """The part that the decisions about retries and expiry need."""
+        return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry)
+
+
+SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
+
+
+def size(value: Any) -> int:
+    """Read `1048576` or `"256MiB"` as bytes."""
+    text = str(value).strip().lower()
+    unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
+    number = text.removesuffix(unit).strip()
+    if isinstance(value, bool) or not number.isascii() or not number.isdigit():
+        raise UsageError(f"{value!r} is no size", "write it like 256MiB")
+    return int(number) * SIZE_UNITS.get(unit, 1)
+
+
+def _count(low: int, high: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        text = str(value).strip()
+        if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+            raise UsageError(f"{value!r} is no number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
+    return lambda value: None if value == "never" else read(value)
+
+
+def _flag(value: Any) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if str(value).lower() not in known:
+        raise UsageError(f"{value!r} is neither true nor false")
+    return known[str(value).lower()]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
+        raise UsageError(f"{value!r} is no line of text")
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{value!r} is no list of names")
+    return [name.strip() for name in names if name.strip()]
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "max_concurrent_agents": _count(1, 1000),
+    "max_attempts": _count(1, 100),
+    "retry_delay": duration,
+    "retry_delay_max": duration,
+    "task_timeout": duration,
+    "stall_after": duration,
+    "stall_kills": _flag,
+    "queue_expiry": _or_never(duration),
+    "cleanup_age": _or_never(duration),
+    "stop_grace": duration,
+    "agent": _text,
+    "log_cap": size,
+    "base_branch": _text,
+    "default_server": _text,
+    "pass_env": _names,
+    "theme": _text,
+}
+"""For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
+
+TABLES: dict[str, Any] = {
+    "agents": dict[str, AgentSettings], "repos": dict[str, str], "servers": dict[str, str], "keys": dict[str, str],
+}  # fmt: skip
+
+OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
+    "MAX_CONCURRENT_AGENTS": ("max_concurrent_agents", str),
+    "TASK_TIMEOUT_HOURS": ("task_timeout", lambda hours: f"{hours}h"),
+    "QUEUE_CLEANUP_AGE_DAYS": ("cleanup_age", lambda days: f"{days}d"),
+    "KUGETSU_BASE_BRANCH": ("base_branch", str),
+    "DEFAULT_GIT_SERVER": ("default_server", str),
+}
+"""The names of the bash kugetsu: the setting of today, and its value from the old one."""
+
+
+def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[str]]:
+    """Read the settings; returns them and a sentence for each one that could not be read.
+
+    Args:
+        last: the settings in force; a value that cannot be read stays as it is there.
+    """
+    defaults, problems = Settings(), []
+    values: dict[str, Any] = {}
+
+    def take(name: str, value: Any, source: str) -> None:
+        try:
+            values[name] = READERS[name](value) if name in READERS else msgspec.convert(value, TABLES[name])
+        except (KugetsuError, msgspec.ValidationError, OverflowError) as error:
+            values[name] = getattr(last or defaults, name)
+            kept = values[name]
+            what = error.message if isinstance(error, KugetsuError) else str(error)
+            problems.append(f"{source}: {name}: {what}; keeping {kept!r}" if name in READERS else f"{source}: {name}: {what}")
+
+    for name, value in _shell_assignments(paths.shell_config, problems).items():
+        if name in OLD_NAMES:
+            take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)")
+    document = _toml(paths.config, problems)
+    if document is None:
+        values |= {name: getattr(last, name) for name in (*READERS, *TABLES)} if last else {}
+    for name, value in (document or {}).items():
+        if name in READERS or name in TABLES:
+            take(name, value, "config.toml")
+        else:
+            problems.append(f"config.toml: {name} is no setting")
+    for name, (setting, old_value) in OLD_NAMES.items():
+        if name in environ:
+            take(setting, old_value(environ[name]), f"${name}")
+    for name in READERS:
+        if (variable := f"KUGETSU_{name.upper()}") in environ and variable not in OLD_NAMES:
+            take(name, environ[variable], f"${variable}")
+    if "servers" in values:
+        values["servers"] = defaults.servers | values["servers"]
+    return msgspec.structs.replace(defaults, **values), problems
+
+
+def load_strictly(paths: StatePaths, environ: Mapping[str, str]) -> Settings:
+    """Read the settings for one command.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    settings, problems = load(paths, environ)
+    if problems:
+        raise ConfigError(problems[0], f"mend {paths.config}")
+    return settings
+
+
+class SettingsSource:
+    """Settings that are read again when their files change."""
+
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._seen: object = None
+        self.problems: list[str] = []
+        self.current = Settings()
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Read the files again if they changed; whether anything is different now."""
+        seen = [_identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        if seen == self._seen:
+            return False
+        before, last = (self.current, self.problems), self.current if self._seen is not None else None
+        self._seen = seen
+        self.current, self.problems = load(self._paths, self._environ, last)
+        return before != (self.current, self.problems)
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(files.read(path, 1 << 20).decode())
+    except FileNotFoundError:
+        return {}
+    except (BadFile, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        problems.append(f"config.toml cannot be read ({error}); keeping the last good settings")
+        return None
+
+
+def _shell_assignments(path: str, problems: list[str]) -> dict[str, str]:
+    try:
+        return env_files.parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[0]
+    except FileNotFoundError:
+        return {}
+    except BadFile as error:
+        problems.append(f"config (v0.2): {error}")
+        return {}

@@ -1,0 +1,39 @@
+"""A new task as it first stands on disk. Imports nothing, for `enqueue` starts in the time Python itself takes."""
+
+SCHEMA = 1
+"""The version of the files in a state directory; a newer one is shown and left alone."""
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""A message is at most 1 MiB of UTF-8."""
+
+
+def draft(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
+    """Return the document of task `number`; its keys are the fields of `domain.task.Task` and a test holds them equal.
+
+    Args:
+        number: the number of the task, also its place in the queue.
+        issue_ref: the canonical reference.
+        message: what the agent is to do.
+        pending_since: now, ISO 8601 UTC.
+    """
+    return {
+        "schema": SCHEMA, "id": f"q_{number}", "issue_ref": issue_ref, "message": message, "agent": None,
+        "state": "pending", "reason": None, "priority": 5, "position": float(number), "held": False, "after": [],
+        "not_before": None, "retry_at": None, "attempt": 0, "attempts_before": 0, "attempts": [], "stop": None,
+        "pending_since": pending_since, "notified_at": None, "started_at": None, "completed_at": None, "error": None,
+        "exit_code": None, "expires_at": None, "timeout_s": None, "repo": None, "token": None, "pid": None,
+    }  # fmt: skip
+
+
+def task_id(text: str) -> str | None:
+    """Read `41`, `#41` or `q_41` as `q_41`; None when it is no task id. The bash kugetsu had ids such as `q_17_ab`."""
+    rest = text.strip().removeprefix("#").removeprefix("q_")
+    if rest.isascii() and rest.isdigit():
+        return f"q_{int(rest)}" if len(rest) <= 15 else None
+    legal = rest.isascii() and rest.replace("_", "").replace("-", "").isalnum() and len(rest) <= 60
+    return f"q_{rest}" if legal and text.strip().startswith("q_") else None
+
+
+def shown_id(task: str) -> str:
+    """Write `q_41` as operators read it: `#41`."""
+    return f"#{task.removeprefix('q_')}"

@@ -1,0 +1,44 @@
+"""What the engine tells about itself: `engine.json`, and `queue/control.json` with what operators set."""
+
+import msgspec
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something an operator should know, as long as it is so."""
+
+    code: str
+    """Stable, for scripts: `config`, `corrupt`, `disk`, `engine_crashed` …"""
+    text: str
+    since: str
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """`engine.json`: who runs the engine, its heartbeat, and what it decided lately."""
+
+    pid: int
+    mode: str
+    """`headless` or `console`."""
+    since: str
+    boot_id: str = ""
+    start_ticks: int = 0
+    heartbeat: float = 0.0
+    """Monotonic clock of this machine at the last turn of the loop, in seconds."""
+    limit: int = 0
+    paused: bool = False
+    draining: bool = False
+    stopped: bool = False
+    """Whether the engine ended in an orderly way."""
+    median_run_s: float | None = None
+    recovered: str = ""
+    """What the engine found when it started, in a sentence."""
+    alerts: list[Alert] = []
+
+
+class Control(msgspec.Struct, frozen=True):
+    """`queue/control.json`: what operators set for the whole queue; outlives the engine."""
+
+    paused: bool = False
+    limit: int | None = None
+    """Limit set by hand; holds until `max_concurrent_agents` is changed."""
+    limit_over: int | None = None
+    """The setting that the limit set by hand overrides."""

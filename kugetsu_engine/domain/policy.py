@@ -1,0 +1,194 @@
+"""The decisions of the engine, as pure functions of (tasks, facts, now).
+
+The console and `queue list` explain a waiting task with the very function the engine starts tasks by.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+
+from .draft import shown_id
+from .states import COMPLETED, FINAL
+from .task import Attempt, Task
+from .times import epoch
+
+WhyCode = Literal[
+    "next", "slots", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
+    "rate_limit", "pressure", "too_new",
+]  # fmt: skip
+
+RETRIED: dict[str, bool] = {
+    "exit": True,  # the agent said no
+    "crash": True,  # the agent died of a signal
+    "timeout": True,
+    "lost": True,  # the supervisor or the machine went away
+    "stopped": True,  # a signal from outside that no operator asked for
+    "disk": True,
+    "unknown": True,
+    "no_program": False,
+    "repository": False,
+    "git": False,
+    "config": False,
+    "blocked": False,  # a question that nobody is there to answer
+}
+"""For each class of failure whether another attempt could end differently."""
+
+
+class Waiting(Protocol):
+    """What the decisions look at in a task; a whole `Task` has it, and so has the engine's slim index entry."""
+
+    @property
+    def held(self) -> bool: ...
+    @property
+    def after(self) -> Sequence[str]: ...
+    @property
+    def retry_at(self) -> str | None: ...
+    @property
+    def not_before(self) -> str | None: ...
+    @property
+    def issue_ref(self) -> str: ...
+    @property
+    def expires_at(self) -> str | None: ...
+    @property
+    def pending_since(self) -> str | None: ...
+
+
+AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Why a task waits."""
+
+    code: WhyCode
+    text: str
+    until: float | None = None
+    """Seconds since 1970 at which the reason ends, where that is known."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the decisions need to know beside the tasks."""
+
+    limit: int
+    used: int
+    """Slots that are taken."""
+    paused: bool = False
+    draining: bool = False
+    engine_runs: bool = True
+    busy_refs: frozenset[str] = frozenset()
+    """References of issues that have an agent."""
+    states: Mapping[str, str] = {}
+    """States of tasks that others come after; a missing one counts as ended long ago and completed."""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """The settings that time retries and expiry, in seconds; `queue_expiry` None means never."""
+
+    max_attempts: int
+    retry_delay: float
+    retry_delay_max: float
+    queue_expiry: float | None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What becomes of a task after an attempt."""
+
+    state: Literal["completed", "error", "cancelled", "pending"]
+    reason: str
+    retry_delay: float | None = None
+    """Seconds to wait before the next attempt, without jitter; for `pending` only."""
+
+
+def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
+    """Why the task itself may not start, whatever the slots say; None when it may."""
+    if task.held:
+        return Why("held", "held by you")
+    for earlier in task.after:
+        state = facts.states.get(earlier, COMPLETED)
+        if state != COMPLETED:
+            ended_badly = state in FINAL
+            return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
+    retry_at = epoch(task.retry_at)
+    if retry_at is not None and retry_at > now:
+        return Why("retry_at", f"retry in {clock(retry_at - now)}", retry_at)
+    not_before = epoch(task.not_before)
+    if not_before is not None and not_before > now:
+        return Why("not_before", f"starts in {clock(not_before - now)}", not_before)
+    if task.issue_ref in facts.busy_refs:
+        return Why("issue_busy", "the issue has an agent already")
+    return None
+
+
+def queue_reason(facts: Facts) -> Why | None:
+    """Why nothing at all may start; None when something may."""
+    if not facts.engine_runs:
+        return Why("no_engine", "no engine runs")
+    if facts.draining:
+        return Why("draining", "draining: nothing new starts")
+    if facts.paused:
+        return Why("paused", "queue paused")
+    if facts.used >= facts.limit:
+        return Why("slots", f"slots {facts.used}/{facts.limit}")
+    return None
+
+
+def waiting_reason(task: Waiting, facts: Facts, now: float) -> Why:
+    """Why the task waits; `next` when it starts at the next turn."""
+    return own_reason(task, facts, now) or queue_reason(facts) or Why("next", "starts next")
+
+
+def next_to_start(in_order: Iterable[AnyWaiting], facts: Facts, now: float) -> AnyWaiting | None:
+    """The first task that may start, given the pending ones in their order; None when there is none."""
+    if queue_reason(facts):
+        return None
+    return next((task for task in in_order if own_reason(task, facts, now) is None), None)
+
+
+def expiry(task: Waiting, timing: Timing) -> float | None:
+    """Seconds since 1970 at which the waiting task expires; None when it never does.
+
+    A task that an operator holds or has timed does not grow old before it may start.
+    """
+    own = epoch(task.expires_at)
+    if own is not None or timing.queue_expiry is None or task.held:
+        return own
+    starts = [stamp for stamp in map(epoch, (task.pending_since, task.not_before)) if stamp is not None]
+    return max(starts) + timing.queue_expiry if starts else None
+
+
+def retry_after(failures: int, timing: Timing) -> float:
+    """Seconds to wait after that many failures in a row, without jitter: doubles up to the maximum."""
+    return min(timing.retry_delay * 2.0 ** min(max(failures - 1, 0), 40), timing.retry_delay_max)
+
+
+def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
+    """Decide what becomes of a task whose attempt has ended."""
+    reason = ended.reason or ended.outcome
+    if ended.outcome == "ok":
+        return Verdict("completed", reason)
+    if task.stop is not None or ended.outcome == "cancelled":
+        return Verdict("cancelled", "stopped by you" if task.stop else reason)
+    used = ended.number - task.attempts_before
+    if not RETRIED.get(ended.failure or "unknown", True):
+        return Verdict("error", f"{reason} (not retried)")
+    if used >= timing.max_attempts:
+        return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
+    delay = retry_after(used, timing)
+    return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
+
+
+def estimate_start(ahead: int, facts: Facts, median_run_s: float | None) -> float | None:
+    """Seconds until a task with `ahead` others before it starts, from the median run time; None when unknown."""
+    if median_run_s is None or facts.limit < 1:
+        return None
+    free = max(facts.limit - facts.used, 0)
+    return 0.0 if ahead < free else median_run_s * ((ahead - free) // facts.limit + 0.5)
+
+
+def clock(seconds: float) -> str:
+    """Write a length of time the way a queue shows it: `0:41`, `2:05`, `1:02:03`."""
+    whole = max(int(seconds + 0.5), 0)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+

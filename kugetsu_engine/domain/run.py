@@ -1,0 +1,105 @@
+"""What the engine gives a supervisor, and what the supervisor gives back: four documents, in JSON.
+
+The supervisor itself handles them as plain dictionaries, as it loads nothing but the standard library.
+"""
+
+import msgspec
+
+from .task import Attempt, Delivered, Outcome, Usage
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One attempt to be made; holds the agent's environment, so it never touches the disk."""
+
+    task_id: str
+    attempt: int
+    token: str
+    issue_ref: str
+    state_dir: str
+    run_dir: str
+    log: str
+    agent: str
+    argv: list[str]
+    prompt: str
+    env: dict[str, str]
+    worktree: str
+    branch: str
+    repository: str | None
+    """Path of a local repository, or None to clone `clone_url`."""
+    clone_dir: str | None
+    clone_url: str | None
+    base_branch: str | None
+    repository_locks: str
+    """Folder for the locks under which git changes a repository."""
+    output: str = "pump"
+    """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
+    judge: str | None = None
+    """Module that knows more about a success than the exit code says."""
+    timeout_s: float = 3600.0
+    stop_grace_s: float = 10.0
+    log_cap: int = 256 << 20
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """`run.json`: the attempt exists. Written before anything is done for it."""
+
+    task_id: str
+    attempt: int
+    token: str
+    supervisor_pid: int
+    start_ticks: int
+    boot_id: str
+    started_at: str
+    timeout_s: float
+    worktree: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """`progress.json`: how the attempt stands; at most once a second."""
+
+    phase: str = "starting"
+    """`waiting for git`, `worktree`, `agent`, `stopping`, `sweeping` or `delivery`."""
+    pid: int | None = None
+    agent_started_at: str | None = None
+    elapsed_s: float = 0.0
+    processes: int = 0
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    log_bytes: int = 0
+    quiet_s: float = 0.0
+    """Seconds since the agent last printed something."""
+    written_at: float = 0.0
+    """Monotonic clock of this machine at the time of writing, in seconds."""
+    stopping_s: float | None = None
+    """Seconds of grace that are left."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """`exit.json`: how the attempt ended."""
+
+    task_id: str
+    attempt: int
+    token: str
+    outcome: Outcome
+    failure: str | None
+    reason: str
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    elapsed_s: float | None = None
+    session_id: str | None = None
+    delivered: Delivered | None = None
+    usage: Usage | None = None
+    agent_pid: int | None = None
+    swept: int = 0
+    """Processes that outlived the agent and were ended."""
+    dropped_bytes: int = 0
+    """Output that did not fit into the log."""
+
+    def as_attempt(self, log: str) -> Attempt:
+        """What the task keeps of it."""
+        return Attempt(
+            self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
+            self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s,
+        )  # fmt: skip

@@ -1,0 +1,207 @@
+"""A task and its attempts, as typed records; the one function that changes a task's state."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from .draft import SCHEMA, shown_id
+from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
+from .times import epoch
+
+State = Literal["pending", "notified", "running", "completed", "error", "cancelled", "expired"]
+Outcome = Literal["ok", "failed", "timeout", "stalled", "cancelled", "lost", "not_started"]
+Level = Literal["info", "good", "warning", "error"]
+
+
+Order = tuple[int, float, int, str]
+"""Sorts tasks into the order in which they start: priority (9 first), position, number, id."""
+
+
+def order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
+    """Return the sort key of a task; one without a number in its id counts by its age."""
+    digits = task_id.removeprefix("q_")
+    number = int(digits) if digits.isdigit() else int(epoch(pending_since) or 0)
+    return (-priority, position, number, task_id)
+
+
+class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
+    """What an attempt left in its worktree, measured against the merge base."""
+
+    commits: int = 0
+    """Commits on the branch that the base does not have."""
+    files: int = 0
+    """Files those commits change."""
+    insertions: int = 0
+    deletions: int = 0
+    dirty: int = 0
+    """Files changed and not committed."""
+    pr: str | None = None
+    """Address of the pull request, where one is known."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the attempt left no trace in the repository."""
+        return not (self.commits or self.dirty or self.pr)
+
+    def __str__(self) -> str:
+        if self.nothing:
+            return "nothing delivered"
+        parts = [f"{self.commits} commit{'s' * (self.commits != 1)}"] if self.commits else []
+        parts += [f"+{self.insertions} −{self.deletions}"] if self.commits else []
+        parts += [f"{self.dirty} uncommitted file{'s' * (self.dirty != 1)}"] if self.dirty else []
+        return ", ".join(parts + ([self.pr] if self.pr else []))
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What an attempt consumed, where the agent tells."""
+
+    tokens: int | None = None
+    cost: float | None = None
+    """In the provider's currency, usually US dollars."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One ended run of an agent for a task."""
+
+    number: int
+    started_at: str | None = None
+    ended_at: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    outcome: Outcome = "failed"
+    failure: str | None = None
+    """Class of the failure, a key of `policy.RETRIED`; None when the outcome is `ok`."""
+    reason: str | None = None
+    """The outcome in a sentence."""
+    log: str | None = None
+    session_id: str | None = None
+    delivered: Delivered | None = None
+    usage: Usage | None = None
+    elapsed_s: float | None = None
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One item of the queue: an issue reference, a message, and what became of it.
+
+    A file of the bash kugetsu (v0.2: id, issue_ref, message, state, pending_since, notified_at, completed_at, error, pid)
+    loads as one, as every other field has a default.
+    """
+
+    id: str
+    issue_ref: str
+    message: str = ""
+    schema: int = SCHEMA
+    agent: str | None = None
+    """Name of the agent; None means the `agent` of the settings at the time of the start."""
+    state: State = "pending"
+    reason: str | None = None
+    """Why the task is in this state, in a sentence."""
+    priority: int = 5
+    """0 to 9; 9 starts first."""
+    position: float = 0.0
+    """Place among tasks of one priority; smaller starts first."""
+    held: bool = False
+    after: list[str] = []
+    """Ids of tasks that must have completed before this one may start."""
+    not_before: str | None = None
+    """The operator's earliest time of a start."""
+    retry_at: str | None = None
+    """The engine's earliest time of the next attempt."""
+    attempt: int = 0
+    """Number of the current or last attempt; 0 before the first."""
+    attempts_before: int = 0
+    """Attempts that do not count against `max_attempts`, as the operator asked for a retry after them."""
+    attempts: list[Attempt] = []
+    stop: str | None = None
+    """`stop` or `kill` from the time the operator asked for it until the attempt has ended."""
+    pending_since: str | None = None
+    notified_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    error: str | None = None
+    exit_code: int | None = None
+    expires_at: str | None = None
+    """Set by the operator; else `queue_expiry` counts from `pending_since`."""
+    timeout_s: float | None = None
+    """Time limit of one attempt; None means the `task_timeout` of the settings."""
+    repo: str | None = None
+    """Local repository to work in; None means `[repos]` or a clone."""
+    token: str | None = None
+    """Random mark of the current attempt, carried by every process of its agent."""
+    pid: int | None = None
+    """Process of the current agent, for display only."""
+
+    @property
+    def shown(self) -> str:
+        """The id as operators read it: `#41`."""
+        return shown_id(self.id)
+
+    @property
+    def title(self) -> str:
+        """The first line of the message that says something."""
+        return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
+
+    @property
+    def order(self) -> "Order":
+        """Sorts tasks into the order in which they start."""
+        return order(self.id, self.priority, self.position, self.pending_since)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task is in a final state."""
+        return self.state in FINAL
+
+    @property
+    def last_attempt(self) -> Attempt | None:
+        """The newest ended attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One line of `notifications.jsonl`."""
+
+    time: str
+    type: str
+    """`task_started` and the like, or `engine_…` for what is about the engine."""
+    text: str
+    """A sentence for a person."""
+    level: Level = "info"
+    """`error` is kept for what needs a person."""
+    id: str | None = None
+    issue_ref: str | None = None
+
+
+LEVELS: dict[str, Level] = {
+    "task_completed": "good", "task_error": "error", "task_expired": "warning", "task_retry": "warning",
+}  # fmt: skip
+
+
+def move(task: Task, to: State, now: str, reason: str | None = None, **changes: Any) -> tuple[Task, Notice]:
+    """Return the task in its new state and the one notification that tells it.
+
+    Args:
+        now: ISO 8601 UTC; becomes the time stamp that belongs to the new state.
+        reason: why, in a sentence.
+        changes: further fields of the task.
+
+    Raises:
+        ValueError: `domain.states.MOVES` forbids the move.
+    """
+    if to not in MOVES[task.state]:
+        raise ValueError(f"{task.shown} cannot go from {task.state} to {to}")
+    stamps = {"notified": "notified_at", "running": "started_at"}
+    if to in FINAL:
+        stamps[to] = "completed_at"
+        changes = {"stop": None, "token": None, "pid": None, "retry_at": None, **changes}
+    if to in stamps:
+        changes = {stamps[to]: now, **changes}
+    moved = msgspec.structs.replace(task, state=to, reason=reason, **changes)
+    kind = RETRY_EVENT if to == PENDING else EVENTS[to]
+    text = f"{task.shown} {task.issue_ref} {VERBS[to]}{f': {reason}' if reason else ''}"
+    return moved, Notice(now, kind, text, LEVELS.get(kind, "info"), task.id, task.issue_ref)
+
+
+VERBS: dict[str, str] = {
+    "pending": "waits again", "notified": "leaves the queue", "running": "started", "completed": "completed",
+    "error": "failed", "cancelled": "cancelled", "expired": "expired",
+}  # fmt: skip

@@ -1,0 +1,87 @@
+"""Times as text, both ways. Stored times are UTC, ISO 8601 with `Z`; the caller brings the clock."""
+
+from datetime import datetime, timedelta, timezone
+
+from ..errors import UsageError
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def iso(epoch_s: float) -> str:
+    """Write seconds since 1970 as `2026-11-21T09:00:00.000Z`."""
+    return datetime.fromtimestamp(epoch_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def epoch(stamp: str | None) -> float | None:
+    """Read a stored time as seconds since 1970; None for None and for what is no time."""
+    if not stamp:
+        return None
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.timestamp()
+
+
+def duration(text: str | int | float) -> float:
+    """Read `90`, `"90s"`, `"1h30m"` or `"500ms"` as seconds.
+
+    Raises:
+        UsageError: the text is no length of time.
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        seconds = float(text)
+    else:
+        seconds, number, unit = 0.0, "", ""
+        for character in f"{str(text).strip().lower()} ":
+            if character.isascii() and (character.isdigit() or character == "."):
+                if unit:
+                    seconds, number, unit = seconds + _part(text, number, unit), "", ""
+                number += character
+            elif character.isalpha():
+                unit += character
+            elif number:
+                seconds, number, unit = seconds + _part(text, number, unit or "s"), "", ""
+            elif unit or not character.isspace():
+                raise _not_a_duration(text)
+        if not str(text).strip():
+            raise _not_a_duration(text)
+    if not 0 <= seconds < 1e10:
+        raise _not_a_duration(text)
+    return seconds
+
+
+def _part(text: object, number: str, unit: str) -> float:
+    try:
+        return float(number) * UNITS[unit]
+    except (KeyError, ValueError):
+        raise _not_a_duration(text) from None
+
+
+def _not_a_duration(text: object) -> UsageError:
+    return UsageError(f"{text!r} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
+
+
+def moment(text: str, now_epoch_s: float) -> float:
+    """Read a point in time: `+2h`, `22:00` (the next one, local time) or ISO 8601; seconds since 1970.
+
+    Raises:
+        UsageError: the text is no point in time.
+    """
+    text = text.strip()
+    if text.startswith("+"):
+        return now_epoch_s + duration(text[1:])
+    here = datetime.fromtimestamp(now_epoch_s).astimezone()
+    try:
+        if len(text) <= 5 and ":" in text:
+            hour, minute = (int(part) for part in text.split(":"))
+            then = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+            return (then if then > here else then + timedelta(days=1)).timestamp()
+        then = datetime.fromisoformat(text)
+        return (then if then.tzinfo else then.replace(tzinfo=here.tzinfo)).timestamp()
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00"
+        ) from None

@@ -1,0 +1,121 @@
+"""The engine as a worker thread of the console, or of the headless command: supervised, restarted when it fails."""
+
+import os
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+
+from .domain.task import Notice
+from .domain.times import iso
+from .engine import Engine
+from .errors import EngineHeld, KugetsuError
+from .paths import StatePaths
+from .store import files
+from .store.watch import watch
+
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before the engine is started again after its first, second … failure in a row."""
+
+
+class EngineThread:
+    """Runs an engine in a thread of its own. What goes wrong in it is kept in `fault`, logged, and it is started again."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
+        on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
+    ) -> None:  # fmt: skip
+        self.paths = paths
+        self.fault: str | None = None
+        """The last failure in one line; None while all is well."""
+        self.held_by: str | None = None
+        """Who runs the engine, when it is not us."""
+        self.running = threading.Event()
+        self.ended = threading.Event()
+        self._environ = environ
+        self._mode = mode
+        self._on_notice = on_notice
+        self._on_fault = on_fault
+        self._until_idle = until_idle
+        self._stop = threading.Event()
+        self._engine: Engine | None = None
+        self._failures = 0
+        self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it ends by itself when another process runs the engine."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the engine to end, from any thread or signal handler; agents go on."""
+        self._stop.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the engine take a turn now."""
+        engine = self._engine
+        if engine is not None:
+            engine.waker.wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; whether it has ended."""
+        return self.ended.wait(timeout_s)
+
+    def _supervise(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._run_once()
+                    return
+                except EngineHeld as error:
+                    self.held_by = str(error)
+                    return
+                except KugetsuError as error:
+                    self._failed(str(error), "")
+                except Exception as error:
+                    self._failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+                self._stop.wait(RESTART_S[min(self._failures, len(RESTART_S)) - 1])
+        finally:
+            self.running.clear()
+            self.ended.set()
+
+    def _run_once(self) -> None:
+        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._on_notice)
+        engine.open()
+        end_of_watch = threading.Event()
+        try:
+            if self.fault is not None:
+                engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
+            self._engine = engine
+            self.running.set()
+            folders = (self.paths.items, self.paths.requests, self.paths.root)
+            threading.Thread(
+                target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True
+            ).start()
+            engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
+        finally:
+            end_of_watch.set()
+            self._engine = None
+            engine.close()
+
+    def _took_turn(self, turns: int) -> None:
+        if turns > 100:
+            self._failures, self.fault = 0, None
+
+    def _failed(self, words: str, details: str) -> None:
+        self._failures += 1
+        self.fault = words
+        self.running.clear()
+        try:
+            os.makedirs(self.paths.logs, 0o700, exist_ok=True)
+            for line in (f"{iso(_wall())} engine failed: {words}", *details.splitlines()):
+                files.append_line(self.paths.engine_log, line.encode("utf-8", "replace"))
+        except OSError:
+            pass
+        if self._on_fault is not None:
+            self._on_fault(words)
+
+
+def _wall() -> float:
+    import time
+
+    return time.time()

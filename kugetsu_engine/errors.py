@@ -1,0 +1,91 @@
+"""The errors of kugetsu, one tree.
+
+KugetsuError                what went wrong and what to do; `exit_code` for the command line
+├── UsageError          64  the words of a command or a setting are wrong
+├── ConfigError         64  `config.toml` or a variable cannot be read
+├── NoSuchTask           4  no task of that id
+├── AlreadySo            3  the task is in that state already, or the state forbids the wish
+├── EngineHeld           3  another process runs the engine of this state directory
+├── StateDirError        1  the state directory cannot be used
+├── BadFile              1  a state file cannot be read
+├── NoAnswer             1  the engine did not answer a request in time
+└── AttemptFailed        1  an attempt cannot go on; `failure` names the class
+    ├── RepositoryError     no repository for the task, or it is not one
+    └── GitError            git refused; carries git's own words
+
+This module imports nothing, so that every command may use it.
+"""
+
+
+class KugetsuError(Exception):
+    """Something an operator can understand: one sentence, and a hint that says what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
+
+class UsageError(KugetsuError):
+    """The words of a command are wrong."""
+
+    exit_code = 64
+
+
+class ConfigError(KugetsuError):
+    """A setting cannot be read or makes no sense."""
+
+    exit_code = 64
+
+
+class NoSuchTask(KugetsuError):
+    """There is no task of that id."""
+
+    exit_code = 4
+
+
+class AlreadySo(KugetsuError):
+    """The wish is fulfilled already, or the task's state forbids it."""
+
+    exit_code = 3
+
+
+class EngineHeld(KugetsuError):
+    """Another process runs the engine of this state directory."""
+
+    exit_code = 3
+
+
+class StateDirError(KugetsuError):
+    """The state directory cannot be used: not ours, not private, or its file system has no locks."""
+
+
+class BadFile(KugetsuError):
+    """A state file cannot be read; the bytes stay where they are or go to `queue/corrupt/`."""
+
+
+class NoAnswer(KugetsuError):
+    """The engine did not answer a request in time; the request stays on disk and will be applied."""
+
+
+class AttemptFailed(KugetsuError):
+    """An attempt cannot go on. `failure` is its class, see `domain.policy.RETRIED`."""
+
+    failure = "unknown"
+
+
+class RepositoryError(AttemptFailed):
+    """There is no repository for the task, or what is there is not one."""
+
+    failure = "repository"
+
+
+class GitError(AttemptFailed):
+    """git refused. The message carries git's own words."""
+
+    failure = "git"

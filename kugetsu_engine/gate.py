@@ -1,0 +1,55 @@
+"""The gate: the one way to the right to run. Slot, task and issue are locks of the kernel, taken before anything is started.
+
+They are passed on to the supervisor, so they are freed when it ends, however it ends; nothing counts processes.
+"""
+
+import os
+
+from .domain.refs import slug
+from .paths import StatePaths
+from .store.locks import try_lock
+
+
+class Pass:
+    """The right to make one attempt: three held locks, as open descriptors."""
+
+    def __init__(self, slot: int, fds: list[int]) -> None:
+        self.slot = slot
+        self.fds = fds
+
+    def give_up(self) -> None:
+        """Close our descriptors; the locks are free unless a supervisor shares them."""
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+
+def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | str:
+    """Take the locks for one attempt without waiting; `slots`, `task` or `issue` where one is not to be had."""
+    fds: list[int] = []
+    try:
+        slot = 0
+        for number in range(1, limit + 1):
+            fd = try_lock(paths.slot_lock(number))
+            if fd is not None:
+                fds.append(fd)
+                slot = number
+                break
+        else:
+            return "slots"
+        for what, path in (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(slug(issue_ref)))):
+            fd = try_lock(path)
+            if fd is None:
+                _close(fds)
+                return what
+            fds.append(fd)
+        return Pass(slot, fds)
+    except BaseException:
+        _close(fds)
+        raise
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+    fds.clear()

@@ -1,0 +1,56 @@
+"""The one place that runs git: fixed environment, no hooks, no questions, no shell, a time limit."""
+
+import os
+import subprocess
+
+from ..errors import GitError
+
+TIMEOUT_S = 120.0
+"""For what stays on this machine."""
+NETWORK_TIMEOUT_S = 1800.0
+"""For a clone of a large repository."""
+
+_SAFE = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never",
+    "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+)  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """The variables git gets: ours without `GIT_*`, and none that would let it ask."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+
+
+def git(folder: str, *args: str, timeout_s: float = TIMEOUT_S) -> str:
+    """Run git in a folder and return what it printed.
+
+    Raises:
+        GitError: git refused, is not there, or took too long; with git's own words.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *_SAFE, *args], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        missing = folder if error.filename == folder else "git"
+        raise GitError(f"{missing} is not there") from None
+    except OSError as error:
+        raise GitError(f"git cannot run in {folder}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
+        raise GitError(f"git {args[0]}: {said[:500] or f'exit {done.returncode}'}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def answers(folder: str, *args: str) -> bool:
+    """Whether git says yes to a question."""
+    try:
+        git(folder, *args)
+    except GitError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""What an attempt delivered: commits over the base, and what lies uncommitted."""
+
+from ..errors import GitError
+from .command import git
+from .worktrees import base_commit
+
+
+def delivered(worktree: str) -> dict[str, int] | None:
+    """Measure a worktree against the commit it was made from; None where git cannot tell.
+
+    Returns: `commits`, `files`, `insertions`, `deletions` (committed over the base) and `dirty` (changed files).
+    """
+    base = base_commit(worktree)
+    try:
+        status = git(worktree, "status", "--porcelain", "--untracked-files=normal", "-z", "--no-renames")
+        dirty = sum(1 for entry in status.split("\0") if entry)
+        commits = int(git(worktree, "rev-list", "--count", f"{base or 'HEAD'}..HEAD"))
+        lines = git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if base and commits else ""
+    except (GitError, ValueError):
+        return None
+    rows = [line.split("\t", 2) for line in lines.splitlines() if line.count("\t") >= 2]
+    return {
+        "commits": commits,
+        "files": len(rows),
+        "insertions": sum(int(row[0]) for row in rows if row[0].isdigit()),
+        "deletions": sum(int(row[1]) for row in rows if row[1].isdigit()),
+        "dirty": dirty,
+    }

@@ -1,0 +1,57 @@
+"""From a task to the job of its supervisor: where it works, what runs, with which environment."""
+
+from collections.abc import Mapping
+
+import os
+
+from .agents import environment, known
+from .config import Settings
+from .domain import refs
+from .domain.run import Job
+from .domain.task import Task
+from .errors import ConfigError
+from .git.repositories import clone_address
+from .paths import StatePaths
+
+
+def agent_of(task: Task, settings: Settings) -> str:
+    """Name of the agent that works on a task."""
+    return task.agent or settings.agent
+
+
+def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Job:
+    """Return the job of the task's current attempt.
+
+    Raises:
+        KugetsuError: the settings or the task do not say what to run, or where.
+    """
+    ref = refs.parse(task.issue_ref, settings.default_server)
+    drive = known.drive(agent_of(task, settings), settings, task.issue_ref)
+    repository = task.repo or settings.repos.get(ref.repository)
+    clone_dir = clone_url = None
+    if repository is None:
+        if ref.is_local:
+            raise ConfigError(
+                f"no repository is known for {ref}", f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml"
+            )
+        if ref.host not in settings.servers:
+            raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
+        clone_dir = f"{paths.repositories}/{ref.host}/{ref.path}"
+        clone_url = clone_address(settings.servers[ref.host], ref.path)
+    run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
+    facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
+    return Job(
+        task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent_of(task, settings), argv=drive.argv,
+        prompt=task.message, worktree=worktree, branch=ref.branch,
+        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir),
+        repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
+        clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(settings), repository_locks=paths.locks,
+        output=drive.output, judge=drive.judge,
+        timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
+        stop_grace_s=settings.stop_grace, log_cap=settings.log_cap,
+    )  # fmt: skip
+
+
+def _base_branch(settings: Settings) -> str | None:
+    return settings.base_branch.removeprefix("refs/heads/") if settings.base_branch else None

@@ -1,0 +1,154 @@
+"""Logs of any size, by line: an index of line counts per chunk, reading of any range, search, and following.
+
+A log of 1 GB is 16,384 chunks; counting the line ends of a chunk is one call that runs at memory speed.
+"""
+
+import os
+import stat
+from bisect import bisect_right
+from collections.abc import Iterator
+
+CHUNK = 1 << 16
+MAX_LINE = 4096
+"""Bytes of a line that are shown; the rest is counted."""
+
+
+class LogReader:
+    """One log file, which may grow, be cut short, be replaced, or not exist yet. Not for several threads at once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._ends: list[int] = []
+        """For each whole chunk, the line ends up to and including it."""
+        self._size = 0
+        self._tail_ends = 0
+        self._open_line = False
+
+    @property
+    def line_count(self) -> int:
+        """Lines so far; a last one without an end counts."""
+        return (self._ends[-1] if self._ends else 0) + self._tail_ends + self._open_line
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    def refresh(self) -> bool:
+        """Take in what was written since last time; whether anything changed."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            changed, self._size = self._size > 0, 0
+            self._start_over()
+            return changed
+        identity = (status.st_dev, status.st_ino)
+        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and status.st_size == self._size):
+            return False
+        if identity != self._identity or status.st_size < self._size:
+            self._start_over()
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._identity = identity
+        self._take_in(status.st_size)
+        return True
+
+    def lines(self, start: int, count: int) -> list[bytes]:
+        """Return up to `count` lines from number `start` (from 0) on, without their ends, each cut at `MAX_LINE` bytes."""
+        if self._fd is None or count <= 0 or start >= self.line_count:
+            return []
+        start = max(start, 0)
+        chunk = bisect_right(self._ends, start - 1) if start else 0
+        skip = start - (self._ends[chunk - 1] if chunk else 0)
+        offset, found, rest = chunk * CHUNK, [], b""
+        if start and skip == 0:
+            skip, offset, rest = 0, *self._line_start(chunk)
+        while len(found) < skip + count and offset < self._size:
+            data = os.pread(self._fd, min(CHUNK, self._size - offset), offset)
+            if not data:
+                break
+            offset += len(data)
+            first, *more = data.split(b"\n")
+            rest = (rest + first)[: MAX_LINE + 1]
+            if more:
+                found += [rest, *(line[: MAX_LINE + 1] for line in more[:-1])]
+                rest = more[-1]
+        if rest and len(found) < skip + count:
+            found.append(rest)
+        return [_shown(line) for line in found[skip : skip + count]]
+
+    def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
+        """Return the numbers of the lines that hold a text, in order, at most `limit`."""
+        wanted = needle.lower() if ignore_case else needle
+        found: list[int] = []
+        number = 0
+        for block in self._blocks():
+            text = block.lower() if ignore_case else block
+            counted, place = 0, text.find(wanted)
+            while place >= 0 and len(found) < limit:
+                number += text.count(b"\n", counted, place)
+                found.append(number)
+                end = text.find(b"\n", place)
+                if end < 0:
+                    counted = place
+                    break
+                number, counted = number + 1, end + 1
+                place = text.find(wanted, counted)
+            number += text.count(b"\n", counted)
+        return found
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._start_over()
+
+    def _line_start(self, chunk: int) -> tuple[int, bytes]:
+        """Offset from which to read on, and the beginning of the line that runs into a chunk from the one before."""
+        assert self._fd is not None
+        while chunk > 0:
+            data = os.pread(self._fd, CHUNK, (chunk - 1) * CHUNK)
+            end = data.rfind(b"\n")
+            if end >= 0:
+                return chunk * CHUNK, data[end + 1 :][: MAX_LINE + 1]
+            chunk -= 1
+        return 0, b""
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The whole file in blocks that end with a line."""
+        offset, rest = 0, b""
+        while self._fd is not None and offset < self._size:
+            data = os.pread(self._fd, min(CHUNK * 16, self._size - offset), offset)
+            if not data:
+                break
+            offset += len(data)
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield rest + data[:end]
+                rest = data[end:]
+            else:
+                rest += data
+        if rest:
+            yield rest
+
+    def _take_in(self, size: int) -> None:
+        assert self._fd is not None
+        total = self._ends[-1] if self._ends else 0
+        while (len(self._ends) + 1) * CHUNK <= size:
+            total += os.pread(self._fd, CHUNK, len(self._ends) * CHUNK).count(b"\n")
+            self._ends.append(total)
+        offset = len(self._ends) * CHUNK
+        tail = os.pread(self._fd, size - offset, offset)
+        self._tail_ends = tail.count(b"\n")
+        last = tail[-1:] or (os.pread(self._fd, 1, size - 1) if size else b"\n")
+        self._open_line = last != b"\n"
+        self._size = size
+
+    def _start_over(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = self._identity = None
+        self._ends, self._size, self._tail_ends, self._open_line = [], 0, 0, False
+
+
+def _shown(line: bytes) -> bytes:
+    return line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…".encode()

@@ -1,0 +1,216 @@
+"""What an operator can ask for: the only door by which console and command line change anything.
+
+Importing it is cheap, so that `enqueue` starts fast; the rest is loaded when it is asked for.
+"""
+
+import os
+import select
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .domain import refs
+from .domain.draft import task_id as as_task_id
+from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
+from .git import repositories
+from .paths import StatePaths
+from .store import enqueue as creating
+from .store import files
+
+if TYPE_CHECKING:
+    from .config import Settings
+    from .store.requests import Answer, Verb
+
+ANSWER_WAIT_S = 10.0
+
+
+class Operator:
+    """Acts on one state directory."""
+
+    def __init__(
+        self, root: str, environ: Mapping[str, str] = os.environ, *, read_only: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.paths = StatePaths(root)
+        self.environ = environ
+        self.read_only = read_only
+        self.wake: Callable[[], None] = _nothing
+        """Wakes an engine in this very process."""
+        self._clock = clock
+        self._prepared = False
+
+    def enqueue(
+        self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None, agent: str | None = None,
+        priority: int = 5, after: list[str] | None = None, at: str | None = None, timeout: str | None = None, hold: bool = False,
+    ) -> tuple[str, str | None]:  # fmt: skip
+        """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
+
+        Args:
+            reference: the issue, in any accepted form.
+            repo: a local repository; relative to `folder`.
+            folder: where the command was run; its repository is used if it can be the issue's.
+            priority: 0 to 9, 9 starts first.
+            after: ids of tasks that must have completed before.
+            at: earliest start: `22:00`, `+2h`, ISO 8601.
+            timeout: time limit of one attempt.
+
+        Raises:
+            KugetsuError: something about it is wrong; there is no task then.
+        """
+        self._may_change()
+        now = self._clock()
+        ref = refs.parse(reference, self._default_server(reference))
+        if not 0 <= priority <= 9:
+            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+        options: dict[str, object] = {"priority": priority, "held": hold}
+        if agent is not None:
+            options["agent"] = self._known_agent(agent)
+        options["after"] = [self._existing(earlier) for earlier in after or ()]
+        options |= _times(at, timeout, now)
+        options["repo"] = self._repository(ref, repo, folder)
+        self._prepare()
+        try:
+            task_id = creating.create_task(self.paths, str(ref), message, now, **options)
+        except OSError as error:
+            raise KugetsuError(f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}") from None
+        creating.announce(self.paths, task_id, str(ref), now)
+        self.wake()
+        repository = options["repo"]
+        return task_id, str(repository) if repository else None
+
+    def ask(self, verb: "Verb", task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> "Answer":
+        """Make a request and return the answer. Without an engine it is applied here, by the engine's own code.
+
+        Raises:
+            NoAnswer: an engine runs and has not answered in time; the request stands.
+            KugetsuError: the request could not be made.
+        """
+        from .store import requests
+
+        self._may_change()
+        self._prepare()
+        task_id = (as_task_id(task) or task) if task is not None else None
+        number = requests.submit(self.paths, requests.Request(verb, task_id, args, _now(self._clock())))
+        self.wake()
+        deadline = time.monotonic() + wait_s
+        pause = 0.002
+        while True:
+            reply = requests.take_answer(self.paths, number)
+            if reply is not None:
+                return reply
+            if pause > 0.005:
+                self._apply_here()
+            if time.monotonic() >= deadline:
+                raise NoAnswer(
+                    f"the engine has not answered within {wait_s:g} s", "the request stands and will be applied; see kugetsu status"
+                )
+            select.select([], [], [], pause)
+            pause = min(pause * 2, 0.1)
+
+    def do(self, verb: "Verb", task: str | None = None, **args: Any) -> str:
+        """Make a request; returns what was done, in one line.
+
+        Raises:
+            KugetsuError: it was refused; `exit_code` tells why.
+        """
+        reply = self.ask(verb, task, **args)
+        if reply.ok:
+            return reply.text
+        kind = {3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
+        raise kind(reply.text, reply.hint)
+
+    def mark_read(self, until: str) -> None:
+        """Remember that notifications up to a time have been read."""
+        from .store import notices
+
+        self._may_change()
+        self._prepare()
+        notices.mark_read(self.paths, until)
+
+    def _apply_here(self) -> None:
+        """Apply the waiting requests if no engine does."""
+        from .engine import Engine
+        from .errors import EngineHeld
+        from .store.locks import is_held
+
+        if is_held(self.paths.engine_lock):
+            return
+        engine = Engine(self.paths, self.environ, "command", clock=self._clock)
+        try:
+            engine.open()
+        except EngineHeld:
+            return
+        try:
+            engine.apply_requests()
+        finally:
+            engine.close()
+
+    def _prepare(self) -> None:
+        if not self._prepared:
+            files.prepare(self.paths.folders())
+            self._prepared = True
+
+    def _may_change(self) -> None:
+        if self.read_only:
+            raise KugetsuError("read-only: nothing is changed", "start without --read-only")
+
+    def _default_server(self, reference: str) -> str:
+        if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
+            return "github.com"
+        return self._settings().default_server
+
+    def _settings(self) -> "Settings":
+        from . import config
+
+        return config.load(self.paths, self.environ)[0]
+
+    def _known_agent(self, agent: str) -> str:
+        from .agents import known
+
+        names = known.names(self._settings())
+        if agent not in names:
+            raise UsageError(f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml")
+        return agent
+
+    def _existing(self, text: str) -> str:
+        task_id = as_task_id(text)
+        if task_id is None or not any(os.path.lexists(path(task_id)) for path in (self.paths.item, self.paths.ended)):
+            raise NoSuchTask(f"no task {text!r} to come after", "kugetsu queue list --all shows them")
+        return task_id
+
+    def _repository(self, ref: refs.IssueRef, repo: str | None, folder: str | None) -> str | None:
+        if repo is not None:
+            path = os.path.abspath(os.path.join(folder or os.getcwd(), os.path.expanduser(repo)))
+            if not os.path.isdir(path):
+                raise UsageError(f"the repository {path} is not there", "name an existing folder")
+            return repositories.enclosing(path) or path
+        if folder is None or (os.path.exists(self.paths.config) and ref.repository in self._settings().repos):
+            return None
+        enclosing = repositories.enclosing(folder)
+        if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
+            return None
+        return enclosing if repositories.may_hold(enclosing, ref.repository) else None
+
+
+def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:
+    from .domain import times
+
+    found: dict[str, object] = {}
+    if at is not None:
+        found["not_before"] = times.iso(times.moment(at, now))
+    if timeout is not None:
+        found["timeout_s"] = times.duration(timeout)
+        if not found["timeout_s"]:
+            raise UsageError("a time limit of nothing leaves no time to work")
+    return found
+
+
+def _now(epoch_s: float) -> str:
+    from .domain.times import iso
+
+    return iso(epoch_s)
+
+
+def _nothing() -> None:
+    return
+
+

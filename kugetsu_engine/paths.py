@@ -1,0 +1,88 @@
+"""The names in a state directory. No other module spells them."""
+
+import os
+
+DEFAULT_STATE_DIR = "~/.kugetsu"
+
+
+def state_dir_from(environ: "os._Environ[str] | dict[str, str]") -> str:
+    """Return the absolute state directory that `KUGETSU_DIR` names, or the default."""
+    return os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
+
+
+class StatePaths:
+    """Every file and folder below one state directory; builds names, touches nothing."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        join = os.path.join
+        self.config = join(root, "config.toml")
+        self.shell_config = join(root, "config")
+        self.env = join(root, "env")
+        self.engine_lock = join(root, "engine.lock")
+        self.engine = join(root, "engine.json")
+        self.index = join(root, "index.json")
+        self.queue = join(root, "queue")
+        self.items = join(root, "queue", "items")
+        self.done = join(root, "queue", "done")
+        self.requests = join(root, "queue", "requests")
+        self.answers = join(root, "queue", "answers")
+        self.corrupt = join(root, "queue", "corrupt")
+        self.control = join(root, "queue", "control.json")
+        self.task_number = join(root, "queue", "number")
+        self.request_number = join(root, "queue", "request-number")
+        self.slots = join(root, "slots")
+        self.locks = join(root, "locks")
+        self.runs = join(root, "runs")
+        self.logs = join(root, "logs")
+        self.engine_log = join(root, "logs", "engine.log")
+        self.daemon_log = join(root, "logs", "daemon.log")
+        self.sessions = join(root, "sessions")
+        self.context = join(root, "context")
+        self.notifications = join(root, "notifications.jsonl")
+        self.notifications_read = join(root, "notifications.read")
+        self.repositories = join(root, "repositories")
+        self.worktrees = join(root, "worktrees")
+
+    def folders(self) -> tuple[str, ...]:
+        """The folders a state directory always has, parents first."""
+        return (
+            self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt,
+            self.slots, self.locks, self.runs, self.logs, self.sessions, self.context, self.repositories, self.worktrees,
+        )  # fmt: skip
+
+    def item(self, task_id: str) -> str:
+        """The file of an open task."""
+        return f"{self.items}/{task_id}.json"
+
+    def ended(self, task_id: str) -> str:
+        """The file of an ended task."""
+        return f"{self.done}/{task_id}.json"
+
+    def slot_lock(self, slot: int) -> str:
+        """The lock that is the right to run, `slot` counts from 1."""
+        return f"{self.slots}/{slot}.lock"
+
+    def task_lock(self, task_id: str) -> str:
+        """The lock a live attempt of the task holds."""
+        return f"{self.locks}/{task_id}.lock"
+
+    def issue_lock(self, slug: str) -> str:
+        """The lock of an issue: an issue never has two agents."""
+        return f"{self.locks}/issue-{slug}.lock"
+
+    def repository_lock(self, digest: str) -> str:
+        """The lock under which git changes one repository's shared files."""
+        return f"{self.locks}/repository-{digest}.lock"
+
+    def run(self, task_id: str, attempt: int) -> str:
+        """The folder of one attempt, written by its supervisor alone."""
+        return f"{self.runs}/{task_id}.{attempt}"
+
+    def log(self, task_id: str, attempt: int) -> str:
+        """The output of one attempt, as the agent wrote it."""
+        return f"{self.logs}/{task_id}/{attempt}.log"
+
+    def worktree(self, slug: str) -> str:
+        """The one worktree of an issue."""
+        return f"{self.worktrees}/{slug}"

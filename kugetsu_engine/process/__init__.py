@@ -1,0 +1,1 @@
+"""Everything that touches a process: starting supervisors, and what a supervisor does."""

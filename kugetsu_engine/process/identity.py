@@ -1,0 +1,70 @@
+"""Who a process is: pid, start ticks and boot id together, as pids are given out again. For display and sweeps, never for truth."""
+
+import os
+import sys
+
+
+def boot_id() -> str:
+    """A text that differs after every start of the machine; empty where the system has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when there is no such live process.
+
+    A zombie is dead. Where there is no /proc the start is in hundredths of a second since 1970.
+    """
+    fields = stat_fields(pid)
+    if fields is not None:
+        return None if fields[0] in "ZX" else int(fields[19])
+    if sys.platform == "linux" or pid <= 1:
+        return None
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).create_time() * 100)
+    except psutil.Error:
+        return None
+
+
+def is_same(pid: int, ticks: int, boot: str) -> bool:
+    """Whether the process that was once recorded is still alive."""
+    return pid > 1 and (not boot or boot == boot_id()) and start_ticks(pid) == ticks
+
+
+def stat_fields(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the third (state) on; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    return text[text.rindex(b")") + 2 :].decode("ascii", "replace").split()
+
+
+def signal_process(pid: int, ticks: int, boot: str, number: int) -> bool:
+    """Send a signal to a recorded process if it is still that one; whether it was sent."""
+    try:
+        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else None
+    except OSError:
+        return False
+    try:
+        # Between the look and the signal the pid cannot change hands, as the descriptor names the process.
+        if not is_same(pid, ticks, boot):
+            return False
+        if handle is None:
+            os.kill(pid, number)
+        else:
+            import signal
+
+            signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        if handle is not None:
+            os.close(handle)
+    return True

@@ -1,0 +1,181 @@
+"""Starting supervisors from the engine: one is always started ahead, so that a freed slot is filled at once."""
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import msgspec
+
+from ..domain.run import Job
+
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_BOOT = (
+    f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); "
+    "from kugetsu_engine.process.supervisor import main; main(int(sys.argv[1]))"
+)
+
+
+class Handle:
+    """A supervisor this engine started: its process, and the socket over which it says that something happened."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
+        self.process = process
+        self.control = control
+
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor."""
+        return self.process.pid
+
+    def words(self) -> list[str]:
+        """What it said since last time; an empty text at the end says that it is gone."""
+        said = b""
+        try:
+            while data := self.control.recv(4096, socket.MSG_DONTWAIT):
+                said += data
+        except BlockingIOError:
+            return said.decode("ascii", "replace").split()
+        except OSError:
+            pass
+        return [*said.decode("ascii", "replace").split(), ""]
+
+    def close(self) -> None:
+        """Let go of it; it lives on if it is alive."""
+        self.control.close()
+        self.process.poll()
+
+
+class Launcher:
+    """Keeps a supervisor in reserve and hands jobs over."""
+
+    def __init__(self, log_path: str) -> None:
+        self._log_path = log_path
+        self._reserve: Handle | None = None
+        self._gone: list[subprocess.Popen[bytes]] = []
+
+    def warm(self) -> None:
+        """Have one supervisor in reserve.
+
+        Raises:
+            OSError: no process can be started now.
+        """
+        if self._reserve is None or self._reserve.process.poll() is not None:
+            self._drop_reserve()
+            self._reserve = self._start()
+
+    def launch(self, job: Job, locks: Sequence[int]) -> Handle:
+        """Give a supervisor its job and the locks; the caller then closes its own descriptors of the locks.
+
+        The job holds the agent's environment, so it travels as an anonymous file and never has a name on disk.
+
+        Raises:
+            OSError: no process can be started now.
+        """
+        self.warm()
+        handle, self._reserve = self._reserve, None
+        assert handle is not None
+        fd = _anonymous_file(msgspec.json.encode(job))
+        try:
+            socket.send_fds(handle.control, [b"job"], [fd, *locks])
+        except OSError:
+            handle.close()
+            raise
+        finally:
+            os.close(fd)
+        return handle
+
+    def forget(self, handle: Handle) -> None:
+        """Let go of a supervisor that has ended, and collect it."""
+        handle.control.close()
+        self._gone.append(handle.process)
+        self._gone = [process for process in self._gone if process.poll() is None]
+
+    def close(self) -> None:
+        """Send the reserve home."""
+        self._drop_reserve()
+        self._gone = [process for process in self._gone if process.poll() is None]
+
+    def _start(self) -> Handle:
+        ours, theirs = socket.socketpair()
+        with theirs, open(self._log_path, "ab", opener=_private) as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
+            )  # fmt: skip
+        return Handle(process, ours)
+
+    def _drop_reserve(self) -> None:
+        if self._reserve is not None:
+            self._reserve.control.close()
+            self._gone.append(self._reserve.process)
+            self._reserve = None
+
+
+class Waker:
+    """What ends the engine's wait: a supervisor's word, the death of an adopted one, or a call from another thread."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self._selector.register(self._near, selectors.EVENT_READ, None)
+
+    def add(self, source: socket.socket | int, key: str) -> None:
+        """Wake up when a socket or a pidfd has something to say; `key` comes back from `wait`."""
+        self._selector.register(source, selectors.EVENT_READ, key)
+
+    def discard(self, source: socket.socket | int) -> None:
+        """Stop looking at a source."""
+        try:
+            self._selector.unregister(source)
+        except (KeyError, ValueError):
+            return
+
+    def wait(self, timeout_s: float) -> set[str]:
+        """Wait for any source or the time; the keys of those that have something to say."""
+        keys = set()
+        for entry, _ in self._selector.select(max(timeout_s, 0.0)):
+            if entry.data is None:
+                try:
+                    while self._near.recv(4096):
+                        continue
+                except BlockingIOError:
+                    continue
+            else:
+                keys.add(str(entry.data))
+        return keys
+
+    def wake(self) -> None:
+        """End the wait; from any thread or signal handler."""
+        try:
+            self._far.send(b"w")
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._selector.close()
+        self._near.close()
+        self._far.close()
+
+
+def _anonymous_file(data: bytes) -> int:
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("kugetsu-job", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

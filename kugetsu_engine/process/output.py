@@ -1,0 +1,62 @@
+"""An agent's log: written without ever blocking the agent, and kept below a cap."""
+
+import os
+
+from ..store.files import write_all
+
+TAIL_KEPT = 1 << 20
+CHUNK = 1 << 16
+
+
+class LogFile:
+    """The log of one attempt. Beyond `cap` bytes the middle is dropped: the head stays, the newest output stays, a line says so."""
+
+    def __init__(self, path: str, cap: int) -> None:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.cap = max(cap, 4096)
+        self.dropped = 0
+
+    @property
+    def length(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self.fd).st_size
+
+    def write(self, data: bytes) -> None:
+        """Append output; what the disk does not take is dropped and counted, the agent goes on."""
+        try:
+            write_all(self.fd, data)
+        except OSError:
+            self.dropped += len(data)
+
+    def note(self, text: str) -> None:
+        """Append a line of kugetsu's own."""
+        self.write(f"[kugetsu] {text}\n".encode("utf-8", "replace"))
+
+    def keep_below_cap(self) -> None:
+        """Drop the middle of a log that has grown over the cap."""
+        length = self.length
+        if length <= self.cap:
+            return
+        head = self.cap // 2
+        kept = min(TAIL_KEPT, self.cap // 4)
+        tail = os.pread(self.fd, kept, length - kept)
+        dropped = length - head - len(tail)
+        try:
+            os.ftruncate(self.fd, head)
+        except OSError:
+            return
+        self.dropped += dropped
+        self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
+        self.write(tail)
+
+    def last_line(self, limit: int = 300) -> str:
+        """The last line that says something, without control characters."""
+        length = self.length
+        text = os.pread(self.fd, 8192, max(length - 8192, 0)).decode("utf-8", "replace")
+        lines = ("".join(c for c in line if c.isprintable()).strip() for line in reversed(text.splitlines()))
+        return next((line for line in lines if line and not line.startswith("[kugetsu]")), "")[:limit]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self.fd)

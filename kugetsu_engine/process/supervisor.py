@@ -1,0 +1,382 @@
+"""The small process that owns one attempt, from worktree to result. Standard library only: it starts fast and stays small.
+
+It is started ahead of time and waits for its job on a socket; with the job come the locks of slot, task and issue, as open
+descriptors. From then on it needs no engine: it outlives it, holds the time limit, and writes down how the agent ended.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+from ..domain.times import iso
+from ..errors import AttemptFailed
+from ..git import delivery, repositories, worktrees
+from ..store import files
+from ..store.locks import unlock, wait_lock
+from . import identity, tree
+from .output import CHUNK, LogFile
+
+RESULT_RESERVE = 16 << 10
+SWEEP_GRACE_S = 2.0
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
+
+
+class Interrupted(BaseException):
+    """A stop or the time limit came while nothing was running that could be stopped gently."""
+
+
+class Supervisor:
+    """One attempt."""
+
+    def __init__(self, job: dict[str, Any], locks: list[int], control: socket.socket) -> None:
+        self.job = job
+        self.locks = locks
+        self.control = control
+        self.started = time.monotonic()
+        self.started_at = iso(time.time())
+        self.asked: str | None = None
+        """`stop`, `kill` or `timeout`, whichever came first; `kill` overrules `stop`."""
+        self.may_interrupt = False
+        self.phase = "starting"
+        self.agent_pid: int | None = None
+        self.run_dir = str(job["run_dir"])
+        self.log = LogFile(str(job["log"]), int(job["log_cap"]))
+        self.last_output = self.started
+        self.log_length = 0
+        self.cpu_before: tuple[float, float] | None = None
+        self.kill_at: float | None = None
+
+    def run(self) -> None:
+        """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
+        self._record()
+        result: dict[str, Any]
+        try:
+            result = self._attempt()
+        except Interrupted:
+            result = self._stopped(None)
+        except AttemptFailed as error:
+            self.log.note(error.message)
+            result = {"outcome": "not_started", "failure": error.failure, "reason": error.message}
+        except OSError as error:
+            self.log.note(str(error))
+            result = {"outcome": "not_started", "failure": "disk" if error.errno == 28 else "unknown", "reason": str(error)}
+        self.may_interrupt = False
+        swept = tree.sweep(os.getpid(), self.agent_pid, SWEEP_GRACE_S)
+        shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
+        if self.agent_pid is not None:
+            self._tell("delivery")
+            result["delivered"] = delivery.delivered(str(self.job["worktree"]))
+        self._finish(result | {"swept": swept, "dropped_bytes": self.log.dropped})
+
+    def _record(self) -> None:
+        """Write that the attempt exists, and reserve room for its result on a disk that may be full by then."""
+        os.makedirs(self.run_dir, 0o700, exist_ok=True)
+        record = {
+            "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
+            "supervisor_pid": os.getpid(), "start_ticks": identity.start_ticks(os.getpid()) or 0,
+            "boot_id": identity.boot_id(), "started_at": self.started_at, "timeout_s": self.job["timeout_s"],
+            "worktree": self.job["worktree"],
+        }  # fmt: skip
+        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            files.write_all(fd, b" " * RESULT_RESERVE)
+        finally:
+            os.close(fd)
+        files.replace(f"{self.run_dir}/run.json", json.dumps(record).encode())
+
+    def _attempt(self) -> dict[str, Any]:
+        signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
+        self.may_interrupt = True
+        self._interrupt_if_asked()
+        self._prepare_worktree()
+        self.may_interrupt = False
+        if self.asked:
+            return self._stopped(None)
+        prompt = f"{self.run_dir}/prompt"
+        files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
+        os.makedirs(f"{self.run_dir}/tmp", 0o700, exist_ok=True)
+        try:
+            agent, pipe = self._start_agent(prompt)
+        except (FileNotFoundError, PermissionError) as error:
+            return self._no_program(error)
+        self._tell("agent")
+        self._say("started")
+        status = self._watch(agent.pid, pipe)
+        agent.returncode = os.waitstatus_to_exitcode(status)
+        return self._judged(agent.returncode)
+
+    def _prepare_worktree(self) -> None:
+        job = self.job
+        repository = job["repository"]
+        where = repository or job["clone_dir"]
+        if where is None:
+            raise repositories.RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
+        self._tell("waiting for git")
+        lock = wait_lock(f"{job['repository_locks']}/repository-{_digest(str(where))}.lock")
+        try:
+            self._tell("worktree")
+            fresh = repository is None and repositories.clone(str(job["clone_url"]), str(where))
+            repositories.common_dir(str(where))
+            if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
+                self.log.note(f"the remote was not asked for news: {trouble}")
+            worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
+        finally:
+            unlock(lock)
+
+    def _start_agent(self, prompt: str) -> tuple["subprocess.Popen[bytes]", int | None]:
+        """Start the agent with the prompt as its input; returns it and the pipe its output comes through, if any."""
+        pumped = self.job["output"] == "pump"
+        pipe, output = os.pipe() if pumped else (None, os.dup(self.log.fd))
+        try:
+            with open(prompt, "rb") as stdin:
+                agent = subprocess.Popen(
+                    list(self.job["argv"]), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
+                    env=dict(self.job["env"]), start_new_session=True, preexec_fn=_in_agent, close_fds=True,
+                )  # fmt: skip
+        except BaseException:
+            if pipe is not None:
+                os.close(pipe)
+            raise
+        finally:
+            os.close(output)
+        self.agent_pid = agent.pid
+        self.agent_started_at = iso(time.time())
+        if pipe is not None:
+            os.set_blocking(pipe, False)
+        return agent, pipe
+
+    def _watch(self, pid: int, pipe: int | None) -> int:
+        """Take the agent's output and hold its limits until it has ended; its wait status."""
+        wake, wake_end = socket.socketpair()
+        wake.setblocking(False)
+        wake_end.setblocking(False)
+        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        poller = select.poll()
+        poller.register(wake, select.POLLIN)
+        if pipe is not None:
+            poller.register(pipe, select.POLLIN)
+        next_tick = time.monotonic() + 1.0
+        status: int | None = None
+        while status is None:
+            for fd, _ in poller.poll(max(min(next_tick, self.kill_at or next_tick) - time.monotonic(), 0) * 1000 + 1):
+                if fd == wake.fileno():
+                    _drain_socket(wake)
+                elif pipe is not None and not self._pump(pipe):
+                    poller.unregister(pipe)
+                    os.close(pipe)
+                    pipe = None
+            status = tree.reap().get(pid)
+            self._hold_limits(pid)
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + 1.0
+                self._tick()
+        if pipe is not None:
+            while self._pump(pipe) and select.select([pipe], [], [], 0)[0]:
+                continue
+            os.close(pipe)
+        signal.set_wakeup_fd(-1)
+        return status
+
+    def _pump(self, pipe: int) -> bool:
+        """Copy what the agent printed; False at the end of its output."""
+        try:
+            data = os.read(pipe, CHUNK)
+        except BlockingIOError:
+            return True
+        if data:
+            self.log.write(data)
+            self.last_output = time.monotonic()
+        return bool(data)
+
+    def _hold_limits(self, pid: int) -> None:
+        now = time.monotonic()
+        if self.asked and self.kill_at is None:
+            grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
+            self.kill_at = now + grace
+            self.log.note(f"{'time limit reached' if self.asked == 'timeout' else 'stop requested'}: asking the agent to end")
+            tree.send_group(pid, signal.SIGTERM)
+            self._tell("stopping")
+        if self.asked == "kill" and self.kill_at is not None:
+            self.kill_at = min(self.kill_at, now)
+        if self.kill_at is not None and now >= self.kill_at:
+            self.kill_at = now + 1.0  # again, should it still be there
+            tree.send_group(pid, signal.SIGKILL)
+            tree.send(tree.descendants(os.getpid()), signal.SIGKILL)
+
+    def _tick(self) -> None:
+        self.log.keep_below_cap()
+        self._tell(self.phase)
+
+    def _judged(self, code: int) -> dict[str, Any]:
+        facts: dict[str, Any] = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+        said = self.log.last_line()
+        if self.asked:
+            return self._stopped(facts)
+        if code < 0:
+            reason = f"the agent was ended by {_signal_name(-code)}"
+            return facts | {"outcome": "failed", "failure": "crash", "reason": reason}
+        judged = import_module(str(self.job["judge"])).judge(self.job["log"], code) if self.job["judge"] else None
+        if judged is not None:
+            return facts | {"outcome": "failed", "failure": judged[0], "reason": judged[1]}
+        if code:
+            return facts | {"outcome": "failed", "failure": "exit", "reason": f"exit code {code}" + (f": {said}" if said else "")}
+        return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
+
+    def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
+        if self.asked == "timeout":
+            reason = f"ran longer than {float(self.job['timeout_s']):g} s"
+            return (facts or {}) | {"outcome": "timeout", "failure": "timeout", "reason": reason}
+        return (facts or {}) | {"outcome": "failed", "failure": "stopped", "reason": "stopped by a signal"}
+
+    def _no_program(self, error: OSError) -> dict[str, Any]:
+        name = self.job["argv"][0]
+        if str(error.filename) == str(self.job["worktree"]):
+            reason = f"the worktree {self.job['worktree']} is not there"
+        elif isinstance(error, FileNotFoundError):
+            reason = f"no such program: {name} (install it, or set [agents.{self.job['agent']}] in config.toml)"
+        else:
+            reason = f"{name} may not be executed: {error.strerror}"
+        self.log.note(reason)
+        return {"outcome": "not_started", "failure": "no_program", "reason": reason}
+
+    def _tell(self, phase: str) -> None:
+        """Write `progress.json`; a disk that refuses does not end the attempt."""
+        now = time.monotonic()
+        self.phase = phase
+        length = self.log.length
+        if length != self.log_length:
+            self.log_length, self.last_output = length, now
+        processes, cpu_percent, rss = 0, None, None
+        if self.agent_pid is not None and tree.LINUX:
+            processes, cpu_s, rss = tree.usage(os.getpid())
+            if self.cpu_before is not None and now > self.cpu_before[0]:
+                cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
+            self.cpu_before = (now, cpu_s)
+        progress = {
+            "phase": phase, "pid": self.agent_pid, "agent_started_at": getattr(self, "agent_started_at", None),
+            "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
+            "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
+            "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
+        }  # fmt: skip
+        try:
+            files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)
+        except OSError:
+            return
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        """Write the result, give the locks back, and tell the engine, in this order."""
+        document = {
+            "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
+            "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
+            "elapsed_s": round(time.monotonic() - self.started, 3), **result,
+        }  # fmt: skip
+        data = json.dumps(document).encode()
+        try:
+            files.replace(f"{self.run_dir}/exit.json", data)
+        except OSError:
+            self._use_reserve(data)
+        files.remove(f"{self.run_dir}/.exit.reserve")
+        self.log.close()
+        for fd in self.locks:
+            unlock(fd)
+        self._say("ended")
+
+    def _use_reserve(self, data: bytes) -> None:
+        """Write the result over the reserved bytes, which a full disk allows."""
+        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            files.write_all(fd, data.ljust(RESULT_RESERVE))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+
+    def _say(self, word: str) -> None:
+        """Wake the engine that started us; it may be gone."""
+        try:
+            self.control.send(word.encode() + b"\n", socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
+        except OSError:
+            return
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Remember what was asked for; the loop acts on it."""
+        if number == signal.SIGUSR1:
+            self.asked = "kill"
+        elif self.asked is None and number in (signal.SIGTERM, signal.SIGALRM):
+            self.asked = "timeout" if number == signal.SIGALRM else "stop"
+        self._interrupt_if_asked()
+
+    def _interrupt_if_asked(self) -> None:
+        if self.asked and self.may_interrupt:
+            self.may_interrupt = False
+            raise Interrupted
+
+
+def _in_agent() -> None:
+    """Between fork and exec of the agent."""
+    tree.die_with_parent()
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _digest(path: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(os.path.realpath(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _drain_socket(end: socket.socket) -> None:
+    try:
+        while end.recv(4096):
+            continue
+    except BlockingIOError:
+        return
+
+
+def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for the job and the locks; None when the engine is gone or has no use for us."""
+    data, fds, _, _ = socket.recv_fds(control, 64, 8)
+    if not data or len(fds) < 2:
+        return None
+    with os.fdopen(fds[0], "rb") as file:
+        file.seek(0)
+        job = json.loads(file.read())
+    return (job, list(fds[1:])) if isinstance(job, dict) else None
+
+
+def main(control_fd: int) -> None:
+    """Entry of the supervisor process."""
+    control = socket.socket(fileno=control_fd)
+    os.umask(0o077)
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    received = receive(control)
+    if received is None:
+        return
+    tree.become_subreaper()
+    supervisor = Supervisor(*received, control)
+    handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
+    for number in SIGNALS:
+        signal.signal(number, handler)
+    supervisor.run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""The processes below a supervisor: what they use, and ending all of them.
+
+On Linux the supervisor is a subreaper, so every descendant, also one that made a session of its own and lost its parents, is
+found below it. Elsewhere only the agent's process group can be ended.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+
+from .identity import stat_fields
+
+LINUX = sys.platform == "linux"
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
+
+def become_subreaper() -> None:
+    """Adopt every orphan among the descendants of this process."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """In a new child: be killed when the supervisor dies. Only from a process with one thread."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def descendants(root: int) -> list[int]:
+    """Live processes below `root`, parents before children; zombies are dead."""
+    if not LINUX:
+        return []
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (fields := stat_fields(int(name))) is not None:
+            children.setdefault(int(fields[1]), []).append(int(name) if fields[0] not in "ZX" else -int(name))
+    found: list[int] = []
+    queue = list(children.get(root, ()))
+    while queue:
+        pid = queue.pop(0)
+        found += [pid] if pid > 0 else []
+        queue += children.get(abs(pid), ())
+    return found
+
+
+def usage(root: int) -> tuple[int, float, int]:
+    """How many processes live below `root`, their processor time in seconds and their resident memory in bytes."""
+    count, ticks, pages = 0, 0, 0
+    for pid in descendants(root):
+        fields = stat_fields(pid)
+        if fields is not None:
+            count += 1
+            ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+            pages += int(fields[21])
+    return count, ticks / _TICKS, pages * _PAGE
+
+
+def send(pids: list[int], number: int) -> None:
+    """Signal processes that are known to be ours; those that are gone are passed over."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def send_group(leader: int, number: int) -> None:
+    """Signal the process group of the agent."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def reap() -> dict[int, int]:
+    """Collect every child that has ended: wait status by pid."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = status
+
+
+def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) -> int:
+    """End everything below `root`: TERM, a grace, then KILL in rounds until nothing is left; how many there were.
+
+    Args:
+        leader: the agent's process group, for systems without /proc.
+        grace_s: seconds between TERM and KILL.
+        limit_s: seconds after which a process that cannot die (in the kernel's hands) is left.
+    """
+    reap()
+    left = descendants(root)
+    if not left and (LINUX or leader is None):
+        return 0
+    seen = set(left)
+    if not LINUX and leader is not None:
+        send_group(leader, signal.SIGTERM)
+    send(left, signal.SIGTERM)
+    kill_from = time.monotonic() + grace_s
+    give_up = kill_from + limit_s
+    pause = 0.005
+    while left or (not LINUX and leader is not None and time.monotonic() < kill_from):
+        select.select([], [], [], pause)
+        pause = min(pause * 1.5, 0.05)
+        reap()
+        left = descendants(root)
+        seen.update(left)
+        now = time.monotonic()
+        if now >= kill_from:
+            send(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
+            send(left, signal.SIGKILL)
+            pause = min(pause, 0.01)
+        if now >= give_up:
+            break
+    if not LINUX and leader is not None:
+        send_group(leader, signal.SIGKILL)
+    reap()
+    return len(seen)

@@ -1,0 +1,267 @@
+"""Reading a state directory into one frozen picture: what console, `status` and `queue list` show.
+
+The picture is right whoever runs the engine, as it comes from the files alone. A reader keeps what it has read and reads again only
+what changed.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+
+from . import control
+from .config import SettingsSource
+from .domain import policy, states
+from .domain.engine_state import Alert, EngineState
+from .domain.policy import Facts, Why
+from .domain.run import Progress, RunRecord
+from .domain.task import Notice, Task
+from .domain.times import epoch
+from .errors import BadFile
+from .paths import StatePaths
+from .process import identity
+from .store import files, notices, runs, tasks
+from .store.locks import is_held
+
+STALE_S = 5.0
+"""A heartbeat older than this means that the engine does not answer."""
+DONE_KEPT = 500
+"""Ended tasks in a picture, newest first; older ones are counted."""
+
+
+class EngineView(msgspec.Struct, frozen=True):
+    """Who runs the engine, as seen from outside."""
+
+    running: bool
+    pid: int | None = None
+    mode: str | None = None
+    since: str | None = None
+    heartbeat_age_s: float | None = None
+    paused: bool = False
+    draining: bool = False
+    recovered: str = ""
+
+    @property
+    def stale(self) -> bool:
+        """Whether an engine holds the lock and yet does not answer."""
+        return self.running and self.heartbeat_age_s is not None and self.heartbeat_age_s > STALE_S
+
+
+class Active(msgspec.Struct, frozen=True):
+    """A task that has an agent, or is about to get one."""
+
+    task: Task
+    record: RunRecord | None
+    progress: Progress | None
+    elapsed_s: float
+    """Seconds since the attempt began."""
+    timeout_s: float
+    last_output_age_s: float | None
+
+    @property
+    def phase(self) -> str:
+        """`starting`, `worktree`, `agent`, `stopping`, `delivery` …"""
+        return self.progress.phase if self.progress else "starting"
+
+
+class Snapshot(msgspec.Struct, frozen=True, dict=True):
+    """A state directory at one moment."""
+
+    taken_at: float
+    """Seconds since 1970."""
+    engine: EngineView
+    limit: int
+    active: tuple[Active, ...]
+    """In the order in which they started."""
+    pending: tuple[Task, ...]
+    """In the order in which they will start."""
+    done: tuple[Task, ...]
+    """Ended tasks, the newest first; at most `DONE_KEPT`."""
+    done_count: int
+    notices: tuple[Notice, ...]
+    """Oldest first."""
+    read_until: str
+    """The operator has read notifications up to this time."""
+    alerts: tuple[Alert, ...]
+    median_run_s: float | None
+
+    @property
+    def used(self) -> int:
+        """Slots that are taken."""
+        return len(self.active)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the engine's own decisions need to know, for `why`."""
+        known = {task.id: task.state for task in self.done}
+        known |= {task.id: task.state for task in self.pending} | {one.task.id: one.task.state for one in self.active}
+        return Facts(
+            limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
+            engine_runs=self.engine.running, busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+        )  # fmt: skip
+
+    def why(self, task: Task, now: float | None = None) -> Why:
+        """Why a pending task waits, by the function the engine decides with."""
+        return policy.waiting_reason(task, self.facts, self.taken_at if now is None else now)
+
+    def task(self, task_id: str) -> Task | None:
+        """The task of an id, if the picture holds it."""
+        return self._by_id.get(task_id)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Task]:
+        by_id = {task.id: task for task in self.done}
+        by_id |= {task.id: task for task in self.pending}
+        return by_id | {one.task.id: one.task for one in self.active}
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Number of tasks by state; ended ones as far as the picture reaches."""
+        counts = dict.fromkeys(states.ALL, 0)
+        for task in (*(one.task for one in self.active), *self.pending, *self.done):
+            counts[task.state] += 1
+        return counts
+
+    @property
+    def unread(self) -> int:
+        """Notifications the operator has not read."""
+        return sum(1 for notice in self.notices if notice.time > self.read_until)
+
+
+class _Known(NamedTuple):
+    signature: tuple[int, int, int]
+    task: Task | None
+    fault: str | None
+
+
+class SnapshotReader:
+    """Reads the pictures of one state directory; not for several threads at once."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time, done_kept: int = DONE_KEPT
+    ) -> None:
+        self.paths = paths
+        self.settings = SettingsSource(paths, environ)
+        self._clock = clock
+        self._done_kept = done_kept
+        self._open: dict[str, _Known] = {}
+        self._done: dict[str, _Known] = {}
+        self._done_names: frozenset[str] = frozenset()
+        self._last: Snapshot | None = None
+
+    def read(self, with_history: bool = True) -> Snapshot:
+        """Take a picture; equal to the last one but for its time where nothing has changed.
+
+        Args:
+            with_history: also read ended tasks and notifications, which a first paint can do without.
+        """
+        now = self._clock()
+        self.settings.refresh()
+        engine, state = self._engine()
+        open_tasks, faults = self._read_open()
+        done = self._read_done() if with_history else ()
+        active = sorted((task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id))
+        pending = sorted((task for task in open_tasks if task.state == states.PENDING), key=lambda task: task.order)
+        snapshot = Snapshot(
+            taken_at=now, engine=engine, limit=self._limit(state), active=tuple(self._active(task, now) for task in active),
+            pending=tuple(pending), done=done, done_count=len(self._done_names),
+            notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
+            alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done),
+        )  # fmt: skip
+        self._last = snapshot
+        return snapshot
+
+    def _engine(self) -> tuple[EngineView, EngineState | None]:
+        state: EngineState | None
+        try:
+            state = msgspec.json.decode(files.read(self.paths.engine), type=EngineState)
+        except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            state = None
+        try:
+            running = is_held(self.paths.engine_lock)
+        except OSError:
+            running = False
+        paused = state.paused if state and running else control.load(self.paths).paused
+        if not running or state is None or state.stopped:
+            return EngineView(running, paused=paused), state
+        same_boot = state.boot_id == identity.boot_id()
+        age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
+        view = EngineView(True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered)
+        return view, state
+
+    def _limit(self, state: EngineState | None) -> int:
+        return control.effective_limit(control.load(self.paths), self.settings.current.max_concurrent_agents)
+
+    def _read_open(self) -> tuple[list[Task], list[str]]:
+        self._open = self._refresh(self.paths.items, self._open, None)
+        faults = [known.fault for known in self._open.values() if known.fault]
+        return [known.task for known in self._open.values() if known.task], faults
+
+    def _read_done(self) -> tuple[Task, ...]:
+        """The newest ended tasks, by the time of their files; the rest is only counted."""
+        self._done = self._refresh(self.paths.done, self._done, self._done_kept)
+        ended = [known.task for known in self._done.values() if known.task]
+        return tuple(sorted(ended, key=lambda task: (task.completed_at or "", task.id), reverse=True))
+
+    def _refresh(self, folder: str, known: dict[str, _Known], newest: int | None) -> dict[str, _Known]:
+        found: list[tuple[int, str, tuple[int, int, int]]] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name[0] != "." and entry.name.endswith(".json"):
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+                        found.append((status.st_mtime_ns, entry.name[:-5], signature))
+        except FileNotFoundError:
+            return {}
+        if newest is not None:
+            self._done_names = frozenset(name for _, name, _ in found)
+            found = sorted(found, reverse=True)[:newest]
+        fresh: dict[str, _Known] = {}
+        for _, name, signature in found:
+            old = known.get(name)
+            fresh[name] = old if old is not None and old.signature == signature else self._load(folder, name, signature)
+        return fresh
+
+    def _load(self, folder: str, name: str, signature: tuple[int, int, int]) -> _Known:
+        try:
+            return _Known(signature, tasks.read(f"{folder}/{name}.json", name), None)
+        except FileNotFoundError:
+            return _Known((0, 0, 0), None, None)
+        except BadFile as error:
+            return _Known(signature, None, error.message)
+
+    def _active(self, task: Task, now: float) -> Active:
+        record = runs.record(self.paths, task.id, task.attempt)
+        if record is not None and record.token != task.token:
+            record = None
+        progress = runs.progress(self.paths, task.id, task.attempt) if record else None
+        since_told = max(time.monotonic() - progress.written_at, 0.0) if progress else 0.0
+        started = epoch(task.notified_at)
+        elapsed = progress.elapsed_s + since_told if progress else max(now - started, 0.0) if started else 0.0
+        timeout = record.timeout_s if record else task.timeout_s or self.settings.current.task_timeout
+        quiet = progress.quiet_s + since_told if progress else None
+        return Active(task, record, progress, elapsed, timeout, quiet)
+
+    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str]) -> tuple[Alert, ...]:
+        alerts = list(state.alerts) if state and engine.running else []
+        if not engine.running:
+            alerts += [Alert("config", problem, "") for problem in self.settings.problems]
+        alerts += [Alert("unreadable", fault, "") for fault in faults]
+        if engine.stale:
+            alerts.append(Alert("engine_stale", f"the engine (pid {engine.pid}) has not answered for {engine.heartbeat_age_s:.0f} s", ""))
+        return tuple(alerts)
+
+    def _median(self, state: EngineState | None, done: Iterable[Task]) -> float | None:
+        if state is not None and state.median_run_s is not None:
+            return state.median_run_s
+        times = sorted(
+            attempt.elapsed_s for task in done if (attempt := task.last_attempt) and attempt.outcome == "ok" and attempt.elapsed_s
+        )
+        return times[len(times) // 2] if times else None

@@ -1,0 +1,188 @@
+"""The one place that reads and writes state files.
+
+Writes go to a temporary file in the same folder, are flushed, and take their name by `rename` (replace) or `link` (create);
+then the folder is flushed. Reads refuse what is no regular file, never follow links, never block, and are bounded.
+Imports only what Python has loaded anyway, as every command comes through here.
+"""
+
+import errno
+import os
+import stat
+
+from ..errors import BadFile, StateDirError
+
+MAX_STATE_BYTES = 4 << 20
+"""A state file is at most this long; a message may be 1 MiB and JSON may escape it."""
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read(path: str, limit: int = MAX_STATE_BYTES) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BadFile: it is no regular file, too long, or cannot be read.
+    """
+    return read_with_stat(path, limit)[0]
+
+
+def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.stat_result]:
+    """Like `read`, with the state of the very file that was read."""
+    try:
+        fd = os.open(path, _READ)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise BadFile(f"{path} is no regular file") from None
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadFile(f"{path} is no regular file")
+        if status.st_size > limit:
+            raise BadFile(f"{path} is longer than {limit} bytes")
+        data = os.read(fd, limit + 1)
+        while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
+            data += more
+        if len(data) > limit:
+            raise BadFile(f"{path} is longer than {limit} bytes")
+        return data, status
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def replace(path: str, data: bytes, durable: bool = True) -> None:
+    """Give `path` new contents: all of them or none; `durable` outlives a power cut.
+
+    Raises:
+        OSError: the disk refused; the old contents stand.
+    """
+    temporary = write_aside(path, data, durable)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    if durable:
+        flush_folder(os.path.dirname(path))
+
+
+def create(path: str, data: bytes) -> None:
+    """Make a new durable file; never writes over another one.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: the disk refused; nothing was made.
+    """
+    temporary = write_aside(path, data, durable=True)
+    try:
+        os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+    flush_folder(os.path.dirname(path))
+
+
+def write_aside(path: str, data: bytes, durable: bool) -> str:
+    """Write a temporary file beside `path` and return its name, which starts with a dot and is not read by anyone."""
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name[:100]}.{os.urandom(8).hex()}"
+    fd = os.open(temporary, _CREATE, 0o600)
+    try:
+        write_all(fd, data)
+        if durable:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+    return temporary
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, however many calls it takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def append_line(path: str, line: bytes) -> None:
+    """Add one line to a file that several processes append to; a line of up to a page stays whole."""
+    fd = os.open(path, _APPEND, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", path)
+        write_all(fd, line + b"\n")
+    finally:
+        os.close(fd)
+
+
+def flush_folder(folder: str) -> None:
+    """Make the names in a folder outlive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def move_between(source: str, target: str) -> None:
+    """Rename from one folder to another, durably."""
+    os.rename(source, target)
+    flush_folder(os.path.dirname(target))
+    flush_folder(os.path.dirname(source))
+
+
+def remove(path: str) -> None:
+    """Delete a file; one that is gone already is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def prepare(folders: tuple[str, ...]) -> None:
+    """Make the folders of a state directory, private to the operator; the first one is its root.
+
+    Raises:
+        StateDirError: a folder cannot be made, is another user's, or others may write to it.
+    """
+    root = folders[0]
+    made = False
+    for folder in folders:
+        try:
+            os.mkdir(folder, 0o700) if folder != root else os.makedirs(folder, 0o700, exist_ok=False)
+            made = True
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise StateDirError(f"{folder} is no folder", "move it away, or set KUGETSU_DIR") from None
+        except OSError as error:
+            raise StateDirError(f"cannot make {folder}: {error.strerror}", "set KUGETSU_DIR to a folder of yours") from None
+    status = os.stat(root)
+    if status.st_uid != os.geteuid():
+        raise StateDirError(f"{root} belongs to another user", "set KUGETSU_DIR to a folder of yours")
+    if status.st_mode & 0o022:
+        raise StateDirError(f"others may write to {root}", f"run: chmod 700 {root}")
+    if made:
+        flush_folder(root)
+
+
+def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
+    """Move a file that cannot be read into `folder`, with the reason beside it; returns its new name.
+
+    Nothing is overwritten; None when the file was gone.
+    """
+    name = os.path.basename(path)[:150]
+    target = f"{folder}/{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}"
+    try:
+        os.rename(path, target)
+    except FileNotFoundError:
+        return None
+    create(f"{target}.reason", f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
+    return target

@@ -1,0 +1,65 @@
+"""Notifications: one JSON line each, appended; and how far the operator has read."""
+
+import os
+
+import msgspec
+
+from ..domain.task import Notice
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import files
+
+KEEP_BYTES = 8 << 20
+"""A longer file is put away as `notifications.1.jsonl`; older ones are dropped."""
+TAIL_BYTES = 256 << 10
+
+_decoder = msgspec.json.Decoder(Notice)
+_encoder = msgspec.json.Encoder()
+
+
+def append(paths: StatePaths, notice: Notice) -> None:
+    """Add one notification; a long text is cut, as only a short line is appended whole."""
+    if len(notice.text) > 1500:
+        notice = msgspec.structs.replace(notice, text=f"{notice.text[:1500]}…")
+    files.append_line(paths.notifications, _encoder.encode(notice))
+
+
+def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
+    """The last notifications, oldest first; lines that are none are passed over."""
+    try:
+        fd = os.open(paths.notifications, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return []
+    with os.fdopen(fd, "rb") as file:
+        size = os.fstat(fd).st_size
+        file.seek(max(size - TAIL_BYTES, 0))
+        lines = file.read(TAIL_BYTES).split(b"\n")[1 if size > TAIL_BYTES else 0 :]
+    found: list[Notice] = []
+    for line in lines:
+        try:
+            found.append(_decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return found[-count:]
+
+
+def read_until(paths: StatePaths) -> str:
+    """The time of the last notification the operator has read; empty before the first."""
+    try:
+        return files.read(paths.notifications_read, 100).decode("ascii", "replace").strip()
+    except (FileNotFoundError, BadFile):
+        return ""
+
+
+def mark_read(paths: StatePaths, until: str) -> None:
+    """Remember that everything up to a time has been read."""
+    files.replace(paths.notifications_read, until.encode() + b"\n", durable=False)
+
+
+def rotate(paths: StatePaths) -> None:
+    """Put a file that grew long out of the way."""
+    try:
+        if os.stat(paths.notifications).st_size > KEEP_BYTES:
+            os.rename(paths.notifications, f"{paths.root}/notifications.1.jsonl")
+    except FileNotFoundError:
+        return

@@ -1,0 +1,37 @@
+"""Reading what supervisors write in `runs/<task>.<attempt>/`."""
+
+from typing import TypeVar
+
+import msgspec
+
+from ..domain.run import Progress, Result, RunRecord
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import files
+
+Document = TypeVar("Document", RunRecord, Progress, Result)
+
+
+def record(paths: StatePaths, task_id: str, attempt: int) -> RunRecord | None:
+    """The record that the attempt exists; None when there is none."""
+    return _read(f"{paths.run(task_id, attempt)}/run.json", RunRecord)
+
+
+def progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
+    """How the attempt stands; None when that is not known."""
+    return _read(f"{paths.run(task_id, attempt)}/progress.json", Progress)
+
+
+def result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
+    """How the attempt ended; None when it has not, or the file is about another one."""
+    found = _read(f"{paths.run(task_id, attempt)}/exit.json", Result)
+    if found is None or found.task_id != task_id or found.attempt != attempt or (token and found.token != token):
+        return None
+    return found
+
+
+def _read(path: str, kind: type[Document]) -> Document | None:
+    try:
+        return msgspec.json.decode(files.read(path), type=kind)
+    except (FileNotFoundError, NotADirectoryError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,121 @@
+"""Task files: open ones in `queue/items`, ended ones in `queue/done`; a task is in one of the two, never in both."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..domain.draft import SCHEMA
+from ..domain.draft import task_id as as_task_id
+from ..domain.task import Task
+from ..errors import BadFile, NoSuchTask
+from ..paths import StatePaths
+from . import files
+
+_decoder = msgspec.json.Decoder(Task)
+_encoder = msgspec.json.Encoder()
+_FIELDS = frozenset(Task.__struct_fields__)
+
+
+class NewerSchema(BadFile):
+    """The file was written by a newer kugetsu; it is left alone."""
+
+
+def decode(data: bytes, expected_id: str) -> Task:
+    """Read a task file.
+
+    Raises:
+        NewerSchema: it is of a later version.
+        BadFile: it is none.
+    """
+    try:
+        task = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        schema = _schema_of(data)
+        if schema is not None and schema > SCHEMA:
+            raise NewerSchema(f"{expected_id} is of schema {schema}, this kugetsu knows {SCHEMA}") from None
+        raise BadFile(f"{expected_id} is no task: {error}") from None
+    if task.schema > SCHEMA:
+        raise NewerSchema(f"{expected_id} is of schema {task.schema}, this kugetsu knows {SCHEMA}")
+    if task.id != expected_id:
+        raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
+    if not 0 <= task.priority <= 9 or task.attempt < 0 or task.position != task.position:
+        raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
+    return task
+
+
+def encode(task: Task, unknown: dict[str, Any]) -> bytes:
+    """Write a task file; `unknown` are fields of the file that this version does not know, kept as they are."""
+    if not unknown:
+        return _encoder.encode(task)
+    return _encoder.encode(msgspec.to_builtins(task) | unknown)
+
+
+def unknown_fields(data: bytes) -> dict[str, Any]:
+    """The fields of a task file that this version does not know."""
+    document = msgspec.json.decode(data)
+    return {key: value for key, value in document.items() if key not in _FIELDS}
+
+
+def task_ids(folder: str) -> Iterator[str]:
+    """The ids that have a file in a folder, in no order."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.endswith(".json") and name[0] != ".":
+                yield name[:-5]
+
+
+def read(path: str, task_id: str) -> Task:
+    """Read one task file; raises `FileNotFoundError` or `BadFile`."""
+    return decode(files.read(path), task_id)
+
+
+def find(paths: StatePaths, text: str) -> Task:
+    """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
+
+    Raises:
+        NoSuchTask: there is none.
+        BadFile: its file cannot be read.
+    """
+    task_id = as_task_id(text) or text
+    for _ in range(2):  # it may move from one folder to the other between the two looks
+        for path in (paths.item(task_id), paths.ended(task_id)) if as_task_id(text) else ():
+            try:
+                return read(path, task_id)
+            except FileNotFoundError:
+                continue
+    raise NoSuchTask(f"no task {text[:40]!r}", "kugetsu queue list --all shows them")
+
+
+def save(paths: StatePaths, task: Task, durable: bool = True) -> None:
+    """Rewrite an open task, durably; keeps fields of the file that this version does not know.
+
+    Raises:
+        OSError: the disk refused; the old contents stand.
+    """
+    path = paths.item(task.id)
+    try:
+        unknown = unknown_fields(files.read(path))
+    except (FileNotFoundError, BadFile, msgspec.DecodeError, AttributeError):
+        unknown = {}
+    files.replace(path, encode(task, unknown), durable)
+
+
+def file_ended(paths: StatePaths, task_id: str) -> None:
+    """Move an ended task out of the folder of open ones; its contents are final already."""
+    files.move_between(paths.item(task_id), paths.ended(task_id))
+
+
+def reopen(paths: StatePaths, task_id: str) -> None:
+    """Move an ended task back among the open ones, before it is made pending again."""
+    files.move_between(paths.ended(task_id), paths.item(task_id))
+
+
+def _schema_of(data: bytes) -> int | None:
+    try:
+        schema = msgspec.json.decode(data)["schema"]
+    except Exception:  # any bytes at all: this only tells a newer file from a broken one
+        return None
+    return schema if isinstance(schema, int) and not isinstance(schema, bool) else None

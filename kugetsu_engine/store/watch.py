@@ -1,0 +1,25 @@
+"""Hints that files have changed. They may come late, double or never: whoever uses them also looks for himself now and then."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+RETRY_S = 5.0
+
+
+def watch(folders: Sequence[str], stop: threading.Event, changed: Callable[[set[str]], None]) -> None:
+    """Call `changed` with the paths that changed in some folders (not below them) until `stop` is set. Blocks.
+
+    A folder that is replaced, or a system that has no watches left, is tried again every few seconds.
+    """
+    from watchfiles import watch as watch_files  # takes 40 ms to load
+
+    while not stop.is_set():
+        try:
+            for changes in watch_files(
+                *folders, watch_filter=None, debounce=50, step=5, stop_event=stop, rust_timeout=60_000,
+                yield_on_timeout=False, recursive=False, raise_interrupt=False, ignore_permission_denied=True,
+            ):  # fmt: skip
+                changed({path for _, path in changes})
+        except (OSError, RuntimeError):
+            pass
+        stop.wait(RETRY_S)

@@ -1,0 +1,227 @@
+"""What the operator's requests do: one function each, the same whether an engine runs or a command applies its own request."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .control import Controls
+from .domain import states
+from .domain.draft import shown_id
+from .domain.draft import task_id as as_task_id
+from .domain.task import Task
+from .domain.times import epoch, iso
+from .errors import AlreadySo, BadFile, KugetsuError, NoSuchTask, UsageError
+from .ledger import Entry, Ledger
+from .process import identity
+from .store import runs, tasks
+from .store.enqueue import checked_message
+from .store.requests import Answer, Request
+
+EDITABLE: dict[str, Any] = {
+    "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
+    "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
+}  # fmt: skip
+
+
+class Verbs:
+    """Applies requests to the books."""
+
+    def __init__(self, ledger: Ledger, controls: Controls, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._controls = controls
+        self._now = now
+        self._of_task: dict[str, Callable[[Task, dict[str, Any]], str]] = {
+            "kill": self._kill, "cancel": self._cancel, "retry": self._retry, "hold": self._hold, "release": self._release,
+            "move": self._move, "edit": self._edit,
+        }  # fmt: skip
+
+    def apply(self, request: Request) -> Answer:
+        """Do what a request asks for, and say what was done or why not."""
+        try:
+            if request.verb in self._of_task:
+                task = tasks.find(self._ledger.paths, request.task or "")
+                return Answer(True, self._of_task[request.verb](task, request.args))
+            return Answer(True, self._of_queue(request.verb, request.args))
+        except KugetsuError as error:
+            return Answer(False, error.message, error.hint, error.exit_code)
+        except OSError as error:
+            return Answer(False, f"the disk refused: {error.strerror}", "make room, then ask again", 1)
+        except (ValueError, TypeError, msgspec.ValidationError) as error:
+            return Answer(False, f"the request makes no sense: {error}", "", 64)
+
+    # one task
+
+    def _kill(self, task: Task, args: dict[str, Any]) -> str:
+        if task.state == states.PENDING:
+            return self._cancel(task, args)
+        if task.ended:
+            raise AlreadySo(f"{task.shown} has ended already ({task.state})")
+        how = "kill" if args.get("now") else "stop"
+        if task.stop == how or task.stop == "kill":
+            raise AlreadySo(f"{task.shown} is being stopped already")
+        task = self._ledger.update(task, stop=how)
+        send_stop(self._ledger, task)
+        return f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept"
+
+    def _cancel(self, task: Task, args: dict[str, Any]) -> str:
+        if task.state in states.ACTIVE:
+            raise AlreadySo(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {task.id[2:]}")
+        if task.ended:
+            raise AlreadySo(f"{task.shown} has ended already ({task.state})")
+        self._ledger.change(task, "cancelled", "cancelled by you")
+        return f"cancelled {task.shown}"
+
+    def _retry(self, task: Task, args: dict[str, Any]) -> str:
+        if task.state in states.ACTIVE:
+            raise AlreadySo(f"{task.shown} is running")
+        fresh = {"retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False}
+        if task.state == states.PENDING:
+            if task.retry_at is None:
+                raise AlreadySo(f"{task.shown} waits for its start already")
+            self._ledger.update(task, **fresh, reason="retry asked for by you")
+            return f"{task.shown} is tried again at once"
+        fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
+        self._ledger.reopen(task, "retry asked for by you", **fresh)
+        return f"{task.shown} waits for another attempt"
+
+    def _hold(self, task: Task, args: dict[str, Any]) -> str:
+        self._need_pending(task, "held")
+        if task.held:
+            raise AlreadySo(f"{task.shown} is held already")
+        self._ledger.update(task, held=True)
+        return f"holding {task.shown}"
+
+    def _release(self, task: Task, args: dict[str, Any]) -> str:
+        self._need_pending(task, "released")
+        if not task.held:
+            raise AlreadySo(f"{task.shown} is not held")
+        # It starts to grow old now.
+        self._ledger.update(task, held=False, pending_since=iso(self._now()))
+        return f"released {task.shown}"
+
+    def _move(self, task: Task, args: dict[str, Any]) -> str:
+        self._need_pending(task, "moved")
+        others = [entry for entry in self._ledger.in_order() if entry.id != task.id]
+        before = sum(1 for entry in others if entry.key < task.order)
+        place = self._wanted_place(others, before, args)
+        if place == before:
+            raise AlreadySo(f"{task.shown} is there already")
+        priority, position = _between(task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None)
+        if position is None:
+            self._spread(priority)
+            return self._move(self._ledger.get(task.id), args)
+        self._ledger.update(task, priority=priority, position=position)
+        changed = f", priority {priority} now" if priority != task.priority else ""
+        return f"{task.shown} is number {place + 1} of {len(others) + 1} in the queue{changed}"
+
+    def _wanted_place(self, others: list[Entry], before: int, args: dict[str, Any]) -> int:
+        """The index among the other tasks at which the task is to stand."""
+        to = args.get("to")
+        if to == "number":
+            return max(min(int(args["number"]) - 1, len(others)), 0)
+        if to == "before":
+            wanted = as_task_id(str(args.get("before", "")))
+            for place, entry in enumerate(others):
+                if entry.id == wanted:
+                    return place
+            raise NoSuchTask(f"{args.get('before')!r} is no other waiting task", "kugetsu queue list shows them")
+        places = {"top": 0, "bottom": len(others), "up": max(before - 1, 0), "down": min(before + 1, len(others))}
+        if to not in places:
+            raise UsageError(f"{to!r} is no place in the queue", "use top, bottom, up, down, before or number")
+        return places[to]
+
+    def _spread(self, priority: int) -> None:
+        """Give the tasks of one priority whole positions again, as no number is left between two of them."""
+        same = [entry for entry in self._ledger.in_order() if entry.priority == priority]
+        for place, entry in enumerate(same, 1):
+            self._ledger.update(self._ledger.get(entry.id), position=float(place))
+
+    def _edit(self, task: Task, args: dict[str, Any]) -> str:
+        self._need_pending(task, "edited")
+        if not args or not args.keys() <= EDITABLE.keys():
+            raise UsageError(f"nothing to edit in {sorted(args)}", f"one of {', '.join(EDITABLE)}")
+        changes = {name: msgspec.convert(value, EDITABLE[name]) for name, value in args.items()}
+        self._check(task, changes)
+        self._ledger.update(task, **changes)
+        return f"changed {', '.join(sorted(changes))} of {task.shown}"
+
+    def _check(self, task: Task, changes: dict[str, Any]) -> None:
+        if "message" in changes:
+            checked_message(changes["message"])
+        if not 0 <= changes.get("priority", 5) <= 9:
+            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+        for name in ("not_before", "expires_at"):
+            if changes.get(name) is not None and epoch(changes[name]) is None:
+                raise UsageError(f"{name} is no time")
+        for earlier in changes.get("after", ()):
+            if earlier == task.id or as_task_id(earlier) != earlier:
+                raise UsageError(f"{task.shown} cannot come after {earlier!r}")
+            tasks.find(self._ledger.paths, earlier)
+            if self._waits_for(earlier, task.id):
+                raise UsageError(f"{task.shown} and {shown_id(earlier)} would wait for each other")
+
+    def _waits_for(self, task_id: str, other: str) -> bool:
+        """Whether a task waits for another one, also by way of further tasks."""
+        seen, to_see = set(), [task_id]
+        while to_see:
+            entry = self._ledger.entries.get(to_see.pop())
+            for earlier in entry.after if entry else ():
+                if earlier == other:
+                    return True
+                if earlier not in seen:
+                    seen.add(earlier)
+                    to_see.append(earlier)
+        return False
+
+    def _need_pending(self, task: Task, done: str) -> None:
+        if task.state != states.PENDING:
+            raise AlreadySo(f"{task.shown} is {task.state}; only a waiting task can be {done}")
+
+    # the whole queue
+
+    def _of_queue(self, verb: str, args: dict[str, Any]) -> str:
+        if verb == "limit":
+            return self._controls.set_limit(args.get("limit"))
+        if verb == "clear":
+            return self._clear(args)
+        return self._controls.set_flow(verb)
+
+    def _clear(self, args: dict[str, Any]) -> str:
+        """Drop ended tasks from the list, with their logs; worktrees and branches stay."""
+        from .housekeeping import remove_ended
+
+        older_than_s = msgspec.convert(args.get("older_than_s", 0.0), float)
+        count = remove_ended(self._ledger.paths, self._now() - older_than_s)
+        return f"cleared {count} ended task{'s' * (count != 1)}, their worktrees are kept"
+
+
+def _between(own: int, above: Entry | None, below: Entry | None) -> tuple[int, float | None]:
+    """Priority and position for a task between two others; position None where no number is left between them.
+
+    The task keeps its priority where the order allows it.
+    """
+    highest = above.priority if above else 9
+    lowest = below.priority if below else 0
+    priority = min(max(own, lowest), highest)
+    low = above.position if above and above.priority == priority else None
+    high = below.position if below and below.priority == priority else None
+    if low is None and high is None:
+        return priority, 0.0
+    if low is None or high is None:
+        return priority, (low + 1.0) if low is not None else (high or 0.0) - 1.0
+    middle = (low + high) / 2
+    return priority, middle if low < middle < high else None
+
+
+def send_stop(ledger: Ledger, task: Task) -> bool:
+    """Pass the operator's stop on to the supervisor; False while there is none that could be told."""
+    try:
+        record = runs.record(ledger.paths, task.id, task.attempt)
+    except BadFile:
+        return False
+    if record is None or record.token != task.token:
+        return False
+    number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
+    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)

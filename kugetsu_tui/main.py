@@ -1,0 +1,21 @@
+"""The program `kugetsu`: the console without a verb, else the command line. Loads textual only for the console."""
+
+import sys
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit code."""
+    from kugetsu_engine.cli import wants_console
+
+    words = sys.argv[1:]
+    if wants_console(words):
+        from .start import start
+
+        return start(words)
+    from kugetsu_engine.cli import run
+
+    return run(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
