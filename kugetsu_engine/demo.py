@@ -1,4 +1,4 @@
-"""The demo: a throwaway state directory, a scratch git repository, a dozen tasks for the built-in agent. No keys, no network."""
+"""The demo: a throwaway state directory, a scratch git repository, a dozen tasks for the built-in agent; no keys, no network."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ env = {{ KUGETSU_DEMO_SPEED = "{speed}" }}
 
 FILES = {
     "README.md": "# moonbase\n\nA small web service with a login, a search and a settings page.\n",
-    "app/login.py": 'def login(cookie):\n    if cookie is None:\n        return redirect("/login")\n    return session(cookie)\n',
+    "app/login.py": 'def login(cookie):\n    if not cookie:\n        return redirect("/login")\n    return session(cookie)\n',
     "app/search.py": "def search(words, index):\n    return [page for page in index if all(word in page for word in words)]\n",
     "app/settings.py": 'THEMES = ["light"]\n\n\ndef theme(user):\n    return user.get("theme", THEMES[0])\n',
     "tests/test_login.py": "def test_no_cookie_goes_to_login():\n    assert login(None).target == '/login'\n",
@@ -113,7 +113,13 @@ def _make_repository(folder: str) -> None:
     for words in (("init", "--quiet", "-b", "main"), ("add", "-A"), (*who, "commit", "--quiet", "-m", "A small web service")):
         try:
             done = subprocess.run(
-                ["git", *words], cwd=folder, env=environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+                ["git", *words],
+                cwd=folder,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
             )
         except FileNotFoundError:
             raise KugetsuError("git is not installed", "install git, then try again") from None

@@ -88,9 +88,7 @@ class EngineThread:
             self._engine = engine
             self.running.set()
             folders = (self.paths.items, self.paths.requests, self.paths.root)
-            threading.Thread(
-                target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True
-            ).start()
+            threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True).start()
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
         finally:
             end_of_watch.set()

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -133,7 +134,9 @@ class Engine:
             turns += 1
             if took_turn is not None:
                 took_turn(turns)
-            if (until_idle and self.idle) or (self.mode == "headless" and self.controls.draining and not self.ledger.active_ids):
+            if (until_idle and self.idle) or (
+                self.mode == "headless" and self.controls.draining and not self.ledger.active_ids
+            ):
                 return
             for task_id in self.waker.wait(wait_s):
                 self._hear(task_id)
@@ -250,7 +253,14 @@ class Engine:
                 self.ledger.change(task, "error", error.message, error=str(error))
                 return True
             task = self.ledger.change(
-                task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None, pid=None
+                task,
+                "notified",
+                attempt=planned.attempt,
+                token=planned.token,
+                agent=planned.agent,
+                retry_at=None,
+                stop=None,
+                pid=None,
             )
             try:
                 handle = self.launcher.launch(job, entered.fds)
@@ -384,7 +394,7 @@ class Engine:
             self._run_times.append(attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
         verdict = policy.after_attempt(task, attempt, self.settings.current.timing)
-        changes = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code, "pid": None, "token": None}
+        changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code, "pid": None, "token": None}
         if verdict.state == "pending":
             delay = (verdict.retry_delay or 0.0) * random.uniform(1.0, 1.2)
             changes |= {"retry_at": iso(self._clock() + delay), "pending_since": iso(self._clock())}

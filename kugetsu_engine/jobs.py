@@ -1,8 +1,7 @@
 """From a task to the job of its supervisor: where it works, what runs, with which environment."""
 
-from collections.abc import Mapping
-
 import os
+from collections.abc import Mapping
 
 from .agents import environment, known
 from .config import Settings

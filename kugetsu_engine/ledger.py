@@ -1,7 +1,7 @@
 """The engine's books: every open task on disk, and a slim, ordered index of them in memory.
 
-Nothing is rescanned to decide: a claim looks at the front of a sorted list. Tasks that cannot start for a reason of their own are
-parked until that reason may have gone. Only this module rewrites items, and each change of state goes through `change`.
+Nothing is rescanned to decide: a claim looks at the front of a sorted list. Tasks that cannot start for a reason of their own
+are parked until that reason may have gone. Only this module rewrites items, and each change of state goes through `change`.
 """
 
 import heapq
@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from .domain import policy, states
-from .domain.policy import Facts, Timing
 from .domain.draft import task_id as as_task_id
+from .domain.policy import Facts, Timing
 from .domain.task import Level, Notice, Order, State, Task, move, order
 from .domain.times import iso
 from .errors import BadFile, NoSuchTask

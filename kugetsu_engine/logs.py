@@ -61,7 +61,8 @@ class LogReader:
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
         skip = start - (self._ends[chunk - 1] if chunk else 0)
-        offset, found, rest = chunk * CHUNK, [], b""
+        found: list[bytes] = []
+        offset, rest = chunk * CHUNK, b""
         if start and skip == 0:
             skip, offset, rest = 0, *self._line_start(chunk)
         while len(found) < skip + count and offset < self._size:

@@ -28,7 +28,12 @@ class Operator:
     """Acts on one state directory."""
 
     def __init__(
-        self, root: str, environ: Mapping[str, str] = os.environ, *, read_only: bool = False, clock: Callable[[], float] = time.time
+        self,
+        root: str,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        read_only: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.paths = StatePaths(root)
         self.environ = environ
@@ -39,8 +44,9 @@ class Operator:
         self._prepared = False
 
     def enqueue(
-        self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None, agent: str | None = None,
-        priority: int = 5, after: list[str] | None = None, at: str | None = None, timeout: str | None = None, hold: bool = False,
+        self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
+        agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
+        timeout: str | None = None, hold: bool = False,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
 
@@ -71,7 +77,9 @@ class Operator:
         try:
             task_id = creating.create_task(self.paths, str(ref), message, now, **options)
         except OSError as error:
-            raise KugetsuError(f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}") from None
+            raise KugetsuError(
+                f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
+            ) from None
         creating.announce(self.paths, task_id, str(ref), now)
         self.wake()
         repository = options["repo"]
@@ -101,7 +109,8 @@ class Operator:
                 self._apply_here()
             if time.monotonic() >= deadline:
                 raise NoAnswer(
-                    f"the engine has not answered within {wait_s:g} s", "the request stands and will be applied; see kugetsu status"
+                    f"the engine has not answered within {wait_s:g} s",
+                    "the request stands and will be applied; see kugetsu status",
                 )
             select.select([], [], [], pause)
             pause = min(pause * 2, 0.1)
@@ -168,7 +177,9 @@ class Operator:
 
         names = known.names(self._settings())
         if agent not in names:
-            raise UsageError(f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml")
+            raise UsageError(
+                f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
+            )
         return agent
 
     def _existing(self, text: str) -> str:
@@ -212,5 +223,3 @@ def _now(epoch_s: float) -> str:
 
 def _nothing() -> None:
     return
-
-

@@ -1,7 +1,7 @@
 """Reading a state directory into one frozen picture: what console, `status` and `queue list` show.
 
-The picture is right whoever runs the engine, as it comes from the files alone. A reader keeps what it has read and reads again only
-what changed.
+The picture is right whoever runs the engine, as it comes from the files alone. A reader keeps what it has read and reads
+again only what changed.
 """
 
 import os
@@ -141,7 +141,12 @@ class SnapshotReader:
     """Reads the pictures of one state directory; not for several threads at once."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time, done_kept: int = DONE_KEPT
+        self,
+        paths: StatePaths,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+        done_kept: int = DONE_KEPT,
     ) -> None:
         self.paths = paths
         self.settings = SettingsSource(paths, environ)
@@ -163,7 +168,9 @@ class SnapshotReader:
         engine, state = self._engine()
         open_tasks, faults = self._read_open()
         done = self._read_done() if with_history else ()
-        active = sorted((task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id))
+        active = sorted(
+            (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
+        )
         pending = sorted((task for task in open_tasks if task.state == states.PENDING), key=lambda task: task.order)
         snapshot = Snapshot(
             taken_at=now, engine=engine, limit=self._limit(state), active=tuple(self._active(task, now) for task in active),
@@ -189,7 +196,9 @@ class SnapshotReader:
             return EngineView(running, paused=paused), state
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
-        view = EngineView(True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered)
+        view = EngineView(
+            True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered
+        )
         return view, state
 
     def _limit(self, state: EngineState | None) -> int:
@@ -255,13 +264,17 @@ class SnapshotReader:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
         alerts += [Alert("unreadable", fault, "") for fault in faults]
         if engine.stale:
-            alerts.append(Alert("engine_stale", f"the engine (pid {engine.pid}) has not answered for {engine.heartbeat_age_s:.0f} s", ""))
+            alerts.append(
+                Alert("engine_stale", f"the engine (pid {engine.pid}) has not answered for {engine.heartbeat_age_s:.0f} s", "")
+            )
         return tuple(alerts)
 
     def _median(self, state: EngineState | None, done: Iterable[Task]) -> float | None:
         if state is not None and state.median_run_s is not None:
             return state.median_run_s
         times = sorted(
-            attempt.elapsed_s for task in done if (attempt := task.last_attempt) and attempt.outcome == "ok" and attempt.elapsed_s
+            attempt.elapsed_s
+            for task in done
+            if (attempt := task.last_attempt) and attempt.outcome == "ok" and attempt.elapsed_s
         )
         return times[len(times) // 2] if times else None

@@ -108,7 +108,9 @@ class Verbs:
         place = self._wanted_place(others, before, args)
         if place == before:
             raise AlreadySo(f"{task.shown} is there already")
-        priority, position = _between(task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None)
+        priority, position = _between(
+            task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None
+        )
         if position is None:
             self._spread(priority)
             return self._move(self._ledger.get(task.id), args)

@@ -97,7 +97,9 @@ def main() -> int:
     if end == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if end == "leave":
-        subprocess.Popen(["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            ["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         say("      a development server was left running")
     if end == "nothing":
         git("checkout", "--", ".")

@@ -41,7 +41,8 @@ def build(
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     for name in ENV_FILES:
         built |= _env_file(f"{paths.env}/{name}")
-    built |= FIXED | drive_env
+    built |= FIXED
+    built |= drive_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}
     built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": f"{run_dir}/tmp"}
     return built

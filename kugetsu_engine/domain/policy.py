@@ -190,5 +190,3 @@ def clock(seconds: float) -> str:
     whole = max(int(seconds + 0.5), 0)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-

@@ -77,7 +77,7 @@ def parse(text: str, default_host: str = "github.com") -> IssueRef:
     parts = match["path"].split("/")
     if not all(_COMPONENT.fullmatch(part) and part not in (".", "..") for part in parts):
         raise _not_a_reference(text)
-    if parts[0] == LOCAL and len(parts) == 2 or len(parts) >= 3:
+    if (parts[0] == LOCAL and len(parts) == 2) or len(parts) >= 3:
         host, path = parts[0].lower(), parts[1:]
     elif len(parts) == 2 and match.re is _SHORT:
         host, path = default_host, parts

@@ -1,6 +1,6 @@
 """Times as text, both ways. Stored times are UTC, ISO 8601 with `Z`; the caller brings the clock."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from ..errors import UsageError
 
@@ -9,7 +9,7 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.
 
 def iso(epoch_s: float) -> str:
     """Write seconds since 1970 as `2026-11-21T09:00:00.000Z`."""
-    return datetime.fromtimestamp(epoch_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def epoch(stamp: str | None) -> float | None:
@@ -21,7 +21,7 @@ def epoch(stamp: str | None) -> float | None:
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
     return moment.timestamp()
 
 
@@ -82,6 +82,4 @@ def moment(text: str, now_epoch_s: float) -> float:
         then = datetime.fromisoformat(text)
         return (then if then.tzinfo else then.replace(tzinfo=here.tzinfo)).timestamp()
     except ValueError:
-        raise UsageError(
-            f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00"
-        ) from None
+        raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00") from None

@@ -15,7 +15,9 @@ def delivered(worktree: str) -> dict[str, int] | None:
         status = git(worktree, "status", "--porcelain", "--untracked-files=normal", "-z", "--no-renames")
         dirty = sum(1 for entry in status.split("\0") if entry)
         commits = int(git(worktree, "rev-list", "--count", f"{base or 'HEAD'}..HEAD"))
-        lines = git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if base and commits else ""
+        lines = (
+            git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if base and commits else ""
+        )
     except (GitError, ValueError):
         return None
     rows = [line.split("\t", 2) for line in lines.splitlines() if line.count("\t") >= 2]

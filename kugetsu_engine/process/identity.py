@@ -1,4 +1,7 @@
-"""Who a process is: pid, start ticks and boot id together, as pids are given out again. For display and sweeps, never for truth."""
+"""Who a process is: pid, start ticks and boot id together, as pids are given out again.
+
+For display and sweeps, never for truth.
+"""
 
 import os
 import sys

@@ -9,7 +9,7 @@ CHUNK = 1 << 16
 
 
 class LogFile:
-    """The log of one attempt. Beyond `cap` bytes the middle is dropped: the head stays, the newest output stays, a line says so."""
+    """The log of one attempt. Beyond `cap` bytes the middle is dropped: head and newest output stay, and a line says so."""
 
     def __init__(self, path: str, cap: int) -> None:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from ..domain.times import iso
-from ..errors import AttemptFailed
+from ..errors import AttemptFailed, RepositoryError
 from ..git import delivery, repositories, worktrees
 from ..store import files
 from ..store.locks import unlock, wait_lock
@@ -120,7 +120,7 @@ class Supervisor:
         repository = job["repository"]
         where = repository or job["clone_dir"]
         if where is None:
-            raise repositories.RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
+            raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
         self._tell("waiting for git")
         lock = wait_lock(f"{job['repository_locks']}/repository-{_digest(str(where))}.lock")
         try:
@@ -229,7 +229,11 @@ class Supervisor:
         if judged is not None:
             return facts | {"outcome": "failed", "failure": judged[0], "reason": judged[1]}
         if code:
-            return facts | {"outcome": "failed", "failure": "exit", "reason": f"exit code {code}" + (f": {said}" if said else "")}
+            return facts | {
+                "outcome": "failed",
+                "failure": "exit",
+                "reason": f"exit code {code}" + (f": {said}" if said else ""),
+            }
         return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
 
     def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def checked_message(message: str) -> str:
     if "\0" in message:
         raise UsageError("the message holds a NUL character", "remove it")
     if size > MAX_MESSAGE_BYTES:
-        raise UsageError(f"the message has {size} bytes, at most {MAX_MESSAGE_BYTES} are taken", "shorten it, or put it in a file")
+        raise UsageError(
+            f"the message has {size} bytes, at most {MAX_MESSAGE_BYTES} are taken", "shorten it, or put it in a file"
+        )
     return message
 
 
