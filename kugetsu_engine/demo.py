@@ -1,4 +1,4 @@
-"""The demo: a throwaway state directory, a scratch git repository, a dozen tasks for the built-in agent; no keys, no network."""
+"""The demo: a throwaway state directory, a scratch git repository, a dozen tasks for the demo agent; no keys, no network."""
 
 import os
 import shutil

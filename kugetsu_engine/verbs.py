@@ -1,6 +1,5 @@
 """What the operator's requests do: one function each, the same whether an engine runs or a command applies its own request."""
 
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,9 @@ from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.task import Task
 from .domain.times import epoch, iso
-from .errors import AlreadySo, BadFile, KugetsuError, NoSuchTask, UsageError
+from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
 from .ledger import Entry, Ledger
-from .process import identity
-from .store import runs, tasks
+from .store import tasks
 from .store.enqueue import checked_message
 from .store.requests import Answer, Request
 
@@ -28,10 +26,11 @@ EDITABLE: dict[str, Any] = {
 class Verbs:
     """Applies requests to the books."""
 
-    def __init__(self, ledger: Ledger, controls: Controls, now: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None]) -> None:
         self._ledger = ledger
         self._controls = controls
         self._now = now
+        self._stop = stop
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], str]] = {
             "kill": self._kill, "cancel": self._cancel, "retry": self._retry, "hold": self._hold, "release": self._release,
             "move": self._move, "edit": self._edit,
@@ -62,7 +61,7 @@ class Verbs:
         if task.stop == how or task.stop == "kill":
             raise AlreadySo(f"{task.shown} is being stopped already")
         task = self._ledger.update(task, stop=how)
-        send_stop(self._ledger, task)
+        self._stop(task)
         return f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept"
 
     def _cancel(self, task: Task, args: dict[str, Any]) -> str:
@@ -215,15 +214,3 @@ def _between(own: int, above: Entry | None, below: Entry | None) -> tuple[int, f
         return priority, (low + 1.0) if low is not None else (high or 0.0) - 1.0
     middle = (low + high) / 2
     return priority, middle if low < middle < high else None
-
-
-def send_stop(ledger: Ledger, task: Task) -> bool:
-    """Pass the operator's stop on to the supervisor; False while there is none that could be told."""
-    try:
-        record = runs.record(ledger.paths, task.id, task.attempt)
-    except BadFile:
-        return False
-    if record is None or record.token != task.token:
-        return False
-    number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
-    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)

@@ -1,0 +1,246 @@
+"""The attempts that are under way: waiting for their supervisors, adopting those of an earlier engine, entering results.
+
+A held task lock means alive; a free one means ended, and then the files of the run tell how.
+"""
+
+import os
+import random
+import signal
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from .config import SettingsSource
+from .domain import policy
+from .domain.run import Result
+from .domain.task import Attempt, Level, Task
+from .domain.times import iso
+from .errors import NoSuchTask
+from .ledger import Entry, Ledger
+from .paths import StatePaths
+from .process import identity, marked
+from .process.launcher import Handle, Launcher, Waker
+from .store import locks, runs
+
+MAX_FALSE_STARTS = 3
+"""Starts in a row that come to nothing before the task ends with an error."""
+
+
+class Running:
+    """An attempt this engine waits for: one it started, or one it adopted."""
+
+    def __init__(self, task_id: str, handle: Handle | None, pidfd: int | None) -> None:
+        self.task_id = task_id
+        self.handle = handle
+        self.pidfd = pidfd
+
+
+class Attempts:
+    """The attempts of one engine."""
+
+    def __init__(
+        self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.launcher = launcher
+        self._paths = paths
+        self._ledger = ledger
+        self._settings = settings
+        self._waker = waker
+        self._clock = clock
+        self._running: dict[str, Running] = {}
+        self._false_starts: dict[str, int] = {}
+        self._run_times: deque[float] = deque(maxlen=50)
+
+    @property
+    def median_run_s(self) -> float | None:
+        """Median duration of the last attempts that went well, in seconds."""
+        return median(self._run_times) if self._run_times else None
+
+    def wait_for(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
+        """Be woken when an attempt has something to say."""
+        self._running[task_id] = Running(task_id, handle, pidfd)
+        source = handle.control if handle else pidfd
+        if source is not None:
+            self._waker.add(source, task_id)
+
+    def recover(self) -> dict[str, int]:
+        """Find out what became of every attempt that an earlier engine left; how many of each kind."""
+        found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "never started": 0}
+        for entry in self._ledger.active():
+            if locks.is_held(self._paths.task_lock(entry.id)):
+                self._adopt(entry)
+                found["adopted"] += 1
+            else:
+                found[self._settle(entry.id)] += 1
+        return found
+
+    def look_at_all(self) -> None:
+        """Look at every attempt for oneself: words of supervisors may have been missed."""
+        for task_id in [*self._running]:
+            self._look(task_id)
+        for entry in self._ledger.active():
+            if entry.id not in self._running:  # made active by hand
+                if locks.is_held(self._paths.task_lock(entry.id)):
+                    self._adopt(entry)
+                else:
+                    self._settle(entry.id)
+
+    def hear(self, task_id: str) -> None:
+        """A supervisor has something to say, or has ended."""
+        running = self._running.get(task_id)
+        if running is None:
+            return
+        if running.handle is not None:
+            words = running.handle.words()
+            if "started" in words:
+                self._mark_started(task_id)
+            if "ended" not in words and "" not in words:
+                return
+        self._look(task_id)
+
+    def stop(self, task: Task) -> None:
+        """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
+        number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
+        running = self._running.get(task.id)
+        if not send_stop(self._paths, task) and running is not None and running.handle is not None:
+            # It has not yet written who it is, but it is our child.
+            running.handle.process.send_signal(number)
+
+    def give_back(self, task: Task, reason: str) -> None:
+        """Put a task back whose attempt never began; it does not count, but three in a row end it."""
+        count = self._false_starts[task.id] = self._false_starts.get(task.id, 0) + 1
+        if count >= MAX_FALSE_STARTS:
+            del self._false_starts[task.id]
+            self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.logs}/supervisor.log")
+            return
+        retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
+        self._ledger.change(task, "pending", reason, attempt=task.attempt - 1, retry_at=retry_at, token=None, pid=None)
+
+    def close(self) -> None:
+        """Let go of all of them; they live on."""
+        for running in list(self._running.values()):
+            self._let_go(running)
+
+    def _adopt(self, entry: Entry) -> None:
+        """Wait for an attempt whose supervisor another engine started."""
+        record = runs.record(self._paths, entry.id, entry.attempt)
+        pidfd = None
+        if record and identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
+            pidfd = _pidfd(record.supervisor_pid)
+        self.wait_for(entry.id, None, pidfd)
+        self._look(entry.id)
+
+    def _let_go(self, running: Running) -> None:
+        self._running.pop(running.task_id, None)
+        if running.handle is not None:
+            self._waker.discard(running.handle.control)
+            self.launcher.forget(running.handle)
+        if running.pidfd is not None:
+            self._waker.discard(running.pidfd)
+            os.close(running.pidfd)
+
+    def _look(self, task_id: str) -> None:
+        """Settle an attempt that has ended; tell the supervisor of one that is to stop."""
+        running = self._running[task_id]
+        try:
+            task = self._ledger.get(task_id)
+        except NoSuchTask:
+            if not locks.is_held(self._paths.task_lock(task_id)):
+                self._let_go(running)
+            return
+        ended = runs.result(self._paths, task_id, task.attempt, task.token) is not None
+        if ended or not locks.is_held(self._paths.task_lock(task_id)):
+            self._let_go(running)
+            self._settle(task_id)
+            return
+        self._mark_started(task_id)
+        if task.stop is not None:
+            self.stop(task)
+
+    def _mark_started(self, task_id: str) -> None:
+        """Move a task to `running` once its agent is."""
+        entry = self._ledger.entries.get(task_id)
+        if entry is None or entry.state != "notified":
+            return
+        progress = runs.progress(self._paths, task_id, entry.attempt)
+        record = runs.record(self._paths, task_id, entry.attempt)
+        task = self._ledger.get(task_id)
+        if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
+            self._ledger.started(task, pid=progress.pid)
+            self._false_starts.pop(task_id, None)
+
+    def _settle(self, task_id: str) -> str:
+        """Enter the end of an attempt nobody works on any more; what was found, in words."""
+        try:
+            task = self._ledger.get(task_id)
+        except NoSuchTask:
+            return "lost"
+        self._ledger.issue_free(task.issue_ref)
+        result = runs.result(self._paths, task.id, task.attempt, task.token)
+        if result is not None:
+            self._enter(task, result)
+            return "ended meanwhile"
+        record = runs.record(self._paths, task.id, task.attempt)
+        if task.token:
+            marked.end(task.id, task.token)
+        if record is None or record.token != task.token:
+            if task.stop is not None:
+                self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=task.attempt - 1)
+            else:
+                self.give_back(task, "the start did not happen")
+            return "never started"
+        reason = "the machine was restarted" if record.boot_id != identity.boot_id() else "its supervisor was killed"
+        lost = Result(
+            task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=record.started_at,
+            ended_at=iso(self._clock()),
+        )  # fmt: skip
+        self._enter(task, lost)
+        return "lost"
+
+    def _enter(self, task: Task, result: Result) -> None:
+        """Enter the result of an attempt in the books, and decide what becomes of the task."""
+        attempt = result.as_attempt(f"{task.id}/{task.attempt}.log")
+        if task.stop is not None and attempt.outcome != "ok":
+            attempt = msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
+        if task.state == "notified" and result.agent_pid is not None:
+            task = self._ledger.started(task, pid=result.agent_pid)
+        if attempt.outcome == "ok" and attempt.elapsed_s is not None:
+            self._run_times.append(attempt.elapsed_s)
+        self._false_starts.pop(task.id, None)
+        verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
+        changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
+        changes |= {"pid": None, "token": None}
+        if verdict.state == "pending":
+            delay = (verdict.retry_delay or 0.0) * random.uniform(1.0, 1.2)
+            changes |= {"retry_at": iso(self._clock() + delay), "pending_since": iso(self._clock())}
+        if verdict.state == "error":
+            changes |= {"error": verdict.reason}
+        level, reason = _told(verdict, attempt)
+        self._ledger.change(task, verdict.state, reason, level=level, **changes)
+
+
+def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
+    """Level and words of the notification of an ended attempt."""
+    if verdict.state != "completed" or attempt.delivered is None:
+        return None, verdict.reason
+    return ("warning" if attempt.delivered.nothing else None), str(attempt.delivered)
+
+
+def send_stop(paths: StatePaths, task: Task) -> bool:
+    """Signal the supervisor that has written who it is; False while there is none, or it is gone."""
+    record = runs.record(paths, task.id, task.attempt)
+    if record is None or record.token != task.token:
+        return False
+    number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
+    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except OSError:
+        return None
