@@ -32,6 +32,11 @@ class LogReader:
         return (self._ends[-1] if self._ends else 0) + self._tail_ends + self._open_line
 
     @property
+    def complete_lines(self) -> int:
+        """Lines that have an end."""
+        return self.line_count - self._open_line
+
+    @property
     def size(self) -> int:
         """Bytes so far."""
         return self._size

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .domain import refs
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
-from .git import repositories
+from .git import nearby
 from .paths import StatePaths
 from .store import enqueue as creating
 from .store import files
@@ -193,13 +193,13 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or os.getcwd(), os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return repositories.enclosing(path) or path
+            return nearby.enclosing(path) or path
         if folder is None or (os.path.exists(self.paths.config) and ref.repository in self._settings().repos):
             return None
-        enclosing = repositories.enclosing(folder)
+        enclosing = nearby.enclosing(folder)
         if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
             return None
-        return enclosing if repositories.may_hold(enclosing, ref.repository) else None
+        return enclosing if nearby.may_hold(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

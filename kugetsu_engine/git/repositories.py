@@ -5,45 +5,6 @@ import os
 from ..errors import GitError, RepositoryError
 from .command import NETWORK_TIMEOUT_S, answers, git
 
-_URL_MARKS = ("://", "@")
-
-
-def enclosing(folder: str) -> str | None:
-    """The repository a folder lies in, found by looking for `.git`; None when there is none. Runs nothing."""
-    folder = os.path.abspath(folder)
-    while not os.path.exists(f"{folder}/.git"):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
-    return folder
-
-
-def may_hold(repository: str, ref_repository: str) -> bool:
-    """Whether a local repository can be the one an issue is about: one of its remotes says so, or none says otherwise.
-
-    Reads `.git/config` as text and runs nothing, as `enqueue` asks.
-    """
-    wanted = ref_repository.lower()
-    urls = []
-    try:
-        with open(f"{repository}/.git/config", encoding="utf-8", errors="replace") as config:
-            for line in config:
-                key, _, value = line.strip().partition("=")
-                if key.strip() == "url" and any(mark in value for mark in _URL_MARKS):
-                    urls.append(value.strip().lower())
-    except OSError:
-        return True  # a linked worktree has no config of its own
-    return not urls or any(_repository_of(url) == wanted for url in urls)
-
-
-def _repository_of(url: str) -> str:
-    """`host/owner/repo` of a remote's address."""
-    address = url.partition("://")[2] or url.replace(":", "/", 1)
-    address = address.rpartition("@")[2].removesuffix("/").removesuffix(".git")
-    host, _, path = address.partition("/")
-    return f"{host.partition(':')[0]}/{path}"
-
 
 def clone_address(server: str, path: str) -> str:
     """Where to clone `owner/repo` from: the server's address with the path; a folder on this disk may end in `.git`."""

@@ -1,0 +1,7 @@
+"""`python -m kugetsu_engine`: the command line and the headless engine, without the console."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

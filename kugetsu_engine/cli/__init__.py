@@ -1,0 +1,94 @@
+"""The command line: one small file per group of verbs, loaded only when it is asked for."""
+
+import sys
+
+HELP = """\
+kugetsu: the operator's console for a fleet of coding agents
+
+  kugetsu [--read-only]                 the console; runs the engine unless one runs already
+  kugetsu --headless [--until-idle]     the engine without a screen
+  kugetsu demo [--headless]             try it: throwaway folder, built-in agent, no keys, no network
+
+tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
+          queue list|stats|clear    list   status    what waits, what runs, how it stands
+          show ID    logs ID [-f]    wait ID...      one task
+          kill ID... cancel ID... retry ID...        stop, drop, try again
+          hold ID... release ID... move ID edit ID   before it starts
+queue     pause  resume  drain  limit N              the whole queue
+news      notify list|clear    watch                 what happened
+engine    queue-daemon start|stop|restart|status|logs
+          completion bash|zsh|tcsh
+
+Ids are written 41, #41 or q_41. kugetsu VERB --help says more. Exit codes: 0 done, 1 failed, 2 try later,
+3 already so, 4 no such task, 64 wrong usage. Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.
+"""
+
+GROUPS = {
+    "enqueue": "enqueue", "queue": "queue", "list": "lists", "status": "status", "show": "lists", "kill": "acts",
+    "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
+    "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
+    "demo": "demo", "queue-daemon": "daemon", "completion": "completion", "--headless": "headless",
+}  # fmt: skip
+"""For each verb the module that has it."""
+
+CONSOLE_WORDS = frozenset({"--read-only"})
+
+
+def wants_console(words: list[str]) -> bool:
+    """Whether the words of a command line ask for the console, not for a verb."""
+    if words[:1] == ["demo"]:
+        asked = not {"--headless", "-h", "--help"} & set(words)
+        return asked and sys.stdin.isatty() and sys.stdout.isatty()
+    return not words or all(word in CONSOLE_WORDS for word in words)
+
+
+def run(words: list[str]) -> int:
+    """Run a verb; returns the exit code. Every expected failure is one line on stderr."""
+    from ..errors import KugetsuError
+
+    try:
+        return _run(words)
+    except KugetsuError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        _complain(f"{error.filename or 'the system'}: {error.strerror}")
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    from importlib import import_module
+
+    from ..errors import UsageError
+
+    verb = words[0] if words else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if verb in ("-V", "--version", "version"):
+        from .. import __version__
+
+        print(f"kugetsu {__version__}")
+        return 0
+    if verb == "--read-only" or verb not in GROUPS:
+        raise UsageError(f"there is no verb {verb[:40]!r}", "kugetsu --help lists them")
+    code = import_module(f".{GROUPS[verb]}", __name__).main(verb, words[1:])
+    sys.stdout.flush()
+    return int(code)
+
+
+def _complain(text: str) -> None:
+    from ..domain.safe_text import safe_line
+
+    sys.stderr.write(f"kugetsu: {safe_line(text)}\n")
+
+
+def main() -> int:
+    """Entry of `python -m kugetsu_engine`: the command line without the console."""
+    return run(sys.argv[1:])

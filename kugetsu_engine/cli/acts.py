@@ -1,0 +1,70 @@
+"""The verbs that change tasks or the queue, each by one request: kill, cancel, retry, hold, release, move, pause, limit …"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import KugetsuError
+from .words import Words, note, operator
+
+ABOUT = {
+    "kill": "Stop the agent of a task (TERM, a grace, KILL); its worktree is kept. A waiting task is cancelled.",
+    "cancel": "Take waiting tasks out of the queue.",
+    "retry": "Try again: tasks that ended, or wait for their next attempt.",
+    "hold": "Keep waiting tasks from starting.",
+    "release": "Let held tasks start.",
+    "pause": "Start nothing new; running agents go on.",
+    "resume": "Start tasks again.",
+    "drain": "Start nothing new; a headless engine ends with its last agent.",
+    "limit": "How many agents may run at once. Lowering it never kills.",
+    "move": "Change a task's place in the queue.",
+}
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Do what the verb says."""
+    parser = Words(verb, ABOUT[verb])
+    if verb in ("pause", "resume", "drain"):
+        parser.parse_args(words)
+        print(operator().do(verb))  # type: ignore[arg-type]
+        return 0
+    if verb == "limit":
+        parser.add_argument("n", type=int)
+        print(operator().do("limit", limit=parser.parse_args(words).n))
+        return 0
+    if verb == "move":
+        return _move(parser, words)
+    parser.add_argument("id", nargs="+")
+    if verb == "kill":
+        parser.add_argument("--now", action="store_true", help="KILL at once")
+    given = parser.parse_args(words)
+    args = {"now": True} if verb == "kill" and given.now else {}
+    return each(given.id, lambda task: operator().do(verb, task, **args))  # type: ignore[arg-type]
+
+
+def each(ids: list[str], act: Callable[[str], str]) -> int:
+    """Act on every task, whatever became of the others; the exit code of the first failure."""
+    code = 0
+    for task in ids:
+        try:
+            print(act(task))
+        except KugetsuError as error:
+            note(f"kugetsu: {error}")
+            code = code or error.exit_code
+    return code
+
+
+def _move(parser: Words, words: list[str]) -> int:
+    parser.add_argument("id")
+    where = parser.add_mutually_exclusive_group(required=True)
+    for name in ("top", "bottom", "up", "down"):
+        where.add_argument(f"--{name}", action="store_const", const=name, dest="to")
+    where.add_argument("--before", metavar="ID")
+    where.add_argument("--to", type=int, metavar="N", dest="number", help="the N-th place")
+    given = parser.parse_args(words)
+    args: dict[str, Any] = {"to": given.to}
+    if given.before is not None:
+        args = {"to": "before", "before": given.before}
+    elif given.number is not None:
+        args = {"to": "number", "number": given.number}
+    print(operator().do("move", given.id, **args))
+    return 0

@@ -1,0 +1,103 @@
+"""`kugetsu queue-daemon start|stop|restart|status|logs`: the headless engine in the background."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import msgspec
+
+from ..domain.engine_state import EngineState
+from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
+from ..logs import LogReader
+from ..paths import StatePaths
+from ..process import identity
+from ..store import files
+from ..store.engine_lock import holder
+from ..store.locks import is_held
+from .wait import pause
+from .words import Words, paths
+
+WAIT_S = 10.0
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Start, stop or look after the engine in the background."""
+    actions = {"start": _start, "stop": _stop, "restart": _restart, "status": _status, "logs": _logs}
+    if words[:1] in (["-h"], ["--help"]):
+        Words(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
+        return 0
+    if len(words) != 1 or words[0] not in actions:
+        raise UsageError("kugetsu queue-daemon takes one word", "start, stop, restart, status or logs")
+    here = paths()
+    files.prepare(here.folders())
+    return actions[words[0]](here)
+
+
+def _start(here: StatePaths) -> int:
+    if is_held(here.engine_lock):
+        raise AlreadySo(f"an engine runs already: {holder(here)}")
+    with open(here.daemon_log, "ab", opener=_private) as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kugetsu_engine", "--headless"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd="/", start_new_session=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        state = _state(here)
+        if state is not None and state.pid == process.pid and is_held(here.engine_lock):
+            print(f"started: pid {process.pid}")
+            return 0
+        if process.poll() is not None:
+            raise KugetsuError(f"the engine ended at once with exit code {process.returncode}", f"see {here.daemon_log}")
+        pause(0.02)
+    raise KugetsuError(f"the engine did not answer within {WAIT_S:g} s", f"see {here.daemon_log}")
+
+
+def _stop(here: StatePaths) -> int:
+    state = _state(here)
+    if not is_held(here.engine_lock):
+        raise AlreadySo("no engine runs")
+    if state is None or state.mode != "headless":
+        raise EngineHeld(f"the engine is not one of the background: {holder(here)}", "quit it where it runs")
+    if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):
+        raise KugetsuError(f"the engine could not be told: {holder(here)}")
+    deadline = time.monotonic() + WAIT_S
+    while is_held(here.engine_lock):
+        if time.monotonic() >= deadline:
+            raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {holder(here)}")
+        pause(0.02)
+    print("stopped; agents go on, the next engine adopts them")
+    return 0
+
+
+def _restart(here: StatePaths) -> int:
+    if is_held(here.engine_lock):
+        _stop(here)
+    return _start(here)
+
+
+def _status(here: StatePaths) -> int:
+    if is_held(here.engine_lock):
+        print(f"running: {holder(here)}")
+        return 0
+    print("not running")
+    return 1
+
+
+def _logs(here: StatePaths) -> int:
+    from .logs import print_log
+
+    return print_log(LogReader(here.daemon_log), raw=False, last=200)
+
+
+def _state(here: StatePaths) -> EngineState | None:
+    try:
+        return msgspec.json.decode(files.read(here.engine), type=EngineState)
+    except (FileNotFoundError, BadFile, msgspec.DecodeError):
+        return None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

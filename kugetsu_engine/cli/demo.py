@@ -1,0 +1,38 @@
+"""`kugetsu demo --headless`: the demo without a screen."""
+
+import os
+
+from .. import demo
+from ..domain import states
+from ..paths import StatePaths
+from ..snapshot import SnapshotReader
+from .headless import run
+from .words import Words
+
+
+def parser_of(verb: str) -> Words:
+    """The words `demo` takes."""
+    parser = Words(verb, "Try kugetsu: throwaway folder, scratch repository, built-in agent. No keys, no network.")
+    parser.add_argument("--headless", action="store_true", help="without the console, until all tasks have ended")
+    parser.add_argument("--tasks", type=int, default=len(demo.SCRIPT), metavar="N")
+    parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 works twice as fast")
+    parser.add_argument("--keep", action="store_true", help="do not remove the folder afterwards")
+    return parser
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Run the demo until all its tasks have ended; 0 when each ended as it should."""
+    given = parser_of(verb).parse_args(words)
+    state_dir = demo.prepare(given.tasks, given.speed)
+    print(f"demo in {os.path.dirname(state_dir)}: {given.tasks} tasks, at most 3 agents at once", flush=True)
+    code = run(StatePaths(state_dir), until_idle=True)
+    snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=1_000_000).read()
+    wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(task.id[2:]))]
+    counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
+    still_open = sum(snapshot.counts[state] for state in states.ALL if state not in states.FINAL)
+    print(f"{counts}: {'as expected' if not wrong and not still_open else 'not as expected'}")
+    if given.keep or still_open:
+        print(f"kept: KUGETSU_DIR={state_dir} kugetsu")
+    else:
+        demo.remove(state_dir)
+    return code or int(bool(wrong or still_open))

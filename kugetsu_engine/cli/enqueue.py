@@ -1,0 +1,103 @@
+"""`kugetsu enqueue`. It is called from scripts in loops, so it loads as little as it can."""
+
+import json
+import os
+import sys
+from typing import Any
+
+from ..errors import KugetsuError, UsageError
+from .words import Words, note, operator
+
+FIELDS = frozenset({"issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold"})
+MAX_LINES = 100_000
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Put one task, or a file of them, in the queue."""
+    parser = parser_of(verb)
+    given = parser.parse_args(words)
+    if given.file is not None:
+        return _many(given.file, given.json)
+    if given.issue_ref is None or given.message is None:
+        parser.error("an issue reference and a message are needed, or --file")
+    message = sys.stdin.read() if given.message == "-" else given.message
+    task_id, repository = operator().enqueue(
+        given.issue_ref, message, repo=given.repo, folder=os.getcwd(), agent=given.agent, priority=given.priority,
+        after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
+    )  # fmt: skip
+    if given.json:
+        print(json.dumps({"id": task_id, "repo": repository}))
+        return 0
+    print(f"Enqueued: {task_id}")
+    if repository and sys.stderr.isatty():
+        note(f"works in a worktree of {repository}")
+    return 0
+
+
+def parser_of(verb: str) -> Words:
+    """The words `enqueue` takes."""
+    parser = Words(verb, "Put a task in the queue. Once the id is printed, the task is on disk.")
+    parser.add_argument("issue_ref", nargs="?", help="host/owner/repo#N, owner/repo#N, local/name#N or the issue's address")
+    parser.add_argument("message", nargs="?", help="what the agent is to do; - reads it from standard input")
+    parser.add_argument("--file", metavar="F", help="many at once: JSON lines with issue_ref, message and options; - for stdin")
+    parser.add_argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)")
+    parser.add_argument("--agent", metavar="NAME", help="opencode, demo, or one of [agents] in config.toml")
+    parser.add_argument("--priority", type=int, default=5, metavar="0-9", help="9 starts first; 5 unless given")
+    parser.add_argument(
+        "--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"
+    )
+    parser.add_argument("--at", metavar="TIME", help="start not before: 22:00, +2h or 2026-11-21T22:00")
+    parser.add_argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h")
+    parser.add_argument("--hold", action="store_true", help="wait until it is released")
+    parser.json_flag()
+    return parser
+
+
+def _many(name: str, as_json: bool) -> int:
+    """Every line is checked before the first task is made."""
+    asking, folder = operator(), os.getcwd()
+    tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
+    made: list[str] = []
+    for number, options in tasks:
+        try:
+            task_id, _ = asking.enqueue(options.pop("issue_ref"), options.pop("message"), folder=folder, **options)
+        except KugetsuError as error:
+            raise type(error)(f"line {number}: {error.message}", _so_far(made) or error.hint) from None
+        except TypeError:
+            raise UsageError(f"line {number} has a value of the wrong kind", _so_far(made)) from None
+        made.append(task_id)
+        if not as_json:
+            print(f"Enqueued: {task_id}")
+    if as_json:
+        print(json.dumps([{"id": task_id} for task_id in made]))
+    return 0
+
+
+def _so_far(made: list[str]) -> str:
+    return f"{len(made)} were enqueued before it, {made[0]} to {made[-1]}" if made else ""
+
+
+def _lines(name: str) -> list[str]:
+    try:
+        if name == "-":
+            return sys.stdin.read().splitlines()
+        with open(name, encoding="utf-8") as file:
+            return file.read().splitlines()
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not UTF-8") from None
+
+
+def _options(number: int, line: str) -> tuple[int, dict[str, Any]]:
+    try:
+        options = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UsageError(f"line {number} is no JSON", 'write {"issue_ref": "owner/repo#1", "message": "..."}') from None
+    if not isinstance(options, dict) or not {"issue_ref", "message"} <= options.keys():
+        raise UsageError(f"line {number} lacks issue_ref or message")
+    if strange := sorted(options.keys() - FIELDS):
+        raise UsageError(f"line {number} has unknown fields: {', '.join(strange)[:200]}", f"known: {', '.join(sorted(FIELDS))}")
+    kinds: dict[str, type | tuple[type, ...]] = {"priority": int, "after": list, "hold": bool}
+    for name, value in options.items():
+        if not isinstance(value, kinds.get(name, str)) or (name == "priority" and isinstance(value, bool)):
+            raise UsageError(f"line {number}: {name} is of the wrong kind")
+    return number, options

@@ -1,0 +1,81 @@
+"""`kugetsu --headless`: the engine without a screen, one line per change."""
+
+import json
+import os
+import signal
+import sys
+from types import FrameType
+
+from ..domain.safe_text import safe_line
+from ..domain.task import Notice
+from ..embedded import EngineThread
+from ..errors import EngineHeld, KugetsuError
+from ..paths import StatePaths
+from ..store.files import append_line
+from .words import Words, note, paths
+
+GLYPHS = {
+    "task_queued": "·", "task_dequeued": "▷", "task_started": "▶", "task_completed": "✓", "task_error": "✗", "task_retry": "↻",
+    "task_cancelled": "–", "task_expired": "⌛",
+}  # fmt: skip
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Run the engine until a signal, the end of a drain, or with `--until-idle` the end of all work."""
+    parser = Words(verb, "The engine without a screen. Ending it never ends an agent; the next engine adopts them.")
+    parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing will start by itself")
+    parser.add_argument("--log-format", choices=["text", "json"], default="text")
+    given = parser.parse_args(words)
+    return run(paths(), until_idle=given.until_idle, as_json=given.log_format == "json")
+
+
+def run(here: StatePaths, *, until_idle: bool, as_json: bool = False) -> int:
+    """Run the engine of a state directory in this process.
+
+    Raises:
+        EngineHeld: another process does.
+        KugetsuError: it could not be started.
+    """
+
+    def tell(notice: Notice) -> None:
+        line = json.dumps(_document(notice)) if as_json else _line(notice)
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+        try:
+            append_line(here.engine_log, _line(notice).encode())
+        except OSError:
+            return
+
+    engine = EngineThread(
+        here,
+        os.environ,
+        "headless",
+        on_notice=tell,
+        on_fault=lambda words: note(f"kugetsu: engine: {words}"),
+        until_idle=until_idle,
+    )
+    got: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        got.append(number)
+        engine.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    engine.start()
+    while not engine.join(3600.0):
+        continue
+    if engine.held_by is not None:
+        raise EngineHeld(engine.held_by)
+    if engine.fault is not None and not got:
+        raise KugetsuError(engine.fault)
+    return 0
+
+
+def _line(notice: Notice) -> str:
+    return safe_line(f"{notice.time[11:19]} {GLYPHS.get(notice.type, '*')} {notice.text}")
+
+
+def _document(notice: Notice) -> dict[str, str | None]:
+    return {"time": notice.time, "type": notice.type, "level": notice.level, "id": notice.id, "issue_ref": notice.issue_ref,
+            "text": notice.text}  # fmt: skip

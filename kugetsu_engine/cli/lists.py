@@ -1,0 +1,95 @@
+"""`kugetsu list` (issues) and `kugetsu show ID` (one task)."""
+
+import os
+
+from ..domain import refs
+from ..domain.policy import clock
+from ..domain.safe_text import safe_line, safe_text
+from ..domain.task import Attempt, Task
+from ..errors import KugetsuError
+from ..snapshot import Snapshot, SnapshotReader
+from ..store import tasks
+from .output import print_json, print_table, task_document
+from .queue import GLYPHS
+from .words import Words, paths
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Show issues, or one task."""
+    return _issues(words) if verb == "list" else _show(words)
+
+
+def _issues(words: list[str]) -> int:
+    parser = Words("list", "Every issue kugetsu knows: its worktree and its newest task.")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    here = paths()
+    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
+    newest: dict[str, Task] = {}
+    for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
+        newest.setdefault(task.issue_ref, task)
+    found = []
+    for reference, task in sorted(newest.items()):
+        worktree = here.worktree(refs.slug(reference))
+        found.append((reference, task, _branch(reference), worktree if os.path.isdir(worktree) else None))
+    if given.json:
+        print_json([
+            {"issue_ref": reference, "branch": branch, "worktree": worktree, "task": task.id, "state": task.state}
+            for reference, task, branch, worktree in found
+        ])  # fmt: skip
+    elif found:
+        rows = [
+            [GLYPHS[task.state], reference, task.shown, task.state, branch, worktree or "", task.title]
+            for reference, task, branch, worktree in found
+        ]
+        print_table(["", "issue", "task", "state", "branch", "worktree", "message"], rows, flexible=6)
+    else:
+        print("No issues yet: kugetsu enqueue owner/repo#N MESSAGE")
+    return 0
+
+
+def _branch(reference: str) -> str:
+    try:
+        return refs.parse(reference).branch
+    except KugetsuError:
+        return ""
+
+
+def _show(words: list[str]) -> int:
+    parser = Words("show", "One task: what it is, why it waits or how it ended, and its attempts.")
+    parser.add_argument("id")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    here = paths()
+    task = tasks.find(here, given.id)
+    snapshot = SnapshotReader(here, os.environ).read()
+    position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
+    if given.json:
+        print_json(task_document(task, snapshot, position))
+    else:
+        _describe(task, snapshot, position, here.worktree(refs.slug(task.issue_ref)))
+    return 0
+
+
+def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
+    lines = [("task", f"{task.shown}  {task.issue_ref}"), ("state", f"{GLYPHS[task.state]} {task.state}")]
+    if position is not None:
+        lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
+    if task.reason:
+        lines.append(("reason", task.reason))
+    lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
+    if os.path.isdir(worktree):
+        lines.append(("worktree", worktree))
+    stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}
+    lines += [(name, stamp) for name, stamp in stamps.items() if stamp]
+    for name, text in lines:
+        print(f"{name:14}{safe_line(text)}")
+    for attempt in task.attempts:
+        print(f"{f'attempt {attempt.number}':14}{safe_line(_told(attempt))}")
+    print(f"\n{safe_text(task.message).rstrip()}")
+
+
+def _told(attempt: Attempt) -> str:
+    parts = [attempt.outcome, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
+    parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,61 @@
+"""Printing: tables for people, JSON for programs."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..domain.safe_text import safe_line
+from ..domain.task import Task
+from ..snapshot import Snapshot
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document, escaped so that a terminal has nothing to obey."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode().translate(_ESCAPED) + "\n")
+
+
+_OBEYED = (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in _OBEYED}
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: int) -> None:
+    """Print rows in columns; the flexible one is cut so that a line fits into the terminal.
+
+    To a pipe nothing is cut.
+    """
+    cleaned = [[safe_line(cell, 1000) for cell in row] for row in rows]
+    widths = [max(width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
+    if sys.stdout.isatty():
+        spare = shutil.get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
+        widths[flexible] = max(min(widths[flexible], spare), 10)
+    for row in (titles, *cleaned):
+        cells = [_fit(cell, room) for cell, room in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def width(text: str) -> int:
+    """Columns a text takes in a terminal: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) or c == "\u200d" else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _fit(text: str, room: int) -> str:
+    if width(text) > room:
+        while text and width(text) > room - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (room - width(text))
+
+
+def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -> dict[str, Any]:
+    """A task as `--json` shows it: its fields, its place in the queue and why it waits. Without the attempt's secret mark."""
+    document: dict[str, Any] = msgspec.to_builtins(task)
+    del document["token"]
+    why = snapshot.why(task) if task.state == "pending" else None
+    return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}

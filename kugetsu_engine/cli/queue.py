@@ -1,0 +1,81 @@
+"""`kugetsu queue list|stats|clear|enqueue`."""
+
+import os
+
+from ..domain.policy import estimate_start
+from ..errors import UsageError
+from .words import Words, operator, paths
+
+GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Show or clear the queue."""
+    actions = {"list": _list, "stats": _stats, "clear": _clear}
+    action = words[0] if words else "list"
+    if action == "enqueue":
+        from . import enqueue
+
+        return enqueue.main("queue enqueue", words[1:])
+    if action in ("-h", "--help"):
+        Words(verb, "list (--all), stats, clear (--older-than D), or enqueue.").print_help()
+        return 0
+    if action not in actions:
+        raise UsageError(f"kugetsu queue has no {action!r}", "list, stats, clear or enqueue")
+    return actions[action](f"queue {action}", words[1:])
+
+
+def _list(verb: str, words: list[str]) -> int:
+    from ..snapshot import SnapshotReader
+    from .output import print_json, print_table, task_document
+
+    parser = Words(verb, "The open tasks in the order in which they will start, and why each waits.")
+    parser.add_argument("--all", action="store_true", help="also the ended ones, the newest first")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    reader = SnapshotReader(paths(), os.environ, done_kept=1_000_000 if given.all else 100)
+    snapshot = reader.read()
+    ended = snapshot.done if given.all else ()
+    places = {task.id: place for place, task in enumerate(snapshot.pending, 1)}
+    shown = [*(one.task for one in snapshot.active), *snapshot.pending, *ended]
+    if given.json:
+        print_json([task_document(task, snapshot, places.get(task.id)) for task in shown])
+        return 0
+    rows = []
+    for task in shown:
+        place = places.get(task.id)
+        start = estimate_start(place - 1, snapshot.facts, snapshot.median_run_s) if place else None
+        why = snapshot.why(task).text if place else task.reason or ""
+        about = f"in about {max(round(start / 60), 1)} min" if start and task.state == "pending" else ""
+        rows.append([GLYPHS[task.state], task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, about])
+    if rows:
+        print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
+    else:
+        print("The queue is empty.")
+    return 0
+
+
+def _stats(verb: str, words: list[str]) -> int:
+    from ..snapshot import SnapshotReader
+    from .output import print_json
+
+    parser = Words(verb, "How many tasks are in each state.")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    snapshot = SnapshotReader(paths(), os.environ, done_kept=1_000_000).read()
+    if given.json:
+        print_json(dict(snapshot.counts))
+    else:
+        for state, count in snapshot.counts.items():
+            print(f"{GLYPHS[state]} {state:10}{count:6}")
+    return 0
+
+
+def _clear(verb: str, words: list[str]) -> int:
+    from ..domain.times import duration
+
+    parser = Words(verb, "Drop ended tasks from the list, with their logs. Worktrees and branches stay.")
+    parser.add_argument("--older-than", default="0", metavar="D", help="only those that ended longer ago: 7d")
+    given = parser.parse_args(words)
+    print(operator().do("clear", older_than_s=duration(given.older_than)))
+    return 0

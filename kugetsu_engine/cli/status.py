@@ -1,0 +1,76 @@
+"""`kugetsu status`: who runs the engine, slots, counts, what runs, what is wrong."""
+
+import os
+from typing import Any
+
+import msgspec
+
+from ..domain.policy import clock
+from ..snapshot import Active, Snapshot, SnapshotReader
+from .output import print_json, print_table
+from .words import Words, paths
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Show how everything stands."""
+    parser = Words(verb, "Engine, slots, counts, running agents and alerts.")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    snapshot = SnapshotReader(paths(), os.environ).read()
+    if given.json:
+        print_json(document(snapshot))
+    else:
+        _print(snapshot)
+    return 0
+
+
+def document(snapshot: Snapshot) -> dict[str, Any]:
+    """The picture as `status --json` shows it."""
+    engine = msgspec.to_builtins(snapshot.engine)
+    return {
+        "engine": {key: value for key, value in engine.items() if key != "recovered"},
+        "slots": {"limit": snapshot.limit, "used": snapshot.used},
+        "counts": dict(snapshot.counts),
+        "active": [_active(one) for one in snapshot.active],
+        "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
+    }
+
+
+def _active(one: Active) -> dict[str, Any]:
+    progress = one.progress
+    return {
+        "id": one.task.id, "issue_ref": one.task.issue_ref, "attempt": one.task.attempt,
+        "pid": progress.pid if progress else None, "supervisor_pid": one.record.supervisor_pid if one.record else None,
+        "state": one.task.state, "phase": one.phase, "elapsed_s": round(one.elapsed_s, 1),
+        "cpu_percent": progress.cpu_percent if progress else None, "rss_bytes": progress.rss_bytes if progress else None,
+        "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
+        "worktree": one.record.worktree if one.record else None,
+    }  # fmt: skip
+
+
+def _print(snapshot: Snapshot) -> None:
+    engine = snapshot.engine
+    if engine.running:
+        flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
+        print(f"engine   pid {engine.pid}, {engine.mode}, since {engine.since}{flow}")
+    else:
+        print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+    counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
+    print(f"slots    {snapshot.used} of {snapshot.limit}")
+    print(f"tasks    {counts or 'none'}")
+    for alert in snapshot.alerts:
+        from ..domain.safe_text import safe_line
+
+        print(f"alert    {safe_line(alert.text)}")
+    if snapshot.active:
+        import humanize
+
+        rows = []
+        for one in snapshot.active:
+            progress = one.progress
+            cpu = f"{progress.cpu_percent:.0f} %" if progress and progress.cpu_percent is not None else ""
+            memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
+            times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
+            rows.append([one.task.shown, one.task.issue_ref, one.task.title, one.phase, times, cpu, memory])
+        print()
+        print_table(["id", "issue", "message", "phase", "time", "cpu", "memory"], rows, flexible=2)

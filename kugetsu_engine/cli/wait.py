@@ -1,0 +1,72 @@
+"""`kugetsu wait ID...` until tasks have ended, and `kugetsu watch`: one line per change."""
+
+import os
+import select
+import time
+
+from ..domain.draft import task_id as as_task_id
+from ..domain.safe_text import safe_line
+from ..domain.states import COMPLETED, FINAL
+from ..domain.times import duration
+from ..errors import NoSuchTask
+from ..store import notices, tasks
+from .words import Words, note, paths
+
+LOOK_S = 0.2
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Wait, or tell what happens."""
+    return _wait(words) if verb == "wait" else _watch(words)
+
+
+def _wait(words: list[str]) -> int:
+    parser = Words(
+        "wait", "Wait until tasks have ended. 0: all completed, 1: one did not, 2: not within the time, 4: no such task."
+    )
+    parser.add_argument("id", nargs="+")
+    parser.add_argument("--timeout", metavar="D", help="give up after this time: 90s, 10m")
+    given = parser.parse_args(words)
+    deadline = time.monotonic() + duration(given.timeout) if given.timeout else None
+    here = paths()
+    open_tasks = {tasks.find(here, text).id for text in given.id}
+    code = 0
+    while True:
+        for task_id in sorted(open_tasks):
+            # The file is among the ended ones from the moment the task is.
+            if not os.path.lexists(here.ended(task_id)):
+                if as_task_id(task_id) and not os.path.lexists(here.item(task_id)) and not os.path.lexists(here.ended(task_id)):
+                    raise NoSuchTask(f"{task_id} has disappeared")
+                continue
+            task = tasks.find(here, task_id)
+            if task.state in FINAL:
+                open_tasks.discard(task_id)
+                print(safe_line(f"{task.shown} {task.state}: {task.reason or ''}".rstrip(": ")), flush=True)
+                code = code if task.state == COMPLETED else 1
+        if not open_tasks:
+            return code
+        if deadline is not None and time.monotonic() >= deadline:
+            note(f"kugetsu: still open: {', '.join(sorted(open_tasks))}")
+            return 2
+        pause(LOOK_S if deadline is None else min(LOOK_S, max(deadline - time.monotonic(), 0)))
+
+
+def _watch(words: list[str]) -> int:
+    parser = Words("watch", "Print one line per change until interrupted.")
+    parser.add_argument("--plain", action="store_true", help="one line per change (the only way there is)")
+    parser.parse_args(words)
+    here = paths()
+    seen = notices.newest(here)
+    last = seen[-1] if seen else None
+    while True:
+        news = notices.newest(here)
+        start = news.index(last) + 1 if last in news else 0
+        for notice in news[start:]:
+            print(safe_line(f"{notice.time} {notice.level:7} {notice.text}"), flush=True)
+            last = notice
+        pause(LOOK_S)
+
+
+def pause(seconds: float) -> None:
+    """Wait a moment; a signal ends it."""
+    select.select([], [], [], seconds)
