@@ -1,0 +1,77 @@
+"""An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
+
+Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `deaf` (ignore TERM), `orphan` (leave a
+process in a session of its own), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print),
+`say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit` (and commit it).
+Each start and orderly end is one line in the journal, appended whole.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+
+def note(journal: str, event: str, **more: object) -> None:
+    """Append one line to the journal."""
+    line = {
+        "event": event, "task": os.environ.get("KUGETSU_TASK_ID"), "attempt": int(os.environ.get("KUGETSU_ATTEMPT", "0")),
+        "pid": os.getpid(), "at": time.monotonic(), **more,
+    }  # fmt: skip
+    fd = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(fd, json.dumps(line).encode() + b"\n")
+    os.close(fd)
+
+
+def dump(folder: str, stdin: bytes) -> None:
+    """Write down everything this agent was given."""
+    with open(f"{folder}/stdin", "wb") as file:
+        file.write(stdin)
+    facts = {"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "tmp_there": os.path.isdir(os.environ["TMPDIR"])}
+    with open(f"{folder}/facts.json", "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+
+
+def main() -> int:
+    """Act, and return the exit code."""
+    journal = sys.argv[1]
+    stdin = sys.stdin.buffer.read()
+    last = stdin.decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+    how = json.loads(last) if last.startswith("{") else {}
+    if how.get("deaf"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    orphan = None
+    if how.get("orphan"):
+        orphan = subprocess.Popen(
+            ["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    note(journal, "start", orphan=orphan.pid if orphan else None)
+    if "dump" in how:
+        dump(how["dump"], stdin)
+    for number in range(int(how.get("lines", 0))):
+        sys.stdout.write(f"line {number:07} {'x' * 80}\n")
+    if "say" in how:
+        sys.stdout.write(f"{how['say']}\n")
+    sys.stdout.flush()
+    while "wait" in how and not os.path.exists(how["wait"]):
+        select.select([], [], [], 0.02)
+    if "write" in how:
+        with open(how["write"], "a", encoding="utf-8") as file:
+            file.write("written by the agent\n")
+    if "commit" in how:
+        who = ("-c", "user.name=Agent", "-c", "user.email=agent@localhost", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", "add", "-A"], check=True)
+        subprocess.run(["git", *who, "commit", "--quiet", "-m", how["commit"]], check=True)
+    if "signal" in how:
+        os.kill(os.getpid(), how["signal"])
+    note(journal, "end")
+    exits = how.get("exits", [how.get("exit", 0)])
+    attempt = int(os.environ.get("KUGETSU_ATTEMPT", "1"))
+    return int(exits[min(attempt, len(exits)) - 1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
