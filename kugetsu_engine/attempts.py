@@ -118,7 +118,7 @@ class Attempts:
             self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.logs}/supervisor.log")
             return
         retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
-        self._ledger.change(task, "pending", reason, attempt=task.attempt - 1, retry_at=retry_at, token=None, pid=None)
+        self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
 
     def close(self) -> None:
         """Let go of all of them; they live on."""
@@ -189,7 +189,7 @@ class Attempts:
             marked.end(task.id, task.token)
         if record is None or record.token != task.token:
             if task.stop is not None:
-                self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=task.attempt - 1)
+                self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
             else:
                 self.give_back(task, "the start did not happen")
             return "never started"
@@ -221,6 +221,11 @@ class Attempts:
             changes |= {"error": verdict.reason}
         level, reason = _told(verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, **changes)
+
+
+def _one_less(task: Task) -> int:
+    """Number of the attempt before the one that never began; the bash kugetsu's `notified` items know no attempts."""
+    return max(task.attempt - 1, 0)
 
 
 def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:

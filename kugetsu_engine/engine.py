@@ -68,8 +68,16 @@ class Engine:
             EngineHeld: another process is.
             StateDirError: the state directory cannot be used.
         """
-        files.prepare(self.paths.folders())
-        self.lock.take()
+        try:
+            files.prepare(self.paths.folders())
+            self.lock.take()
+            self._read_books()
+        except BaseException:
+            self.waker.close()
+            self.lock.release()
+            raise
+
+    def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents)
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._on_notice)
@@ -129,9 +137,9 @@ class Engine:
         full = now >= self._rescan_at
         if full:
             self._rescan(now)
-        elif self._hints:
+        elif self._hints or self.ledger.suspects:
             hints, self._hints = self._hints, set()
-            self.ledger.look_at(hints)
+            self.ledger.look_at(hints | self.ledger.suspects)
         try:
             self.apply_requests()
             if full:

@@ -66,6 +66,10 @@ class TaskStates(Mapping[str, str]):
                 raise KeyError(task_id) from None
         return self._ended[task_id]
 
+    def forget(self, task_id: str) -> None:
+        """Look the state up again, as the task may have been reopened and have ended otherwise."""
+        self._ended.pop(task_id, None)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._ledger.entries)
 
@@ -114,7 +118,7 @@ class Ledger:
                     continue
                 if self._signatures.get(name[:-5]) != (status.st_ino, status.st_mtime_ns, status.st_size):
                     self._take_in(name[:-5])
-        for task_id in [known for known in self._signatures if known not in seen]:
+        for task_id in {*self._signatures, *self.entries, *self._suspects} - seen:
             self._forget(task_id)
 
     def look_at(self, task_ids: set[str]) -> None:
@@ -155,6 +159,7 @@ class Ledger:
     def _suspect(self, task_id: str, path: str, error: BadFile) -> None:
         first_seen = self._suspects.setdefault(task_id, self._now())
         if self._now() - first_seen < CORRUPT_GRACE_S:
+            self._drop_key(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
         aside = files.set_aside(path, self.paths.corrupt, error.message, iso(self._now()))
@@ -165,9 +170,9 @@ class Ledger:
         self._forget(task_id)
 
     @property
-    def suspects(self) -> bool:
-        """Whether a file is being given time to become readable."""
-        return bool(self._suspects)
+    def suspects(self) -> set[str]:
+        """The tasks whose files are being given time to become readable."""
+        return set(self._suspects)
 
     def get(self, task_id: str) -> Task:
         """Return an open task as it stands on disk.
@@ -178,6 +183,7 @@ class Ledger:
         try:
             return tasks.read(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
+            self._signatures.pop(task_id, None)  # so that the next look reads it again
             raise NoSuchTask(f"the file of {task_id} is gone or broken ({error})") from None
 
     # changing tasks
@@ -252,6 +258,7 @@ class Ledger:
     def _forget(self, task_id: str) -> None:
         self._signatures.pop(task_id, None)
         self._suspects.pop(task_id, None)
+        self.states.forget(task_id)
         self._drop_key(task_id)
         self.entries.pop(task_id, None)
         self.active_ids.discard(task_id)
