@@ -67,6 +67,8 @@ def _run(words: list[str]) -> int:
 
     from ..errors import UsageError
 
+    if "--headless" in words and words[0].startswith("-"):
+        words = ["--headless", *(word for word in words if word != "--headless")]
     verb = words[0] if words else "--help"
     if verb in ("-h", "--help", "help"):
         print(HELP, end="")

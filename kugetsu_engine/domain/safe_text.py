@@ -1,7 +1,7 @@
 """The one cleaner for text from outside (references, messages, logs, git, errors) before it reaches a terminal.
 
 Terminals obey what they print: an OSC sequence in a log can set the clipboard or the title. So whole escape sequences are
-removed, every other control character becomes a visible mark, and characters that reorder or hide text are shown as what they are.
+removed, every other control character becomes a visible mark, and so do characters that reorder or hide text.
 """
 
 import re

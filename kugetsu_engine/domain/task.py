@@ -197,7 +197,8 @@ def move(task: Task, to: State, now: str, reason: str | None = None, **changes: 
         changes = {stamps[to]: now, **changes}
     moved = msgspec.structs.replace(task, state=to, reason=reason, **changes)
     kind = RETRY_EVENT if to == PENDING else EVENTS[to]
-    text = f"{task.shown} {task.issue_ref} {VERBS[to]}{f': {reason}' if reason else ''}"
+    said = VERBS[to] if not reason else reason if reason.startswith(VERBS[to]) else f"{VERBS[to]}: {reason}"
+    text = f"{task.shown} {task.issue_ref} {said}"
     return moved, Notice(now, kind, text, LEVELS.get(kind, "info"), task.id, task.issue_ref)
 
 

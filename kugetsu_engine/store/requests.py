@@ -54,14 +54,6 @@ def waiting(paths: StatePaths) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def strangers(paths: StatePaths) -> list[str]:
-    """Files among the requests that are none."""
-    return [
-        f"{paths.requests}/{name}" for name in os.listdir(paths.requests)
-        if name[0] != "." and not (name.endswith(".json") and name[:-5].isascii() and name[:-5].isdigit())
-    ]  # fmt: skip
-
-
 def load(paths: StatePaths, number: int) -> Request:
     """Read one request; raises `FileNotFoundError` or `BadFile`."""
     try:
