@@ -18,6 +18,7 @@ from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .domain import policy
+from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
 from .domain.policy import Facts
 from .domain.task import Notice, Task
@@ -27,7 +28,7 @@ from .ledger import Entry, Ledger
 from .paths import StatePaths
 from .process import identity
 from .process.launcher import Launcher, Waker
-from .store import files, requests
+from .store import bell, files, requests
 from .store.engine_lock import EngineLock
 from .verbs import Verbs
 
@@ -85,6 +86,8 @@ class Engine:
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop)
         self._take_settings()
         self.ledger.rescan()
+        if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
+            self.waker.listen(fd, self._hear_bell)
 
     def close(self) -> None:
         """Stop being the engine; agents go on."""
@@ -158,6 +161,11 @@ class Engine:
         names = (path.removeprefix(folder) for path in changed if path.startswith(folder))
         self._hints |= {name[:-5] for name in names if name.endswith(".json") and name[0] != "."}
         self.waker.wake()
+
+    def _hear_bell(self, said: bytes) -> None:
+        """Take an operator's word that tasks are new."""
+        ids = (as_task_id(word) for word in said.decode("ascii", "replace").split())
+        self._hints |= {task_id for task_id in ids if task_id is not None}
 
     def apply_requests(self) -> None:
         """Apply the operator's requests, in order, and answer each."""

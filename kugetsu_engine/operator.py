@@ -14,8 +14,8 @@ from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
 from .git import nearby
 from .paths import StatePaths
+from .store import bell, files
 from .store import enqueue as creating
-from .store import files
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -38,8 +38,6 @@ class Operator:
         self.paths = StatePaths(root)
         self.environ = environ
         self.read_only = read_only
-        self.wake: Callable[[], None] = _nothing
-        """Wakes an engine in this very process."""
         self._clock = clock
         self._prepared = False
 
@@ -81,7 +79,7 @@ class Operator:
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
         creating.announce(self.paths, task_id, str(ref), now)
-        self.wake()
+        bell.ring(self.paths.bell, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
@@ -100,7 +98,7 @@ class Operator:
             self._known_agent(args["agent"])
         task_id = (as_task_id(task) or task) if task is not None else None
         number = requests.submit(self.paths, requests.Request(verb, task_id, args, _now(self._clock())))
-        self.wake()
+        bell.ring(self.paths.bell)
         deadline = time.monotonic() + wait_s
         pause = 0.002
         while True:
@@ -221,7 +219,3 @@ def _now(epoch_s: float) -> str:
     from .domain.times import iso
 
     return iso(epoch_s)
-
-
-def _nothing() -> None:
-    return

@@ -21,6 +21,7 @@ class StatePaths:
         self.env = join(root, "env")
         self.engine_lock = join(root, "engine.lock")
         self.engine = join(root, "engine.json")
+        self.bell = join(root, "engine.bell")
         self.index = join(root, "index.json")
         self.queue = join(root, "queue")
         self.items = join(root, "queue", "items")

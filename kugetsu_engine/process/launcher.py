@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -102,11 +102,16 @@ class Launcher:
 
     def _start(self) -> Handle:
         ours, theirs = socket.socketpair()
-        with theirs, open(self._log_path, "ab", opener=_private) as log:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
-            )  # fmt: skip
+        try:
+            with theirs, open(self._log_path, "ab", opener=_private) as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
+                    cwd="/",
+                )  # fmt: skip
+        except BaseException:
+            ours.close()
+            raise
         return Handle(process, ours)
 
     def _drop_reserve(self) -> None:
@@ -124,11 +129,18 @@ class Waker:
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
+        self._bell: int | None = None
+        self._heard: Callable[[bytes], None] = _ignore
         self._selector.register(self._near, selectors.EVENT_READ, None)
 
     def add(self, source: socket.socket | int, key: str) -> None:
         """Wake up when a socket or a pidfd has something to say; `key` comes back from `wait`."""
         self._selector.register(source, selectors.EVENT_READ, key)
+
+    def listen(self, bell: int, heard: Callable[[bytes], None]) -> None:
+        """Also wake up when someone rings, and pass on what was said; takes the descriptor over."""
+        self._bell, self._heard = bell, heard
+        self._selector.register(bell, selectors.EVENT_READ, None)
 
     def discard(self, source: socket.socket | int) -> None:
         """Stop looking at a source."""
@@ -141,14 +153,15 @@ class Waker:
         """Wait for any source or the time; the keys of those that have something to say."""
         keys = set()
         for entry, _ in self._selector.select(max(timeout_s, 0.0)):
-            if entry.data is None:
-                try:
-                    while self._near.recv(4096):
-                        continue
-                except BlockingIOError:
-                    continue
-            else:
+            if entry.data is not None:
                 keys.add(str(entry.data))
+                continue
+            try:
+                while said := os.read(entry.fd, 4096):
+                    if entry.fd == self._bell:
+                        self._heard(said)
+            except BlockingIOError:
+                continue
         return keys
 
     def wake(self) -> None:
@@ -163,6 +176,12 @@ class Waker:
         self._selector.close()
         self._near.close()
         self._far.close()
+        if self._bell is not None:
+            os.close(self._bell)
+
+
+def _ignore(_said: bytes) -> None:
+    return
 
 
 def _anonymous_file(data: bytes) -> int:

@@ -185,6 +185,7 @@ class Supervisor:
                 continue
             os.close(pipe)
         signal.set_wakeup_fd(-1)
+        self.log.keep_below_cap()
         return status
 
     def _pump(self, pipe: int) -> bool:

@@ -16,7 +16,7 @@ def watch(folders: Sequence[str], stop: threading.Event, changed: Callable[[set[
     while not stop.is_set():
         try:
             for changes in watch_files(
-                *folders, watch_filter=None, debounce=50, step=5, stop_event=stop, rust_timeout=60_000,
+                *folders, watch_filter=None, debounce=100, step=50, stop_event=stop, rust_timeout=60_000,
                 yield_on_timeout=False, recursive=False, raise_interrupt=False, ignore_permission_denied=True,
             ):  # fmt: skip
                 changed({path for _, path in changes})
