@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 
 def test_a_killed_engine_loses_nothing_and_the_next_one_adopts_its_agents(fleet: Fleet) -> None:
-    """SIGKILL of the engine in the middle of six tasks: agents go on, each task runs once and ends once, never over the limit."""
+    """SIGKILL of the engine amid six tasks: agents go on, each task runs once and ends once, never over the limit."""
     ids = [fleet.enqueue(wait=fleet.waiting_file("all")) for _ in range(6)]
     process = fleet.start_engine_process()
     with Observer(fleet.paths.root) as observer:
@@ -166,7 +166,7 @@ def test_a_result_of_another_attempt_is_not_taken(fleet: Fleet) -> None:
     run = Path(fleet.paths.run(task_id, 1))
     run.mkdir(parents=True)
     result = {
-        "task_id": task_id, "attempt": 1, "token": "0000000000000000", "outcome": "ok", "failure": None, "reason": "exit code 0",
+        "task_id": task_id, "attempt": 1, "token": "0000000000000000", "outcome": "ok", "failure": None, "reason": "fine",
     }  # fmt: skip
     (run / "exit.json").write_bytes(msgspec.json.encode(result))
     fleet.start_engine()

@@ -1,5 +1,6 @@
 """Fixtures for any test; a `conftest.py` imports those it wants."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,8 +43,7 @@ def engine_factory(paths: StatePaths) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def make(environ: dict[str, str] | None = None, clock: Callable[[], float] | None = None) -> Engine:
-        more = {} if clock is None else {"clock": clock}
-        engine = Engine(paths, environ or {"PATH": "/usr/bin:/bin"}, "headless", **more)
+        engine = Engine(paths, environ or {"PATH": "/usr/bin:/bin"}, "headless", clock=clock or time.time)
         engine.open()
         made.append(engine)
         return engine

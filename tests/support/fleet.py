@@ -188,7 +188,6 @@ class Fleet:
         """Run an engine in a thread of this process."""
         engine = EngineThread(self.paths, environ or dict(os.environ), "headless", until_idle=until_idle)
         self.engines.append(engine)
-        self.operator.wake = engine.wake
         engine.start()
         wait_until(lambda: engine.running.is_set() or engine.ended.is_set(), 10, "the engine to run")
         assert engine.running.is_set() or until_idle, f"no engine runs: {engine.held_by or engine.fault}"

@@ -13,7 +13,13 @@ IDENTITY = {
 def run_git(folder: Path | str, *args: str) -> str:
     """Run git as the person who owns the repository; hooks are theirs and run."""
     done = subprocess.run(
-        ["git", *args], cwd=folder, env=os.environ | IDENTITY, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        ["git", *args],
+        cwd=folder,
+        env=os.environ | IDENTITY,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, f"git {' '.join(args)}: {done.stderr}"
     return done.stdout.strip()
