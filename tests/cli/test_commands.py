@@ -1,0 +1,261 @@
+"""Every verb does what it says, prints what scripts rely on, and fails in one line with its own exit code."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Shell
+
+HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[31mred\x1b[0m \x9b2J \x9d0;title\x9c [/bad] \u202egnp \u200b\r\x08 end"
+
+
+def one_line(text: str) -> bool:
+    """Whether a complaint is one line without a traceback."""
+    return text.startswith("kugetsu: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+class TestEnqueue:
+    """Once the id is printed, the task is on disk."""
+
+    def test_prints_the_id_and_writes_the_task(self, shell: Shell) -> None:
+        """The task stands in `queue/items` with what was asked for, in the repository the command was run in."""
+        done = shell("enqueue", "local/app#7", "do it\nwell", "--priority", "7", "--timeout", "90s", "--hold")
+        assert done.stdout == "Enqueued: q_1\n"
+        task = json.loads((shell.state / "queue/items/q_1.json").read_text())
+        assert (task["issue_ref"], task["message"], task["priority"]) == ("local/app#7", "do it\nwell", 7)
+        assert (task["timeout_s"], task["held"], task["repo"]) == (90.0, True, str(shell.folder))
+
+    def test_reads_the_message_from_standard_input(self, shell: Shell) -> None:
+        """A `-` takes the message as it comes."""
+        text = "quotes ' \" $(id) `id`\nand lines\n"
+        shell("enqueue", "local/app#1", "-", stdin=text)
+        assert json.loads((shell.state / "queue/items/q_1.json").read_text())["message"] == text
+
+    def test_takes_many_from_a_file_in_order(self, shell: Shell, tmp_path: Path) -> None:
+        """Each line is a task."""
+        lines = [{"issue_ref": f"local/app#{n}", "message": f"task {n}", "priority": 5} for n in range(1, 21)]
+        (tmp_path / "tasks.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+        done = shell("enqueue", "--file", str(tmp_path / "tasks.jsonl"))
+        assert done.stdout.splitlines() == [f"Enqueued: q_{n}" for n in range(1, 21)]
+        assert [task["message"] for task in shell.json("queue", "list")] == [line["message"] for line in lines]
+
+    def test_a_bad_line_names_itself_and_nothing_is_made(self, shell: Shell) -> None:
+        """All lines are read before the first task is made."""
+        good = json.dumps({"issue_ref": "local/app#1", "message": "x"})
+        for bad in ("{", "[]", '{"issue_ref": "local/a#1"}', '{"issue_ref": "local/a#1", "message": "m", "colour": 1}'):
+            done = shell("enqueue", "--file", "-", stdin=f"{good}\n{bad}\n")
+            assert done.returncode == 64
+            assert "line 2" in done.stderr
+            assert one_line(done.stderr)
+        assert not (shell.state / "queue/items").exists()
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["local/app#1"], [], ["no reference", "x"], ["../../etc#1", "x"], ["local/app#1", ""], ["local/app#1", " \n "],
+            ["local/app#1", "x", "--priority", "10"], ["local/app#1", "x", "--timeout", "soon"],
+            ["local/app#1", "x", "--bogus"],
+            ["local/app#1", "x", "--repo", "/nowhere/at/all"], ["local/app#1", "x", "--agent", "nobody"],
+            ["local/app#1", "x", "--at", "whenever"],
+        ],
+    )  # fmt: skip
+    def test_wrong_words_are_refused_in_one_line(self, shell: Shell, words: list[str]) -> None:
+        """Exit code 64, and no task."""
+        done = shell("enqueue", *words)
+        assert done.returncode == 64
+        assert one_line(done.stderr)
+        assert done.stdout == ""
+        assert not list((shell.state / "queue/items").glob("*")) if (shell.state / "queue/items").exists() else True
+
+    def test_a_task_cannot_come_after_one_that_is_not(self, shell: Shell) -> None:
+        """No such task: 4."""
+        assert shell("enqueue", "local/app#1", "x", "--after", "99").returncode == 4
+
+    def test_uses_the_repository_only_if_it_can_be_the_issues(self, shell: Shell) -> None:
+        """A remote that names another project rules the folder out; one that names this project rules it in."""
+        config = shell.folder / ".git/config"
+        config.write_text(config.read_text() + '[remote "origin"]\n\turl = git@github.com:User/Repo.git\n')
+        shell("enqueue", "github.com/user/repo#1", "x")
+        shell("enqueue", "github.com/user/other#1", "x")
+        repositories = [task["repo"] for task in shell.json("queue", "list")]
+        assert repositories == [str(shell.folder), None]
+
+    def test_a_full_disk_leaves_no_task_and_says_so(self, shell: Shell) -> None:
+        """Where nothing can be written no id is printed."""
+        if os.geteuid() == 0:
+            pytest.skip("root may write anywhere")
+        shell.enqueue()
+        (shell.state / "queue/items").chmod(0o500)
+        done = shell("enqueue", "local/app#2", "x")
+        (shell.state / "queue/items").chmod(0o700)
+        assert done.returncode == 1
+        assert one_line(done.stderr)
+
+
+class TestQueueWithoutAnEngine:
+    """With no engine running a command applies its own request, through the engine's own code."""
+
+    def test_hold_release_move_edit_cancel_retry(self, shell: Shell) -> None:
+        """Each verb shows in the queue."""
+        for number in (1, 2, 3):
+            shell.enqueue(f"local/app#{number}")
+        assert shell("move", "3", "--top").stdout == "#3 is number 1 of 3 in the queue\n"
+        assert shell("hold", "#1").returncode == 0
+        assert shell("edit", "q_2", "--priority", "9", "--message", "other").returncode == 0
+        assert [(task["id"], task["why"]["code"]) for task in shell.json("queue", "list")] == [
+            ("q_2", "no_engine"), ("q_3", "no_engine"), ("q_1", "held"),
+        ]  # fmt: skip
+        assert shell("release", "1").returncode == 0
+        assert shell("cancel", "1", "3").returncode == 0
+        assert [task["id"] for task in shell.json("queue", "list")] == ["q_2"]
+        assert shell("retry", "3").returncode == 0
+        assert [task["id"] for task in shell.json("queue", "list")] == ["q_2", "q_3"]
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            (["hold", "2"], 3), (["release", "1"], 3), (["kill", "99"], 4), (["cancel", "x y"], 4), (["retry", "1"], 3),
+            (["move", "1", "--top"], 3), (["move", "1", "--before", "77"], 4), (["move", "1"], 64), (["edit", "1"], 64),
+            (["edit", "1", "--priority", "11"], 64), (["edit", "1", "--after", "1"], 64), (["limit", "0"], 64),
+            (["limit", "x"], 64), (["resume"], 3), (["show", "99"], 4), (["logs", "99"], 4), (["logs", "1"], 1),
+            (["wait", "99"], 4), (["wait", "1", "--timeout", "0.1s"], 2), (["frobnicate"], 64),
+            (["queue", "frobnicate"], 64), (["notify", "x"], 64), (["queue-daemon"], 64), (["queue-daemon", "stop"], 3),
+            (["queue-daemon", "status"], 1), (["edit", "1", "--agent", "nobody"], 64),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_done_has_its_exit_code(self, shell: Shell, words: list[str], code: int) -> None:
+        """3 already so, 4 no such task, 64 wrong words; one line each, never a traceback."""
+        shell.enqueue("local/app#1")
+        shell.enqueue("local/app#2", "x", "--hold")
+        done = shell(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+    def test_limit_and_pause_outlive_the_command(self, shell: Shell) -> None:
+        """What was set for the queue is there for the next engine."""
+        shell("limit", "7")
+        shell("pause")
+        status = shell.json("status")
+        assert status["slots"] == {"limit": 7, "used": 0}
+        assert status["engine"]["paused"] is True
+        assert shell("pause").returncode == 3
+
+    def test_status_has_the_documented_shape(self, shell: Shell) -> None:
+        """Scripts rely on these keys."""
+        shell.enqueue()
+        status = shell.json("status")
+        assert set(status) == {"engine", "slots", "counts", "active", "alerts"}
+        assert {"running", "pid", "mode", "since", "heartbeat_age_s", "paused", "draining"} <= set(status["engine"])
+        assert status["counts"]["pending"] == 1
+
+
+class TestWithAnEngine:
+    """The same verbs, answered by a running engine."""
+
+    def test_a_task_from_the_queue_to_its_end(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
+        """Daemon, enqueue, wait, logs, show, notifications; a second engine is refused and names the first."""
+        quick_agents('agent = "demo"\n[agents.demo]\nenv = { KUGETSU_DEMO_SPEED = "50" }\n')
+        assert shell("queue-daemon", "start").returncode == 0
+        assert shell("queue-daemon", "start").returncode == 3
+        task = shell.enqueue("local/app#1", "Fix it\n\ndemo: steps=3")
+        done = shell("wait", task, "--timeout", "30s")
+        assert (done.returncode, done.stdout) == (0, "#1 completed: 1 commit, +1 −0\n")
+        assert "task  Fix it" in shell("logs", task).stdout
+        assert "task  Fix it" in shell("logs", task, "-f").stdout
+        assert "attempt 1     ok" in shell("show", task).stdout
+        second = shell("--headless")
+        assert second.returncode == 3
+        assert f"pid {shell.json('status')['engine']['pid']}" in second.stderr
+        types = [notice["type"] for notice in shell.json("notify", "list")]
+        assert types == ["task_queued", "task_dequeued", "task_started", "task_completed"]
+        assert shell("notify", "clear").returncode == 0
+        assert shell.json("notify", "list") == []
+        assert shell("queue", "clear").stdout.startswith("cleared 1 ended task")
+        assert shell.json("queue", "list", "--all") == []
+        assert shell("queue-daemon", "stop").returncode == 0
+
+    def test_kill_ends_the_agent_and_the_worktree_stays(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
+        """A running task is stopped, and says by whom."""
+        quick_agents('agent = "demo"\nstop_grace = "1s"\n[agents.demo]\nenv = { KUGETSU_DEMO_SPEED = "50" }\n')
+        shell("queue-daemon", "start")
+        task = shell.enqueue("local/app#1", "x\ndemo: steps=1 end=hang")
+        assert shell("wait", task, "--timeout", "0.5s").returncode == 2
+        assert shell("kill", task).returncode == 0
+        done = shell("wait", task, "--timeout", "20s")
+        assert (done.returncode, done.stdout) == (1, "#1 cancelled: stopped by you\n")
+        assert (shell.state / "worktrees/local-app-1/README.md").exists()
+        assert shell("kill", task).returncode == 3
+
+    def test_until_idle_ends_when_all_work_has(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
+        """A held task does not keep it; the log is one line per change, as text or JSON."""
+        quick_agents('agent = "demo"\n[agents.demo]\nenv = { KUGETSU_DEMO_SPEED = "50" }\n')
+        shell.enqueue("local/app#1", "x\ndemo: steps=1")
+        shell.enqueue("local/app#2", "x", "--hold")
+        done = shell("--headless", "--until-idle", "--log-format", "json")
+        assert done.returncode == 0, done.stderr
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [event["type"] for event in events] == ["task_dequeued", "task_started", "task_completed"]
+
+
+class TestHostileText:
+    """What comes from outside never reaches the terminal as it is."""
+
+    def test_no_control_sequence_gets_out(self, shell: Shell) -> None:
+        """Neither the tables nor the details nor the JSON hold a byte a terminal obeys."""
+        shell("enqueue", "local/app#1", HOSTILE)
+        with (shell.state / "notifications.jsonl").open("a") as file:
+            file.write(json.dumps({"time": "2026-01-01T00:00:00.000Z", "type": "x", "text": HOSTILE}) + "\n")
+        log = shell.state / "logs/q_1/1.log"
+        log.parent.mkdir(parents=True)
+        log.write_text(HOSTILE + "\n")
+        item = shell.state / "queue/items/q_1.json"
+        item.write_text(json.dumps(json.loads(item.read_text()) | {"attempt": 1, "reason": HOSTILE, "error": HOSTILE}))
+        lists = (
+            "queue list",
+            "queue list --json",
+            "show 1",
+            "show 1 --json",
+            "list",
+            "logs 1",
+            "notify list",
+            "notify list --json",
+        )
+        for words in (*map(str.split, lists), ["status"], ["kill", HOSTILE], [HOSTILE]):
+            done = shell(*words)
+            shown = done.stdout + done.stderr
+            bad = [
+                character for character in shown if character != "\n" and (ord(character) < 32 or 0x7F <= ord(character) < 0xA0)
+            ]
+            assert not bad, (words, bad)
+            assert "\u202e" not in shown
+            assert "Traceback" not in shown
+        assert "\x1b]52" in shell("logs", "1", "--raw").stdout
+
+    def test_a_message_runs_nothing(self, shell: Shell, tmp_path: Path) -> None:
+        """Quotes, substitutions and options in a message are text."""
+        canary = tmp_path / "canary"
+        for text in (f"$(touch {canary})", f"'; touch {canary} #", f"`touch {canary}`", "--version", "-h", "--"):
+            shell("enqueue", "local/app#1", "-", stdin=text)
+        assert not canary.exists()
+        assert len(shell.json("queue", "list")) == 6
+
+
+def test_every_verb_has_help(shell: Shell) -> None:
+    """`--help` of each verb ends with 0 and prints its words."""
+    from kugetsu_engine.cli import GROUPS
+
+    for verb in GROUPS:
+        done = shell(verb, "--help")
+        assert done.returncode == 0, (verb, done.stderr)
+        assert verb.lstrip("-") in done.stdout
+    assert shell("--help").stdout.startswith("kugetsu")
+    assert shell("--version").stdout.startswith("kugetsu ")
+
+
+def test_completions_are_printed(shell: Shell) -> None:
+    """The script for bash names the verbs."""
+    done = shell("completion", "bash")
+    assert done.returncode == 0
+    assert "enqueue" in done.stdout
