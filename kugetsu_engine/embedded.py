@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -9,10 +10,13 @@ from .domain.task import Notice
 from .domain.times import iso
 from .engine import Engine
 from .errors import EngineHeld, KugetsuError
+from .housekeeping import tidy
 from .paths import StatePaths
 from .store import files
 from .store.watch import watch
 
+FIRST_TIDY_S = 60.0
+TIDY_S = 3600.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the engine is started again after its first, second … failure in a row."""
 
@@ -79,7 +83,7 @@ class EngineThread:
             self.ended.set()
 
     def _run_once(self) -> None:
-        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._on_notice)
+        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell)
         engine.open()
         end_of_watch = threading.Event()
         try:
@@ -88,7 +92,11 @@ class EngineThread:
             self._engine = engine
             self.running.set()
             folders = (self.paths.items, self.paths.requests, self.paths.root)
-            threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True).start()
+            for work in (
+                threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True),
+                threading.Thread(target=self._tidy, args=(engine, end_of_watch), name="kugetsu-tidy", daemon=True),
+            ):
+                work.start()
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
         finally:
             end_of_watch.set()
@@ -99,21 +107,34 @@ class EngineThread:
         if turns > 100:
             self._failures, self.fault = 0, None
 
+    def _tell(self, notice: Notice) -> None:
+        self._log(f"{notice.time} {notice.level} {notice.text}")
+        if self._on_notice is not None:
+            self._on_notice(notice)
+
+    def _tidy(self, engine: Engine, end: threading.Event) -> None:
+        """Put old things away now and then; a disk that refuses is tried again an hour later."""
+        wait_s = FIRST_TIDY_S
+        while not end.wait(wait_s):
+            wait_s = TIDY_S
+            try:
+                tidy(self.paths, time.time(), engine.settings.current.cleanup_age)
+            except OSError as error:
+                self._log(f"{iso(time.time())} tidying failed: {error}")
+
+    def _log(self, *lines: str) -> None:
+        """Write to the engine's log; what the disk does not take is let go."""
+        try:
+            os.makedirs(self.paths.logs, 0o700, exist_ok=True)
+            for line in lines:
+                files.append_line(self.paths.engine_log, line.encode("utf-8", "replace"))
+        except OSError:
+            return
+
     def _failed(self, words: str, details: str) -> None:
         self._failures += 1
         self.fault = words
         self.running.clear()
-        try:
-            os.makedirs(self.paths.logs, 0o700, exist_ok=True)
-            for line in (f"{iso(_wall())} engine failed: {words}", *details.splitlines()):
-                files.append_line(self.paths.engine_log, line.encode("utf-8", "replace"))
-        except OSError:
-            pass
+        self._log(f"{iso(time.time())} engine failed: {words}", *details.splitlines())
         if self._on_fault is not None:
             self._on_fault(words)
-
-
-def _wall() -> float:
-    import time
-
-    return time.time()

@@ -10,6 +10,8 @@ from .paths import StatePaths
 from .store import files, notices, tasks
 
 ANSWER_AGE_S = 300.0
+LOG_KEPT_BYTES = 8 << 20
+"""A longer log of the engine is put away under another name; one such is kept."""
 
 
 def remove_ended(paths: StatePaths, before: float) -> int:
@@ -42,6 +44,9 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
             if folder == paths.answers or (name[0] == "." and name.count(".") >= 3):
                 _remove_older(f"{folder}/{name}", now - age)
     notices.rotate(paths)
+    for log in (paths.engine_log, paths.daemon_log):
+        if os.path.exists(log) and os.path.getsize(log) > LOG_KEPT_BYTES:
+            os.rename(log, f"{log}.1")
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
 
 

@@ -11,7 +11,6 @@ from ..domain.task import Notice
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths
-from ..store.files import append_line
 from .words import Words, note, paths
 
 GLYPHS = {
@@ -41,10 +40,6 @@ def run(here: StatePaths, *, until_idle: bool, as_json: bool = False) -> int:
         line = json.dumps(_document(notice)) if as_json else _line(notice)
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-        try:
-            append_line(here.engine_log, _line(notice).encode())
-        except OSError:
-            return
 
     engine = EngineThread(
         here,

@@ -369,7 +369,6 @@ def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 def main(control_fd: int) -> None:
     """Entry of the supervisor process."""
     control = socket.socket(fileno=control_fd)
-    os.umask(0o077)
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     received = receive(control)
