@@ -231,7 +231,7 @@ class Engine:
             try:
                 job = jobs.build(self.paths, settings, self._environ, planned)
             except KugetsuError as error:
-                self.ledger.change(task, "error", error.message, error=str(error))
+                self.ledger.change(task, "error", str(error), error=str(error))
                 return True
             task = self.ledger.change(
                 task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None

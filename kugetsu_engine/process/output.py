@@ -2,6 +2,7 @@
 
 import os
 
+from ..domain.safe_text import safe_line
 from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
@@ -54,7 +55,7 @@ class LogFile:
         """The last line that says something, without control characters."""
         length = self.length
         text = os.pread(self.fd, 8192, max(length - 8192, 0)).decode("utf-8", "replace")
-        lines = ("".join(c for c in line if c.isprintable()).strip() for line in reversed(text.splitlines()))
+        lines = (safe_line(line).strip() for line in reversed(text.splitlines()))
         return next((line for line in lines if line and not line.startswith("[kugetsu]")), "")[:limit]
 
     def close(self) -> None:
