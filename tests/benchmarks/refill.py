@@ -1,0 +1,73 @@
+"""From one agent's last act to the first act of the one that takes its slot; and draining a queue of trivial tasks."""
+
+from .ground import Ground
+from .measure import median, quantile
+from .options import Options
+from .peers import Runner, available
+from .report import Goal, Table, ratio
+
+PAUSE_MS = 150
+"""An agent of the refill measurement is busy for 150 to 299 ms, a real one for minutes: slots do not compete for processors."""
+
+
+def refill(options: Options) -> list[Table]:
+    """Slot refill with one and three slots, with a fresh worktree for each task and without."""
+    tables = []
+    for limit in (1, 3):
+        for worktree in (True, False):
+            tables.append(_refill(options, limit, worktree))
+    return tables
+
+
+def _refill(options: Options, limit: int, worktree: bool) -> Table:
+    runners, reasons = available(limit)
+    count = limit + options.pick(10 * limit, 3)
+    gaps = _gaps(runners, options.pick(3, 1), count, limit, worktree)
+    what = "a fresh worktree each" if worktree else "no fresh worktree"
+    slots = "one slot" if limit == 1 else f"{limit} slots"
+    table = Table("refill", f"Slot refill, {slots}, {what} (ms)", ("queue", "median", "p90", "longest", "refills"))
+    for name, values in gaps.items():
+        table.add(name, median(values), quantile(values, 0.9), max(values), len(values))
+    own = median(gaps["kugetsu"])
+    if worktree:
+        for name in gaps.keys() - {"kugetsu", "xargs -P"}:
+            table.goals.append(Goal(f"kugetsu / {name}, fresh worktree, {slots}", 1.0, ratio(own, median(gaps[name]))))
+    elif "huey" in gaps:
+        table.goals.append(Goal(f"kugetsu / huey, no fresh worktree, {slots}", 2.0, ratio(own, median(gaps["huey"]))))
+    table.goals.sort(key=lambda goal: goal.what)
+    table.notes += [
+        f"agents are busy for {PAUSE_MS} to {PAUSE_MS + 149} ms; the k-th end makes room for start k + slots",
+        *reasons,
+    ]
+    if not worktree:
+        table.notes.append("kugetsu works in the worktree that an earlier task of the issue made; peers in a plain folder")
+    return table
+
+
+def _gaps(runners: dict[str, Runner], rounds: int, count: int, limit: int, worktree: bool) -> dict[str, list[float]]:
+    gaps: dict[str, list[float]] = {name: [] for name in runners}
+    for _ in range(rounds):
+        for name, run in runners.items():
+            ground = Ground(f"refill-{name.split()[0]}", PAUSE_MS)
+            run(ground, count, limit, worktree)
+            gaps[name] += ground.stamps(count).refills(limit)
+    return gaps
+
+
+def drain(options: Options) -> list[Table]:
+    """Tasks a second, from the first start to the last end, of tasks that do nothing."""
+    count, rounds = options.pick(200, 20), options.pick(3, 1)
+    table = Table("drain", f"Draining {count} trivial tasks (tasks/s)", ("queue", "slots", "fresh worktree each", "without"))
+    for limit in (1, 3):
+        runners, reasons = available(limit)
+        found: dict[tuple[str, bool], list[float]] = {(name, tree): [] for name in runners for tree in (True, False)}
+        for _ in range(rounds):
+            for (name, worktree), speeds in found.items():
+                ground = Ground(f"drain-{name.split()[0]}")
+                runners[name](ground, count, limit, worktree)
+                speeds.append(ground.stamps(count).per_second)
+        for name in runners:
+            table.add(name, limit, median(found[name, True]), median(found[name, False]))
+        table.notes += [reason for reason in reasons if reason not in table.notes]
+    table.notes.append("slots refill all at once here and share the processors with git, agents and the queue itself")
+    return [table]
