@@ -42,9 +42,11 @@ def duration(text: str | int | float) -> float:
                 number += character
             elif character.isalpha():
                 unit += character
+            elif not character.isspace():
+                raise _not_a_duration(text)
             elif number:
                 seconds, number, unit = seconds + _part(text, number, unit or "s"), "", ""
-            elif unit or not character.isspace():
+            elif unit:
                 raise _not_a_duration(text)
         if not str(text).strip():
             raise _not_a_duration(text)
