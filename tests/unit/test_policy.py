@@ -1,0 +1,167 @@
+"""The decisions: what starts next, why the rest waits, what becomes of a failed attempt."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kugetsu_engine.domain.policy import (
+    RETRIED,
+    Facts,
+    Timing,
+    after_attempt,
+    clock,
+    estimate_start,
+    expiry,
+    next_to_start,
+    retry_after,
+    waiting_reason,
+)
+from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.domain.times import iso
+
+NOW = 1_000_000.0
+TIMING = Timing(max_attempts=3, retry_delay=5.0, retry_delay_max=60.0, queue_expiry=3600.0)
+FREE = Facts(limit=3, used=0)
+
+
+def _task(number: int = 1, **fields: Any) -> Task:
+    return msgspec.structs.replace(Task(id=f"q_{number}", issue_ref=f"local/a#{number}", pending_since=iso(NOW)), **fields)
+
+
+@pytest.mark.parametrize(
+    ("task", "facts", "code"),
+    [
+        ({}, {}, "next"),
+        ({}, {"used": 3}, "slots"),
+        ({}, {"used": 5}, "slots"),
+        ({}, {"paused": True}, "paused"),
+        ({}, {"draining": True}, "draining"),
+        ({}, {"engine_runs": False}, "no_engine"),
+        ({"held": True}, {"paused": True}, "held"),
+        ({"after": ["q_9"]}, {"states": {"q_9": "running"}}, "after"),
+        ({"after": ["q_9"]}, {"states": {"q_9": "error"}}, "after"),
+        ({"after": ["q_8", "q_9"]}, {"states": {"q_8": "completed", "q_9": "pending"}}, "after"),
+        ({"after": ["q_9"]}, {"states": {"q_9": "completed"}}, "next"),
+        ({"after": ["q_9"]}, {}, "next"),
+        ({"retry_at": iso(NOW + 5)}, {}, "retry_at"),
+        ({"retry_at": iso(NOW - 5)}, {}, "next"),
+        ({"not_before": iso(NOW + 5)}, {}, "not_before"),
+        ({"not_before": iso(NOW)}, {}, "next"),
+        ({"not_before": "garbage"}, {}, "next"),
+        ({}, {"busy_refs": frozenset({"local/a#1"})}, "issue_busy"),
+    ],
+)
+def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(task: dict[str, Any], facts: dict[str, Any], code: str) -> None:
+    """`why` and the start decide alike: a task starts exactly when its reason is `next`."""
+    waiting, known = _task(**task), msgspec.structs.replace(FREE, **facts)
+    why = waiting_reason(waiting, known, NOW)
+    assert why.code == code
+    assert why.text
+    assert (next_to_start([waiting], known, NOW) is waiting) == (code == "next")
+
+
+def test_a_reason_with_an_end_tells_it_in_clock_time() -> None:
+    """The text counts down and `until` is the moment."""
+    why = waiting_reason(_task(retry_at=iso(NOW + 41)), FREE, NOW)
+    assert (why.text, why.until) == ("retry in 0:41", NOW + 41)
+    assert waiting_reason(_task(not_before=iso(NOW + 3723)), FREE, NOW).text == "starts in 1:02:03"
+    assert waiting_reason(_task(), Facts(limit=3, used=3), NOW).text == "slots 3/3"
+
+
+def test_after_a_failed_task_the_text_says_what_to_do() -> None:
+    """Waiting for one that ended badly will not end by itself."""
+    why = waiting_reason(_task(after=["q_9"]), Facts(limit=3, used=0, states={"q_9": "error"}), NOW)
+    assert "after #9" in why.text
+    assert "retry it" in why.text
+
+
+def test_the_first_that_may_start_is_next_and_those_that_may_not_are_passed() -> None:
+    """A held head of the queue does not block the others."""
+    tasks = [_task(1, held=True), _task(2, retry_at=iso(NOW + 1)), _task(3), _task(4)]
+    assert next_to_start(tasks, FREE, NOW) is tasks[2]
+    assert next_to_start([], FREE, NOW) is None
+
+
+def test_the_delay_doubles_up_to_its_maximum() -> None:
+    """5, 10, 20, 40, 60, 60 …; and no number of failures overflows."""
+    assert [retry_after(failures, TIMING) for failures in range(1, 8)] == [5, 10, 20, 40, 60, 60, 60]
+    assert retry_after(10_000, TIMING) == 60
+    assert retry_after(0, TIMING) == 5
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_the_delay_is_never_over_the_maximum(failures: int, delay: float, most: float) -> None:
+    """For any settings."""
+    assert 0 <= retry_after(failures, Timing(3, delay, most, None)) <= most
+
+
+@pytest.mark.parametrize("failure", [*RETRIED, "a class of tomorrow", None])
+def test_a_failure_is_tried_again_unless_its_class_says_that_it_would_end_the_same(failure: str | None) -> None:
+    """The table decides; an unknown class is tried again."""
+    verdict = after_attempt(_task(attempt=1), Attempt(1, outcome="failed", failure=failure, reason="words"), TIMING)
+    retried = RETRIED.get(failure or "unknown", True)
+    assert verdict.state == ("pending" if retried else "error")
+    assert "words" in verdict.reason
+    assert verdict.retry_delay == (5.0 if retried else None)
+
+
+def test_what_cannot_end_otherwise_is_never_retried() -> None:
+    """A missing program, a bad repository, a git refusal, bad settings, a question nobody answers."""
+    assert {name for name, retried in RETRIED.items() if not retried} == {"no_program", "repository", "git", "config", "blocked"}
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "state"), [(1, 0, "pending"), (2, 0, "pending"), (3, 0, "error"), (4, 0, "error"), (4, 3, "pending"), (6, 3, "error")]
+)
+def test_attempts_are_counted_from_the_operators_last_retry(number: int, before: int, state: str) -> None:
+    """At most `max_attempts`, and a retry by the operator gives them anew."""
+    task = _task(attempt=number, attempts_before=before)
+    assert after_attempt(task, Attempt(number, outcome="failed", failure="exit"), TIMING).state == state
+
+
+def test_a_success_completes_even_when_a_stop_was_asked_for_too_late() -> None:
+    """An attempt that ran to its end counts."""
+    assert after_attempt(_task(stop="stop"), Attempt(1, outcome="ok", reason="exit code 0"), TIMING).state == "completed"
+
+
+def test_what_the_operator_stopped_is_cancelled_and_not_retried() -> None:
+    """Whatever way it then ended."""
+    for outcome in ("failed", "timeout", "lost", "cancelled", "not_started"):
+        ended = Attempt(1, outcome=outcome, failure="exit")
+        assert after_attempt(_task(stop="kill"), ended, TIMING).state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("fields", "timing", "expected"),
+    [
+        ({}, TIMING, NOW + 3600),
+        ({}, msgspec.structs.replace(TIMING, queue_expiry=None), None),
+        ({"held": True}, TIMING, None),
+        ({"not_before": iso(NOW + 100)}, TIMING, NOW + 3700),
+        ({"expires_at": iso(NOW + 7)}, TIMING, NOW + 7),
+        ({"expires_at": iso(NOW + 7), "held": True}, TIMING, NOW + 7),
+        ({"expires_at": iso(NOW + 7)}, msgspec.structs.replace(TIMING, queue_expiry=None), NOW + 7),
+        ({"pending_since": None}, TIMING, None),
+    ],
+)
+def test_a_task_expires_by_its_own_time_or_by_the_setting(fields: dict[str, Any], timing: Timing, expected: float | None) -> None:
+    """A held or timed task does not grow old before it may start."""
+    assert expiry(_task(**fields), timing) == expected
+
+
+def test_the_start_is_estimated_from_the_median_run() -> None:
+    """At once where a slot is free, else by turns of the slots; unknown without a median."""
+    full = Facts(limit=2, used=2)
+    assert estimate_start(0, Facts(limit=2, used=1), 60.0) == 0.0
+    assert estimate_start(0, full, 60.0) == 30.0
+    assert estimate_start(2, full, 60.0) == 90.0
+    assert estimate_start(0, full, None) is None
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41, "0:41"), (125, "2:05"), (3723, "1:02:03"), (-3, "0:00"), (59.6, "1:00")])
+def test_a_length_of_time_is_shown_as_a_clock_shows_it(seconds: float, text: str) -> None:
+    """Rounded, never negative."""
+    assert clock(seconds) == text

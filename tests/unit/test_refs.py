@@ -1,0 +1,104 @@
+"""Issue references: one parser, one injective name for files, one branch."""
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kugetsu_engine.domain import refs
+from kugetsu_engine.errors import UsageError
+
+hosts = st.from_regex(r"[A-Za-z0-9.-]{1,12}", fullmatch=True).filter(lambda host: host not in (".", "..", "local"))
+names = st.text(st.characters(codec="utf-8", exclude_characters="/#\\"), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("github.com/user/repo#123", "github.com/user/repo#123"),
+        ("https://github.com/user/repo/issues/123", "github.com/user/repo#123"),
+        ("http://github.com/user/repo/issues/123/", "github.com/user/repo#123"),
+        ("https://github.com/user/repo/pull/9", "github.com/user/repo#9"),
+        ("https://git.example.com:8443/user/repo/pulls/9", "git.example.com:8443/user/repo#9"),
+        ("https://gitlab.com/group/sub/repo/-/issues/7#note_1", "gitlab.com/group/sub/repo#7"),
+        ("https://gitlab.com/group/repo/-/merge_requests/7?tab=x", "gitlab.com/group/repo#7"),
+        ("user/repo#5", "forge.test/user/repo#5"),
+        ("local/site#1", "local/site#1"),
+        ("GitHub.COM/User/Repo#007", "github.com/User/Repo#7"),
+        ("  a.b/c/d#1\n", "a.b/c/d#1"),
+    ],
+)
+def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expected: str) -> None:
+    """Short, full, address of an issue or a pull request, local: the same issue is written the same way."""
+    ref = refs.parse(text, "forge.test")
+    assert str(ref) == expected
+    assert refs.parse(str(ref), "other.test") == ref
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "#1", "repo#1", "a/b", "a/b#", "a/b#x", "a/b#-1", "a/../c#1", "./a/b#1", "a//b#1", "/a/b#1", "a/b\\c/d#1", "a b/c#1",
+        "a/b#1#2", "a/b\x00/c#1", "a/\u202eb#1", "a/b\x1b[31m#1", "https://github.com/user#1", "x/y#" + "9" * 13,
+        "a/" + "b" * 600 + "#1", "a/\ud800#1",
+    ],
+)  # fmt: skip
+def test_what_is_no_reference_is_refused_in_one_line_without_control_characters(text: str) -> None:
+    """Anything else raises `UsageError` whose words are printable and short."""
+    with pytest.raises(UsageError) as caught:
+        refs.parse(text)
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 200
+    assert caught.value.exit_code == 64
+
+
+@given(st.text(max_size=60))
+@example("a/b#1")
+@example("https://a/b/c/issues/1")
+def test_any_text_is_a_reference_or_a_usage_error(text: str) -> None:
+    """No input raises anything else, and what is accepted reads back as itself."""
+    try:
+        ref = refs.parse(text)
+    except UsageError:
+        return
+    assert refs.parse(str(ref)) == ref
+    assert ".." not in str(ref).split("/")
+
+
+@given(st.lists(st.text(max_size=40), min_size=2, max_size=6, unique=True))
+@example(["a/b#1", "a_b#1", "a-b#1", "A/b#1", "a/B#1"])
+@example(["github.com/a-b/c#1", "github.com/a/b-c#1", "github.com/a/b/c#1"])
+@example(["x" * 300 + "/a#1", "x" * 300 + "/b#1"])
+@example(["a/b--0123456789#1", "a/b#1"])
+@example(["local/straße#1", "local/strasse#1", "local/STRASSE#1"])
+def test_a_slug_is_never_the_same_for_two_references_even_where_case_is_folded(references: list[str]) -> None:
+    """Two texts, two file names; also on a file system that takes `A` and `a` for one."""
+    slugs = [refs.slug(reference) for reference in references]
+    assert len({name.casefold() for name in slugs}) == len(references)
+
+
+@given(st.text(max_size=700))
+@example("a" * 900)
+@example("../../etc/passwd#1")
+@example("-rf#1")
+@example("…")
+def test_a_slug_is_a_legal_short_file_name_for_any_text(text: str) -> None:
+    """At most 80 characters of a plain alphabet, no leading dot or dash, so it can stand in any path and command."""
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,79}", refs.slug(text))
+
+
+@given(hosts, names, st.integers(0, 10**12 - 1))
+def test_the_branch_of_any_accepted_reference_is_legal(host: str, name: str, number: int) -> None:
+    """`fix/issue-N`, with N as a plain number, whatever the repository is called."""
+    try:
+        ref = refs.parse(f"{host}/{name}/repo#{number:03}")
+    except UsageError:
+        return
+    assert ref.branch == f"fix/issue-{number}"
+
+
+def test_a_plain_reference_keeps_a_readable_name() -> None:
+    """No hash where nothing had to be changed."""
+    assert refs.parse("github.com/user/repo#123").slug == "github.com-user-repo-123"
+    assert refs.parse("GitHub.com/User/repo#123").slug.startswith("github.com-user-repo-123--")

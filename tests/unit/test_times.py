@@ -1,0 +1,77 @@
+"""Times as text, both ways."""
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kugetsu_engine.domain.times import duration, epoch, iso, moment
+from kugetsu_engine.errors import UsageError
+
+
+@given(st.floats(0, 4e9))
+def test_a_stored_time_reads_back_to_the_millisecond(seconds: float) -> None:
+    """`epoch(iso(t))` is `t`, cut to milliseconds."""
+    assert epoch(iso(seconds)) == pytest.approx(seconds, abs=0.0011)
+
+
+def test_stored_times_sort_as_text() -> None:
+    """The written form has a fixed width and ends in Z."""
+    assert iso(0.0) == "1970-01-01T00:00:00.000Z"
+    assert iso(1_763_715_600.5) == "2025-11-21T09:00:00.500Z"
+    assert iso(9.9) < iso(10.0) < iso(1e9)
+
+
+@pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z", "12"])
+def test_what_is_no_time_reads_as_none(text: str | None) -> None:
+    """A broken time in a file never raises."""
+    assert epoch(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90), (90, 90), (1.5, 1.5), ("90s", 90), ("10m", 600), ("10min", 600), ("1h30m", 5400), ("1h 30m", 5400), ("2d", 172800),
+        ("1w", 604800), ("500ms", 0.5), ("0", 0), ("1.5h", 5400), (" 2H ", 7200),
+    ],
+)  # fmt: skip
+def test_a_length_of_time_reads_as_seconds(text: str | float, seconds: float) -> None:
+    """Numbers are seconds; units may be joined."""
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "s", "-5", "5x", "1h-30m", "1..2s", "nan", "inf", True, "1e3", "10:00", "٣s", "1" * 12])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    """Each refusal is a usage error with an example."""
+    with pytest.raises(UsageError, match="90s, 10m"):
+        duration(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_length_of_time_or_a_usage_error(text: str) -> None:
+    """Nothing else is raised, and a length is never negative or endless."""
+    try:
+        assert 0 <= duration(text) < 1e10
+    except UsageError:
+        return
+
+
+def test_a_point_in_time_may_be_relative_a_clock_time_or_a_date() -> None:
+    """`+2h`, the next 22:00 in local time, ISO 8601 with and without zone."""
+    now = 1_763_715_600.0
+    assert moment("+2h", now) == now + 7200
+    here = datetime.fromtimestamp(now).astimezone()
+    then = datetime.fromtimestamp(moment("22:00", now)).astimezone()
+    assert (then.hour, then.minute, then.second) == (22, 0, 0)
+    assert 0 < (then - here).total_seconds() <= 86400
+    assert moment(f"{here.hour:02}:{here.minute:02}", now) > now
+    assert moment("2026-11-21T22:00:00Z", now) == epoch("2026-11-21T22:00:00.000Z")
+    assert moment("2026-11-21T22:00:00+02:00", now) == epoch("2026-11-21T20:00:00.000Z")
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "12:61", "+", "+-1h", "2026-02-30", "::", "9:x"])
+def test_what_is_no_point_in_time_is_refused(text: str) -> None:
+    """Each refusal is a usage error."""
+    with pytest.raises(UsageError):
+        moment(text, 0.0)
