@@ -1,0 +1,258 @@
+"""The console's app: owns the link, the themes, the screens and the dialogs; screens own their layout."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterable
+from typing import Any
+
+from textual.app import App, InvalidThemeError, SystemCommand
+from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
+
+from kugetsu_engine.errors import KugetsuError
+
+from . import themes
+from .commands import Command, parse
+from .formatting.safe_text import clean
+from .keys import ACTIONS, Registry
+from .link import Link, keys_of
+from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .modals.command_line import CommandLine
+from .modals.confirm import Confirm
+from .modals.help import Help
+from .modals.task_form import Draft, TaskForm
+from .palette import Actions
+from .screens.console import ConsoleScreen
+from .screens.home import HomeScreen
+from .screens.task import TaskScreen
+from .viewmodels.picture import Picture
+
+log = logging.getLogger(__name__)
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class KugetsuApp(App[None]):
+    """The operator's console."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "kugetsu"
+    COMMANDS = {Actions}
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = []
+
+    def __init__(self, link: Link) -> None:
+        # The variables of the theme are asked for in the base class's constructor.
+        super().__init__()
+        self.link = link
+        self.picture: Picture | None = None
+        self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
+        self.animation_level = "none"
+        self._draft = Draft()
+        self._history: list[str] = []
+        # ctrl+q stays with the terminal (XON); q leaves.
+        self._bindings.key_to_bindings.pop("ctrl+q", None)
+
+    # themes
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The console's own variables, for themes that do not have them."""
+        theme = self.current_theme
+        return themes.fallback_variables(theme.dark, theme.ansi)
+
+    def _choose_theme(self) -> None:
+        for theme in themes.ALL:
+            self.register_theme(theme)
+        import os
+
+        wanted = os.environ.get("TEXTUAL_THEME") or self.link.settings.theme or themes.DEFAULT
+        try:
+            self.theme = wanted
+        except InvalidThemeError:
+            self.theme = themes.DEFAULT
+            self.key_problems.append(f"there is no theme {wanted!r}; :theme NAME knows {', '.join(sorted(BUILTIN_THEMES))}")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Only what the registry does not have."""
+        yield SystemCommand("Theme", "choose other colours", self.search_themes)
+
+    # life
+
+    def on_mount(self) -> None:
+        """Show an empty home at once, then read."""
+        self._choose_theme()
+        for number in ENDING_SIGNALS:
+            try:
+                asyncio.get_running_loop().add_signal_handler(number, self._end, number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                break  # not in the main thread: someone else looks after signals
+        self.push_screen(HomeScreen())
+        self.link.start(self.post_message)
+        if self.key_problems:
+            self.call_after_refresh(self.say, self.key_problems[0], "warning")
+
+    def _end(self, number: int) -> None:
+        self.leave(128 + number)
+
+    def leave(self, code: int = 0) -> None:
+        """End the console in an orderly way. Agents go on."""
+        self.link.close()
+        self.exit(return_code=code)
+
+    def on_unmount(self) -> None:
+        """However it ends, the engine's thread is asked to end too."""
+        self.link.close()
+
+    # what the link tells
+
+    @property
+    def talking(self) -> ConsoleScreen | None:
+        """The screen that answers: the topmost one that can."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None)
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator in one line."""
+        screen = self.talking
+        if screen is not None and screen.is_mounted:
+            screen.say(text, tone)
+
+    def on_picture_changed(self, event: PictureChanged) -> None:
+        """Show what is known now, on every screen that is open."""
+        self.picture = event.picture
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.show_picture(event.picture)
+
+    def on_answered(self, event: Answered) -> None:
+        """Say what became of an act."""
+        self.say(event.text, "good" if event.good else "warning")
+
+    def on_read_failed(self, event: ReadFailed) -> None:
+        """What is on the screen is old."""
+        self.say(f"! the state directory cannot be read, this is old: {event.words}", "danger")
+
+    def on_engine_failed(self, event: EngineFailed) -> None:
+        """The engine's thread starts again by itself; agents did not notice."""
+        self.say(f"! the engine failed and is started again, agents go on: {event.words}", "danger")
+
+    def on_engine_taken(self, event: EngineTaken) -> None:
+        """The engine runs here now."""
+        self.say("the other engine has ended; the engine runs here now", "good")
+
+    # dialogs
+
+    def open_task(self, task_id: str, attempt: int | None) -> None:
+        """Give a task the whole screen."""
+        self.push_screen(TaskScreen(task_id, attempt))
+
+    def open_task_form(self) -> None:
+        """Ask for a new task."""
+
+        async def submit(draft: Draft) -> str:
+            return await self.link.enqueue(draft.reference, draft.message, **draft.options())
+
+        def kept(draft: Draft) -> None:
+            self._draft = draft
+
+        def left(told: str | None) -> None:
+            if told is not None:
+                self.say(told, "good")
+            elif not self._draft.empty:
+                self.say("nothing was queued; the text is kept for the next n")
+
+        self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+
+    def open_help(self) -> None:
+        """Show the keys of the place."""
+        screen = self.talking
+        if screen is not None:
+            now = screen.situation()
+            self.push_screen(Help(self.registry, now, f"Keys in {'the task' if now.pane == 'task' else now.pane}"))
+
+    def open_command_line(self) -> None:
+        """Ask for a command."""
+        self.push_screen(CommandLine(self._history), self._typed)
+
+    def ask_quit(self) -> None:
+        """Leave; ask only if agents run under the engine of this process."""
+        active = self.picture.snapshot.used if self.picture is not None else 0
+        if not active or not self.link.runs_engine:
+            self.leave()
+            return
+        agents = "1 agent goes on" if active == 1 else f"{active} agents go on"
+        lines = [f"{agents} without you; how they end is learned by the next engine.", "Nothing new starts until an engine runs."]
+        question = Confirm("Leave the console?", lines, yes="Leave", no="Stay", default=True, yes_key="q")
+        self.push_screen(question, lambda yes: self.leave() if yes else None)
+
+    def action_help_quit(self) -> None:
+        """ctrl+c is never an accident."""
+        self.say("q leaves the console")
+
+    # the command line
+
+    def _typed(self, text: str | None) -> None:
+        if text is None or not text.strip():
+            return
+        self._history = [*(line for line in self._history if line != text), text][-100:]
+        try:
+            self._run(parse(text))
+        except KugetsuError as error:
+            self.say(str(error), "warning")
+
+    def _run(self, command: Command) -> None:
+        screen = self.talking
+        if screen is None:
+            return
+        if command.verb in ("quit", "help", "theme"):
+            self._run_here(command)
+        elif command.verb == "enqueue":
+            self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
+        elif command.verb in ("pause", "resume", "drain", "limit", "clear"):
+            self.link.send(command.verb, **command.args)
+        else:
+            self._run_on_tasks(command, screen)
+
+    def _run_here(self, command: Command) -> None:
+        if command.verb == "quit":
+            self.ask_quit()
+        elif command.verb == "help":
+            self.open_help()
+        else:
+            try:
+                self.theme = str(command.args["name"])
+            except InvalidThemeError:
+                self.say(f"there is no theme {clean(str(command.args['name']), 60)}", "warning")
+
+    def _run_on_tasks(self, command: Command, screen: ConsoleScreen) -> None:
+        selected = screen.situation().task
+        tasks = command.tasks or ((selected,) if selected else ())
+        if not tasks:
+            self.say("which task? none is selected", "warning")
+            return
+        if command.verb == "show":
+            self.open_task(tasks[0], None)
+            return
+        if command.verb in ("kill", "cancel") and len(tasks) == 1 and self.picture is not None:
+            task = self.picture.snapshot.task(tasks[0])
+            if task is not None and not task.ended and not self.link.read_only:
+                screen.ask_stop(bool(command.args.get("now")), task)
+                return
+        self.run_worker(self._send_all(command, tasks), exit_on_error=False)
+
+    async def _send_all(self, command: Command, tasks: tuple[str, ...]) -> None:
+        answers = [await self.link.ask(command.verb, task, command.args) for task in tasks]
+        failed = [answer.text for answer in answers if not answer.good]
+        done = len(answers) - len(failed)
+        if len(answers) == 1:
+            self.say(answers[0].text, "good" if answers[0].good else "warning")
+        elif failed:
+            self.say(f"{done} done, {len(failed)} not: {failed[0]}", "warning")
+        else:
+            self.say(f"{command.verb}: {done} done", "good")
+
+    async def _enqueue(self, args: dict[str, Any]) -> None:
+        try:
+            self.say(await self.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")
+        except KugetsuError as error:
+            self.say(str(error), "warning")

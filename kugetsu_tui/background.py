@@ -1,0 +1,55 @@
+"""One thread with a queue of jobs. Unlike the standard executors it never holds up the end of the program."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs jobs one after the other beside the event loop; a job that hangs at the end of the program is left behind."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._name = name
+        self._thread: threading.Thread | None = None
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Run a job and return what it returns; raises what it raises."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put((job, future))
+        return await future
+
+    def close(self) -> None:
+        """Take no further job; what runs is not waited for."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            job, future = item
+            if future.cancelled():
+                continue
+            loop = future.get_loop()
+            try:
+                result = job()
+            except Exception as error:  # the job's error belongs to whoever waits for it
+                self._tell(loop, future, None, error)
+            else:
+                self._tell(loop, future, result, None)
+
+    @staticmethod
+    def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
+        def settle() -> None:
+            if not future.done():
+                future.set_result(result) if error is None else future.set_exception(error)
+
+        try:
+            loop.call_soon_threadsafe(settle)
+        except RuntimeError:
+            return  # the loop is closed, nobody waits

@@ -1,0 +1,154 @@
+"""The command line of the console (`:`): the words of `kugetsu`, read without a user interface."""
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from kugetsu_engine.domain.draft import task_id as as_task_id
+from kugetsu_engine.errors import KugetsuError, UsageError
+
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show")
+OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme")
+VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
+ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
+PLACES = ("top", "bottom", "up", "down")
+
+USAGE = {
+    "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
+    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
+    "show": "show ID", "limit": "limit NUMBER", "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
+    "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was typed, understood."""
+
+    verb: str
+    tasks: tuple[str, ...] = ()
+    """Ids of the tasks it is about; empty means the selected one, where the verb needs one."""
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+def parse(text: str) -> Command:
+    """Understand one line.
+
+    Raises:
+        UsageError: it makes no sense; the message says what would.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"the line cannot be read: {str(error).lower()}", "close the quote") from None
+    if not words:
+        raise UsageError("nothing was typed", "help shows the commands")
+    if words[0] == "kugetsu" and len(words) > 1:
+        words = words[1:]
+    if words[0] == "queue" and len(words) > 1:
+        words = words[1:]
+    verb = ALIASES.get(words[0], words[0])
+    if verb not in VERBS:
+        raise UsageError(f"there is no command {words[0]!r}", f"one of {', '.join(VERBS)}")
+    try:
+        return _READERS.get(verb, _tasks)(verb, words[1:])
+    except (IndexError, ValueError):
+        raise usage(verb) from None
+
+
+def usage(verb: str) -> UsageError:
+    """Say how a command is written."""
+    return UsageError(f"write it like: {USAGE.get(verb, verb)}")
+
+
+def completions(text: str) -> list[str]:
+    """The commands that begin like this."""
+    return [verb for verb in VERBS if verb.startswith(text)] if " " not in text else []
+
+
+def _tasks(verb: str, words: list[str]) -> Command:
+    flags = {word for word in words if word.startswith("--")}
+    if flags - ({"--now"} if verb == "kill" else set()):
+        raise usage(verb)
+    ids = tuple(_id(word) for word in words if word not in flags)
+    return Command(verb, ids, {"now": True} if flags else {})
+
+
+def _id(word: str) -> str:
+    found = as_task_id(word)
+    if found is None:
+        raise UsageError(f"{word!r} is no task id", "write 41, #41 or q_41")
+    return found
+
+
+def _none(verb: str, words: list[str]) -> Command:
+    if words:
+        raise UsageError(f"{verb} takes no words")
+    return Command(verb)
+
+
+def _limit(verb: str, words: list[str]) -> Command:
+    if len(words) != 1:
+        raise usage(verb)
+    return Command(verb, (), {"limit": int(words[0])})
+
+
+def _move(verb: str, words: list[str]) -> Command:
+    task, place = _id(words[0]), words[1].removeprefix("--")
+    if place in PLACES:
+        return Command(verb, (task,), {"to": place})
+    if place == "before":
+        return Command(verb, (task,), {"to": "before", "before": _id(words[2])})
+    return Command(verb, (task,), {"to": "number", "number": int(words[2] if place == "to" else place)})
+
+
+def _edit(verb: str, words: list[str]) -> Command:
+    task, name = _id(words[0]), words[1].removeprefix("--")
+    if "=" in name:
+        name, _, value = name.partition("=")
+    else:
+        value = " ".join(words[2:])
+    if name not in ("priority", "agent", "message") or not value:
+        raise usage(verb)
+    return Command(verb, (task,), {name: int(value) if name == "priority" else value})
+
+
+def _enqueue(verb: str, words: list[str]) -> Command:
+    plain: list[str] = []
+    args: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        name, _, value = word.partition("=")
+        if name == "--hold":
+            args["hold"] = True
+        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after"):
+            value = value or next(rest, "")
+            if not value:
+                raise usage(verb)
+            if name == "--after":
+                args.setdefault("after", []).append(value)
+            else:
+                args[name[2:]] = int(value) if name == "--priority" else value
+        elif word.startswith("--"):
+            raise usage(verb)
+        else:
+            plain.append(word)
+    if len(plain) < 2:
+        raise usage(verb)
+    return Command(verb, (), args | {"reference": plain[0], "message": " ".join(plain[1:])})
+
+
+def _theme(verb: str, words: list[str]) -> Command:
+    return Command(verb, (), {"name": words[0]})
+
+
+_READERS = {
+    "pause": _none, "resume": _none, "drain": _none, "clear": _none, "quit": _none, "help": _none, "limit": _limit,
+    "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
+}  # fmt: skip
+
+
+def one_line(error: KugetsuError) -> str:
+    """An error as the console shows it."""
+    return str(error)

@@ -1,0 +1,93 @@
+"""How each state looks: a glyph, a word and a tone together, as colour alone tells nobody enough.
+
+Red (`danger`) is kept for what needs a person. All glyphs are one cell wide; a terminal without UTF-8 gets ASCII.
+"""
+
+import locale
+import os
+from typing import NamedTuple
+
+from kugetsu_engine.domain.task import Task
+
+Tone = str
+"""Name of a colour of the theme, see `TONES`."""
+
+TONES = ("text", "muted", "faint", "accent", "title", "good", "warning", "danger", "info", "border", "focus", "bar")
+
+
+class Look(NamedTuple):
+    """How a state is shown."""
+
+    glyph: str
+    word: str
+    tone: Tone
+
+
+_UTF8 = {
+    "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
+    "error": "✗", "cancelled": "⊘", "expired": "◷", "quiet": "◔", "attention": "!", "info": "·", "good": "✓",
+    "warning": "▲", "marker": "▌", "dot": "·", "more": "▼", "limit": "/",
+    "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
+}  # fmt: skip
+_ASCII = {
+    "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
+    "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
+    "warning": "!", "marker": ">", "dot": "-", "more": "v", "limit": "/",
+    "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",
+}  # fmt: skip
+
+
+def speaks_utf8() -> bool:
+    """Whether the terminal takes UTF-8; `KUGETSU_ASCII=1` says no."""
+    if os.environ.get("KUGETSU_ASCII"):
+        return False
+    return locale.getpreferredencoding(False).lower().replace("-", "") in ("utf8", "utf")
+
+
+_glyphs = dict(_UTF8)
+
+
+def choose_glyphs(utf8: bool) -> None:
+    """Draw with or without characters beyond ASCII; called once, before the first paint."""
+    _glyphs.clear()
+    _glyphs.update(_UTF8 if utf8 else _ASCII)
+
+
+def glyph(name: str) -> str:
+    """The character of a name."""
+    return _glyphs[name]
+
+
+def of_task(task: Task) -> Look:
+    """How a task is shown."""
+    if task.state == "pending":
+        if task.held:
+            return Look(glyph("held"), "held", "muted")
+        return Look(glyph("retry"), "retry", "warning") if task.attempt else Look(glyph("pending"), "waiting", "muted")
+    if task.state in ("notified", "running") and task.stop:
+        return Look(glyph("stopping"), "stopping", "warning")
+    return of_state(task.state)
+
+
+def of_state(state: str) -> Look:
+    """How a state is shown."""
+    words = {
+        "pending": ("waiting", "muted"), "notified": ("starting", "info"), "running": ("running", "info"),
+        "completed": ("completed", "good"), "error": ("failed", "danger"), "cancelled": ("cancelled", "muted"),
+        "expired": ("expired", "warning"),
+    }  # fmt: skip
+    word, tone = words.get(state, (state, "text"))
+    return Look(_glyphs.get(state, "?"), word, tone)
+
+
+def of_level(level: str) -> Look:
+    """How a notification is shown."""
+    looks = {"good": ("good", "good"), "warning": ("warning", "warning"), "error": ("error", "danger")}
+    name, tone = looks.get(level, ("info", "muted"))
+    return Look(glyph(name), level, tone)
+
+
+def spark(values: tuple[float, ...], top: float = 100.0) -> str:
+    """A small curve of values from 0 to `top`."""
+    levels = glyph("spark")
+    return "".join(levels[min(int(max(value, 0.0) / top * len(levels)), len(levels) - 1)] for value in values)

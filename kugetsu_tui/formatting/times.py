@@ -1,0 +1,68 @@
+"""Times and sizes as an operator reads them. Points in time are absolute, so that a quiet console has nothing to repaint."""
+
+from datetime import datetime
+
+from kugetsu_engine.domain.times import epoch
+
+
+def moment(stamp: str | float | None, now: float | None = None, seconds: bool = False) -> str:
+    """Write a point in time as local `14:02`, with the day where it is another one; empty for None.
+
+    Args:
+        stamp: ISO 8601 as stored, or seconds since 1970.
+        now: seconds since 1970, to tell which day is today.
+        seconds: write `14:02:11`.
+    """
+    value = epoch(stamp) if isinstance(stamp, str) else stamp
+    if value is None:
+        return ""
+    try:
+        there = datetime.fromtimestamp(value).astimezone()
+        same_day = now is None or datetime.fromtimestamp(now).astimezone().date() == there.date()
+    except (OverflowError, OSError, ValueError):
+        return ""
+    clock = there.strftime("%H:%M:%S" if seconds else "%H:%M")
+    return clock if same_day else f"{there.strftime('%d %b')} {clock}"
+
+
+def clock(seconds: float) -> str:
+    """Write a running length of time: `0:41`, `1:02:03`."""
+    whole = max(int(seconds), 0)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def span(seconds: float) -> str:
+    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`."""
+    whole = max(int(seconds + 0.5), 0)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def limit(seconds: float) -> str:
+    """Write a time limit as short as it is set: `8s`, `5m`, `1h`, `1h30m`."""
+    whole = max(int(seconds + 0.5), 0)
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest if not hours else 0, "s"))
+    return "".join(f"{value}{unit}" for value, unit in parts if value) or "0s"
+
+
+def size(count: int | None) -> str:
+    """Write bytes in the largest unit that fits: `312M`, `1.4G`; empty for None."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "K", "M"):
+        if value < 1000:
+            return f"{value:.0f}{unit}"
+        value /= 1024
+    return f"{value:.1f}G"

@@ -1,0 +1,285 @@
+"""The one registry of what keys do: bindings, footer, help, palette and `docs/keys.md` all come from it.
+
+`python -m kugetsu_tui.keys` prints the page. This module loads no user interface library.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+LISTS = frozenset({"agents", "queue", "notices", "done"})
+LOGS = frozenset({"log", "task"})
+ENDED = frozenset({"completed", "error", "cancelled", "expired"})
+RUNNING = frozenset({"notified", "running"})
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the keys need to know about the moment, as plain values."""
+
+    pane: str = "agents"
+    """The pane that has the focus: `agents`, `queue`, `log`, `notices`, `done`, or `task` on a task's own screen."""
+    read_only: bool = False
+    task: str | None = None
+    """Id of the selected task."""
+    state: str | None = None
+    held: bool = False
+    stopping: bool = False
+    waits_for_retry: bool = False
+    attempt: int = 0
+    """Attempt whose log is shown."""
+    last_attempt: int = 0
+    place: int | None = None
+    """Index in the queue."""
+    queue_length: int = 0
+    limit: int = 1
+    searching: bool = False
+    """Whether a search of the log is on."""
+
+
+WhyNot = Callable[[Situation], str | None]
+
+
+def always(now: Situation) -> str | None:
+    """Nothing stands against it."""
+    return None
+
+
+def writable(now: Situation) -> str | None:
+    """Changing anything needs a console that may."""
+    return "read-only: start without --read-only to change anything" if now.read_only else None
+
+
+def _task(now: Situation) -> str | None:
+    return writable(now) or (None if now.task else "no task is selected")
+
+
+def _shown(now: Situation) -> str:
+    return f"#{(now.task or '').removeprefix('q_')}"
+
+
+def _pending(verb: str) -> WhyNot:
+    def why_not(now: Situation) -> str | None:
+        if (reason := _task(now)) is not None:
+            return reason
+        if now.state != "pending":
+            return f"{_shown(now)} is {now.state}; only a waiting task can be {verb}"
+        return None
+
+    return why_not
+
+
+def _stop(now: Situation) -> str | None:
+    if (reason := _task(now)) is not None:
+        return reason
+    if now.state in ENDED:
+        return f"{_shown(now)} has ended already ({now.state})"
+    return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
+
+
+def _kill(now: Situation) -> str | None:
+    if (reason := _task(now)) is not None:
+        return reason
+    return None if now.state in RUNNING else f"{_shown(now)} has no agent to kill ({now.state})"
+
+
+def _retry(now: Situation) -> str | None:
+    if (reason := _task(now)) is not None:
+        return reason
+    if now.state in RUNNING:
+        return f"{_shown(now)} is running"
+    if now.state == "pending" and not now.waits_for_retry:
+        return f"{_shown(now)} waits for its start already"
+    return None
+
+
+def _upward(now: Situation) -> str | None:
+    reason = _pending("moved")(now)
+    return reason or ("it is first already" if now.place == 0 else None)
+
+
+def _downward(now: Situation) -> str | None:
+    reason = _pending("moved")(now)
+    return reason or ("it is last already" if now.place == now.queue_length - 1 else None)
+
+
+def _fewer(now: Situation) -> str | None:
+    return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
+
+
+def _has_task(now: Situation) -> str | None:
+    return None if now.task else "no task is selected"
+
+
+def _older_attempt(now: Situation) -> str | None:
+    return _has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
+
+
+def _newer_attempt(now: Situation) -> str | None:
+    return _has_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something the operator can do with a key."""
+
+    id: str
+    keys: tuple[str, ...]
+    words: str
+    """A word or two, for the footer."""
+    help: str
+    group: str
+    panes: frozenset[str] | None = None
+    """Where the key means this; None means everywhere."""
+    why_not: WhyNot = always
+    """Says why it cannot be done now; None when it can."""
+    only_when: Callable[[Situation], bool] | None = None
+    """Takes the key from another action as long as this holds."""
+    footer: int = 0
+    """Place among the keys of the footer, the smallest first; 0 never."""
+
+    def reachable(self, pane: str) -> bool:
+        """Whether the key means this in a pane."""
+        return self.panes is None or pane in self.panes
+
+
+MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
+
+ACTIONS: tuple[Action, ...] = (
+    Action("move.down", ("j", "down"), "down", "go one line down", MOVING),
+    Action("move.up", ("k", "up"), "up", "go one line up", MOVING),
+    Action("move.page_down", ("pagedown",), "page down", "go one page down", MOVING),
+    Action("move.page_up", ("pageup",), "page up", "go one page up", MOVING),
+    Action("move.top", ("g", "home"), "top", "go to the top", MOVING),
+    Action("move.bottom", ("G", "end"), "bottom", "go to the end; in a log: follow it again", MOVING),
+    Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, LOGS),
+    Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, LOGS),
+    Action("pane.next", ("tab",), "next pane", "go to the next pane", PANES, footer=60),
+    Action("pane.previous", ("shift+tab",), "previous pane", "go to the pane before", PANES),
+    Action("pane.agents", ("1",), "agents", "go to the active agents", PANES),
+    Action("pane.queue", ("2",), "queue", "go to the pending queue", PANES),
+    Action("pane.log", ("3",), "log", "go to the log of the selected task", PANES),
+    Action("pane.notices", ("4",), "notifications", "go to the notifications; what is seen there counts as read", PANES),
+    Action("pane.done", ("5",), "done", "show the ended tasks in place of the queue", PANES, footer=55),
+    Action("pane.all", ("0",), "all panes", "show all panes again", PANES),
+    Action("pane.zoom", ("z",), "zoom", "give the whole screen to the pane, or give it back", PANES),
+    Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
+           _has_task, footer=20),
+    Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits", PANES, footer=65),
+    Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
+    Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue", TASK,
+           why_not=_stop, footer=24),
+    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, why_not=_kill),
+    Action("task.retry", ("r",), "retry", "try it again, also when it failed for good", TASK, why_not=_retry, footer=26),
+    Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it", TASK, why_not=_pending("held"), footer=28),
+    Action("task.down", ("J",), "later", "move it one place down the queue", TASK, why_not=_downward, footer=30),
+    Action("task.up", ("K",), "earlier", "move it one place up the queue", TASK, why_not=_upward, footer=31),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_upward),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_downward),
+    Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40),
+    Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
+    Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
+    Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before", LOG, why_not=_older_attempt),
+    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, why_not=_newer_attempt),
+    Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, LOGS,
+           only_when=lambda now: now.searching, footer=12),
+    Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, LOGS,
+           lambda now: None if now.searching else "search first, with /"),
+    Action("filter", ("/",), "filter", "show only rows with a text (! in front: without it); in a log: search", CONSOLE,
+           footer=50),
+    Action("help", ("?",), "help", "show the keys of this pane", CONSOLE, footer=1),
+    Action("command", (":",), "command", "type a command, with the words of the kugetsu command line", CONSOLE, footer=52),
+    Action("palette", ("ctrl+p",), "palette", "find an action by its words", CONSOLE),
+    Action("reload", ("R",), "reload", "read everything again", CONSOLE),
+    Action("quit", ("q",), "quit", "leave; asks only if agents run under this console's engine, and never stops one", CONSOLE,
+           footer=70),
+)  # fmt: skip
+
+NAMES = {
+    "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "shift+tab": "shift+tab",
+}  # fmt: skip
+
+
+def shown_key(key: str) -> str:
+    """Write a key as people read it."""
+    return NAMES.get(key, key)
+
+
+class Registry:
+    """The actions with the keys they have here."""
+
+    def __init__(self, actions: Sequence[Action] = ACTIONS) -> None:
+        self.actions = tuple(actions)
+        self._by_id = {action.id: action for action in self.actions}
+
+    def __getitem__(self, action_id: str) -> Action:
+        return self._by_id[action_id]
+
+    def keys(self) -> list[str]:
+        """Every key that does something."""
+        return sorted({key for action in self.actions for key in action.keys})
+
+    def resolve(self, key: str, now: Situation) -> Action | None:
+        """What a key does in this situation, whether or not it can be done; None when it means nothing here."""
+        meant = [action for action in self.actions if key in action.keys and action.reachable(now.pane)]
+        taken = [action for action in meant if action.only_when is not None and action.only_when(now)]
+        plain = [action for action in meant if action.only_when is None]
+        return next(iter([*taken, *plain]), None)
+
+    def footer(self, now: Situation) -> list[tuple[Action, str | None]]:
+        """The actions for the footer in their order, each with what stands against it."""
+        shown = [a for a in self.actions if a.footer and self.resolve(a.keys[0], now) is a]
+        return [(action, action.why_not(now)) for action in sorted(shown, key=lambda action: action.footer)]
+
+    def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:
+        """Return a registry with other keys, and a sentence for each wish that could not be granted.
+
+        Args:
+            wanted: for the id of an action its key, or several with commas.
+        """
+        problems = [f"config.toml: [keys] {name} is no action" for name in wanted if name not in self._by_id]
+        registry = self
+        for name, text in wanted.items():
+            keys = tuple(key.strip() for key in text.split(",") if key.strip())
+            if name not in self._by_id or not keys:
+                continue
+            changed = [replace(one, keys=keys) if one.id == name else one for one in registry.actions]
+            clash = next(iter(conflicts(changed)), None)
+            if clash is None:
+                registry = Registry(changed)
+            else:
+                problems.append(f"config.toml: [keys] {name}: {clash}")
+        return registry, problems
+
+
+def conflicts(actions: Iterable[Action]) -> list[str]:
+    """Say which keys mean two things in one place. An action with `only_when` may take another one's key."""
+    found: list[str] = []
+    known = list(actions)
+    for index, one in enumerate(known):
+        for other in known[index + 1 :]:
+            shared = set(one.keys) & set(other.keys)
+            apart = one.panes is not None and other.panes is not None and not (one.panes & other.panes)
+            if shared and not apart and (one.only_when is None) == (other.only_when is None):
+                found.append(f"{' '.join(sorted(shared))} means both {one.id} and {other.id}")
+    return found
+
+
+def page() -> str:
+    """`docs/keys.md`."""
+    lines = ["# Keys", "", "Made from the registry of actions by `make keys`. Any of them can be changed in `config.toml`:", ""]
+    lines += ["```toml", "[keys]", '"task.retry" = "t"', "```", ""]
+    for group in dict.fromkeys(action.group for action in ACTIONS):
+        lines += [f"## {group}", "", "| key | action | what it does |", "|---|---|---|"]
+        for action in ACTIONS:
+            if action.group == group:
+                keys = " ".join(f"`{shown_key(key)}`" for key in action.keys)
+                lines.append(f"| {keys} | `{action.id}` | {action.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(page())

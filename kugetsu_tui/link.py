@@ -1,0 +1,366 @@
+"""The only place where the console touches the engine: reads pictures, sends acts, runs the engine in a thread.
+
+Everything slow happens in threads of its own; what comes back is posted to the app as a message.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from textual.message import Message
+
+from kugetsu_engine.config import Settings
+from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.embedded import EngineThread
+from kugetsu_engine.errors import KugetsuError, UsageError
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.snapshot import STALE_S, Snapshot, SnapshotReader
+from kugetsu_engine.store import files
+from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.store.requests import VERBS, Verb
+from kugetsu_engine.store.watch import watch
+
+from .background import Background
+from .log_feed import LogFeed
+from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .viewmodels.picture import Picture
+
+log = logging.getLogger(__name__)
+
+LEAST_PAUSE_S = 0.1
+"""Between two looks at the disk, so a burst of changes is ten pictures a second."""
+ACTIVE_LOOK_S = 1.0
+"""While agents run, their time and their processes are looked at once a second."""
+IDLE_LOOK_S = 2.5
+"""Without any hint; a watcher may lose events."""
+FULL_LOOK_S = 30.0
+CURVE = 8
+"""Samples of processor time that are kept for each agent."""
+
+
+class Link:
+    """One console's connection to one state directory."""
+
+    def __init__(
+        self, operator: Operator, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None
+    ) -> None:
+        """Connect to a state directory; nothing is read or started before `start`.
+
+        Args:
+            operator: the door for every change; it knows whether this console may change anything.
+            embed: run the engine in this process unless another process does.
+            folder: where the console was started, for tasks that name no repository.
+        """
+        self.operator = operator
+        self.read_only = operator.read_only
+        self.folder = folder
+        self.reader = SnapshotReader(operator.paths, operator.environ, clock=clock)
+        self.engine: EngineThread | None = None
+        self._embed = embed and not operator.read_only
+        self._post: Callable[[Message], object] = lambda message: None
+        self._reads = Background("kugetsu-reads")
+        self._acts = Background("kugetsu-acts")
+        self._feeds: list[LogFeed] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: asyncio.Event | None = None
+        self._must_read = True
+        self._stop_watching = threading.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._pulse: object = None
+        self._last: Snapshot | None = None
+        self._last_read = 0.0
+        self._posted: Picture | None = None
+        self._curves: dict[str, deque[float]] = {}
+        self._fault: str | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.reader.settings.current
+
+    def start(self, post: Callable[[Message], object]) -> None:
+        """Begin to read, and to run the engine; called on the event loop.
+
+        Args:
+            post: takes a message for the app, from any thread.
+        """
+        self._post = post
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        if self._embed:
+            self._start_engine()
+        threading.Thread(target=self._watch, name="kugetsu-watch-tui", daemon=True).start()
+        self._keep(self._poll())
+
+    def close(self) -> None:
+        """Let go of everything; the engine's thread is asked to end and not waited for. Agents go on."""
+        self._closed = True
+        self._stop_watching.set()
+        if self.engine is not None:
+            self.engine.stop()
+        for task in self._tasks:
+            task.cancel()
+        for feed in self._feeds:
+            feed.close()
+        self._reads.close()
+        self._acts.close()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the engine's thread to end, never on the event loop; whether it did."""
+        return self.engine is None or self.engine.join(timeout_s)
+
+    @property
+    def runs_engine(self) -> bool:
+        """Whether the engine runs in this process."""
+        return self.engine is not None and self.engine.running.is_set()
+
+    def log_feed(self) -> LogFeed:
+        """Return a new reader of logs, for one pane."""
+        feed = LogFeed(self.operator.paths)
+        self._feeds.append(feed)
+        return feed
+
+    # acts
+
+    def send(self, verb: str, task: str | None = None, **args: Any) -> None:
+        """Make a request; the answer comes as a message."""
+        self._keep(self._send(verb, task, args))
+
+    async def enqueue(self, reference: str, message: str, **options: Any) -> str:
+        """Put a task into the queue; returns what was done, in one line.
+
+        Raises:
+            KugetsuError: something about it is wrong; there is no task then.
+        """
+
+        def job() -> str:
+            task_id, repository = self.operator.enqueue(reference, message, folder=self.folder, **options)
+            where = f", works in {repository}" if repository else ""
+            return f"queued #{task_id.removeprefix('q_')}{where}"
+
+        told = await self._acts.run(job)
+        self._hint_here()
+        return told
+
+    def mark_read(self, until: str) -> None:
+        """Remember that notifications up to a time have been read; a read-only console does not."""
+        if not self.read_only:
+            self._keep(self._mark_read(until))
+
+    def reload(self) -> None:
+        """Read everything again."""
+        self.reader = SnapshotReader(self.operator.paths, self.operator.environ, clock=self.reader._clock)
+        self._posted = None
+        self._hint_here()
+
+    async def agent_names(self) -> list[str]:
+        """Every agent that can be asked for."""
+        from kugetsu_engine.agents.known import names
+
+        settings = self.settings
+        return await self._acts.run(lambda: names(settings))
+
+    async def _send(self, verb: str, task: str | None, args: dict[str, Any]) -> None:
+        self._post(await self.ask(verb, task, args))
+        self._hint_here()
+
+    async def ask(self, verb: str, task: str | None, args: dict[str, Any]) -> Answered:
+        """Make a request and return its answer."""
+        try:
+            text = await self._acts.run(lambda: self.operator.do(as_verb(verb), task, **args))
+            return Answered(text, True)
+        except KugetsuError as error:
+            return Answered(str(error), False)
+        except OSError as error:
+            return Answered(f"the disk refused: {error.strerror or error}", False)
+
+    async def _mark_read(self, until: str) -> None:
+        try:
+            await self._acts.run(lambda: self.operator.mark_read(until))
+        except (KugetsuError, OSError) as error:
+            self._post(Answered(str(error), False))
+
+    # the engine
+
+    def _start_engine(self) -> None:
+        engine = EngineThread(
+            self.operator.paths, self.operator.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed
+        )
+        self.engine = engine
+        self.operator.wake = engine.wake
+        engine.start()
+
+    def _failed(self, words: str) -> None:
+        self._post(EngineFailed(words))
+        self._hint()
+
+    def _take_over(self, picture: Picture) -> None:
+        """Run the engine here when the one of another process has ended."""
+        engine = self.engine
+        if self._closed or engine is None or picture.snapshot.engine.running or not engine.ended.is_set():
+            return
+        if engine.held_by is not None:
+            self._post(EngineTaken())
+        self._start_engine()
+
+    # reading
+
+    async def _poll(self) -> None:
+        assert self._wake is not None
+        with_history = False
+        while not self._closed:
+            picture: Picture | None = None
+            try:
+                picture = await self._reads.run(lambda history=with_history: self._look(history))  # type: ignore[misc]
+            except Exception as error:  # the boundary of the reading thread: the console stays, and says it
+                log.exception("reading the state directory failed")
+                self._post(ReadFailed(f"{type(error).__name__}: {error}"))
+            if picture is not None:
+                self._post(PictureChanged(picture))
+                self._take_over(picture)
+            if not with_history:
+                with_history = self._must_read = True
+                continue
+            await asyncio.sleep(LEAST_PAUSE_S)
+            lively = self._last is not None and (bool(self._last.active) or self._last.engine.stale)
+            try:
+                await asyncio.wait_for(self._wake.wait(), ACTIVE_LOOK_S if lively or self._starting else IDLE_LOOK_S)
+                self._must_read = True
+            except TimeoutError:
+                self._must_read = lively
+            self._wake.clear()
+
+    @property
+    def _starting(self) -> bool:
+        engine = self.engine
+        return engine is not None and not engine.running.is_set() and engine.held_by is None
+
+    def _look(self, with_history: bool) -> Picture | None:
+        """Take a picture if anything may have changed; None when it is the one that is shown. Runs in the reading thread."""
+        now = time.monotonic()
+        pulse = self._feel()
+        if not self._must_read and pulse == self._pulse and now - self._last_read < FULL_LOOK_S:
+            return None
+        self._pulse, self._last_read = pulse, now
+        snapshot = self.reader.read(with_history)
+        self._last = snapshot
+        picture = self._picture(snapshot)
+        if self._posted is not None and _timeless(picture) == _timeless(self._posted):
+            return None
+        self._posted = picture
+        return picture
+
+    def _picture(self, snapshot: Snapshot) -> Picture:
+        engine, settings = self.engine, self.settings
+        load = free = None
+        if snapshot.active:
+            import psutil
+
+            load, free = os.getloadavg()[0], int(psutil.virtual_memory().available)
+        for one in snapshot.active:
+            if one.progress is not None and one.progress.cpu_percent is not None:
+                curve = self._curves.setdefault(one.task.id, deque(maxlen=CURVE))
+                curve.append(one.progress.cpu_percent)
+        running = {one.task.id for one in snapshot.active}
+        self._curves = {task: curve for task, curve in self._curves.items() if task in running}
+        return Picture(
+            snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
+            fault=engine.fault if engine is not None and not engine.running.is_set() else None,
+            stall_after=settings.stall_after, max_attempts=settings.max_attempts, load=load, free_bytes=free,
+            cpu={task: tuple(curve) for task, curve in self._curves.items()},
+        )  # fmt: skip
+
+    def _feel(self) -> object:
+        """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
+        paths = self.operator.paths
+        watched = (
+            paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
+        )  # fmt: skip
+        return (*(_stamp(path) for path in watched), self._engine_stamp(), self.runs_engine)
+
+    def _engine_stamp(self) -> object:
+        paths = self.operator.paths
+        try:
+            held = is_held(paths.engine_lock)
+            state = msgspec.json.decode(files.read(paths.engine), type=EngineState)
+        except (OSError, KugetsuError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        stale = time.monotonic() - state.heartbeat > STALE_S
+        return held, msgspec.structs.replace(state, heartbeat=time.monotonic() if held and stale else 0.0)
+
+    def _watch(self) -> None:
+        paths = self.operator.paths
+        folders = (paths.items, paths.done, paths.queue, paths.root)
+        while not all(os.path.isdir(folder) for folder in folders):
+            if self._stop_watching.wait(0.2):
+                return
+        watch(folders, self._stop_watching, self._changed)
+
+    def _changed(self, changed: set[str]) -> None:
+        names = {os.path.basename(path) for path in changed}
+        telling = {name for name in names if not name.startswith(".") and name not in ("index.json", "answers", "requests")}
+        if telling == {"engine.json"} and self._engine_stamp() == self._engine_part():
+            return
+        if telling:
+            self._hint()
+
+    def _engine_part(self) -> object:
+        pulse = self._pulse
+        return pulse[-2] if isinstance(pulse, tuple) else None
+
+    def _hint(self) -> None:
+        """Look soon; from any thread."""
+        if self._loop is not None and not self._closed:
+            try:
+                self._loop.call_soon_threadsafe(self._hint_here)
+            except RuntimeError:
+                return  # the loop is closed
+
+    def _hint_here(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+
+    def _keep(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def as_verb(text: str) -> Verb:
+    """Check that a word is something the engine does."""
+    for verb in VERBS:
+        if verb == text:
+            return verb
+    raise UsageError(f"there is no verb {text!r}")
+
+
+def keys_of(settings: Settings) -> Mapping[str, str]:
+    """The keys the operator has chosen, by id of the action."""
+    return settings.keys
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _timeless(picture: Picture) -> tuple[object, ...]:
+    """The picture without what changes by itself."""
+    snapshot = picture.snapshot
+    engine = snapshot.engine
+    if not engine.stale:
+        engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
+    return (
+        msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
+        picture.load, picture.free_bytes, picture.stall_after, picture.max_attempts, picture.cpu,
+    )  # fmt: skip

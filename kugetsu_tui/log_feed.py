@@ -1,0 +1,85 @@
+"""The log of one attempt, read in a thread of its own and handed out as clean lines."""
+
+from typing import NamedTuple
+
+from kugetsu_engine.logs import LogReader
+from kugetsu_engine.paths import StatePaths
+
+from .background import Background
+from .formatting.safe_text import SafeText, clean
+
+WINDOW = 400
+"""Lines that are handed out at once; a few screens."""
+SEARCH_LIMIT = 10_000
+
+
+class LogPart(NamedTuple):
+    """Some lines of a log, and how many there are."""
+
+    total: int
+    size: int
+    start: int
+    lines: tuple[SafeText, ...]
+
+
+class LogFeed:
+    """Follows one log file at a time."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._work = Background("kugetsu-log")
+        self._reader: LogReader | None = None
+
+    async def open(self, task_id: str, attempt: int) -> LogPart:
+        """Begin with another log, at its end."""
+
+        def job() -> LogPart:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = LogReader(self._paths.log(task_id, attempt))
+            self._reader.refresh()
+            return self._tail(self._reader)
+
+        return await self._work.run(job)
+
+    async def grown(self) -> LogPart | None:
+        """Return the end of the log if it has changed, else None."""
+
+        def job() -> LogPart | None:
+            reader = self._reader
+            return self._tail(reader) if reader is not None and reader.refresh() else None
+
+        return await self._work.run(job)
+
+    async def window(self, start: int) -> LogPart:
+        """Return the lines around a place."""
+
+        def job() -> LogPart:
+            reader = self._reader
+            if reader is None:
+                return LogPart(0, 0, 0, ())
+            first = max(start - WINDOW // 2, 0)
+            return self._part(reader, first)
+
+        return await self._work.run(job)
+
+    async def search(self, text: str) -> list[int]:
+        """Return the numbers of the lines that hold a text, whatever the case."""
+
+        def job() -> list[int]:
+            reader = self._reader
+            return reader.search(text.encode("utf-8", "replace"), limit=SEARCH_LIMIT) if reader is not None and text else []
+
+        return await self._work.run(job)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._work.close()
+
+    def _tail(self, reader: LogReader) -> LogPart:
+        return self._part(reader, max(reader.line_count - WINDOW, 0))
+
+    @staticmethod
+    def _part(reader: LogReader, first: int) -> LogPart:
+        lines = reader.lines(first, WINDOW)
+        return LogPart(reader.line_count, reader.size, first, tuple(clean(line.decode("utf-8", "replace")) for line in lines))

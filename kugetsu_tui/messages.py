@@ -1,0 +1,45 @@
+"""What the link tells the console, named by what happened."""
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from .viewmodels.picture import Picture
+
+
+@dataclass
+class PictureChanged(Message):
+    """The state directory was read again; only the newest one counts."""
+
+    picture: Picture
+
+    def can_replace(self, message: Message) -> bool:
+        """A newer picture makes an older one needless."""
+        return isinstance(message, PictureChanged)
+
+
+@dataclass
+class ReadFailed(Message):
+    """The state directory could not be read; what is on the screen is old."""
+
+    words: str
+
+
+@dataclass
+class Answered(Message):
+    """An act was answered, in one line."""
+
+    text: str
+    good: bool
+
+
+@dataclass
+class EngineFailed(Message):
+    """The engine in this process failed; it is started again."""
+
+    words: str
+
+
+@dataclass
+class EngineTaken(Message):
+    """The engine of another process ended, and this console runs it now."""

@@ -1,0 +1,131 @@
+"""Help: the keys of the pane one comes from, searchable, with the reason where one cannot be used now."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from ..formatting.safe_text import fit
+from ..keys import Registry, Situation, shown_key
+from ..widgets.lines import EMPTY, Line, Lines, Span
+from ..widgets.pane import words
+
+
+class HelpLines(Lines, can_focus=False):
+    """The list of keys."""
+
+    DEFAULT_CSS = "HelpLines { height: 1fr; }"
+
+    def __init__(self, registry: Registry, now: Situation) -> None:
+        super().__init__()
+        self._registry = registry
+        self._now = now
+        self._wanted = ""
+        self._first = 0
+        self._all: list[list[Span]] = []
+
+    def look_for(self, text: str) -> None:
+        """Show only what has a text in it."""
+        self._wanted, self._first = text.lower(), 0
+        self.sync()
+
+    def scroll_lines(self, by: int) -> None:
+        """Go up or down."""
+        self._first = max(min(self._first + by, len(self._all) - self.size.height), 0)
+        self.sync()
+
+    def prepare(self) -> None:
+        """Lay the list out for the width."""
+        self._all = self.lay_out(self.size.width)
+
+    def lay_out(self, width: int) -> list[list[Span]]:
+        """All lines, by group."""
+        lines: list[list[Span]] = []
+        group = ""
+        for action in self._registry.actions:
+            keys = " ".join(shown_key(key) for key in action.keys)
+            if self._wanted not in f"{keys} {action.words} {action.help} {action.group}".lower():
+                continue
+            here = action.reachable(self._now.pane)
+            reason = action.why_not(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
+            if action.group != group:
+                lines += [[], [(action.group, "title")]] if lines else [[(action.group, "title")]]
+                group = action.group
+            told = f"{action.help}  ({reason})" if reason else action.help
+            for place, part in enumerate(words(told, max(width - 16, 10))):
+                key = fit(keys if place == 0 else "", 12)
+                lines.append([("  ", "text"), (key, "faint" if reason else "key"), ("  ", "text"), (part, "muted" if reason else "text")])
+        return lines or [[("nothing matches", "muted")]]
+
+    def line_at(self, y: int, width: int) -> Line:
+        """One line of help."""
+        index = self._first + y
+        return Line(tuple(self._all[index])) if index < len(self._all) else EMPTY
+
+    def on_mouse_scroll_down(self) -> None:
+        """Go down."""
+        self.scroll_lines(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Go up."""
+        self.scroll_lines(-3)
+
+
+class Help(ModalScreen[None]):
+    """The keys; type to search, escape leaves."""
+
+    BINDINGS = [
+        Binding("escape", "leave", show=False),
+        Binding("down", "scroll(1)", show=False),
+        Binding("up", "scroll(-1)", show=False),
+        Binding("pagedown", "scroll(12)", show=False, priority=True),
+        Binding("pageup", "scroll(-12)", show=False, priority=True),
+    ]
+
+    def __init__(self, registry: Registry, now: Situation, title: str) -> None:
+        super().__init__()
+        self._registry = registry
+        self._now = now
+        self._title_text = title
+
+    def compose(self) -> ComposeResult:
+        """Title, search, list."""
+        with Vertical(classes="dialog", id="help"):
+            yield Static(Content(self._title_text), classes="dialog-title")
+            yield Input(id="help-search", placeholder="type to search, ↑ ↓ to read on, esc to leave", compact=True)
+            yield HelpLines(self._registry, self._now)
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        field = self.query_one(Input)
+        field.cursor_blink = False
+        field.focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        text = event.value
+        if text == "?":
+            # The key that opened it, pressed again, closes it.
+            self.action_leave()
+        else:
+            self.query_one(HelpLines).look_for(text)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_leave()
+
+    def action_scroll(self, by: int) -> None:
+        """Go up or down."""
+        self.query_one(HelpLines).scroll_lines(by)
+
+    def action_leave(self) -> None:
+        """Go back."""
+        if self.is_current:
+            self.dismiss(None)
+
+

@@ -1,0 +1,187 @@
+"""The form for a new task. What was typed is kept when it is left, and nothing is lost when the engine refuses it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Select, Static, TextArea
+
+from kugetsu_engine.errors import KugetsuError
+
+from ..formatting.safe_text import clean
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A task as it was typed."""
+
+    reference: str = ""
+    message: str = ""
+    agent: str = ""
+    """Empty: the agent of the settings."""
+    priority: str = ""
+    repo: str = ""
+    after: str = ""
+    at: str = ""
+    hold: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """The options of `Operator.enqueue`, as far as they were given.
+
+        Raises:
+            ValueError: the priority is no number.
+        """
+        given: dict[str, Any] = {}
+        if self.agent:
+            given["agent"] = self.agent
+        if self.priority.strip():
+            given["priority"] = int(self.priority)
+        if self.repo.strip():
+            given["repo"] = self.repo.strip()
+        if self.after.strip():
+            given["after"] = self.after.replace(",", " ").split()
+        if self.at.strip():
+            given["at"] = self.at.strip()
+        return given
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing worth keeping was typed."""
+        return not (self.reference.strip() or self.message.strip())
+
+
+class TaskForm(ModalScreen[str | None]):
+    """Asks for a task and puts it into the queue; returns the answer, None when it was left."""
+
+    BINDINGS = [
+        Binding("escape", "leave", show=False),
+        # ctrl+enter arrives as ctrl+j in most terminals.
+        Binding("ctrl+j,ctrl+enter", "submit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[list[str]]],
+        default_agent: str, keep: Callable[[Draft], None],
+    ) -> None:  # fmt: skip
+        """Make the form.
+
+        Args:
+            draft: what was typed last time.
+            submit: puts the task into the queue, raises KugetsuError.
+            agents: names of the agents there are.
+            default_agent: the one that is taken when none is chosen.
+            keep: takes what was typed when the form is left.
+        """
+        super().__init__()
+        self._draft = draft
+        self._submit = submit
+        self._agents = agents
+        self._default_agent = default_agent
+        self._keep = keep
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        """The fields."""
+        draft = self._draft
+        with Vertical(classes="dialog", id="form"):
+            yield Static(Content("New task"), classes="dialog-title")
+            with Horizontal(classes="row"):
+                yield Label(Content("issue"))
+                yield Input(draft.reference, id="reference", placeholder="owner/repo#12, an address, or local/name#1", compact=True)
+            with Horizontal(classes="row tall"):
+                yield Label(Content("message"))
+                yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)
+            with Horizontal(classes="row"):
+                yield Label(Content("agent"))
+                yield Select[str](
+                    [], prompt=clean(f"{self._default_agent}, as set", 60), id="agent", compact=True
+                )  # fmt: skip
+                yield Label(Content("priority"), classes="second")
+                yield Input(draft.priority, id="priority", placeholder="5  (0–9, 9 starts first)", compact=True)
+            with Horizontal(classes="row"):
+                yield Label(Content("after"))
+                yield Input(draft.after, id="after", placeholder="41 42", compact=True)
+                yield Label(Content("at"), classes="second")
+                yield Input(draft.at, id="at", placeholder="22:00, +2h", compact=True)
+            with Horizontal(classes="row"):
+                yield Label(Content("repo"))
+                yield Input(draft.repo, id="repo", placeholder="path of a local repository, if not as set", compact=True)
+            yield Static(Content(""), id="form-error")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button(Content("Put it in the queue  ctrl+j"), id="submit", compact=True)
+                yield Button(Content("Leave, keep the text  esc"), id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        """Start at the first field; the agents are read meanwhile."""
+        for field in self.query(Input):
+            field.cursor_blink = False
+        area = self.query_one(TextArea)
+        area.cursor_blink = False
+        area.highlight_cursor_line = False
+        self.query_one("#reference").focus()
+        self.run_worker(self._fill_agents(), exit_on_error=False)
+
+    async def _fill_agents(self) -> None:
+        names = await self._agents()
+        choice = self.query_one(Select)
+        choice.set_options((Content(clean(name, 60)), name) for name in names)
+        if self._draft.agent in names:
+            choice.value = self._draft.agent
+
+    def draft(self) -> Draft:
+        """What stands in the fields."""
+        agent = self.query_one(Select).value
+        value = {field.id: field.value for field in self.query(Input)}
+        return Draft(
+            value["reference"], self.query_one(TextArea).text, agent if isinstance(agent, str) else "", value["priority"],
+            value["repo"], value["after"], value["at"],
+        )  # fmt: skip
+
+    @on(Input.Submitted)
+    def _next_field(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.focus_next()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "submit":
+            self.action_submit()
+        else:
+            self.action_leave()
+
+    def action_submit(self) -> None:
+        """Put the task into the queue, once."""
+        if not self._busy:
+            self._busy = True
+            self.run_worker(self._send(self.draft()), exit_on_error=False)
+
+    async def _send(self, draft: Draft) -> None:
+        try:
+            told = await self._submit(draft)
+        except KugetsuError as error:
+            self._fail(str(error))
+        except ValueError:
+            self._fail("a priority is a number from 0 to 9")
+        except OSError as error:
+            self._fail(f"the disk refused: {error.strerror or error}")
+        else:
+            self._keep(Draft())
+            if self.is_current:
+                self.dismiss(told)
+
+    def _fail(self, words: str) -> None:
+        self._busy = False
+        self.query_one("#form-error", Static).update(Content(clean(f"! {words}", 400)))
+
+    def action_leave(self) -> None:
+        """Go back; the text is there next time."""
+        if self.is_current:
+            self._keep(self.draft())
+            self.dismiss(None)

@@ -1,0 +1,1 @@
+"""The screens: home with its panes, and one task with its log."""

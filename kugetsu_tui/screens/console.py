@@ -1,0 +1,186 @@
+"""What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.timer import Timer
+
+from kugetsu_engine.domain.task import Task
+
+from ..formatting import times
+from ..formatting.safe_text import clean
+from ..keys import Action, Situation
+from ..modals.confirm import Confirm
+from ..viewmodels.picture import Picture, short_ref
+from ..viewmodels.story import find_active
+from ..widgets.strips import KeyBar, Talk
+
+if TYPE_CHECKING:
+    from ..app import KugetsuApp
+
+SAID_S = 8.0
+FAILURE_SAID_S = 20.0
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen with a line that answers and a line of keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hush: Timer | None = None
+        self._deeds: dict[str, Callable[[], None]] = {
+            "task.new": self.new_task, "task.stop": lambda: self.ask_stop(False), "task.kill": lambda: self.ask_stop(True),
+            "task.retry": lambda: self.send("retry"), "task.hold": self.hold, "task.down": lambda: self.send("move", to="down"),
+            "task.up": lambda: self.send("move", to="up"), "task.top": lambda: self.send("move", to="top"),
+            "task.bottom": lambda: self.send("move", to="bottom"), "queue.pause": self.pause,
+            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1), "help": lambda: self.console.open_help(),
+            "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
+            "reload": self.reload, "quit": lambda: self.console.ask_quit(),
+        }  # fmt: skip
+        self._say_again: tuple[str, str] | None = None
+
+    @property
+    def console(self) -> "KugetsuApp":
+        """The app, by its own type."""
+        return cast("KugetsuApp", self.app)
+
+    @property
+    def picture(self) -> Picture | None:
+        """What is known right now."""
+        return self.console.picture
+
+    def on_mount(self) -> None:
+        """Bind every key of the registry to this screen; fields take their letters first."""
+        for key in self.console.registry.keys():
+            for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False)]):
+                self._bindings.key_to_bindings[binding.key] = [binding]
+
+    # for the screens to say
+
+    def situation(self) -> Situation:
+        """What the keys need to know."""
+        raise NotImplementedError
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show what is known now."""
+        raise NotImplementedError
+
+    # keys
+
+    def action_press(self, key: str) -> None:
+        """Do what a key means here, or say why not."""
+        action = self.console.registry.resolve(key, self.situation())
+        if action is not None:
+            self.perform(action)
+
+    def perform(self, action: Action) -> None:
+        """Do an action if it can be done now, and else say why not."""
+        reason = action.why_not(self.situation())
+        if reason is not None:
+            self.say(reason, "warning")
+            return
+        deed = self._deeds.get(action.id)
+        if deed is not None:
+            deed()
+        self.refresh_keys()
+
+    def can(self, action_id: str) -> bool:
+        """Whether this screen knows how to do an action."""
+        return action_id in self._deeds
+
+    def refresh_keys(self) -> None:
+        """Show the keys that matter now."""
+        now = self.situation()
+        shown = [(a, why, self._word(a, now)) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        self.query_one(KeyBar).show(shown)
+
+    def _word(self, action: Action, now: Situation) -> str:
+        if action.id == "task.hold" and now.held:
+            return "release"
+        if action.id == "task.stop" and now.state == "pending":
+            return "cancel"
+        if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
+            return "resume"
+        return "search" if action.id == "filter" and now.pane in ("log", "task") else action.words
+
+    # saying
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
+        self.query_one(Talk).say(text, tone)
+        if self._hush is not None:
+            self._hush.stop()
+        self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self._fall_silent)
+
+    def _fall_silent(self) -> None:
+        self.query_one(Talk).hush()
+
+    # acts; each takes the task's id now, whatever the selection is later
+
+    def selected(self) -> Task | None:
+        """The task that the keys are about."""
+        now = self.situation()
+        return self.picture.snapshot.task(now.task) if self.picture is not None and now.task else None
+
+    def send(self, verb: str, **args: object) -> None:
+        """Make a request about the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.link.send(verb, task, **args)
+
+    def new_task(self) -> None:
+        """Open the form."""
+        self.console.open_task_form()
+
+    def hold(self) -> None:
+        """Hold the selected task, or release it."""
+        self.send("release" if self.situation().held else "hold")
+
+    def _flow(self) -> str:
+        engine = self.picture.snapshot.engine if self.picture is not None else None
+        return "resume" if engine is not None and (engine.paused or engine.draining) else "pause"
+
+    def pause(self) -> None:
+        """Pause the queue, or let it go on."""
+        self.console.link.send(self._flow())
+
+    def limit(self, by: int) -> None:
+        """Let more or fewer agents run."""
+        if self.picture is not None:
+            self.console.link.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
+
+    def reload(self) -> None:
+        """Read everything again."""
+        self.console.link.reload()
+        self.say("reading everything again")
+
+    def ask_stop(self, kill: bool, task: Task | None = None) -> None:
+        """Stop or cancel the selected task after a question that names it and what is lost."""
+        task = task or self.selected()
+        picture = self.picture
+        if task is None or picture is None:
+            return
+        task_id, name = task.id, clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
+        if task.state == "pending":
+            question = Confirm(f"Cancel {name}?", [task.title, "It leaves the queue; r puts it back in."], yes="Cancel the task")
+            self._ask(question, lambda: self.console.link.send("cancel", task_id))
+            return
+        active = find_active(picture, task_id)
+        ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
+        how = "It is killed at once, without a chance to finish." if kill else "It gets TERM, and time to finish before it is killed."
+        lost = "The attempt is lost; the worktree and its branch are kept."
+        question = Confirm(
+            f"{'Kill' if kill else 'Stop'} {name}?", [task.title, f"{ran}{how}", lost], yes="Kill it" if kill else "Stop it"
+        )
+        self._ask(question, lambda: self.console.link.send("kill", task_id, **({"now": True} if kill else {})))
+
+    def _ask(self, question: Confirm, then: Callable[[], None]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+            else:
+                self.say("nothing was done")
+
+        self.app.push_screen(question, answered)

@@ -1,0 +1,380 @@
+"""Home: active agents, the queue or what is done, the log of the selected task, notifications."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.widgets import Input, Static
+
+from kugetsu_engine.domain.task import Task
+
+from ..formatting import states
+from ..formatting.safe_text import clean
+from ..keys import Situation
+from ..viewmodels import story, strip
+from ..viewmodels.agents import AgentsView
+from ..viewmodels.done import DoneView
+from ..viewmodels.notices import NoticesView
+from ..viewmodels.picture import Picture, short_ref
+from ..viewmodels.queue import QueueView
+from ..widgets.log_view import LogView
+from ..widgets.pane import Pane
+from ..widgets.row_list import RowList
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .console import ConsoleScreen
+
+SMALLEST = (30, 8)
+NARROW = (72, 20)
+WIDE = 110
+LISTS = ("agents", "queue", "done", "notices")
+
+
+class HomeScreen(ConsoleScreen):
+    """All that happens, on one screen; one pane at a time where there is no room for more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agents = RowList("Agents", "1", empty="no agent runs", id="agents")
+        self.queue = RowList("Queue", "2", empty="the queue is empty: n puts a task in", id="queue")
+        self.done = RowList("Done", "5", empty="nothing has ended yet", id="done")
+        self.notices = RowList("Notifications", "4", empty="nothing to tell", id="notices")
+        self.log_view: LogView | None = None
+        self._source = "agents"
+        """The list whose selection the log shows."""
+        self._slot = "queue"
+        self._zoomed = False
+        self._shape = ""
+        self._shown_task: str | None = None
+        self._attempt: int | None = None
+        """An attempt chosen by hand; None for the newest."""
+        self._read_until = ""
+        self._deeds |= {
+            "move.down": lambda: self.focused_pane.move(1), "move.up": lambda: self.focused_pane.move(-1),
+            "move.page_down": lambda: self.focused_pane.move(self.focused_pane.body_height - 1),
+            "move.page_up": lambda: self.focused_pane.move(1 - self.focused_pane.body_height),
+            "move.top": lambda: self.focused_pane.jump(False), "move.bottom": lambda: self.focused_pane.jump(True),
+            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
+            "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
+            "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"), "pane.log": lambda: self.go("log"),
+            "pane.notices": lambda: self.go("notices"), "pane.done": lambda: self.go("done"),
+            "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
+            "task.open": self.open_task, "back": self.back, "filter": self.open_filter,
+            "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
+            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
+        }  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """The panes between the status strip and the keys."""
+        self.log_view = LogView(self.console.link.log_feed(), "3", id="log")
+        yield StatusStrip()
+        yield Banner()
+        with Vertical(id="panes"):
+            yield self.agents
+            with Container(id="middle"):
+                yield self.queue
+                yield self.done
+                yield self.log_view
+            yield self.notices
+        yield Static(Content("kugetsu needs a little more room: 30 columns, 8 lines"), id="too-small")
+        yield Input(id="filter", select_on_focus=False, compact=True)
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def on_mount(self) -> None:
+        """Begin at the agents."""
+        super().on_mount()
+        self.query_one("#filter", Input).cursor_blink = False
+        self.agents.focus()
+        self._arrange()
+
+    # layout
+
+    @property
+    def log_pane(self) -> LogView:
+        """The pane with the log."""
+        assert self.log_view is not None
+        return self.log_view
+
+    @property
+    def panes(self) -> dict[str, Pane]:
+        """The panes that can be seen, in order."""
+        slot = self.queue if self._slot == "queue" else self.done
+        return {"agents": self.agents, self._slot: slot, "log": self.log_pane, "notices": self.notices}
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+        return self.focused if isinstance(self.focused, Pane) else self.agents
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose a layout for the new size."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.size
+        tiny = width < SMALLEST[0] or height < SMALLEST[1]
+        one = self._zoomed or width < NARROW[0] or height < NARROW[1]
+        wide = width >= WIDE
+        # A frame costs two lines and four columns; it is drawn where they can be spared.
+        tight = (one and not self._zoomed) or height < 28 or width < 60
+        for name, on_now in (("-tiny", tiny), ("-one", one), ("-wide", wide and not one)):
+            self.set_class(on_now, name)
+        for pane in (self.agents, self.queue, self.done, self.log_pane, self.notices):
+            pane.set_class(tight and not (wide and not one), "-open")
+            pane.set_class(one and pane is not self.focused_pane, "-away")
+        in_middle = self.focused_pane in (self.queue, self.done, self.log_pane)
+        self.query_one("#middle").set_class(one and not in_middle, "-away")
+        self.queue.set_class(self._slot != "queue", "-off")
+        self.done.set_class(self._slot != "done", "-off")
+        self._set_heights(one, height)
+
+    def _set_heights(self, one: bool, height: int) -> None:
+        if one:
+            self.agents.styles.height = self.notices.styles.height = "1fr"
+            return
+        edge = 2 if self.agents.framed else 1
+        snapshot = self.picture.snapshot if self.picture is not None else None
+        rows = max(snapshot.limit, snapshot.used, 1) if snapshot is not None else 3
+        self.agents.styles.height = min(rows, max(height // 4 - 1, 3)) + edge
+        self.notices.styles.height = (3 if height < 28 else min(max(height // 7, 4), 8)) + edge
+
+    def go(self, name: str) -> None:
+        """Give a pane the keys, and the screen where it does not fit beside others."""
+        if name in ("queue", "done"):
+            self._slot = name
+        leaving = self.focused_pane
+        pane = self.panes[name]
+        pane.focus()
+        self.call_after_refresh(self._arrived, name, leaving is self.notices)
+        self.set_focus(pane)
+        self._arrange()
+
+    def _arrived(self, name: str, from_notices: bool) -> None:
+        if name in LISTS:
+            self._source = name
+        if name == "notices":
+            self._mark_read()
+        elif from_notices and self.picture is not None:
+            self._read_until = max(self._read_until, self.picture.snapshot.read_until)
+            self._show_notices(self.picture)
+        self._show_selection()
+
+    def _step(self, by: int) -> None:
+        names = list(self.panes)
+        here = next((i for i, name in enumerate(names) if self.panes[name] is self.focused_pane), 0)
+        self.go(names[(here + by) % len(names)])
+
+    def _zoom(self, zoomed: bool) -> None:
+        self._zoomed = zoomed
+        self._arrange()
+
+    def back(self) -> None:
+        """Undo the nearest thing that is open: a search, a filter, the zoom, the list of what is done."""
+        pane = self.focused_pane
+        if isinstance(pane, LogView) and pane.searching:
+            pane.clear_search()
+        elif isinstance(pane, RowList) and pane.filter:
+            pane.set_filter("")
+        elif self._zoomed:
+            self._zoom(False)
+        elif pane is self.done:
+            self.go("queue")
+        else:
+            self.query_one(Talk).hush()
+
+    def on_descendant_focus(self) -> None:
+        """A click gives the focus as well as a key does."""
+        pane = self.focused
+        if isinstance(pane, Pane):
+            name = pane.id or ""
+            self._arrived(name, False)
+            self.refresh_keys()
+
+    # what is shown
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show another picture in every pane; each repaints only the lines that differ."""
+        if not self.is_mounted:
+            return
+        snapshot = picture.snapshot
+        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(Banner).show(strip.banner(picture))
+        self.agents.count = f"{snapshot.used}/{snapshot.limit}"
+        self.agents.show(AgentsView(picture))
+        if picture.snapshot.engine.paused:
+            self.queue.aside = [("paused", "warning")]
+        else:
+            self.queue.aside = [("draining", "warning")] if snapshot.engine.draining else []
+        self.queue.show(QueueView(picture))
+        self.done.count = str(snapshot.done_count)
+        self.done.show(DoneView(picture))
+        if not self._read_until or self.focused_pane is not self.notices:
+            self._read_until = snapshot.read_until
+        self._show_notices(picture)
+        self._first_selection(picture)
+        self._set_heights(self.has_class("-one"), self.size.height)
+        self._show_selection()
+
+    def _show_notices(self, picture: Picture) -> None:
+        unread = sum(1 for notice in picture.snapshot.notices if notice.time > self._read_until)
+        self.notices.count = f"{unread} new" if unread else ""
+        self.notices.show(NoticesView(picture, self._read_until))
+        if self.focused_pane is self.notices:
+            self._mark_read()
+
+    def _mark_read(self) -> None:
+        snapshot = self.picture.snapshot if self.picture is not None else None
+        if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
+            self.console.link.mark_read(snapshot.notices[-1].time)
+
+    def _first_selection(self, picture: Picture) -> None:
+        """Until the operator has gone somewhere, the log shows what there is to see."""
+        if self._source == "agents" and not picture.snapshot.active and picture.snapshot.pending:
+            return
+
+    @on(RowList.Selected)
+    def _selected(self, event: RowList.Selected) -> None:
+        if event.pane.id == self._source or event.pane is self.focused_pane:
+            self._show_selection()
+
+    @on(RowList.Opened)
+    def _opened(self) -> None:
+        self.open_task()
+
+    def selected_id(self) -> str | None:
+        """The task that is selected in the list that was used last."""
+        lists = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
+        found = lists[self._source].selected_task
+        if found is None and self._source == "agents":
+            return self.queue.selected_task if self.focused_pane is not self.agents else None
+        return found
+
+    def _show_selection(self) -> None:
+        picture = self.picture
+        if picture is None or not self.is_mounted:
+            return
+        task_id = self.selected_id()
+        if task_id != self._shown_task:
+            self._shown_task, self._attempt = task_id, None
+        task = picture.snapshot.task(task_id) if task_id else None
+        attempt = self.attempt_of(task)
+        running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
+        self.log_pane.show(task_id, attempt, running, log_title(task, attempt), story.card(picture, task) if task else NOTHING)
+        self.query_one(Talk).describe(story.one_line(picture, task_id))
+        self.refresh_keys()
+
+    def attempt_of(self, task: Task | None) -> int:
+        """The attempt whose log is shown."""
+        if task is None:
+            return 0
+        return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
+
+    def _turn(self, by: int) -> None:
+        task = self.selected()
+        if task is not None:
+            self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
+            self._show_selection()
+
+    def situation(self) -> Situation:
+        """What the keys need to know."""
+        pane = self.focused_pane
+        return situation_of(
+            self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
+            self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
+        )  # fmt: skip
+
+    def _task_of(self, task_id: str | None) -> Task | None:
+        return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None
+
+    def open_task(self) -> None:
+        """Give the selected task the whole screen."""
+        task_id = self.selected_id()
+        if task_id is not None:
+            self.console.open_task(task_id, self._attempt)
+
+    # filter
+
+    def open_filter(self) -> None:
+        """Type a filter for the list, or a search for the log."""
+        pane = self.focused_pane
+        field = self.query_one("#filter", Input)
+        self.add_class("-filtering")
+        field.placeholder = "search" if isinstance(pane, LogView) else f"filter {pane.id}, ! inverts"
+        field.value = pane.filter if isinstance(pane, RowList) else ""
+        self._filtered = pane
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        if self.has_class("-filtering") and isinstance(self._filtered, RowList):
+            self._filtered.set_filter(event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _typed_all(self, event: Input.Submitted) -> None:
+        pane = self._filtered
+        self._close_filter()
+        if isinstance(pane, LogView):
+            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
+
+    async def _search(self, pane: LogView, text: str) -> None:
+        found = await pane.search(text)
+        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
+        self.refresh_keys()
+
+    def _close_filter(self) -> None:
+        self.remove_class("-filtering")
+        self._filtered.focus()
+
+    def leave_filter(self) -> None:
+        """Escape while typing: the filter goes."""
+        pane = self._filtered
+        if isinstance(pane, RowList):
+            pane.set_filter("")
+        self._close_filter()
+
+    _filtered: Pane
+
+    def action_press(self, key: str) -> None:
+        """While a filter is typed only escape means anything here."""
+        if self.has_class("-filtering"):
+            if key == "escape":
+                self.leave_filter()
+            elif key in ("tab", "shift+tab", "down"):
+                self._close_filter()
+            return
+        super().action_press(key)
+
+
+NOTHING = [[("nothing is selected", "muted")]]
+
+
+def log_title(task: Task | None, attempt: int) -> list[tuple[str, str]]:
+    """Whose log a pane shows."""
+    if task is None:
+        return []
+    look = states.of_task(task)
+    spans: list[tuple[str, str]] = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)}", "muted")]
+    spans.append((f" {look.glyph} {look.word}", look.tone))
+    if attempt:
+        of_all = f" of {task.attempt}" if task.attempt > 1 else ""
+        spans.append((f" {states.glyph('dot')} attempt {attempt}{of_all}", "muted"))
+    return spans
+
+
+def situation_of(
+    picture: Picture | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
+) -> Situation:
+    """Make a situation out of the picture."""
+    if picture is None:
+        return Situation(pane=pane, read_only=read_only)
+    snapshot = picture.snapshot
+    task = snapshot.task(task_id) if task_id else None
+    if task is None:
+        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit, queue_length=len(snapshot.pending))
+    return Situation(
+        pane=pane, read_only=read_only, task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
+        waits_for_retry=task.retry_at is not None, attempt=attempt, last_attempt=task.attempt,
+        place=picture.places.get(task.id),
+        queue_length=len(snapshot.pending), limit=snapshot.limit, searching=searching,
+    )  # fmt: skip

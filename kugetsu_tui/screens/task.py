@@ -1,0 +1,161 @@
+"""One task on the whole screen: its story above, the log of an attempt below."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from ..keys import Situation
+from ..viewmodels import story, strip
+from ..viewmodels.picture import Picture
+from ..viewmodels.rows import Cell
+from ..widgets.lines import EMPTY, Line, Lines, filled
+from ..widgets.log_view import LogView
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .console import ConsoleScreen
+from .home import NOTHING, log_title, situation_of
+
+
+class Header(Lines):
+    """The story of a task, a line for each thing."""
+
+    DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="header")
+        self._lines_shown: list[list[Cell]] = []
+
+    def show(self, lines: list[list[Cell]], room: int) -> None:
+        """Show other lines, as many as there is room for."""
+        lines = lines[: max(room, 1)]
+        if len(lines) != len(self._lines_shown):
+            self.styles.height = len(lines)
+        self._lines_shown = lines
+        self.sync()
+
+    def line_at(self, y: int, width: int) -> Line:
+        """One thing."""
+        return Line(filled(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY
+
+
+class TaskScreen(ConsoleScreen):
+    """Everything about one task; escape goes back."""
+
+    def __init__(self, task_id: str, attempt: int | None = None) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self._attempt = attempt
+        self.log_view: LogView | None = None
+        self._deeds |= {
+            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
+            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
+            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
+            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
+            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
+            "back": self.back, "filter": self.open_search,
+            "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
+            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
+        }  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """Story and log."""
+        self.log_view = LogView(self.console.link.log_feed(), id="log")
+        yield StatusStrip()
+        yield Banner()
+        yield Header()
+        yield self.log_view
+        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def on_mount(self) -> None:
+        """Show the task at once."""
+        super().on_mount()
+        self.query_one("#filter", Input).cursor_blink = False
+        self.log_pane.focus()
+
+    def on_resize(self) -> None:
+        """Show as much of the story as there is room for."""
+        self.log_pane.set_class(self.size.height < 24 or self.size.width < 60, "-open")
+        if self.picture is not None:
+            self.show_picture(self.picture)
+
+    @property
+    def log_pane(self) -> LogView:
+        """The pane with the log."""
+        assert self.log_view is not None
+        return self.log_view
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show what is known of the task now."""
+        if not self.is_mounted or not self.size:
+            return
+        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(Banner).show(strip.banner(picture))
+        task = picture.snapshot.task(self.task_id)
+        header = self.query_one(Header)
+        room = max(self.size.height // 3, 3)
+        if task is None:
+            header.show([[(f"#{self.task_id.removeprefix('q_')} is no longer among the tasks", "muted")]], room)
+            self.log_pane.show(None, 0, False, [], NOTHING)
+            return
+        attempt = self.attempt
+        running = task.state in ("notified", "running") and attempt == task.attempt
+        header.show(story.header(picture, task, attempt), room)
+        self.log_pane.show(task.id, attempt, running, log_title(task, attempt)[2:] or log_title(task, attempt), story.card(picture, task))
+        self.query_one(Talk).describe(story.one_line(picture, task.id))
+        self.refresh_keys()
+
+    @property
+    def attempt(self) -> int:
+        """The attempt whose log is shown."""
+        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
+        if task is None:
+            return 0
+        return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
+
+    def _turn(self, by: int) -> None:
+        task = self.selected()
+        if task is not None and self.picture is not None:
+            self._attempt = max(min(self.attempt + by, task.attempt), 1)
+            self.show_picture(self.picture)
+
+    def situation(self) -> Situation:
+        """What the keys need to know."""
+        searching = self.log_view is not None and self.log_view.searching
+        return situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+
+    def back(self) -> None:
+        """Clear the search, or go home."""
+        if self.log_pane.searching:
+            self.log_pane.clear_search()
+        elif self.is_current:
+            self.app.pop_screen()
+
+    def open_search(self) -> None:
+        """Type what is to be found in the log."""
+        self.add_class("-filtering")
+        field = self.query_one("#filter", Input)
+        field.value = ""
+        field.focus()
+
+    @on(Input.Submitted, "#filter")
+    def _typed(self, event: Input.Submitted) -> None:
+        self._close_search()
+        self.run_worker(self._search(event.value), group="search", exclusive=True, exit_on_error=False)
+
+    async def _search(self, text: str) -> None:
+        found = await self.log_pane.search(text)
+        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
+        self.refresh_keys()
+
+    def _close_search(self) -> None:
+        self.remove_class("-filtering")
+        self.log_pane.focus()
+
+    def action_press(self, key: str) -> None:
+        """While a search is typed only escape means anything here."""
+        if self.has_class("-filtering"):
+            if key in ("escape", "tab", "shift+tab"):
+                self._close_search()
+            return
+        super().action_press(key)

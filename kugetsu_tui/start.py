@@ -1,0 +1,82 @@
+"""Opening the console from the command line, and putting things in order after it."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+from kugetsu_engine.errors import KugetsuError
+
+JOIN_S = 2.0
+
+
+def start(words: list[str]) -> int:
+    """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
+    options = _parse(words)
+    try:
+        if options.verb == "demo":
+            return _demo(options)
+        from kugetsu_engine.paths import state_dir_from
+
+        return run_console(state_dir_from(os.environ), options.read_only)
+    except KugetsuError as error:
+        sys.stderr.write(f"kugetsu: {error}\n")
+        return error.exit_code
+
+
+def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ) -> int:
+    """Open the console on a state directory; returns when it was left.
+
+    Raises:
+        KugetsuError: there is no terminal, or the state directory cannot be used.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise KugetsuError("the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless")
+    from kugetsu_engine.operator import Operator
+
+    from .app import KugetsuApp
+    from .formatting.states import choose_glyphs, speaks_utf8
+    from .link import Link
+
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(logging.NullHandler())
+    choose_glyphs(speaks_utf8())
+    link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd())
+    app = KugetsuApp(link)
+    try:
+        app.run()
+    finally:
+        link.close()
+        link.join(JOIN_S)
+    return app.return_code or 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from kugetsu_engine import demo
+    from kugetsu_engine.snapshot import SnapshotReader
+
+    state_dir = demo.prepare(options.tasks, options.speed) if options.tasks else demo.prepare(speed=options.speed)
+    # The demo's own directory decides, whatever the operator has set for the real one.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("KUGETSU_")}
+    try:
+        return run_console(state_dir, options.read_only, environ)
+    finally:
+        from kugetsu_engine.paths import StatePaths
+
+        if SnapshotReader(StatePaths(state_dir), environ).read(with_history=False).active:
+            sys.stderr.write(f"the demo's agents go on; see it again: KUGETSU_DIR={state_dir} kugetsu\n")
+        else:
+            demo.remove(state_dir)
+            sys.stderr.write("the demo was removed\n")
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kugetsu", description="the operator's console for a fleet of coding agents")
+    parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
+    verbs = parser.add_subparsers(dest="verb")
+    demo = verbs.add_parser("demo", help="try it: a throwaway state directory, a built-in agent, no keys, no network")
+    demo.add_argument("--tasks", type=int, default=None, help="how many tasks")
+    demo.add_argument("--speed", type=float, default=1.0, help="2 works twice as fast")
+    demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(words)

@@ -1,0 +1,92 @@
+"""The rows of the active agents."""
+
+from kugetsu_engine.snapshot import Active
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean
+from .picture import Picture, short_ref
+from .rows import Cell, Column, Row
+
+COLUMNS = (
+    Column("state", 1),
+    Column("id", 5),
+    Column("issue", 14, keep=6),
+    Column("task", 12, flexible=True),
+    Column("time", 10, right=True),
+    Column("phase", 16),
+    Column("curve", 8, keep=2),
+    Column("cpu", 5, keep=4, right=True),
+    Column("memory", 5, keep=3, right=True),
+    Column("attempt", 9, keep=1),
+)
+QUIET_SHOWN_S = 60.0
+
+PHASES = {
+    "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
+    "delivery": "delivery", "waiting for git": "waits for git",
+}  # fmt: skip
+
+
+class AgentsView:
+    """Active agents in the order in which they started."""
+
+    columns = COLUMNS
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._active = picture.snapshot.active
+        self.keys = tuple(one.task.id for one in self._active)
+
+    def row(self, index: int) -> Row:
+        """One agent."""
+        one = self._active[index]
+        task, progress = one.task, one.progress
+        look = states.of_task(task)
+        quiet = is_quiet(one, self._picture.stall_after)
+        glyph: Cell = (states.glyph("attention"), "danger") if quiet else (look.glyph, look.tone)
+        history = self._picture.cpu.get(task.id, ())
+        return Row(
+            task.id,
+            (
+                glyph,
+                (clean(task.shown, 40), "muted"),
+                (clean(short_ref(task.issue_ref), 200), "accent"),
+                (clean(task.title, 400), "text"),
+                (f"{times.clock(one.elapsed_s)}/{times.limit(one.timeout_s)}", time_tone(one)),
+                phase(one, quiet),
+                (states.spark(history).rjust(8), "info"),
+                (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
+                (times.size(progress.rss_bytes) if progress else "", "muted"),
+                (f"attempt {task.attempt}" if task.attempt > 1 else "", "warning"),
+            ),
+        )
+
+    def text(self, index: int) -> str:
+        """What a filter looks at."""
+        task = self._active[index].task
+        return f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {self._active[index].phase}"
+
+    def task_id(self, index: int) -> str | None:
+        """The task the row is about."""
+        return self._active[index].task.id
+
+
+def is_quiet(one: Active, stall_after: float) -> bool:
+    """Whether the agent has been silent for so long that a person should look."""
+    return one.last_output_age_s is not None and one.phase == "agent" and one.last_output_age_s >= stall_after
+
+
+def phase(one: Active, quiet: bool) -> Cell:
+    """What the agent is at, in a word or two."""
+    if one.progress is not None and one.progress.stopping_s is not None and one.phase == "stopping":
+        return (f"stopping, {one.progress.stopping_s:.0f} s", "warning")
+    if one.task.stop:
+        return ("stopping", "warning")
+    if one.phase == "agent" and one.last_output_age_s is not None and one.last_output_age_s >= QUIET_SHOWN_S:
+        return (f"quiet {times.span(one.last_output_age_s)}", "danger" if quiet else "warning")
+    return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
+
+
+def time_tone(one: Active) -> str:
+    """Time draws attention in the last tenth of the limit."""
+    return "warning" if one.timeout_s > 0 and one.elapsed_s > one.timeout_s * 0.9 else "text"

@@ -1,0 +1,64 @@
+"""The rows of ended tasks, the newest first."""
+
+from functools import cached_property
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean
+from .picture import Picture, short_ref
+from .rows import Column, Row
+
+COLUMNS = (
+    Column("state", 1),
+    Column("id", 5),
+    Column("issue", 14, keep=4),
+    Column("task", 10, flexible=True),
+    Column("outcome", 9, keep=6),
+    Column("result", 18, keep=3),
+    Column("took", 6, keep=2, right=True),
+    Column("when", 5, keep=5, right=True),
+)
+
+
+class DoneView:
+    """Ended tasks; those that failed can be tried again from here."""
+
+    columns = COLUMNS
+
+    def __init__(self, picture: Picture) -> None:
+        self._snapshot = picture.snapshot
+        self._done = picture.snapshot.done
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Ids in order."""
+        return tuple(task.id for task in self._done)
+
+    def row(self, index: int) -> Row:
+        """One ended task."""
+        task = self._done[index]
+        look = states.of_task(task)
+        last = task.last_attempt
+        delivered = last.delivered if last else None
+        result = str(delivered) if delivered and not delivered.nothing else (task.error or task.reason or "")
+        return Row(
+            task.id,
+            (
+                (look.glyph, look.tone),
+                (clean(task.shown, 40), "muted"),
+                (clean(short_ref(task.issue_ref), 200), "accent"),
+                (clean(task.title, 400), "text"),
+                (look.word, look.tone),
+                (clean(result, 300), "muted"),
+                (times.span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
+                (times.moment(task.completed_at, self._snapshot.taken_at)[-5:], "faint"),
+            ),
+        )
+
+    def text(self, index: int) -> str:
+        """What a filter looks at."""
+        task = self._done[index]
+        return f"{task.shown} {task.issue_ref} {task.title} {states.of_task(task).word} {task.error or ''} {task.reason or ''}"
+
+    def task_id(self, index: int) -> str | None:
+        """The task the row is about."""
+        return self._done[index].id

@@ -1,0 +1,39 @@
+"""What the console knows at one moment: the engine's snapshot and a few facts of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from kugetsu_engine.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything the view models are made from."""
+
+    snapshot: Snapshot
+    read_only: bool = False
+    here: bool = False
+    """Whether the engine runs in this very process."""
+    starting: bool = False
+    """Whether it is about to."""
+    fault: str | None = None
+    """The last failure of the engine in this process."""
+    stall_after: float = 600.0
+    """Seconds without output after which an agent is looked at with doubt."""
+    max_attempts: int = 3
+    load: float | None = None
+    """Load average of the last minute, while agents run."""
+    free_bytes: int | None = None
+    cpu: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The last percentages of processor time by task."""
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The index in the queue by id of the task."""
+        return {task.id: place for place, task in enumerate(self.snapshot.pending)}
+
+
+def short_ref(reference: str) -> str:
+    """Write `github.com/user/api#88` as `api#88`; what is no reference stays as it is."""
+    return reference.rpartition("/")[2] or reference

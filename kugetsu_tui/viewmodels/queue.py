@@ -1,0 +1,88 @@
+"""The rows of the pending queue, in the order in which they will start."""
+
+from functools import cached_property
+
+from kugetsu_engine.domain.policy import Why, estimate_start
+from kugetsu_engine.snapshot import Snapshot
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean
+from .picture import Picture, short_ref
+from .rows import Column, Row
+
+COLUMNS = (
+    Column("place", 3, keep=5, right=True),
+    Column("state", 1),
+    Column("id", 5),
+    Column("issue", 14, keep=4),
+    Column("task", 10, flexible=True),
+    Column("priority", 2, keep=2),
+    Column("why", 17),
+    Column("start", 6, keep=3, right=True),
+)
+TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted"}
+
+
+class QueueView:
+    """Pending tasks; a row is made when it is seen, so ten thousand cost what twenty do."""
+
+    columns = COLUMNS
+
+    def __init__(self, picture: Picture) -> None:
+        self._snapshot = picture.snapshot
+        self._pending = picture.snapshot.pending
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Ids in order."""
+        return tuple(task.id for task in self._pending)
+
+    def row(self, index: int) -> Row:
+        """One waiting task."""
+        task = self._pending[index]
+        look = states.of_task(task)
+        why = self._snapshot.why(task)
+        return Row(
+            task.id,
+            (
+                (str(index + 1), "faint"),
+                (look.glyph, look.tone),
+                (clean(task.shown, 40), "muted"),
+                (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
+                (clean(task.title, 400), "muted" if task.held else "text"),
+                (f"p{task.priority}" if task.priority != 5 else "", "info"),
+                (clean(why_words(why, self._snapshot.taken_at), 200), TONES.get(why.code, "muted")),
+                (self._start(index, why), "faint"),
+            ),
+        )
+
+    def text(self, index: int) -> str:
+        """What a filter looks at."""
+        task = self._pending[index]
+        return f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {self._snapshot.why(task).text}"
+
+    def task_id(self, index: int) -> str | None:
+        """The task the row is about."""
+        return self._pending[index].id
+
+    def _start(self, index: int, why: Why) -> str:
+        """About when it starts, as a time of day; empty where nobody can know."""
+        moment = start_estimate(index, why, self._snapshot)
+        return f"~{times.moment(moment)}" if moment is not None else ""
+
+
+def start_estimate(ahead: int, why: Why, snapshot: Snapshot) -> float | None:
+    """Seconds since 1970 at which a task probably starts; None where it waits for something else than a slot."""
+    if why.code != "slots":
+        return None
+    seconds = estimate_start(ahead, snapshot.facts, snapshot.median_run_s)
+    return snapshot.taken_at + seconds if seconds is not None else None
+
+
+def why_words(why: Why, now: float) -> str:
+    """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
+    if why.until is None:
+        return why.text
+    words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code)
+    # Seconds matter for what is near, as a retry is; they do not for tonight.
+    return f"{words} {times.moment(why.until, now, seconds=why.until - now < 600)}" if words else why.text

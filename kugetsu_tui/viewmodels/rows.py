@@ -1,0 +1,77 @@
+"""What a list shows: columns, and rows that are made only where they can be seen."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+Cell = tuple[str, str]
+"""Safe text and the name of its tone."""
+
+
+class Row(NamedTuple):
+    """One row; `key` stays the same for as long as the thing lives."""
+
+    key: str
+    cells: tuple[Cell, ...]
+
+
+class Column(NamedTuple):
+    """One column; fixed, but for the one that takes the rest."""
+
+    name: str
+    width: int
+    flexible: bool = False
+    keep: int = 9
+    """How long it is kept when room gets short: 1 goes first, 9 never."""
+    right: bool = False
+
+
+class View(Protocol):
+    """The rows of a list, by index, in order."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of all rows."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, from left to right."""
+        ...
+
+    def row(self, index: int) -> Row:
+        """The row at an index."""
+        ...
+
+    def text(self, index: int) -> str:
+        """What a filter looks at."""
+        ...
+
+    def task_id(self, index: int) -> str | None:
+        """The task the row is about."""
+        ...
+
+
+def layout(columns: Sequence[Column], width: int, gap: int = 2) -> tuple[int, ...]:
+    """Return the width of each column, 0 for those that find no room.
+
+    Columns leave in the order of `keep` until the flexible one has its least width; it then takes all that is left.
+    """
+    kept = list(range(len(columns)))
+
+    def needed() -> int:
+        return sum(columns[index].width for index in kept) + gap * max(len(kept) - 1, 0)
+
+    while needed() > width and len(kept) > 1:
+        first = min(kept, key=lambda index: (columns[index].keep, -index))
+        if columns[first].keep >= 9:
+            break
+        kept.remove(first)
+    rest = max(width - needed(), 0)
+    flexible = [index for index in kept if columns[index].flexible]
+    widths = [columns[index].width if index in kept else 0 for index in range(len(columns))]
+    if flexible:
+        widths[flexible[0]] += rest
+        over = needed() - width
+        if over > 0:
+            widths[flexible[0]] = max(widths[flexible[0]] - over, 4)
+    return tuple(widths)

@@ -1,0 +1,160 @@
+"""One task in words: the header of its screen, its card in place of a log, and the line at the bottom of home."""
+
+from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.snapshot import Active
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean, clean_lines
+from .agents import is_quiet, phase
+from .picture import Picture, short_ref
+from .queue import start_estimate, why_words
+from .rows import Cell
+
+Spans = list[Cell]
+
+
+def one_line(picture: Picture, task_id: str | None) -> Spans:
+    """The selected task in one line."""
+    task = picture.snapshot.task(task_id) if task_id else None
+    if task is None:
+        return []
+    head: Spans = [(f"{task.shown} {clean(short_ref(task.issue_ref), 120)}", "text"), ("  ", "text")]
+    return [*head, *state_words(picture, task)]
+
+
+def state_words(picture: Picture, task: Task) -> Spans:
+    """State and reason."""
+    look = states.of_task(task)
+    spans: Spans = [(f"{look.glyph} {look.word}", look.tone)]
+    active = find_active(picture, task.id)
+    if active is not None:
+        spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
+        spans += [("  ", "text"), phase(active, is_quiet(active, picture.stall_after))]
+    elif task.state == "pending":
+        why = picture.snapshot.why(task)
+        spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
+        place = picture.places.get(task.id)
+        if place is not None:
+            spans.append((f"  number {place + 1} of {len(picture.snapshot.pending)}", "muted"))
+            start = start_estimate(place, why, picture.snapshot)
+            if start is not None:
+                spans.append((f", starts about {times.moment(start)}", "muted"))
+        if task.attempt and task.reason:
+            spans.append((f"  {clean(task.reason, 400)}", "muted"))
+    else:
+        spans.append((f" {times.moment(task.completed_at, picture.snapshot.taken_at)}", "muted"))
+        told = task.error or task.reason
+        if told:
+            spans.append((f"  {clean(told, 500)}", "text" if task.state == "error" else "muted"))
+    return spans
+
+
+def attempts_allowed(picture: Picture, task: Task) -> int:
+    """Number of the last attempt that the engine would make by itself."""
+    return task.attempts_before + picture.max_attempts
+
+
+def find_active(picture: Picture, task_id: str) -> Active | None:
+    """The running attempt of a task."""
+    return next((one for one in picture.snapshot.active if one.task.id == task_id), None)
+
+
+def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
+    """The top of a task's screen."""
+    look = states.of_task(task)
+    active = find_active(picture, task.id)
+    lines: list[Spans] = []
+    first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
+    first += [(f"{look.glyph} {look.word}", look.tone)]
+    if active is not None:
+        first += [("  ", "text"), phase(active, is_quiet(active, picture.stall_after))]
+        first += [(f"  {times.clock(active.elapsed_s)}/{times.limit(active.timeout_s)}", "text")]
+    lines.append(first)
+    lines.append([(clean(task.title, 600), "text")])
+    lines.append(_reason(picture, task))
+    lines.append(_facts(picture, task, active))
+    lines += _attempts(task, attempt)
+    return lines
+
+
+def _reason(picture: Picture, task: Task) -> Spans:
+    if task.state == "pending":
+        why = picture.snapshot.why(task)
+        spans: Spans = [("waits   ", "muted"), (clean(why_words(why, picture.snapshot.taken_at), 300), "text")]
+        return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
+    told = task.error or task.reason
+    return [("because ", "muted"), (clean(told, 500), "text")] if told else [("since   ", "muted"), (_since(task), "text")]
+
+
+def _since(task: Task) -> str:
+    return times.moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
+
+
+def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
+    spans: Spans = [("agent   ", "muted"), (clean(task.agent or "as set", 60), "text")]
+    spans += [("  priority ", "muted"), (str(task.priority), "text")]
+    spans += [("  queued ", "muted"), (times.moment(task.pending_since, picture.snapshot.taken_at), "text")]
+    if task.after:
+        spans += [("  after ", "muted"), (clean(" ".join(f"#{one.removeprefix('q_')}" for one in task.after), 120), "text")]
+    if active is not None and active.progress is not None:
+        progress = active.progress
+        if progress.cpu_percent is not None:
+            spans += [("  cpu ", "muted"), (f"{progress.cpu_percent:.0f}%", "text")]
+        if progress.rss_bytes is not None:
+            spans += [("  memory ", "muted"), (times.size(progress.rss_bytes), "text")]
+        if progress.processes:
+            spans += [("  processes ", "muted"), (str(progress.processes), "text")]
+    if active is not None and active.record is not None and active.record.worktree:
+        spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
+    return spans
+
+
+def _attempts(task: Task, shown: int) -> list[Spans]:
+    """One line for each of the last attempts, the one whose log is seen marked."""
+    lines: list[Spans] = []
+    for ended in task.attempts[-4:]:
+        mark = states.glyph("marker") if ended.number == shown else " "
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended)])
+    if task.state in ("notified", "running"):
+        mark = states.glyph("marker") if task.attempt == shown else " "
+        look = states.of_task(task)
+        lines.append([(mark, "focus"), (f" attempt {task.attempt} ", "muted"), (f"{look.glyph} {look.word}", look.tone)])
+    return lines
+
+
+def attempt_words(ended: Attempt) -> Spans:
+    """How an attempt ended and what it delivered."""
+    good = ended.outcome == "ok"
+    look = states.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
+    spans: Spans = [(f"{look.glyph} {clean(ended.outcome, 20)}", look.tone)]
+    if ended.reason and ended.reason != ended.outcome:
+        spans.append((f"  {clean(ended.reason, 300)}", "text"))
+    if ended.exit_code not in (None, 0):
+        spans.append((f"  exit {ended.exit_code}", "muted"))
+    if ended.signal is not None:
+        spans.append((f"  signal {ended.signal}", "muted"))
+    if ended.elapsed_s is not None:
+        spans.append((f"  {times.span(ended.elapsed_s)}", "muted"))
+    if ended.delivered is not None:
+        spans.append((f"  {clean(str(ended.delivered), 300)}", "good" if not ended.delivered.nothing else "muted"))
+    return spans
+
+
+def card(picture: Picture, task: Task) -> list[Spans]:
+    """What is shown where a log would be, for a task that never ran: what it is to do, and when."""
+    lines: list[Spans] = [
+        [(clean(task.issue_ref, 300), "accent")],
+        _reason(picture, task),
+    ]
+    place = picture.places.get(task.id)
+    if place is not None:
+        start = start_estimate(place, picture.snapshot.why(task), picture.snapshot)
+        about = f", starts about {times.moment(start)}" if start is not None else ""
+        lines.append([("place   ", "muted"), (f"{place + 1} of {len(picture.snapshot.pending)}{about}", "text")])
+    lines.append(_facts(picture, task, None))
+    if task.timeout_s or task.repo:
+        more: Spans = [("limit   ", "muted"), (times.limit(task.timeout_s), "text")] if task.timeout_s else []
+        lines.append([*more, *([("  repo ", "muted"), (clean(task.repo, 200), "text")] if task.repo else [])])
+    lines.append([])
+    lines += [[(line, "text")] for line in clean_lines(task.message, 100)]
+    return lines

@@ -1,0 +1,67 @@
+"""The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean
+from .picture import Picture
+from .rows import Cell
+
+
+def fleet(picture: Picture) -> list[Cell]:
+    """The left part: agents, queue, what needs a person, the machine."""
+    snapshot = picture.snapshot
+    dot: Cell = (f" {states.glyph('dot')} ", "faint")
+    slash = states.glyph("limit")
+    spans: list[Cell] = [("agents ", "muted"), (f"{snapshot.used}{slash}{snapshot.limit}", "title" if snapshot.used else "text")]
+    spans += [dot, ("queue ", "muted"), (str(len(snapshot.pending)), "title" if snapshot.pending else "text")]
+    spans += [dot, ("done ", "muted"), (str(snapshot.done_count), "text")]
+    needing = needs_you(picture)
+    if needing:
+        spans += [dot, (f"! {needing} need{'s' if needing == 1 else ''} you", "danger")]
+    if picture.load is not None:
+        spans += [dot, ("load ", "muted"), (f"{picture.load:.1f}", "text")]
+    if picture.free_bytes is not None:
+        spans += [dot, (times.size(picture.free_bytes), "text"), (" free", "muted")]
+    return spans
+
+
+def needs_you(picture: Picture) -> int:
+    """How many things wait for a person: unread errors, and what is wrong right now."""
+    snapshot = picture.snapshot
+    unread = {n.id or n.text for n in snapshot.notices if n.level == "error" and n.time > snapshot.read_until}
+    return len(unread) + len(snapshot.alerts)
+
+
+def engine(picture: Picture) -> list[Cell]:
+    """The right part: who runs the engine, and whether anything may start."""
+    view = picture.snapshot.engine
+    run, stop = states.glyph("running"), states.glyph("held")
+    if not view.running:
+        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("no engine runs", "danger")]
+        return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
+    where = "here" if picture.here else f"pid {view.pid}"
+    state: Cell = (f"{run} running", "good")
+    if view.stale:
+        state = (f"{states.glyph('quiet')} not answering for {times.span(view.heartbeat_age_s or 0)}", "danger")
+    elif view.draining:
+        state = (f"{stop} draining", "warning")
+    elif view.paused:
+        state = (f"{stop} paused", "warning")
+    mark: list[Cell] = [("read-only  ", "accent")] if picture.read_only else []
+    return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
+
+
+def banner(picture: Picture) -> Cell | None:
+    """The one line for what is wrong or unusual right now; None when all is well."""
+    snapshot = picture.snapshot
+    view = snapshot.engine
+    if picture.fault is not None:
+        return (clean(f"! the engine failed and is started again: {picture.fault}", 400), "danger")
+    if snapshot.alerts:
+        more = f"  (+{len(snapshot.alerts) - 1} more)" if len(snapshot.alerts) > 1 else ""
+        return (clean(f"! {snapshot.alerts[0].text}{more}", 400), "danger")
+    if view.running and not picture.here and view.pid is not None:
+        since = f", since {times.moment(view.since, snapshot.taken_at)}" if view.since else ""
+        return (f"viewing: engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
+    if picture.read_only and not view.running:
+        return ("no engine runs; read-only, so none is started here", "muted")
+    return None

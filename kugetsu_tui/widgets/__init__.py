@@ -1,0 +1,1 @@
+"""The widgets, all on the line API: a change repaints the lines that differ, and nothing else."""

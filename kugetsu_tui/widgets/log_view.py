@@ -1,0 +1,279 @@
+"""The log of one attempt: follows at the bottom only, holds still when scrolled up, repaints at most ten times a second."""
+
+import re
+from collections.abc import Awaitable
+from typing import Protocol
+
+from textual.timer import Timer
+
+from ..formatting.safe_text import clean, fit, width_of
+from ..formatting.states import glyph
+from ..log_feed import WINDOW, LogPart
+from .lines import EMPTY, Line, Span
+from .pane import Pane, words
+
+POLL_S = 0.12
+_PROBLEM = re.compile(r"^\s*(\S+\s+)?(error|fatal|failed|traceback|exception|panic)\b", re.IGNORECASE)
+_COMMAND = re.compile(r"^\s*[$>%]\s")
+
+
+class Feed(Protocol):
+    """Where lines come from; see `kugetsu_tui.log_feed`."""
+
+    def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
+    def grown(self) -> Awaitable[LogPart | None]: ...
+    def window(self, start: int) -> Awaitable[LogPart]: ...
+    def search(self, text: str) -> Awaitable[list[int]]: ...
+
+
+class LogView(Pane):
+    """A pane with a log in it, or with a card where there is none yet."""
+
+    def __init__(self, feed: Feed, number: str = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.number = number
+        self.follow = True
+        self._feed = feed
+        self._wanted: tuple[str, int] | None = None
+        self._open: tuple[str, int] | None = None
+        self._part = LogPart(0, 0, 0, ())
+        self._card: list[list[Span]] = []
+        self._first = 0
+        self._left = 0
+        self._seen = 0
+        """Lines there were when the operator left the end."""
+        self._grows = False
+        self._busy = False
+        self._timer: Timer | None = None
+        self._title: list[Span] = []
+        self._search = ""
+        self._hits: list[int] = []
+        self._hit = -1
+
+    # what it shows
+
+    def show(self, task: str | None, attempt: int, running: bool, title: list[Span], card: list[list[Span]]) -> None:
+        """Show the log of an attempt; attempt 0 shows the card.
+
+        Args:
+            task: id, None for no task.
+            running: whether the log may still grow.
+            title: what is said of the task in the title.
+            card: lines that stand where no log is.
+        """
+        self._title, self._card = title, card
+        wanted = (task, attempt) if task is not None and attempt > 0 else None
+        if wanted != self._wanted:
+            self._wanted, self._open = wanted, None
+            self._part = LogPart(0, 0, 0, ())
+            self.follow, self._first, self._left = True, 0, 0
+            self.clear_search()
+            if wanted is not None:
+                self._start(self._load(wanted))
+        elif wanted is not None and (running or self._grows):
+            self._start(self._poll())
+        self._grows = running
+        self._arm()
+        self.sync()
+
+    def _arm(self) -> None:
+        wants = self._grows and self._wanted is not None and self.is_attached
+        if wants and self._timer is None:
+            self._timer = self.set_interval(POLL_S, lambda: self._start(self._poll()))
+        elif not wants and self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            await work
+
+        self.run_worker(guarded(), group="log", exit_on_error=False, description="log")
+
+    async def _load(self, wanted: tuple[str, int]) -> None:
+        try:
+            part = await self._feed.open(*wanted)
+        except OSError as error:
+            part = LogPart(1, 0, 0, (clean(f"the log cannot be read: {error.strerror}"),))
+        if wanted == self._wanted:
+            self._open = wanted
+            self._take(part)
+
+    async def _poll(self) -> None:
+        if self._busy or self._open is None or self._open != self._wanted or not self.size.height:
+            return
+        self._busy = True
+        try:
+            opened = self._open
+            part = await self._feed.grown()
+            if part is not None and opened == self._wanted:
+                self._take(part)
+        except OSError:
+            return  # it is looked at again
+        finally:
+            self._busy = False
+
+    def _take(self, part: LogPart) -> None:
+        if self.follow or part.total < self._part.total:
+            self._part = part
+        else:
+            # Held still: only the number of lines is news.
+            self._part = self._part._replace(total=part.total, size=part.size)
+        self.sync()
+
+    async def _fetch(self) -> None:
+        wanted = self._wanted
+        part = await self._feed.window(self._first)
+        if wanted == self._wanted:
+            self._part = part
+            self.sync()
+
+    # moving
+
+    def move(self, by: int) -> None:
+        """Scroll by lines; upwards lets go of the end."""
+        self._look_from(self._top_line() + by)
+
+    def jump(self, to_end: bool) -> None:
+        """Go to the first line, or follow the end again."""
+        if to_end:
+            self._left = 0
+            self._look_from(self._total())
+        else:
+            self._look_from(0)
+
+    def shift(self, by: int) -> None:
+        """Scroll sideways by cells."""
+        self._left = max(self._left + by, 0)
+        self.sync()
+
+    def _look_from(self, first: int) -> None:
+        last = max(self._total() - self.body_height, 0)
+        was_following = self.follow
+        self._first = max(min(first, last), 0)
+        self.follow = self._first >= last
+        if was_following and not self.follow:
+            self._seen = self._total()
+        self._fill()
+        self.sync()
+
+    def _fill(self) -> None:
+        """Get the lines in sight if they are not at hand."""
+        if self._wanted is None:
+            return
+        start, end = self._part.start, self._part.start + len(self._part.lines)
+        if self._first < start or (self._first + self.body_height > end and end < self._part.total):
+            self._start(self._fetch())
+
+    def _total(self) -> int:
+        return self._part.total if self._wanted is not None else len(self._card_lines(self.body_width))
+
+    def _top_line(self) -> int:
+        return max(self._total() - self.body_height, 0) if self.follow and self._wanted is not None else self._first
+
+    # searching
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is on."""
+        return bool(self._search)
+
+    def clear_search(self) -> None:
+        """Search for nothing."""
+        self._search, self._hits, self._hit = "", [], -1
+        self.sync()
+
+    async def search(self, text: str) -> int:
+        """Mark the lines with a text and go to the last one; returns their number."""
+        self._search = text
+        self._hits = await self._feed.search(text) if text else []
+        self._hit = len(self._hits)
+        if self._hits:
+            self.hit(-1)
+        self.sync()
+        return len(self._hits)
+
+    def hit(self, by: int) -> str:
+        """Go to the next or the previous hit; returns where that is, in words."""
+        if not self._hits:
+            return f"nothing found for {clean(self._search, 60)}"
+        self._hit = (self._hit + by) % len(self._hits)
+        self._look_from(self._hits[self._hit] - self.body_height // 2)
+        return f"hit {self._hit + 1} of {len(self._hits)}"
+
+    # drawing
+
+    def title_spans(self) -> list[Span]:
+        """Whose log it is."""
+        spans: list[Span] = [("Log", "title" if self.has_focus else "text")]
+        spans += [(" ", "text"), *self._title] if self._title else []
+        if self._search:
+            spans.append((f" /{clean(self._search, 40)} {len(self._hits)}", "accent"))
+        return spans
+
+    def aside_spans(self) -> list[Span]:
+        """Following, or how much came meanwhile."""
+        if self._wanted is None:
+            return []
+        if not self.follow:
+            new = self._part.total - self._seen
+            words = f"{new} new line{'s' * (new != 1)}" if new > 0 else "held, G follows"
+            return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
+        return [("following", "good")] if self._grows else [(f"{self._part.total} lines", "muted")]
+
+    def extent(self) -> tuple[int, int]:
+        """Where the visible lines lie."""
+        return self._top_line(), self._total()
+
+    def prepare(self) -> None:
+        """Stay at the end while following."""
+        self._first = self._top_line()
+
+    def body_line(self, y: int, width: int) -> Line:
+        """One line of the log, or of the card."""
+        if self._wanted is None:
+            card = self._card_lines(width)
+            place = self._first + y
+            return Line(tuple(card[place])) if place < len(card) else EMPTY
+        number = self._first + y
+        index = number - self._part.start
+        if number >= self._part.total or not 0 <= index < len(self._part.lines):
+            empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
+            return Line(((empty, "muted"),)) if empty else EMPTY
+        text: str = self._part.lines[index]
+        tone = tone_of(text)
+        if self._left:
+            text = text[self._left :]
+        shown = fit(text, width) if width_of(text) > width else text
+        if self._search and self._search.lower() in shown.lower():
+            return Line(tuple(self._marked(shown, tone)), "cursor-dim")
+        return Line(((shown, tone),))
+
+    def _marked(self, text: str, tone: str) -> list[Span]:
+        spans: list[Span] = []
+        wanted, rest = self._search.lower(), text
+        while (place := rest.lower().find(wanted)) >= 0 and len(spans) < 40:
+            spans += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
+            rest = rest[place + len(wanted) :]
+        return [*spans, (rest, tone)]
+
+    def _card_lines(self, width: int) -> list[list[Span]]:
+        lines: list[list[Span]] = []
+        for spans in self._card:
+            if len(spans) == 1 and width_of(spans[0][0]) > width > 10:
+                lines += [[(part, spans[0][1])] for part in words(spans[0][0], width)]
+            else:
+                lines.append(spans)
+        return lines
+
+
+def tone_of(text: str) -> str:
+    """A little colour for reading: what went wrong, what was run, and what only accompanies."""
+    if _PROBLEM.match(text):
+        return "warning"
+    if _COMMAND.match(text):
+        return "info"
+    return "muted" if text[:2] == "  " else "text"
+
+
+__all__ = ["WINDOW", "Feed", "LogView"]

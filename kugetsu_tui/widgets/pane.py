@@ -1,0 +1,143 @@
+"""A framed pane: title, border, scroll thumb; drawn by itself, so that a title costs one line and not the pane."""
+
+from textual import events
+
+from ..formatting.safe_text import fit, width_of
+from ..formatting.states import glyph
+from .lines import Line, Lines, Span, filled
+
+
+class Pane(Lines, can_focus=True):
+    """A pane with a frame, or with a title line only where room is short (class `-open`)."""
+
+    DEFAULT_CSS = """
+    Pane { background: $background; }
+    """
+
+    number = ""
+    """The key that goes to the pane."""
+
+    # what a kind of pane decides
+
+    def title_spans(self) -> list[Span]:
+        """The title, left."""
+        return []
+
+    def aside_spans(self) -> list[Span]:
+        """What stands at the right end of the title line."""
+        return []
+
+    def body_line(self, y: int, width: int) -> Line:
+        """Line `y` of the inside."""
+        raise NotImplementedError
+
+    def extent(self) -> tuple[int, int]:
+        """First visible line and number of all lines, for the scroll thumb."""
+        return 0, 0
+
+    def move(self, by: int) -> None:
+        """Move the cursor, or scroll."""
+
+    def jump(self, to_end: bool) -> None:
+        """Go to the top or to the end."""
+
+    def click_line(self, y: int) -> None:
+        """Take a click on line `y` of the inside."""
+
+    # drawing
+
+    @property
+    def framed(self) -> bool:
+        """Whether there is room for a frame."""
+        return not self.has_class("-open")
+
+    @property
+    def body_height(self) -> int:
+        """Lines of the inside."""
+        return max(self.size.height - (2 if self.framed else 1), 0)
+
+    @property
+    def body_width(self) -> int:
+        """Cells of the inside."""
+        return max(self.size.width - (4 if self.framed else 2), 0)
+
+    def line_at(self, y: int, width: int) -> Line:
+        """Draw the frame around the inside."""
+        edge = "focus" if self.has_focus else "border"
+        if y == 0:
+            return self._top(width, edge)
+        if not self.framed:
+            inside = self.body_line(y - 1, width - 2)
+            return Line((*filled(list(inside.spans), width - 2), self._thumb(y - 1, " ", edge), (" ", "text")), inside.base)
+        if y == self.size.height - 1:
+            return Line(((glyph("bl") + glyph("h") * (width - 2) + glyph("br"), edge),))
+        inside = self.body_line(y - 1, width - 4)
+        spans = filled(list(inside.spans), width - 4)
+        return Line(((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)), inside.base)
+
+    def _top(self, width: int, edge: str) -> Line:
+        left, right, rule = (glyph("tl"), glyph("tr"), glyph("h")) if self.framed else (glyph("h"), glyph("h"), glyph("h"))
+        head: list[Span] = [(left + rule, edge), (" ", edge)]
+        if self.number:
+            head.append((f"{self.number} ", "accent" if self.has_focus else "faint"))
+        title = [*head, *self.title_spans(), (" ", edge)]
+        aside = [(" ", edge), *self.aside_spans(), (" ", edge)] if self.aside_spans() else []
+        used = sum(width_of(text) for text, _ in (*title, *aside))
+        if used + 3 > width:
+            used, aside = sum(width_of(text) for text, _ in title), []
+        if used + 2 > width:
+            return Line(filled([*title], width))
+        return Line((*title, (rule * (width - used - 2), edge), *aside, (rule + right, edge)))
+
+    def _thumb(self, y: int, plain: str, edge: str) -> Span:
+        first, total = self.extent()
+        height = self.body_height
+        if total <= height or height < 1:
+            return (plain, edge)
+        length = max(height * height // total, 1)
+        start = round(first / max(total - height, 1) * (height - length))
+        return (glyph("thumb"), "muted" if edge == "border" else "focus") if start <= y < start + length else (plain, edge)
+
+    # focus and mouse
+
+    def on_focus(self) -> None:
+        """Show that keys go here."""
+        self.sync()
+
+    def on_blur(self) -> None:
+        """Show that keys go elsewhere."""
+        self.sync()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll the pane under the pointer."""
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll the pane under the pointer."""
+        event.stop()
+        self.move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """Take the line under the pointer."""
+        if 1 <= event.y <= self.body_height:
+            self.click_line(event.y - 1)
+
+
+def words(text: str, width: int) -> list[str]:
+    """Break text into lines at spaces, by the width it takes on the screen."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if width_of(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        while width_of(word) > width > 1:
+            part = fit(word, width)[:-1]
+            lines.append(part)
+            word = word[len(part) :]
+        line = word
+    return [*lines, line] if line or not lines else lines

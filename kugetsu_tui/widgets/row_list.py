@@ -1,0 +1,211 @@
+"""A list of any length: it keeps the key of the selected row, not its number, and makes only the rows that are seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from ..formatting.safe_text import clean, fit
+from ..formatting.states import glyph
+from ..viewmodels.rows import Column, Row, View, layout
+from .lines import EMPTY, Line, Span
+from .pane import Pane
+
+
+class NoRows:
+    """A view without rows."""
+
+    keys: Sequence[str] = ()
+    columns: tuple[Column, ...] = ()
+
+    def row(self, index: int) -> Row:
+        """There is none."""
+        raise IndexError(index)
+
+    def text(self, index: int) -> str:
+        """There is none."""
+        raise IndexError(index)
+
+    def task_id(self, index: int) -> str | None:
+        """There is none."""
+        return None
+
+
+class RowList(Pane):
+    """A pane with rows, a cursor and a filter."""
+
+    @dataclass
+    class Selected(Message):
+        """Another row is selected, or the list of them changed so that it is another one."""
+
+        pane: "RowList"
+        key: str | None
+
+    @dataclass
+    class Opened(Message):
+        """A row was clicked while it was selected."""
+
+        pane: "RowList"
+
+    def __init__(self, title: str, number: str = "", *, empty: str = "", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.heading = title
+        self.number = number
+        self.empty = empty
+        self.aside: list[Span] = []
+        self.count: str | None = None
+        """Shown beside the title in place of the number of rows."""
+        self.filter = ""
+        self.loading_words = ""
+        self._view: View = NoRows()
+        self._order: Sequence[int] | None = None
+        """Indexes of the rows that pass the filter; None when all do."""
+        self._cursor = 0
+        self._key: str | None = None
+        self._first = 0
+        self._widths: tuple[int, ...] = ()
+
+    # what it shows
+
+    def show(self, view: View) -> None:
+        """Show other rows; the cursor stays on its row wherever that went, and else on its place."""
+        before = self._key
+        self._view = view
+        self._apply_filter()
+        self._restore(before)
+        self.sync()
+        if self._key != before:
+            self.post_message(self.Selected(self, self._key))
+
+    def set_filter(self, text: str) -> None:
+        """Show only rows with a text in them; `!` in front shows the others."""
+        if text == self.filter:
+            return
+        before = self._key
+        self.filter = text
+        self._apply_filter()
+        self._restore(before)
+        self.sync()
+        if self._key != before:
+            self.post_message(self.Selected(self, self._key))
+
+    @property
+    def length(self) -> int:
+        """Rows that are shown."""
+        return len(self._view.keys) if self._order is None else len(self._order)
+
+    @property
+    def selected_key(self) -> str | None:
+        """Key of the selected row."""
+        return self._key
+
+    @property
+    def selected_task(self) -> str | None:
+        """The task of the selected row."""
+        return self._view.task_id(self._index(self._cursor)) if self._key is not None else None
+
+    def select(self, key: str) -> bool:
+        """Put the cursor on a row; False when it is not there."""
+        for place in range(self.length):
+            if self._view.keys[self._index(place)] == key:
+                self._go(place)
+                return True
+        return False
+
+    def _index(self, place: int) -> int:
+        return place if self._order is None else self._order[place]
+
+    def _apply_filter(self) -> None:
+        wanted = self.filter.removeprefix("!").lower()
+        if not wanted:
+            self._order = None
+            return
+        inverse = self.filter.startswith("!")
+        self._order = [i for i in range(len(self._view.keys)) if (wanted in self._view.text(i).lower()) != inverse]
+
+    def _restore(self, key: str | None) -> None:
+        length = self.length
+        if not length:
+            self._cursor, self._key = 0, None
+            return
+        place = min(self._cursor, length - 1)
+        if key is not None and self._view.keys[self._index(place)] != key:
+            found = next((i for i in range(length) if self._view.keys[self._index(i)] == key), None)
+            if found is not None:
+                self._first = max(self._first + found - self._cursor, 0)
+                place = found
+        self._cursor, self._key = place, self._view.keys[self._index(place)]
+
+    # moving
+
+    def move(self, by: int) -> None:
+        """Move the cursor by rows."""
+        self._go(self._cursor + by)
+
+    def jump(self, to_end: bool) -> None:
+        """Go to the first or the last row."""
+        self._go(self.length - 1 if to_end else 0)
+
+    def click_line(self, y: int) -> None:
+        """Select the row under the pointer; a click on the selected one opens it."""
+        place = self._first + y
+        if place < self.length:
+            if place == self._cursor and self.has_focus:
+                self.post_message(self.Opened(self))
+            self._go(place)
+
+    def _go(self, place: int) -> None:
+        if not self.length:
+            return
+        self._cursor = max(min(place, self.length - 1), 0)
+        before, self._key = self._key, self._view.keys[self._index(self._cursor)]
+        self.sync()
+        if self._key != before:
+            self.post_message(self.Selected(self, self._key))
+
+    # drawing
+
+    def title_spans(self) -> list[Span]:
+        """Title, number of rows, and the filter that is on."""
+        total = len(self._view.keys)
+        count = self.count if self.count is not None else str(total)
+        spans: list[Span] = [(self.heading, "title" if self.has_focus else "text")]
+        if self.filter:
+            spans += [(f" {self.length}/{total}", "accent"), (f" /{clean(self.filter, 40)}", "accent")]
+        elif count:
+            spans.append((f" {count}", "muted"))
+        return spans
+
+    def aside_spans(self) -> list[Span]:
+        """What was set from outside."""
+        return self.aside
+
+    def extent(self) -> tuple[int, int]:
+        """Where the visible rows lie."""
+        return self._first, self.length
+
+    def prepare(self) -> None:
+        """Keep the cursor in sight and the columns fitting."""
+        height = self.body_height
+        self._first = max(min(self._first, self._cursor, max(self.length - height, 0)), self._cursor - height + 1, 0)
+        self._widths = layout(self._view.columns, self.body_width - 2)
+
+    def body_line(self, y: int, width: int) -> Line:
+        """One row: a marker, then its cells in their columns."""
+        place = self._first + y
+        if not self.length:
+            words = f"nothing matches /{clean(self.filter, 40)}, esc clears" if self.filter else self.empty
+            return Line((("  ", "text"), (fit(words, width - 2), "muted"))) if y == 0 else EMPTY
+        if place >= self.length:
+            return EMPTY
+        row = self._view.row(self._index(place))
+        here = place == self._cursor
+        spans: list[Span] = [(f"{glyph('marker')} ", "focus" if self.has_focus else "faint") if here else ("  ", "text")]
+        first = True
+        for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
+            if cell_width:
+                if not first:
+                    spans.append(("  ", "text"))
+                spans.append((fit(text, cell_width, right=column.right), tone))
+                first = False
+        return Line(tuple(spans), ("cursor" if self.has_focus else "cursor-dim") if here else "")

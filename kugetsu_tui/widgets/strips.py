@@ -1,0 +1,137 @@
+"""The lines that frame the panes: status, banner, what was said last, and the keys that matter here."""
+
+from collections.abc import Callable
+
+from textual import events
+
+from ..formatting.safe_text import clean, width_of
+from ..keys import Action, shown_key
+from .lines import Line, Lines, Span, between, filled
+
+
+class StatusStrip(Lines):
+    """The line at the top."""
+
+    DEFAULT_CSS = "StatusStrip { height: 1; dock: top; background: $k-bar; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self._left: list[Span] = []
+        self._right: list[Span] = []
+
+    def show(self, left: list[Span], right: list[Span]) -> None:
+        """Show how the fleet stands, and who runs the engine."""
+        self._left, self._right = left, right
+        self.sync()
+
+    def line_at(self, y: int, width: int) -> Line:
+        """The one line; where room is short, parts leave from the left part's end."""
+        name: list[Span] = [(" kugetsu ", "focus"), (" ", "text")]
+        right = [*self._right, (" ", "text")]
+        left = [*name, *self._left]
+        while len(left) > 3 and _width(left) + _width(right) + 2 > width:
+            left = left[:-1] if len(left) > len(name) else left
+            while len(left) > len(name) and left[-1][1] in ("faint", "muted"):
+                left = left[:-1]
+        if _width(left) + _width(right) + 2 > width:
+            left = left[len(name) :]
+        return Line(between(left, right, width), "bar")
+
+
+class Banner(Lines):
+    """The line for what is wrong or unusual; not there when all is well."""
+
+    DEFAULT_CSS = "Banner { height: 1; dock: top; display: none; &.-shown { display: block; } }"
+
+    def __init__(self) -> None:
+        super().__init__(id="banner")
+        self._span: Span | None = None
+
+    def show(self, span: Span | None) -> None:
+        """Show a sentence, or nothing."""
+        self._span = span
+        self.set_class(span is not None, "-shown")
+        self.sync()
+
+    def line_at(self, y: int, width: int) -> Line:
+        """The one line."""
+        text, tone = self._span or ("", "muted")
+        return Line(filled([(" ", "text"), (clean(text), tone)], width), "bar")
+
+
+class Talk(Lines):
+    """The line at the bottom: the answer to the last act, else the selected task in a few words."""
+
+    DEFAULT_CSS = "Talk { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="talk")
+        self._said: list[Span] | None = None
+        self._quiet: list[Span] = []
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator; any text may come."""
+        self._said = [(clean(text), tone)]
+        self.sync()
+
+    def hush(self) -> None:
+        """Go back to the selected task."""
+        self._said = None
+        self.sync()
+
+    @property
+    def said(self) -> str:
+        """What stands there as an answer."""
+        return "".join(text for text, _ in self._said or ())
+
+    def describe(self, spans: list[Span]) -> None:
+        """Set what is shown while nothing was said."""
+        self._quiet = spans
+        self.sync()
+
+    def line_at(self, y: int, width: int) -> Line:
+        """The one line."""
+        return Line(filled([(" ", "text"), *(self._said if self._said is not None else self._quiet)], width))
+
+
+class KeyBar(Lines):
+    """The keys that matter here; one that cannot work now is dim."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; background: $k-bar; }"
+
+    def __init__(self, chosen: Callable[[Action], None]) -> None:
+        super().__init__(id="keys")
+        self._chosen = chosen
+        self._actions: list[tuple[Action, str | None, str]] = []
+        self._places: list[tuple[int, int, Action]] = []
+
+    def show(self, actions: list[tuple[Action, str | None, str]]) -> None:
+        """Show actions with what stands against each, and the word for each."""
+        self._actions = actions
+        self.sync()
+
+    def line_at(self, y: int, width: int) -> Line:
+        """As many keys as fit."""
+        spans: list[Span] = [(" ", "text")]
+        self._places = []
+        used = 1
+        for action, why_not, words in self._actions:
+            key = shown_key(action.keys[0])
+            length = width_of(key) + 1 + width_of(words) + 2
+            if used + length - 2 > width:
+                continue
+            dim = why_not is not None
+            spans += [(key, "faint" if dim else "key"), (f" {words}  ", "faint" if dim else "text")]
+            self._places.append((used, used + length - 2, action))
+            used += length
+        return Line(filled(spans, width), "bar")
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key is the key."""
+        for start, end, action in self._places:
+            if start <= event.x < end:
+                self._chosen(action)
+
+
+def _width(spans: list[Span]) -> int:
+    return sum(width_of(text) for text, _ in spans)
