@@ -5,7 +5,6 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -234,6 +233,10 @@ def _identity(path: str) -> tuple[int, ...] | None:
 
 
 def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
+    if not os.path.lexists(path):
+        return {}
+    import tomllib  # few commands need it
+
     try:
         return tomllib.loads(files.read(path, 1 << 20).decode())
     except FileNotFoundError:

@@ -3,11 +3,11 @@
 Importing it is cheap, so that `enqueue` starts fast; the rest is loaded when it is asked for.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from .domain import refs
 from .domain.draft import task_id as as_task_id
@@ -17,7 +17,11 @@ from .paths import StatePaths
 from .store import bell, files
 from .store import enqueue as creating
 
+TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from .config import Settings
     from .store.requests import Answer, Verb
 
@@ -83,7 +87,7 @@ class Operator:
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
-    def ask(self, verb: "Verb", task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> "Answer":
+    def ask(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Make a request and return the answer. Without an engine it is applied here, by the engine's own code.
 
         Raises:
@@ -115,7 +119,7 @@ class Operator:
             select.select([], [], [], pause)
             pause = min(pause * 2, 0.1)
 
-    def do(self, verb: "Verb", task: str | None = None, **args: Any) -> str:
+    def do(self, verb: Verb, task: str | None = None, **args: Any) -> str:
         """Make a request; returns what was done, in one line.
 
         Raises:
@@ -167,7 +171,7 @@ class Operator:
             return "github.com"
         return self._settings().default_server
 
-    def _settings(self) -> "Settings":
+    def _settings(self) -> Settings:
         from . import config
 
         return config.load(self.paths, self.environ)[0]

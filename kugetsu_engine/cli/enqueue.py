@@ -1,12 +1,17 @@
 """`kugetsu enqueue`. It is called from scripts in loops, so it loads as little as it can."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
-from typing import Any
 
 from ..errors import KugetsuError, UsageError
 from .words import Words, note, operator
+
+TYPE_CHECKING = False  # the one of `typing` would load it
+if TYPE_CHECKING:
+    from typing import Any
 
 FIELDS = frozenset({"issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold"})
 MAX_LINES = 100_000

@@ -1,20 +1,32 @@
 """Reading the words of a command."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
-from typing import NoReturn
 
 from ..errors import UsageError
 from ..operator import Operator
 from ..paths import StatePaths, state_dir_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+class _Help(argparse.HelpFormatter):
+    """Of a fixed width: asking the terminal for its width loads a module that costs a tenth of a whole command."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(int(os.environ.get("COLUMNS", "0") or 0) or 100, 120))
 
 
 class Words(argparse.ArgumentParser):
     """A parser whose complaint is one line and exit code 64."""
 
     def __init__(self, verb: str, about: str) -> None:
-        super().__init__(prog=f"kugetsu {verb}", description=about, allow_abbrev=False)
+        super().__init__(prog=f"kugetsu {verb}", description=about, allow_abbrev=False, formatter_class=_Help)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"{self.prog} --help")

@@ -10,10 +10,9 @@ from ..errors import UsageError
 
 MAX_LENGTH = 512
 LOCAL = "local"
-_URL = re.compile(r"https?://(?P<path>[^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/(?P<number>\d{1,12})/?(?:[?#].*)?")
-_SHORT = re.compile(r"(?P<path>[^\s#]+)#(?P<number>\d{1,12})")
-_COMPONENT = re.compile(r"[^\x00-\x20\x7f-\xa0/#\\\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
-_PLAIN = re.compile(r"[a-z0-9_][a-z0-9._]*")
+_URL = r"https?://(?P<path>[^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/(?P<number>\d{1,12})/?(?:[?#].*)?"
+_PLAIN = "[a-z0-9_][a-z0-9._]*"
+# Patterns are compiled when they are needed: `enqueue` of a short reference needs none.
 
 
 class IssueRef:
@@ -71,19 +70,29 @@ def parse(text: str, default_host: str = "github.com") -> IssueRef:
         UsageError: it is none.
     """
     text = text.strip()
-    match = _URL.fullmatch(text) or _SHORT.fullmatch(text) if len(text) <= MAX_LENGTH else None
-    if match is None:
+    if len(text) > MAX_LENGTH:
         raise _not_a_reference(text)
-    parts = match["path"].split("/")
-    if not all(_COMPONENT.fullmatch(part) and part not in (".", "..") for part in parts):
-        raise _not_a_reference(text)
-    if (parts[0] == LOCAL and len(parts) == 2) or len(parts) >= 3:
-        host, path = parts[0].lower(), parts[1:]
-    elif len(parts) == 2 and match.re is _SHORT:
-        host, path = default_host, parts
+    if text.startswith(("https://", "http://")):
+        match = re.fullmatch(_URL, text)
+        if match is None:
+            raise _not_a_reference(text)
+        path, number, in_url = match["path"], match["number"], True
     else:
+        path, _, number = text.rpartition("#")
+        in_url = False
+    parts = path.split("/")
+    if not (number.isascii() and number.isdigit() and len(number) <= 12) or not all(map(_is_name, parts)):
         raise _not_a_reference(text)
-    return IssueRef(host, "/".join(path), int(match["number"]))
+    if len(parts) >= 3 or (parts[0] == LOCAL and len(parts) == 2):
+        return IssueRef(parts[0].lower(), "/".join(parts[1:]), int(number))
+    if len(parts) == 2 and not in_url:
+        return IssueRef(default_host, path, int(number))
+    raise _not_a_reference(text)
+
+
+def _is_name(part: str) -> bool:
+    """Whether a part of a path is a name: printable, without a space, `#` or a backslash, and not `.` or `..`."""
+    return part.isprintable() and part not in ("", ".", "..") and not {" ", "#", "\\"}.intersection(part)
 
 
 def slug(ref: str) -> str:
@@ -93,7 +102,7 @@ def slug(ref: str) -> str:
     """
     path, _, number = ref.rpartition("#")
     readable = f"{path.replace('/', '-')}-{number}"
-    if len(readable) <= 80 and re.fullmatch("[0-9]+", number) and all(map(_PLAIN.fullmatch, path.split("/"))):
+    if len(readable) <= 80 and re.fullmatch("[0-9]+", number) and all(re.fullmatch(_PLAIN, part) for part in path.split("/")):
         return readable
     import hashlib  # loads OpenSSL, which few commands need
 

@@ -1,6 +1,9 @@
-"""Times as text, both ways. Stored times are UTC, ISO 8601 with `Z`; the caller brings the clock."""
+"""Times as text, both ways. Stored times are UTC, ISO 8601 with `Z`; the caller brings the clock.
 
-from datetime import UTC, datetime, timedelta
+`datetime` is loaded only where a time is read, as `enqueue` merely writes one.
+"""
+
+from time import gmtime, strftime
 
 from ..errors import UsageError
 
@@ -9,13 +12,16 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.
 
 def iso(epoch_s: float) -> str:
     """Write seconds since 1970 as `2026-11-21T09:00:00.000Z`."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    seconds, milliseconds = divmod(int(epoch_s * 1000), 1000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{milliseconds:03}Z"
 
 
 def epoch(stamp: str | None) -> float | None:
     """Read a stored time as seconds since 1970; None for None and for what is no time."""
     if not stamp:
         return None
+    from datetime import UTC, datetime
+
     try:
         moment = datetime.fromisoformat(stamp)
     except ValueError:
@@ -72,6 +78,8 @@ def moment(text: str, now_epoch_s: float) -> float:
     Raises:
         UsageError: the text is no point in time.
     """
+    from datetime import datetime, timedelta
+
     text = text.strip()
     if text.startswith("+"):
         return now_epoch_s + duration(text[1:])
