@@ -11,8 +11,8 @@ import stat
 
 from ..errors import BadFile, StateDirError
 
-MAX_STATE_BYTES = 4 << 20
-"""A state file is at most this long; a message may be 1 MiB and JSON may escape it."""
+MAX_STATE_BYTES = 8 << 20
+"""A state file is at most this long; a message may be 1 MiB, and JSON makes six bytes of a control character."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
