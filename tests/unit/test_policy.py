@@ -54,7 +54,9 @@ def _task(number: int = 1, **fields: Any) -> Task:
         ({}, {"busy_refs": frozenset({"local/a#1"})}, "issue_busy"),
     ],
 )
-def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(task: dict[str, Any], facts: dict[str, Any], code: str) -> None:
+def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(
+    task: dict[str, Any], facts: dict[str, Any], code: str
+) -> None:
     """`why` and the start decide alike: a task starts exactly when its reason is `next`."""
     waiting, known = _task(**task), msgspec.structs.replace(FREE, **facts)
     why = waiting_reason(waiting, known, NOW)
@@ -110,11 +112,18 @@ def test_a_failure_is_tried_again_unless_its_class_says_that_it_would_end_the_sa
 
 def test_what_cannot_end_otherwise_is_never_retried() -> None:
     """A missing program, a bad repository, a git refusal, bad settings, a question nobody answers."""
-    assert {name for name, retried in RETRIED.items() if not retried} == {"no_program", "repository", "git", "config", "blocked"}
+    assert {name for name, retried in RETRIED.items() if not retried} == {
+        "no_program",
+        "repository",
+        "git",
+        "config",
+        "blocked",
+    }
 
 
 @pytest.mark.parametrize(
-    ("number", "before", "state"), [(1, 0, "pending"), (2, 0, "pending"), (3, 0, "error"), (4, 0, "error"), (4, 3, "pending"), (6, 3, "error")]
+    ("number", "before", "state"),
+    [(1, 0, "pending"), (2, 0, "pending"), (3, 0, "error"), (4, 0, "error"), (4, 3, "pending"), (6, 3, "error")],
 )
 def test_attempts_are_counted_from_the_operators_last_retry(number: int, before: int, state: str) -> None:
     """At most `max_attempts`, and a retry by the operator gives them anew."""
@@ -147,7 +156,9 @@ def test_what_the_operator_stopped_is_cancelled_and_not_retried() -> None:
         ({"pending_since": None}, TIMING, None),
     ],
 )
-def test_a_task_expires_by_its_own_time_or_by_the_setting(fields: dict[str, Any], timing: Timing, expected: float | None) -> None:
+def test_a_task_expires_by_its_own_time_or_by_the_setting(
+    fields: dict[str, Any], timing: Timing, expected: float | None
+) -> None:
     """A held or timed task does not grow old before it may start."""
     assert expiry(_task(**fields), timing) == expected
 
@@ -161,7 +172,9 @@ def test_the_start_is_estimated_from_the_median_run() -> None:
     assert estimate_start(0, full, None) is None
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41, "0:41"), (125, "2:05"), (3723, "1:02:03"), (-3, "0:00"), (59.6, "1:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (41, "0:41"), (125, "2:05"), (3723, "1:02:03"), (-3, "0:00"), (59.6, "1:00")]
+)
 def test_a_length_of_time_is_shown_as_a_clock_shows_it(seconds: float, text: str) -> None:
     """Rounded, never negative."""
     assert clock(seconds) == text

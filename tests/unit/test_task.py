@@ -19,7 +19,9 @@ FORBIDDEN = [pair for pair in itertools.product(states.ALL, repeat=2) if pair no
 
 
 def _task(state: str = "pending", **fields: object) -> Task:
-    return msgspec.convert({"id": "q_1", "issue_ref": "local/a#1", "state": state, "token": "t", "stop": "stop", "pid": 5} | fields, Task)
+    return msgspec.convert(
+        {"id": "q_1", "issue_ref": "local/a#1", "state": state, "token": "t", "stop": "stop", "pid": 5} | fields, Task
+    )
 
 
 def test_the_table_is_the_one_of_the_design() -> None:
@@ -81,7 +83,9 @@ def test_an_id_is_accepted_in_each_form(text: str) -> None:
     assert task_id(text) == "q_41"
 
 
-@pytest.mark.parametrize("text", ["", "x", "q_", "#", "-1", "q_../x", "q_a/b", "1" * 16, "q_" + "a" * 61, "٤١", "4 1", "q_4\n1", "abc"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "q_", "#", "-1", "q_../x", "q_a/b", "1" * 16, "q_" + "a" * 61, "٤١", "4 1", "q_4\n1", "abc"]
+)
 def test_what_is_no_id_is_none(text: str) -> None:
     """Nothing that could leave the folder, and no number no file could have."""
     assert task_id(text) is None
@@ -106,7 +110,10 @@ def test_ids_of_the_bash_kugetsu_are_kept() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 10**6), st.integers(0, 9), st.floats(-1e6, 1e6)), min_size=2, max_size=8, unique_by=lambda row: row[0]
+        st.tuples(st.integers(1, 10**6), st.integers(0, 9), st.floats(-1e6, 1e6)),
+        min_size=2,
+        max_size=8,
+        unique_by=lambda row: row[0],
     )
 )
 def test_order_is_priority_then_position_then_number(rows: list[tuple[int, int, float]]) -> None:
@@ -118,7 +125,9 @@ def test_order_is_priority_then_position_then_number(rows: list[tuple[int, int, 
 
 def test_a_task_without_a_number_stands_by_its_age() -> None:
     """Old ids are not numbers: the older one is first."""
-    old, new = (Task(id=f"q_x{name}", issue_ref="local/a#1", pending_since=iso(at)) for name, at in (("b", 100.0), ("a", 200.0)))
+    old, new = (
+        Task(id=f"q_x{name}", issue_ref="local/a#1", pending_since=iso(at)) for name, at in (("b", 100.0), ("a", 200.0))
+    )
     assert old.order < new.order
 
 

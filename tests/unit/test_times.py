@@ -41,7 +41,9 @@ def test_a_length_of_time_reads_as_seconds(text: str | float, seconds: float) ->
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", " ", "s", "-5", "5x", "1h-30m", "1..2s", "nan", "inf", True, "1e3", "10:00", "٣s", "1" * 12])
+@pytest.mark.parametrize(
+    "text", ["", " ", "s", "-5", "5x", "1h-30m", "1..2s", "nan", "inf", True, "1e3", "10:00", "٣s", "1" * 12]
+)
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     """Each refusal is a usage error with an example."""
     with pytest.raises(UsageError, match="90s, 10m"):

@@ -1,0 +1,277 @@
+"""State files: all or nothing, private, bounded, and never through a link or a pipe."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.errors import BadFile, StateDirError
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import files
+from tests.support.fleet import ROOT
+from tests.support.waiting import wait_until
+
+WRITER = """
+import sys
+from kugetsu_engine.store import files
+number = 0
+while True:
+    number += 1
+    files.replace(sys.argv[1], (b"%d " % number).ljust(20_000, b"x") + b" %d" % number, durable=False)
+"""
+
+
+def _mode(path: Path | str) -> int:
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def test_a_reader_never_sees_half_a_file_and_a_killed_writer_leaves_a_whole_one(tmp_path: Path) -> None:
+    """A process that rewrites a file as fast as it can is read 2,000 times and then killed: each time old or new, never torn."""
+    target = tmp_path / "state.json"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(target)], cwd=ROOT)
+    try:
+        wait_until(target.exists, 10, "the first version")
+        seen = {files.read(str(target)) for _ in range(2000)}
+    finally:
+        process.kill()
+        process.wait(10)
+    seen.add(files.read(str(target)))
+    assert len(seen) > 10
+    for data in seen:
+        first, last = data.split(b" ")[0], data.rsplit(b" ", 1)[1]
+        assert first == last
+        assert len(data) > 20_000
+
+
+def test_a_failed_replace_keeps_the_old_contents_and_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk refuses in the middle: the old file stands, the temporary one is gone."""
+    target = tmp_path / "a.json"
+    files.replace(str(target), b"old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for step in ("fsync", "rename", "write"):
+        with monkeypatch.context() as broken:
+            broken.setattr(os, step, refuse)
+            with pytest.raises(OSError, match="No space"):
+                files.replace(str(target), b"new")
+        assert target.read_bytes() == b"old"
+        assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_order_of_a_durable_write_is_flush_rename_flush_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after `replace` returns finds the new contents; each step is on disk before the next."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def note_fsync(fd: int) -> None:
+        steps.append("flush folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "flush file")
+        fsync(fd)
+
+    def note_rename(source: str, target: str) -> None:
+        steps.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "rename", note_rename)
+    files.replace(str(tmp_path / "a"), b"data")
+    assert steps == ["flush file", "rename", "flush folder"]
+    steps.clear()
+    files.create(str(tmp_path / "b"), b"data")
+    assert steps == ["flush file", "flush folder"]
+
+
+def test_create_never_writes_over_anything(tmp_path: Path) -> None:
+    """A file, a link, even a dangling one: the name is taken, the thing is untouched, no litter is left."""
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError):
+            files.create(str(tmp_path / name), b"yours")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert not (tmp_path / "elsewhere").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_of_many_that_create_one_name_exactly_one_wins(tmp_path: Path) -> None:
+    """Sixteen threads, one name."""
+    won: list[int] = []
+
+    def attempt(number: int) -> None:
+        try:
+            files.create(str(tmp_path / "one"), str(number).encode())
+        except FileExistsError:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(won) == 1
+    assert (tmp_path / "one").read_bytes() == str(won[0]).encode()
+
+
+def test_replacing_a_link_replaces_the_link_and_not_its_target(tmp_path: Path) -> None:
+    """A planted link leads no write outside."""
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    link = tmp_path / "state.json"
+    link.symlink_to(outside)
+    files.replace(str(link), b"new")
+    assert outside.read_bytes() == b"precious"
+    assert link.read_bytes() == b"new"
+    assert not link.is_symlink()
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_folders_and_files_are_private_under_any_umask(tmp_path: Path, mask: int) -> None:
+    """Folders 0700, files 0600, also where the umask would open them to all."""
+    paths = StatePaths(str(tmp_path / "new" / "state"))
+    before = os.umask(mask)
+    try:
+        files.prepare(paths.folders())
+        files.replace(paths.config, b"x")
+        files.create(paths.item("q_1"), b"x")
+        files.append_line(paths.notifications, b"x")
+        files.set_aside(paths.item("q_1"), paths.corrupt, "why", "2026-11-21T09:00:00.000Z")
+    finally:
+        os.umask(before)
+    for path in Path(paths.root).rglob("*"):
+        assert _mode(path) == (0o700 if path.is_dir() else 0o600), path
+    assert _mode(paths.root) == 0o700
+
+
+@pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "too long", "link to a device", "socket"])
+def test_what_is_no_regular_bounded_file_is_refused_at_once(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is followed, nothing blocks, nothing is read whole first."""
+    path = tmp_path / "x.json"
+    if kind == "symlink":
+        (tmp_path / "target").write_bytes(b"{}")
+        path.symlink_to(tmp_path / "target")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "too long":
+        path.write_bytes(b"")
+        os.truncate(path, files.MAX_STATE_BYTES + 1)
+    elif kind == "link to a device":
+        path.symlink_to("/dev/zero")
+    else:
+        monkeypatch.chdir(tmp_path)  # the name of a socket has to be short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("x.json")
+    with pytest.raises(BadFile):
+        files.read(str(path))
+
+
+def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
+    """The bound itself is allowed; a byte more is not."""
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 100)
+    assert files.read(str(path), 100) == b"x" * 100
+    with pytest.raises(BadFile, match="longer than 99"):
+        files.read(str(path), 99)
+    with pytest.raises(FileNotFoundError):
+        files.read(str(tmp_path / "missing"))
+
+
+def test_lines_appended_by_many_processes_stay_whole(tmp_path: Path) -> None:
+    """Four processes, 250 lines each of 1,500 bytes: a thousand whole lines."""
+    program = (
+        "import sys; from kugetsu_engine.store import files\n"
+        "for n in range(250): files.append_line(sys.argv[1], (sys.argv[2] * 1500).encode())"
+    )
+    target = tmp_path / "lines"
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(target), letter], cwd=ROOT) for letter in "abcd"]
+    assert [process.wait(30) for process in processes] == [0] * 4
+    lines = target.read_text(encoding="ascii").splitlines()
+    assert sorted(lines) == sorted(letter * 1500 for letter in "abcd" for _ in range(250))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "symlink", "directory"])
+def test_nothing_is_appended_to_what_is_no_file(tmp_path: Path, kind: str) -> None:
+    """A planted pipe does not block a writer, a planted link leads nowhere."""
+    path = tmp_path / "notifications.jsonl"
+    target = tmp_path / "target"
+    target.write_bytes(b"")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "symlink":
+        path.symlink_to(target)
+    else:
+        path.mkdir()
+    with pytest.raises(OSError):  # noqa: PT011 (which one depends on the kind)
+        files.append_line(str(path), b"line")
+    assert target.read_bytes() == b""
+
+
+def test_what_is_set_aside_keeps_its_bytes_and_gets_a_reason(tmp_path: Path) -> None:
+    """Twice the same name in the same moment: two files, two reasons, nothing lost."""
+    aside = tmp_path / "corrupt"
+    aside.mkdir()
+    source = tmp_path / "q_1.json"
+    kept = []
+    for data in (b"\xff\x00first", b"second"):
+        source.write_bytes(data)
+        name = files.set_aside(str(source), str(aside), "because", "2026-11-21T09:00:00.000Z")
+        assert name is not None
+        kept.append(Path(name).read_bytes())
+        assert Path(f"{name}.reason").read_text(encoding="utf-8") == f"2026-11-21T09:00:00.000Z {source}: because\n"
+    assert kept == [b"\xff\x00first", b"second"]
+    assert not source.exists()
+    assert files.set_aside(str(source), str(aside), "because", "2026") is None
+
+
+def test_what_is_no_file_can_be_set_aside_too(tmp_path: Path) -> None:
+    """A pipe or a folder in a file's place is moved out of the way without being opened."""
+    aside = tmp_path / "corrupt"
+    aside.mkdir()
+    pipe = tmp_path / "q_1.json"
+    os.mkfifo(pipe)
+    name = files.set_aside(str(pipe), str(aside), "no file", "2026")
+    assert name is not None
+    assert stat.S_ISFIFO(os.lstat(name).st_mode)
+
+
+def test_a_state_directory_others_may_write_to_is_refused_with_the_cure(tmp_path: Path) -> None:
+    """Group or world writable: refused, with the command that mends it."""
+    paths = StatePaths(str(tmp_path / "state"))
+    files.prepare(paths.folders())
+    for mode in (0o770, 0o707, 0o777):
+        os.chmod(paths.root, mode)
+        with pytest.raises(StateDirError, match="chmod 700"):
+            files.prepare(paths.folders())
+    os.chmod(paths.root, 0o700)
+    files.prepare(paths.folders())
+
+
+@pytest.mark.parametrize("name", ["state", "state/queue", "state/queue/items"])
+def test_a_file_in_the_place_of_a_folder_is_refused_by_its_path(tmp_path: Path, name: str) -> None:
+    """The operator reads which one is in the way; it is not deleted."""
+    obstacle = tmp_path / name
+    obstacle.parent.mkdir(parents=True, exist_ok=True)
+    os.chmod(obstacle.parent, 0o700)
+    obstacle.write_bytes(b"mine")
+    with pytest.raises(StateDirError, match=f"{obstacle} is no folder"):
+        files.prepare(StatePaths(str(tmp_path / "state")).folders())
+    assert obstacle.read_bytes() == b"mine"
+
+
+def test_a_folder_that_went_missing_is_made_again(tmp_path: Path) -> None:
+    """`rm -r logs` between two starts is no fault."""
+    paths = StatePaths(str(tmp_path / "state"))
+    files.prepare(paths.folders())
+    os.rmdir(paths.logs)
+    files.prepare(paths.folders())
+    assert _mode(paths.logs) == 0o700

@@ -1,0 +1,181 @@
+"""Kernel locks that are passed on, and numbers that are given out once."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.errors import EngineHeld
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import locks
+from kugetsu_engine.store.engine_lock import EngineLock
+from kugetsu_engine.store.numbers import next_number
+from tests.support.fleet import ROOT
+from tests.support.waiting import wait_until
+
+HOLDER = """
+import socket, sys
+_, fds, _, _ = socket.recv_fds(socket.socket(fileno=int(sys.argv[1])), 16, 4)
+print("holding", flush=True)
+sys.stdin.read()
+"""
+TAKER = "import sys; from kugetsu_engine.store.numbers import next_number\nfor n in range(250): print(next_number(sys.argv[1]))"
+
+
+def _lock(tmp_path: Path) -> str:
+    return str(tmp_path / "1.lock")
+
+
+def test_a_lock_is_refused_to_a_second_holder_and_free_after_the_first(tmp_path: Path) -> None:
+    """Also within one process; the file stays and is private."""
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    assert locks.try_lock(_lock(tmp_path)) is None
+    assert locks.is_held(_lock(tmp_path))
+    locks.unlock(fd)
+    assert not locks.is_held(_lock(tmp_path))
+    assert os.stat(_lock(tmp_path)).st_mode & 0o777 == 0o600
+
+
+def test_asking_whether_a_lock_is_held_neither_makes_nor_takes_it(tmp_path: Path) -> None:
+    """A missing file is held by no one and stays missing; a question leaves the lock free."""
+    assert not locks.is_held(_lock(tmp_path))
+    assert not os.path.exists(_lock(tmp_path))
+    locks.unlock(locks.wait_lock(_lock(tmp_path)))
+    assert not locks.is_held(_lock(tmp_path))
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    locks.unlock(fd)
+
+
+def test_a_lock_passed_over_a_socket_survives_the_giver_and_is_freed_by_sigkill(tmp_path: Path) -> None:
+    """The giver closes its descriptor: still held. The receiver is killed: free at once, by the kernel."""
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        socket.send_fds(ours, [b"lock"], [fd])
+        os.close(fd)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        assert locks.is_held(_lock(tmp_path))
+        assert locks.try_lock(_lock(tmp_path)) is None
+        process.kill()
+        process.communicate(timeout=10)
+    assert not locks.is_held(_lock(tmp_path))
+
+
+def test_a_lock_inherited_by_a_child_survives_the_giver(tmp_path: Path) -> None:
+    """`pass_fds` hands it over; without it, a child holds nothing, as the descriptor is closed on exec."""
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    wait = [sys.executable, "-c", "import sys; print('there', flush=True); sys.stdin.read()"]
+    stranger = subprocess.Popen(wait, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+    heir = subprocess.Popen(wait, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[fd])
+    for process in (stranger, heir):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+    os.close(fd)
+    assert locks.is_held(_lock(tmp_path))
+    heir.communicate(timeout=10)
+    assert not locks.is_held(_lock(tmp_path))
+    stranger.communicate(timeout=10)
+
+
+def test_who_waits_for_a_lock_gets_it_when_it_is_free(tmp_path: Path) -> None:
+    """`wait_lock` returns after the holder has let go, not before."""
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    got = threading.Event()
+
+    def wait() -> None:
+        mine = locks.wait_lock(_lock(tmp_path))
+        got.set()
+        locks.unlock(mine)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert not got.wait(0.1)
+    locks.unlock(fd)
+    assert got.wait(5)
+    thread.join(5)
+
+
+def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
+    """No lock is taken on somebody else's file."""
+    (tmp_path / "target").write_bytes(b"")
+    os.symlink(tmp_path / "target", _lock(tmp_path))
+    with pytest.raises(OSError, match="symbolic links"):
+        locks.try_lock(_lock(tmp_path))
+
+
+def test_the_engine_lock_has_one_holder_and_notices_when_its_file_is_replaced(paths: StatePaths) -> None:
+    """A second taker is refused; deleting the file makes the holder know that its lock protects nothing any more."""
+    first, second = EngineLock(paths), EngineLock(paths)
+    assert not first.still_ours()
+    first.take()
+    assert first.still_ours()
+    assert os.stat(paths.engine_lock).st_mode & 0o777 == 0o600
+    with pytest.raises(EngineHeld, match="pid unknown"):
+        second.take()
+    os.unlink(paths.engine_lock)
+    assert not first.still_ours()
+    Path(paths.engine_lock).touch()
+    assert not first.still_ours()
+    first.release()
+
+
+def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths) -> None:
+    """SIGKILL of the holder: the next one has the lock at once."""
+    program = (
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store.engine_lock import EngineLock\n"
+        "lock = EngineLock(StatePaths(sys.argv[1])); lock.take(); print('there', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, paths.root], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"there\n"
+    with pytest.raises(EngineHeld):
+        EngineLock(paths).take()
+    process.kill()
+    process.communicate(timeout=10)
+    lock = EngineLock(paths)
+    lock.take()
+    lock.release()
+
+
+def test_numbers_are_unique_and_without_gaps_over_eight_processes(tmp_path: Path) -> None:
+    """Eight processes take 250 numbers each: 1 to 2,000, each once, and each process sees them grow."""
+    counter = str(tmp_path / "number")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", TAKER, counter], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    taken = [[int(line) for line in process.communicate(timeout=60)[0].split()] for process in processes]
+    assert all(numbers == sorted(numbers) for numbers in taken)
+    assert sorted(number for numbers in taken for number in numbers) == list(range(1, 2001))
+
+
+@pytest.mark.parametrize("contents", [b"", b"garbage", b"-5", b"\xff\xfe", b"12x", b"\n"])
+def test_a_counter_that_holds_no_number_starts_at_one(tmp_path: Path, contents: bytes) -> None:
+    """A broken counter never raises; who asks finds a name taken and asks again."""
+    counter = tmp_path / "number"
+    counter.write_bytes(contents)
+    assert next_number(str(counter)) == 1
+    assert next_number(str(counter)) == 2
+
+
+def test_a_counter_can_be_told_where_to_go_on(tmp_path: Path) -> None:
+    """`at_least` lifts it and never lowers it."""
+    counter = str(tmp_path / "number")
+    assert next_number(counter, 41) == 41
+    assert next_number(counter, 7) == 42
+    wait_until(lambda: Path(counter).read_bytes().strip() == b"42", 1, "the counter on disk")
