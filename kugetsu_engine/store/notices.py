@@ -1,6 +1,7 @@
 """Notifications: one JSON line each, appended; and how far the operator has read."""
 
 import os
+import stat
 
 import msgspec
 
@@ -30,8 +31,12 @@ def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
         fd = os.open(paths.notifications, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return []
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return []
     with os.fdopen(fd, "rb") as file:
-        size = os.fstat(fd).st_size
+        size = status.st_size
         file.seek(max(size - TAIL_BYTES, 0))
         lines = file.read(TAIL_BYTES).split(b"\n")[1 if size > TAIL_BYTES else 0 :]
     found: list[Notice] = []
