@@ -1,0 +1,235 @@
+"""Settings from a file, from variables, from the bash kugetsu; and KEY=VALUE files."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kugetsu_engine import config, env_files
+from kugetsu_engine.config import READERS, Settings, SettingsSource, load, load_strictly, size
+from kugetsu_engine.errors import ConfigError, UsageError
+from kugetsu_engine.paths import StatePaths
+
+
+def _write(paths: StatePaths, text: str) -> None:
+    Path(paths.config).write_text(text, encoding="utf-8")
+
+
+def test_without_a_file_the_defaults_hold_and_nothing_is_wrong(paths: StatePaths) -> None:
+    """Three agents, three attempts, an hour, a day."""
+    settings, problems = load(paths, {})
+    assert (settings, problems) == (Settings(), [])
+    assert (settings.max_concurrent_agents, settings.max_attempts, settings.task_timeout, settings.queue_expiry) == (
+        3,
+        3,
+        3600,
+        86400,
+    )
+
+
+def test_a_file_sets_what_it_names(paths: StatePaths) -> None:
+    """Lengths of time, sizes, never, flags, tables."""
+    _write(
+        paths,
+        'max_concurrent_agents = 7\nretry_delay = "1m30s"\nqueue_expiry = "never"\nlog_cap = "2MiB"\nstall_kills = true\n'
+        'agent = "mine"\ntask_timeout = 90\npass_env = ["MY_TOKEN"]\n'
+        '[agents.mine]\ncommand = ["my-agent", "--go"]\nenv = { A = "b" }\n[repos]\n"h/o/r" = "~/src"\n[servers]\n"h" = "ssh://h"\n',
+    )
+    settings, problems = load(paths, {})
+    assert problems == []
+    assert (settings.max_concurrent_agents, settings.retry_delay, settings.queue_expiry, settings.log_cap) == (
+        7,
+        90,
+        None,
+        2 << 20,
+    )
+    assert (settings.stall_kills, settings.agent, settings.task_timeout, settings.pass_env) == (True, "mine", 90, ["MY_TOKEN"])
+    assert settings.agents["mine"].command == ["my-agent", "--go"]
+    assert settings.repos == {"h/o/r": "~/src"}
+    assert settings.servers == {"github.com": "https://github.com", "h": "ssh://h"}
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths, name: str) -> None:
+    """`KUGETSU_<KEY>`; a bad value there is told with the name of the variable."""
+    good = {"stall_kills": "yes", "pass_env": "A, B", "log_cap": "1MiB", "base_branch": "dev", "agent": "x", "theme": "x"}
+    value = good.get(name, "forge.test" if name == "default_server" else "17")
+    settings, problems = load(paths, {f"KUGETSU_{name.upper()}": value})
+    assert problems == []
+    assert getattr(settings, name) == (["A", "B"] if name == "pass_env" else READERS[name](value))
+    assert getattr(settings, name) != getattr(Settings(), name)
+    bad = {"KUGETSU_" + name.upper(): "\x01\n"}
+    if name != "pass_env":
+        settings, problems = load(paths, bad)
+        assert settings == Settings()
+        assert [problem for problem in problems if f"KUGETSU_{name.upper()}" in problem] == problems != []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "expected"),
+    [
+        ("MAX_CONCURRENT_AGENTS", "5", "max_concurrent_agents", 5),
+        ("TASK_TIMEOUT_HOURS", "2", "task_timeout", 7200),
+        ("QUEUE_CLEANUP_AGE_DAYS", "3", "cleanup_age", 3 * 86400),
+        ("KUGETSU_BASE_BRANCH", "develop", "base_branch", "develop"),
+        ("DEFAULT_GIT_SERVER", "git.example.com", "default_server", "git.example.com"),
+    ],
+)
+def test_the_names_of_the_bash_kugetsu_still_work(
+    paths: StatePaths, variable: str, value: str, name: str, expected: object
+) -> None:
+    """As variables, and in its `config` file of shell assignments, over which `config.toml` wins."""
+    assert getattr(load(paths, {variable: value})[0], name) == expected
+    Path(paths.shell_config).write_text(
+        f"# old\nexport {variable}='{value}'\nOTHER=$(touch {paths.root}/canary)\n", encoding="utf-8"
+    )
+    settings, problems = load(paths, {})
+    assert (getattr(settings, name), problems) == (expected, [])
+    assert not os.path.exists(f"{paths.root}/canary")
+
+
+def test_config_toml_wins_over_the_old_file_and_a_variable_over_both(paths: StatePaths) -> None:
+    """Default, v0.2 file, `config.toml`, environment, in this order."""
+    Path(paths.shell_config).write_text("MAX_CONCURRENT_AGENTS=4\n", encoding="utf-8")
+    _write(paths, "max_concurrent_agents = 5")
+    assert load(paths, {})[0].max_concurrent_agents == 5
+    assert load(paths, {"KUGETSU_MAX_CONCURRENT_AGENTS": "6"})[0].max_concurrent_agents == 6
+
+
+BAD_VALUES = ["0", "-1", "1001", "true", '"x"', "1.5", "nan", "inf", "[1]", "{}", '""', "9" * 30]
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_a_bad_value_keeps_the_last_good_one_and_is_told(paths: StatePaths, value: str) -> None:
+    """One sentence that names file and setting; the other settings of the file are taken."""
+    _write(paths, "max_concurrent_agents = 8")
+    good = load(paths, {})[0]
+    _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
+    settings, problems = load(paths, {}, good)
+    assert (settings.max_concurrent_agents, settings.max_attempts) == (8, 9)
+    assert len(problems) == 1
+    assert problems[0].startswith("config.toml: max_concurrent_agents: ")
+    assert "keeping 8" in problems[0]
+
+
+@pytest.mark.parametrize("text", ["max_attempts = ", "\x00", "[", "a = 1\na = 2", "max_attempts = 5 junk"])
+def test_a_file_that_is_no_toml_keeps_all_of_the_last_good_settings(paths: StatePaths, text: str) -> None:
+    """Half-saved by an editor: nothing falls back to a default."""
+    _write(paths, 'max_concurrent_agents = 8\n[repos]\n"a/b/c" = "/r"')
+    good = load(paths, {})[0]
+    _write(paths, text)
+    settings, problems = load(paths, {}, good)
+    assert settings == good
+    assert len(problems) == 1
+    assert "keeping the last good settings" in problems[0]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "huge", "bytes"])
+def test_a_settings_file_that_is_none_is_told_and_hangs_nothing(paths: StatePaths, kind: str) -> None:
+    """A pipe, a folder, a file of gigabytes, no UTF-8."""
+    if kind == "fifo":
+        os.mkfifo(paths.config)
+    elif kind == "directory":
+        os.mkdir(paths.config)
+    elif kind == "huge":
+        Path(paths.config).touch()
+        os.truncate(paths.config, 1 << 32)
+    else:
+        Path(paths.config).write_bytes(b"\xff\xfe")
+    settings, problems = load(paths, {})
+    assert settings == Settings()
+    assert len(problems) == 1
+    with pytest.raises(ConfigError):
+        load_strictly(paths, {})
+
+
+def test_a_key_nobody_knows_is_told_and_the_rest_is_taken(paths: StatePaths) -> None:
+    """A misspelt setting is not silently without effect."""
+    _write(paths, "max_concurent_agents = 5\nmax_attempts = 4")
+    settings, problems = load(paths, {})
+    assert problems == ["config.toml: max_concurent_agents is no setting"]
+    assert (settings.max_concurrent_agents, settings.max_attempts) == (3, 4)
+
+
+@pytest.mark.parametrize("text", ['[agents.x]\ncommand = "not a list"', "agents = 5", "[repos]\na = 5", "[servers]\na = []"])
+def test_a_table_of_the_wrong_shape_is_told(paths: StatePaths, text: str) -> None:
+    """The defaults stand."""
+    _write(paths, text)
+    settings, problems = load(paths, {})
+    assert settings == Settings()
+    assert len(problems) == 1
+
+
+def test_settings_are_read_again_when_their_file_changes(paths: StatePaths) -> None:
+    """`refresh` says whether anything is different; a problem that was mended goes away."""
+    source = SettingsSource(paths, {})
+    assert not source.refresh()
+    _write(paths, "max_attempts = 5")
+    assert source.refresh()
+    assert source.current.max_attempts == 5
+    assert not source.refresh()
+    _write(paths, "max_attempts = 'bad'")
+    assert source.refresh()
+    assert source.current.max_attempts == 5
+    assert source.problems
+    _write(paths, "max_attempts = 66")
+    assert source.refresh()
+    assert (source.current.max_attempts, source.problems) == (66, [])
+    os.unlink(paths.config)
+    assert source.refresh()
+    assert source.current == Settings()
+
+
+@given(st.text(max_size=20))
+def test_a_size_is_a_number_of_bytes_or_a_usage_error(text: str) -> None:
+    """Nothing else comes out."""
+    try:
+        assert size(text) >= 0
+    except UsageError:
+        return
+
+
+def test_sizes_have_units() -> None:
+    """Binary and decimal ones."""
+    assert [size(text) for text in (5, "5", "5b", "2KiB", "2kb", "1 MiB", "1GiB")] == [5, 5, 5, 2048, 2000, 1 << 20, 1 << 30]
+
+
+def test_the_readers_cover_every_simple_setting() -> None:
+    """A new setting without a reader could not be set."""
+    assert {*READERS, *config.TABLES} == set(Settings.__struct_fields__)
+
+
+def test_an_env_file_is_data_and_never_run() -> None:
+    """Quotes, `export`, comments, CRLF are known; `$()`, backticks and `$NAME` are text."""
+    values, faults = env_files.parse(
+        '# comment\r\nexport A=1\r\n B = two words # remark\nC=\'lit $X `y` \\n\'\nD="a\\nb \\"q\\" \\$x"\nE=$(touch /tmp/x)`id`$HOME\nF=\nG=a#b\nH=\'open\n'
+    )
+    assert faults == []
+    assert values == {
+        "A": "1", "B": "two words", "C": "lit $X `y` \\n", "D": 'a\nb "q" $x', "E": "$(touch /tmp/x)`id`$HOME", "F": "", "G": "a#b",
+        "H": "'open",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["novalue", "1A=x", "A B=x", "=x", "A-B=x", "Ä=x", "$(x)=y", "A\0=x", "OK=a\0b"])
+def test_a_line_that_is_no_assignment_is_told_by_its_number(line: str) -> None:
+    """And the lines around it are taken."""
+    values, faults = env_files.parse(f"X=1\n{line}\nY=2")
+    assert values == {"X": "1", "Y": "2"}
+    assert len(faults) == 1
+    assert faults[0].startswith("line 2")
+
+
+@pytest.mark.parametrize("name", sorted(env_files.REFUSED))
+def test_a_variable_that_changes_what_programs_are_is_refused(name: str) -> None:
+    """The loader's variables and the shell's start files."""
+    assert env_files.parse(f"{name}=/evil")[0] == {}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_an_env_file(text: str) -> None:
+    """Names are always legal, values never hold NUL."""
+    values, _ = env_files.parse(text)
+    assert all(name.isidentifier() and name.isascii() and "\0" not in value for name, value in values.items())
