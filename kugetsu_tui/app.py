@@ -181,7 +181,10 @@ class KugetsuApp(App[None]):
             self.leave()
             return
         agents = "1 agent goes on" if active == 1 else f"{active} agents go on"
-        lines = [f"{agents} without you; how they end is learned by the next engine.", "Nothing new starts until an engine runs."]
+        lines = [
+            f"{agents} without you; how they end is learned by the next engine.",
+            "Nothing new starts until an engine runs.",
+        ]
         question = Confirm("Leave the console?", lines, yes="Leave", no="Stay", default=True, yes_key="q")
         self.push_screen(question, lambda yes: self.leave() if yes else None)
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 
 LISTS = frozenset({"agents", "queue", "notices", "done"})
 LOGS = frozenset({"log", "task"})
+WAITING = frozenset({"queue"})
+FLEET = frozenset({"agents", "queue"})
+ALIVE = FLEET | LOGS
+INSIDE = LOGS | {"done"}
 ENDED = frozenset({"completed", "error", "cancelled", "expired"})
 RUNNING = frozenset({"notified", "running"})
 
@@ -136,6 +140,8 @@ class Action:
     """Takes the key from another action as long as this holds."""
     footer: int = 0
     """Place among the keys of the footer, the smallest first; 0 never."""
+    footer_in: frozenset[str] | None = None
+    """Panes whose footer shows it; None means all where it is reachable."""
 
     def reachable(self, pane: str) -> bool:
         """Whether the key means this in a pane."""
@@ -150,7 +156,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.page_down", ("pagedown",), "page down", "go one page down", MOVING),
     Action("move.page_up", ("pageup",), "page up", "go one page up", MOVING),
     Action("move.top", ("g", "home"), "top", "go to the top", MOVING),
-    Action("move.bottom", ("G", "end"), "bottom", "go to the end; in a log: follow it again", MOVING),
+    Action("move.bottom", ("G", "end"), "bottom", "go to the end; in a log: follow it again",
+           MOVING, footer=34, footer_in=LOGS),
     Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, LOGS),
     Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, LOGS),
     Action("pane.next", ("tab",), "next pane", "go to the next pane", PANES, footer=60),
@@ -161,24 +168,29 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.notices", ("4",), "notifications", "go to the notifications; what is seen there counts as read", PANES),
     Action("pane.done", ("5",), "done", "show the ended tasks in place of the queue", PANES, footer=55),
     Action("pane.all", ("0",), "all panes", "show all panes again", PANES),
-    Action("pane.zoom", ("z",), "zoom", "give the whole screen to the pane, or give it back", PANES),
+    Action("pane.zoom", ("z",), "zoom", "give the whole screen to the pane, or give it back", PANES, footer=57,
+           footer_in=frozenset({"log", "done", "notices"})),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
            _has_task, footer=20),
-    Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits", PANES, footer=65),
+    Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits",
+           PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
-    Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue", TASK,
-           why_not=_stop, footer=24),
+    Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue",
+           TASK, why_not=_stop, footer=24, footer_in=ALIVE),
     Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, why_not=_kill),
     Action("task.retry", ("r",), "retry", "try it again, also when it failed for good", TASK, why_not=_retry, footer=26),
-    Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it", TASK, why_not=_pending("held"), footer=28),
-    Action("task.down", ("J",), "later", "move it one place down the queue", TASK, why_not=_downward, footer=30),
-    Action("task.up", ("K",), "earlier", "move it one place up the queue", TASK, why_not=_upward, footer=31),
+    Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
+           TASK, why_not=_pending("held"), footer=28, footer_in=WAITING),
+    Action("task.down", ("J",), "later", "move it one place down the queue",
+           TASK, why_not=_downward, footer=30, footer_in=WAITING),
+    Action("task.up", ("K",), "earlier", "move it one place up the queue", TASK, why_not=_upward, footer=31, footer_in=WAITING),
     Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_upward),
     Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_downward),
-    Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40),
+    Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
     Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
-    Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before", LOG, why_not=_older_attempt),
+    Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
+           LOG, why_not=_older_attempt, footer=32, footer_in=LOGS),
     Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, why_not=_newer_attempt),
     Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, LOGS,
            only_when=lambda now: now.searching, footer=12),
@@ -215,7 +227,8 @@ class Registry:
     def __getitem__(self, action_id: str) -> Action:
         return self._by_id[action_id]
 
-    def keys(self) -> list[str]:
+    @property
+    def all_keys(self) -> list[str]:
         """Every key that does something."""
         return sorted({key for action in self.actions for key in action.keys})
 
@@ -228,7 +241,11 @@ class Registry:
 
     def footer(self, now: Situation) -> list[tuple[Action, str | None]]:
         """The actions for the footer in their order, each with what stands against it."""
-        shown = [a for a in self.actions if a.footer and self.resolve(a.keys[0], now) is a]
+        shown = [
+            a
+            for a in self.actions
+            if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
+        ]
         return [(action, action.why_not(now)) for action in sorted(shown, key=lambda action: action.footer)]
 
     def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:

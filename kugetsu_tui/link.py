@@ -194,7 +194,6 @@ class Link:
             self.operator.paths, self.operator.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed
         )
         self.engine = engine
-        self.operator.wake = engine.wake
         engine.start()
 
     def _failed(self, words: str) -> None:
@@ -281,7 +280,8 @@ class Link:
         """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
         paths = self.operator.paths
         watched = (
-            paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
+            paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config,
+            paths.shell_config,
         )  # fmt: skip
         return (*(_stamp(path) for path in watched), self._engine_stamp(), self.runs_engine)
 

@@ -32,7 +32,9 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
         KugetsuError: there is no terminal, or the state directory cannot be used.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise KugetsuError("the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless")
+        raise KugetsuError(
+            "the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless"
+        )
     from kugetsu_engine.operator import Operator
 
     from .app import KugetsuApp

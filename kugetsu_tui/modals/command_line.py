@@ -33,7 +33,8 @@ class CommandLine(ModalScreen[str | None]):
         with Horizontal(id="command-line"):
             yield Static(Content(":"), id="colon")
             yield Input(
-                self._text, id="command", placeholder="limit 4 · kill 12 · move 7 top · help", compact=True, select_on_focus=False,
+                self._text, id="command", placeholder="limit 4 · kill 12 · move 7 top · help", compact=True,
+                select_on_focus=False,
                 suggester=SuggestFromList([f"{verb} " for verb in VERBS], case_sensitive=True),
             )  # fmt: skip
 

@@ -50,14 +50,18 @@ class HelpLines(Lines, can_focus=False):
             if self._wanted not in f"{keys} {action.words} {action.help} {action.group}".lower():
                 continue
             here = action.reachable(self._now.pane)
-            reason = action.why_not(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
+            reason = (
+                action.why_not(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
+            )
             if action.group != group:
                 lines += [[], [(action.group, "title")]] if lines else [[(action.group, "title")]]
                 group = action.group
             told = f"{action.help}  ({reason})" if reason else action.help
             for place, part in enumerate(words(told, max(width - 16, 10))):
                 key = fit(keys if place == 0 else "", 12)
-                lines.append([("  ", "text"), (key, "faint" if reason else "key"), ("  ", "text"), (part, "muted" if reason else "text")])
+                lines.append(
+                    [("  ", "text"), (key, "faint" if reason else "key"), ("  ", "text"), (part, "muted" if reason else "text")]
+                )
         return lines or [[("nothing matches", "muted")]]
 
     def line_at(self, y: int, width: int) -> Line:
@@ -127,5 +131,3 @@ class Help(ModalScreen[None]):
         """Go back."""
         if self.is_current:
             self.dismiss(None)
-
-

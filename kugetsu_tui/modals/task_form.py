@@ -93,7 +93,9 @@ class TaskForm(ModalScreen[str | None]):
             yield Static(Content("New task"), classes="dialog-title")
             with Horizontal(classes="row"):
                 yield Label(Content("issue"))
-                yield Input(draft.reference, id="reference", placeholder="owner/repo#12, an address, or local/name#1", compact=True)
+                yield Input(
+                    draft.reference, id="reference", placeholder="owner/repo#12, an address, or local/name#1", compact=True
+                )
             with Horizontal(classes="row tall"):
                 yield Label(Content("message"))
                 yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)

@@ -35,8 +35,8 @@ class ConsoleScreen(Screen[None]):
             "task.retry": lambda: self.send("retry"), "task.hold": self.hold, "task.down": lambda: self.send("move", to="down"),
             "task.up": lambda: self.send("move", to="up"), "task.top": lambda: self.send("move", to="top"),
             "task.bottom": lambda: self.send("move", to="bottom"), "queue.pause": self.pause,
-            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1), "help": lambda: self.console.open_help(),
-            "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
+            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "help": lambda: self.console.open_help(), "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
         }  # fmt: skip
         self._say_again: tuple[str, str] | None = None
@@ -53,7 +53,7 @@ class ConsoleScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Bind every key of the registry to this screen; fields take their letters first."""
-        for key in self.console.registry.keys():
+        for key in self.console.registry.all_keys:
             for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False)]):
                 self._bindings.key_to_bindings[binding.key] = [binding]
 
@@ -164,12 +164,18 @@ class ConsoleScreen(Screen[None]):
             return
         task_id, name = task.id, clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
         if task.state == "pending":
-            question = Confirm(f"Cancel {name}?", [task.title, "It leaves the queue; r puts it back in."], yes="Cancel the task")
+            question = Confirm(
+                f"Cancel {name}?", [task.title, "It leaves the queue; r puts it back in."], yes="Cancel the task"
+            )
             self._ask(question, lambda: self.console.link.send("cancel", task_id))
             return
         active = find_active(picture, task_id)
         ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
-        how = "It is killed at once, without a chance to finish." if kill else "It gets TERM, and time to finish before it is killed."
+        how = (
+            "It is killed at once, without a chance to finish."
+            if kill
+            else "It gets TERM, and time to finish before it is killed."
+        )
         lost = "The attempt is lost; the worktree and its branch are kept."
         question = Confirm(
             f"{'Kill' if kill else 'Stop'} {name}?", [task.title, f"{ran}{how}", lost], yes="Kill it" if kill else "Stop it"

@@ -15,7 +15,7 @@ from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.agents import AgentsView
 from ..viewmodels.done import DoneView
-from ..viewmodels.notices import NoticesView
+from ..viewmodels.notices import NoticesView, is_new
 from ..viewmodels.picture import Picture, short_ref
 from ..viewmodels.queue import QueueView
 from ..widgets.log_view import LogView
@@ -35,10 +35,11 @@ class HomeScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.agents = RowList("Agents", "1", empty="no agent runs", id="agents")
-        self.queue = RowList("Queue", "2", empty="the queue is empty: n puts a task in", id="queue")
-        self.done = RowList("Done", "5", empty="nothing has ended yet", id="done")
-        self.notices = RowList("Notifications", "4", empty="nothing to tell", id="notices")
+        self.agents = RowList("Agents", "1", empty="no agent runs", pane_id="agents")
+        self.queue = RowList("Queue", "2", empty="the queue is empty: n puts a task in", pane_id="queue")
+        self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
+        self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
+        self.done.newest_first = self.notices.newest_first = True
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
@@ -56,8 +57,8 @@ class HomeScreen(ConsoleScreen):
             "move.top": lambda: self.focused_pane.jump(False), "move.bottom": lambda: self.focused_pane.jump(True),
             "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
-            "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"), "pane.log": lambda: self.go("log"),
-            "pane.notices": lambda: self.go("notices"), "pane.done": lambda: self.go("done"),
+            "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
+            "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"), "pane.done": lambda: self.go("done"),
             "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
             "task.open": self.open_task, "back": self.back, "filter": self.open_filter,
             "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
@@ -66,7 +67,7 @@ class HomeScreen(ConsoleScreen):
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
-        self.log_view = LogView(self.console.link.log_feed(), "3", id="log")
+        self.log_view = LogView(self.console.link.log_feed(), "3", pane_id="log")
         yield StatusStrip()
         yield Banner()
         with Vertical(id="panes"):
@@ -212,12 +213,11 @@ class HomeScreen(ConsoleScreen):
         if not self._read_until or self.focused_pane is not self.notices:
             self._read_until = snapshot.read_until
         self._show_notices(picture)
-        self._first_selection(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
         self._show_selection()
 
     def _show_notices(self, picture: Picture) -> None:
-        unread = sum(1 for notice in picture.snapshot.notices if notice.time > self._read_until)
+        unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
         self.notices.count = f"{unread} new" if unread else ""
         self.notices.show(NoticesView(picture, self._read_until))
         if self.focused_pane is self.notices:
@@ -227,11 +227,6 @@ class HomeScreen(ConsoleScreen):
         snapshot = self.picture.snapshot if self.picture is not None else None
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             self.console.link.mark_read(snapshot.notices[-1].time)
-
-    def _first_selection(self, picture: Picture) -> None:
-        """Until the operator has gone somewhere, the log shows what there is to see."""
-        if self._source == "agents" and not picture.snapshot.active and picture.snapshot.pending:
-            return
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
@@ -243,12 +238,9 @@ class HomeScreen(ConsoleScreen):
         self.open_task()
 
     def selected_id(self) -> str | None:
-        """The task that is selected in the list that was used last."""
+        """The task that is selected in the list that was used last; when that list ran empty, the one that was."""
         lists = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
-        found = lists[self._source].selected_task
-        if found is None and self._source == "agents":
-            return self.queue.selected_task if self.focused_pane is not self.agents else None
-        return found
+        return lists[self._source].selected_task or self._shown_task
 
     def _show_selection(self) -> None:
         picture = self.picture
@@ -349,17 +341,20 @@ class HomeScreen(ConsoleScreen):
 NOTHING = [[("nothing is selected", "muted")]]
 
 
-def log_title(task: Task | None, attempt: int) -> list[tuple[str, str]]:
-    """Whose log a pane shows."""
+def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
+    """Whose log a pane shows; without its task where that stands above already."""
     if task is None:
         return []
     look = states.of_task(task)
-    spans: list[tuple[str, str]] = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)}", "muted")]
-    spans.append((f" {look.glyph} {look.word}", look.tone))
+    parts: list[tuple[str, str]] = []
+    if whole:
+        parts = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)} ", "muted")]
+        parts.append((f"{look.glyph} {look.word}", look.tone))
     if attempt:
         of_all = f" of {task.attempt}" if task.attempt > 1 else ""
-        spans.append((f" {states.glyph('dot')} attempt {attempt}{of_all}", "muted"))
-    return spans
+        dot = f" {states.glyph('dot')} " if whole else ""
+        parts.append((f"{dot}attempt {attempt}{of_all}", "muted"))
+    return parts
 
 
 def situation_of(

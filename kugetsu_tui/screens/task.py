@@ -21,7 +21,7 @@ class Header(Lines):
     DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
 
     def __init__(self) -> None:
-        super().__init__(id="header")
+        super().__init__("header")
         self._lines_shown: list[list[Cell]] = []
 
     def show(self, lines: list[list[Cell]], room: int) -> None:
@@ -58,7 +58,7 @@ class TaskScreen(ConsoleScreen):
 
     def compose(self) -> ComposeResult:
         """Story and log."""
-        self.log_view = LogView(self.console.link.log_feed(), id="log")
+        self.log_view = LogView(self.console.link.log_feed(), pane_id="log")
         yield StatusStrip()
         yield Banner()
         yield Header()
@@ -101,7 +101,7 @@ class TaskScreen(ConsoleScreen):
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
         header.show(story.header(picture, task, attempt), room)
-        self.log_pane.show(task.id, attempt, running, log_title(task, attempt)[2:] or log_title(task, attempt), story.card(picture, task))
+        self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), story.card(picture, task))
         self.query_one(Talk).describe(story.one_line(picture, task.id))
         self.refresh_keys()
 

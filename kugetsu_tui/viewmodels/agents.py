@@ -5,10 +5,10 @@ from kugetsu_engine.snapshot import Active
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
-from .rows import Cell, Column, Row
+from .rows import Cell, Column, Row, fitted, widest
 
 COLUMNS = (
-    Column("state", 1),
+    Column("state", 1, gap=1),
     Column("id", 5),
     Column("issue", 14, keep=6),
     Column("task", 12, flexible=True),
@@ -30,11 +30,14 @@ PHASES = {
 class AgentsView:
     """Active agents in the order in which they started."""
 
-    columns = COLUMNS
-
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
         self._active = picture.snapshot.active
+        tasks = [one.task for one in self._active]
+        self.columns = fitted(
+            COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
+            issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
+        )  # fmt: skip
         self.keys = tuple(one.task.id for one in self._active)
 
     def row(self, index: int) -> Row:

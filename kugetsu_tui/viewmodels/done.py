@@ -5,10 +5,10 @@ from functools import cached_property
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
-from .rows import Column, Row
+from .rows import Column, Row, fitted, widest
 
 COLUMNS = (
-    Column("state", 1),
+    Column("state", 1, gap=1),
     Column("id", 5),
     Column("issue", 14, keep=4),
     Column("task", 10, flexible=True),
@@ -22,11 +22,13 @@ COLUMNS = (
 class DoneView:
     """Ended tasks; those that failed can be tried again from here."""
 
-    columns = COLUMNS
-
     def __init__(self, picture: Picture) -> None:
         self._snapshot = picture.snapshot
         self._done = picture.snapshot.done
+        self.columns = fitted(
+            COLUMNS, id=widest((task.shown for task in self._done), 2, 8),
+            issue=widest((short_ref(task.issue_ref) for task in self._done), 6, 18),
+        )  # fmt: skip
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

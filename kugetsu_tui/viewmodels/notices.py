@@ -7,7 +7,9 @@ from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
 from .rows import Column, Row
 
-COLUMNS = (Column("time", 5), Column("level", 1), Column("text", 20, flexible=True), Column("new", 3, keep=3))
+COLUMNS = (Column("time", 5), Column("level", 1, gap=1), Column("text", 20, flexible=True), Column("new", 3, keep=3))
+
+QUIET = frozenset({"task_dequeued"})
 
 
 class NoticesView:
@@ -17,11 +19,12 @@ class NoticesView:
 
     def __init__(self, picture: Picture, read_until: str) -> None:
         self._now = picture.snapshot.taken_at
-        self._notices = picture.snapshot.notices[::-1]
+        told = shown(picture)
+        self._notices = told[::-1]
         self._read_until = read_until
         seen: dict[str, int] = {}
         keys: list[str] = []
-        for notice in picture.snapshot.notices:
+        for notice in told:
             name = f"{notice.time} {notice.type} {notice.id}"
             seen[name] = seen.get(name, 0) + 1
             keys.append(f"{name} {seen[name]}")
@@ -31,8 +34,8 @@ class NoticesView:
         """One notification."""
         notice = self._notices[index]
         look = states.of_level(notice.level)
-        new = notice.time > self._read_until
-        text_tone = "danger" if notice.level == "error" and new else "text" if new else "muted"
+        new = is_new(notice, self._read_until)
+        text_tone = "danger" if notice.level == "error" and new else "text" if new or notice.level != "info" else "muted"
         return Row(
             self.keys[index],
             (
@@ -51,6 +54,16 @@ class NoticesView:
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
         return self._notices[index].id
+
+
+def shown(picture: Picture) -> list[Notice]:
+    """The notifications worth a line; that a task leaves the queue is told again by its start."""
+    return [notice for notice in picture.snapshot.notices if notice.type not in QUIET]
+
+
+def is_new(notice: Notice, read_until: str) -> bool:
+    """Whether the operator should still see it; what only passes by does not ask for that."""
+    return notice.level != "info" and notice.time > read_until
 
 
 def shortened(notice: Notice) -> str:

@@ -3,21 +3,22 @@
 from functools import cached_property
 
 from kugetsu_engine.domain.policy import Why, estimate_start
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
-from .rows import Column, Row
+from .rows import Column, Row, fitted, widest
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
-    Column("state", 1),
+    Column("state", 1, gap=1),
     Column("id", 5),
     Column("issue", 14, keep=4),
     Column("task", 10, flexible=True),
     Column("priority", 2, keep=2),
-    Column("why", 17),
+    Column("why", 18),
     Column("start", 6, keep=3, right=True),
 )
 TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted"}
@@ -26,11 +27,14 @@ TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good
 class QueueView:
     """Pending tasks; a row is made when it is seen, so ten thousand cost what twenty do."""
 
-    columns = COLUMNS
-
     def __init__(self, picture: Picture) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
+        self.columns = fitted(
+            COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
+            issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
+            why=widest((self._why(task) for task in self._pending[:60]), 9, 22),
+        )  # fmt: skip
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -51,7 +55,7 @@ class QueueView:
                 (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
                 (f"p{task.priority}" if task.priority != 5 else "", "info"),
-                (clean(why_words(why, self._snapshot.taken_at), 200), TONES.get(why.code, "muted")),
+                (self._why(task), TONES.get(why.code, "muted")),
                 (self._start(index, why), "faint"),
             ),
         )
@@ -64,6 +68,9 @@ class QueueView:
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
         return self._pending[index].id
+
+    def _why(self, task: Task) -> str:
+        return clean(why_words(self._snapshot.why(task), self._snapshot.taken_at), 200)
 
     def _start(self, index: int, why: Why) -> str:
         """About when it starts, as a time of day; empty where nobody can know."""

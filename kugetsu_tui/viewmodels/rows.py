@@ -1,7 +1,10 @@
 """What a list shows: columns, and rows that are made only where they can be seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
+
+from ..formatting.safe_text import width_of
 
 Cell = tuple[str, str]
 """Safe text and the name of its tone."""
@@ -23,6 +26,18 @@ class Column(NamedTuple):
     keep: int = 9
     """How long it is kept when room gets short: 1 goes first, 9 never."""
     right: bool = False
+    gap: int = 2
+    """Cells between it and the next one."""
+
+
+def fitted(columns: Sequence[Column], **widths: int) -> tuple[Column, ...]:
+    """Return columns with other widths, by name."""
+    return tuple(column._replace(width=widths.get(column.name, column.width)) for column in columns)
+
+
+def widest(texts: Iterable[str], least: int, most: int) -> int:
+    """The cells that the widest of some texts takes, within bounds; a look at the first few hundred is enough."""
+    return max(least, min(max((width_of(text) for text in islice(texts, 300)), default=least), most))
 
 
 class View(Protocol):
@@ -51,7 +66,7 @@ class View(Protocol):
         ...
 
 
-def layout(columns: Sequence[Column], width: int, gap: int = 2) -> tuple[int, ...]:
+def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     """Return the width of each column, 0 for those that find no room.
 
     Columns leave in the order of `keep` until the flexible one has its least width; it then takes all that is left.
@@ -59,7 +74,7 @@ def layout(columns: Sequence[Column], width: int, gap: int = 2) -> tuple[int, ..
     kept = list(range(len(columns)))
 
     def needed() -> int:
-        return sum(columns[index].width for index in kept) + gap * max(len(kept) - 1, 0)
+        return sum(columns[index].width for index in kept) + sum(columns[index].gap for index in kept[:-1])
 
     while needed() > width and len(kept) > 1:
         first = min(kept, key=lambda index: (columns[index].keep, -index))

@@ -83,7 +83,10 @@ def _reason(picture: Picture, task: Task) -> Spans:
         spans: Spans = [("waits   ", "muted"), (clean(why_words(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     told = task.error or task.reason
-    return [("because ", "muted"), (clean(told, 500), "text")] if told else [("since   ", "muted"), (_since(task), "text")]
+    if not told:
+        return [("since   ", "muted"), (_since(task), "text")]
+    label = {"completed": "result  ", "error": "failed  "}.get(task.state, "reason  ")
+    return [(label, "danger" if task.state == "error" else "muted"), (clean(told, 500), "text")]
 
 
 def _since(task: Task) -> str:

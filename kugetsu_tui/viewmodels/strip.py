@@ -6,22 +6,23 @@ from .picture import Picture
 from .rows import Cell
 
 
-def fleet(picture: Picture) -> list[Cell]:
-    """The left part: agents, queue, what needs a person, the machine."""
+def fleet(picture: Picture) -> list[list[Cell]]:
+    """The left part in groups, the most needed first: agents, queue, what needs a person, what is done, the machine."""
     snapshot = picture.snapshot
-    dot: Cell = (f" {states.glyph('dot')} ", "faint")
-    slash = states.glyph("limit")
-    spans: list[Cell] = [("agents ", "muted"), (f"{snapshot.used}{slash}{snapshot.limit}", "title" if snapshot.used else "text")]
-    spans += [dot, ("queue ", "muted"), (str(len(snapshot.pending)), "title" if snapshot.pending else "text")]
-    spans += [dot, ("done ", "muted"), (str(snapshot.done_count), "text")]
+    used, waiting = snapshot.used, len(snapshot.pending)
+    groups: list[list[Cell]] = [
+        [("agents ", "muted"), (f"{used}{states.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
+        [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
+    ]
     needing = needs_you(picture)
     if needing:
-        spans += [dot, (f"! {needing} need{'s' if needing == 1 else ''} you", "danger")]
+        groups.append([(f"! {needing} need{'s' if needing == 1 else ''} you", "danger")])
+    groups.append([("done ", "muted"), (str(snapshot.done_count), "text")])
     if picture.load is not None:
-        spans += [dot, ("load ", "muted"), (f"{picture.load:.1f}", "text")]
+        groups.append([("load ", "muted"), (f"{picture.load:.1f}", "text")])
     if picture.free_bytes is not None:
-        spans += [dot, (times.size(picture.free_bytes), "text"), (" free", "muted")]
-    return spans
+        groups.append([(times.size(picture.free_bytes), "text"), (" free", "muted")])
+    return groups
 
 
 def needs_you(picture: Picture) -> int:

@@ -29,8 +29,8 @@ class Feed(Protocol):
 class LogView(Pane):
     """A pane with a log in it, or with a card where there is none yet."""
 
-    def __init__(self, feed: Feed, number: str = "", *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, feed: Feed, number: str = "", *, pane_id: str | None = None) -> None:
+        super().__init__(pane_id)
         self.number = number
         self.follow = True
         self._feed = feed

@@ -73,7 +73,9 @@ class Pane(Lines, can_focus=True):
             return Line(((glyph("bl") + glyph("h") * (width - 2) + glyph("br"), edge),))
         inside = self.body_line(y - 1, width - 4)
         spans = filled(list(inside.spans), width - 4)
-        return Line(((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)), inside.base)
+        return Line(
+            ((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)), inside.base
+        )
 
     def _top(self, width: int, edge: str) -> Line:
         left, right, rule = (glyph("tl"), glyph("tr"), glyph("h")) if self.framed else (glyph("h"), glyph("h"), glyph("h"))

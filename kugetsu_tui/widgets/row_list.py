@@ -47,8 +47,8 @@ class RowList(Pane):
 
         pane: "RowList"
 
-    def __init__(self, title: str, number: str = "", *, empty: str = "", id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, title: str, number: str = "", *, empty: str = "", pane_id: str | None = None) -> None:
+        super().__init__(pane_id)
         self.heading = title
         self.number = number
         self.empty = empty
@@ -56,7 +56,8 @@ class RowList(Pane):
         self.count: str | None = None
         """Shown beside the title in place of the number of rows."""
         self.filter = ""
-        self.loading_words = ""
+        self.newest_first = False
+        """An untouched cursor then stays on the first row."""
         self._view: View = NoRows()
         self._order: Sequence[int] | None = None
         """Indexes of the rows that pass the filter; None when all do."""
@@ -72,7 +73,7 @@ class RowList(Pane):
         before = self._key
         self._view = view
         self._apply_filter()
-        self._restore(before)
+        self._restore(None if self.newest_first and self._cursor == 0 and not self.has_focus else before)
         self.sync()
         if self._key != before:
             self.post_message(self.Selected(self, self._key))
@@ -201,11 +202,9 @@ class RowList(Pane):
         row = self._view.row(self._index(place))
         here = place == self._cursor
         spans: list[Span] = [(f"{glyph('marker')} ", "focus" if self.has_focus else "faint") if here else ("  ", "text")]
-        first = True
+        gap = 0
         for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
             if cell_width:
-                if not first:
-                    spans.append(("  ", "text"))
-                spans.append((fit(text, cell_width, right=column.right), tone))
-                first = False
+                spans += [(" " * gap, "text"), (fit(text, cell_width, right=column.right), tone)]
+                gap = column.gap
         return Line(tuple(spans), ("cursor" if self.has_focus else "cursor-dim") if here else "")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from textual import events
 
 from ..formatting.safe_text import clean, width_of
+from ..formatting.states import glyph
 from ..keys import Action, shown_key
 from .lines import Line, Lines, Span, between, filled
 
@@ -15,26 +16,27 @@ class StatusStrip(Lines):
     DEFAULT_CSS = "StatusStrip { height: 1; dock: top; background: $k-bar; }"
 
     def __init__(self) -> None:
-        super().__init__(id="status")
-        self._left: list[Span] = []
+        super().__init__("status")
+        self._groups: list[list[Span]] = []
         self._right: list[Span] = []
 
-    def show(self, left: list[Span], right: list[Span]) -> None:
+    def show(self, groups: list[list[Span]], right: list[Span]) -> None:
         """Show how the fleet stands, and who runs the engine."""
-        self._left, self._right = left, right
+        self._groups, self._right = groups, right
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
-        """The one line; where room is short, parts leave from the left part's end."""
-        name: list[Span] = [(" kugetsu ", "focus"), (" ", "text")]
+        """The one line; where room is short, words leave from the end of the left part, the name before them."""
         right = [*self._right, (" ", "text")]
-        left = [*name, *self._left]
-        while len(left) > 3 and _width(left) + _width(right) + 2 > width:
-            left = left[:-1] if len(left) > len(name) else left
-            while len(left) > len(name) and left[-1][1] in ("faint", "muted"):
-                left = left[:-1]
-        if _width(left) + _width(right) + 2 > width:
-            left = left[len(name) :]
+        if width < 60:
+            right = [*self._right[-1:], (" ", "text")]
+        name: list[Span] = [(" kugetsu ", "focus"), (" ", "text")] if width >= 60 else [(" ", "text")]
+        left, room = list(name), width - _width(right) - 2
+        for place, group in enumerate(self._groups):
+            joined = [*left, (f" {glyph('dot')} ", "faint"), *group] if place else [*left, *group]
+            if _width(joined) > room:
+                break
+            left = joined
         return Line(between(left, right, width), "bar")
 
 
@@ -44,7 +46,7 @@ class Banner(Lines):
     DEFAULT_CSS = "Banner { height: 1; dock: top; display: none; &.-shown { display: block; } }"
 
     def __init__(self) -> None:
-        super().__init__(id="banner")
+        super().__init__("banner")
         self._span: Span | None = None
 
     def show(self, span: Span | None) -> None:
@@ -65,7 +67,7 @@ class Talk(Lines):
     DEFAULT_CSS = "Talk { height: 1; }"
 
     def __init__(self) -> None:
-        super().__init__(id="talk")
+        super().__init__("talk")
         self._said: list[Span] | None = None
         self._quiet: list[Span] = []
 
@@ -100,7 +102,7 @@ class KeyBar(Lines):
     DEFAULT_CSS = "KeyBar { height: 1; background: $k-bar; }"
 
     def __init__(self, chosen: Callable[[Action], None]) -> None:
-        super().__init__(id="keys")
+        super().__init__("keys")
         self._chosen = chosen
         self._actions: list[tuple[Action, str | None, str]] = []
         self._places: list[tuple[int, int, Action]] = []
