@@ -1,0 +1,308 @@
+"""Repositories, worktrees and deliveries, with real git."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.errors import GitError, RepositoryError
+from kugetsu_engine.git import delivery, nearby, repositories, worktrees
+from kugetsu_engine.git.command import git
+from tests.support.repositories import bare_remote, commit, make_repository, run_git
+
+BRANCH = "fix/issue-1"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit."""
+    return make_repository(tmp_path / "repo")
+
+
+@pytest.fixture
+def worktree(tmp_path: Path) -> Path:
+    """Where the issue's worktree is to be; nothing is there yet."""
+    return tmp_path / "worktrees" / "local-work-1"
+
+
+def _ready(repository: Path, worktree: Path, base: str | None = None, branch: str = BRANCH) -> bool:
+    return worktrees.ready(str(repository), str(worktree), branch, base)
+
+
+def _head(folder: Path, what: str = "HEAD") -> str:
+    return run_git(folder, "rev-parse", what)
+
+
+def test_a_worktree_is_made_on_a_new_branch_and_used_again(repository: Path, worktree: Path) -> None:
+    """First call makes it from the head, the second finds it; the repository's own checkout does not move."""
+    assert _ready(repository, worktree)
+    assert run_git(worktree, "branch", "--show-current") == BRANCH
+    assert _head(worktree) == _head(repository)
+    assert (worktree / "README.md").exists()
+    assert not _ready(repository, worktree)
+    assert run_git(repository, "branch", "--show-current") == "main"
+    assert run_git(worktree, "status", "--porcelain") == ""
+
+
+def test_without_a_named_base_the_head_of_the_remote_counts(tmp_path: Path, repository: Path, worktree: Path) -> None:
+    """Local commits that were never pushed are not the base of new work."""
+    remote = bare_remote(tmp_path / "remote.git", repository)
+    clone = tmp_path / "clone"
+    assert repositories.clone(str(remote), str(clone))
+    run_git(clone, "checkout", "--quiet", "main")
+    commit(clone, "local.txt", "not pushed\n")
+    _ready(clone, worktree)
+    assert _head(worktree) == _head(clone, "origin/main") != _head(clone)
+
+
+@pytest.mark.parametrize("base", ["develop", "origin/develop", "refs/heads/develop"])
+def test_a_named_base_branch_counts(tmp_path: Path, repository: Path, worktree: Path, base: str) -> None:
+    """A branch, local or of the remote."""
+    run_git(repository, "checkout", "--quiet", "-b", "develop")
+    commit(repository, "dev.txt", "x\n")
+    wanted = _head(repository)
+    run_git(repository, "checkout", "--quiet", "main")
+    if base.startswith("origin/"):
+        remote = bare_remote(tmp_path / "remote.git", repository)
+        repositories.clone(str(remote), str(tmp_path / "clone"))
+        repository = tmp_path / "clone"
+    _ready(repository, worktree, base)
+    assert _head(worktree) == wanted
+
+
+@pytest.mark.parametrize("base", ["nowhere", "-x", "--output=/tmp/kugetsu-canary", "a..b", "$(id)"])
+def test_a_base_branch_that_is_not_there_is_refused_and_nothing_is_made(repository: Path, worktree: Path, base: str) -> None:
+    """Also one that looks like an option."""
+    with pytest.raises(RepositoryError, match="has no branch"):
+        _ready(repository, worktree, base)
+    assert not worktree.exists()
+    assert run_git(repository, "branch", "--list", BRANCH) == ""
+    assert not os.path.exists("/tmp/kugetsu-canary")
+
+
+def test_an_existing_branch_is_checked_out_and_not_moved(repository: Path, worktree: Path) -> None:
+    """Work of an earlier attempt is where it was."""
+    run_git(repository, "checkout", "--quiet", "-b", BRANCH)
+    commit(repository, "work.txt", "earlier\n")
+    earlier = _head(repository)
+    run_git(repository, "checkout", "--quiet", "main")
+    commit(repository, "main.txt", "later\n")
+    assert _ready(repository, worktree)
+    assert _head(worktree) == earlier
+    assert (worktree / "work.txt").exists()
+
+
+def test_what_lies_in_a_worktree_is_kept(repository: Path, worktree: Path) -> None:
+    """Uncommitted, staged and untracked files are all as they were after the next call."""
+    _ready(repository, worktree)
+    (worktree / "README.md").write_text("changed\n", encoding="utf-8")
+    (worktree / "staged.txt").write_text("staged\n", encoding="utf-8")
+    run_git(worktree, "add", "staged.txt")
+    (worktree / "untracked.txt").write_text("untracked\n", encoding="utf-8")
+    before = run_git(worktree, "status", "--porcelain")
+    assert not _ready(repository, worktree)
+    assert run_git(worktree, "status", "--porcelain") == before
+    assert (worktree / "README.md").read_text(encoding="utf-8") == "changed\n"
+
+
+@pytest.mark.parametrize("kind", ["other repository", "plain folder", "file", "link", "dangling link"])
+def test_what_is_not_ours_is_refused_and_never_touched(tmp_path: Path, repository: Path, worktree: Path, kind: str) -> None:
+    """A worktree of another repository, an operator's folder, a file, a link: an error that names it, and not a byte changed."""
+    worktree.parent.mkdir(parents=True)
+    precious = worktree / "precious.txt"
+    if kind == "other repository":
+        _ready(make_repository(tmp_path / "other"), worktree)
+        precious.write_text("mine", encoding="utf-8")
+    elif kind == "plain folder":
+        worktree.mkdir()
+        precious.write_text("mine", encoding="utf-8")
+    elif kind == "file":
+        worktree.write_text("mine", encoding="utf-8")
+        precious = worktree
+    else:
+        target = tmp_path / "elsewhere"
+        if kind == "link":
+            target.mkdir()
+            (target / "precious.txt").write_text("mine", encoding="utf-8")
+        worktree.symlink_to(target)
+    with pytest.raises(RepositoryError, match=f"{worktree} (is no worktree of ours|belongs to another repository)"):
+        _ready(repository, worktree)
+    if kind != "dangling link":
+        assert precious.read_text(encoding="utf-8") == "mine"
+    assert worktree.is_symlink() == ("link" in kind)
+
+
+def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, worktree: Path) -> None:
+    """Killed after `worktree add` and before the checkout was complete, with and without the mark."""
+    for stage in ("added", "marked", "partly filled"):
+        place = worktree.with_name(stage.replace(" ", "-"))
+        place.parent.mkdir(exist_ok=True)
+        branch = f"fix/{place.name}"
+        run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(place), "main")
+        if stage != "added":
+            worktrees._set_mark(str(place), _head(repository), ready=False)
+        if stage == "partly filled":
+            (place / "README.md").write_text("# a rep", encoding="utf-8")
+        _ready(repository, place, branch=branch)
+        assert (place / "README.md").read_text(encoding="utf-8") == "# a repository\n"
+        assert run_git(place, "status", "--porcelain") == ""
+        assert worktrees.base_commit(str(place)) == _head(repository)
+
+
+def test_a_worktree_whose_folder_was_removed_by_hand_is_made_again(repository: Path, worktree: Path) -> None:
+    """git still knows it; its branch, with the work, is checked out again."""
+    _ready(repository, worktree)
+    work = commit(worktree, "work.txt", "x\n")
+    git(str(worktree.parent), "--version")
+    for path in sorted(worktree.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    worktree.rmdir()
+    assert _ready(repository, worktree)
+    assert _head(worktree) == work
+
+
+def test_a_failed_making_leaves_nothing_but_the_branch_it_found(repository: Path, worktree: Path) -> None:
+    """git refuses: its own words, no folder, and the operator's checkout of that branch as it was."""
+    run_git(repository, "checkout", "--quiet", "-b", BRANCH)
+    with pytest.raises(GitError, match=BRANCH):
+        _ready(repository, worktree)
+    assert not worktree.exists()
+    assert run_git(repository, "branch", "--show-current") == BRANCH
+    assert len(run_git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_hooks_and_monitors_of_a_hostile_repository_are_not_run(tmp_path: Path, repository: Path, worktree: Path) -> None:
+    """post-checkout, a hooks path and a file system monitor leave no canary, while plain git would run them."""
+    canary = tmp_path / "canary"
+    script = f"#!/bin/sh\ntouch {canary}\n"
+    hook = repository / ".git/hooks/post-checkout"
+    other = tmp_path / "hooks"
+    other.mkdir()
+    for path in (hook, other / "post-checkout", other / "fsmonitor"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(script, encoding="utf-8")
+        path.chmod(0o755)
+    run_git(repository, "config", "core.fsmonitor", str(other / "fsmonitor"))
+    for hooks_path in (None, other):
+        if hooks_path:
+            run_git(repository, "config", "core.hooksPath", str(hooks_path))
+        place = worktree.with_name(f"hooks-{bool(hooks_path)}")
+        _ready(repository, place, branch=f"fix/{place.name}")
+        delivery.delivered(str(place))
+        assert not canary.exists()
+    run_git(repository, "checkout", "--quiet", "-b", "plain")
+    assert canary.exists()
+
+
+def test_gits_own_variables_do_not_lead_it_elsewhere(repository: Path, worktree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`GIT_DIR` and the like of the operator's shell are not passed on."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    assert worktrees.ready(str(repository), str(worktree), BRANCH, None)
+
+
+def test_a_missing_git_or_folder_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a traceback, and the right one of the two is named."""
+    with pytest.raises(GitError, match="gone is not there"):
+        git(str(tmp_path / "gone"), "status")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="^git is not there"):
+        git(str(tmp_path), "status")
+
+
+def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
+    """Missing, a plain folder, one without a commit."""
+    with pytest.raises(RepositoryError, match="is not there"):
+        repositories.common_dir(str(tmp_path / "gone"))
+    with pytest.raises(RepositoryError, match="no git repository"):
+        repositories.common_dir(str(tmp_path))
+    run_git(tmp_path, "init", "--quiet", "empty")
+    with pytest.raises(RepositoryError, match="has no commit yet"):
+        repositories.base_of(str(tmp_path / "empty"), None)
+
+
+def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> None:
+    """A second call makes nothing; a failed one leaves nothing."""
+    remote = bare_remote(tmp_path / "server/o/r.git", repository)
+    folder = tmp_path / "clones/forge/o/r"
+    assert repositories.clone(str(remote), str(folder))
+    assert not repositories.clone(str(remote), str(folder))
+    assert _head(folder, "origin/main") == _head(repository)
+    with pytest.raises(GitError, match="does not exist"):
+        repositories.clone(str(tmp_path / "nothing"), str(tmp_path / "clones/forge/o/bad"))
+    with pytest.raises(GitError):
+        repositories.clone("ext::sh -c touch% /tmp/kugetsu-canary", str(tmp_path / "clones/forge/o/evil"))
+    assert [path.name for path in folder.parent.iterdir()] == ["r"]
+    assert not os.path.exists("/tmp/kugetsu-canary")
+
+
+def test_a_remote_that_does_not_answer_is_told_and_none_is_no_trouble(tmp_path: Path, repository: Path) -> None:
+    """Without a remote there is nothing to ask; with a dead one the words come back and nothing is raised."""
+    assert repositories.fetch(str(repository)) is None
+    run_git(repository, "remote", "add", "origin", str(tmp_path / "gone.git"))
+    assert "fetch" in (repositories.fetch(str(repository)) or "")
+
+
+def test_where_to_clone_from(tmp_path: Path) -> None:
+    """An address is joined; a folder of bare repositories on this disk is found with `.git`."""
+    assert repositories.clone_address("https://github.com/", "o/r") == "https://github.com/o/r"
+    assert repositories.clone_address("git@host:", "o/r") == "git@host:/o/r"
+    (tmp_path / "o/r.git").mkdir(parents=True)
+    assert repositories.clone_address(str(tmp_path), "o/r") == f"{tmp_path}/o/r.git"
+    assert repositories.clone_address(str(tmp_path), "o/other") == f"{tmp_path}/o/other"
+
+
+def test_a_delivery_counts_commits_over_the_base_and_files_beside(repository: Path, worktree: Path) -> None:
+    """What main got meanwhile is not counted; binary and odd file names are."""
+    _ready(repository, worktree)
+    none = delivery.delivered(str(worktree))
+    assert none == {"commits": 0, "files": 0, "insertions": 0, "deletions": 0, "dirty": 0}
+    commit(worktree, "two words\t.txt", "1\n2\n3\n")
+    (worktree / "README.md").unlink()
+    (worktree / "binary").write_bytes(b"\0" * 10)
+    run_git(worktree, "add", "-A")
+    run_git(worktree, "commit", "--quiet", "-m", "more")
+    commit(repository, "main.txt", "not the agent's\n")
+    (worktree / "left.txt").write_text("x", encoding="utf-8")
+    (worktree / "binary").write_bytes(b"\1")
+    found = delivery.delivered(str(worktree))
+    assert found == {"commits": 2, "files": 3, "insertions": 3, "deletions": 1, "dirty": 2}
+
+
+def test_a_delivery_git_cannot_tell_is_none(tmp_path: Path) -> None:
+    """A worktree that the agent destroyed is no error of the attempt."""
+    assert delivery.delivered(str(tmp_path)) is None
+
+
+def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository: Path, worktree: Path) -> None:
+    """Nothing of kugetsu's lies in the worktree; the mark is JSON with the commit."""
+    _ready(repository, worktree)
+    mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
+    assert mark == {"base": _head(repository), "ready": True}
+    assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("https://github.com/user/repo.git", True), ("https://token@github.com/User/Repo", True), ("git@github.com:user/repo.git", True),
+        ("ssh://git@github.com:22/user/repo", True), ("https://github.com/user/other.git", False), ("git@gitlab.com:user/repo.git", False),
+        ("/srv/git/whatever.git", True), (None, True),
+    ],
+)  # fmt: skip
+def test_the_repository_one_stands_in_counts_when_a_remote_fits_or_none_says_otherwise(
+    repository: Path, url: str | None, fits: bool
+) -> None:
+    """So that `enqueue` in a repository uses it, and not in one of another project."""
+    if url:
+        run_git(repository, "remote", "add", "origin", url)
+    assert nearby.may_hold(str(repository), "github.com/user/repo") == fits
+
+
+def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Path, tmp_path: Path) -> None:
+    """By its `.git`, upwards; none outside."""
+    deep = repository / "a/b"
+    deep.mkdir(parents=True)
+    assert nearby.enclosing(str(deep)) == str(repository)
+    assert nearby.enclosing(str(tmp_path)) is None
