@@ -47,7 +47,7 @@ class Verbs:
             return Answer(False, error.message, error.hint, error.exit_code)
         except OSError as error:
             return Answer(False, f"the disk refused: {error.strerror}", "make room, then ask again", 1)
-        except (ValueError, TypeError, msgspec.ValidationError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             return Answer(False, f"the request makes no sense: {error}", "", 64)
 
     # one task
@@ -153,6 +153,8 @@ class Verbs:
             checked_message(changes["message"])
         if not 0 <= changes.get("priority", 5) <= 9:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+        if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
+            raise UsageError("a time limit of nothing leaves no time to work")
         for name in ("not_before", "expires_at"):
             if changes.get(name) is not None and epoch(changes[name]) is None:
                 raise UsageError(f"{name} is no time")
