@@ -1,0 +1,387 @@
+"""What each request answers, does, and refuses."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.times import iso
+from kugetsu_engine.engine import Engine
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import files, notices, requests, tasks
+from kugetsu_engine.store.requests import Answer, Request
+
+NOW = 1_000_000.0
+
+
+class Desk:
+    """An engine that is stepped by hand, with tasks on disk and a fixed clock."""
+
+    def __init__(self, paths: StatePaths, make: Callable[..., Engine]) -> None:
+        self.paths = paths
+        self.now = NOW
+        self.engine = make(clock=lambda: self.now)
+
+    def add(self, number: int, **fields: Any) -> str:
+        """Put a task on disk and into the books."""
+        task_id = f"q_{number}"
+        made = msgspec.convert(
+            {
+                "id": task_id,
+                "issue_ref": f"local/a#{number}",
+                "message": "m",
+                "position": float(number),
+                "pending_since": iso(NOW),
+            }
+            | fields,
+            Task,
+        )
+        path = self.paths.ended(task_id) if made.ended else self.paths.item(task_id)
+        files.replace(path, msgspec.json.encode(made), durable=False)
+        os.utime(path, (self.now, self.now))
+        self.engine.ledger.rescan()
+        return task_id
+
+    def ask(self, verb: Any, task: str | None = None, **args: Any) -> Answer:
+        """Apply a request by way of its file, as the engine does."""
+        number = requests.submit(self.paths, Request(verb, task, args))
+        self.engine.apply_requests()
+        reply = requests.take_answer(self.paths, number)
+        assert reply is not None
+        return reply
+
+    def task(self, task_id: str) -> Task:
+        """The task on disk."""
+        return tasks.find(self.paths, task_id)
+
+    @property
+    def order(self) -> list[int]:
+        """Numbers of the waiting tasks, in the order in which they start."""
+        return [int(entry.id[2:]) for entry in self.engine.ledger.in_order()]
+
+
+@pytest.fixture
+def desk(paths: StatePaths, engine_factory: Callable[..., Engine]) -> Desk:
+    """An engine without tasks."""
+    return Desk(paths, engine_factory)
+
+
+STATES = ("pending", "notified", "running", "completed", "error", "cancelled", "expired")
+CODES = {
+    "cancel": (0, 3, 3, 3, 3, 3, 3),
+    "kill": (0, 0, 0, 3, 3, 3, 3),
+    "retry": (3, 3, 3, 0, 0, 0, 0),
+    "hold": (0, 3, 3, 3, 3, 3, 3),
+    "release": (3, 3, 3, 3, 3, 3, 3),
+    "edit": (0, 3, 3, 3, 3, 3, 3),
+    "move": (3, 3, 3, 3, 3, 3, 3),
+}
+
+
+@pytest.mark.parametrize("verb", sorted(CODES))
+@pytest.mark.parametrize("state", STATES)
+def test_each_verb_answers_each_state_with_its_exit_code(desk: Desk, verb: str, state: str) -> None:
+    """0 done, 3 already so or forbidden by the state; a refused request changes not a byte."""
+    task_id = desk.add(1, state=state, attempt=1, completed_at=iso(NOW) if state in STATES[3:] else None)
+    path = desk.paths.ended(task_id) if state in STATES[3:] else desk.paths.item(task_id)
+    before = Path(path).read_bytes()
+    args = {"edit": {"priority": 7}, "move": {"to": "top"}}.get(verb, {})
+    reply = desk.ask(verb, task_id, **args)
+    assert reply.exit_code == CODES[verb][STATES.index(state)]
+    assert reply.ok == (reply.exit_code == 0)
+    assert "#1" in reply.text
+    assert "\n" not in reply.text
+    if not reply.ok:
+        assert Path(path).read_bytes() == before
+    assert requests.waiting(desk.paths) == []
+
+
+@pytest.mark.parametrize("verb", sorted(CODES))
+@pytest.mark.parametrize("task", ["q_99", "nonsense", "", "../../etc/passwd", None])
+def test_a_task_that_is_not_there_is_exit_code_4(desk: Desk, verb: str, task: str | None) -> None:
+    """Whatever was typed."""
+    assert desk.ask(verb, task).exit_code == 4
+
+
+def test_retry_of_an_ended_task_forgets_the_failure_and_counts_anew(desk: Desk) -> None:
+    """Error, exit code and end are gone, the attempts stay, and it may expire only from now on."""
+    failed = {"state": "error", "attempt": 3, "error": "x", "exit_code": 1, "completed_at": iso(NOW - 9), "held": True}
+    task_id = desk.add(1, **failed, expires_at=iso(NOW - 5), attempts=[{"number": 3}])
+    assert desk.ask("retry", task_id).ok
+    task = desk.task(task_id)
+    assert (task.state, task.error, task.exit_code, task.completed_at, task.held, task.expires_at) == (
+        "pending", None, None, None, False, None,
+    )  # fmt: skip
+    assert (task.attempt, task.attempts_before, len(task.attempts), task.pending_since) == (3, 3, 1, iso(NOW))
+    assert os.path.exists(desk.paths.item(task_id))
+    assert not os.path.exists(desk.paths.ended(task_id))
+    assert desk.order == [1]
+    assert [notice.type for notice in notices.newest(desk.paths)] == ["task_retry"]
+
+
+def test_hold_and_release(desk: Desk) -> None:
+    """Twice is already so; a released task grows old from now on."""
+    task_id = desk.add(1, pending_since=iso(NOW - 5000))
+    assert desk.ask("hold", task_id).ok
+    assert desk.ask("hold", task_id).exit_code == 3
+    assert desk.ask("release", task_id).ok
+    assert desk.ask("release", task_id).exit_code == 3
+    assert desk.task(task_id).pending_since == iso(NOW)
+
+
+def test_kill_marks_the_task_and_a_sharper_kill_overrules(desk: Desk) -> None:
+    """`stop` becomes `kill`, never the other way round; the state changes only when the attempt has ended."""
+    task_id = desk.add(1, state="running", attempt=1)
+    assert desk.ask("kill", task_id).ok
+    assert desk.task(task_id).stop == "stop"
+    assert desk.ask("kill", task_id).exit_code == 3
+    assert desk.ask("kill", task_id, now=True).ok
+    assert desk.task(task_id).stop == "kill"
+    assert desk.ask("kill", task_id).exit_code == 3
+    assert desk.task(task_id).state == "running"
+
+
+@pytest.mark.parametrize(
+    ("number", "args", "expected"),
+    [
+        (4, {"to": "top"}, [4, 1, 2, 3]),
+        (1, {"to": "bottom"}, [2, 3, 4, 1]),
+        (3, {"to": "up"}, [1, 3, 2, 4]),
+        (2, {"to": "down"}, [1, 3, 2, 4]),
+        (4, {"to": "before", "before": "q_2"}, [1, 4, 2, 3]),
+        (1, {"to": "before", "before": "#4"}, [2, 3, 1, 4]),
+        (4, {"to": "number", "number": 1}, [4, 1, 2, 3]),
+        (1, {"to": "number", "number": 3}, [2, 3, 1, 4]),
+        (2, {"to": "number", "number": 99}, [1, 3, 4, 2]),
+        (3, {"to": "number", "number": -5}, [3, 1, 2, 4]),
+    ],
+)
+def test_a_task_is_moved_to_the_wanted_place(desk: Desk, number: int, args: dict[str, Any], expected: list[int]) -> None:
+    """The order of the others does not change, and after a fresh look at the disk it is still so."""
+    for each in range(1, 5):
+        desk.add(each)
+    reply = desk.ask("move", f"q_{number}", **args)
+    assert reply.ok
+    assert f"number {expected.index(number) + 1} of 4" in reply.text
+    assert desk.order == expected
+    desk.engine.ledger.rescan()
+    assert desk.order == expected
+    assert {desk.task(f"q_{each}").priority for each in range(1, 5)} == {5}
+
+
+@pytest.mark.parametrize(("number", "to", "place"), [(1, "top", 1), (3, "bottom", 3), (1, "up", 1), (3, "down", 3)])
+def test_a_move_to_where_the_task_is_is_already_so(desk: Desk, number: int, to: str, place: int) -> None:
+    """Exit code 3, nothing written."""
+    for each in range(1, 4):
+        desk.add(each)
+    assert desk.ask("move", f"q_{number}", to=to).exit_code == 3
+    assert desk.order.index(number) + 1 == place
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ({}, 64), ({"to": "nowhere"}, 64), ({"to": None}, 64), ({"to": "number"}, 64), ({"to": "number", "number": "x"}, 64),
+        ({"to": "number", "number": None}, 64), ({"to": "before"}, 4), ({"to": "before", "before": "q_9"}, 4),
+        ({"to": "before", "before": "q_1"}, 4), ({"to": ["top"]}, 64),
+    ],
+)  # fmt: skip
+def test_a_move_that_makes_no_sense_is_refused(desk: Desk, args: dict[str, Any], code: int) -> None:
+    """With an answer, never with an exception that would stop the engine."""
+    desk.add(1)
+    desk.add(2)
+    assert desk.ask("move", "q_1", **args).exit_code == code
+    assert desk.order == [1, 2]
+
+
+def test_a_move_across_priorities_changes_the_priority_only_as_far_as_needed(desk: Desk) -> None:
+    """To the top it takes the highest one there, to the bottom the lowest, and says so."""
+    for number, priority in ((1, 9), (2, 5), (3, 5), (4, 0)):
+        desk.add(number, priority=priority)
+    assert "priority 9 now" in desk.ask("move", "q_4", to="top").text
+    assert desk.order == [4, 1, 2, 3]
+    assert "priority 5 now" in desk.ask("move", "q_4", to="bottom").text
+    assert desk.order == [1, 2, 3, 4]
+    assert "priority" not in desk.ask("move", "q_3", to="up").text
+    assert desk.order == [1, 3, 2, 4]
+    assert desk.task("q_1").priority == 9
+
+
+def test_places_between_two_tasks_never_run_out(desk: Desk) -> None:
+    """Two hundred moves into the same gap: when no number is left between two positions, all get whole ones again."""
+    for number in (1, 2, 3, 4):
+        desk.add(number)
+    for turn in range(200):
+        moved, before = (4, 3) if turn % 2 else (3, 4)
+        place = desk.order.index(before)
+        if place and desk.order[place - 1] == moved:
+            continue
+        assert desk.ask("move", f"q_{moved}", to="before", before=f"q_{before}").ok
+        assert desk.order.index(moved) == desk.order.index(before) - 1
+        assert desk.order[:2] == [1, 2]
+
+
+def test_equal_positions_do_not_stand_in_the_way_of_a_move(desk: Desk) -> None:
+    """Tasks of a v0.2 directory all stand at 0: the exhausted gap is spread, and the move done."""
+    for number in (1, 2, 3, 4):
+        desk.add(number, position=0.0)
+    assert desk.ask("move", "q_4", to="number", number=2).ok
+    assert desk.order == [1, 4, 2, 3]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@given(
+    priorities=st.lists(st.integers(0, 9), min_size=2, max_size=5),
+    moves=st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from(["top", "bottom", "up", "down", "number"]), st.integers(1, 5)), max_size=6
+    ),
+)
+def test_any_moves_equal_moves_in_a_plain_list(
+    paths: StatePaths, engine_factory: Callable[..., Engine], priorities: list[int], moves: list[tuple[int, str, int]]
+) -> None:
+    """A model: the queue as a list of numbers."""
+    for name in os.listdir(paths.items):
+        os.unlink(f"{paths.items}/{name}")
+    if not hasattr(paths, "desk"):
+        paths.desk = Desk(paths, engine_factory)  # type: ignore[attr-defined]
+    desk: Desk = paths.desk  # type: ignore[attr-defined]
+    desk.engine.ledger.rescan()
+    for number, priority in enumerate(priorities, 1):
+        desk.add(number, priority=priority)
+    model = list(desk.order)
+    for which, to, number in moves:
+        moved = model[which % len(model)]
+        place = model.index(moved)
+        last = len(model) - 1
+        wanted = {
+            "top": 0,
+            "bottom": last,
+            "up": max(place - 1, 0),
+            "down": min(place + 1, last),
+            "number": min(number - 1, last),
+        }[to]
+        reply = desk.ask("move", f"q_{moved}", to=to, number=number)
+        assert reply.exit_code == (3 if wanted == place else 0)
+        model.remove(moved)
+        model.insert(wanted, moved)
+        assert desk.order == model
+
+
+def test_an_edit_changes_what_it_names(desk: Desk) -> None:
+    """Message, priority, timing; the rest is as it was."""
+    task_id = desk.add(1)
+    reply = desk.ask("edit", task_id, message="new", priority=9, not_before=iso(NOW + 9), timeout_s=60.0, repo="/r", agent=None)
+    assert reply.ok
+    task = desk.task(task_id)
+    assert (task.message, task.priority, task.not_before, task.timeout_s, task.repo) == ("new", 9, iso(NOW + 9), 60.0, "/r")
+    assert (task.state, task.position) == ("pending", 1.0)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {}, {"state": "completed"}, {"id": "q_2"}, {"attempt": 0}, {"priority": 10}, {"priority": -1}, {"priority": "9"},
+        {"priority": True}, {"message": ""}, {"message": None}, {"message": "a\0b"}, {"not_before": "tomorrow"}, {"expires_at": 5},
+        {"after": "q_1"}, {"after": ["q_1"]}, {"after": ["nonsense"]}, {"timeout_s": "1h"}, {"timeout_s": 0.0}, {"timeout_s": -5.0},
+        {"priority": 5, "unknown": 1},
+    ],
+)  # fmt: skip
+def test_an_edit_that_makes_no_sense_is_refused_whole(desk: Desk, args: dict[str, Any]) -> None:
+    """Exit code 64 and not a byte changed."""
+    task_id = desk.add(1)
+    before = Path(desk.paths.item(task_id)).read_bytes()
+    assert desk.ask("edit", task_id, **args).exit_code == 64
+    assert Path(desk.paths.item(task_id)).read_bytes() == before
+
+
+def test_tasks_that_would_wait_for_each_other_are_refused(desk: Desk) -> None:
+    """Also by way of a third; waiting for a task that is not there is exit code 4."""
+    for number in (1, 2, 3):
+        desk.add(number)
+    assert desk.ask("edit", "q_2", after=["q_1"]).ok
+    assert desk.ask("edit", "q_3", after=["q_2"]).ok
+    reply = desk.ask("edit", "q_1", after=["q_3"])
+    assert (reply.exit_code, reply.text) == (64, "#1 and #3 would wait for each other")
+    assert desk.ask("edit", "q_1", after=["q_99"]).exit_code == 4
+    assert desk.task("q_1").after == []
+
+
+def test_a_limit_set_by_hand_holds_until_the_setting_changes(desk: Desk) -> None:
+    """It overrides the setting it was set over, and no later one."""
+    assert desk.ask("limit", limit=1).ok
+    assert desk.ask("limit", limit=1).exit_code == 3
+    assert desk.engine.controls.limit == 1
+    files.replace(desk.paths.config, b"max_concurrent_agents = 5")
+    desk.engine.settings.refresh()
+    assert desk.engine.controls.limit == 5
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001, True, "3", 2.0, None, [1]])
+def test_a_limit_that_is_none_is_refused(desk: Desk, limit: Any) -> None:
+    """Exit code 64; the limit stays."""
+    assert desk.ask("limit", limit=limit).exit_code == 64
+    assert desk.engine.controls.limit == 3
+
+
+def test_pause_resume_and_drain_are_already_so_the_second_time(desk: Desk) -> None:
+    """Resume also ends draining."""
+    assert desk.ask("resume").exit_code == 3
+    assert [desk.ask("pause").exit_code, desk.ask("pause").exit_code] == [0, 3]
+    assert [desk.ask("drain").exit_code, desk.ask("drain").exit_code] == [0, 3]
+    assert desk.ask("resume").ok
+    assert (desk.engine.controls.paused, desk.engine.controls.draining) == (False, False)
+
+
+def test_clear_removes_ended_tasks_and_nothing_else(desk: Desk) -> None:
+    """Their logs and runs go, worktrees and waiting tasks stay; younger ones stay too."""
+    old = desk.add(1, state="completed", attempt=1, completed_at=iso(NOW - 1000))
+    young = desk.add(2, state="error", attempt=1, completed_at=iso(NOW - 10))
+    waiting = desk.add(3)
+    for folder in (
+        os.path.dirname(desk.paths.log(old, 1)),
+        desk.paths.run(old, 1),
+        desk.paths.worktree("a"),
+        desk.paths.run(young, 1),
+    ):
+        os.makedirs(folder)
+    assert desk.ask("clear", older_than_s=100.0).text == "cleared 1 ended task, their worktrees are kept"
+    assert not os.path.exists(desk.paths.ended(old))
+    assert not os.path.exists(os.path.dirname(desk.paths.log(old, 1)))
+    assert not os.path.exists(desk.paths.run(old, 1))
+    assert os.path.exists(desk.paths.worktree("a"))
+    assert os.path.exists(desk.paths.run(young, 1))
+    assert desk.ask("clear").text.startswith("cleared 1 ")
+    assert desk.order == [3]
+    assert desk.task(waiting).state == "pending"
+
+
+@pytest.mark.parametrize("args", [{"older_than_s": "x"}, {"older_than_s": None}, {"older_than_s": []}])
+def test_a_clear_that_makes_no_sense_is_refused(desk: Desk, args: dict[str, Any]) -> None:
+    """Nothing is removed."""
+    desk.add(1, state="completed", completed_at=iso(NOW - 1000))
+    assert desk.ask("clear", **args).exit_code == 64
+    assert desk.task("q_1").state == "completed"
+
+
+def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator reads it; the task is as it was; the same request works when there is room again."""
+    task_id = desk.add(1)
+    replace = files.replace
+
+    def refuse_items(path: str, data: bytes, durable: bool = True) -> None:
+        if path.startswith(desk.paths.items):
+            raise OSError(28, "No space left on device")
+        replace(path, data, durable)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "replace", refuse_items)
+        reply = desk.ask("hold", task_id)
+    assert (reply.exit_code, reply.text) == (1, "the disk refused: No space left on device")
+    assert not desk.task(task_id).held
+    assert desk.ask("hold", task_id).ok
