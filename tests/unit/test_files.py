@@ -31,7 +31,7 @@ def _mode(path: Path | str) -> int:
 
 
 def test_a_reader_never_sees_half_a_file_and_a_killed_writer_leaves_a_whole_one(tmp_path: Path) -> None:
-    """A process that rewrites a file as fast as it can is read 2,000 times and then killed: each time old or new, never torn."""
+    """A process that rewrites a file as fast as it can is read 2,000 times, then killed: each time old or new, never torn."""
     target = tmp_path / "state.json"
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(target)], cwd=ROOT)
     try:

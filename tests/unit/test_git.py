@@ -108,7 +108,7 @@ def test_what_lies_in_a_worktree_is_kept(repository: Path, worktree: Path) -> No
 
 @pytest.mark.parametrize("kind", ["other repository", "plain folder", "file", "link", "dangling link"])
 def test_what_is_not_ours_is_refused_and_never_touched(tmp_path: Path, repository: Path, worktree: Path, kind: str) -> None:
-    """A worktree of another repository, an operator's folder, a file, a link: an error that names it, and not a byte changed."""
+    """A worktree of another repository, an operator's folder, a file, a link: an error names it, not a byte is changed."""
     worktree.parent.mkdir(parents=True)
     precious = worktree / "precious.txt"
     if kind == "other repository":
@@ -207,7 +207,7 @@ def test_a_missing_git_or_folder_is_told_in_words(tmp_path: Path, monkeypatch: p
     with pytest.raises(GitError, match="gone is not there"):
         git(str(tmp_path / "gone"), "status")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GitError, match="^git is not there"):
+    with pytest.raises(GitError, match=r"^git is not there"):
         git(str(tmp_path), "status")
 
 
@@ -286,8 +286,9 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
 @pytest.mark.parametrize(
     ("url", "fits"),
     [
-        ("https://github.com/user/repo.git", True), ("https://token@github.com/User/Repo", True), ("git@github.com:user/repo.git", True),
-        ("ssh://git@github.com:22/user/repo", True), ("https://github.com/user/other.git", False), ("git@gitlab.com:user/repo.git", False),
+        ("https://github.com/user/repo.git", True), ("https://token@github.com/User/Repo", True),
+        ("git@github.com:user/repo.git", True), ("ssh://git@github.com:22/user/repo", True),
+        ("https://github.com/user/other.git", False), ("git@gitlab.com:user/repo.git", False),
         ("/srv/git/whatever.git", True), (None, True),
     ],
 )  # fmt: skip

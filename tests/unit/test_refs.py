@@ -39,8 +39,8 @@ def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expecte
 @pytest.mark.parametrize(
     "text",
     [
-        "", "#1", "repo#1", "a/b", "a/b#", "a/b#x", "a/b#-1", "a/../c#1", "./a/b#1", "a//b#1", "/a/b#1", "a/b\\c/d#1", "a b/c#1",
-        "a/b#1#2", "a/b\x00/c#1", "a/\u202eb#1", "a/b\x1b[31m#1", "https://github.com/user#1", "x/y#" + "9" * 13,
+        "", "#1", "repo#1", "a/b", "a/b#", "a/b#x", "a/b#-1", "a/../c#1", "./a/b#1", "a//b#1", "/a/b#1", "a/b\\c/d#1",
+        "a b/c#1", "a/b#1#2", "a/b\x00/c#1", "a/\u202eb#1", "a/b\x1b[31m#1", "https://github.com/user#1", "x/y#" + "9" * 13,
         "a/" + "b" * 600 + "#1", "a/\ud800#1",
     ],
 )  # fmt: skip

@@ -15,24 +15,26 @@ from kugetsu_engine.errors import BadFile, NoSuchTask, UsageError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import enqueue, files, tasks
 
-V02 = {
+V02: dict[str, Any] = {
     "id": "q_1700000000_ab", "issue_ref": "github.com/user/repo#12", "message": "Fix it", "state": "completed",
     "pending_since": "2026-01-01T00:00:00Z", "notified_at": "2026-01-01T00:01:00Z", "completed_at": "2026-01-01T00:02:00Z",
     "error": None, "pid": None,
 }  # fmt: skip
 GOOD: dict[str, Any] = {"schema": 1, "id": "q_1", "issue_ref": "local/a#1", "message": "m"}
+WRONG: list[dict[str, Any]] = [
+    {"id": "q_2"}, {"id": "../../etc/passwd"}, {"id": 1}, {"id": None}, {"state": "teleported"}, {"state": None},
+    {"state": 1}, {"priority": 10}, {"priority": -1}, {"priority": "5"}, {"priority": 5.5}, {"attempt": -1}, {"attempt": True},
+    {"position": "x"}, {"position": float("nan")}, {"pid": "7"}, {"pid": True}, {"after": "q_1"}, {"after": [1]},
+    {"held": 1}, {"message": None}, {"message": ["a"]}, {"issue_ref": None}, {"attempts": [{}]}, {"attempts": {}},
+    {"attempts": [{"number": 1, "outcome": "weird"}]}, {"schema": "1"}, {"schema": None}, {"timeout_s": "1h"},
+]  # fmt: skip
 CORRUPT = [
-    b"", b" ", b"null", b"1", b"[]", b"\"x\"", b"{", b"{}", b"[" * 5000, b'{"a":' * 3000, b"\xff\xfe", b"\x00" * 100, b"{" + b"9" * 5000,
-    b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n", json.dumps(GOOD).encode()[:-1], json.dumps(GOOD).encode() + b"x",
+    b"", b" ", b"null", b"1", b"[]", b"\"x\"", b"{", b"{}", b"[" * 5000, b'{"a":' * 3000, b"\xff\xfe", b"\x00" * 100,
+    b"{" + b"9" * 5000, b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n",
+    json.dumps(GOOD).encode()[:-1], json.dumps(GOOD).encode() + b"x",
     *(
         json.dumps(GOOD | change).encode()
-        for change in (
-            {"id": "q_2"}, {"id": "../../etc/passwd"}, {"id": 1}, {"id": None}, {"state": "teleported"}, {"state": None}, {"state": 1},
-            {"priority": 10}, {"priority": -1}, {"priority": "5"}, {"priority": 5.5}, {"attempt": -1}, {"attempt": True},
-            {"position": "x"}, {"position": float("nan")}, {"pid": "7"}, {"pid": True}, {"after": "q_1"}, {"after": [1]},
-            {"held": 1}, {"message": None}, {"message": ["a"]}, {"issue_ref": None}, {"attempts": [{}]}, {"attempts": {}},
-            {"attempts": [{"number": 1, "outcome": "weird"}]}, {"schema": "1"}, {"schema": None}, {"timeout_s": "1h"},
-        )
+        for change in WRONG
     ),
 ]  # fmt: skip
 

@@ -32,8 +32,8 @@ def test_what_is_no_time_reads_as_none(text: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("90", 90), (90, 90), (1.5, 1.5), ("90s", 90), ("10m", 600), ("10min", 600), ("1h30m", 5400), ("1h 30m", 5400), ("2d", 172800),
-        ("1w", 604800), ("500ms", 0.5), ("0", 0), ("1.5h", 5400), (" 2H ", 7200),
+        ("90", 90), (90, 90), (1.5, 1.5), ("90s", 90), ("10m", 600), ("10min", 600), ("1h30m", 5400), ("1h 30m", 5400),
+        ("2d", 172800), ("1w", 604800), ("500ms", 0.5), ("0", 0), ("1.5h", 5400), (" 2H ", 7200),
     ],
 )  # fmt: skip
 def test_a_length_of_time_reads_as_seconds(text: str | float, seconds: float) -> None:

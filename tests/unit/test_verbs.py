@@ -73,7 +73,7 @@ def desk(paths: StatePaths, engine_factory: Callable[..., Engine]) -> Desk:
 
 
 STATES = ("pending", "notified", "running", "completed", "error", "cancelled", "expired")
-CODES = {
+CODES: dict[str, tuple[int, ...]] = {
     "cancel": (0, 3, 3, 3, 3, 3, 3),
     "kill": (0, 0, 0, 3, 3, 3, 3),
     "retry": (3, 3, 3, 0, 0, 0, 0),
@@ -91,8 +91,8 @@ def test_each_verb_answers_each_state_with_its_exit_code(desk: Desk, verb: str, 
     task_id = desk.add(1, state=state, attempt=1, completed_at=iso(NOW) if state in STATES[3:] else None)
     path = desk.paths.ended(task_id) if state in STATES[3:] else desk.paths.item(task_id)
     before = Path(path).read_bytes()
-    args = {"edit": {"priority": 7}, "move": {"to": "top"}}.get(verb, {})
-    reply = desk.ask(verb, task_id, **args)
+    wishes: dict[str, dict[str, Any]] = {"edit": {"priority": 7}, "move": {"to": "top"}}
+    reply = desk.ask(verb, task_id, **wishes.get(verb, {}))
     assert reply.exit_code == CODES[verb][STATES.index(state)]
     assert reply.ok == (reply.exit_code == 0)
     assert "#1" in reply.text
@@ -287,9 +287,10 @@ def test_an_edit_changes_what_it_names(desk: Desk) -> None:
     "args",
     [
         {}, {"state": "completed"}, {"id": "q_2"}, {"attempt": 0}, {"priority": 10}, {"priority": -1}, {"priority": "9"},
-        {"priority": True}, {"message": ""}, {"message": None}, {"message": "a\0b"}, {"not_before": "tomorrow"}, {"expires_at": 5},
-        {"after": "q_1"}, {"after": ["q_1"]}, {"after": ["nonsense"]}, {"timeout_s": "1h"}, {"timeout_s": 0.0}, {"timeout_s": -5.0},
-        {"priority": 5, "unknown": 1},
+        {"priority": True}, {"message": ""}, {"message": None}, {"message": "a\0b"}, {"not_before": "tomorrow"},
+        {"expires_at": 5}, {"after": "q_1"}, {"after": ["q_1"]}, {"after": ["nonsense"]}, {"timeout_s": "1h"},
+        {"timeout_s": 0.0},
+        {"timeout_s": -5.0}, {"priority": 5, "unknown": 1},
     ],
 )  # fmt: skip
 def test_an_edit_that_makes_no_sense_is_refused_whole(desk: Desk, args: dict[str, Any]) -> None:

@@ -1,0 +1,199 @@
+"""What may be loaded by what, and what stands nowhere in the two packages."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet import ROOT
+
+PACKAGES = ("kugetsu_engine", "kugetsu_tui")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+ENGINE_MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in SOURCES
+    if path.is_relative_to(ROOT / "kugetsu_engine") and path.name != "__main__.py"
+)
+FORBIDDEN_CALLS = frozenset({
+    "time.sleep", "os.system", "os.popen", "eval", "exec", "compile", "pickle.load", "pickle.loads", "marshal.loads",
+    "subprocess.getoutput", "subprocess.getstatusoutput", "os.spawnl", "os.execvp",
+})  # fmt: skip
+FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "yaml"})
+ALLOWED: dict[tuple[str, str], str] = {
+    ("kugetsu_engine/process/supervisor.py", "preexec_fn"): "a process of one thread, where it is safe",
+    ("kugetsu_engine/cli/completion.py", "shell=True"): "shtab's name for the kind of shell to write a completion for",
+}
+"""(file, finding) to the reason; an entry that is not needed any more fails."""
+
+
+def _dotted(node: ast.expr) -> str:
+    """`os.path.join` of a call's function; empty for what has no plain name."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def _findings(source: str) -> Iterator[str]:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (f"import {alias.name}" for alias in node.names if alias.name.partition(".")[0] in FORBIDDEN_MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (f"from {name}" for name in names & FORBIDDEN_CALLS)
+            if (node.module or "").partition(".")[0] in FORBIDDEN_MODULES:
+                yield f"import {node.module}"
+        elif isinstance(node, ast.Call):
+            if _dotted(node.func) in FORBIDDEN_CALLS:
+                yield _dotted(node.func)
+            for keyword in node.keywords:
+                if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
+                    yield "shell=True"
+                if keyword.arg == "preexec_fn":
+                    yield "preexec_fn"
+
+
+@cache
+def _found() -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (str(path.relative_to(ROOT)), finding) for path in SOURCES for finding in _findings(path.read_text("utf-8"))
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.sleep(1)", "from time import sleep", "import os\nos.system('x')", "eval('1')", "exec('1')",
+        "import pickle", "from pickle import loads", "import subprocess\nsubprocess.run('x', shell=True)", "f(shell=flag)",
+        "import yaml", "P(preexec_fn=f)",
+    ],
+)  # fmt: skip
+def test_the_scan_finds_what_it_looks_for(source: str) -> None:
+    """A scan that finds nothing would prove nothing."""
+    assert list(_findings(source))
+
+
+def test_no_sleep_no_shell_and_no_code_from_data_in_the_two_packages() -> None:
+    """Waits are events with limits, programs get argument lists, data is parsed. The list of exceptions does not go stale."""
+    assert len(SOURCES) > 50
+    assert _found() - set(ALLOWED) == set()
+    assert set(ALLOWED) - _found() == set()
+
+
+@cache
+def _loaded_by_each() -> dict[str, list[str]]:
+    """The interface libraries that each module of the engine loads, each in a fresh state of one fresh interpreter's fork."""
+    program = (
+        "import importlib, json, os, sys\n"
+        "for name in json.loads(sys.argv[1]):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        importlib.import_module(name)\n"
+        "        tops = sorted({module.partition('.')[0] for module in sys.modules})\n"
+        "        sys.stdout.write(json.dumps([name, tops]) + '\\n')\n"
+        "        sys.stdout.flush()\n"
+        "        os._exit(0)\n"
+        "    if os.waitpid(pid, 0)[1]:\n"
+        "        sys.stdout.write(json.dumps([name, ['failed']]) + '\\n')\n"
+        "        sys.stdout.flush()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(ENGINE_MODULES)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("module", ENGINE_MODULES)
+def test_a_module_of_the_engine_loads_no_interface_library(module: str) -> None:
+    """Imported by itself it works, and loads neither textual nor rich nor the console."""
+    loaded = _loaded_by_each()[module]
+    assert "failed" not in loaded
+    assert not {"textual", "rich", "kugetsu_tui"} & set(loaded)
+
+
+@pytest.mark.parametrize("module", ["kugetsu_engine.operator", "kugetsu_engine.store.enqueue", "kugetsu_engine.domain.refs"])
+def test_what_enqueue_needs_loads_no_library(module: str) -> None:
+    """`enqueue` starts fast: no msgspec, no watchfiles, no psutil, no git's subprocess."""
+    loaded = set(_loaded_by_each()[module])
+    assert not {"msgspec", "watchfiles", "psutil", "filelock", "humanize", "dataclasses", "asyncio"} & loaded
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in ENGINE_MODULES if name.startswith("kugetsu_engine.domain")]
+)  # fmt: skip
+def test_the_domain_loads_nothing_that_touches_the_world(module: str) -> None:
+    """No processes, no watcher, no locks."""
+    assert not {"subprocess", "watchfiles", "psutil", "filelock", "socket"} & set(_loaded_by_each()[module])
+
+
+def test_a_supervisor_starts_on_the_bare_standard_library() -> None:
+    """With `-I -S` no package of the environment is in reach, and the import still works and stays small."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import kugetsu_engine.process.supervisor, kugetsu_engine.agents.opencode\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert not {"msgspec", "filelock", "watchfiles", "psutil", "humanize", "dataclasses", "asyncio", "hashlib"} & loaded
+
+
+def test_all_names_of_the_state_directory_are_spelt_in_one_module() -> None:
+    """No other module of the engine builds a path from a folder's literal name."""
+    names = {"queue/items", "queue/done", "engine.lock", "engine.json", "notifications.jsonl", "config.toml", "control.json"}
+    found = set()
+    for path in SOURCES:
+        if path.name == "paths.py" or not path.is_relative_to(ROOT / "kugetsu_engine"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip("/") in names:
+                found.add((path.name, node.value))
+    assert found <= {("config.py", "config.toml"), ("demo.py", "/config.toml")}, found
+
+
+def test_nobody_opens_a_state_file_for_writing_beside_the_one_module() -> None:
+    """`open(…, "w")` and the like stand only where a file is new and nobody else's: listed, and the list does not go stale."""
+    found = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _dotted(node.func) in ("open", "io.open", "os.fdopen"):
+                modes = [arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)]
+                modes += [
+                    word.value.value for word in node.keywords if word.arg == "mode" and isinstance(word.value, ast.Constant)
+                ]
+                if any(isinstance(mode, str) and set(mode) & set("wx+") for mode in modes):
+                    found.add(str(path.relative_to(ROOT)))
+    assert found == {"kugetsu_engine/demo.py"}
+
+
+def test_every_module_and_every_public_function_says_what_it_is() -> None:
+    """A docstring each, in both packages' modules; in the engine for each public function and class too."""
+    silent = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text("utf-8"))
+        if not ast.get_docstring(tree):
+            silent.append(f"{path.name}")
+        if path.is_relative_to(ROOT / "kugetsu_engine"):
+            silent += [
+                f"{path.name}:{node.name}"
+                for node in tree.body
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_" and not ast.get_docstring(node)
+            ]
+    assert silent == []
+
+
+def test_the_sources_are_where_the_scan_looks() -> None:
+    """The scanned files are those of this checkout."""
+    assert Path(__import__("kugetsu_engine").__file__ or "").resolve().is_relative_to(ROOT.resolve())
