@@ -18,7 +18,8 @@ USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
     "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
     "show": "show ID", "limit": "limit NUMBER",
-    "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] [--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
+    "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
 }  # fmt: skip
 
 

@@ -36,7 +36,8 @@ class ConsoleScreen(Screen[None]):
             "task.up": lambda: self.send("move", to="up"), "task.top": lambda: self.send("move", to="top"),
             "task.bottom": lambda: self.send("move", to="bottom"), "queue.pause": self.pause,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
-            "help": lambda: self.console.open_help(), "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
+            "help": lambda: self.console.open_help(),
+            "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
         }  # fmt: skip
         self._say_again: tuple[str, str] | None = None

@@ -44,7 +44,7 @@ class HomeScreen(ConsoleScreen):
         self._source = "agents"
         """The list whose selection the log shows."""
         self._slot = "queue"
-        self._zoomed = False
+        self._zoomed = self._begun = False
         self._shape = ""
         self._shown_task: str | None = None
         self._attempt: int | None = None
@@ -58,7 +58,8 @@ class HomeScreen(ConsoleScreen):
             "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
             "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
-            "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"), "pane.done": lambda: self.go("done"),
+            "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),
+            "pane.done": lambda: self.go("done"),
             "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
             "task.open": self.open_task, "back": self.back, "filter": self.open_filter,
             "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
@@ -215,6 +216,14 @@ class HomeScreen(ConsoleScreen):
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
         self._show_selection()
+        self._begin(picture)
+
+    def _begin(self, picture: Picture) -> None:
+        """Start where there is something to see, once."""
+        if not self._begun and not picture.starting:
+            self._begun = True
+            if not picture.snapshot.active and picture.snapshot.pending and self.focused_pane is self.agents:
+                self.go("queue")
 
     def _show_notices(self, picture: Picture) -> None:
         unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))

@@ -37,6 +37,7 @@ class AgentsView:
         self.columns = fitted(
             COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
+            attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
         self.keys = tuple(one.task.id for one in self._active)
 

@@ -33,6 +33,8 @@ class QueueView:
         self.columns = fitted(
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
+            priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
+            start=6 if self._snapshot.median_run_s is not None and self._snapshot.active else 0,
             why=widest((self._why(task) for task in self._pending[:60]), 9, 22),
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column; fixed, but for the one that takes the rest."""
+    """One column; fixed, but for the one that takes the rest. Width 0: nothing to show in any row."""
 
     name: str
     width: int
@@ -71,7 +71,7 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
 
     Columns leave in the order of `keep` until the flexible one has its least width; it then takes all that is left.
     """
-    kept = list(range(len(columns)))
+    kept = [index for index, column in enumerate(columns) if column.width]
 
     def needed() -> int:
         return sum(columns[index].width for index in kept) + sum(columns[index].gap for index in kept[:-1])

@@ -37,7 +37,7 @@ def engine(picture: Picture) -> list[Cell]:
     view = picture.snapshot.engine
     run, stop = states.glyph("running"), states.glyph("held")
     if not view.running:
-        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("no engine runs", "danger")]
+        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("none runs", "danger")]
         return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
     where = "here" if picture.here else f"pid {view.pid}"
     state: Cell = (f"{run} running", "good")

@@ -1,0 +1,111 @@
+"""Consoles on real state directories, and a way to wait for what they show."""
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import files
+from kugetsu_tui.app import KugetsuApp
+from kugetsu_tui.link import Link
+from kugetsu_tui.screens.console import ConsoleScreen
+from kugetsu_tui.widgets.strips import Talk
+
+LIMIT_S = 15.0
+ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"}
+
+
+class Console:
+    """A running console under a pilot."""
+
+    def __init__(self, app: KugetsuApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def until(self, holds: Callable[[], object], what: str = "") -> None:
+        """Wait until something holds, with a limit."""
+        deadline = time.monotonic() + LIMIT_S
+        while not holds():
+            assert time.monotonic() < deadline, f"never came true: {what or holds}\n{self.text}"
+            await self.pilot.pause(0.01)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys and let the console settle."""
+        await self.pilot.press(*keys)
+
+    async def shows(self, text: str) -> None:
+        """Wait until a text is on the screen."""
+        await self.until(lambda: text in self.text, f"{text!r} on the screen")
+
+    @property
+    def lines(self) -> list[str]:
+        """What is on the screen, by line."""
+        size = self.app.size
+        strips = self.app.screen._compositor.render_strips(size)
+        return ["".join(segment.text for segment in strip) for strip in strips]
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(self.lines)
+
+    @property
+    def said(self) -> str:
+        """What the console answered last."""
+        screen = self.app.talking
+        return screen.query_one(Talk).said if isinstance(screen, ConsoleScreen) else ""
+
+
+Opener = Callable[..., contextlib.AbstractAsyncContextManager[Console]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    """A state directory with its folders."""
+    root = tmp_path / "state"
+    files.prepare(StatePaths(str(root)).folders())
+    return str(root)
+
+
+@pytest.fixture
+def operator(root: str) -> Operator:
+    """Whoever changes things from outside."""
+    return Operator(root, ENVIRON)
+
+
+@pytest.fixture
+def enqueue(operator: Operator) -> Callable[..., str]:
+    """Puts a task into the queue and returns its id."""
+
+    def put(reference: str = "local/web#1", message: str = "Do it", **options: Any) -> str:
+        return operator.enqueue(reference, message, **options)[0]
+
+    return put
+
+
+@pytest.fixture
+def console(root: str) -> Opener:
+    """Opens consoles on the state directory."""
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        size: tuple[int, int] = (120, 40), *, embed: bool = False, read_only: bool = False, at: str | None = None
+    ) -> AsyncIterator[Console]:
+        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed)
+        app = KugetsuApp(link)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            here = Console(app, pilot)
+            await here.until(lambda: app.picture is not None, "a first picture")
+            await pilot.pause()
+            yield here
+        if embed:
+            assert link.join(LIMIT_S)
+
+    return opened

@@ -1,0 +1,316 @@
+"""The home screen, with real state directories and the real link."""
+
+from collections.abc import Callable
+
+import pytest
+from textual.widgets import Input
+
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.snapshot import SnapshotReader
+from kugetsu_tui.screens.home import HomeScreen
+from kugetsu_tui.screens.task import TaskScreen
+
+from .conftest import ENVIRON, Console, Opener
+
+Put = Callable[..., str]
+
+
+def on_disk(operator: Operator, task_id: str) -> Task:
+    """The task as the state directory has it."""
+    task = SnapshotReader(operator.paths, ENVIRON).read().task(task_id)
+    assert task is not None
+    return task
+
+
+def home(here: Console) -> HomeScreen:
+    """The home screen."""
+    screen = here.app.talking
+    assert isinstance(screen, HomeScreen)
+    return screen
+
+
+@pytest.mark.parametrize("size", [(140, 40), (110, 30), (80, 24), (60, 20), (40, 12), (30, 8)])
+async def test_every_size_shows_something_and_fits(console: Opener, enqueue: Put, size: tuple[int, int]) -> None:
+    """Each layout fills the terminal exactly, with all panes or with one of them."""
+    enqueue(message="Fix the login loop")
+    async with console(size) as here:
+        await here.press("2")
+        await here.shows("#1")
+        assert len(here.lines) == size[1]
+        assert {len(line) for line in here.lines} == {size[0]}
+
+
+async def test_a_terminal_too_small_gets_a_message(console: Opener) -> None:
+    """Nobody crashes for want of room."""
+    async with console((24, 5)) as here:
+        await here.shows("more room")
+        await here.pilot.resize_terminal(140, 40)
+        await here.shows("Agents")
+
+
+async def test_a_task_from_outside_appears(console: Opener, enqueue: Put) -> None:
+    """The console is right within a second of a change on disk, whoever made it."""
+    async with console() as here:
+        await here.shows("the queue is empty")
+        enqueue(message="A script")
+        await here.shows("A script")
+
+
+async def test_tab_and_numbers_go_to_panes(console: Opener) -> None:
+    """Each pane can be reached in two ways."""
+    async with console() as here:
+        seen = []
+        for _ in range(4):
+            await here.press("tab")
+            seen.append(home(here).focused_pane.id)
+        assert seen == ["queue", "log", "notices", "agents"]
+        for key, pane in (("1", "agents"), ("2", "queue"), ("3", "log"), ("4", "notices"), ("5", "done")):
+            await here.press(key)
+            assert home(here).focused_pane.id == pane
+        await here.press("escape")
+        assert home(here).focused_pane.id == "queue"
+
+
+async def test_zoom_gives_the_screen_to_one_pane(console: Opener, enqueue: Put) -> None:
+    """`z` and `0` come and go."""
+    enqueue()
+    async with console() as here:
+        await here.press("2", "z")
+        await here.until(lambda: "Notifications" not in here.text)
+        assert "Queue" in here.text
+        await here.press("0")
+        await here.shows("Notifications")
+
+
+async def test_hold_and_release(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """`p` holds the selected task back, and lets it go again; each is answered in one line."""
+    task = enqueue()
+    async with console() as here:
+        await here.press("2", "p")
+        await here.until(lambda: here.said == "holding #1")
+        assert on_disk(operator, task).held
+        await here.shows("held by you")
+        await here.press("p")
+        await here.until(lambda: here.said == "released #1")
+        assert not on_disk(operator, task).held
+
+
+async def test_moving_keeps_the_selection_on_the_task(console: Opener, enqueue: Put) -> None:
+    """J K T B move the task, and the cursor goes with it."""
+    for number in range(1, 5):
+        enqueue(f"local/web#{number}")
+    async with console() as here:
+        queue = home(here).queue
+        await here.press("2", "J")
+        await here.until(lambda: list(queue._view.keys) == ["q_2", "q_1", "q_3", "q_4"])
+        assert queue.selected_key == "q_1"
+        await here.press("B")
+        await here.until(lambda: list(queue._view.keys) == ["q_2", "q_3", "q_4", "q_1"])
+        assert queue.selected_key == "q_1"
+        await here.press("K")
+        await here.until(lambda: list(queue._view.keys) == ["q_2", "q_3", "q_1", "q_4"])
+        await here.press("T")
+        await here.until(lambda: list(queue._view.keys) == ["q_1", "q_2", "q_3", "q_4"])
+        await here.press("K")
+        assert "first already" in here.said
+
+
+async def test_cancel_asks_and_the_safe_answer_is_the_default(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """Enter on the question does nothing; `y` cancels; `r` puts the task back."""
+    task = enqueue()
+    async with console() as here:
+        await here.press("2", "x")
+        await here.shows("Cancel #1 web#1?")
+        await here.press("enter")
+        await here.until(lambda: here.said == "nothing was done")
+        assert on_disk(operator, task).state == "pending"
+        await here.press("x")
+        await here.shows("Cancel #1 web#1?")
+        await here.press("y")
+        await here.until(lambda: here.said == "cancelled #1")
+        await here.press("5")
+        await here.shows("cancelled by you")
+        await here.press("r")
+        await here.until(lambda: "waits for another attempt" in here.said)
+        assert on_disk(operator, task).state == "pending"
+
+
+async def test_the_question_keeps_its_task(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """The id is taken when the key is pressed: what moves under the question is not touched."""
+    first, second = enqueue("local/web#1"), enqueue("local/web#2")
+    async with console() as here:
+        await here.press("2", "x")
+        await here.shows("Cancel #1 web#1?")
+        operator.do("cancel", first)
+        await here.until(lambda: list(home(here).queue._view.keys) == [second])
+        await here.press("y")
+        await here.until(lambda: "ended already" in here.said)
+        assert on_disk(operator, second).state == "pending"
+
+
+async def test_a_key_that_cannot_work_says_why(console: Opener, enqueue: Put) -> None:
+    """It is dim in the footer, and tells its reason."""
+    enqueue()
+    async with console() as here:
+        await here.press("2", "r")
+        assert here.said == "#1 waits for its start already"
+        await here.press("X")
+        assert "no agent to kill" in here.said
+
+
+async def test_pause_and_limit(console: Opener, enqueue: Put) -> None:
+    """`P` pauses and resumes the queue, `+` and `-` change the limit."""
+    enqueue()
+    async with console() as here:
+        await here.press("P")
+        await here.until(lambda: "paused" in here.said)
+        await here.shows("paused")
+        await here.press("P")
+        await here.until(lambda: "resum" in here.said or "goes on" in here.said or "start again" in here.said)
+        await here.press("+")
+        await here.until(lambda: "at most 4" in here.said)
+        await here.shows("/4")
+
+
+async def test_filter_and_its_inverse(console: Opener, enqueue: Put) -> None:
+    """The filter works while it is typed, shows in the title, and escape clears it. Letters are letters meanwhile."""
+    for number, words in enumerate(("quick fix", "xerox panel", "slow road"), 1):
+        enqueue(f"local/web#{number}", words)
+    async with console() as here:
+        await here.press("2", "slash", *"xer")
+        await here.shows("1/3 /xer")
+        assert "quick fix" not in here.text.split("Log")[0]
+        await here.press("enter")
+        assert home(here).focused_pane.id == "queue"
+        await here.press("escape")
+        await here.until(lambda: home(here).queue.length == 3)
+        await here.press("slash", "exclamation_mark", *"slow", "enter")
+        await here.shows("2/3 /!slow")
+
+
+async def test_typing_in_the_form_fires_nothing(console: Opener, operator: Operator) -> None:
+    """A whole task through the form; a refusal keeps the text."""
+    async with console() as here:
+        await here.press("n")
+        await here.shows("New task")
+        await here.press(*"qxq", "tab", *"quit", "ctrl+j")
+        await here.shows("no issue reference")
+        await here.press("shift+tab", "home", "ctrl+k", *"local/web#7", "ctrl+j")
+        await here.until(lambda: here.said.startswith("queued #1"))
+        task = on_disk(operator, "q_1")
+        assert (task.issue_ref, task.message) == ("local/web#7", "quit")
+
+
+async def test_the_form_keeps_what_was_typed(console: Opener) -> None:
+    """Escape loses nothing."""
+    async with console() as here:
+        await here.press("n")
+        await here.shows("New task")
+        await here.press(*"local/a#1", "escape")
+        await here.until(lambda: "kept" in here.said)
+        await here.press("n")
+        await here.shows("local/a#1")
+
+
+async def test_the_command_line_knows_the_verbs(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """The words of `kugetsu` work after `:`; errors are one line."""
+    task = enqueue()
+    async with console() as here:
+        for line, answer in (
+            ("hold 1", "holding #1"), ("release #1", "released #1"), ("edit q_1 priority 8", "changed priority of #1"),
+            ("limit 5", "at most 5 agents"), ("fly", "there is no command 'fly'"), ("move 1", "write it like: move ID"),
+            ("retry 99", "99"), ("enqueue local/web#2 'more work' --priority 9", "queued #2"),
+        ):  # fmt: skip
+            await here.press("colon")
+            await here.until(lambda: len(here.app.screen_stack) == 3)
+            here.app.screen.query_one(Input).value = line
+            await here.press("enter")
+            await here.until(lambda answer=answer: answer in here.said, f"{line} -> {answer}, said {here.said!r}")  # type: ignore[misc]
+        assert on_disk(operator, task).priority == 8
+
+
+async def test_help_is_searchable_and_says_why_not(console: Opener) -> None:
+    """Every key of the place is there, with what stands against it."""
+    async with console() as here:
+        await here.press("question_mark")
+        await here.shows("Keys in agents")
+        await here.press(*"retry")
+        await here.shows("no task is selected")
+        await here.press("escape")
+        await here.until(lambda: "Keys in" not in here.text)
+
+
+async def test_enter_opens_the_task_and_escape_leaves(console: Opener, enqueue: Put) -> None:
+    """One level in, one level out; escape never quits."""
+    enqueue(message="Look at the whole story")
+    async with console() as here:
+        await here.press("2", "enter")
+        await here.until(lambda: isinstance(here.app.screen, TaskScreen))
+        await here.shows("Look at the whole story")
+        await here.press("escape", "escape", "escape")
+        await here.until(lambda: isinstance(here.app.screen, HomeScreen))
+        assert here.app.is_running
+
+
+async def test_read_only_changes_nothing(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """It looks, says why a key does nothing, and leaves every file alone."""
+    import os
+
+    task = enqueue()
+
+    def stamps() -> dict[str, int]:
+        return {
+            f"{folder}/{name}": os.stat(f"{folder}/{name}").st_mtime_ns
+            for folder, _, names in os.walk(operator.paths.root)
+            for name in names
+        }
+
+    before = stamps()
+    async with console(read_only=True, embed=True) as here:
+        await here.press("2", "p")
+        assert "read-only" in here.said
+        await here.press("4", "P", "n", "x")
+        assert "read-only" in here.said
+        await here.shows("no engine runs")
+    assert stamps() == before
+    assert on_disk(operator, task).state == "pending"
+
+
+async def test_read_only_makes_no_state_directory(console: Opener, tmp_path: object) -> None:
+    """There may be nothing to look at."""
+    import os
+
+    missing = f"{tmp_path}/none"
+    async with console(read_only=True, at=missing) as here:
+        await here.shows("the queue is empty")
+    assert not os.path.exists(missing)
+
+
+async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """Going to the pane marks them, and what was new stays marked while one is there."""
+    from kugetsu_engine.domain.task import Notice
+    from kugetsu_engine.store import notices
+
+    notices.append(
+        operator.paths, Notice("2026-01-01T00:00:00.000Z", "task_error", "#1 web#1 failed: no", "error", "q_1", None)
+    )
+    async with console() as here:
+        await here.shows("1 need")
+        await here.press("4")
+        await here.until(lambda: notices.read_until(operator.paths) == "2026-01-01T00:00:00.000Z")
+        await here.until(lambda: "need" not in here.lines[0])
+
+
+async def test_the_palette_finds_actions(console: Opener, enqueue: Put) -> None:
+    """ctrl+p, some letters, enter."""
+    enqueue()
+    async with console() as here:
+        await here.press("2", "ctrl+p")
+        await here.until(lambda: len(here.app.screen_stack) == 3)
+        await here.press(*"hold")
+        await here.shows("hold the waiting")
+        await here.press("enter")
+        await here.until(lambda: "holding" in here.said or len(here.app.screen_stack) == 2)
+        await here.press("enter") if len(here.app.screen_stack) == 3 else None
+        await here.until(lambda: here.said == "holding #1")

@@ -1,0 +1,67 @@
+"""The cleaner: no text from outside makes a terminal do anything."""
+
+import time
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kugetsu_tui.formatting.safe_text import clean, clean_lines, fit, width_of
+
+ANYTHING = st.text(st.characters(), max_size=300)
+NASTY = st.lists(
+    st.sampled_from(
+        ["\x1b", "\x1b[31m", "\x1b]52;c;aGk=\x07", "\x1b]0;t\x1b\\", "\x9b1m", "\x9d0;x\x9c", "\x1bP1$r\x1b\\", "\x90q\x9c", "\x1b(B",
+         "\x1bc", "\x07", "\x08", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\ud800", "\udfff", "\r", "\n", "\t", "a",
+         "[", "]", "/", "日", "e\u0301", "\U000e0041", "\u2028"]
+    ), max_size=40,
+).map("".join)  # fmt: skip
+
+
+def harmless(text: str) -> bool:
+    """Whether no character of the text is one a terminal obeys or hides."""
+    return not any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in "\u202e\u2066\u200b\ufeff"
+        for character in text
+    )
+
+
+@given(st.one_of(ANYTHING, NASTY))
+def test_what_comes_out_is_harmless_and_stays_so(text: str) -> None:
+    """One line, no control character, and cleaning twice changes nothing."""
+    cleaned = clean(text)
+    assert harmless(cleaned)
+    assert clean(cleaned) == cleaned
+
+
+@given(st.one_of(ANYTHING, NASTY), st.integers(0, 60))
+def test_fit_is_exact(text: str, width: int) -> None:
+    """Columns are straight whatever stands in them."""
+    assert width_of(fit(clean(text), width)) == width
+
+
+def test_sequences_go_whole() -> None:
+    """What a sequence carries is not left behind as text."""
+    assert clean("a\x1b]52;c;c2VjcmV0\x07b") == "ab"
+    assert clean("\x1b[1;31mred\x1b[0m") == "red"
+    assert clean("\x9b31mred") == "red"
+    assert clean("\x1bPsome device\x1b\\after") == "after"
+
+
+def test_words_of_markup_stay_words() -> None:
+    """Brackets are text."""
+    assert clean("[/bad] [@click=app.quit]x[/]") == "[/bad] [@click=app.quit]x[/]"
+
+
+def test_a_megabyte_costs_nothing() -> None:
+    """The rest of a long line is not even looked at."""
+    begun = time.perf_counter()
+    assert len(clean("\x1b[1m" * 250_000)) < 4001
+    assert time.perf_counter() - begun < 0.2
+
+
+def test_long_texts_are_cut_with_a_word() -> None:
+    """A card shows the beginning, and how much more there is."""
+    lines = clean_lines("\n".join(str(number) for number in range(500)), 10)
+    assert len(lines) == 11
+    assert "490 more" in lines[-1]

@@ -1,0 +1,188 @@
+"""What the panes show, without a pane."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
+from kugetsu_engine.errors import UsageError
+from kugetsu_engine.snapshot import Active, EngineView, Snapshot
+from kugetsu_tui.commands import Command, parse
+from kugetsu_tui.formatting import times
+from kugetsu_tui.viewmodels import story, strip
+from kugetsu_tui.viewmodels.agents import AgentsView
+from kugetsu_tui.viewmodels.done import DoneView
+from kugetsu_tui.viewmodels.notices import NoticesView
+from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.viewmodels.queue import QueueView
+from kugetsu_tui.viewmodels.rows import Column, layout
+
+NOW = 1_800_000_000.0
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    """A picture of an empty state directory with an engine."""
+    empty = Snapshot(
+        NOW, EngineView(True, 812, "headless", "2027-01-15T07:00:00.000Z", 0.5), 3, (), (), (), 0, (), "", (), None
+    )  # fmt: skip
+    return msgspec.structs.replace(empty, **changes)
+
+
+def task(number: int, **changes: Any) -> Task:
+    """A waiting task."""
+    return msgspec.structs.replace(Task(f"q_{number}", f"github.com/user/api#{number}", f"task {number}"), **changes)
+
+
+def active(number: int, quiet: float = 1.0, **changes: Any) -> Active:
+    """A running one."""
+    progress = Progress(phase="agent", cpu_percent=41.2, rss_bytes=400 << 20)
+    return Active(task(number, state="running", attempt=1, **changes), None, progress, 21.4, 3600.0, quiet)
+
+
+def words(cells: Any) -> str:
+    """All text of some cells."""
+    return " ".join(text for text, _ in cells)
+
+
+def test_an_agent_shows_time_load_and_phase() -> None:
+    """One row says how the attempt stands."""
+    row = AgentsView(Picture(snapshot(active=(active(41),)), cpu={"q_41": (0.0, 50.0, 99.0)})).row(0)
+    shown = words(row.cells)
+    for part in ("▶", "#41", "api#41", "0:21/1h", "working", "▁▅█", "41%", "400M"):
+        assert part in shown
+
+
+def test_silence_is_told_and_then_asks_for_a_person() -> None:
+    """Quiet for minutes is a warning; beyond the limit it is red and has another glyph."""
+    row = AgentsView(Picture(snapshot(active=(active(1, 540.0),)))).row(0)
+    assert ("quiet 9 min", "warning") in row.cells
+    row = AgentsView(Picture(snapshot(active=(active(1, 700.0),)))).row(0)
+    assert row.cells[0] == ("!", "danger")
+
+
+def test_the_queue_says_why_and_when() -> None:
+    """By the engine's own function, with times of day in place of countdowns."""
+    held, retry, waits = task(1, held=True), task(2, retry_at="2027-01-15T08:05:00.000Z", attempt=1), task(3)
+    view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), median_run_s=600.0)))
+    assert "held by you" in words(view.row(0).cells)
+    assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
+    assert "slots 1/1" in words(view.row(2).cells)
+    assert words(view.row(2).cells).rstrip()[-6] == "~"
+
+
+def test_rows_do_not_change_with_time_alone() -> None:
+    """A quiet console has nothing to repaint."""
+    pending = (task(1, held=True), task(2, retry_at="2027-01-15T08:05:00.000Z", attempt=1), task(3))
+    notices = (Notice("2027-01-15T07:55:00.000Z", "task_error", "#3 failed", "error", "q_3"),)
+    done = (task(4, state="completed", completed_at="2027-01-15T07:50:00.000Z"),)
+    first, later = (
+        Picture(
+            snapshot(pending=pending, notices=notices, done=done, taken_at=now, engine=EngineView(True, 1, heartbeat_age_s=age))
+        )
+        for now, age in ((NOW, 0.1), (NOW + 100, 1.9))
+    )
+    for view in (QueueView, DoneView, lambda picture: NoticesView(picture, "")):
+        one, other = view(first), view(later)
+        assert [one.row(i) for i in range(len(one.keys))] == [other.row(i) for i in range(len(other.keys))]
+    assert strip.fleet(first) == strip.fleet(later)
+    assert strip.engine(first) == strip.engine(later)
+
+
+def test_ten_thousand_tasks_cost_what_is_seen() -> None:
+    """Rows are made one by one."""
+    view = QueueView(Picture(snapshot(pending=tuple(task(number) for number in range(1, 10_001)))))
+    assert len(view.keys) == 10_000
+    assert view.row(9_999).key == "q_10000"
+
+
+def test_done_tells_how_it_ended() -> None:
+    """Glyph, word, and what was delivered or why not."""
+    good = task(1, state="completed", attempts=[Attempt(1, outcome="ok", delivered=Delivered(3, 2, 80, 12), elapsed_s=720.0)])
+    bad = task(2, state="error", error="401 from the provider", completed_at="2027-01-15T07:50:00.000Z")
+    view = DoneView(Picture(snapshot(done=(good, bad))))
+    assert all(part in words(view.row(0).cells) for part in ("✓", "completed", "3 commits", "12 min"))
+    assert all(part in words(view.row(1).cells) for part in ("✗", "failed", "401"))
+    assert ("✗", "danger") in view.row(1).cells
+
+
+@pytest.mark.parametrize(
+    ("engine", "here", "expected"),
+    [
+        (EngineView(True, 812, heartbeat_age_s=12.0), False, "not answering for 12 s"),
+        (EngineView(True, 812, heartbeat_age_s=0.2, paused=True), True, "paused"),
+        (EngineView(True, 812, heartbeat_age_s=0.2, draining=True), True, "draining"),
+        (EngineView(False), False, "none runs"),
+    ],
+)
+def test_the_strip_tells_who_runs_the_engine(engine: EngineView, here: bool, expected: str) -> None:
+    """Stale looks stale."""
+    assert expected in words(strip.engine(Picture(snapshot(engine=engine), here=here)))
+
+
+def test_a_viewer_says_that_quitting_stops_nothing() -> None:
+    """And since when the other engine runs."""
+    banner = strip.banner(Picture(snapshot()))
+    assert banner is not None
+    assert banner[0].startswith("viewing: engine is pid 812, since ")
+    assert banner[0].endswith("quitting here stops nothing")
+
+
+def test_red_is_for_what_needs_a_person() -> None:
+    """Unread errors count once per task."""
+    notices = tuple(Notice(f"2027-01-15T07:5{i}:00.000Z", "task_error", "failed", "error", "q_3") for i in range(3))
+    assert strip.needs_you(Picture(snapshot(notices=notices))) == 1
+    assert strip.needs_you(Picture(snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z"))) == 0
+
+
+def test_the_story_names_every_attempt() -> None:
+    """The task's screen has them in order."""
+    told = task(
+        7,
+        state="error",
+        error="it failed",
+        attempt=2,
+        attempts=[Attempt(1, reason="no"), Attempt(2, exit_code=1, reason="still no")],
+    )
+    lines = [words(spans) for spans in story.header(Picture(snapshot(done=(told,))), told, 2)]
+    assert any("attempt 1" in line and "no" in line for line in lines)
+    assert any("attempt 2" in line and "exit 1" in line for line in lines)
+
+
+def test_columns_leave_in_order() -> None:
+    """The flexible one takes what is left, the least needed goes first."""
+    columns = (Column("a", 5), Column("b", 10, flexible=True), Column("c", 6, keep=2), Column("d", 6, keep=5))
+    assert layout(columns, 60) == (5, 37, 6, 6)
+    assert layout(columns, 28) == (5, 13, 0, 6)
+    assert layout(columns, 18) == (5, 11, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kill 12 #13 q_14 --now", Command("kill", ("q_12", "q_13", "q_14"), {"now": True})),
+        ("queue pause", Command("pause")),
+        ("move 3 --top", Command("move", ("q_3",), {"to": "top"})),
+        ("move 3 2", Command("move", ("q_3",), {"to": "number", "number": 2})),
+        ("edit 3 --priority=9", Command("edit", ("q_3",), {"priority": 9})),
+        (
+            "enqueue a/b#1 'two words' --after 3",
+            Command("enqueue", (), {"after": ["3"], "reference": "a/b#1", "message": "two words"}),
+        ),
+        ("q", Command("quit")),
+    ],
+)
+def test_commands_are_understood(text: str, expected: Command) -> None:
+    """With the words of the command line."""
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fly", "limit", "limit x", "move", "kill --hard", "hold 1x", "enqueue a", "edit 1 colour red", "'"]
+)
+def test_commands_that_make_no_sense_say_what_would(text: str) -> None:
+    """One line each."""
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
