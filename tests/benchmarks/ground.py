@@ -18,9 +18,13 @@ printf 'e %s\\n' "$EPOCHREALTIME" >> "$1"
 Between them it is busy for so many ms (three digits) and up to 149 more, so that slots do not end in step; or not at all.
 """
 
-IN_A_FRESH_WORKTREE = (
-    'git -C "$1" worktree add -q -b "fix/issue-$2" "$3/$2" HEAD >/dev/null 2>&1 && cd "$3/$2" && exec /bin/bash "$4" "$5" "$6"'
-)
+IN_A_FRESH_WORKTREE = """\
+if git -C "$1" worktree add -q -b "fix/issue-$2" "$3/$2" HEAD 2>> "$5.errors" && cd "$3/$2"; then
+    exec /bin/bash "$4" "$5" "$6"
+fi
+echo x 0 >> "$5"
+"""
+"""What a person would write for a peer. git may refuse when several add worktrees at once: that task is lost, and counted."""
 FILES = 50
 
 
@@ -30,10 +34,22 @@ class Stamps:
 
     starts: list[float]
     ends: list[float]
+    lost: int = 0
+    """Tasks whose agent never ran."""
 
-    def refills(self, limit: int) -> list[float]:
-        """Milliseconds from each end to the start that took its place: with L slots the k-th end makes room for start k+L."""
-        return [(start - end) * 1000 for start, end in zip(self.starts[limit:], self.ends, strict=False)]
+    def refills(self) -> list[float]:
+        """Milliseconds from each end to the start that took its place, the first end to the first start after it and so on.
+
+        A start that no free slot was waiting for is one of the first, which fill the queue's slots.
+        """
+        free: list[float] = []
+        gaps = []
+        for time, begins in sorted([(start, True) for start in self.starts] + [(end, False) for end in self.ends]):
+            if not begins:
+                free.append(time)
+            elif free:
+                gaps.append((time - free.pop(0)) * 1000)
+        return gaps
 
     @property
     def per_second(self) -> float:
@@ -72,8 +88,8 @@ class Ground:
         )
 
     def ended(self) -> int:
-        """How many agents have ended so far."""
-        return self.journal.read_bytes().count(b"e ") if self.journal.exists() else 0
+        """How many agents have ended so far, or never ran."""
+        return sum(line[:1] in b"ex" for line in self.journal.read_bytes().splitlines()) if self.journal.exists() else 0
 
     def stamps(self, expected: int) -> Stamps:
         """What the journal says.
@@ -83,9 +99,10 @@ class Ground:
         """
         lines = [line.split() for line in self.journal.read_text(encoding="ascii").splitlines()]
         starts, ends = (sorted(float(time) for what, time in lines if what == kind) for kind in "se")
-        if len(starts) != expected or len(ends) != expected:
+        lost = sum(what == "x" for what, _ in lines)
+        if len(starts) + lost != expected or len(ends) != len(starts):
             raise RuntimeError(f"{len(ends)} of {expected} agents ran in {self.folder}")
-        return Stamps(starts, ends)
+        return Stamps(starts, ends, lost)
 
 
 def make_repository(path: Path) -> Path:

@@ -32,7 +32,7 @@ from app import job
 for argv in json.load(open(sys.argv[1])):
     job(argv)
 """
-DRAIN_LIMIT_S = 180.0
+DRAIN_LIMIT_S = 90.0
 
 
 @cache

@@ -13,11 +13,12 @@ from .measure import environment, rss_kib
 
 def books(root: str, claims: str) -> dict[str, float]:
     """An engine's start on a state directory, the memory of its index, and claims from it."""
-    from kugetsu_engine.domain.policy import Facts
+    from kugetsu_engine.domain.policy import Facts, Timing
     from kugetsu_engine.ledger import Ledger
     from kugetsu_engine.paths import StatePaths
 
     ledger = Ledger(StatePaths(root), time.time, lambda _code, _text: None)
+    ledger.set_timing(Timing(3, 5.0, 600.0, 1e9))
     gc.collect()
     memory, began = rss_kib(os.getpid()), time.perf_counter()
     ledger.rescan()
@@ -40,8 +41,9 @@ def books(root: str, claims: str) -> dict[str, float]:
         began = time.perf_counter()
         entry = ledger.next_to_start(facts)
         assert entry is not None
-        ledger.change(ledger.get(entry.id), "notified", attempt=1, token="bench")
+        claimed = ledger.change(ledger.get(entry.id), "notified", attempt=1, token="bench")
         durable_us.append((time.perf_counter() - began) * 1e6)
+        ledger.change(claimed, "pending", "back again", attempt=0, token=None)  # so that the next round finds it
     return {
         "waiting": waiting, "start_s": first, "again_s": again, "memory_kib": memory,
         "claim_us": statistics.median(index_us), "durable_us": statistics.median(durable_us),

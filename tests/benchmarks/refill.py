@@ -22,12 +22,12 @@ def refill(options: Options) -> list[Table]:
 def _refill(options: Options, limit: int, worktree: bool) -> Table:
     runners, reasons = available(limit)
     count = limit + options.pick(10 * limit, 3)
-    gaps = _gaps(runners, options.pick(3, 1), count, limit, worktree)
+    gaps, lost = _gaps(runners, options.pick(3, 1), count, limit, worktree)
     what = "a fresh worktree each" if worktree else "no fresh worktree"
     slots = "one slot" if limit == 1 else f"{limit} slots"
-    table = Table("refill", f"Slot refill, {slots}, {what} (ms)", ("queue", "median", "p90", "longest", "refills"))
+    table = Table("refill", f"Slot refill, {slots}, {what} (ms)", ("queue", "median", "p90", "longest", "refills", "lost"))
     for name, values in gaps.items():
-        table.add(name, median(values), quantile(values, 0.9), max(values), len(values))
+        table.add(name, median(values), quantile(values, 0.9), max(values), len(values), lost[name])
     own = median(gaps["kugetsu"])
     if worktree:
         for name in gaps.keys() - {"kugetsu", "xargs -P"}:
@@ -36,7 +36,7 @@ def _refill(options: Options, limit: int, worktree: bool) -> Table:
         table.goals.append(Goal(f"kugetsu / huey, no fresh worktree, {slots}", 2.0, ratio(own, median(gaps["huey"]))))
     table.goals.sort(key=lambda goal: goal.what)
     table.notes += [
-        f"agents are busy for {PAUSE_MS} to {PAUSE_MS + 149} ms; the k-th end makes room for start k + slots",
+        f"agents are busy for {PAUSE_MS} to {PAUSE_MS + 149} ms; a start takes the slot that has been free for longest",
         *reasons,
     ]
     if not worktree:
@@ -44,30 +44,42 @@ def _refill(options: Options, limit: int, worktree: bool) -> Table:
     return table
 
 
-def _gaps(runners: dict[str, Runner], rounds: int, count: int, limit: int, worktree: bool) -> dict[str, list[float]]:
+def _gaps(
+    runners: dict[str, Runner], rounds: int, count: int, limit: int, worktree: bool
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """The refills of each queue in ms, and how many of its tasks were lost."""
     gaps: dict[str, list[float]] = {name: [] for name in runners}
+    lost = dict.fromkeys(runners, 0)
     for _ in range(rounds):
         for name, run in runners.items():
             ground = Ground(f"refill-{name.split()[0]}", PAUSE_MS)
             run(ground, count, limit, worktree)
-            gaps[name] += ground.stamps(count).refills(limit)
-    return gaps
+            stamps = ground.stamps(count)
+            gaps[name] += stamps.refills()
+            lost[name] += stamps.lost
+    return gaps, lost
 
 
 def drain(options: Options) -> list[Table]:
     """Tasks a second, from the first start to the last end, of tasks that do nothing."""
     count, rounds = options.pick(200, 20), options.pick(3, 1)
-    table = Table("drain", f"Draining {count} trivial tasks (tasks/s)", ("queue", "slots", "fresh worktree each", "without"))
+    table = Table(
+        "drain", f"Draining {count} trivial tasks (tasks/s)", ("queue", "slots", "fresh worktree each", "without", "lost")
+    )
     for limit in (1, 3):
         runners, reasons = available(limit)
         found: dict[tuple[str, bool], list[float]] = {(name, tree): [] for name in runners for tree in (True, False)}
+        lost = dict.fromkeys(runners, 0)
         for _ in range(rounds):
             for (name, worktree), speeds in found.items():
                 ground = Ground(f"drain-{name.split()[0]}")
                 runners[name](ground, count, limit, worktree)
-                speeds.append(ground.stamps(count).per_second)
+                stamps = ground.stamps(count)
+                speeds.append(stamps.per_second)
+                lost[name] += stamps.lost
         for name in runners:
-            table.add(name, limit, median(found[name, True]), median(found[name, False]))
+            table.add(name, limit, median(found[name, True]), median(found[name, False]), lost[name])
         table.notes += [reason for reason in reasons if reason not in table.notes]
+    table.notes.append("lost: tasks of all rounds whose agent never ran, as git refused to add several worktrees at once")
     table.notes.append("slots refill all at once here and share the processors with git, agents and the queue itself")
     return [table]
