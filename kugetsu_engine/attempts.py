@@ -184,9 +184,13 @@ class Attempts:
         if result is not None:
             self._enter(task, result)
             return "ended meanwhile"
-        record = runs.record(self._paths, task.id, task.attempt)
         if task.token:
             marked.end(task.id, task.token)
+        result = runs.outcome(self._paths, task.id, task.attempt, task.token)
+        if result is not None:
+            self._enter(task, result)
+            return "ended meanwhile"
+        record = runs.record(self._paths, task.id, task.attempt)
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))

@@ -18,7 +18,7 @@ from .paths import StatePaths
 from .store import files
 
 
-class AgentSettings(msgspec.Struct, frozen=True):
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[agents.<name>]`."""
 
     command: list[str] | None = None

@@ -14,7 +14,13 @@ from .store import files
 class Controls:
     """`queue/control.json`, written by the engine alone; draining ends with the engine and is not kept."""
 
-    def __init__(self, paths: StatePaths, configured_limit: Callable[[], int]) -> None:
+    def __init__(self, paths: StatePaths, configured_limit: Callable[[], int], lasts: bool = True) -> None:
+        """Read what was set.
+
+        Args:
+            lasts: False where this is not an engine but a command that applies its own request.
+        """
+        self._lasts = lasts
         self._paths = paths
         self._configured_limit = configured_limit
         self.draining = False
@@ -53,6 +59,10 @@ class Controls:
             self.draining = False
             return "resumed"
         if verb == "drain":
+            if not self._lasts:
+                raise AlreadySo(
+                    "no engine runs, so there is nothing to drain", "to keep the queue from starting: kugetsu pause"
+                )
             if self.draining:
                 raise AlreadySo("the queue is draining already")
             self.draining = True

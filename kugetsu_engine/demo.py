@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 
+from .config import OLD_NAMES
 from .domain.draft import MAX_MESSAGE_BYTES
 from .errors import KugetsuError, UsageError
 from .git.command import environment
@@ -78,7 +79,7 @@ def prepare(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[
     os.mkdir(state_dir, 0o700)
     with open(f"{state_dir}/config.toml", "x", encoding="utf-8") as config:
         config.write(CONFIG.format(speed=speed, repository=repository))
-    operator = Operator(state_dir, environ)
+    operator = Operator(state_dir, undisturbed(environ))
     for number in range(1, task_count + 1):
         message, behaviour, options = SCRIPT[(number - 1) % len(SCRIPT)]
         timeout = options.get("timeout")
@@ -88,6 +89,11 @@ def prepare(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[
             timeout=f"{float(str(timeout)[:-1]) / min(speed, 10):.2f}s" if timeout else None,
         )  # fmt: skip
     return state_dir
+
+
+def undisturbed(environ: Mapping[str, str]) -> dict[str, str]:
+    """The operator's variables without those that are settings of kugetsu: the demo has its own."""
+    return {name: value for name, value in environ.items() if not name.startswith("KUGETSU_") and name not in OLD_NAMES}
 
 
 def remove(state_dir: str) -> None:

@@ -23,7 +23,7 @@ from .domain.engine_state import EngineState
 from .domain.policy import Facts
 from .domain.task import Notice, Task
 from .domain.times import iso
-from .errors import BadFile, KugetsuError, NoSuchTask
+from .errors import BadFile, EngineHeld, KugetsuError, NoSuchTask
 from .ledger import Entry, Ledger
 from .paths import StatePaths
 from .process import identity
@@ -80,7 +80,7 @@ class Engine:
 
     def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
-        self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents)
+        self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents, self.mode != "command")
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._on_notice)
         self.attempts = Attempts(self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop)
@@ -94,7 +94,7 @@ class Engine:
         self.attempts.close()
         self.launcher.close()
         self.waker.close()
-        if self.mode != "command":
+        if self.mode != "command" and self.lock.still_ours():
             self._write_state(stopped=True)
         self.lock.release()
 
@@ -134,7 +134,7 @@ class Engine:
         """Take one turn; returns the seconds until the next one is needed, should nothing happen before."""
         now = time.monotonic()
         if not self.lock.still_ours():
-            self.alerts.warn("lock", f"{self.paths.engine_lock} was replaced: nothing starts until the engine is started again")
+            raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
         if self.settings.refresh():
             self._take_settings()
         full = now >= self._rescan_at
@@ -196,8 +196,6 @@ class Engine:
 
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
-        if not self.lock.still_ours():
-            return
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
             if not self._start(entry):
                 break
@@ -224,6 +222,9 @@ class Engine:
             return entered != "slots"
         try:
             task = self.ledger.get(entry.id)
+            if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:
+                self.ledger.look_at({entry.id})  # someone edited it a moment ago
+                return True
             settings = self.settings.current
             planned: Task = msgspec.structs.replace(
                 task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=jobs.agent_of(task, settings)

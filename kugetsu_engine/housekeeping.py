@@ -15,7 +15,7 @@ LOG_KEPT_BYTES = 8 << 20
 
 
 def remove_ended(paths: StatePaths, before: float) -> int:
-    """Remove the ended tasks that ended before a time (seconds since 1970), with their runs, logs and locks; how many."""
+    """Remove the ended tasks that ended before a time (seconds since 1970), with their runs and logs; how many."""
     removed = 0
     for task_id in list(tasks.task_ids(paths.done)):
         path = paths.ended(task_id)
@@ -28,11 +28,16 @@ def remove_ended(paths: StatePaths, before: float) -> int:
         ended = epoch(task.completed_at)
         if task.state not in FINAL or ended is None or ended > before:
             continue
+        # By this rename either we or a retry that comes at this moment gets the task.
+        aside = f"{paths.done}/.{task_id}.json.removed"
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            continue
         for attempt in range(1, task.attempt + 1):
             shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
         shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
-        files.remove(paths.task_lock(task_id))
-        files.remove(path)
+        files.remove(aside)
         removed += 1
     return removed
 
@@ -44,10 +49,14 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
             if folder == paths.answers or (name[0] == "." and name.count(".") >= 3):
                 _remove_older(f"{folder}/{name}", now - age)
     notices.rotate(paths)
-    for log in (paths.engine_log, paths.daemon_log):
-        if os.path.exists(log) and os.path.getsize(log) > LOG_KEPT_BYTES:
-            os.rename(log, f"{log}.1")
+    put_away(paths.engine_log)
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
+
+
+def put_away(log: str) -> None:
+    """Rename a log that has grown long; the one put away before is dropped."""
+    if os.path.exists(log) and os.path.getsize(log) > LOG_KEPT_BYTES:
+        os.rename(log, f"{log}.1")
 
 
 def _remove_older(path: str, before: float) -> None:

@@ -203,7 +203,7 @@ class Operator:
         enclosing = nearby.enclosing(folder)
         if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
             return None
-        return enclosing if nearby.may_hold(enclosing, ref.repository) else None
+        return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

@@ -60,11 +60,13 @@ class Active(msgspec.Struct, frozen=True):
     """Seconds since the attempt began."""
     timeout_s: float
     last_output_age_s: float | None
+    alive: bool = True
+    """False when it has ended and no engine has entered that yet."""
 
     @property
     def phase(self) -> str:
-        """`starting`, `worktree`, `agent`, `stopping`, `delivery` …"""
-        return self.progress.phase if self.progress else "starting"
+        """`starting`, `worktree`, `agent`, `stopping`, `sweeping`, `delivery`, or `ended` when only an engine is missing."""
+        return "ended" if not self.alive else self.progress.phase if self.progress else "starting"
 
 
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
@@ -91,7 +93,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @property
     def used(self) -> int:
         """Slots that are taken."""
-        return len(self.active)
+        return sum(1 for one in self.active if one.alive)
 
     @cached_property
     def facts(self) -> Facts:
@@ -173,8 +175,8 @@ class SnapshotReader:
         )
         pending = sorted((task for task in open_tasks if task.state == states.PENDING), key=lambda task: task.order)
         snapshot = Snapshot(
-            taken_at=now, engine=engine, limit=self._limit(state), active=tuple(self._active(task, now) for task in active),
-            pending=tuple(pending), done=done, done_count=len(self._done_names),
+            taken_at=now, engine=engine, limit=self._limit(engine, state), pending=tuple(pending), done=done,
+            active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
             alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done),
         )  # fmt: skip
@@ -201,7 +203,9 @@ class SnapshotReader:
         )
         return view, state
 
-    def _limit(self, state: EngineState | None) -> int:
+    def _limit(self, engine: EngineView, state: EngineState | None) -> int:
+        if state is not None and engine.pid is not None:
+            return state.limit  # the engine's own: it may have kept the last good setting
         return control.effective_limit(control.load(self.paths), self.settings.current.max_concurrent_agents)
 
     def _read_open(self) -> tuple[list[Task], list[str]]:
@@ -246,7 +250,7 @@ class SnapshotReader:
         except BadFile as error:
             return _Known(signature, None, error.message)
 
-    def _active(self, task: Task, now: float) -> Active:
+    def _active(self, task: Task, now: float, engine_runs: bool) -> Active:
         record = runs.record(self.paths, task.id, task.attempt)
         if record is not None and record.token != task.token:
             record = None
@@ -256,7 +260,8 @@ class SnapshotReader:
         elapsed = progress.elapsed_s + since_told if progress else max(now - started, 0.0) if started else 0.0
         timeout = record.timeout_s if record else task.timeout_s or self.settings.current.task_timeout
         quiet = progress.quiet_s + since_told if progress else None
-        return Active(task, record, progress, elapsed, timeout, quiet)
+        alive = engine_runs or is_held(self.paths.task_lock(task.id))
+        return Active(task, record, progress, elapsed, timeout, quiet, alive)
 
     def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str]) -> tuple[Alert, ...]:
         alerts = list(state.alerts) if state and engine.running else []

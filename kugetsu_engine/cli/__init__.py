@@ -17,7 +17,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear    watch                 what happened
 engine    queue-daemon start|stop|restart|status|logs
-          completion bash|zsh|tcsh
+          completion bash|zsh|...
 
 Ids are written 41, #41 or q_41. kugetsu VERB --help says more. Exit codes: 0 done, 1 failed, 2 try later,
 3 already so, 4 no such task, 64 wrong usage. Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.

@@ -10,6 +10,7 @@ import msgspec
 
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
+from ..housekeeping import put_away
 from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
@@ -38,10 +39,11 @@ def main(verb: str, words: list[str]) -> int:
 def _start(here: StatePaths) -> int:
     if is_held(here.engine_lock):
         raise AlreadySo(f"an engine runs already: {holder(here)}")
+    put_away(here.daemon_log)
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "kugetsu_engine", "--headless"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            cwd="/", start_new_session=True,
+            cwd="/", start_new_session=True, env=os.environ | {"KUGETSU_DIR": here.root},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
@@ -52,6 +54,7 @@ def _start(here: StatePaths) -> int:
         if process.poll() is not None:
             raise KugetsuError(f"the engine ended at once with exit code {process.returncode}", f"see {here.daemon_log}")
         pause(0.02)
+    process.terminate()
     raise KugetsuError(f"the engine did not answer within {WAIT_S:g} s", f"see {here.daemon_log}")
 
 

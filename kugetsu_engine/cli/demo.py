@@ -25,7 +25,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     state_dir = demo.prepare(given.tasks, given.speed)
     print(f"demo in {os.path.dirname(state_dir)}: {given.tasks} tasks, at most 3 agents at once", flush=True)
-    code = run(StatePaths(state_dir), until_idle=True)
+    code = run(StatePaths(state_dir), until_idle=True, environ=demo.undisturbed(os.environ))
     snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=1_000_000).read()
     wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(task.id[2:]))]
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from types import FrameType
 
 from ..domain.safe_text import safe_line
@@ -28,7 +29,7 @@ def main(verb: str, words: list[str]) -> int:
     return run(paths(), until_idle=given.until_idle, as_json=given.log_format == "json")
 
 
-def run(here: StatePaths, *, until_idle: bool, as_json: bool = False) -> int:
+def run(here: StatePaths, *, until_idle: bool, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
     """Run the engine of a state directory in this process.
 
     Raises:
@@ -43,7 +44,7 @@ def run(here: StatePaths, *, until_idle: bool, as_json: bool = False) -> int:
 
     engine = EngineThread(
         here,
-        os.environ,
+        environ,
         "headless",
         on_notice=tell,
         on_fault=lambda words: note(f"kugetsu: engine: {words}"),

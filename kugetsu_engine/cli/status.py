@@ -55,6 +55,8 @@ def _print(snapshot: Snapshot) -> None:
         print(f"engine   pid {engine.pid}, {engine.mode}, since {engine.since}{flow}")
     else:
         print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+        if engine.paused:
+            print("queue    paused: kugetsu resume")
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     print(f"slots    {snapshot.used} of {snapshot.limit}")
     print(f"tasks    {counts or 'none'}")

@@ -19,7 +19,7 @@ class _Help(argparse.HelpFormatter):
     """Of a fixed width: asking the terminal for its width loads a module that costs a tenth of a whole command."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=min(int(os.environ.get("COLUMNS", "0") or 0) or 100, 120))
+        super().__init__(prog, width=100)
 
 
 class Words(argparse.ArgumentParser):

@@ -71,6 +71,8 @@ class Supervisor:
             self.log.note(str(error))
             result = {"outcome": "not_started", "failure": "disk" if error.errno == 28 else "unknown", "reason": str(error)}
         self.may_interrupt = False
+        self._keep_outcome(result)
+        self._tell("sweeping")
         swept = tree.sweep(os.getpid(), self.agent_pid, SWEEP_GRACE_S)
         shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
         if self.agent_pid is not None:
@@ -280,12 +282,7 @@ class Supervisor:
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
-        document = {
-            "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
-            "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), **result,
-        }  # fmt: skip
-        data = json.dumps(document).encode()
+        data = json.dumps(self._document(result)).encode()
         try:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
@@ -295,6 +292,22 @@ class Supervisor:
         for fd in self.locks:
             unlock(fd)
         self._say("ended")
+
+    def _keep_outcome(self, result: dict[str, Any]) -> None:
+        """Write how the agent ended before anything else is done: an agent that ran to its end is never run again."""
+        if self.agent_pid is None:
+            return
+        try:
+            files.replace(f"{self.run_dir}/outcome.json", json.dumps(self._document(result)).encode())
+        except OSError:
+            return  # the reserve takes the result in a moment
+
+    def _document(self, result: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
+            "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
+            "elapsed_s": round(time.monotonic() - self.started, 3), **result,
+        }  # fmt: skip
 
     def _use_reserve(self, data: bytes) -> None:
         """Write the result over the reserved bytes, which a full disk allows."""

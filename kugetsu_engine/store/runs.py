@@ -24,7 +24,15 @@ def progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
 
 def result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
     """How the attempt ended; None when it has not, or the file is about another one."""
-    found = _read(f"{paths.run(task_id, attempt)}/exit.json", Result)
+    return _about(_read(f"{paths.run(task_id, attempt)}/exit.json", Result), task_id, attempt, token)
+
+
+def outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
+    """How the agent ended, though its supervisor was killed before it had put things in order. For a free task lock only."""
+    return _about(_read(f"{paths.run(task_id, attempt)}/outcome.json", Result), task_id, attempt, token)
+
+
+def _about(found: Result | None, task_id: str, attempt: int, token: str | None) -> Result | None:
     if found is None or found.task_id != task_id or found.attempt != attempt or (token and found.token != token):
         return None
     return found
