@@ -182,6 +182,22 @@ def test_a_log_is_capped_also_when_the_agent_ends_at_once(fleet: Fleet) -> None:
     assert b"line 0019999 " in log
 
 
+def test_opencode_writes_its_log_itself_and_is_judged_by_its_words(fleet: Fleet) -> None:
+    """A stand-in for opencode that gave up for a permission and yet exits with 0: `blocked`, not retried, log whole."""
+    program = fleet.folder / "opencode"
+    program.write_text('#!/bin/sh\necho "args: $*"\ncat\necho "! permission requested: bash; auto-rejecting" >&2\n', "utf-8")
+    program.chmod(0o755)
+    fleet.tables = f'[agents.opencode]\nprogram = "{program}"\nmodel = "p/m"'
+    fleet.configure()
+    task_id = fleet.enqueue("local/work#4", options={"agent": "opencode"})
+    fleet.start_engine()
+    task = fleet.wait_for_end([task_id])[0]
+    assert (task.state, len(task.attempts), task.attempts[0].failure) == ("error", 1, "blocked")
+    assert "a permission nobody could give" in (task.error or "")
+    words = b"! permission requested: bash; auto-rejecting\n"
+    assert fleet.log(task_id) == b"args: run --title local/work#4 -m p/m\n" + task.message.encode() + words
+
+
 def test_progress_is_told_while_an_agent_runs(fleet: Fleet) -> None:
     """Phase, pid, processes and memory of the attempt are on disk within about a second."""
     task_id = fleet.enqueue(wait=fleet.waiting_file("done"), orphan=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.domain.run import Progress
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import EngineHeld
@@ -209,14 +210,35 @@ def test_of_five_engines_started_at_once_one_runs(fleet: Fleet) -> None:
 
 
 def test_an_engine_whose_lock_file_was_replaced_starts_nothing_more(fleet: Fleet) -> None:
-    """Lock file deleted while held: another engine could start now, so this one stops dispatching and says so."""
+    """Lock file deleted while held: another engine could start now, so this one ends and says why; its agent goes on."""
+    first = fleet.enqueue(wait=fleet.waiting_file("first"))
     engine = fleet.start_engine()
-    fleet.wait_for_end([fleet.enqueue()])
+    line = fleet.wait_for_started(first)
     os.unlink(fleet.paths.engine_lock)
     late = fleet.enqueue()
-    engine.wake()
-    wait_until(lambda: b"was replaced" in files.read(fleet.paths.engine), 8, "the alert")
+    assert engine.join(10), "the engine goes on"
+    assert "was replaced or deleted" in (engine.held_by or "")
     assert fleet.state(late) == "pending"
+    assert is_alive(line.pid)
+    fleet.start_engine()
+    fleet.release("first")
+    assert [task.state for task in fleet.wait_for_end([first, late])] == ["completed", "completed"]
+    assert sorted(fleet.starts()) == [first, late]
+
+
+def test_an_agent_that_ran_to_its_end_is_not_run_again_when_its_supervisor_is_killed_afterwards(fleet: Fleet) -> None:
+    """The agent ended with 0; its supervisor is killed while it still sweeps what is left: completed, one start."""
+    task_id = fleet.enqueue(orphan="deaf")
+    fleet.start_engine()
+    orphan = fleet.wait_for_started(task_id).orphan
+    wait_until(lambda: (fleet.progress(task_id) or Progress()).phase == "sweeping", 5, "the sweep")
+    record = fleet.record(task_id)
+    assert record is not None
+    kill_hard(record.supervisor_pid)
+    task = fleet.wait_for_end([task_id])[0]
+    assert (task.state, len(task.attempts), task.exit_code) == ("completed", 1, 0)
+    assert fleet.starts() == [task_id]
+    wait_until(lambda: not is_alive(orphan or 0), 5, "the end of what the agent had started")
 
 
 def _change_item(fleet: Fleet, task_id: str, **changes: object) -> None:

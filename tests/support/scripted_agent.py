@@ -1,7 +1,7 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
 Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `deaf` (ignore TERM), `orphan` (leave a
-process in a session of its own), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print),
+process in a session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print),
 `say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit` (and commit it).
 Each start and orderly end is one line in the journal, appended whole.
 """
@@ -45,9 +45,11 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orphan = None
     if how.get("orphan"):
+        trap = "trap '' TERM; " if how["orphan"] == "deaf" else ""
         orphan = subprocess.Popen(
-            ["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            ["sh", "-c", f"{trap}exec tail -f /dev/null"], start_new_session=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
     note(journal, "start", orphan=orphan.pid if orphan else None)
     if "dump" in how:
         dump(how["dump"], stdin)

@@ -141,7 +141,8 @@ def test_the_domain_loads_nothing_that_touches_the_world(module: str) -> None:
 def test_a_supervisor_starts_on_the_bare_standard_library() -> None:
     """With `-I -S` no package of the environment is in reach, and the import still works and stays small."""
     program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import kugetsu_engine.process.supervisor, kugetsu_engine.agents.opencode\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import kugetsu_engine.process.supervisor, kugetsu_engine.agents.opencode\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=30)
