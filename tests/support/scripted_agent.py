@@ -1,9 +1,9 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
 Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `deaf` (ignore TERM), `orphan` (leave a
-process in a session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print),
-`say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit` (and commit it).
-Each start and orderly end is one line in the journal, appended whole.
+process in a session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory),
+`lines` (how much to print), `say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit`
+(and commit it). Each start and orderly end is one line in the journal, appended whole.
 """
 
 import json
