@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ import msgspec  # noqa: E402
 from kugetsu_engine.domain.engine_state import EngineState  # noqa: E402
 from kugetsu_engine.domain.run import Progress, RunRecord  # noqa: E402
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task  # noqa: E402
-from kugetsu_engine.domain.times import epoch, iso  # noqa: E402
+from kugetsu_engine.domain.times import epoch  # noqa: E402
 from kugetsu_engine.operator import Operator  # noqa: E402
 from kugetsu_engine.paths import StatePaths  # noqa: E402
 from kugetsu_engine.process import identity  # noqa: E402
@@ -170,9 +171,10 @@ class Scene:
             ("13:57:02", "task_started", f"#45 {api}#91 started", "info", 45, f"{api}#91"),
             ("13:58:12", "task_completed", f"#40 {web}#208 completed: 2 commits, +66 −18", "good", 40, f"{web}#208"),
             ("14:00:12", "task_completed", f"#38 {web}#205 completed: 3 commits, +120 −41", "good", 38, f"{web}#205"),
-            ("14:00:40", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47, f"{api}#92"),
-            ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider, not retried: fix the key, then r", "error", 39,
-             f"{api}#80"),
+            ("14:00:40", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47,
+             f"{api}#92"),
+            ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider, not retried: fix the key, then r",
+             "error", 39, f"{api}#80"),
         )  # fmt: skip
         with open(self.paths.notifications, "wb") as file:
             for at, kind, text, level, number, ref in told:
@@ -214,7 +216,28 @@ async def shoot(
         if more is not None:
             await more(app)
         await pilot.pause(0.4)
-        target.write_text(app.export_screenshot(title="kugetsu"), encoding="utf-8")
+        save(target, robust(app.export_screenshot(title="kugetsu")))
+
+
+CELL = 12.2
+"""Width of a character in the pictures."""
+
+
+def save(target: Path, svg: str) -> None:
+    """Write a picture."""
+    target.write_text(svg, encoding="utf-8")
+
+
+def robust(svg: str) -> str:
+    """Move each text past its leading spaces, as some viewers drop them and would shift the columns."""
+
+    def moved(match: re.Match[str]) -> str:
+        head, x, rest, length, tail, spaces, text = match.groups()
+        count = spaces.count("&#160;")
+        return f'{head}x="{float(x) + count * CELL:g}"{rest}textLength="{float(length) - count * CELL:g}"{tail}>{text}</text>'
+
+    pattern = r'(<text [^>]*?)x="([\d.]+)"([^>]*?)textLength="([\d.]+)"([^>]*)>((?:&#160;)+)([^<]+)</text>'
+    return re.sub(pattern, moved, svg)
 
 
 async def fill_form(app: KugetsuApp) -> None:
@@ -234,9 +257,9 @@ async def main(folder: Path) -> None:
         scene = Scene(f"{temporary}/state")
         try:
             await shoot(scene, folder / "home-wide.svg", (140, 40))
-            await shoot(scene, folder / "home-80x24.svg", (80, 24), ("2", "j"))
+            await shoot(scene, folder / "home-80x24.svg", (80, 24))
             await shoot(scene, folder / "home-40x12.svg", (40, 12))
-            await shoot(scene, folder / "home-light.svg", (140, 40), ("2", "j"), theme="kugetsu-light")
+            await shoot(scene, folder / "home-light.svg", (140, 40), ("2", "j", "j", "j"), theme="kugetsu-light")
             await shoot(scene, folder / "task-form.svg", (120, 34), ("n",), more=fill_form)
             await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))

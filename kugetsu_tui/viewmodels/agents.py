@@ -12,7 +12,7 @@ COLUMNS = (
     Column("id", 5),
     Column("issue", 14, keep=6),
     Column("task", 12, flexible=True),
-    Column("time", 10, right=True),
+    Column("time", 10, keep=7, right=True),
     Column("phase", 16),
     Column("curve", 8, keep=2),
     Column("cpu", 5, keep=4, right=True),
@@ -37,6 +37,8 @@ class AgentsView:
         self.columns = fitted(
             COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
+            time=widest(map(self._time, self._active), 7, 14),
+            phase=widest((phase(one, False)[0] for one in self._active), 10, 16),
             attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
         self.keys = tuple(one.task.id for one in self._active)
@@ -56,7 +58,7 @@ class AgentsView:
                 (clean(task.shown, 40), "muted"),
                 (clean(short_ref(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (f"{times.clock(one.elapsed_s)}/{times.limit(one.timeout_s)}", time_tone(one)),
+                (self._time(one), time_tone(one)),
                 phase(one, quiet),
                 (states.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
@@ -64,6 +66,10 @@ class AgentsView:
                 (f"attempt {task.attempt}" if task.attempt > 1 else "", "warning"),
             ),
         )
+
+    @staticmethod
+    def _time(one: Active) -> str:
+        return f"{times.clock(one.elapsed_s)}/{times.limit(one.timeout_s)}"
 
     def text(self, index: int) -> str:
         """What a filter looks at."""

@@ -16,10 +16,9 @@ COLUMNS = (
     Column("state", 1, gap=1),
     Column("id", 5),
     Column("issue", 14, keep=4),
-    Column("task", 10, flexible=True),
+    Column("task", 14, flexible=True),
     Column("priority", 2, keep=2),
-    Column("why", 18),
-    Column("start", 6, keep=3, right=True),
+    Column("why", 17),
 )
 TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted"}
 
@@ -34,8 +33,7 @@ class QueueView:
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
             priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
-            start=6 if self._snapshot.median_run_s is not None and self._snapshot.active else 0,
-            why=widest((self._why(task) for task in self._pending[:60]), 9, 22),
+            why=widest((self._why(place, task) for place, task in enumerate(self._pending[:60])), 9, 22),
         )  # fmt: skip
 
     @cached_property
@@ -57,8 +55,7 @@ class QueueView:
                 (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
                 (f"p{task.priority}" if task.priority != 5 else "", "info"),
-                (self._why(task), TONES.get(why.code, "muted")),
-                (self._start(index, why), "faint"),
+                (self._why(index, task), TONES.get(why.code, "muted")),
             ),
         )
 
@@ -71,13 +68,12 @@ class QueueView:
         """The task the row is about."""
         return self._pending[index].id
 
-    def _why(self, task: Task) -> str:
-        return clean(why_words(self._snapshot.why(task), self._snapshot.taken_at), 200)
-
-    def _start(self, index: int, why: Why) -> str:
-        """About when it starts, as a time of day; empty where nobody can know."""
-        moment = start_estimate(index, why, self._snapshot)
-        return f"~{times.moment(moment)}" if moment is not None else ""
+    def _why(self, index: int, task: Task) -> str:
+        """The reason, and about when it ends, as a time of day, where that can be known."""
+        why = self._snapshot.why(task)
+        start = start_estimate(index, why, self._snapshot)
+        about = f"  ~{times.moment(start)}" if start is not None else ""
+        return f"{clean(why_words(why, self._snapshot.taken_at), 200)}{about}"
 
 
 def start_estimate(ahead: int, why: Why, snapshot: Snapshot) -> float | None:

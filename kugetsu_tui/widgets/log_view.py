@@ -166,10 +166,15 @@ class LogView(Pane):
             self._start(self._fetch())
 
     def _total(self) -> int:
-        return self._part.total if self._wanted is not None else len(self._card_lines(self.body_width))
+        return len(self._card_lines(self.body_width)) if self._carded else self._part.total
+
+    @property
+    def _carded(self) -> bool:
+        """Whether the card is shown: there is no log, or nothing in it and nothing to come."""
+        return self._wanted is None or (self._open is not None and not self._part.total and not self._grows)
 
     def _top_line(self) -> int:
-        return max(self._total() - self.body_height, 0) if self.follow and self._wanted is not None else self._first
+        return max(self._total() - self.body_height, 0) if self.follow and not self._carded else self._first
 
     # searching
 
@@ -213,7 +218,7 @@ class LogView(Pane):
 
     def aside_spans(self) -> list[Span]:
         """Following, or how much came meanwhile."""
-        if self._wanted is None:
+        if self._carded:
             return []
         if not self.follow:
             new = self._part.total - self._seen
@@ -231,7 +236,7 @@ class LogView(Pane):
 
     def body_line(self, y: int, width: int) -> Line:
         """One line of the log, or of the card."""
-        if self._wanted is None:
+        if self._carded:
             card = self._card_lines(width)
             place = self._first + y
             return Line(tuple(card[place])) if place < len(card) else EMPTY

@@ -102,12 +102,9 @@ class Pane(Lines, can_focus=True):
 
     # focus and mouse
 
-    def on_focus(self) -> None:
-        """Show that keys go here."""
-        self.sync()
-
-    def on_blur(self) -> None:
-        """Show that keys go elsewhere."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show whether keys go here."""
+        super().watch_has_focus(has_focus)
         self.sync()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

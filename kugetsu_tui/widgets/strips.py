@@ -13,7 +13,7 @@ from .lines import Line, Lines, Span, between, filled
 class StatusStrip(Lines):
     """The line at the top."""
 
-    DEFAULT_CSS = "StatusStrip { height: 1; dock: top; background: $k-bar; }"
+    DEFAULT_CSS = "StatusStrip { height: 1; background: $k-bar; }"
 
     def __init__(self) -> None:
         super().__init__("status")
@@ -43,7 +43,7 @@ class StatusStrip(Lines):
 class Banner(Lines):
     """The line for what is wrong or unusual; not there when all is well."""
 
-    DEFAULT_CSS = "Banner { height: 1; dock: top; display: none; &.-shown { display: block; } }"
+    DEFAULT_CSS = "Banner { height: 1; display: none; &.-shown { display: block; } }"
 
     def __init__(self) -> None:
         super().__init__("banner")

@@ -1,6 +1,7 @@
 """The home screen, with real state directories and the real link."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.widgets import Input
@@ -279,12 +280,11 @@ async def test_read_only_changes_nothing(console: Opener, enqueue: Put, operator
 
 async def test_read_only_makes_no_state_directory(console: Opener, tmp_path: object) -> None:
     """There may be nothing to look at."""
-    import os
 
     missing = f"{tmp_path}/none"
     async with console(read_only=True, at=missing) as here:
         await here.shows("the queue is empty")
-    assert not os.path.exists(missing)
+    assert not Path(missing).exists()  # noqa: ASYNC240
 
 
 async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, operator: Operator) -> None:

@@ -11,8 +11,10 @@ from kugetsu_tui.formatting.safe_text import clean, clean_lines, fit, width_of
 ANYTHING = st.text(st.characters(), max_size=300)
 NASTY = st.lists(
     st.sampled_from(
-        ["\x1b", "\x1b[31m", "\x1b]52;c;aGk=\x07", "\x1b]0;t\x1b\\", "\x9b1m", "\x9d0;x\x9c", "\x1bP1$r\x1b\\", "\x90q\x9c", "\x1b(B",
-         "\x1bc", "\x07", "\x08", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\ud800", "\udfff", "\r", "\n", "\t", "a",
+        ["\x1b", "\x1b[31m", "\x1b]52;c;aGk=\x07", "\x1b]0;t\x1b\\", "\x9b1m", "\x9d0;x\x9c", "\x1bP1$r\x1b\\", "\x90q\x9c",
+         "\x1b(B",
+         "\x1bc", "\x07", "\x08", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\ud800", "\udfff", "\r", "\n",
+         "\t", "a",
          "[", "]", "/", "日", "e\u0301", "\U000e0041", "\u2028"]
     ), max_size=40,
 ).map("".join)  # fmt: skip

@@ -69,7 +69,7 @@ def test_the_queue_says_why_and_when() -> None:
     assert "held by you" in words(view.row(0).cells)
     assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
     assert "slots 1/1" in words(view.row(2).cells)
-    assert words(view.row(2).cells).rstrip()[-6] == "~"
+    assert words(view.row(2).cells)[-6] == "~"
 
 
 def test_rows_do_not_change_with_time_alone() -> None:

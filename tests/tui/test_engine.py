@@ -1,0 +1,128 @@
+"""The console with an engine: its own, another one's, a broken one; and what quitting leaves."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from kugetsu_engine import demo
+from kugetsu_engine.embedded import EngineThread
+from kugetsu_engine.engine import Engine
+from kugetsu_engine.operator import Operator
+from kugetsu_tui.app import KugetsuApp
+from kugetsu_tui.link import Link
+from kugetsu_tui.modals.confirm import Confirm
+
+from .conftest import ENVIRON, LIMIT_S, Console, Opener
+
+
+@pytest.fixture
+def fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A demo whose agents are fast."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return demo.prepare(3, speed=20.0)
+
+
+@pytest.fixture
+def slow_fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A demo whose agents take their time."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return demo.prepare(3, speed=0.2)
+
+
+async def test_the_embedded_engine_works_the_queue_off(console: Opener, fleet: str) -> None:
+    """Agents appear, their log is followed, and all tasks end; the console shows each step."""
+    async with console((140, 40), embed=True, at=fleet) as here:
+        await here.shows("engine here")
+        await here.shows("demo agent, local/moonbase")
+        await here.until(lambda: here.app.picture and here.app.picture.snapshot.done_count == 3)
+        await here.press("5")
+        await here.shows("completed")
+
+
+async def test_killing_asks_and_names_what_is_lost(console: Opener, slow_fleet: str) -> None:
+    """`X` on a running agent."""
+    async with console((140, 40), embed=True, at=slow_fleet) as here:
+        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.shows("working")
+        await here.press("1", "X")
+        await here.until(lambda: isinstance(here.app.screen, Confirm))
+        assert "the worktree and its branch are kept" in here.text
+        await here.press("y")
+        await here.until(lambda: "killing #" in here.said)
+        await here.until(lambda: here.app.picture and "cancelled" in [t.state for t in here.app.picture.snapshot.done])
+        for task in [one.task.id for one in here.app.picture.snapshot.active]:  # type: ignore[union-attr]
+            here.app.link.send("kill", task, now=True)
+        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+
+
+async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Opener, slow_fleet: str) -> None:
+    """`n` stays; `q` twice leaves; the agents go on, and the next console finds them."""
+    async with console((100, 30), embed=True, at=slow_fleet) as here:
+        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.press("q")
+        await here.shows("3 agents go on without you")
+        await here.press("n")
+        await here.until(lambda: not isinstance(here.app.screen, Confirm))
+        await here.press("q")
+        await here.until(lambda: isinstance(here.app.screen, Confirm))
+        await here.press("q")
+        await here.until(lambda: not here.app.is_running)
+    async with console((100, 30), embed=True, at=slow_fleet) as here:
+        await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
+        await here.shows("engine here")
+        for task in ("q_1", "q_2", "q_3"):
+            here.app.link.send("kill", task, now=True)
+        await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+
+
+async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> None:
+    """While another engine runs the console only asks it; when that one ends, the console runs the engine and says so."""
+    operator = Operator(root, ENVIRON)
+    operator.enqueue("local/web#1", "Hold me", hold=True)
+    other = EngineThread(operator.paths, ENVIRON, "headless")
+    other.start()
+    assert other.running.wait(LIMIT_S)
+    async with console(embed=True) as here:
+        await here.shows("quitting here stops nothing")
+        assert not here.app.link.runs_engine
+        await here.press("2", "p")
+        await here.until(lambda: here.said == "released #1")
+        other.stop()
+        assert await asyncio.to_thread(other.join, LIMIT_S)
+        await here.until(lambda: here.app.link.runs_engine, "the console to take over")
+        await here.until(lambda: "runs here now" in here.said)
+        await here.shows("engine here")
+
+
+async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's thread fails once: the console says so, lives on, and the engine runs again."""
+    failed = threading.Event()
+    step = Engine.step
+
+    def once(self: Engine, *args: object, **options: object) -> object:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("boom [/bad] \x1b]52;c;x\x07")
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(Engine, "step", once)
+    async with console(embed=True) as here:
+        await here.until(lambda: "the engine failed" in here.said or "the engine failed" in here.text)
+        assert "\x1b" not in here.text
+        await here.until(lambda: here.app.link.runs_engine)
+        await here.shows("engine here")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+async def test_a_signal_ends_it_in_an_orderly_way(root: str, number: signal.Signals) -> None:
+    """The exit code says which one it was."""
+    app = KugetsuApp(Link(Operator(root, ENVIRON), embed=False))
+    async with app.run_test() as pilot:
+        here = Console(app, pilot)
+        await here.until(lambda: app.picture is not None)
+        os.kill(os.getpid(), number)
+        await here.until(lambda: not app.is_running)
+    assert app.return_code == 128 + number
