@@ -31,9 +31,9 @@ def _refill(options: Options, limit: int, worktree: bool) -> Table:
     own = median(gaps["kugetsu"])
     if worktree:
         for name in gaps.keys() - {"kugetsu", "xargs -P"}:
-            table.goals.append(Goal(f"kugetsu / {name}, fresh worktree, {slots}", 1.0, ratio(own, median(gaps[name]))))
+            table.goals.append(Goal(f"refill, kugetsu / {name}, fresh worktree, {slots}", 1.0, ratio(own, median(gaps[name]))))
     elif "huey" in gaps:
-        table.goals.append(Goal(f"kugetsu / huey, no fresh worktree, {slots}", 2.0, ratio(own, median(gaps["huey"]))))
+        table.goals.append(Goal(f"refill, kugetsu / huey, no fresh worktree, {slots}", 2.0, ratio(own, median(gaps["huey"]))))
     table.goals.sort(key=lambda goal: goal.what)
     table.notes += [
         f"agents are busy for {PAUSE_MS} to {PAUSE_MS + 149} ms; a start takes the slot that has been free for longest",
