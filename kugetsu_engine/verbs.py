@@ -106,7 +106,7 @@ class Verbs:
         before = sum(1 for entry in others if entry.key < task.order)
         place = self._wanted_place(others, before, args)
         if place == before:
-            raise AlreadySo(f"{task.shown} is there already")
+            raise AlreadySo(f"{task.shown} is {'the first' if not place else f'number {place + 1}'} already")
         priority, position = _between(
             task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None
         )

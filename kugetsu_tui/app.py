@@ -114,14 +114,14 @@ class KugetsuApp(App[None]):
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in one line."""
         screen = self.talking
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.stands:
             screen.say(text, tone)
 
     def on_picture_changed(self, event: PictureChanged) -> None:
         """Show what is known now, on every screen that is open."""
         self.picture = event.picture
         for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen):
+            if isinstance(screen, ConsoleScreen) and screen.stands:
                 screen.show_picture(event.picture)
 
     def on_answered(self, event: Answered) -> None:

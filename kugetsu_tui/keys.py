@@ -32,9 +32,6 @@ class Situation:
     attempt: int = 0
     """Attempt whose log is shown."""
     last_attempt: int = 0
-    place: int | None = None
-    """Index in the queue."""
-    queue_length: int = 0
     limit: int = 1
     searching: bool = False
     """Whether a search of the log is on."""
@@ -94,16 +91,6 @@ def _retry(now: Situation) -> str | None:
     if now.state == "pending" and not now.waits_for_retry:
         return f"{_shown(now)} waits for its start already"
     return None
-
-
-def _upward(now: Situation) -> str | None:
-    reason = _pending("moved")(now)
-    return reason or ("it is first already" if now.place == 0 else None)
-
-
-def _downward(now: Situation) -> str | None:
-    reason = _pending("moved")(now)
-    return reason or ("it is last already" if now.place == now.queue_length - 1 else None)
 
 
 def _fewer(now: Situation) -> str | None:
@@ -182,10 +169,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
            TASK, why_not=_pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
-           TASK, why_not=_downward, footer=30, footer_in=WAITING),
-    Action("task.up", ("K",), "earlier", "move it one place up the queue", TASK, why_not=_upward, footer=31, footer_in=WAITING),
-    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_upward),
-    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_downward),
+           TASK, why_not=_pending("moved"), footer=30, footer_in=WAITING),
+    Action("task.up", ("K",), "earlier", "move it one place up the queue",
+           TASK, why_not=_pending("moved"), footer=31, footer_in=WAITING),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_pending("moved")),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_pending("moved")),
     Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
     Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),

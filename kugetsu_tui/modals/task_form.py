@@ -61,6 +61,9 @@ class TaskForm(ModalScreen[str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False),
+        # With priority the focus has moved before the next key is looked at, however fast it comes.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         # ctrl+enter arrives as ctrl+j in most terminals.
         Binding("ctrl+j,ctrl+enter", "submit", show=False, priority=True),
     ]
@@ -126,7 +129,7 @@ class TaskForm(ModalScreen[str | None]):
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.highlight_cursor_line = False
-        self.query_one("#reference").focus()
+        self.set_focus(self.query_one("#reference"))
         self.run_worker(self._fill_agents(), exit_on_error=False)
 
     async def _fill_agents(self) -> None:
@@ -159,7 +162,10 @@ class TaskForm(ModalScreen[str | None]):
             self.action_leave()
 
     def action_submit(self) -> None:
-        """Put the task into the queue, once."""
+        """Put the task into the queue, after the field has taken the letters that are on their way to it."""
+        (self.focused or self).call_later(self._submit_once)
+
+    def _submit_once(self) -> None:
         if not self._busy:
             self._busy = True
             self.run_worker(self._send(self.draft()), exit_on_error=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widgets import Input
 
 from kugetsu_engine.domain.task import Task
 
@@ -15,11 +16,13 @@ from ..keys import Action, Situation
 from ..modals.confirm import Confirm
 from ..viewmodels.picture import Picture, short_ref
 from ..viewmodels.story import find_active
-from ..widgets.strips import KeyBar, Talk
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 
 if TYPE_CHECKING:
     from ..app import KugetsuApp
 
+LEAVES_FIELD = frozenset({"escape", "tab", "shift+tab", "down"})
+"""Keys that leave the field of a filter or a search; every other key is typed into it."""
 SAID_S = 8.0
 FAILURE_SAID_S = 20.0
 
@@ -52,11 +55,24 @@ class ConsoleScreen(Screen[None]):
         """What is known right now."""
         return self.console.picture
 
+    @property
+    def stands(self) -> bool:
+        """Whether the screen has its parts: not before it is composed, and not while it is taken down."""
+        return self.is_mounted and all(self.query(part) for part in (StatusStrip, Banner, Talk, KeyBar))
+
     def on_mount(self) -> None:
-        """Bind every key of the registry to this screen; fields take their letters first."""
+        """Bind every key of the registry to this screen.
+
+        With priority, so that the app performs a key before it looks at the next one: of keys that come in one burst each
+        meets the focus that the one before it left.
+        """
         for key in self.console.registry.all_keys:
-            for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False)]):
+            for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False, priority=True)]):
                 self._bindings.key_to_bindings[binding.key] = [binding]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A field that is typed into keeps its letters."""
+        return action != "press" or not isinstance(self.focused, Input) or parameters[0] in LEAVES_FIELD
 
     # for the screens to say
 
@@ -70,8 +86,15 @@ class ConsoleScreen(Screen[None]):
 
     # keys
 
+    def leave_field(self, key: str) -> None:
+        """A key leaves the field of a filter or a search."""
+        raise NotImplementedError
+
     def action_press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
+        if isinstance(self.focused, Input):
+            self.leave_field(key)
+            return
         action = self.console.registry.resolve(key, self.situation())
         if action is not None:
             self.perform(action)

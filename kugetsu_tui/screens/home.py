@@ -44,7 +44,7 @@ class HomeScreen(ConsoleScreen):
         self._source = "agents"
         """The list whose selection the log shows."""
         self._slot = "queue"
-        self._zoomed = self._begun = False
+        self._zoomed = self._touched = False
         self._shape = ""
         self._shown_task: str | None = None
         self._attempt: int | None = None
@@ -87,7 +87,7 @@ class HomeScreen(ConsoleScreen):
         """Begin at the agents."""
         super().on_mount()
         self.query_one("#filter", Input).cursor_blink = False
-        self.agents.focus()
+        self.set_focus(self.agents)
         self._arrange()
 
     # layout
@@ -147,10 +147,9 @@ class HomeScreen(ConsoleScreen):
             self._slot = name
         leaving = self.focused_pane
         pane = self.panes[name]
-        pane.focus()
-        self.call_after_refresh(self._arrived, name, leaving is self.notices)
         self.set_focus(pane)
         self._arrange()
+        self._arrived(name, leaving is self.notices)
 
     def _arrived(self, name: str, from_notices: bool) -> None:
         if name in LISTS:
@@ -197,8 +196,6 @@ class HomeScreen(ConsoleScreen):
 
     def show_picture(self, picture: Picture) -> None:
         """Show another picture in every pane; each repaints only the lines that differ."""
-        if not self.is_mounted:
-            return
         snapshot = picture.snapshot
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
@@ -216,14 +213,23 @@ class HomeScreen(ConsoleScreen):
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
         self._show_selection()
-        self._begin(picture)
+        self._stand_where_it_happens(picture)
 
-    def _begin(self, picture: Picture) -> None:
-        """Start where there is something to see, once."""
-        if not self._begun and not picture.starting:
-            self._begun = True
-            if not picture.snapshot.active and picture.snapshot.pending and self.focused_pane is self.agents:
-                self.go("queue")
+    def _stand_where_it_happens(self, picture: Picture) -> None:
+        """Until a hand is laid on it: the agents while some run, else the queue while something waits."""
+        if not self._touched and not picture.starting:
+            wanted = "queue" if picture.snapshot.pending and not picture.snapshot.active else "agents"
+            if self.focused_pane.id != wanted:
+                self.go(wanted)
+
+    def on_mouse_down(self) -> None:
+        """From now on the operator chooses where to stand."""
+        self._touched = True
+
+    def action_press(self, key: str) -> None:
+        """From now on the operator chooses where to stand."""
+        self._touched = True
+        super().action_press(key)
 
     def _show_notices(self, picture: Picture) -> None:
         unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
@@ -253,7 +259,7 @@ class HomeScreen(ConsoleScreen):
 
     def _show_selection(self) -> None:
         picture = self.picture
-        if picture is None or not self.is_mounted:
+        if picture is None or not self.stands:
             return
         task_id = self.selected_id()
         if task_id != self._shown_task:
@@ -304,7 +310,7 @@ class HomeScreen(ConsoleScreen):
         field.placeholder = "search" if isinstance(pane, LogView) else f"filter {pane.id}, ! inverts"
         field.value = pane.filter if isinstance(pane, RowList) else ""
         self._filtered = pane
-        field.focus()
+        self.set_focus(field)
 
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
@@ -325,26 +331,15 @@ class HomeScreen(ConsoleScreen):
 
     def _close_filter(self) -> None:
         self.remove_class("-filtering")
-        self._filtered.focus()
+        self.set_focus(self._filtered)
 
-    def leave_filter(self) -> None:
-        """Escape while typing: the filter goes."""
-        pane = self._filtered
-        if isinstance(pane, RowList):
-            pane.set_filter("")
+    def leave_field(self, key: str) -> None:
+        """Escape takes the filter away, any other key lets it stand."""
+        if key == "escape" and isinstance(self._filtered, RowList):
+            self._filtered.set_filter("")
         self._close_filter()
 
     _filtered: Pane
-
-    def action_press(self, key: str) -> None:
-        """While a filter is typed only escape means anything here."""
-        if self.has_class("-filtering"):
-            if key == "escape":
-                self.leave_filter()
-            elif key in ("tab", "shift+tab", "down"):
-                self._close_filter()
-            return
-        super().action_press(key)
 
 
 NOTHING = [[("nothing is selected", "muted")]]
@@ -375,10 +370,9 @@ def situation_of(
     snapshot = picture.snapshot
     task = snapshot.task(task_id) if task_id else None
     if task is None:
-        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit, queue_length=len(snapshot.pending))
+        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit)
     return Situation(
         pane=pane, read_only=read_only, task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
         waits_for_retry=task.retry_at is not None, attempt=attempt, last_attempt=task.attempt,
-        place=picture.places.get(task.id),
-        queue_length=len(snapshot.pending), limit=snapshot.limit, searching=searching,
+        limit=snapshot.limit, searching=searching,
     )  # fmt: skip

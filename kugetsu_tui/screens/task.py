@@ -71,7 +71,7 @@ class TaskScreen(ConsoleScreen):
         """Show the task at once."""
         super().on_mount()
         self.query_one("#filter", Input).cursor_blink = False
-        self.log_pane.focus()
+        self.set_focus(self.log_pane)
 
     def on_resize(self) -> None:
         """Show as much of the story as there is room for."""
@@ -87,7 +87,7 @@ class TaskScreen(ConsoleScreen):
 
     def show_picture(self, picture: Picture) -> None:
         """Show what is known of the task now."""
-        if not self.is_mounted or not self.size:
+        if not self.size:
             return
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
@@ -136,7 +136,7 @@ class TaskScreen(ConsoleScreen):
         self.add_class("-filtering")
         field = self.query_one("#filter", Input)
         field.value = ""
-        field.focus()
+        self.set_focus(field)
 
     @on(Input.Submitted, "#filter")
     def _typed(self, event: Input.Submitted) -> None:
@@ -150,12 +150,8 @@ class TaskScreen(ConsoleScreen):
 
     def _close_search(self) -> None:
         self.remove_class("-filtering")
-        self.log_pane.focus()
+        self.set_focus(self.log_pane)
 
-    def action_press(self, key: str) -> None:
-        """While a search is typed only escape means anything here."""
-        if self.has_class("-filtering"):
-            if key in ("escape", "tab", "shift+tab"):
-                self._close_search()
-            return
-        super().action_press(key)
+    def leave_field(self, key: str) -> None:
+        """The search is not made."""
+        self._close_search()

@@ -26,6 +26,8 @@ class Line(NamedTuple):
     spans: tuple[Span, ...]
     base: str = ""
     """Background: `cursor`, `cursor-dim`, `bar` or none."""
+    framed: bool = False
+    """Whether the first and the last span are a frame, which has no background."""
 
 
 EMPTY = Line(())
@@ -103,7 +105,12 @@ class Lines(Widget):
         if len(self._shown) != height:
             self._shown = self._lines(width, height)
         line = self._shown[y] if y < len(self._shown) else EMPTY
-        segments = [Segment(text, self.tone(name, line.base)) for text, name in line.spans if text]
+        last = len(line.spans) - 1
+        segments = [
+            Segment(text, self.tone(name, "" if line.framed and place in (0, last) else line.base))
+            for place, (text, name) in enumerate(line.spans)
+            if text
+        ]
         used = sum(width_of(text) for text, _ in line.spans)
         if used < width:
             segments.append(Segment(" " * (width - used), self.tone("text", line.base)))

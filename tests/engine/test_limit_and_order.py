@@ -104,6 +104,7 @@ def test_an_issue_never_has_two_agents_and_keeps_no_one_else_from_starting(fleet
     same = [fleet.enqueue("local/work#1", wait=fleet.waiting_file("same")) for _ in range(3)]
     other = fleet.enqueue("local/work#2")
     fleet.start_engine()
+    fleet.wait_for_started(same[0])
     fleet.wait_for_end([other])
     assert [fleet.state(task_id) for task_id in same[1:]] == ["pending", "pending"]
     assert fleet.starts().count(same[0]) == 1

@@ -58,12 +58,14 @@ def test_the_whole_tour(fleet: Fleet, tmux: Tmux) -> None:
     assert fleet.wait_for("q_1", "cancelled").reason == "stopped by you"
     fleet.wait_for("q_4", "running")
     tmux.keys("5")
-    tmux.wait_for("stopped by you")
+    tmux.wait_for("5 Done 1")
     tmux.keys("g", "r")
     wait_until(lambda: fleet.state("q_1") == "pending", 10, "q_1 to wait again")
 
     # Leave while agents run: asked, and they go on.
-    tmux.keys("Escape", "q")
+    tmux.keys("Escape")
+    tmux.wait_for("2 Queue")  # right behind an escape, q would be alt+q
+    tmux.keys("q")
     tmux.wait_for("go on")
     tmux.keys("y")
     wait_until(tmux.ended, 10, "the console to end")

@@ -114,7 +114,7 @@ async def test_moving_keeps_the_selection_on_the_task(console: Opener, enqueue: 
         await here.press("T")
         await here.until(lambda: list(queue._view.keys) == ["q_1", "q_2", "q_3", "q_4"])
         await here.press("K")
-        assert "first already" in here.said
+        await here.until(lambda: "#1 is the first already" in here.said)
 
 
 async def test_cancel_asks_and_the_safe_answer_is_the_default(console: Opener, enqueue: Put, operator: Operator) -> None:

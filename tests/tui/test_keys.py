@@ -50,13 +50,13 @@ def test_n_is_the_next_hit_only_while_a_search_is_on() -> None:
 def test_reasons_are_sentences_about_the_task(state: str) -> None:
     """A reason names the task or says what is missing."""
     for action in ACTIONS:
-        reason = action.why_not(Situation(task="q_4", state=state, place=0, queue_length=1))
+        reason = action.why_not(Situation(task="q_4", state=state))
         assert reason is None or len(reason.split()) > 2
 
 
 def test_read_only_forbids_every_change() -> None:
     """Whatever would write says so."""
-    now = Situation(read_only=True, task="q_1", state="pending", place=1, queue_length=3, limit=3)
+    now = Situation(read_only=True, task="q_1", state="pending", limit=3)
     for action in ACTIONS:
         if action.id.startswith(("task.", "queue.")) and action.id != "task.open":
             assert "read-only" in (action.why_not(now) or ""), action.id
