@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import KugetsuError
-from .words import Words, note, operator
+from .here import note, operator
+from .words import Words
 
 ABOUT = {
     "kill": "Stop the agent of a task (TERM, a grace, KILL); its worktree is kept. A waiting task is cancelled.",

@@ -17,8 +17,9 @@ from ..process import identity
 from ..store import files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
+from .here import paths
 from .wait import pause
-from .words import Words, paths
+from .words import Words
 
 WAIT_S = 10.0
 

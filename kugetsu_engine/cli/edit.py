@@ -12,7 +12,8 @@ from ..domain import times
 from ..domain.draft import task_id
 from ..errors import KugetsuError, UsageError
 from ..store import tasks
-from .words import Words, operator, paths
+from .here import operator, paths
+from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:

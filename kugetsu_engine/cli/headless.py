@@ -12,7 +12,8 @@ from ..domain.task import Notice
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths
-from .words import Words, note, paths
+from .here import note, paths
+from .words import Words
 
 GLYPHS = {
     "task_queued": "·", "task_dequeued": "▷", "task_started": "▶", "task_completed": "✓", "task_error": "✗", "task_retry": "↻",

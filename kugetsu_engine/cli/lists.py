@@ -9,9 +9,10 @@ from ..domain.task import Attempt, Task
 from ..errors import KugetsuError
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
+from .here import paths
 from .output import print_json, print_table, task_document
 from .queue import GLYPHS
-from .words import Words, paths
+from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:

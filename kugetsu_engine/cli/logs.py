@@ -7,8 +7,9 @@ from ..domain.safe_text import safe_text
 from ..errors import KugetsuError
 from ..logs import LogReader
 from ..store import tasks
+from .here import paths
 from .wait import pause
-from .words import Words, paths
+from .words import Words
 
 LOOK_S = 0.1
 BLOCK = 500

@@ -3,7 +3,8 @@
 from ..domain.safe_text import safe_line
 from ..errors import UsageError
 from ..store import notices
-from .words import Words, operator, paths
+from .here import operator, paths
+from .words import Words
 
 GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 

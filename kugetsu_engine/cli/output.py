@@ -1,6 +1,5 @@
 """Printing: tables for people, JSON for programs."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +28,8 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: 
     cleaned = [[safe_line(cell, 1000) for cell in row] for row in rows]
     widths = [max(width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
     if sys.stdout.isatty():
+        import shutil
+
         spare = shutil.get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
         widths[flexible] = max(min(widths[flexible], spare), 10)
     for row in (titles, *cleaned):

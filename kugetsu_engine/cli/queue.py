@@ -4,7 +4,8 @@ import os
 
 from ..domain.policy import estimate_start
 from ..errors import UsageError
-from .words import Words, operator, paths
+from .here import operator, paths
+from .words import Words
 
 GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
 

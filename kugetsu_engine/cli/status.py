@@ -7,8 +7,9 @@ import msgspec
 
 from ..domain.policy import clock
 from ..snapshot import Active, Snapshot, SnapshotReader
+from .here import paths
 from .output import print_json, print_table
-from .words import Words, paths
+from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -10,7 +10,8 @@ from ..domain.states import COMPLETED, FINAL
 from ..domain.times import duration
 from ..errors import NoSuchTask
 from ..store import notices, tasks
-from .words import Words, note, paths
+from .here import note, paths
+from .words import Words
 
 LOOK_S = 0.2
 

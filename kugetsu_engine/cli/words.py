@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
 from ..errors import UsageError
-from ..operator import Operator
-from ..paths import StatePaths, state_dir_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,20 +30,3 @@ class Words(argparse.ArgumentParser):
     def json_flag(self) -> None:
         """Accept `--json`."""
         self.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def operator() -> Operator:
-    """The operator of this command's state directory."""
-    return Operator(state_dir_from(os.environ))
-
-
-def paths() -> StatePaths:
-    """The state directory of this command."""
-    return StatePaths(state_dir_from(os.environ))
-
-
-def note(text: str) -> None:
-    """Tell the person at the terminal something that is no result."""
-    from ..domain.safe_text import safe_line
-
-    sys.stderr.write(f"{safe_line(text)}\n")
