@@ -199,7 +199,8 @@ class Engine:
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
             if not self._start(entry):
                 break
-        self.launcher.warm()
+        if all(entry.state == "running" for entry in self.ledger.active()):
+            self.launcher.warm()  # not earlier: it would take the processor from an agent that is about to start
 
     # starting
 

@@ -22,16 +22,16 @@ def environment() -> dict[str, str]:
     return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
 
 
-def git(folder: str, *args: str, timeout_s: float = TIMEOUT_S) -> str:
-    """Run git in a folder and return what it printed.
+def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -> str:
+    """Run git in a folder and return what it printed; `feed` is its input.
 
     Raises:
         GitError: git refused, is not there, or took too long; with git's own words.
     """
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *args], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=timeout_s, check=False,
+            ["git", *_SAFE, *args], cwd=folder, env=environment(), input=feed.encode("utf-8", "surrogateescape"),
+            capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
         missing = folder if error.filename == folder else "git"

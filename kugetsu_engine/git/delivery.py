@@ -12,12 +12,20 @@ def delivered(worktree: str) -> dict[str, int] | None:
     """
     base = base_commit(worktree)
     try:
-        status = git(worktree, "status", "--porcelain", "--untracked-files=normal", "-z", "--no-renames")
-        dirty = sum(1 for entry in status.split("\0") if entry)
-        commits = int(git(worktree, "rev-list", "--count", f"{base or 'HEAD'}..HEAD"))
-        lines = (
-            git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if base and commits else ""
-        )
+        status = git(
+            worktree,
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "--no-ahead-behind",
+            "--untracked-files=normal",
+            "-z",
+            "--no-renames",
+        ).split("\0")
+        dirty = sum(1 for entry in status if entry and entry[0] != "#")
+        unmoved = base is None or f"# branch.oid {base}" in status
+        commits = 0 if unmoved else int(git(worktree, "rev-list", "--count", f"{base}..HEAD"))
+        lines = git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if commits else ""
     except (GitError, ValueError):
         return None
     rows = [line.split("\t", 2) for line in lines.splitlines() if line.count("\t") >= 2]

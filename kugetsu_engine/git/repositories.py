@@ -21,13 +21,7 @@ def common_dir(repository: str) -> str:
     Raises:
         RepositoryError: it is no repository, or has no commit.
     """
-    if not os.path.isdir(repository):
-        raise RepositoryError(f"the repository {repository} is not there")
-    try:
-        shared = git(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
-    except GitError as error:
-        raise RepositoryError(f"{repository} is no git repository ({error.message})") from None
-    return shared
+    return _ask(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
 
 
 def clone(url: str, folder: str) -> bool:
@@ -61,24 +55,40 @@ def fetch(repository: str) -> str | None:
     return None
 
 
-def base_of(repository: str, base_branch: str | None) -> str:
-    """The commit new work starts from: `base_branch`, else the head of the remote, else the head of the repository.
+def starting_point(repository: str, base_branch: str | None, branch: str) -> tuple[str, bool]:
+    """The commit new work starts from, and whether the branch for it exists already. Asks git once.
+
+    The commit is that of `base_branch`, else the head of the remote, else the head of the repository.
 
     Raises:
-        RepositoryError: there is no such branch, or no commit at all.
+        RepositoryError: it is no repository, there is no such branch, or no commit at all.
     """
+    candidates = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master", "HEAD"]
     if base_branch:
-        named = (base_branch, f"refs/remotes/origin/{base_branch}", f"refs/heads/{base_branch}")
-        candidates = tuple(name for name in named if not name.startswith("-"))
-    else:
-        candidates = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master", "HEAD")
-    for name in candidates:
-        try:
-            return git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
-        except GitError:
-            continue
-    what = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
-    raise RepositoryError(f"{repository} {what}")
+        named = [base_branch, f"refs/remotes/origin/{base_branch}", f"refs/heads/{base_branch}"]
+        candidates = named if base_branch.isprintable() else []
+    *bases, started = _commits(repository, *candidates, f"refs/heads/{branch}")
+    base = next((commit for commit in bases if commit), None)
+    if base is None:
+        what = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
+        raise RepositoryError(f"{repository} {what}")
+    return base, started is not None
+
+
+def _commits(repository: str, *names: str) -> list[str | None]:
+    """The commits that names stand for, None for a name that is none."""
+    said = _ask(repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names))
+    return [None if " " in line else line for line in said.split("\n")[: len(names)]]
+
+
+def _ask(repository: str, *args: str, feed: str = "") -> str:
+    """Ask git about a repository; one that is none is an error of its own."""
+    if not os.path.isdir(repository):
+        raise RepositoryError(f"the repository {repository} is not there")
+    try:
+        return git(repository, *args, feed=feed)
+    except GitError as error:
+        raise RepositoryError(f"{repository} is no git repository ({error.message})") from None
 
 
 def _remove_tree(folder: str) -> None:

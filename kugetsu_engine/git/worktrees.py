@@ -6,7 +6,7 @@ import os
 from ..errors import GitError, RepositoryError
 from ..store import files
 from .command import NETWORK_TIMEOUT_S, answers, git
-from .repositories import base_of, common_dir
+from .repositories import common_dir, starting_point
 
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""
@@ -26,15 +26,12 @@ def ready(repository: str, worktree: str, branch: str, base_branch: str | None) 
         _same_repository(repository, worktree)
         mark = _mark(worktree)
         if mark is None and os.listdir(worktree) == [".git"]:
-            mark = {"base": base_of(repository, base_branch), "ready": False}
+            mark = {"base": starting_point(repository, base_branch, branch)[0], "ready": False}
         if mark is not None and not mark.get("ready"):
             _check_out(worktree, str(mark["base"]))
         return False
-    base = base_of(repository, base_branch)
-    if answers(repository, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}"):
-        arguments = ["--", worktree, branch]
-    else:
-        arguments = ["--no-track", "-b", branch, "--", worktree, base]
+    base, started = starting_point(repository, base_branch, branch)
+    arguments = ["--", worktree, branch] if started else ["--no-track", "-b", branch, "--", worktree, base]
     os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
     try:
         _add(repository, worktree, arguments)
@@ -71,7 +68,12 @@ def base_commit(worktree: str) -> str | None:
 def _same_repository(repository: str, worktree: str) -> None:
     if os.path.islink(worktree) or not os.path.exists(f"{worktree}/.git"):
         raise RepositoryError(f"{worktree} is no worktree of ours: move it away")
-    if os.path.realpath(common_dir(worktree)) != os.path.realpath(common_dir(repository)):
+    try:
+        with open(f"{_admin_dir(worktree)}/commondir", encoding="utf-8") as file:
+            owner = os.path.join(_admin_dir(worktree), file.read().strip())
+    except (OSError, UnicodeDecodeError):
+        raise RepositoryError(f"{worktree} is no worktree of ours: move it away") from None
+    if os.path.realpath(owner) != os.path.realpath(common_dir(repository)):
         raise RepositoryError(f"{worktree} belongs to another repository than {repository}: move one of them away")
 
 

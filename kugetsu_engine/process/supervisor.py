@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from binascii import crc32
 from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
@@ -128,7 +129,6 @@ class Supervisor:
         try:
             self._tell("worktree")
             fresh = repository is None and repositories.clone(str(job["clone_url"]), str(where))
-            repositories.common_dir(str(where))
             if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
                 self.log.note(f"the remote was not asked for news: {trouble}")
             worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
@@ -264,7 +264,7 @@ class Supervisor:
         if length != self.log_length:
             self.log_length, self.last_output = length, now
         processes, cpu_percent, rss = 0, None, None
-        if self.agent_pid is not None and tree.LINUX:
+        if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
             processes, cpu_s, rss = tree.usage(os.getpid())
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
@@ -348,9 +348,8 @@ def _in_agent() -> None:
 
 
 def _digest(path: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(os.path.realpath(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
+    return f"{crc32(os.path.realpath(path).encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _signal_name(number: int) -> str:

@@ -219,7 +219,7 @@ def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
         repositories.common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
-        repositories.base_of(str(tmp_path / "empty"), None)
+        repositories.starting_point(str(tmp_path / "empty"), None, BRANCH)
 
 
 def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> None:
