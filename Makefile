@@ -32,8 +32,8 @@ types: $(DEV_STAMP)
 contracts: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP)  ## measure, and print beside the peers that are installed
-	$(BIN)/python -m tests.benchmarks
+bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 screenshots: $(DEV_STAMP)  ## make screenshots/ from the real console
 	$(BIN)/python screenshots/make.py

@@ -1,9 +1,10 @@
-"""`python -m tests.benchmarks [subject …] [--quick] [--write]`: measure, print, and with `--write` make docs/benchmarks.md."""
+"""`python -m tests.benchmarks [SUBJECT …] [--quick] [--write FILE]`: measure, print, and write it down."""
 
 import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,26 +32,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure kugetsu beside its peers.")
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that everything works")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write it all as Markdown: docs/benchmarks.md")
     parser.add_argument("--keep", action="store_true", help="keep the folders that were worked in")
     given = parser.parse_args()
     if unknown := [name for name in given.subjects if name not in SUBJECTS]:
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
-    options = Options(quick=given.quick)
+    # Ends by way of `finally`, so that no process and no folder is left.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    try:
+        return _run(given.subjects or list(SUBJECTS), Options(quick=given.quick), given.write)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if (folder := base_folder()) is not None and not given.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(names: list[str], options: Options, document: Path | None) -> int:
+    began = time.monotonic()
     header = _header(options)
     print("\n".join(header) + "\n", flush=True)
     tables, failed = [], False
-    for name in given.subjects or SUBJECTS:
+    for name in names:
         measured, went_well = _measure(name, options)
         failed = failed or not went_well
         for table in measured:
             print(table.text(), flush=True)
         tables += measured
+    header.append(f"took: {(time.monotonic() - began) / 60:.0f} min")
     _print_goals(tables)
-    if given.write:
-        _write(ROOT / "docs" / "benchmarks.md", header, tables)
-    if (folder := base_folder()) is not None and not given.keep:
-        shutil.rmtree(folder, ignore_errors=True)
+    if document is not None:
+        _write(document, header, tables)
     return 1 if failed else 0
 
 
@@ -75,13 +87,26 @@ def _header(options: Options) -> list[str]:
     changed = subprocess.run(
         ["git", "status", "--porcelain", "kugetsu_engine", "kugetsu_tui"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, {_file_system()}"
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    machine = (
+        f"{os.cpu_count()} cores ({_processor()}), {memory_gib:.0f} GiB of memory, {platform.system()} "
+        f"{platform.release().partition('-')[0]}, {_file_system()}"
+    )
     return [
         f"date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{' (a quick run: too few rounds to judge by)' if options.quick else ''}",
         f"machine: {machine}, load at the start {os.getloadavg()[0]:.1f}",
         f"python: {platform.python_version()}",
         f"commit: {commit.strip() or 'unknown'}{' and changes that are not committed' if changed.strip() else ''}",
     ]
+
+
+def _processor() -> str:
+    """The model of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _file_system() -> str:
@@ -113,7 +138,7 @@ def _write(path: Path, header: list[str], tables: list[Table]) -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench` with `--write` (`tests/benchmarks`); every number is from one run:",
+        "Written by `make bench ARGS='--write docs/benchmarks.md'` (`tests/benchmarks`); every number is from one run:",
         "",
     ]
     lines += [f"* {line}" for line in header]
@@ -121,12 +146,17 @@ def _write(path: Path, header: list[str], tables: list[Table]) -> None:
         "",
         "Rounds alternate (A B C A B C …), figures are medians unless a column says otherwise. Compare rows of one table, not",
     ]
-    lines += ["figures of two machines. A goal that is missed stays in the list.", "", "## Goals", ""]
-    lines += ["| goal | at most | measured | verdict |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(goal.cells)} |" for goal in goals]
+    lines += [
+        "figures of two machines. A goal that is missed stays in the list. ms: milliseconds, µs: microseconds, p90: nine in ten"
+    ]
+    lines += ["are below.", ""]
+    for title, verdict in (("Goals that are missed", False), ("Goals that are reached", True), ("Not measured", None)):
+        if chosen := [goal for goal in goals if goal.reached is verdict]:
+            lines += [f"## {title}", "", "| goal | at most | measured | |", "|---|---|---|---|"]
+            lines += [*(f"| {' | '.join(goal.cells)} |" for goal in chosen), ""]
     for table in tables:
-        lines += ["", table.markdown().rstrip()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines += [table.markdown().rstrip(), ""]
+    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"wrote {path}")
 
 

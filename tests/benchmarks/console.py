@@ -59,7 +59,7 @@ def _first_paint(options: Options, programs: Programs) -> Table:
         return took
 
     ways: dict[str, Callable[[], float]] = {name: partial(painted, argv, env) for name, (argv, env) in programs.items()}
-    taken = alternate(options.pick(7, 2), ways)
+    taken = alternate(options.pick(5, 2), ways)
     table = Table("console", "First paint of the console, 120 × 36 (ms)", ("program", "median", "p90"))
     for name, values in taken.items():
         table.add(name, median(values), quantile(values, 0.9))
@@ -74,7 +74,7 @@ def _keys(options: Options, programs: Programs) -> Table:
         "console", "A key, down and up in turns", ("program", "first byte ms", "last byte ms", "p90", "bytes", "keys")
     )
     for place, (name, (argv, env)) in enumerate(programs.items()):
-        answers = _pressed(argv, env, options.pick(60, 10))
+        answers = _pressed(argv, env, options.pick(40, 10))
         lasts = [answer.last_ms for answer in answers if answer.last_ms is not None]
         firsts = [answer.first_ms for answer in answers if answer.first_ms is not None]
         sizes = [float(answer.size) for answer in answers if answer.size]
@@ -101,8 +101,8 @@ def _pressed(argv: list[str], env: dict[str, str], count: int) -> list[Answer]:
 
 
 def _idle(options: Options, programs: Programs) -> Table:
-    seconds = options.pick(20, 4)
-    table = Table("console", "Nothing happens", ("program", "bytes/min", "CPU s/min"))
+    seconds = options.pick(30, 4)
+    table = Table("console", "Nothing happens", ("program", f"bytes in {seconds} s", "CPU s/min"))
     for place, (name, (argv, env)) in enumerate(programs.items()):
         terminal = Terminal(argv, env, ROOT)
         try:
@@ -112,9 +112,9 @@ def _idle(options: Options, programs: Programs) -> Table:
             size, used = terminal.idle(seconds)
         finally:
             terminal.close()
-        table.add(name, size * 60 / seconds, used * 60 / seconds)
+        table.add(name, size, used * 60 / seconds)
         if place == 0:
             table.goals.append(Goal("idle console writes", 0, float(size), "bytes"))
             table.goals.append(Goal("processor time a minute", 0.2, used * 60 / seconds, "s"))
-    table.notes.append(f"{seconds} s scaled to a minute")
+    table.notes.append(f"processor time of {seconds} s scaled to a minute")
     return table

@@ -11,12 +11,11 @@ from pathlib import Path
 from kugetsu_engine.operator import Operator
 
 from .ground import Ground, executable
-from .measure import KUGETSU, Unavailable, end, environment, fresh_folder, wait_for
+from .measure import KUGETSU, Unavailable, end, environment, wait_for
 
 Runner = Callable[[Ground, int, int, bool], None]
 """Runs `count` jobs with `limit` slots, with a fresh worktree each or without one; returns when all agents have ended."""
 
-HUEY_VERSION = "3.5.4"
 HUEY_APP = """\
 import subprocess
 from huey import SqliteHuey
@@ -37,22 +36,15 @@ DRAIN_LIMIT_S = 90.0
 
 @cache
 def huey_python() -> str:
-    """An interpreter that has huey: `$KUGETSU_BENCH_HUEY`, this one, or a throwaway environment made for this run.
+    """An interpreter that has huey: that of `$KUGETSU_BENCH_HUEY`, or this one.
 
     Raises:
-        Unavailable: there is none, and none can be made.
+        Unavailable: there is none.
     """
     for python in (os.environ.get("KUGETSU_BENCH_HUEY"), sys.executable):
         if python and subprocess.run([python, "-c", "import huey"], capture_output=True, check=False).returncode == 0:
             return python
-    folder = fresh_folder("huey-environment")
-    try:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True, timeout=120)
-        pip = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", f"huey=={HUEY_VERSION}"]
-        subprocess.run(pip, check=True, capture_output=True, timeout=120)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"huey cannot be installed: {type(error).__name__}") from None
-    return f"{folder}/bin/python"
+    raise Unavailable("huey is not installed (pip install huey, or KUGETSU_BENCH_HUEY=/path/to/a/python that has it)")
 
 
 def huey_app(folder: Path) -> None:

@@ -11,9 +11,9 @@ PAUSE_MS = 150
 
 
 def refill(options: Options) -> list[Table]:
-    """Slot refill with one and three slots, with a fresh worktree for each task and without."""
+    """Slot refill with one, three and ten slots, with a fresh worktree for each task and without."""
     tables = []
-    for limit in (1, 3):
+    for limit in (1, 3, 10):
         for worktree in (True, False):
             tables.append(_refill(options, limit, worktree))
     return tables
@@ -22,7 +22,7 @@ def refill(options: Options) -> list[Table]:
 def _refill(options: Options, limit: int, worktree: bool) -> Table:
     runners, reasons = available(limit)
     count = limit + options.pick(10 * limit, 3)
-    gaps, lost = _gaps(runners, options.pick(3, 1), count, limit, worktree)
+    gaps, lost = _gaps(runners, options.pick(2, 1), count, limit, worktree)
     what = "a fresh worktree each" if worktree else "no fresh worktree"
     slots = "one slot" if limit == 1 else f"{limit} slots"
     table = Table("refill", f"Slot refill, {slots}, {what} (ms)", ("queue", "median", "p90", "longest", "refills", "lost"))
@@ -62,7 +62,7 @@ def _gaps(
 
 def drain(options: Options) -> list[Table]:
     """Tasks a second, from the first start to the last end, of tasks that do nothing."""
-    count, rounds = options.pick(200, 20), options.pick(3, 1)
+    count, rounds = options.pick(100, 20), options.pick(2, 1)
     table = Table(
         "drain", f"Draining {count} trivial tasks (tasks/s)", ("queue", "slots", "fresh worktree each", "without", "lost")
     )

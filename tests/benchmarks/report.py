@@ -58,10 +58,8 @@ class Table:
         return "\n".join(parts + ([self.printed_only] if self.printed_only else [])) + "\n"
 
     def markdown(self) -> str:
-        """The table for the document."""
+        """The table for the document, whose goals stand at its beginning."""
         parts = [f"## {self.title}", "", *_markdown_rows([self.columns, *self.rows])]
-        if self.goals:
-            parts += ["", *_markdown_rows([("goal", "at most", "measured", "verdict"), *(goal.cells for goal in self.goals)])]
         if self.notes:
             parts += ["", *(f"* {note}" for note in self.notes)]
         return "\n".join(parts) + "\n"
