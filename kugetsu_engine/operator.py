@@ -6,7 +6,6 @@ Importing it is cheap, so that `enqueue` starts fast; the rest is loaded when it
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from .domain import refs
@@ -94,6 +93,8 @@ class Operator:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
+        import select
+
         from .store import requests
 
         self._may_change()
