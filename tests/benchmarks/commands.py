@@ -57,10 +57,10 @@ def _table(medians: dict[str, float], taken: dict[str, list[float]]) -> Table:
     rest = medians[f"kugetsu status, {FEW:,} tasks"] - medians[MSGSPEC]
     table.notes += [
         "enqueue is durable: the file and its folder are flushed; status and queue list print to /dev/null",
-        f"status and queue list read typed records with msgspec, whose import alone takes a process to {medians[MSGSPEC]:.0f} ms,"
-        f" {medians[MSGSPEC] / medians[BARE]:.1f} × bare, as it loads typing, inspect, uuid, decimal and datetime; the other"
-        f" {rest:.0f} ms of status are its own modules, argparse and reading {FEW} tasks; to do without msgspec would need a second"
-        " definition of the files, so this goal is left",
+        f"status and queue list read typed records with msgspec, whose import alone takes a process to {medians[MSGSPEC]:.0f}"
+        f" ms, {medians[MSGSPEC] / medians[BARE]:.1f} × bare, as it loads typing, inspect, uuid, decimal and datetime; the"
+        f" other {rest:.0f} ms of status are its own modules, argparse and reading {FEW} tasks; to do without msgspec would"
+        " need a second definition of the files, so this goal is left",
     ]
     return table
 
