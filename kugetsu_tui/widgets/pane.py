@@ -74,7 +74,9 @@ class Pane(Lines, can_focus=True):
         inside = self.body_line(y - 1, width - 4)
         spans = filled(list(inside.spans), width - 4)
         return Line(
-            ((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)), inside.base
+            ((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)),
+            inside.base,
+            framed=True,
         )
 
     def _top(self, width: int, edge: str) -> Line:
