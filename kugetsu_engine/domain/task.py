@@ -199,7 +199,9 @@ def move(task: Task, to: State, now: str, reason: str | None = None, **changes: 
     kind = RETRY_EVENT if to == PENDING else EVENTS[to]
     said = VERBS[to] if not reason else reason if reason.startswith(VERBS[to]) else f"{VERBS[to]}: {reason}"
     text = f"{task.shown} {task.issue_ref} {said}"
-    return moved, Notice(now, kind, text, LEVELS.get(kind, "info"), task.id, task.issue_ref)
+    asked_for = to == PENDING and task.state in FINAL  # only the operator opens an ended task again
+    level: Level = "info" if asked_for else LEVELS.get(kind, "info")
+    return moved, Notice(now, kind, text, level, task.id, task.issue_ref)
 
 
 VERBS: dict[str, str] = {
