@@ -199,8 +199,9 @@ class Engine:
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
             if not self._start(entry):
                 break
-        if all(entry.state == "running" for entry in self.ledger.active()):
-            self.launcher.warm()  # not earlier: it would take the processor from an agent that is about to start
+        active = self.ledger.active()
+        if not active or any(entry.state == "running" for entry in active):
+            self.launcher.warm()  # not while the only agent is about to start: it would take the processor from it
 
     # starting
 
