@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from . import control
+from . import control, pauses
 from .config import SettingsSource
 from .domain import policy, states
 from .domain.engine_state import Alert, EngineState
-from .domain.policy import Facts, Why
+from .domain.policy import Facts, Rest, Why
 from .domain.run import Progress, RunRecord
 from .domain.task import Notice, Task
 from .domain.times import epoch
@@ -65,8 +65,15 @@ class Active(msgspec.Struct, frozen=True):
 
     @property
     def phase(self) -> str:
-        """`starting`, `worktree`, `agent`, `stopping`, `sweeping`, `delivery`, or `ended` when only an engine is missing."""
-        return "ended" if not self.alive else self.progress.phase if self.progress else "starting"
+        """As in `progress.json`; `stalled` for an agent that stands still, `ended` when only an engine is missing."""
+        if not self.alive:
+            return "ended"
+        return "starting" if self.progress is None else "stalled" if self.stalled else self.progress.phase
+
+    @property
+    def stalled(self) -> str | None:
+        """What speaks for an agent that stands still; None while it shows signs of life."""
+        return self.progress.stalled if self.progress else None
 
 
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
@@ -89,6 +96,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """The operator has read notifications up to this time."""
     alerts: tuple[Alert, ...]
     median_run_s: float | None
+    rests: Mapping[str, Rest] = {}
+    """Rests of providers, by the agent that must wait for their end."""
+    default_agent: str = ""
 
     @property
     def used(self) -> int:
@@ -103,6 +113,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+            rests=self.rests, default_agent=self.default_agent,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -170,6 +181,7 @@ class SnapshotReader:
         engine, state = self._engine()
         open_tasks, faults = self._read_open()
         done = self._read_done() if with_history else ()
+        rests = self._rests(now)
         active = sorted(
             (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
         )
@@ -178,7 +190,8 @@ class SnapshotReader:
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=tuple(pending), done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done),
+            alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done), rests=rests,
+            default_agent=self.settings.current.agent,
         )  # fmt: skip
         self._last = snapshot
         return snapshot
@@ -202,6 +215,14 @@ class SnapshotReader:
             True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered
         )
         return view, state
+
+    def _rests(self, now: float) -> Mapping[str, Rest]:
+        rest = pauses.resting(pauses.load(self.paths), now)
+        if not rest:
+            return {}
+        from .agents import known
+
+        return known.rests(rest, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
