@@ -93,12 +93,13 @@ class Pauses:
         if pause is not None and (epoch(pause.until) or 0.0) <= self._now():
             self._put({name: other for name, other in self._pauses.items() if name != provider})
 
-    def lift(self, agent: str) -> bool:
-        """End the rest of an agent's provider now; whether there was one."""
-        provider = self._provider_of(agent)
-        if provider not in self.resting():
+    def lift(self, name: str) -> bool:
+        """End the rest of a provider, or of an agent's provider, now; whether there was one."""
+        rest = self.resting()
+        provider = name if name in rest else self._provider_of(name)
+        if provider not in rest:
             return False
-        self._put({name: other for name, other in self._pauses.items() if name != provider})
+        self._put({other: pause for other, pause in self._pauses.items() if other != provider})
         return True
 
     def over(self) -> list[str]:

@@ -181,7 +181,7 @@ class SnapshotReader:
         engine, state = self._engine()
         open_tasks, faults = self._read_open()
         done = self._read_done() if with_history else ()
-        rests = self._rests(now)
+        rest = pauses.resting(pauses.load(self.paths), now)
         active = sorted(
             (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
         )
@@ -190,7 +190,8 @@ class SnapshotReader:
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=tuple(pending), done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done), rests=rests,
+            alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
+            median_run_s=self._median(state, done),
             default_agent=self.settings.current.agent,
         )  # fmt: skip
         self._last = snapshot
@@ -216,8 +217,7 @@ class SnapshotReader:
         )
         return view, state
 
-    def _rests(self, now: float) -> Mapping[str, Rest]:
-        rest = pauses.resting(pauses.load(self.paths), now)
+    def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:
         if not rest:
             return {}
         from .agents import known
@@ -284,10 +284,11 @@ class SnapshotReader:
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
         return Active(task, record, progress, elapsed, timeout, quiet, alive)
 
-    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str]) -> tuple[Alert, ...]:
+    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str) -> tuple[Alert, ...]:
         alerts = list(state.alerts) if state and engine.running else []
         if not engine.running:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
+            alerts += [Alert("rate_limit", rest, "")] if rest else []
         alerts += [Alert("unreadable", fault, "") for fault in faults]
         if engine.stale:
             alerts.append(

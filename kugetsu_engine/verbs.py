@@ -195,6 +195,10 @@ class Verbs:
             return self._clear(args)
         if verb == "resume" and args.get("agent") is not None:
             return self._resume_agent(str(args["agent"]))
+        if verb == "resume" and not self._controls.paused and not self._controls.draining and (rest := self._pauses.resting()):
+            raise AlreadySo(
+                "the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}"
+            )
         return self._controls.set_flow(verb)
 
     def _resume_agent(self, agent: str) -> str:

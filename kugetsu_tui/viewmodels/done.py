@@ -63,7 +63,8 @@ class DoneView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._done[index]
-        return f"{task.shown} {task.issue_ref} {task.title} {states.of_task(task).word} {outcome(task)} {task.error or ''} {task.reason or ''}"
+        words = f"{states.of_task(task).word} {outcome(task)}"
+        return f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''}"
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
