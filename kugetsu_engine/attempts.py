@@ -160,8 +160,10 @@ class Attempts:
             if not locks.is_held(self._paths.task_lock(task_id)):
                 self._let_go(running)
             return
-        ended = runs.result(self._paths, task_id, task.attempt, task.token) is not None
-        if ended or not locks.is_held(self._paths.task_lock(task_id)):
+        result = runs.result(self._paths, task_id, task.attempt, task.token)
+        if result is not None and result.failure == "stalled":
+            self._note_stall(task_id)  # the warning comes first, also where it was missed
+        if result is not None or not locks.is_held(self._paths.task_lock(task_id)):
             self._let_go(running)
             self._settle(task_id)
             return

@@ -195,7 +195,13 @@ class Engine:
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
-        for entry in self.ledger.expired():
+        expired = self.ledger.expired()
+        rests = self.facts().rests if expired else {}
+        for entry in expired:
+            rest = rests.get(entry.agent or self.settings.current.agent)
+            if rest is not None and entry.expires_at is None:  # it grows old from when it may start
+                self.ledger.update(self.ledger.get(entry.id), pending_since=iso(rest.until))
+                continue
             waited = policy.clock(self.settings.current.queue_expiry or 0)
             reason = f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
             self.ledger.change(self.ledger.get(entry.id), "expired", reason)

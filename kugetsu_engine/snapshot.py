@@ -68,7 +68,8 @@ class Active(msgspec.Struct, frozen=True):
         """As in `progress.json`; `stalled` for an agent that stands still, `ended` when only an engine is missing."""
         if not self.alive:
             return "ended"
-        return "starting" if self.progress is None else "stalled" if self.stalled else self.progress.phase
+        phase = self.progress.phase if self.progress else "starting"
+        return "stalled" if phase == "agent" and self.stalled else phase
 
     @property
     def stalled(self) -> str | None:

@@ -181,7 +181,7 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("error", f"{reason} (not retried)")
     if not known.counts:
         in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
-        if in_a_row >= failures.MAX_UNCOUNTED:
+        if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
             return Verdict("error", f"{reason} ({in_a_row} times in a row)")
         return Verdict("pending", f"attempt {ended.number}: {reason}", 0.0, counts=False)
     if used >= timing.max_attempts:

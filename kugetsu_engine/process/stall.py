@@ -8,7 +8,8 @@ import time
 
 CPU_SHARE = 0.01
 """Processor time since the last sign of life, as a part of `stall_after`, that is a sign of life. An idle program uses some."""
-CPU_FLOOR_S = 0.05
+CPU_FLOOR_S = 0.2
+"""The least that counts: a program needs some to start."""
 SCAN_EVERY_S = 60.0
 """Files are looked at no more often than this, or than `stall_after` if that is shorter."""
 MAX_FILES = 20_000

@@ -179,10 +179,10 @@ class Supervisor:
                     os.close(pipe)
                     pipe = None
             status = tree.reap().get(pid)
-            self._hold_limits(pid)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._tick()
+            self._hold_limits(pid)
         if pipe is not None:
             while self._pump(pipe) and select.select([pipe], [], [], 0)[0]:
                 continue
@@ -256,7 +256,7 @@ class Supervisor:
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
-            "stalled": self.stall.evidence if phase == "agent" else None,
+            "stalled": self.stall.evidence,
         }  # fmt: skip
         try:
             files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from functools import partial
 
 import pytest
 
@@ -19,6 +21,11 @@ def two_agents(fleet: Fleet, **settings: str | int) -> None:
     command = json.dumps([sys.executable, "-I", "-S", str(AGENT), str(fleet.journal_file)])
     fleet.tables = f"[agents.other]\ncommand = {command}"
     fleet.configure(**{"rate_limit_delay": "1h", **settings})
+
+
+def later(fleet: Fleet, task_id: str) -> bool:
+    """Whether a task grows old from a time far ahead."""
+    return (epoch(fleet.task(task_id).pending_since) or 0) > time.time() + 1000
 
 
 def picture(fleet: Fleet) -> Snapshot:
@@ -213,3 +220,19 @@ def test_the_status_names_the_failure_before(fleet: Fleet) -> None:
     assert (shown["attempt"], shown["failure"], shown["stalled"]) == (2, "timeout", None)
     fleet.operator.do("kill", task_id)
     fleet.wait_for_end([task_id])
+
+
+def test_a_task_whose_provider_rests_does_not_grow_old(fleet: Fleet) -> None:
+    """`queue_expiry` counts from the end of the rest; a time of expiry set by hand holds all the same."""
+    two_agents(fleet, max_concurrent_agents=1)
+    limited = fleet.enqueue(say=LIMIT, exits=[1, 0])
+    fleet.start_engine()
+    wait_for_rest(fleet)
+    fleet.configure(queue_expiry="500ms")
+    waits, timed = fleet.enqueue(), fleet.enqueue()
+    fleet.operator.do("edit", timed, expires_at=iso(time.time() + 0.5))
+    fleet.wait_for(timed, "expired")
+    for waiting in (limited, waits):
+        wait_until(partial(later, fleet, waiting), 10, "its time to be put off")
+    fleet.operator.do("resume", agent="scripted")
+    assert {task.state for task in fleet.wait_for_end([limited, waits])} == {"completed"}

@@ -39,7 +39,7 @@ def test_a_silent_agent_is_shown_with_the_evidence_and_left_alone(fleet: Fleet) 
 @pytest.mark.parametrize("way", ["cpu", "files", "output"])
 def test_each_sign_of_life_keeps_an_agent_from_being_taken_for_stalled(fleet: Fleet, way: str) -> None:
     """Work without a word, files that change, and mere output; a silent one beside it is the measure of time."""
-    fleet.configure(stall_after="1s")
+    fleet.configure(stall_after="3s")
     busy = fleet.enqueue(wait=fleet.waiting_file("go"), busy=way)
     fleet.start_engine()
     fleet.wait_for_started(busy)

@@ -135,6 +135,7 @@ def test_what_a_providers_limit_ended_is_tried_again_without_counting_but_not_fo
     assert verdict.reason == "attempt 1: rate limit: 429"
     verdict = after_attempt(_task(attempts=[limited] * (MAX_UNCOUNTED - 1)), limited, TIMING)
     assert (verdict.state, verdict.reason) == ("error", "rate limit: 429 (20 times in a row)")
+    assert after_attempt(_task(attempts=[limited] * MAX_UNCOUNTED), limited, TIMING).state == "pending"
     other = Attempt(1, outcome="failed", failure="exit")
     mixed = [*[limited] * (MAX_UNCOUNTED - 1), other]
     assert after_attempt(_task(attempts=mixed), limited, TIMING).state == "pending"
