@@ -17,6 +17,8 @@ from .store import files
 
 FORGET_AFTER_S = 86400.0
 """A limit that was reached so long ago says nothing about the next one."""
+NEWS_S = 60.0
+"""A rest that grows by less is not told again."""
 BELIEVED_S = 9 * 86400.0
 """A rest that would last longer is a fault of the file or of the clock."""
 
@@ -60,7 +62,7 @@ class Pauses:
         self, agent: str, failure: str, text: str, started: float | None, ended: float | None, resets_at: float | None,
         delay: float, delay_max: float,
     ) -> Rest | None:  # fmt: skip
-        """Take in that an attempt ran into a limit; the rest that this begins or prolongs, None where none does.
+        """Take in that an attempt ran into a limit; the rest that this begins or makes much longer, else None.
 
         Args:
             started: when the attempt began, in seconds since 1970.
@@ -84,7 +86,8 @@ class Pauses:
             until = max(until, epoch(before.until) or 0.0)
         since = before.since if same and before else iso(now)
         self._put({**self._pauses, provider: Pause(failure, since, iso(until), text[:300], count, until <= now)})
-        return self.resting().get(provider)
+        news = not same or before is None or until > (epoch(before.until) or 0.0) + NEWS_S
+        return self.resting().get(provider) if news else None
 
     def went_well(self, agent: str) -> None:
         """Take in that an attempt reached its provider: the next limit is again the first in a row."""

@@ -82,7 +82,7 @@ class Verbs:
         fresh = {"retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False}
         if task.state == states.PENDING:
             if task.retry_at is None:
-                raise AlreadySo(f"{task.shown} waits for its start already")
+                raise AlreadySo(f"{task.shown} waits for its start already", "kugetsu queue list says why")
             self._ledger.update(task, **fresh, reason="retry asked for by you")
             return f"{task.shown} is tried again at once"
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}

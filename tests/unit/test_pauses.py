@@ -27,6 +27,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
+        self.told: Rest | None = None
+        """What the last limit gave to tell."""
         self.paths = StatePaths(str(folder / "state"))
         files.prepare(self.paths.folders())
         self.open()
@@ -38,8 +40,8 @@ class Bench:
     def hit(self, agent: str = "a", failure: str = "rate_limit", ran: float = 1.0, resets_at: float | None = None) -> float:
         """An attempt that has just ended ran into a limit; seconds until the end of the rest."""
         now = self.clock.now
-        rest = self.pauses.hit(agent, failure, "429", now - ran, now, resets_at, 30.0, 3600.0)
-        return rest.until - now if rest else 0.0
+        self.told = self.pauses.hit(agent, failure, "429", now - ran, now, resets_at, 30.0, 3600.0)
+        return self.pauses.resting()["shared" if agent in ("a", "b") else agent].until - now
 
     def rests(self) -> set[str]:
         """The providers that rest."""
@@ -64,14 +66,19 @@ def test_rests_double_until_an_attempt_goes_well(bench: Bench) -> None:
 
 
 def test_agents_that_ran_side_by_side_run_into_one_limit(bench: Bench) -> None:
-    """Three failures of one moment are one rest, not three in a row."""
+    """Three failures of one moment are one rest, not three in a row, and are told once, unless it grows much."""
     assert bench.hit() == 30
+    assert bench.told is not None
     bench.clock.now += 1
     assert bench.hit("b", ran=60) == pytest.approx(30, abs=1)
     bench.clock.now += 1
     assert bench.hit("a", ran=60) == pytest.approx(30, abs=1)
+    assert bench.told is None
     bench.clock.now += 40
     assert bench.hit() == 60
+    bench.clock.now += 1
+    assert bench.hit(ran=60, resets_at=bench.clock.now + 3600) >= 3600
+    assert bench.told is not None
 
 
 def test_a_success_of_an_attempt_that_began_before_ends_no_rest(bench: Bench) -> None:
