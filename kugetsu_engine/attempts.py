@@ -14,13 +14,15 @@ from typing import Any
 import msgspec
 
 from .config import SettingsSource
-from .domain import policy
+from .domain import failures, policy
+from .domain.draft import shown_id
 from .domain.run import Result
-from .domain.task import Attempt, Level, Task
-from .domain.times import iso
+from .domain.task import Attempt, Level, Notice, Task
+from .domain.times import epoch, iso, time_of_day
 from .errors import NoSuchTask
 from .ledger import Entry, Ledger
 from .paths import StatePaths
+from .pauses import Pauses
 from .process import identity, marked
 from .process.launcher import Handle, Launcher, Waker
 from .store import locks, runs
@@ -43,7 +45,7 @@ class Attempts:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float],
+        clock: Callable[[], float], pauses: Pauses,
     ) -> None:  # fmt: skip
         self.launcher = launcher
         self._paths = paths
@@ -51,6 +53,9 @@ class Attempts:
         self._settings = settings
         self._waker = waker
         self._clock = clock
+        self._pauses = pauses
+        self.stalled: dict[str, str] = {}
+        """What speaks for a stall, by the task whose agent stands still."""
         self._running: dict[str, Running] = {}
         self._false_starts: dict[str, int] = {}
         self._run_times: deque[float] = deque(maxlen=50)
@@ -98,6 +103,8 @@ class Attempts:
             words = running.handle.words()
             if "started" in words:
                 self._mark_started(task_id)
+            if "stalled" in words or "moves" in words:
+                self._note_stall(task_id)
             if "ended" not in words and "" not in words:
                 return
         self._look(task_id)
@@ -136,6 +143,7 @@ class Attempts:
 
     def _let_go(self, running: Running) -> None:
         self._running.pop(running.task_id, None)
+        self.stalled.pop(running.task_id, None)
         if running.handle is not None:
             self._waker.discard(running.handle.control)
             self.launcher.forget(running.handle)
@@ -152,12 +160,15 @@ class Attempts:
             if not locks.is_held(self._paths.task_lock(task_id)):
                 self._let_go(running)
             return
-        ended = runs.result(self._paths, task_id, task.attempt, task.token) is not None
-        if ended or not locks.is_held(self._paths.task_lock(task_id)):
+        result = runs.result(self._paths, task_id, task.attempt, task.token)
+        if result is not None and result.failure == "stalled":
+            self._note_stall(task_id)  # the warning comes first, also where it was missed
+        if result is not None or not locks.is_held(self._paths.task_lock(task_id)):
             self._let_go(running)
             self._settle(task_id)
             return
         self._mark_started(task_id)
+        self._note_stall(task_id)
         if task.stop is not None:
             self.stop(task)
 
@@ -172,6 +183,23 @@ class Attempts:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
             self._false_starts.pop(task_id, None)
+
+    def _note_stall(self, task_id: str) -> None:
+        """Tell when an agent begins to stand still, and when it moves again."""
+        entry = self._ledger.entries.get(task_id)
+        if entry is None:
+            return
+        progress = runs.progress(self._paths, task_id, entry.attempt)
+        evidence = progress.stalled if progress else None
+        before = self.stalled.get(task_id)
+        if evidence is not None and before is None:
+            self.stalled[task_id] = evidence
+            text = f"{shown_id(task_id)} {entry.issue_ref} stands still: {evidence}"
+            self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
+        elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
+            del self.stalled[task_id]
+            text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
+            self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _settle(self, task_id: str) -> str:
         """Enter the end of an attempt nobody works on any more; what was found, in words."""
@@ -215,16 +243,39 @@ class Attempts:
         if attempt.outcome == "ok" and attempt.elapsed_s is not None:
             self._run_times.append(attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
+        self._note_limit(task, attempt, result)
         verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}
         if verdict.state == "pending":
             delay = (verdict.retry_delay or 0.0) * random.uniform(1.0, 1.2)
-            changes |= {"retry_at": iso(self._clock() + delay), "pending_since": iso(self._clock())}
+            changes |= {"retry_at": iso(self._clock() + delay) if delay else None, "pending_since": iso(self._clock())}
+        if not verdict.counts:
+            changes |= {"attempts_before": task.attempts_before + 1}
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
         level, reason = _told(verdict, attempt)
-        self._ledger.change(task, verdict.state, reason, level=level, **changes)
+        self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
+
+    def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
+        """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""
+        agent = task.agent or self._settings.current.agent
+        if attempt.outcome == "ok":
+            self._pauses.went_well(agent)
+        failure = attempt.failure
+        if failure is None or result.agent_pid is None or not failures.policy(failure).pause:
+            return
+        settings = self._settings.current
+        rest = self._pauses.hit(
+            agent, failure, attempt.reason or "", epoch(attempt.started_at), epoch(attempt.ended_at), epoch(result.resets_at),
+            settings.rate_limit_delay, settings.rate_limit_delay_max,
+        )  # fmt: skip
+        if rest is not None:
+            until = time_of_day(rest.until, self._clock())
+            text = (
+                f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
+            )
+            self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
 
 
 def _one_less(task: Task) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from . import env_files
+from .domain.failures import fault_of
 from .domain.policy import Timing
 from .domain.times import duration
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
@@ -30,6 +31,8 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
     mode: str = "auto"
     env: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    """Classes of failure by a regular expression that a line at the end of its log matches."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -39,9 +42,15 @@ class Settings(msgspec.Struct, frozen=True):
     max_attempts: int = 3
     retry_delay: float = 5.0
     retry_delay_max: float = 600.0
+    rate_limit_delay: float = 30.0
+    """First rest of a provider that has reached a limit and does not say until when."""
+    rate_limit_delay_max: float = 3600.0
     task_timeout: float = 3600.0
     stall_after: float = 600.0
+    """0: never looked for."""
     stall_kills: bool = False
+    require_delivery: bool = False
+    """Whether an attempt that changed nothing has failed, though its agent says that all is well."""
     queue_expiry: float | None = 86400.0
     """None: waiting tasks never expire."""
     cleanup_age: float | None = 7 * 86400.0
@@ -56,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Names of the operator's variables an agent gets, beside the usual ones."""
     theme: str | None = None
     agents: dict[str, AgentSettings] = {}
+    failures: dict[str, str] = {}
+    """The same as of one agent, for all."""
     repos: dict[str, str] = {}
     """Local repositories by `host/owner/repo`."""
     servers: dict[str, str] = msgspec.field(default_factory=lambda: {"github.com": "https://github.com"})
@@ -121,9 +132,12 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "max_attempts": _count(1, 100),
     "retry_delay": duration,
     "retry_delay_max": duration,
+    "rate_limit_delay": duration,
+    "rate_limit_delay_max": duration,
     "task_timeout": duration,
     "stall_after": duration,
     "stall_kills": _flag,
+    "require_delivery": _flag,
     "queue_expiry": _or_never(duration),
     "cleanup_age": _or_never(duration),
     "stop_grace": duration,
@@ -137,8 +151,18 @@ READERS: dict[str, Callable[[Any], Any]] = {
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 
 TABLES: dict[str, Any] = {
-    "agents": dict[str, AgentSettings], "repos": dict[str, str], "servers": dict[str, str], "keys": dict[str, str],
+    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, str], "servers": dict[str, str],
+    "keys": dict[str, str],
 }  # fmt: skip
+
+
+def _table(name: str, value: Any) -> Any:
+    found = msgspec.convert(value, TABLES[name])
+    for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
+        if patterns and (fault := fault_of(patterns)) is not None:
+            raise UsageError(fault)
+    return found
+
 
 OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
     "MAX_CONCURRENT_AGENTS": ("max_concurrent_agents", str),
@@ -161,7 +185,7 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
 
     def take(name: str, value: Any, source: str) -> None:
         try:
-            values[name] = READERS[name](value) if name in READERS else msgspec.convert(value, TABLES[name])
+            values[name] = READERS[name](value) if name in READERS else _table(name, value)
         except (KugetsuError, msgspec.ValidationError, OverflowError) as error:
             values[name] = getattr(last or defaults, name)
             kept = values[name]

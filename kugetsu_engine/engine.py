@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from . import gate, jobs
+from . import gate, jobs, pauses
+from .agents import known
 from .alerts import Alerts
 from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .domain import policy
+from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
 from .domain.policy import Facts
@@ -26,6 +28,7 @@ from .domain.times import iso
 from .errors import BadFile, EngineHeld, KugetsuError, NoSuchTask
 from .ledger import Entry, Ledger
 from .paths import StatePaths
+from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
 from .store import bell, files, requests
@@ -82,8 +85,10 @@ class Engine:
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents, self.mode != "command")
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._on_notice)
-        self.attempts = Attempts(self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock)
-        self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop)
+        self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
+        self._pauses_seen = self.pauses.version
+        self.attempts = Attempts(self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses)
+        self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
         self._take_settings()
         self.ledger.rescan()
         if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
@@ -148,6 +153,7 @@ class Engine:
             if full:
                 self.attempts.look_at_all()
             self._expire()
+            self._look_at_rests()
             self._dispatch()
             self.alerts.clear("disk")
         except OSError as error:
@@ -189,10 +195,36 @@ class Engine:
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
-        for entry in self.ledger.expired():
+        expired = self.ledger.expired()
+        rests = self.facts().rests if expired else {}
+        for entry in expired:
+            rest = rests.get(entry.agent or self.settings.current.agent)
+            if rest is not None and entry.expires_at is None:  # it grows old from when it may start
+                self.ledger.update(self.ledger.get(entry.id), pending_since=iso(rest.until))
+                continue
             waited = policy.clock(self.settings.current.queue_expiry or 0)
             reason = f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
             self.ledger.change(self.ledger.get(entry.id), "expired", reason)
+
+    def _look_at_rests(self) -> None:
+        """Tell which providers rest and which agents stand still, and look again at the tasks that waited for them."""
+        now = self._clock()
+        for provider in self.pauses.over():
+            self.ledger.tell(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
+        if self.pauses.version != self._pauses_seen:
+            self._pauses_seen = self.pauses.version
+            self.ledger.rests_changed()
+        rest = self.pauses.resting()
+        self._stands("rate_limit", pauses.told(rest, now))
+        stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
+        self._stands("stalled", "; ".join(stalled))
+
+    def _stands(self, code: str, text: str) -> None:
+        """Raise an alert, or take it back where there is nothing to say."""
+        if text:
+            self.alerts.warn(code, text)
+        else:
+            self.alerts.clear(code)
 
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
@@ -211,7 +243,8 @@ class Engine:
         busy = {self.ledger.entries[task_id].issue_ref for task_id in active} | self._refused
         return Facts(
             limit=self.controls.limit, used=len(active), paused=self.controls.paused, draining=self.controls.draining,
-            busy_refs=frozenset(busy), states=self.ledger.states,
+            busy_refs=frozenset(busy), states=self.ledger.states, default_agent=self.settings.current.agent,
+            rests=known.rests(self.pauses.resting(), self.settings.current),
         )  # fmt: skip
 
     def _start(self, entry: Entry) -> bool:
@@ -255,6 +288,7 @@ class Engine:
 
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
+        self.ledger.rests_changed()  # another model may have another provider
         self.alerts.clear("config")
         if self.settings.problems:
             self.alerts.warn("config", "; ".join(self.settings.problems))

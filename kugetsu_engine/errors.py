@@ -74,7 +74,7 @@ class NoAnswer(KugetsuError):
 
 
 class AttemptFailed(KugetsuError):
-    """An attempt cannot go on. `failure` is its class, see `domain.policy.RETRIED`."""
+    """An attempt cannot go on. `failure` is its class, see `domain.failures`."""
 
     failure = "unknown"
 

@@ -48,7 +48,8 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(settings), repository_locks=paths.locks,
         output=drive.output, judge=drive.judge,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
-        stop_grace_s=settings.stop_grace, log_cap=settings.log_cap,
+        stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
+        stall_kills=settings.stall_kills, require_delivery=settings.require_delivery, patterns=list(drive.patterns),
     )  # fmt: skip
 
 

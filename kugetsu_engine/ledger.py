@@ -40,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 0
     pending_since: str | None = None
     expires_at: str | None = None
+    agent: str | None = None
 
     @property
     def key(self) -> Order:
@@ -98,6 +99,7 @@ class Ledger:
         self._due: list[tuple[float, str]] = []
         self._parked_after: dict[str, set[str]] = {}
         self._parked_busy: dict[str, set[str]] = {}
+        self._parked_resting: set[str] = set()
         self._expiring: list[tuple[float, str]] = []
         self.timing: Timing | None = None
 
@@ -188,18 +190,22 @@ class Ledger:
 
     # changing tasks
 
-    def change(self, task: Task, to: State, reason: str | None = None, level: Level | None = None, **changes: Any) -> Task:
+    def change(
+        self, task: Task, to: State, reason: str | None = None, level: Level | None = None, failure: str | None = None,
+        **changes: Any,
+    ) -> Task:  # fmt: skip
         """Move a task to another state: on disk, in the index, and told. The only way a state changes.
 
         Args:
             level: of the notification, where it differs from the usual one.
+            failure: class of the failure that the notification tells.
 
         Raises:
             OSError: the disk refused; nothing has changed.
         """
         moved, notice = move(task, to, iso(self._now()), reason, **changes)
         self._save(moved)
-        self.tell(msgspec.structs.replace(notice, level=level or notice.level))
+        self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
         if moved.ended:
             tasks.file_ended(self.paths, moved.id)
             self._forget(moved.id)
@@ -244,7 +250,7 @@ class Ledger:
         self._drop_key(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
-            task.retry_at, task.attempt, task.pending_since, task.expires_at,
+            task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent,
         )  # fmt: skip
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
@@ -284,6 +290,12 @@ class Ledger:
         for task_id in self._parked_busy.pop(issue_ref, ()):
             self._unpark(task_id)
 
+    def rests_changed(self) -> None:
+        """Look again at the tasks whose provider rests, as other ones rest now."""
+        parked, self._parked_resting = self._parked_resting, set()
+        for task_id in parked:
+            self._unpark(task_id)
+
     def next_to_start(self, facts: Facts) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
         if policy.queue_reason(facts):
@@ -303,6 +315,8 @@ class Ledger:
                 yield entry
                 return
             del self._ready[0]
+            if why.code == "rate_limit":
+                self._parked_resting.add(entry.id)
             if why.until is not None:
                 heapq.heappush(self._due, (why.until, entry.id))
             elif why.code == "after":

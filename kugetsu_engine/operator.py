@@ -99,7 +99,7 @@ class Operator:
 
         self._may_change()
         self._prepare()
-        if args.get("agent") is not None:
+        if args.get("agent") is not None and verb != "resume":  # it also takes the name of a provider
             self._known_agent(args["agent"])
         task_id = (as_task_id(task) or task) if task is not None else None
         number = requests.submit(self.paths, requests.Request(verb, task_id, args, _now(self._clock())))

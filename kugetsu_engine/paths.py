@@ -29,6 +29,7 @@ class StatePaths:
         self.requests = join(root, "queue", "requests")
         self.answers = join(root, "queue", "answers")
         self.corrupt = join(root, "queue", "corrupt")
+        self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")

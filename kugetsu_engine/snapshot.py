@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from . import control
+from . import control, pauses
 from .config import SettingsSource
 from .domain import policy, states
 from .domain.engine_state import Alert, EngineState
-from .domain.policy import Facts, Why
+from .domain.policy import Facts, Rest, Why
 from .domain.run import Progress, RunRecord
 from .domain.task import Notice, Task
 from .domain.times import epoch
@@ -65,8 +65,16 @@ class Active(msgspec.Struct, frozen=True):
 
     @property
     def phase(self) -> str:
-        """`starting`, `worktree`, `agent`, `stopping`, `sweeping`, `delivery`, or `ended` when only an engine is missing."""
-        return "ended" if not self.alive else self.progress.phase if self.progress else "starting"
+        """As in `progress.json`; `stalled` for an agent that stands still, `ended` when only an engine is missing."""
+        if not self.alive:
+            return "ended"
+        phase = self.progress.phase if self.progress else "starting"
+        return "stalled" if phase == "agent" and self.stalled else phase
+
+    @property
+    def stalled(self) -> str | None:
+        """What speaks for an agent that stands still; None while it shows signs of life."""
+        return self.progress.stalled if self.progress else None
 
 
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
@@ -89,6 +97,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """The operator has read notifications up to this time."""
     alerts: tuple[Alert, ...]
     median_run_s: float | None
+    rests: Mapping[str, Rest] = {}
+    """Rests of providers, by the agent that must wait for their end."""
+    default_agent: str = ""
 
     @property
     def used(self) -> int:
@@ -103,6 +114,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+            rests=self.rests, default_agent=self.default_agent,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -170,6 +182,7 @@ class SnapshotReader:
         engine, state = self._engine()
         open_tasks, faults = self._read_open()
         done = self._read_done() if with_history else ()
+        rest = pauses.resting(pauses.load(self.paths), now)
         active = sorted(
             (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
         )
@@ -178,7 +191,9 @@ class SnapshotReader:
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=tuple(pending), done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults), median_run_s=self._median(state, done),
+            alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
+            median_run_s=self._median(state, done),
+            default_agent=self.settings.current.agent,
         )  # fmt: skip
         self._last = snapshot
         return snapshot
@@ -202,6 +217,13 @@ class SnapshotReader:
             True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered
         )
         return view, state
+
+    def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:
+        if not rest:
+            return {}
+        from .agents import known
+
+        return known.rests(rest, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
@@ -263,10 +285,11 @@ class SnapshotReader:
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
         return Active(task, record, progress, elapsed, timeout, quiet, alive)
 
-    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str]) -> tuple[Alert, ...]:
+    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str) -> tuple[Alert, ...]:
         alerts = list(state.alerts) if state and engine.running else []
         if not engine.running:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
+            alerts += [Alert("rate_limit", rest, "")] if rest else []
         alerts += [Alert("unreadable", fault, "") for fault in faults]
         if engine.stale:
             alerts.append(

@@ -13,6 +13,7 @@ from .domain.task import Task
 from .domain.times import epoch, iso
 from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
 from .ledger import Entry, Ledger
+from .pauses import Pauses
 from .store import tasks
 from .store.enqueue import checked_message
 from .store.requests import Answer, Request
@@ -26,11 +27,14 @@ EDITABLE: dict[str, Any] = {
 class Verbs:
     """Applies requests to the books."""
 
-    def __init__(self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None], pauses: Pauses
+    ) -> None:
         self._ledger = ledger
         self._controls = controls
         self._now = now
         self._stop = stop
+        self._pauses = pauses
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], str]] = {
             "kill": self._kill, "cancel": self._cancel, "retry": self._retry, "hold": self._hold, "release": self._release,
             "move": self._move, "edit": self._edit,
@@ -78,7 +82,7 @@ class Verbs:
         fresh = {"retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False}
         if task.state == states.PENDING:
             if task.retry_at is None:
-                raise AlreadySo(f"{task.shown} waits for its start already")
+                raise AlreadySo(f"{task.shown} waits for its start already", "kugetsu queue list says why")
             self._ledger.update(task, **fresh, reason="retry asked for by you")
             return f"{task.shown} is tried again at once"
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
@@ -189,7 +193,19 @@ class Verbs:
             return self._controls.set_limit(args.get("limit"))
         if verb == "clear":
             return self._clear(args)
+        if verb == "resume" and args.get("agent") is not None:
+            return self._resume_agent(str(args["agent"]))
+        if verb == "resume" and not self._controls.paused and not self._controls.draining and (rest := self._pauses.resting()):
+            raise AlreadySo(
+                "the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}"
+            )
         return self._controls.set_flow(verb)
+
+    def _resume_agent(self, agent: str) -> str:
+        """End the rest of an agent's provider, as whoever asks knows better."""
+        if not self._pauses.lift(agent):
+            raise AlreadySo(f"{agent} has reached no limit", "kugetsu queue list says why a task waits")
+        return f"the tasks of {agent} go on"
 
     def _clear(self, args: dict[str, Any]) -> str:
         """Drop ended tasks from the list, with their logs; worktrees and branches stay."""

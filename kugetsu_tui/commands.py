@@ -17,7 +17,7 @@ PLACES = ("top", "bottom", "up", "down")
 USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
     "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
-    "show": "show ID", "limit": "limit NUMBER",
+    "show": "show ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
 }  # fmt: skip
@@ -89,6 +89,14 @@ def _none(verb: str, words: list[str]) -> Command:
     return Command(verb)
 
 
+def _resume(verb: str, words: list[str]) -> Command:
+    if not words:
+        return Command(verb)
+    if len(words) != 2 or words[0] not in ("--agent", "agent"):
+        raise usage(verb)
+    return Command(verb, (), {"agent": words[1]})
+
+
 def _limit(verb: str, words: list[str]) -> Command:
     if len(words) != 1:
         raise usage(verb)
@@ -145,7 +153,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 
 _READERS = {
-    "pause": _none, "resume": _none, "drain": _none, "clear": _none, "quit": _none, "help": _none, "limit": _limit,
+    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "help": _none, "limit": _limit,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
 }  # fmt: skip
 

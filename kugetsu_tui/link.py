@@ -272,7 +272,7 @@ class Link:
         return Picture(
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
-            stall_after=settings.stall_after, max_attempts=settings.max_attempts, load=load, free_bytes=free,
+            max_attempts=settings.max_attempts, load=load, free_bytes=free,
             cpu={task: tuple(curve) for task, curve in self._curves.items()},
         )  # fmt: skip
 
@@ -362,5 +362,5 @@ def _timeless(picture: Picture) -> tuple[object, ...]:
         engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
     return (
         msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
-        picture.load, picture.free_bytes, picture.stall_after, picture.max_attempts, picture.cpu,
+        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu,
     )  # fmt: skip

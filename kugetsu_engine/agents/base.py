@@ -2,6 +2,8 @@
 
 import msgspec
 
+from .patterns import COMMON, Patterns
+
 
 class Drive(msgspec.Struct, frozen=True):
     """One way to run an agent program; prompt on stdin, cwd = worktree."""
@@ -13,3 +15,5 @@ class Drive(msgspec.Struct, frozen=True):
     does not take."""
     judge: str | None = None
     """Module with `judge(log, exit_code)`, for an agent whose exit code does not tell the whole truth."""
+    patterns: Patterns = COMMON
+    """What the last lines of its log mean when it failed."""

@@ -1,11 +1,14 @@
 """From the name of an agent to the way it is driven."""
 
 import sys
+from collections.abc import Mapping
 
 from ..config import AgentSettings, Settings
+from ..domain.policy import Rest
 from ..errors import ConfigError
 from . import demo, opencode
 from .base import Drive
+from .patterns import COMMON
 
 KNOWN = ("demo", "opencode")
 """Agents that need no `command`."""
@@ -24,14 +27,31 @@ def drive(name: str, settings: Settings, issue_ref: str) -> Drive:
         raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
     elif name == "opencode":
         argv = opencode.command(own.program or "opencode", own.model, own.args, issue_ref)
-        found = Drive(argv, opencode.ENVIRONMENT, output="file", judge=opencode.__name__)
+        found = Drive(argv, opencode.ENVIRONMENT, "file", opencode.__name__, (*opencode.FAILURES, *COMMON))
     elif name == "demo":
         found = Drive([sys.executable, "-I", "-S", str(demo.__file__), *own.args])
     else:
         raise ConfigError(
             f"there is no agent {name!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
         )
-    return Drive(found.argv, found.env | own.env, found.output, found.judge)
+    told_by_operator = (*own.failures.items(), *settings.failures.items())
+    return Drive(found.argv, found.env | own.env, found.output, found.judge, (*told_by_operator, *found.patterns))
+
+
+def provider(name: str, settings: Settings) -> str:
+    """Whose limits an agent runs into: the provider of its model where that is known, else the agent itself."""
+    own = settings.agents.get(name, AgentSettings())
+    if name == "opencode" and not own.command and own.model and "/" in own.model:
+        return own.model.partition("/")[0]
+    return name
+
+
+def rests(by_provider: Mapping[str, Rest], settings: Settings) -> dict[str, Rest]:
+    """The rests of providers by the name of the agent that must wait."""
+    if not by_provider:
+        return {}
+    agents = {name: provider(name, settings) for name in {*names(settings), *by_provider}}
+    return {name: by_provider[whose] for name, whose in agents.items() if whose in by_provider}
 
 
 def names(settings: Settings) -> list[str]:

@@ -9,6 +9,13 @@ import os
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 TAIL_BYTES = 64 << 10
+FAILURES = (
+    ("auto-rejecting", "blocked"),
+    (r"\b(Free|Go)UsageLimitError\b|\bmonthly usage limit\b", "quota"),
+    (r"\bProviderAuthError\b", "credentials"),
+    (r"retrying in .{1,40}attempt #", "rate_limit"),
+)
+"""What its own words mean, beside what all programs print."""
 
 
 def command(program: str, model: str | None, args: list[str], title: str) -> list[str]:

@@ -14,7 +14,7 @@ ABOUT = {
     "hold": "Keep waiting tasks from starting.",
     "release": "Let held tasks start.",
     "pause": "Start nothing new; running agents go on.",
-    "resume": "Start tasks again.",
+    "resume": "Start tasks again; with --agent those of an agent whose provider rests after a rate limit.",
     "drain": "Start nothing new; a headless engine ends with its last agent.",
     "limit": "How many agents may run at once. Lowering it never kills.",
     "move": "Change a task's place in the queue.",
@@ -25,8 +25,11 @@ def main(verb: str, words: list[str]) -> int:
     """Do what the verb says."""
     parser = Words(verb, ABOUT[verb])
     if verb in ("pause", "resume", "drain"):
-        parser.parse_args(words)
-        print(operator().do(verb))  # type: ignore[arg-type]
+        if verb == "resume":
+            parser.add_argument("--agent", metavar="NAME", help="end the rest of this agent after a rate limit")
+        given = parser.parse_args(words)
+        wanted = {"agent": given.agent} if verb == "resume" and given.agent is not None else {}
+        print(operator().do(verb, **wanted))  # type: ignore[arg-type]
         return 0
     if verb == "limit":
         parser.add_argument("n", type=int)

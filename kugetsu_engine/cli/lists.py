@@ -2,7 +2,7 @@
 
 import os
 
-from ..domain import refs
+from ..domain import failures, refs
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
@@ -91,6 +91,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
 
 
 def _told(attempt: Attempt) -> str:
-    parts = [attempt.outcome, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
+    failure = failures.words(attempt.failure)
+    how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
+    parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
     parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
     return ", ".join(part for part in parts if part)

@@ -59,4 +59,5 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     document: dict[str, Any] = msgspec.to_builtins(task)
     del document["token"]
     why = snapshot.why(task) if task.state == "pending" else None
+    document["failure"] = task.failure
     return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}

@@ -45,6 +45,7 @@ def _active(one: Active) -> dict[str, Any]:
         "state": one.task.state, "phase": one.phase, "elapsed_s": round(one.elapsed_s, 1),
         "cpu_percent": progress.cpu_percent if progress else None, "rss_bytes": progress.rss_bytes if progress else None,
         "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
+        "stalled": one.stalled, "failure": one.task.failure,
         "worktree": one.record.worktree if one.record else None,
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
+from . import failures
 from .draft import shown_id
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
@@ -17,22 +18,6 @@ WhyCode = Literal[
     "next", "slots", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
     "rate_limit", "pressure", "too_new",
 ]  # fmt: skip
-
-RETRIED: dict[str, bool] = {
-    "exit": True,  # the agent said no
-    "crash": True,  # the agent died of a signal
-    "timeout": True,
-    "lost": True,  # the supervisor or the machine went away
-    "stopped": True,  # a signal from outside that no operator asked for
-    "disk": True,
-    "unknown": True,
-    "no_program": False,
-    "repository": False,
-    "git": False,
-    "config": False,
-    "blocked": False,  # a question that nobody is there to answer
-}
-"""For each class of failure whether another attempt could end differently."""
 
 
 class Waiting(Protocol):
@@ -48,6 +33,8 @@ class Waiting(Protocol):
     def not_before(self) -> str | None: ...
     @property
     def issue_ref(self) -> str: ...
+    @property
+    def agent(self) -> str | None: ...
     @property
     def expires_at(self) -> str | None: ...
     @property
@@ -66,6 +53,15 @@ class Why(msgspec.Struct, frozen=True):
     """Seconds since 1970 at which the reason ends, where that is known."""
 
 
+class Rest(msgspec.Struct, frozen=True):
+    """A provider that nothing is asked of for a while, as it would refuse."""
+
+    provider: str
+    until: float
+    """Seconds since 1970."""
+    failure: str = "rate_limit"
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What the decisions need to know beside the tasks."""
 
@@ -79,6 +75,10 @@ class Facts(msgspec.Struct, frozen=True):
     """References of issues that have an agent."""
     states: Mapping[str, str] = {}
     """States of tasks that others come after; a missing one counts as ended long ago and completed."""
+    rests: Mapping[str, Rest] = {}
+    """Rests of providers, by the agent that must wait for their end."""
+    default_agent: str = ""
+    """The agent of tasks that name none."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -97,6 +97,8 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str
     retry_delay: float | None = None
     """Seconds to wait before the next attempt, without jitter; for `pending` only."""
+    counts: bool = True
+    """Whether the attempt counts against `max_attempts`."""
 
 
 def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
@@ -108,6 +110,10 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         if state != COMPLETED:
             ended_badly = state in FINAL
             return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
+    rest = facts.rests.get(task.agent or facts.default_agent)
+    if rest is not None and rest.until > now:
+        what = failures.words(rest.failure)
+        return Why("rate_limit", f"{rest.provider}: {what}, goes on in {clock(rest.until - now)}", rest.until)
     retry_at = epoch(task.retry_at)
     if retry_at is not None and retry_at > now:
         return Why("retry_at", f"retry in {clock(retry_at - now)}", retry_at)
@@ -168,9 +174,16 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("completed", reason)
     if task.stop is not None or ended.outcome == "cancelled":
         return Verdict("cancelled", "stopped by you" if task.stop else reason)
+    reason = failures.told(ended.failure, reason)
     used = ended.number - task.attempts_before
-    if not RETRIED.get(ended.failure or "unknown", True):
+    known = failures.policy(ended.failure)
+    if not known.retried:
         return Verdict("error", f"{reason} (not retried)")
+    if not known.counts:
+        in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
+        if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
+            return Verdict("error", f"{reason} ({in_a_row} times in a row)")
+        return Verdict("pending", f"attempt {ended.number}: {reason}", 0.0, counts=False)
     if used >= timing.max_attempts:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)

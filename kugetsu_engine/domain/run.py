@@ -38,6 +38,13 @@ class Job(msgspec.Struct, frozen=True):
     timeout_s: float = 3600.0
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20
+    stall_after_s: float = 0.0
+    """Seconds without a sign of life after which the agent stands still; 0: never."""
+    stall_kills: bool = False
+    require_delivery: bool = False
+    """Whether an agent that changed nothing has failed, whatever its exit code."""
+    patterns: list[tuple[str, str]] = []
+    """Regular expression and class of failure, for the last lines of the log of an agent that failed; the first counts."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -72,6 +79,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Monotonic clock of this machine at the time of writing, in seconds."""
     stopping_s: float | None = None
     """Seconds of grace that are left."""
+    stalled: str | None = None
+    """What speaks for an agent that stands still, in words; None while it shows signs of life."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -96,6 +105,8 @@ class Result(msgspec.Struct, frozen=True):
     """Processes that outlived the agent and were ended."""
     dropped_bytes: int = 0
     """Output that did not fit into the log."""
+    resets_at: str | None = None
+    """When the provider's limit is over, where the agent's output told."""
 
     def as_attempt(self, log: str) -> Attempt:
         """What the task keeps of it."""

@@ -70,7 +70,7 @@ class Attempt(msgspec.Struct, frozen=True):
     signal: int | None = None
     outcome: Outcome = "failed"
     failure: str | None = None
-    """Class of the failure, a key of `policy.RETRIED`; None when the outcome is `ok`."""
+    """Class of the failure, a key of `failures.CLASSES`; None when the outcome is `ok`."""
     reason: str | None = None
     """The outcome in a sentence."""
     log: str | None = None
@@ -152,6 +152,11 @@ class Task(msgspec.Struct, frozen=True):
         return self.state in FINAL
 
     @property
+    def failure(self) -> str | None:
+        """Class of the newest attempt's failure; None where it went well, or there is none."""
+        return self.attempts[-1].failure if self.attempts else None
+
+    @property
     def last_attempt(self) -> Attempt | None:
         """The newest ended attempt."""
         return self.attempts[-1] if self.attempts else None
@@ -169,6 +174,8 @@ class Notice(msgspec.Struct, frozen=True):
     """`error` is kept for what needs a person."""
     id: str | None = None
     issue_ref: str | None = None
+    failure: str | None = None
+    """Class of the failure it is about."""
 
 
 LEVELS: dict[str, Level] = {

@@ -3,7 +3,7 @@
 `datetime` is loaded only where a time is read, as `enqueue` merely writes one.
 """
 
-from time import gmtime, strftime
+from time import gmtime, localtime, strftime
 
 from ..errors import UsageError
 
@@ -29,6 +29,12 @@ def epoch(stamp: str | None) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return moment.timestamp()
+
+
+def time_of_day(epoch_s: float, now_epoch_s: float) -> str:
+    """A point in time as a person reads it, in local time: `14:05:30` when it is near, `14:05`, or `24 Nov 14:05`."""
+    there, ahead = localtime(epoch_s), epoch_s - now_epoch_s
+    return strftime("%H:%M:%S" if ahead < 600 else "%H:%M" if ahead < 72000 else "%d %b %H:%M", there)
 
 
 def duration(text: str | int | float) -> float:

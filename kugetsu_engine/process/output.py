@@ -7,6 +7,8 @@ from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16
+TAIL_READ = 64 << 10
+"""Bytes at the end in which the reason of a failure is looked for."""
 
 
 class LogFile:
@@ -51,12 +53,18 @@ class LogFile:
         self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
         self.write(tail)
 
-    def last_line(self, limit: int = 300) -> str:
-        """The last line that says something, without control characters."""
+    def last_lines(self, count: int = 50) -> list[str]:
+        """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote."""
         length = self.length
-        text = os.pread(self.fd, 8192, max(length - 8192, 0)).decode("utf-8", "replace")
-        lines = (safe_line(line).strip() for line in reversed(text.splitlines()))
-        return next((line for line in lines if line and not line.startswith("[kugetsu]")), "")[:limit]
+        text = os.pread(self.fd, TAIL_READ, max(length - TAIL_READ, 0)).decode("utf-8", "replace")
+        found: list[str] = []
+        for raw in reversed(text.splitlines()):
+            line = safe_line(raw, 2000).strip()
+            if line and not line.startswith("[kugetsu]"):
+                found.append(line)
+                if len(found) == count:
+                    break
+        return found
 
     def close(self) -> None:
         """Let go of the file."""

@@ -15,7 +15,6 @@ import sys
 import time
 from binascii import crc32
 from collections.abc import Callable
-from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -24,8 +23,9 @@ from ..errors import AttemptFailed, RepositoryError
 from ..git import delivery, repositories, worktrees
 from ..store import files
 from ..store.locks import unlock, wait_lock
-from . import identity, tree
+from . import identity, tree, verdicts
 from .output import CHUNK, LogFile
+from .stall import StallWatch
 
 RESULT_RESERVE = 16 << 10
 SWEEP_GRACE_S = 2.0
@@ -46,7 +46,7 @@ class Supervisor:
         self.started = time.monotonic()
         self.started_at = iso(time.time())
         self.asked: str | None = None
-        """`stop`, `kill` or `timeout`, whichever came first; `kill` overrules `stop`."""
+        """`stop`, `kill`, `timeout` or `stalled`, whichever came first; `kill` overrules the others."""
         self.may_interrupt = False
         self.phase = "starting"
         self.agent_pid: int | None = None
@@ -56,6 +56,9 @@ class Supervisor:
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
         self.kill_at: float | None = None
+        watched = (str(job["worktree"]), f"{self.run_dir}/tmp")
+        self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
+        self.stall_evidence = ""
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
@@ -65,12 +68,9 @@ class Supervisor:
             result = self._attempt()
         except Interrupted:
             result = self._stopped(None)
-        except AttemptFailed as error:
-            self.log.note(error.message)
-            result = {"outcome": "not_started", "failure": error.failure, "reason": error.message}
-        except OSError as error:
-            self.log.note(str(error))
-            result = {"outcome": "not_started", "failure": "disk" if error.errno == 28 else "unknown", "reason": str(error)}
+        except (AttemptFailed, OSError) as error:
+            result = verdicts.of_preparation(error)
+            self.log.note(result["reason"])
         self.may_interrupt = False
         self._keep_outcome(result)
         self._tell("sweeping")
@@ -79,6 +79,7 @@ class Supervisor:
         if self.agent_pid is not None:
             self._tell("delivery")
             result["delivered"] = delivery.delivered(str(self.job["worktree"]))
+            result = verdicts.of_delivery(self.job, result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.log.dropped})
 
     def _record(self) -> None:
@@ -178,10 +179,10 @@ class Supervisor:
                     os.close(pipe)
                     pipe = None
             status = tree.reap().get(pid)
-            self._hold_limits(pid)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._tick()
+            self._hold_limits(pid)
         if pipe is not None:
             while self._pump(pipe) and select.select([pipe], [], [], 0)[0]:
                 continue
@@ -206,7 +207,8 @@ class Supervisor:
         if self.asked and self.kill_at is None:
             grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
             self.kill_at = now + grace
-            self.log.note(f"{'time limit reached' if self.asked == 'timeout' else 'stop requested'}: asking the agent to end")
+            why = {"timeout": "time limit reached", "stalled": self.stall_evidence}.get(self.asked, "stop requested")
+            self.log.note(f"{why}: asking the agent to end")
             tree.send_group(pid, signal.SIGTERM)
             self._tell("stopping")
         if self.asked == "kill" and self.kill_at is not None:
@@ -219,42 +221,21 @@ class Supervisor:
     def _tick(self) -> None:
         self.log.keep_below_cap()
         self._tell(self.phase)
+        if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
+            self.asked, self.stall_evidence = "stalled", self.stall.evidence or ""
 
     def _judged(self, code: int) -> dict[str, Any]:
-        facts: dict[str, Any] = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
-        said = self.log.last_line()
         if self.asked:
-            return self._stopped(facts)
-        if code < 0:
-            reason = f"the agent was ended by {_signal_name(-code)}"
-            return facts | {"outcome": "failed", "failure": "crash", "reason": reason}
-        judged = import_module(str(self.job["judge"])).judge(self.job["log"], code) if self.job["judge"] else None
-        if judged is not None:
-            return facts | {"outcome": "failed", "failure": judged[0], "reason": judged[1]}
-        if code:
-            return facts | {
-                "outcome": "failed",
-                "failure": "exit",
-                "reason": f"exit code {code}" + (f": {said}" if said else ""),
-            }
-        return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
+            return self._stopped({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
+        return verdicts.of_end(self.job, self.log, code)
 
     def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
-        if self.asked == "timeout":
-            reason = f"ran longer than {float(self.job['timeout_s']):g} s"
-            return (facts or {}) | {"outcome": "timeout", "failure": "timeout", "reason": reason}
-        return (facts or {}) | {"outcome": "failed", "failure": "stopped", "reason": "stopped by a signal"}
+        return verdicts.of_stop(self.asked or "", float(self.job["timeout_s"]), self.stall_evidence, facts)
 
     def _no_program(self, error: OSError) -> dict[str, Any]:
-        name = self.job["argv"][0]
-        if str(error.filename) == str(self.job["worktree"]):
-            reason = f"the worktree {self.job['worktree']} is not there"
-        elif isinstance(error, FileNotFoundError):
-            reason = f"no such program: {name} (install it, or set [agents.{self.job['agent']}] in config.toml)"
-        else:
-            reason = f"{name} may not be executed: {error.strerror}"
-        self.log.note(reason)
-        return {"outcome": "not_started", "failure": "no_program", "reason": reason}
+        result = verdicts.of_missing_program(self.job, error)
+        self.log.note(result["reason"])
+        return result
 
     def _tell(self, phase: str) -> None:
         """Write `progress.json`; a disk that refuses does not end the attempt."""
@@ -263,22 +244,26 @@ class Supervisor:
         length = self.log.length
         if length != self.log_length:
             self.log_length, self.last_output = length, now
-        processes, cpu_percent, rss = 0, None, None
+        processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
             processes, cpu_s, rss = tree.usage(os.getpid())
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
             self.cpu_before = (now, cpu_s)
+        turned = phase == "agent" and self.stall.look(now, length, cpu_s)
         progress = {
             "phase": phase, "pid": self.agent_pid, "agent_started_at": getattr(self, "agent_started_at", None),
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
+            "stalled": self.stall.evidence,
         }  # fmt: skip
         try:
             files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)
         except OSError:
             return
+        if turned:
+            self._say("stalled" if self.stall.evidence else "moves")
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
@@ -350,13 +335,6 @@ def _in_agent() -> None:
 def _digest(path: str) -> str:
     """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
     return f"{crc32(os.path.realpath(path).encode('utf-8', 'surrogateescape')):08x}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _drain_socket(end: socket.socket) -> None:

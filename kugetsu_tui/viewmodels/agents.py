@@ -38,7 +38,7 @@ class AgentsView:
             COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
             time=widest(map(self._time, self._active), 7, 14),
-            phase=widest((phase(one, False)[0] for one in self._active), 10, 16),
+            phase=widest((phase(one)[0] for one in self._active), 10, 16),
             attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
         self.keys = tuple(one.task.id for one in self._active)
@@ -48,7 +48,7 @@ class AgentsView:
         one = self._active[index]
         task, progress = one.task, one.progress
         look = states.of_task(task)
-        quiet = is_quiet(one, self._picture.stall_after)
+        quiet = one.stalled is not None
         glyph: Cell = (states.glyph("attention"), "danger") if quiet else (look.glyph, look.tone)
         history = self._picture.cpu.get(task.id, ())
         return Row(
@@ -59,7 +59,7 @@ class AgentsView:
                 (clean(short_ref(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
                 (self._time(one), time_tone(one)),
-                phase(one, quiet),
+                phase(one),
                 (states.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (times.size(progress.rss_bytes) if progress else "", "muted"),
@@ -81,19 +81,16 @@ class AgentsView:
         return self._active[index].task.id
 
 
-def is_quiet(one: Active, stall_after: float) -> bool:
-    """Whether the agent has been silent for so long that a person should look."""
-    return one.last_output_age_s is not None and one.phase == "agent" and one.last_output_age_s >= stall_after
-
-
-def phase(one: Active, quiet: bool) -> Cell:
+def phase(one: Active) -> Cell:
     """What the agent is at, in a word or two."""
     if one.progress is not None and one.progress.stopping_s is not None and one.phase == "stopping":
         return (f"stopping, {one.progress.stopping_s:.0f} s", "warning")
     if one.task.stop:
         return ("stopping", "warning")
+    if one.phase == "stalled":
+        return (f"stalled {times.span(one.last_output_age_s or 0)}", "danger")
     if one.phase == "agent" and one.last_output_age_s is not None and one.last_output_age_s >= QUIET_SHOWN_S:
-        return (f"quiet {times.span(one.last_output_age_s)}", "danger" if quiet else "warning")
+        return (f"quiet {times.span(one.last_output_age_s)}", "warning")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
 
 

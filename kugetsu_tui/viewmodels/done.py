@@ -2,6 +2,9 @@
 
 from functools import cached_property
 
+from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.task import Task
+
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
@@ -28,6 +31,7 @@ class DoneView:
         self.columns = fitted(
             COLUMNS, id=widest((task.shown for task in self._done), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._done), 6, 18),
+            outcome=widest(map(outcome, self._done[:300]), 9, 11),
         )  # fmt: skip
 
     @cached_property
@@ -49,7 +53,7 @@ class DoneView:
                 (clean(task.shown, 40), "muted"),
                 (clean(short_ref(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
-                (look.word, look.tone),
+                (clean(outcome(task), 20), look.tone),
                 (clean(result, 300), "muted"),
                 (times.span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
                 (times.moment(task.completed_at, self._snapshot.taken_at)[-5:], "faint"),
@@ -59,8 +63,15 @@ class DoneView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._done[index]
-        return f"{task.shown} {task.issue_ref} {task.title} {states.of_task(task).word} {task.error or ''} {task.reason or ''}"
+        words = f"{states.of_task(task).word} {outcome(task)}"
+        return f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''}"
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
         return self._done[index].id
+
+
+def outcome(task: Task) -> str:
+    """The state of an ended task in a word; for one that failed, why."""
+    failure = failures.words(task.failure) if task.state == "error" else ""
+    return failure or states.of_task(task).word

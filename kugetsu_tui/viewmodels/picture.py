@@ -19,8 +19,6 @@ class Picture:
     """Whether it is about to."""
     fault: str | None = None
     """The last failure of the engine in this process."""
-    stall_after: float = 600.0
-    """Seconds without output after which an agent is looked at with doubt."""
     max_attempts: int = 3
     load: float | None = None
     """Load average of the last minute, while agents run."""

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.policy import Why, estimate_start
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
@@ -20,7 +21,9 @@ COLUMNS = (
     Column("priority", 2, keep=2),
     Column("why", 17),
 )
-TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted"}
+TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted",
+    "rate_limit": "warning",
+}  # fmt: skip
 
 
 class QueueView:
@@ -33,7 +36,7 @@ class QueueView:
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
             priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
-            why=widest((self._why(place, task) for place, task in enumerate(self._pending[:60])), 9, 22),
+            why=widest((self._why(place, task) for place, task in enumerate(self._pending[:60])), 9, 26),
         )  # fmt: skip
 
     @cached_property
@@ -73,7 +76,8 @@ class QueueView:
         why = self._snapshot.why(task)
         start = start_estimate(index, why, self._snapshot)
         about = f"  ~{times.moment(start)}" if start is not None else ""
-        return f"{clean(why_words(why, self._snapshot.taken_at), 200)}{about}"
+        failure = f", {failures.words(task.failure)}" if why.code == "retry_at" and task.failure else ""
+        return f"{clean(why_words(why, self._snapshot.taken_at) + failure, 200)}{about}"
 
 
 def start_estimate(ahead: int, why: Why, snapshot: Snapshot) -> float | None:
@@ -88,6 +92,8 @@ def why_words(why: Why, now: float) -> str:
     """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
     if why.until is None:
         return why.text
+    if why.code == "rate_limit":
+        return f"{why.text.partition(', goes on')[0]}, {times.moment(why.until, now, seconds=why.until - now < 600)}"
     words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code)
     # Seconds matter for what is near, as a retry is; they do not for tonight.
     return f"{words} {times.moment(why.until, now, seconds=why.until - now < 600)}" if words else why.text

@@ -1,11 +1,12 @@
 """One task in words: the header of its screen, its card in place of a log, and the line at the bottom of home."""
 
+from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.snapshot import Active
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean, clean_lines
-from .agents import is_quiet, phase
+from .agents import phase
 from .picture import Picture, short_ref
 from .queue import start_estimate, why_words
 from .rows import Cell
@@ -29,7 +30,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
     active = find_active(picture, task.id)
     if active is not None:
         spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
-        spans += [("  ", "text"), phase(active, is_quiet(active, picture.stall_after))]
+        spans += [("  ", "text"), phase(active), *_stall(active)]
     elif task.state == "pending":
         why = picture.snapshot.why(task)
         spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
@@ -67,7 +68,7 @@ def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
     first: Spans = [(f"{task.shown}  ", "title"), (clean(task.issue_ref, 200), "accent"), ("  ", "text")]
     first += [(f"{look.glyph} {look.word}", look.tone)]
     if active is not None:
-        first += [("  ", "text"), phase(active, is_quiet(active, picture.stall_after))]
+        first += [("  ", "text"), phase(active)]
         first += [(f"  {times.clock(active.elapsed_s)}/{times.limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
@@ -107,9 +108,16 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  memory ", "muted"), (times.size(progress.rss_bytes), "text")]
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
+    if active is not None:
+        spans += _stall(active)
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
     return spans
+
+
+def _stall(active: Active) -> Spans:
+    """Why an agent is taken to stand still."""
+    return [(f"  {clean(active.stalled, 200)}", "danger")] if active.stalled else []
 
 
 def _attempts(task: Task, shown: int) -> list[Spans]:
@@ -130,6 +138,9 @@ def attempt_words(ended: Attempt) -> Spans:
     good = ended.outcome == "ok"
     look = states.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
     spans: Spans = [(f"{look.glyph} {clean(ended.outcome, 20)}", look.tone)]
+    failure = failures.words(ended.failure)
+    if failure not in ("", ended.outcome):
+        spans.append((f"  {clean(failure, 30)}", "warning"))
     if ended.reason and ended.reason != ended.outcome:
         spans.append((f"  {clean(ended.reason, 300)}", "text"))
     if ended.exit_code not in (None, 0):

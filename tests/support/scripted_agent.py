@@ -1,7 +1,8 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
-Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `deaf` (ignore TERM), `orphan` (leave a
-process in a session of its own; "deaf": one that ignores TERM), `dump` (folder for stdin, environment, argv, directory),
+Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what it does meanwhile:
+"cpu", "files" or "output"), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf": one that ignores
+TERM), `dump` (folder for stdin, environment, argv, directory),
 `lines` (how much to print), `say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit`
 (and commit it). Each start and orderly end is one line in the journal, appended whole.
 """
@@ -35,6 +36,21 @@ def dump(folder: str, stdin: bytes) -> None:
         json.dump(facts, file)
 
 
+def be_busy(way: str) -> None:
+    """Give a sign of life."""
+    if way == "cpu":
+        until = time.process_time() + 0.02
+        while time.process_time() < until:
+            continue
+    if way == "files":
+        os.makedirs("build", exist_ok=True)
+        with open("build/product", "a", encoding="utf-8") as file:
+            file.write("x")
+    if way == "output":
+        sys.stdout.write(".\n")
+        sys.stdout.flush()
+
+
 def main() -> int:
     """Act, and return the exit code."""
     journal = sys.argv[1]
@@ -59,6 +75,7 @@ def main() -> int:
         sys.stdout.write(f"{how['say']}\n")
     sys.stdout.flush()
     while "wait" in how and not os.path.exists(how["wait"]):
+        be_busy(how.get("busy", ""))
         select.select([], [], [], 0.02)
     if "write" in how:
         with open(how["write"], "a", encoding="utf-8") as file:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.domain.policy import Rest
 from kugetsu_engine.domain.run import Progress
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.errors import UsageError
@@ -54,12 +55,49 @@ def test_an_agent_shows_time_load_and_phase() -> None:
         assert part in shown
 
 
-def test_silence_is_told_and_then_asks_for_a_person() -> None:
-    """Quiet for minutes is a warning; beyond the limit it is red and has another glyph."""
+def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
+    """Quiet for minutes is a warning, however long; what the evidence calls a stall is red and has another glyph."""
     row = AgentsView(Picture(snapshot(active=(active(1, 540.0),)))).row(0)
     assert ("quiet 9 min", "warning") in row.cells
-    row = AgentsView(Picture(snapshot(active=(active(1, 700.0),)))).row(0)
+    one = active(1, 720.0)
+    assert AgentsView(Picture(snapshot(active=(one,)))).row(0).cells[0] == ("▶", "info")
+    progress = Progress(phase="agent", stalled="silent for 12m, 0.0 s CPU, no file changed")
+    stands = snapshot(active=(msgspec.structs.replace(one, progress=progress),))
+    row = AgentsView(Picture(stands)).row(0)
     assert row.cells[0] == ("!", "danger")
+    assert ("stalled 12 min", "danger") in row.cells
+    assert "silent for 12m, 0.0 s CPU, no file changed" in words(story.one_line(Picture(stands), "q_1"))
+
+
+def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
+    """In the done list, the story of its attempts, and the queue's reason while it waits for a retry."""
+    ended = Attempt(1, outcome="failed", failure="credentials", reason="exit code 1: 401 Unauthorized", exit_code=1)
+    failed = task(1, state="error", attempt=1, attempts=[ended], error="credentials: exit code 1")
+    picture = Picture(snapshot(done=(failed,), done_count=1))
+    assert ("credentials", "danger") in DoneView(picture).row(0).cells
+    assert "credentials" in words(story.attempt_words(ended))
+    plain = task(2, state="error", attempt=1, attempts=[Attempt(1, failure="exit")])
+    assert ("failed", "danger") in DoneView(Picture(snapshot(done=(plain,), done_count=1))).row(0).cells
+    retry = task(3, retry_at="2027-01-15T08:05:00.000Z", attempt=1, attempts=[Attempt(1, failure="network")])
+    assert ", network" in words(QueueView(Picture(snapshot(pending=(retry,)))).row(0).cells)
+
+
+def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
+    """As a time of day, so that the row stays as it is."""
+    rests = {"opencode": Rest("opencode", NOW + 300.0)}
+    waits = task(1, agent="opencode")
+    row = words(QueueView(Picture(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
+    assert f"opencode: rate limit, {times.moment(NOW + 300.0, NOW, seconds=True)}" in row
+    assert snapshot(rests=rests).why(waits).text == "opencode: rate limit, goes on in 5:00"
+    assert snapshot(rests=rests).why(task(2, agent="mine")).code == "next"
+
+
+def test_resume_takes_an_agent() -> None:
+    """`resume --agent NAME`, as on the command line."""
+    assert parse("resume --agent opencode") == Command("resume", (), {"agent": "opencode"})
+    assert parse("resume") == Command("resume")
+    with pytest.raises(UsageError, match="resume \\[--agent NAME\\]"):
+        parse("resume opencode")
 
 
 def test_the_queue_says_why_and_when() -> None:

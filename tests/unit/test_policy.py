@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kugetsu_engine.domain.failures import CLASSES, MAX_UNCOUNTED
 from kugetsu_engine.domain.policy import (
-    RETRIED,
     Facts,
+    Rest,
     Timing,
     after_attempt,
     clock,
@@ -52,6 +53,10 @@ def _task(number: int = 1, **fields: Any) -> Task:
         ({"not_before": iso(NOW)}, {}, "next"),
         ({"not_before": "garbage"}, {}, "next"),
         ({}, {"busy_refs": frozenset({"local/a#1"})}, "issue_busy"),
+        ({"agent": "x"}, {"rests": {"x": Rest("x", NOW + 5)}}, "rate_limit"),
+        ({"agent": "x"}, {"rests": {"x": Rest("x", NOW)}}, "next"),
+        ({"agent": "y"}, {"rests": {"x": Rest("x", NOW + 5)}}, "next"),
+        ({}, {"rests": {"x": Rest("x", NOW + 5)}, "default_agent": "x"}, "rate_limit"),
     ],
 )
 def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(
@@ -100,25 +105,40 @@ def test_the_delay_is_never_over_the_maximum(failures: int, delay: float, most: 
     assert 0 <= retry_after(failures, Timing(3, delay, most, None)) <= most
 
 
-@pytest.mark.parametrize("failure", [*RETRIED, "a class of tomorrow", None])
+@pytest.mark.parametrize("failure", [*(name for name in CLASSES if CLASSES[name].counts), "a class of tomorrow", None])
 def test_a_failure_is_tried_again_unless_its_class_says_that_it_would_end_the_same(failure: str | None) -> None:
     """The table decides; an unknown class is tried again."""
     verdict = after_attempt(_task(attempt=1), Attempt(1, outcome="failed", failure=failure, reason="words"), TIMING)
-    retried = RETRIED.get(failure or "unknown", True)
+    retried = CLASSES[failure].retried if failure in CLASSES else True
     assert verdict.state == ("pending" if retried else "error")
     assert "words" in verdict.reason
     assert verdict.retry_delay == (5.0 if retried else None)
 
 
 def test_what_cannot_end_otherwise_is_never_retried() -> None:
-    """A missing program, a bad repository, a git refusal, bad settings, a question nobody answers."""
-    assert {name for name, retried in RETRIED.items() if not retried} == {
+    """A missing program, a refused key, a bad repository, a git refusal, bad settings, a question nobody answers."""
+    assert {name for name, known in CLASSES.items() if not known.retried} == {
         "no_program",
         "repository",
         "git",
         "config",
         "blocked",
+        "credentials",
     }
+
+
+def test_what_a_providers_limit_ended_is_tried_again_without_counting_but_not_for_ever() -> None:
+    """It is not the task's fault; after twenty in a row it ends all the same, and any other end begins the count anew."""
+    limited = Attempt(1, outcome="failed", failure="rate_limit", reason="429")
+    verdict = after_attempt(_task(attempt=9, attempts=[limited] * (MAX_UNCOUNTED - 2)), limited, TIMING)
+    assert (verdict.state, verdict.counts, verdict.retry_delay) == ("pending", False, 0.0)
+    assert verdict.reason == "attempt 1: rate limit: 429"
+    verdict = after_attempt(_task(attempts=[limited] * (MAX_UNCOUNTED - 1)), limited, TIMING)
+    assert (verdict.state, verdict.reason) == ("error", "rate limit: 429 (20 times in a row)")
+    assert after_attempt(_task(attempts=[limited] * MAX_UNCOUNTED), limited, TIMING).state == "pending"
+    other = Attempt(1, outcome="failed", failure="exit")
+    mixed = [*[limited] * (MAX_UNCOUNTED - 1), other]
+    assert after_attempt(_task(attempts=mixed), limited, TIMING).state == "pending"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,15 @@ def test_a_file_sets_what_it_names(paths: StatePaths) -> None:
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths, name: str) -> None:
     """`KUGETSU_<KEY>`; a bad value there is told with the name of the variable."""
-    good = {"stall_kills": "yes", "pass_env": "A, B", "log_cap": "1MiB", "base_branch": "dev", "agent": "x", "theme": "x"}
+    good = {
+        "stall_kills": "yes",
+        "require_delivery": "yes",
+        "pass_env": "A, B",
+        "log_cap": "1MiB",
+        "base_branch": "dev",
+        "agent": "x",
+        "theme": "x",
+    }
     value = good.get(name, "forge.test" if name == "default_server" else "17")
     settings, problems = load(paths, {f"KUGETSU_{name.upper()}": value})
     assert problems == []

@@ -1,0 +1,139 @@
+"""How an attempt ended, in the words of its result: outcome, class of failure, reason. For a supervisor, which asks once."""
+
+import re
+import signal
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+from ..domain.failures import EXIT_CODES, GIT
+from ..domain.times import iso
+from ..errors import AttemptFailed
+from .output import LogFile
+
+Found = dict[str, Any]
+MATCHING_S = 1.0
+"""Processor time that all patterns together may take: an operator's pattern may be one that never ends."""
+NEARBY = 5
+"""Lines around the one that names the failure in which the time of a reset is looked for."""
+
+
+class _TooLong(Exception):
+    """The patterns used up their time."""
+
+
+def of_end(job: dict[str, Any], log: LogFile, code: int) -> Found:
+    """Judge an agent that ended by itself, from its exit code or signal and the end of its log."""
+    facts: Found = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    if code < 0:
+        return facts | _failed("crash", f"the agent was ended by {signal_name(-code)}")
+    judged = import_module(str(job["judge"])).judge(job["log"], code) if job["judge"] else None
+    if judged is not None:
+        return facts | _failed(*judged)
+    if not code:
+        return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
+    lines = log.last_lines()
+    try:
+        place, failure = first_match(lines, job.get("patterns", ()))
+    except _TooLong:
+        log.note("the patterns of [failures] took too long and were given up: simplify them")
+        place, failure = 0, None
+    said = lines[place][:300] if lines else ""
+    found = _failed(failure or EXIT_CODES.get(code, "exit"), f"exit code {code}" + (f": {said}" if said else ""))
+    resets_at = _reset_near(lines, place) if failure in ("rate_limit", "quota") else None
+    return facts | found | {"resets_at": resets_at}
+
+
+def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
+    """Judge an attempt that was ended: by its time limit, for standing still, or by a signal from outside."""
+    known = facts or {}
+    if asked == "timeout":
+        return known | {"outcome": "timeout", "failure": "timeout", "reason": f"ran longer than {timeout_s:g} s"}
+    if asked == "stalled":
+        return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it stood still: {evidence}"}
+    return known | _failed("stopped", "stopped by a signal")
+
+
+def of_preparation(error: AttemptFailed | OSError) -> Found:
+    """Judge an attempt whose worktree could not be made."""
+    if isinstance(error, AttemptFailed):
+        words = next((kind for pattern, kind in GIT if re.search(pattern, error.message)), None)
+        failure = words if words and error.failure == "git" else error.failure
+        return {"outcome": "not_started", "failure": failure, "reason": error.message}
+    return {"outcome": "not_started", "failure": "disk" if error.errno in (28, 122) else "unknown", "reason": str(error)}
+
+
+def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
+    """Judge an attempt whose agent could not be executed."""
+    name = job["argv"][0]
+    if str(error.filename) == str(job["worktree"]):
+        reason = f"the worktree {job['worktree']} is not there"
+    elif isinstance(error, FileNotFoundError):
+        reason = f"no such program: {name} (install it, or set [agents.{job['agent']}] in config.toml)"
+    else:
+        reason = f"{name} may not be executed: {error.strerror}"
+    return {"outcome": "not_started", "failure": "no_program", "reason": reason}
+
+
+def of_delivery(job: dict[str, Any], result: Found) -> Found:
+    """Judge again once it is known what was delivered: an operator may ask for something."""
+    delivered = result.get("delivered")
+    if result["outcome"] != "ok" or not job.get("require_delivery") or delivered is None:
+        return result
+    if delivered["commits"] or delivered["dirty"]:
+        return result
+    return result | _failed("nothing_delivered", "exit code 0, but no commit and no changed file, and require_delivery is set")
+
+
+def first_match(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:
+    """Index of the newest line that a pattern matches and the class it names; 0 and None where no line does.
+
+    Args:
+        lines: the newest first.
+        patterns: pairs of regular expression and class.
+
+    Raises:
+        _TooLong: the patterns used up their time.
+    """
+    before = signal.signal(signal.SIGVTALRM, _give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MATCHING_S)
+    try:
+        known = [(re.compile(pattern, re.IGNORECASE), failure) for pattern, failure in patterns]
+        for place, line in enumerate(lines):
+            for pattern, failure in known:
+                if pattern.search(line):
+                    return place, failure
+        return 0, None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _give_up(_number: int, _frame: FrameType | None) -> None:
+    raise _TooLong
+
+
+def _reset_near(lines: Sequence[str], place: int) -> str | None:
+    """The time of the reset that the line of the failure names, or else one nearby."""
+    from ..domain.resets import reset_time
+
+    now = time.time()
+    for line in (lines[place], *lines[max(place - NEARBY, 0) : place + NEARBY + 1]):
+        found = reset_time(line, now)
+        if found is not None:
+            return iso(found)
+    return None
+
+
+def _failed(failure: str, reason: str) -> Found:
+    return {"outcome": "failed", "failure": failure, "reason": reason}
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV` for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
