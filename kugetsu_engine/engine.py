@@ -26,11 +26,13 @@ from .domain.policy import Facts
 from .domain.task import Notice, Task
 from .domain.times import iso
 from .errors import BadFile, EngineHeld, KugetsuError, NoSuchTask
+from .host import HostGate
 from .ledger import Entry, Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
+from .recovery import Recovery
 from .store import bell, files, requests
 from .store.engine_lock import EngineLock
 from .verbs import Verbs
@@ -45,8 +47,15 @@ class Engine:
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
-        on_notice: Callable[[Notice], None] | None = None,
+        on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
+        boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
+        """Prepare an engine; `open` makes it the one of the state directory.
+
+        Args:
+            resume: go on even if the machine was restarted while there was work.
+            boot_id: differs after every start of the machine.
+        """
         self.paths = paths
         self.mode = mode
         self.lock = EngineLock(paths)
@@ -56,9 +65,11 @@ class Engine:
         self._clock = clock
         self._on_notice = on_notice
         self._since = iso(clock())
-        self._recovered = ""
+        self._resume = resume
+        self._boot_id = boot_id
         self._heartbeat_at = self._rescan_at = 0.0
         self._written: bytes = b""
+        self.host = HostGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
         self._refused: set[str] = set()
         self.launcher = Launcher(f"{paths.logs}/supervisor.log")
@@ -84,10 +95,13 @@ class Engine:
     def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents, self.mode != "command")
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._on_notice)
+        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
-        self.attempts = Attempts(self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses)
+        self.attempts = Attempts(
+            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
+        )
+        self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
         self._take_settings()
         self.ledger.rescan()
@@ -100,17 +114,21 @@ class Engine:
         self.launcher.close()
         self.waker.close()
         if self.mode != "command" and self.lock.still_ours():
+            self.recovery.report(self._now, at_once=True)
             self._write_state(stopped=True)
         self.lock.release()
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
-        found = self.attempts.recover()
-        told = ", ".join(f"{count} {what}" for what, count in found.items() if count)
-        if told:
-            self._recovered = f"found {told}"
-            self.ledger.tell(Notice(iso(self._clock()), "engine_recovered", f"engine started: {self._recovered}"))
-        return self._recovered
+        self.recovery.begin(self._boot_id(), self._resume)
+        self.recovery.report(self._now)
+        return self.recovery.words
+
+    def _hear(self, notice: Notice) -> None:
+        """Pass on what the books tell."""
+        self.recovery.hear(notice)
+        if self._on_notice is not None:
+            self._on_notice(notice)
 
     def run(self, stop: threading.Event, until_idle: bool = False, took_turn: Callable[[int], None] | None = None) -> None:
         """Take turns until `stop` is set (`waker.wake()` makes it look at once), or the queue is drained.
@@ -158,6 +176,8 @@ class Engine:
             self.alerts.clear("disk")
         except OSError as error:
             self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+        self.recovery.report(self._now)
+        self.recovery.remind(self.alerts)
         self._beat(now)
         return self._until_next_turn()
 
@@ -229,8 +249,13 @@ class Engine:
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
+            if not self.host.may_start(self.settings.current.floors, len(self.ledger.active_ids)):
+                break
             if not self._start(entry):
                 break
+        else:
+            self.host.forget()
+        self.host.tell(self.alerts, self.ledger.tell, self._now)
         active = self.ledger.active()
         if not active or any(entry.state == "running" for entry in active):
             self.launcher.warm()  # not while the only agent is about to start: it would take the processor from it
@@ -243,8 +268,8 @@ class Engine:
         busy = {self.ledger.entries[task_id].issue_ref for task_id in active} | self._refused
         return Facts(
             limit=self.controls.limit, used=len(active), paused=self.controls.paused, draining=self.controls.draining,
-            busy_refs=frozenset(busy), states=self.ledger.states, default_agent=self.settings.current.agent,
-            rests=known.rests(self.pauses.resting(), self.settings.current),
+            busy_refs=frozenset(busy), states=self.ledger.states, pause_reason=self.controls.pause_reason,
+            default_agent=self.settings.current.agent, rests=known.rests(self.pauses.resting(), self.settings.current),
         )  # fmt: skip
 
     def _start(self, entry: Entry) -> bool:
@@ -278,6 +303,7 @@ class Engine:
                 self.attempts.give_back(task, f"no process could be started: {error.strerror}")
                 return True
             self.attempts.wait_for(task.id, handle)
+            self.host.started()
         except NoSuchTask:
             self.ledger.look_at({entry.id})
         finally:
@@ -303,9 +329,10 @@ class Engine:
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
-            os.getpid(), self.mode, self._since, identity.boot_id(), identity.start_ticks(os.getpid()) or 0, time.monotonic(),
+            os.getpid(), self.mode, self._since, self._boot_id(), identity.start_ticks(os.getpid()) or 0, time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.attempts.median_run_s, self._recovered, self.alerts.now(),
+            self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
+            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
         )  # fmt: skip
 
     def _write_state(self, stopped: bool) -> None:
@@ -320,9 +347,14 @@ class Engine:
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
+        if self.host.next_look is not None:
+            waits.append(self.host.next_look - now)
         if self._refused or self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         return max(min(waits), 0.0)
+
+    def _now(self) -> str:
+        return iso(self._clock())
 
     @property
     def idle(self) -> bool:

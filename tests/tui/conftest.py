@@ -17,9 +17,10 @@ from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.widgets.strips import Talk
+from tests.support.fleet import NO_FLOORS_ENVIRON
 
 LIMIT_S = 15.0
-ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"}
+ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"} | NO_FLOORS_ENVIRON
 
 
 class Console:
@@ -96,9 +97,14 @@ def console(root: str) -> Opener:
 
     @contextlib.asynccontextmanager
     async def opened(
-        size: tuple[int, int] = (120, 40), *, embed: bool = False, read_only: bool = False, at: str | None = None
+        size: tuple[int, int] = (120, 40),
+        *,
+        embed: bool = False,
+        read_only: bool = False,
+        at: str | None = None,
+        resume: bool = False,
     ) -> AsyncIterator[Console]:
-        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed)
+        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
         app = KugetsuApp(link)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)
