@@ -1,9 +1,12 @@
 """A provider that refuses lets its own tasks wait, and no others; what each failure is called, wherever it is shown."""
 
 import json
+import socket
 import sys
+import threading
 import time
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -168,7 +171,7 @@ def test_patterns_of_the_settings_come_before_the_drivers_own(fleet: Fleet) -> N
     wait_until(lambda: any(alert.code == "config" for alert in picture(fleet).alerts), 8, "the alert")
     (alert,) = (alert for alert in picture(fleet).alerts if alert.code == "config")
     assert "failures: 'out of (' is no regular expression" in alert.text
-    three = fleet.enqueue(say="out of luck", exit=1)
+    three = fleet.enqueue(say="out of luck: 429 Too Many Requests", exit=1)
     assert fleet.wait_for_end([three])[0].attempts[0].failure == "disk"
 
 
@@ -236,3 +239,44 @@ def test_a_task_whose_provider_rests_does_not_grow_old(fleet: Fleet) -> None:
         wait_until(partial(later, fleet, waiting), 10, "its time to be put off")
     fleet.operator.do("resume", agent="scripted")
     assert {task.state for task in fleet.wait_for_end([limited, waits])} == {"completed"}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that wants a password."""
+
+    def do_GET(self) -> None:
+        """Refuse."""
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def test_what_git_is_refused_is_no_fault_of_the_agents_provider(fleet: Fleet) -> None:
+    """A clone that wants a password ends its task at once, with the class, and lets no other task wait."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{server.server_port}"'
+        fleet.configure()
+        refused, good = fleet.enqueue("forge.test/user/repo#1"), fleet.enqueue()
+        fleet.start_engine()
+        ended = fleet.wait_for_end([refused, good])
+        server.shutdown()
+    assert [task.state for task in ended] == ["error", "completed"]
+    assert ended[0].attempts[0].failure == "credentials"
+    assert "could not read Username" in (ended[0].error or "")
+    assert picture(fleet).rests == {}
+
+
+def test_a_clone_that_finds_no_server_is_tried_again(fleet: Fleet) -> None:
+    """The network may come back; git's other refusals stay final."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{port}"'
+    fleet.configure(max_attempts=2)
+    task_id = fleet.enqueue("forge.test/user/repo#1")
+    fleet.start_engine()
+    task = fleet.wait_for_end([task_id])[0]
+    assert [attempt.failure for attempt in task.attempts] == ["network", "network"]

@@ -14,6 +14,13 @@ def picture(fleet: Fleet) -> Snapshot:
     return SnapshotReader(fleet.paths, {}).read()
 
 
+def stands_for(fleet: Fleet, task_id: str, seconds: int) -> bool:
+    """Whether an agent is said to be silent for at least so long."""
+    progress = fleet.progress(task_id)
+    words = (progress.stalled or "").split() if progress else []
+    return bool(words) and int(words[2].rstrip("s,")) >= seconds
+
+
 def test_a_silent_agent_is_shown_with_the_evidence_and_left_alone(fleet: Fleet) -> None:
     """Phase, alert and one notification; the agent goes on, and when it ends all of it is gone."""
     fleet.configure(stall_after="1s")
@@ -29,6 +36,7 @@ def test_a_silent_agent_is_shown_with_the_evidence_and_left_alone(fleet: Fleet) 
     notice = fleet.notices("task_stalled", task_id)[0]
     assert (notice.level, notice.failure) == ("warning", "stalled")
     assert "stands still: silent for " in notice.text
+    wait_until(lambda: stands_for(fleet, task_id, 3), 10, "a longer stall")
     assert is_alive(line.pid)
     fleet.release("go")
     assert fleet.wait_for_end([task_id])[0].state == "completed"
