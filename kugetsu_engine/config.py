@@ -5,6 +5,7 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from . import env_files
 from .domain.failures import fault_of
+from .domain.host import Floors
 from .domain.policy import Timing
 from .domain.times import duration
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
@@ -63,6 +65,14 @@ class Settings(msgspec.Struct, frozen=True):
     default_server: str = "github.com"
     pass_env: list[str] = []
     """Names of the operator's variables an agent gets, beside the usual ones."""
+    min_free_memory: int | None = None
+    """None: kugetsu chooses, 0: does not matter; so for `min_free_disk`. See `domain.host`."""
+    min_free_disk: int | None = None
+    max_load_per_core: float = 8.0
+    """0: does not matter; so for the pressures, in percent of time."""
+    max_memory_pressure: float = 20.0
+    max_cpu_pressure: float = 0.0
+    max_io_pressure: float = 0.0
     theme: str | None = None
     agents: dict[str, AgentSettings] = {}
     failures: dict[str, str] = {}
@@ -78,6 +88,14 @@ class Settings(msgspec.Struct, frozen=True):
     def timing(self) -> Timing:
         """The part that the decisions about retries and expiry need."""
         return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry)
+
+    @property
+    def floors(self) -> Floors:
+        """The part that the start gate on the host needs."""
+        return Floors(
+            self.min_free_memory, self.min_free_disk, self.max_load_per_core, self.max_memory_pressure, self.max_cpu_pressure,
+            self.max_io_pressure,
+        )  # fmt: skip
 
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
@@ -105,6 +123,20 @@ def _count(low: int, high: int) -> Callable[[Any], int]:
 
 def _or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
     return lambda value: None if value == "never" else read(value)
+
+
+def _floor(value: Any) -> int | None:
+    return None if value == "auto" else 0 if value == "off" else size(value)
+
+
+def _ceiling(most: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        text = "0" if value == "off" else str(value).strip()
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
+            raise UsageError(f"{value!r} is no number from 0 to {most:g}", 'or "off"')
+        return float(text)
+
+    return read
 
 
 def _flag(value: Any) -> bool:
@@ -146,6 +178,12 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "base_branch": _text,
     "default_server": _text,
     "pass_env": _names,
+    "min_free_memory": _floor,
+    "min_free_disk": _floor,
+    "max_load_per_core": _ceiling(1000),
+    "max_memory_pressure": _ceiling(100),
+    "max_cpu_pressure": _ceiling(100),
+    "max_io_pressure": _ceiling(100),
     "theme": _text,
 }
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""

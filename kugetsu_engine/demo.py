@@ -41,6 +41,7 @@ retry_delay = "2s"
 stop_grace = "2s"
 task_timeout = "5m"
 agent = "demo"
+min_free_memory = "off"  # the demo agent needs next to nothing
 
 [agents.demo]
 env = {{ KUGETSU_DEMO_SPEED = "{speed}" }}

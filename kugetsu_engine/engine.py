@@ -26,6 +26,7 @@ from .domain.policy import Facts
 from .domain.task import Notice, Task
 from .domain.times import iso
 from .errors import BadFile, EngineHeld, KugetsuError, NoSuchTask
+from .host import HostGate
 from .ledger import Entry, Ledger
 from .paths import StatePaths
 from .pauses import Pauses
@@ -38,6 +39,8 @@ from .verbs import Verbs
 HEARTBEAT_S = 2.0
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
+PRESSURE_TOLD_S = 600.0
+"""A machine that is short of something again and again is told as a notification once in this time."""
 
 
 class Engine:
@@ -59,6 +62,8 @@ class Engine:
         self._recovered = ""
         self._heartbeat_at = self._rescan_at = 0.0
         self._written: bytes = b""
+        self.host = HostGate((paths.root, paths.worktrees))
+        self._pressure_told_at = -PRESSURE_TOLD_S
         self._hints: set[str] = set()
         self._refused: set[str] = set()
         self.launcher = Launcher(f"{paths.logs}/supervisor.log")
@@ -229,8 +234,13 @@ class Engine:
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
+            if not self.host.may_start(self.settings.current.floors, len(self.ledger.active_ids)):
+                break
             if not self._start(entry):
                 break
+        else:
+            self.host.forget()
+        self._tell_pressure()
         active = self.ledger.active()
         if not active or any(entry.state == "running" for entry in active):
             self.launcher.warm()  # not while the only agent is about to start: it would take the processor from it
@@ -278,6 +288,7 @@ class Engine:
                 self.attempts.give_back(task, f"no process could be started: {error.strerror}")
                 return True
             self.attempts.wait_for(task.id, handle)
+            self.host.started()
         except NoSuchTask:
             self.ledger.look_at({entry.id})
         finally:
@@ -285,6 +296,17 @@ class Engine:
         return True
 
     # telling
+
+    def _tell_pressure(self) -> None:
+        if not self.host.short:
+            self.alerts.clear("pressure")
+            return
+        text = f"nothing new starts: {self.host.pressure}"
+        self.alerts.warn("pressure", text)
+        now = time.monotonic()
+        if now - self._pressure_told_at >= PRESSURE_TOLD_S:
+            self._pressure_told_at = now
+            self.ledger.tell(Notice(iso(self._clock()), "engine_pressure", text, "warning"))
 
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
@@ -305,7 +327,7 @@ class Engine:
         return EngineState(
             os.getpid(), self.mode, self._since, identity.boot_id(), identity.start_ticks(os.getpid()) or 0, time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.attempts.median_run_s, self._recovered, self.alerts.now(),
+            self.attempts.median_run_s, self._recovered, self.alerts.now(), self.host.pressure,
         )  # fmt: skip
 
     def _write_state(self, stopped: bool) -> None:
@@ -320,6 +342,8 @@ class Engine:
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
+        if self.host.next_look is not None:
+            waits.append(self.host.next_look - now)
         if self._refused or self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         return max(min(waits), 0.0)

@@ -43,6 +43,8 @@ class EngineView(msgspec.Struct, frozen=True):
     paused: bool = False
     draining: bool = False
     recovered: str = ""
+    pressure: str = ""
+    """What the machine lacks for another agent."""
 
     @property
     def stale(self) -> bool:
@@ -113,7 +115,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         known |= {task.id: task.state for task in self.pending} | {one.task.id: one.task.state for one in self.active}
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
-            engine_runs=self.engine.running, busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+            engine_runs=self.engine.running, pressure=self.engine.pressure,
+            busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent,
         )  # fmt: skip
 
@@ -214,7 +217,15 @@ class SnapshotReader:
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
-            True, state.pid, state.mode, state.since, age and round(age, 1), paused, state.draining, state.recovered
+            True,
+            state.pid,
+            state.mode,
+            state.since,
+            age and round(age, 1),
+            paused,
+            state.draining,
+            state.recovered,
+            state.pressure,
         )
         return view, state
 

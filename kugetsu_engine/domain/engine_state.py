@@ -32,6 +32,8 @@ class EngineState(msgspec.Struct, frozen=True):
     recovered: str = ""
     """What the engine found when it started, in a sentence."""
     alerts: list[Alert] = []
+    pressure: str = ""
+    """What the machine lacks, so that nothing starts."""
 
 
 class Control(msgspec.Struct, frozen=True):

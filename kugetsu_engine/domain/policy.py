@@ -73,6 +73,8 @@ class Facts(msgspec.Struct, frozen=True):
     engine_runs: bool = True
     busy_refs: frozenset[str] = frozenset()
     """References of issues that have an agent."""
+    pressure: str = ""
+    """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
     """States of tasks that others come after; a missing one counts as ended long ago and completed."""
     rests: Mapping[str, Rest] = {}
@@ -135,6 +137,8 @@ def queue_reason(facts: Facts) -> Why | None:
         return Why("paused", "queue paused")
     if facts.used >= facts.limit:
         return Why("slots", f"slots {facts.used}/{facts.limit}")
+    if facts.pressure:
+        return Why("pressure", facts.pressure)
     return None
 
 

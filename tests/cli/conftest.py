@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fleet import NO_FLOORS_ENVIRON
 from tests.support.repositories import make_repository
 
 
@@ -20,7 +21,7 @@ class Shell:
         self.state = root / "state"
         self.folder = make_repository(root / "work")
         self.environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.environ |= {"KUGETSU_DIR": str(self.state)}
+        self.environ |= {"KUGETSU_DIR": str(self.state), **NO_FLOORS_ENVIRON}
 
     def __call__(self, *words: str, stdin: str = "", folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """Run `kugetsu` with these words; never raises."""

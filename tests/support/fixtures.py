@@ -10,7 +10,7 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import files
 
-from .fleet import Fleet
+from .fleet import NO_FLOORS_ENVIRON, Fleet
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def engine_factory(paths: StatePaths) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def make(environ: dict[str, str] | None = None, clock: Callable[[], float] | None = None) -> Engine:
-        engine = Engine(paths, environ or {"PATH": "/usr/bin:/bin"}, "headless", clock=clock or time.time)
+        engine = Engine(paths, environ or {"PATH": "/usr/bin:/bin", **NO_FLOORS_ENVIRON}, "headless", clock=clock or time.time)
         engine.open()
         made.append(engine)
         return engine

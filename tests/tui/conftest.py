@@ -17,9 +17,10 @@ from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.widgets.strips import Talk
+from tests.support.fleet import NO_FLOORS_ENVIRON
 
 LIMIT_S = 15.0
-ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"}
+ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"} | NO_FLOORS_ENVIRON
 
 
 class Console:

@@ -1,0 +1,127 @@
+"""An engine on a machine without room: nothing starts, it is said why, nothing is killed, and it goes on by itself."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from kugetsu_engine.domain.host import HostFacts
+from kugetsu_engine.embedded import EngineThread
+from kugetsu_engine.host import LOOK_AGAIN_S, HostGate
+from kugetsu_engine.snapshot import Snapshot, SnapshotReader
+from tests.support.fleet import Fleet
+from tests.support.processes import is_alive
+from tests.support.waiting import wait_until
+
+MIB = 1 << 20
+
+
+class Machine:
+    """A machine whose memory a test sets; it counts how often it is looked at."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.looks = 0
+
+    def __call__(self, folders: Sequence[str]) -> HostFacts:
+        """Read it."""
+        self.looks += 1
+        return HostFacts(memory_free=self.free, memory_total=16 << 30)
+
+
+@pytest.fixture
+def on_machine(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[Machine, EngineThread]]:
+    """Starts an engine on a machine with that much free memory, 600 MiB wanted."""
+
+    def start(free: int) -> tuple[Machine, EngineThread]:
+        machine = Machine(free)
+        monkeypatch.setattr("kugetsu_engine.host.read_facts", machine)
+        fleet.configure(min_free_memory="600MiB")
+        return machine, fleet.start_engine()
+
+    return start
+
+
+def picture(fleet: Fleet) -> Snapshot:
+    """What console and `status` see."""
+    return SnapshotReader(fleet.paths, {}).read()
+
+
+def alert(fleet: Fleet) -> str | None:
+    """Text of the alert `pressure`, if it stands."""
+    return next((alert.text for alert in picture(fleet).alerts if alert.code == "pressure"), None)
+
+
+def test_without_room_nothing_starts_and_it_says_why_until_there_is_room(fleet: Fleet, on_machine: Any) -> None:
+    """`why`, an alert and one notification; then it starts by itself, and the alert is gone."""
+    task = fleet.enqueue()
+    machine, _ = on_machine(410 * MIB)
+    assert wait_until(lambda: alert(fleet), 5, "the alert") == "nothing new starts: only 410M memory free, 600M wanted"
+    seen = picture(fleet)
+    why = seen.why(seen.pending[0])
+    assert (why.code, why.text) == ("pressure", "only 410M memory free, 600M wanted")
+    machine.looks = 0
+    wait_until(lambda: machine.looks >= 2, 3 * LOOK_AGAIN_S + 5, "two more looks")
+    assert fleet.starts() == []
+    machine.free = 4000 * MIB
+    fleet.wait_for_end([task], limit_s=LOOK_AGAIN_S + 15)
+    wait_until(lambda: alert(fleet) is None, 5, "the end of the alert")
+    assert len(fleet.notices("engine_pressure")) == 1
+
+
+def test_agents_that_run_go_on_when_the_room_is_gone(fleet: Fleet, on_machine: Any) -> None:
+    """The next task waits, the running one is not touched."""
+    first = fleet.enqueue(wait=fleet.waiting_file("first"))
+    machine, _ = on_machine(9000 * MIB)
+    line = fleet.wait_for_started(first)
+    machine.free = 0
+    wait_until(lambda: machine.looks, 5)
+    second = fleet.enqueue()
+    wait_until(lambda: alert(fleet), 5, "the alert")
+    assert is_alive(line.pid)
+    assert fleet.state(second) == "pending"
+    fleet.release("first")
+    assert fleet.wait_for_end([first])[0].state == "completed"
+    assert fleet.state(second) == "pending"
+    machine.free = 9000 * MIB
+    fleet.wait_for_end([second])
+
+
+def test_an_engine_with_nothing_to_start_does_not_look_at_the_machine(fleet: Fleet, on_machine: Any) -> None:
+    """Neither idle, nor with held tasks only; and a task that is taken back takes the alert with it."""
+    held = fleet.enqueue(options={"hold": True})
+    machine, _ = on_machine(0)
+    wait_until(lambda: picture(fleet).engine.pid is not None, 5)
+    before = fleet.folder.joinpath("state/engine.json").read_bytes()
+    wait_until(lambda: fleet.folder.joinpath("state/engine.json").read_bytes() != before, 5, "another heartbeat")
+    assert machine.looks == 0
+    fleet.operator.do("release", held)
+    wait_until(lambda: alert(fleet), 5, "the alert")
+    fleet.operator.do("hold", held)
+    wait_until(lambda: alert(fleet) is None, 5, "the end of the alert")
+    looks = machine.looks
+    before = fleet.folder.joinpath("state/engine.json").read_bytes()
+    wait_until(lambda: fleet.folder.joinpath("state/engine.json").read_bytes() != before, 5, "another heartbeat")
+    assert machine.looks == looks
+
+
+def test_a_burst_of_starts_reads_once_and_waits_for_memory_that_is_still_to_be_taken(fleet: Fleet) -> None:
+    """On a machine with room for one and a half agents the second one waits, without an alert."""
+    machine = Machine(1000 * MIB)
+    gate = HostGate((), machine)
+    floors = fleet_floors(fleet)
+    assert gate.may_start(floors, 0)
+    gate.started()
+    assert not gate.may_start(floors, 1)
+    assert "just started" in gate.pressure
+    assert not gate.short
+    assert machine.looks == 1
+    assert gate.next_look is not None
+    gate.forget()
+    assert gate.next_look is None
+
+
+def fleet_floors(fleet: Fleet) -> Any:
+    """The floors of a settings file."""
+    fleet.configure(min_free_memory="600MiB")
+    return SnapshotReader(fleet.paths, {}).settings.current.floors
