@@ -16,6 +16,7 @@ import msgspec
 from .config import SettingsSource
 from .domain import failures, policy
 from .domain.draft import shown_id
+from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
 from .domain.task import Attempt, Level, Notice, Task
 from .domain.times import epoch, iso, time_of_day
@@ -45,9 +46,10 @@ class Attempts:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float], pauses: Pauses,
+        clock: Callable[[], float], pauses: Pauses, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
+        self._boot_id = boot_id
         self._paths = paths
         self._ledger = ledger
         self._settings = settings
@@ -74,7 +76,7 @@ class Attempts:
 
     def recover(self) -> dict[str, int]:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
-        found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "never started": 0}
+        found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "given back": 0}
         for entry in self._ledger.active():
             if locks.is_held(self._paths.task_lock(entry.id)):
                 self._adopt(entry)
@@ -224,8 +226,8 @@ class Attempts:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
             else:
                 self.give_back(task, "the start did not happen")
-            return "never started"
-        reason = "the machine was restarted" if record.boot_id != identity.boot_id() else "its supervisor was killed"
+            return "given back"
+        reason = MACHINE_RESTARTED if record.boot_id != self._boot_id() else "its supervisor was killed"
         lost = Result(
             task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=record.started_at,
             ended_at=iso(self._clock()),

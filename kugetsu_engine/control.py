@@ -32,6 +32,21 @@ class Controls:
         return self._control.paused
 
     @property
+    def pause_reason(self) -> str:
+        """Why the queue is paused, where it was not the operator."""
+        return self._control.pause_reason if self.paused else ""
+
+    def pause_for(self, reason: str) -> None:
+        """Pause the queue for a reason of the engine's; one that is paused already stays as it is."""
+        if not self.paused:
+            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason))
+
+    def lift(self, reason: str) -> None:
+        """Let the queue go on if it is paused for that reason."""
+        if self.paused and self.pause_reason == reason:
+            self._write(msgspec.structs.replace(self._control, paused=False, pause_reason=""))
+
+    @property
     def limit(self) -> int:
         """How many agents may run: set by hand, as long as the setting it overrides has not been changed."""
         return effective_limit(self._control, self._configured_limit())
@@ -50,12 +65,12 @@ class Controls:
         if verb == "pause":
             if self.paused:
                 raise AlreadySo("the queue is paused already")
-            self._write(msgspec.structs.replace(self._control, paused=True))
+            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=""))
             return "paused: nothing new starts, running agents go on"
         if verb == "resume":
             if not self.paused and not self.draining:
                 raise AlreadySo("the queue is not paused")
-            self._write(msgspec.structs.replace(self._control, paused=False))
+            self._write(msgspec.structs.replace(self._control, paused=False, pause_reason=""))
             self.draining = False
             return "resumed"
         if verb == "drain":

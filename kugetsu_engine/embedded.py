@@ -12,6 +12,7 @@ from .engine import Engine
 from .errors import EngineHeld, KugetsuError
 from .housekeeping import tidy
 from .paths import StatePaths
+from .process import identity
 from .store import files
 from .store.watch import watch
 
@@ -27,6 +28,7 @@ class EngineThread:
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
         on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
+        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.paths = paths
         self.fault: str | None = None
@@ -40,6 +42,8 @@ class EngineThread:
         self._on_notice = on_notice
         self._on_fault = on_fault
         self._until_idle = until_idle
+        self._resume = resume
+        self._boot_id = boot_id
         self._stop = threading.Event()
         self._engine: Engine | None = None
         self._failures = 0
@@ -83,7 +87,7 @@ class EngineThread:
             self.ended.set()
 
     def _run_once(self) -> None:
-        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell)
+        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id)
         engine.open()
         end_of_watch = threading.Event()
         try:

@@ -32,6 +32,7 @@ from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
+from .recovery import Recovery
 from .store import bell, files, requests
 from .store.engine_lock import EngineLock
 from .verbs import Verbs
@@ -39,8 +40,6 @@ from .verbs import Verbs
 HEARTBEAT_S = 2.0
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
-PRESSURE_TOLD_S = 600.0
-"""A machine that is short of something again and again is told as a notification once in this time."""
 
 
 class Engine:
@@ -48,8 +47,15 @@ class Engine:
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
-        on_notice: Callable[[Notice], None] | None = None,
+        on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
+        boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
+        """Prepare an engine; `open` makes it the one of the state directory.
+
+        Args:
+            resume: go on even if the machine was restarted while there was work.
+            boot_id: differs after every start of the machine.
+        """
         self.paths = paths
         self.mode = mode
         self.lock = EngineLock(paths)
@@ -59,11 +65,11 @@ class Engine:
         self._clock = clock
         self._on_notice = on_notice
         self._since = iso(clock())
-        self._recovered = ""
+        self._resume = resume
+        self._boot_id = boot_id
         self._heartbeat_at = self._rescan_at = 0.0
         self._written: bytes = b""
         self.host = HostGate((paths.root, paths.worktrees))
-        self._pressure_told_at = -PRESSURE_TOLD_S
         self._hints: set[str] = set()
         self._refused: set[str] = set()
         self.launcher = Launcher(f"{paths.logs}/supervisor.log")
@@ -89,10 +95,13 @@ class Engine:
     def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents, self.mode != "command")
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._on_notice)
+        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
-        self.attempts = Attempts(self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses)
+        self.attempts = Attempts(
+            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
+        )
+        self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
         self._take_settings()
         self.ledger.rescan()
@@ -105,17 +114,21 @@ class Engine:
         self.launcher.close()
         self.waker.close()
         if self.mode != "command" and self.lock.still_ours():
+            self.recovery.report(self._now, at_once=True)
             self._write_state(stopped=True)
         self.lock.release()
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
-        found = self.attempts.recover()
-        told = ", ".join(f"{count} {what}" for what, count in found.items() if count)
-        if told:
-            self._recovered = f"found {told}"
-            self.ledger.tell(Notice(iso(self._clock()), "engine_recovered", f"engine started: {self._recovered}"))
-        return self._recovered
+        self.recovery.begin(self._boot_id(), self._resume)
+        self.recovery.report(self._now)
+        return self.recovery.words
+
+    def _hear(self, notice: Notice) -> None:
+        """Pass on what the books tell."""
+        self.recovery.hear(notice)
+        if self._on_notice is not None:
+            self._on_notice(notice)
 
     def run(self, stop: threading.Event, until_idle: bool = False, took_turn: Callable[[int], None] | None = None) -> None:
         """Take turns until `stop` is set (`waker.wake()` makes it look at once), or the queue is drained.
@@ -163,6 +176,8 @@ class Engine:
             self.alerts.clear("disk")
         except OSError as error:
             self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+        self.recovery.report(self._now)
+        self.recovery.remind(self.alerts)
         self._beat(now)
         return self._until_next_turn()
 
@@ -240,7 +255,7 @@ class Engine:
                 break
         else:
             self.host.forget()
-        self._tell_pressure()
+        self.host.tell(self.alerts, self.ledger.tell, self._now)
         active = self.ledger.active()
         if not active or any(entry.state == "running" for entry in active):
             self.launcher.warm()  # not while the only agent is about to start: it would take the processor from it
@@ -255,6 +270,7 @@ class Engine:
             limit=self.controls.limit, used=len(active), paused=self.controls.paused, draining=self.controls.draining,
             busy_refs=frozenset(busy), states=self.ledger.states, default_agent=self.settings.current.agent,
             rests=known.rests(self.pauses.resting(), self.settings.current),
+            pause_reason=self.controls.pause_reason,
         )  # fmt: skip
 
     def _start(self, entry: Entry) -> bool:
@@ -297,17 +313,6 @@ class Engine:
 
     # telling
 
-    def _tell_pressure(self) -> None:
-        if not self.host.short:
-            self.alerts.clear("pressure")
-            return
-        text = f"nothing new starts: {self.host.pressure}"
-        self.alerts.warn("pressure", text)
-        now = time.monotonic()
-        if now - self._pressure_told_at >= PRESSURE_TOLD_S:
-            self._pressure_told_at = now
-            self.ledger.tell(Notice(iso(self._clock()), "engine_pressure", text, "warning"))
-
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
         self.ledger.rests_changed()  # another model may have another provider
@@ -325,9 +330,10 @@ class Engine:
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
-            os.getpid(), self.mode, self._since, identity.boot_id(), identity.start_ticks(os.getpid()) or 0, time.monotonic(),
+            os.getpid(), self.mode, self._since, self._boot_id(), identity.start_ticks(os.getpid()) or 0, time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.attempts.median_run_s, self._recovered, self.alerts.now(), self.host.pressure,
+            self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
+            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
         )  # fmt: skip
 
     def _write_state(self, stopped: bool) -> None:
@@ -347,6 +353,9 @@ class Engine:
         if self._refused or self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         return max(min(waits), 0.0)
+
+    def _now(self) -> str:
+        return iso(self._clock())
 
     @property
     def idle(self) -> bool:

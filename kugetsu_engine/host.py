@@ -9,7 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from .alerts import Alerts
 from .domain.host import Disk, Floors, HostFacts, refusal
+from .domain.task import Notice
 
 FRESH_S = 1.0
 """What was read is good for this long, so a burst of starts reads once."""
@@ -17,6 +19,8 @@ LOOK_AGAIN_S = 2.0
 """After a no."""
 SETTLE_S = 30.0
 """Within this time of its start an agent has not taken all of its memory."""
+TOLD_AGAIN_S = 600.0
+"""A machine that is short of something again and again is told as a notification once in this time."""
 HUGE = 1 << 60
 """A cgroup without a limit says a number beyond any machine, or `max`."""
 
@@ -35,6 +39,7 @@ class HostGate:
         self._facts: HostFacts | None = None
         self._until = 0.0
         self._starts: deque[float] = deque(maxlen=1000)
+        self._told_at: float | None = None
         self.pressure = ""
         """Why nothing starts, as of the last look; empty when something may."""
         self.short = False
@@ -57,6 +62,17 @@ class HostGate:
     def started(self) -> None:
         """An agent was started: its memory is still to be taken."""
         self._starts.append(time.monotonic())
+
+    def tell(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
+        """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
+        if not self.short:
+            alerts.clear("pressure")
+            return
+        text = f"nothing new starts: {self.pressure}"
+        alerts.warn("pressure", text)
+        if self._told_at is None or time.monotonic() - self._told_at >= TOLD_AGAIN_S:
+            self._told_at = time.monotonic()
+            tell(Notice(now(), "engine_pressure", text, "warning"))
 
     def forget(self) -> None:
         """Nothing waits for the machine any more."""

@@ -45,6 +45,10 @@ class EngineView(msgspec.Struct, frozen=True):
     recovered: str = ""
     pressure: str = ""
     """What the machine lacks for another agent."""
+    pause_reason: str = ""
+    """Why the queue is paused, where it was not the operator."""
+    found: dict[str, int] = {}
+    """What the engine found when it started, in numbers."""
 
     @property
     def stale(self) -> bool:
@@ -115,7 +119,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         known |= {task.id: task.state for task in self.pending} | {one.task.id: one.task.state for one in self.active}
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
-            engine_runs=self.engine.running, pressure=self.engine.pressure,
+            engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent,
         )  # fmt: skip
@@ -211,22 +215,15 @@ class SnapshotReader:
             running = is_held(self.paths.engine_lock)
         except OSError:
             running = False
-        paused = state.paused if state and running else control.load(self.paths).paused
+        flow = state if state and running else control.load(self.paths)
         if not running or state is None or state.stopped:
-            return EngineView(running, paused=paused), state
+            return EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason), state
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
-            True,
-            state.pid,
-            state.mode,
-            state.since,
-            age and round(age, 1),
-            paused,
-            state.draining,
-            state.recovered,
-            state.pressure,
-        )
+            True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
+            state.pressure, state.pause_reason, state.found,
+        )  # fmt: skip
         return view, state
 
     def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:

@@ -26,6 +26,7 @@ from .palette import Actions
 from .screens.console import ConsoleScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
+from .viewmodels import strip
 from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -119,10 +120,13 @@ class KugetsuApp(App[None]):
 
     def on_picture_changed(self, event: PictureChanged) -> None:
         """Show what is known now, on every screen that is open."""
+        told = strip.start_report(self.picture, event.picture)
         self.picture = event.picture
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.stands:
                 screen.show_picture(event.picture)
+        if told is not None:
+            self.say(*told)
 
     def on_answered(self, event: Answered) -> None:
         """Say what became of an act."""

@@ -48,18 +48,21 @@ class Link:
     """One console's connection to one state directory."""
 
     def __init__(
-        self, operator: Operator, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None
-    ) -> None:
+        self, operator: Operator, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None,
+        resume: bool = False,
+    ) -> None:  # fmt: skip
         """Connect to a state directory; nothing is read or started before `start`.
 
         Args:
             operator: the door for every change; it knows whether this console may change anything.
             embed: run the engine in this process unless another process does.
             folder: where the console was started, for tasks that name no repository.
+            resume: go on even if the machine was restarted while there was work.
         """
         self.operator = operator
         self.read_only = operator.read_only
         self.folder = folder
+        self._resume = resume
         self.reader = SnapshotReader(operator.paths, operator.environ, clock=clock)
         self.engine: EngineThread | None = None
         self._embed = embed and not operator.read_only
@@ -191,8 +194,9 @@ class Link:
 
     def _start_engine(self) -> None:
         engine = EngineThread(
-            self.operator.paths, self.operator.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed
-        )
+            self.operator.paths, self.operator.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed,
+            resume=self._resume,
+        )  # fmt: skip
         self.engine = engine
         engine.start()
 

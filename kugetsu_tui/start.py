@@ -19,13 +19,13 @@ def start(words: list[str]) -> int:
             return _demo(options)
         from kugetsu_engine.paths import state_dir_from
 
-        return run_console(state_dir_from(os.environ), options.read_only)
+        return run_console(state_dir_from(os.environ), options.read_only, resume=options.resume)
     except KugetsuError as error:
         sys.stderr.write(f"kugetsu: {error}\n")
         return error.exit_code
 
 
-def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ) -> int:
+def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ, resume: bool = False) -> int:
     """Open the console on a state directory; returns when it was left.
 
     Raises:
@@ -44,7 +44,7 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd())
+    link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd(), resume=resume)
     app = KugetsuApp(link)
     try:
         app.run()
@@ -76,6 +76,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kugetsu", description="the operator's console for a fleet of coding agents")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
+    parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
     verbs = parser.add_subparsers(dest="verb")
     demo = verbs.add_parser("demo", help="try it: a throwaway state directory, a built-in agent, no keys, no network")
     demo.add_argument("--tasks", type=int, default=None, help="how many tasks")

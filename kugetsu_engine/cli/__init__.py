@@ -5,8 +5,8 @@ import sys
 HELP = """\
 kugetsu: the operator's console for a fleet of coding agents
 
-  kugetsu [--read-only]                 the console; runs the engine unless one runs already
-  kugetsu --headless [--until-idle]     the engine without a screen
+  kugetsu [--read-only] [--resume]      the console; runs the engine unless one runs already
+  kugetsu --headless [--until-idle] [--resume]     the engine without a screen
   kugetsu demo [--headless]             try it: throwaway folder, built-in agent, no keys, no network
 
 tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
@@ -17,6 +17,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear    watch                 what happened
 engine    queue-daemon start|stop|restart|status|logs
+                    --resume: go on after a restart of the machine
           completion bash|zsh|...
 
 Ids are written 41, #41 or q_41. kugetsu VERB --help says more. Exit codes: 0 done, 1 failed, 2 try later,
@@ -31,7 +32,7 @@ GROUPS = {
 }  # fmt: skip
 """For each verb the module that has it."""
 
-CONSOLE_WORDS = frozenset({"--read-only"})
+CONSOLE_WORDS = frozenset({"--read-only", "--resume"})
 
 
 def wants_console(words: list[str]) -> bool:
@@ -78,7 +79,7 @@ def _run(words: list[str]) -> int:
 
         print(f"kugetsu {__version__}")
         return 0
-    if verb == "--read-only" or verb not in GROUPS:
+    if verb in CONSOLE_WORDS or verb not in GROUPS:
         raise UsageError(f"there is no verb {verb[:40]!r}", "kugetsu --help lists them")
     code = import_module(f".{GROUPS[verb]}", __name__).main(verb, words[1:])
     sys.stdout.flush()

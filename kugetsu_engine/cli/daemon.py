@@ -30,21 +30,27 @@ def main(verb: str, words: list[str]) -> int:
     if words[:1] in (["-h"], ["--help"]):
         Words(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
         return 0
-    if len(words) != 1 or words[0] not in actions:
-        raise UsageError("kugetsu queue-daemon takes one word", "start, stop, restart, status or logs")
+    resume = words[1:] == ["--resume"] and words[0] in ("start", "restart")
+    if (len(words) != 1 and not resume) or words[0] not in actions:
+        raise UsageError(
+            "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
+        )
     here = paths()
     files.prepare(here.folders())
+    if resume:
+        return {"start": _start, "restart": _restart}[words[0]](here, resume=True)
     return actions[words[0]](here)
 
 
-def _start(here: StatePaths) -> int:
+def _start(here: StatePaths, resume: bool = False) -> int:
     if is_held(here.engine_lock):
         raise AlreadySo(f"an engine runs already: {holder(here)}")
     put_away(here.daemon_log)
+    further = ["--resume"] if resume else []
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kugetsu_engine", "--headless"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            cwd="/", start_new_session=True, env=os.environ | {"KUGETSU_DIR": here.root},
+            [sys.executable, "-m", "kugetsu_engine", "--headless", *further], stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log, cwd="/", start_new_session=True, env=os.environ | {"KUGETSU_DIR": here.root},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
@@ -76,10 +82,10 @@ def _stop(here: StatePaths) -> int:
     return 0
 
 
-def _restart(here: StatePaths) -> int:
+def _restart(here: StatePaths, resume: bool = False) -> int:
     if is_held(here.engine_lock):
         _stop(here)
-    return _start(here)
+    return _start(here, resume)
 
 
 def _status(here: StatePaths) -> int:

@@ -26,11 +26,15 @@ def main(verb: str, words: list[str]) -> int:
     parser = Words(verb, "The engine without a screen. Ending it never ends an agent; the next engine adopts them.")
     parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing will start by itself")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
+    parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
     given = parser.parse_args(words)
-    return run(paths(), until_idle=given.until_idle, as_json=given.log_format == "json")
+    return run(paths(), until_idle=given.until_idle, as_json=given.log_format == "json", resume=given.resume)
 
 
-def run(here: StatePaths, *, until_idle: bool, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
+def run(
+    here: StatePaths, *, until_idle: bool, as_json: bool = False, resume: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> int:  # fmt: skip
     """Run the engine of a state directory in this process.
 
     Raises:
@@ -50,6 +54,7 @@ def run(here: StatePaths, *, until_idle: bool, as_json: bool = False, environ: M
         on_notice=tell,
         on_fault=lambda words: note(f"kugetsu: engine: {words}"),
         until_idle=until_idle,
+        resume=resume,
     )
     got: list[int] = []
 

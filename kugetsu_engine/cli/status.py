@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ..domain.policy import clock
+from ..domain.safe_text import safe_line
 from ..snapshot import Active, Snapshot, SnapshotReader
 from .here import paths
 from .output import print_json, print_table
@@ -29,7 +30,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     """The picture as `status --json` shows it."""
     engine = msgspec.to_builtins(snapshot.engine)
     return {
-        "engine": {key: value for key, value in engine.items() if key != "recovered"},
+        "engine": engine,
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one) for one in snapshot.active],
@@ -55,6 +56,8 @@ def _print(snapshot: Snapshot) -> None:
     if engine.running:
         flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
         print(f"engine   pid {engine.pid}, {engine.mode}, since {engine.since}{flow}")
+        if engine.recovered:
+            print(f"start    {safe_line(engine.recovered)}")
     else:
         print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
         if engine.paused:
@@ -63,8 +66,6 @@ def _print(snapshot: Snapshot) -> None:
     print(f"slots    {snapshot.used} of {snapshot.limit}")
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:
-        from ..domain.safe_text import safe_line
-
         print(f"alert    {safe_line(alert.text)}")
     if snapshot.active:
         import humanize

@@ -34,12 +34,18 @@ class EngineState(msgspec.Struct, frozen=True):
     alerts: list[Alert] = []
     pressure: str = ""
     """What the machine lacks, so that nothing starts."""
+    pause_reason: str = ""
+    """Why the queue is paused, where it was not the operator."""
+    found: dict[str, int] = {}
+    """What the engine found when it started, in numbers."""
 
 
 class Control(msgspec.Struct, frozen=True):
     """`queue/control.json`: what operators set for the whole queue; outlives the engine."""
 
     paused: bool = False
+    pause_reason: str = ""
+    """Why, where it was not the operator."""
     limit: int | None = None
     """Limit set by hand; holds until `max_concurrent_agents` is changed."""
     limit_over: int | None = None

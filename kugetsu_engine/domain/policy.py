@@ -73,6 +73,8 @@ class Facts(msgspec.Struct, frozen=True):
     engine_runs: bool = True
     busy_refs: frozenset[str] = frozenset()
     """References of issues that have an agent."""
+    pause_reason: str = ""
+    """Why the queue is paused, where it was not the operator."""
     pressure: str = ""
     """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
@@ -134,7 +136,7 @@ def queue_reason(facts: Facts) -> Why | None:
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
-        return Why("paused", "queue paused")
+        return Why("paused", f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.used >= facts.limit:
         return Why("slots", f"slots {facts.used}/{facts.limit}")
     if facts.pressure:

@@ -1,9 +1,14 @@
 """The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
 
+from kugetsu_engine.domain.times import epoch
+
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture
 from .rows import Cell
+
+JUST_S = 60.0
+"""An engine that started longer ago has nothing new to report; the notifications keep it."""
 
 
 def fleet(picture: Picture) -> list[list[Cell]]:
@@ -49,6 +54,20 @@ def engine(picture: Picture) -> list[Cell]:
         state = (f"{stop} paused", "warning")
     mark: list[Cell] = [("read-only  ", "accent")] if picture.read_only else []
     return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
+
+
+def start_report(before: Picture | None, now: Picture) -> Cell | None:
+    """What an engine found that has just started, to be said once; None when there is nothing new to say."""
+    view = now.snapshot.engine
+    said = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
+        view.since,
+        view.recovered,
+    )
+    since = epoch(view.since)
+    if said or not view.recovered or since is None or now.snapshot.taken_at - since > JUST_S:
+        return None
+    bad = view.found.get("lost") or view.found.get("set_aside") or view.pause_reason
+    return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
 
 
 def banner(picture: Picture) -> Cell | None:

@@ -1,0 +1,56 @@
+"""What an engine found when it started, in counts and in words; and whether the machine was restarted meanwhile."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from .engine_state import EngineState
+
+MACHINE_RESTARTED = "machine restarted"
+"""Reason of a lost attempt, and of a queue that waits for the operator after it."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Attempts that an earlier engine left, by what became of them; and files that were set aside."""
+
+    adopted: int = 0
+    """Their agents still run."""
+    ended_meanwhile: int = 0
+    lost: int = 0
+    """Used up without a result: supervisor or machine went away."""
+    given_back: int = 0
+    """They never began, and do not count."""
+    set_aside: int = 0
+    """Files that cannot be read, now in `queue/corrupt/`."""
+
+    @property
+    def words(self) -> str:
+        """`2 adopted, 1 lost`; empty when nothing was found."""
+        counts: dict[str, int] = msgspec.structs.asdict(self)
+        return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items() if count)
+
+
+def report(found: Found, restarted: bool, paused: bool) -> str:
+    """What the start is told as; empty when there is nothing to tell.
+
+    Args:
+        restarted: the machine was restarted while there was work.
+        paused: the queue waits for the operator for that.
+    """
+    parts = [f"found {found.words}"] if found.words else []
+    if restarted:
+        then = "so the queue is paused: kugetsu resume goes on" if paused else "and the queue goes on, as you asked"
+        parts.append(f"{MACHINE_RESTARTED}, {then}")
+    return "; ".join(parts)
+
+
+def machine_restarted(last: EngineState | None, lost_boots: Iterable[str], boot: str) -> bool:
+    """Whether the machine was restarted under an engine or under attempts that have no result.
+
+    Args:
+        last: what the engine before told; one that ended in an orderly way was not torn away by a restart.
+        lost_boots: boot ids of the attempts that were under way and have no result.
+        boot: today's; empty where the system has none, and then nobody can tell.
+    """
+    boots = {*lost_boots, last.boot_id if last is not None and not last.stopped else ""} - {""}
+    return bool(boot) and bool(boots - {boot})
