@@ -83,6 +83,7 @@ class Recovery:
             runs.record(self._paths, entry.id, entry.attempt)
             for entry in self._ledger.active()
             if runs.result(self._paths, entry.id, entry.attempt, None) is None
+            and runs.outcome(self._paths, entry.id, entry.attempt, None) is None
         )
         return {record.boot_id for record in records if record is not None}
 

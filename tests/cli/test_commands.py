@@ -124,6 +124,7 @@ class TestQueueWithoutAnEngine:
             (["wait", "99"], 4), (["wait", "1", "--timeout", "0.1s"], 2), (["frobnicate"], 64),
             (["queue", "frobnicate"], 64), (["notify", "x"], 64), (["queue-daemon"], 64), (["queue-daemon", "stop"], 3),
             (["queue-daemon", "status"], 1), (["edit", "1", "--agent", "nobody"], 64),
+            (["queue-daemon", "stop", "--resume"], 64),
         ],
     )  # fmt: skip
     def test_what_cannot_be_done_has_its_exit_code(self, shell: Shell, words: list[str], code: int) -> None:
@@ -175,6 +176,29 @@ class TestWithAnEngine:
         assert shell("queue", "clear").stdout.startswith("cleared 1 ended task")
         assert shell.json("queue", "list", "--all") == []
         assert shell("queue-daemon", "stop").returncode == 0
+
+    def test_after_a_restart_of_the_machine_it_waits_unless_told_otherwise(self, shell: Shell) -> None:
+        """`status` says why, `--resume` goes on; and so does `kugetsu resume`."""
+        shell.enqueue("local/app#1", "work", "--hold")
+
+        def crash() -> None:
+            (shell.state / "engine.json").write_text(
+                '{"pid": 1, "mode": "headless", "since": "2026-01-01T00:00:00.000Z", "boot_id": "before"}', encoding="utf-8"
+            )
+
+        crash()
+        assert shell("queue-daemon", "start").returncode == 0
+        status = shell.json("status")
+        assert (status["engine"]["paused"], status["engine"]["pause_reason"]) == (True, "machine restarted")
+        assert [alert["code"] for alert in status["alerts"]] == ["machine_restarted"]
+        assert status["engine"]["found"] == dict.fromkeys(("adopted", "ended_meanwhile", "lost", "given_back", "set_aside"), 0)
+        assert "start    machine restarted, so the queue is paused" in shell("status").stdout
+        assert shell("resume").returncode == 0
+        shell("queue-daemon", "stop")
+        crash()
+        assert shell("queue-daemon", "start", "--resume").returncode == 0
+        assert shell.json("status")["engine"]["paused"] is False
+        assert "the queue goes on, as you asked" in shell("notify", "list").stdout
 
     def test_kill_ends_the_agent_and_the_worktree_stays(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
         """A running task is stopped, and says by whom."""

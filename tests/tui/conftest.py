@@ -97,9 +97,14 @@ def console(root: str) -> Opener:
 
     @contextlib.asynccontextmanager
     async def opened(
-        size: tuple[int, int] = (120, 40), *, embed: bool = False, read_only: bool = False, at: str | None = None
+        size: tuple[int, int] = (120, 40),
+        *,
+        embed: bool = False,
+        read_only: bool = False,
+        at: str | None = None,
+        resume: bool = False,
     ) -> AsyncIterator[Console]:
-        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed)
+        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
         app = KugetsuApp(link)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)

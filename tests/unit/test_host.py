@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import host
+from kugetsu_engine.config import load
 from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal, shown
 from kugetsu_engine.domain.policy import Facts, queue_reason
+from kugetsu_engine.paths import StatePaths
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -138,3 +140,23 @@ def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path: Path) -> None:
     lay(tmp_path, {"memory": line, "cpu": "some avg10=x", "io": ""})
     assert host._pressure("memory", str(tmp_path)) == 12.34
     assert [host._pressure(what, str(tmp_path)) for what in ("cpu", "io", "gone")] == [None] * 3
+
+
+def test_floors_are_settings(paths: StatePaths) -> None:
+    """Sizes and numbers, `auto`, `off`; anything else keeps the last good value and is told."""
+    assert load(paths, {})[0].floors == Floors()
+    Path(paths.config).write_text(
+        'min_free_memory = "600MiB"\nmin_free_disk = "off"\nmax_load_per_core = 1.5\nmax_memory_pressure = 0\n'
+        'max_cpu_pressure = "80"\nmax_io_pressure = "off"\n',
+        encoding="utf-8",
+    )
+    settings, problems = load(paths, {"KUGETSU_MIN_FREE_DISK": "auto"})
+    assert (settings.floors, problems) == (Floors(600 * MIB, None, 1.5, 0, 80, 0), [])
+    Path(paths.config).write_text(
+        'min_free_memory = "lots"\nmax_load_per_core = -1\nmax_memory_pressure = nan\nmax_cpu_pressure = 101\n'
+        "max_io_pressure = true\nmin_free_disk = 1.5\n",
+        encoding="utf-8",
+    )
+    again, problems = load(paths, {}, settings)
+    assert again.floors == settings.floors
+    assert len(problems) == 6
