@@ -20,7 +20,7 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import KugetsuError, StateDirError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import files
-from tests.support.fleet import ROOT, Fleet
+from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.waiting import wait_until
 
 NASTY = ["../../../escape", "/etc/escape", "..", ".", "a/../../b", "\x00", "x" * 300, "-x", "~root", "CON", "a\nb"]
@@ -65,8 +65,11 @@ def test_s11_everything_a_whole_run_leaves_is_private(tmp_path: Path, mask: int)
     subprocess.run(["git", "init", "--quiet", str(work)], check=True)
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
     subprocess.run(["git", "-C", str(work), *identity, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True)
-    environ = os.environ | {"KUGETSU_DIR": str(tmp_path / "state"), "KUGETSU_DEMO_SPEED": "100"}
-    for words in (["enqueue", "local/a#1", "steps=1", "--agent", "demo", "--repo", str(work)], ["limit", "2"],
+    environ = os.environ | {"KUGETSU_DIR": str(tmp_path / "state")} | NO_FLOORS_ENVIRON
+    (tmp_path / "state").mkdir(0o700)
+    (tmp_path / "state/config.toml").write_text('[agents.quick]\ncommand = ["true"]\n', encoding="utf-8")
+    (tmp_path / "state/config.toml").chmod(0o600)
+    for words in (["enqueue", "local/a#1", "x", "--agent", "quick", "--repo", str(work)], ["limit", "2"],
                   ["--headless", "--until-idle"], ["notify", "clear"]):  # fmt: skip
         subprocess.run(
             [sys.executable, "-m", "kugetsu_engine", *words], env=environ, cwd=ROOT, umask=mask, check=True, timeout=60,

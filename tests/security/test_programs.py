@@ -21,7 +21,7 @@ from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from tests.support.fleet import ROOT, Fleet
+from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository
 from tests.support.waiting import wait_until
@@ -30,7 +30,7 @@ SHELLS = frozenset({"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash", "/usr/b
 
 
 def test_s07_no_program_that_is_started_is_a_shell() -> None:
-    """No list in the sources begins with a shell's name, but for words that are printed; `shell=True` and the like are looked for in `test_hygiene`."""
+    """No list in the sources begins with a shell's name, but for words that are printed. `shell=True`: see `test_hygiene`."""
     found = []
     for package in ("kugetsu_engine", "kugetsu_tui"):
         for path in (ROOT / package).rglob("*.py"):
@@ -125,16 +125,18 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_s22_a_whole_life_of_a_task_opens_no_network_socket(tmp_path: Path) -> None:
-    """Commands, engine, supervisor, git and the demo agent, followed by strace: sockets are local ones only."""
+    """Commands, engine, supervisor and git, followed by strace: sockets are local ones only."""
     repository, state, trace = make_repository(tmp_path / "work"), tmp_path / "state", tmp_path / "trace"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("KUGETSU_")}
-    environ |= {"KUGETSU_DIR": str(state), "KUGETSU_DEMO_SPEED": "100"}
+    environ |= {"KUGETSU_DIR": str(state)} | NO_FLOORS_ENVIRON
+    state.mkdir(0o700)
+    (state / "config.toml").write_text('[agents.quick]\ncommand = ["true"]\n', encoding="utf-8")
     for words in (
-        ["enqueue", "local/a#1", "steps=1", "--agent", "demo", "--repo", str(repository)], ["--headless", "--until-idle"],
+        ["enqueue", "local/a#1", "x", "--agent", "quick", "--repo", str(repository)], ["--headless", "--until-idle"],
         ["status"],
     ):  # fmt: skip
         done = subprocess.run(
-            ["strace", "-f", "-qq", "-A", "-o", str(trace), "-e", "trace=socket,connect", sys.executable, "-m",
+            ["strace", "-f", "--seccomp-bpf", "-qq", "-A", "-o", str(trace), "-e", "trace=socket,connect", sys.executable, "-m",
              "kugetsu_engine", *words],
             env=environ, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
