@@ -41,7 +41,10 @@ retry_delay = "2s"
 stop_grace = "2s"
 task_timeout = "5m"
 agent = "demo"
-min_free_memory = "off"  # the demo agent needs next to nothing
+min_free_memory = "off" # the demo agent needs next to nothing
+min_free_disk = "off"
+max_load_per_core = "off"
+max_memory_pressure = "off"
 
 [agents.demo]
 env = {{ KUGETSU_DEMO_SPEED = "{speed}" }}

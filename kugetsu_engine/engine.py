@@ -268,8 +268,9 @@ class Engine:
         busy = {self.ledger.entries[task_id].issue_ref for task_id in active} | self._refused
         return Facts(
             limit=self.controls.limit, used=len(active), paused=self.controls.paused, draining=self.controls.draining,
-            busy_refs=frozenset(busy), states=self.ledger.states, pause_reason=self.controls.pause_reason,
-            default_agent=self.settings.current.agent, rests=known.rests(self.pauses.resting(), self.settings.current),
+            busy_refs=frozenset(busy), states=self.ledger.states, default_agent=self.settings.current.agent,
+            rests=known.rests(self.pauses.resting(), self.settings.current),
+            pause_reason=self.controls.pause_reason,
         )  # fmt: skip
 
     def _start(self, entry: Entry) -> bool:

@@ -19,8 +19,11 @@ FAILURES = (
 
 
 def command(program: str, model: str | None, args: list[str], title: str) -> list[str]:
-    """Return its command line; the title saves a call of the model that would invent one."""
-    return [program, "run", "--title", title, *(["-m", model] if model else []), *args]
+    """Return its command line; the title saves a call of the model that would invent one.
+
+    One word with its option, as a reference may begin like an option of its own.
+    """
+    return [program, "run", f"--title={title}", *(["-m", model] if model else []), *args]
 
 
 def judge(log: str, exit_code: int) -> tuple[str, str] | None:

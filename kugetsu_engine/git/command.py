@@ -1,6 +1,7 @@
 """The one place that runs git: fixed environment, no hooks, no questions, no shell, a time limit."""
 
 import os
+import re
 import subprocess
 
 from ..errors import GitError
@@ -14,6 +15,10 @@ _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never",
     "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
 )  # fmt: skip
+
+
+_LOGIN = re.compile(r"://[^/@\s]+@")
+"""User and password in an address; git's words go into tasks and notifications."""
 
 
 def environment() -> dict[str, str]:
@@ -43,6 +48,7 @@ def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
+        said = _LOGIN.sub("://***@", said)
         raise GitError(f"git {args[0]}: {said[:500] or f'exit {done.returncode}'}")
     return done.stdout.decode("utf-8", "replace")
 

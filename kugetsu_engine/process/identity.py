@@ -6,6 +6,9 @@ For display and sweeps, never for truth.
 import os
 import sys
 
+MAX_PID = 2**31 - 1
+"""A larger number in a file is no process id."""
+
 
 def boot_id() -> str:
     """A text that differs after every start of the machine; empty where the system has none."""
@@ -36,7 +39,7 @@ def start_ticks(pid: int) -> int | None:
 
 def is_same(pid: int, ticks: int, boot: str) -> bool:
     """Whether the process that was once recorded is still alive."""
-    return pid > 1 and (not boot or boot == boot_id()) and start_ticks(pid) == ticks
+    return 1 < pid <= MAX_PID and (not boot or boot == boot_id()) and start_ticks(pid) == ticks
 
 
 def stat_fields(pid: int) -> list[str] | None:
@@ -52,7 +55,7 @@ def stat_fields(pid: int) -> list[str] | None:
 def signal_process(pid: int, ticks: int, boot: str, number: int) -> bool:
     """Send a signal to a recorded process if it is still that one; whether it was sent."""
     try:
-        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else None
+        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") and 1 < pid <= MAX_PID else None
     except OSError:
         return False
     try:

@@ -35,6 +35,8 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
         fd = os.open(path, _READ)
     except FileNotFoundError:
         raise
+    except ValueError:  # a NUL character: no file has such a name
+        raise FileNotFoundError(errno.ENOENT, "no file has such a name", path) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise BadFile(f"{path} is no regular file") from None

@@ -78,8 +78,8 @@ def take_answer(paths: StatePaths, number: int) -> Answer | None:
     path = f"{paths.answers}/{number:09}.json"
     try:
         reply = msgspec.json.decode(files.read(path), type=Answer)
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, BadFile, ValueError, RecursionError):
+        return None  # what is no answer was not written by an engine, which will put its own there
     files.remove(path)
     return reply
 

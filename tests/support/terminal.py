@@ -39,7 +39,9 @@ class Tmux:
 
     def start(self, *words: str) -> None:
         """Start the program in a new session."""
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-s", "main", *self._size, *PROGRAM, *words)
+        # With the default, tmux would not let any program set the clipboard.
+        clipboard = ("start-server", ";", "set-option", "-s", "set-clipboard", "on", ";")
+        self._tmux("-f", "/dev/null", *clipboard, "new-session", "-d", "-s", "main", *self._size, *PROGRAM, *words)
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys: str) -> None:
