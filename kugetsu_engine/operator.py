@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Settings
+    from .git.diff import WorktreeDiff
     from .store.requests import Answer, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -139,6 +140,23 @@ class Operator:
         self._may_change()
         self._prepare()
         notices.mark_read(self.paths, until)
+
+    def diff(self, task: str) -> WorktreeDiff:
+        """Compare the worktree of a task's issue with what its work began from; changes nothing.
+
+        Raises:
+            NoSuchTask: there is no such task.
+            KugetsuError: it has no worktree yet, or git refused.
+        """
+        from .git import diff
+        from .store import tasks
+
+        found = tasks.find(self.paths, task)
+        ref = refs.parse(found.issue_ref, self._default_server(found.issue_ref))
+        worktree = self.paths.worktree(ref.slug)
+        if not os.path.isdir(worktree):
+            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+        return diff.of_worktree(worktree)
 
     def _apply_here(self) -> None:
         """Apply the waiting requests if no engine does."""
