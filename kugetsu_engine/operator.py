@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Settings
-    from .git.diff import WorktreeDiff
+    from .domain.changes import WorktreeDiff
     from .store.requests import Answer, Verb
 
 ANSWER_WAIT_S = 10.0

@@ -7,8 +7,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+from ..domain.changes import ChangedFile, WorktreeDiff
 from ..errors import GitError
 from .command import git, git_start
 from .worktrees import base_commit
@@ -27,37 +27,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _STATES = {"A": "added", "D": "deleted", "M": "modified", "T": "retyped", "U": "unmerged"}
 _ESCAPED = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
 _LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
-
-
-class ChangedFile(NamedTuple):
-    """One file that differs from the base."""
-
-    path: str
-    """As git names it, undecodable bytes as surrogates; a folder that is a repository of its own ends in `/`."""
-    state: str
-    """`added`, `deleted`, `modified`, `retyped`, `unmerged` or `untracked`."""
-    insertions: int | None
-    """None where lines cannot be counted: a binary file, or one that is too long."""
-    deletions: int | None
-    uncommitted: bool
-    """Whether some of it lies in the worktree only."""
-    line: int | None
-    """Index of its first line in the diff; None where the diff was cut before it."""
-
-
-class WorktreeDiff(NamedTuple):
-    """The diff of one worktree."""
-
-    worktree: str
-    base: str | None
-    """The commit it is compared with; None where nobody knows what the work began from, so only what is uncommitted counts."""
-    commits: int
-    """Commits over the base."""
-    files: tuple[ChangedFile, ...]
-    lines: tuple[str, ...]
-    """The diff, uncleaned, at most `MAX_LINES`."""
-    cut: bool
-    """Whether there is more than is told here."""
 
 
 def of_worktree(worktree: str) -> WorktreeDiff:

@@ -9,20 +9,19 @@ from textual.widgets import Input, Static
 
 from kugetsu_engine.domain.task import Task
 
-from ..formatting import states
-from ..formatting.safe_text import clean
 from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.agents import AgentsView
 from ..viewmodels.done import DoneView
 from ..viewmodels.notices import NoticesView, is_new
-from ..viewmodels.picture import Picture, short_ref
+from ..viewmodels.picture import Picture
 from ..viewmodels.queue import QueueView
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
+from .finding import FindingScreen
+from .situations import NOTHING, log_title, situation_of
 
 SMALLEST = (30, 8)
 NARROW = (72, 20)
@@ -30,7 +29,7 @@ WIDE = 110
 LISTS = ("agents", "queue", "done", "notices")
 
 
-class HomeScreen(ConsoleScreen):
+class HomeScreen(FindingScreen):
     """All that happens, on one screen; one pane at a time where there is no room for more."""
 
     def __init__(self) -> None:
@@ -61,9 +60,8 @@ class HomeScreen(ConsoleScreen):
             "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),
             "pane.done": lambda: self.go("done"),
             "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
-            "task.open": self.open_task, "back": self.back, "filter": self.open_filter,
+            "task.open": self.open_task, "back": self.back,
             "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
         }  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -86,7 +84,6 @@ class HomeScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Begin at the agents."""
         super().on_mount()
-        self.query_one("#filter", Input).cursor_blink = False
         self.set_focus(self.agents)
         self._arrange()
 
@@ -299,80 +296,3 @@ class HomeScreen(ConsoleScreen):
         task_id = self.selected_id()
         if task_id is not None:
             self.console.open_task(task_id, self._attempt)
-
-    # filter
-
-    def open_filter(self) -> None:
-        """Type a filter for the list, or a search for the log."""
-        pane = self.focused_pane
-        field = self.query_one("#filter", Input)
-        self.add_class("-filtering")
-        field.placeholder = "search" if isinstance(pane, LogView) else f"filter {pane.id}, ! inverts"
-        field.value = pane.filter if isinstance(pane, RowList) else ""
-        self._filtered = pane
-        self.set_focus(field)
-
-    @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        if self.has_class("-filtering") and isinstance(self._filtered, RowList):
-            self._filtered.set_filter(event.value)
-
-    @on(Input.Submitted, "#filter")
-    def _typed_all(self, event: Input.Submitted) -> None:
-        pane = self._filtered
-        self._close_filter()
-        if isinstance(pane, LogView):
-            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
-
-    async def _search(self, pane: LogView, text: str) -> None:
-        found = await pane.search(text)
-        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
-        self.refresh_keys()
-
-    def _close_filter(self) -> None:
-        self.remove_class("-filtering")
-        self.set_focus(self._filtered)
-
-    def leave_field(self, key: str) -> None:
-        """Escape takes the filter away, any other key lets it stand."""
-        if key == "escape" and isinstance(self._filtered, RowList):
-            self._filtered.set_filter("")
-        self._close_filter()
-
-    _filtered: Pane
-
-
-NOTHING = [[("nothing is selected", "muted")]]
-
-
-def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
-    """Whose log a pane shows; without its task where that stands above already."""
-    if task is None:
-        return []
-    look = states.of_task(task)
-    parts: list[tuple[str, str]] = []
-    if whole:
-        parts = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)} ", "muted")]
-        parts.append((f"{look.glyph} {look.word}", look.tone))
-    if attempt:
-        of_all = f" of {task.attempt}" if task.attempt > 1 else ""
-        dot = f" {states.glyph('dot')} " if whole else ""
-        parts.append((f"{dot}attempt {attempt}{of_all}", "muted"))
-    return parts
-
-
-def situation_of(
-    picture: Picture | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
-) -> Situation:
-    """Make a situation out of the picture."""
-    if picture is None:
-        return Situation(pane=pane, read_only=read_only)
-    snapshot = picture.snapshot
-    task = snapshot.task(task_id) if task_id else None
-    if task is None:
-        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit)
-    return Situation(
-        pane=pane, read_only=read_only, task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
-        waits_for_retry=task.retry_at is not None, attempt=attempt, last_attempt=task.attempt,
-        limit=snapshot.limit, searching=searching,
-    )  # fmt: skip

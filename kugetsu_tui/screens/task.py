@@ -1,6 +1,5 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
@@ -10,9 +9,10 @@ from ..viewmodels.picture import Picture
 from ..viewmodels.rows import Cell
 from ..widgets.lines import EMPTY, Line, Lines, filled
 from ..widgets.log_view import LogView
+from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
-from .home import NOTHING, log_title, situation_of
+from .finding import FindingScreen
+from .situations import NOTHING, log_title, situation_of
 
 
 class Header(Lines):
@@ -37,7 +37,7 @@ class Header(Lines):
         return Line(filled(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY
 
 
-class TaskScreen(ConsoleScreen):
+class TaskScreen(FindingScreen):
     """Everything about one task; escape goes back."""
 
     def __init__(self, task_id: str, attempt: int | None = None) -> None:
@@ -51,9 +51,7 @@ class TaskScreen(ConsoleScreen):
             "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
             "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
             "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
-            "back": self.back, "filter": self.open_search,
-            "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
+            "back": self.back, "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
         }  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -70,7 +68,6 @@ class TaskScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Show the task at once."""
         super().on_mount()
-        self.query_one("#filter", Input).cursor_blink = False
         self.set_focus(self.log_pane)
 
     def on_resize(self) -> None:
@@ -84,6 +81,11 @@ class TaskScreen(ConsoleScreen):
         """The pane with the log."""
         assert self.log_view is not None
         return self.log_view
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The log is the only one."""
+        return self.log_pane
 
     def show_picture(self, picture: Picture) -> None:
         """Show what is known of the task now."""
@@ -130,28 +132,3 @@ class TaskScreen(ConsoleScreen):
             self.log_pane.clear_search()
         elif self.is_current:
             self.app.pop_screen()
-
-    def open_search(self) -> None:
-        """Type what is to be found in the log."""
-        self.add_class("-filtering")
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        self.set_focus(field)
-
-    @on(Input.Submitted, "#filter")
-    def _typed(self, event: Input.Submitted) -> None:
-        self._close_search()
-        self.run_worker(self._search(event.value), group="search", exclusive=True, exit_on_error=False)
-
-    async def _search(self, text: str) -> None:
-        found = await self.log_pane.search(text)
-        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
-        self.refresh_keys()
-
-    def _close_search(self) -> None:
-        self.remove_class("-filtering")
-        self.set_focus(self.log_pane)
-
-    def leave_field(self, key: str) -> None:
-        """The search is not made."""
-        self._close_search()

@@ -10,7 +10,7 @@ from ..formatting.safe_text import clean, fit, width_of
 from ..formatting.states import glyph
 from ..log_feed import WINDOW, LogPart
 from .lines import EMPTY, Line, Span
-from .pane import Pane, words
+from .pane import Searched, words
 
 POLL_S = 0.12
 _PROBLEM = re.compile(r"^\s*(\S+\s+)?(error|fatal|failed|traceback|exception|panic)\b", re.IGNORECASE)
@@ -26,7 +26,7 @@ class Feed(Protocol):
     def search(self, text: str) -> Awaitable[list[int]]: ...
 
 
-class LogView(Pane):
+class LogView(Searched):
     """A pane with a log in it, or with a card where there is none yet."""
 
     def __init__(self, feed: Feed, number: str = "", *, pane_id: str | None = None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain.changes import WorktreeDiff
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import diff, worktrees
 from kugetsu_engine.git.command import git_start
@@ -23,7 +24,7 @@ def worktree(tmp_path: Path) -> Path:
     return worktree
 
 
-def rows(found: diff.WorktreeDiff) -> dict[str, tuple[str, int | None, int | None, bool]]:
+def rows(found: WorktreeDiff) -> dict[str, tuple[str, int | None, int | None, bool]]:
     """What is told of each file."""
     return {file.path: (file.state, file.insertions, file.deletions, file.uncommitted) for file in found.files}
 
