@@ -24,6 +24,7 @@ from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
 from .palette import Actions
 from .screens.console import ConsoleScreen
+from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
 from .viewmodels.picture import Picture
@@ -146,6 +147,10 @@ class KugetsuApp(App[None]):
         """Give a task the whole screen."""
         self.push_screen(TaskScreen(task_id, attempt))
 
+    def open_diff(self, task_id: str) -> None:
+        """Show what a task's worktree holds that its base does not."""
+        self.push_screen(DiffScreen(task_id))
+
     def open_task_form(self) -> None:
         """Ask for a new task."""
 
@@ -235,6 +240,9 @@ class KugetsuApp(App[None]):
             return
         if command.verb == "show":
             self.open_task(tasks[0], None)
+            return
+        if command.verb == "diff":
+            self.open_diff(tasks[0])
             return
         if command.verb in ("kill", "cancel") and len(tasks) == 1 and self.picture is not None:
             task = self.picture.snapshot.task(tasks[0])

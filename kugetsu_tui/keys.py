@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 LISTS = frozenset({"agents", "queue", "notices", "done"})
 LOGS = frozenset({"log", "task"})
+DIFFS = frozenset({"diff", "files"})
+TEXTS = LOGS | {"diff"}
+"""Where a long text is read."""
 WAITING = frozenset({"queue"})
 FLEET = frozenset({"agents", "queue"})
 ALIVE = FLEET | LOGS
-INSIDE = LOGS | {"done"}
+INSIDE = LOGS | DIFFS | {"done"}
 ENDED = frozenset({"completed", "error", "cancelled", "expired"})
 RUNNING = frozenset({"notified", "running"})
 
@@ -136,6 +139,7 @@ class Action:
 
 
 MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
+DIFF = "The diff"
 
 ACTIONS: tuple[Action, ...] = (
     Action("move.down", ("j", "down"), "down", "go one line down", MOVING),
@@ -145,8 +149,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.top", ("g", "home"), "top", "go to the top", MOVING),
     Action("move.bottom", ("G", "end"), "bottom", "go to the end; in a log: follow it again",
            MOVING, footer=34, footer_in=LOGS),
-    Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, LOGS),
-    Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, LOGS),
+    Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, TEXTS),
+    Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, TEXTS),
     Action("pane.next", ("tab",), "next pane", "go to the next pane", PANES, footer=60),
     Action("pane.previous", ("shift+tab",), "previous pane", "go to the pane before", PANES),
     Action("pane.agents", ("1",), "agents", "go to the active agents", PANES),
@@ -159,6 +163,8 @@ ACTIONS: tuple[Action, ...] = (
            footer_in=frozenset({"log", "done", "notices"})),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
            _has_task, footer=20),
+    Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
+           PANES, LISTS | LOGS, _has_task, footer=22),
     Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
@@ -178,12 +184,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
     Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
-           LOG, why_not=_older_attempt, footer=32, footer_in=LOGS),
-    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, why_not=_newer_attempt),
-    Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, LOGS,
+           LOG, LISTS | LOGS, _older_attempt, footer=32, footer_in=LOGS),
+    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, _newer_attempt),
+    Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
-    Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, LOGS,
+    Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,
            lambda now: None if now.searching else "search first, with /"),
+    Action("diff.hunk", ("]",), "next hunk", "go to the next hunk", DIFF, DIFFS, footer=4),
+    Action("diff.hunk_before", ("[",), "hunk before", "go to the hunk before", DIFF, DIFFS, footer=5),
+    Action("diff.file", ("}",), "next file", "go to the next file", DIFF, DIFFS, footer=6),
+    Action("diff.file_before", ("{",), "file before", "go to the file before", DIFF, DIFFS),
+    Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
     Action("filter", ("/",), "filter", "show only rows with a text (! in front: without it); in a log: search", CONSOLE,
            footer=50),
     Action("help", ("?",), "help", "show the keys of this pane", CONSOLE, footer=1),

@@ -29,6 +29,7 @@ from kugetsu_engine.store.watch import watch
 from .background import Background
 from .log_feed import LogFeed
 from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .viewmodels.diff import DiffText
 from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Link:
         self._post: Callable[[Message], object] = lambda message: None
         self._reads = Background("kugetsu-reads")
         self._acts = Background("kugetsu-acts")
+        self._git = Background("kugetsu-git")
+        self.now = clock
         self._feeds: list[LogFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
@@ -111,6 +114,7 @@ class Link:
             feed.close()
         self._reads.close()
         self._acts.close()
+        self._git.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the engine's thread to end, never on the event loop; whether it did."""
@@ -166,6 +170,14 @@ class Link:
 
         settings = self.settings
         return await self._acts.run(lambda: names(settings))
+
+    async def diff(self, task: str) -> DiffText:
+        """Compare the worktree of a task with its base, in a thread of its own.
+
+        Raises:
+            KugetsuError: there is no worktree, or git refused.
+        """
+        return await self._git.run(lambda: DiffText(self.operator.diff(task)))
 
     async def _send(self, verb: str, task: str | None, args: dict[str, Any]) -> None:
         self._post(await self.ask(verb, task, args))

@@ -12,7 +12,7 @@ from kugetsu_engine.domain.task import Task
 
 from ..formatting import times
 from ..formatting.safe_text import clean
-from ..keys import Action, Situation
+from ..keys import TEXTS, Action, Situation
 from ..modals.confirm import Confirm
 from ..viewmodels.picture import Picture, short_ref
 from ..viewmodels.story import find_active
@@ -38,7 +38,7 @@ class ConsoleScreen(Screen[None]):
             "task.retry": lambda: self.send("retry"), "task.hold": self.hold, "task.down": lambda: self.send("move", to="down"),
             "task.up": lambda: self.send("move", to="up"), "task.top": lambda: self.send("move", to="top"),
             "task.bottom": lambda: self.send("move", to="bottom"), "queue.pause": self.pause,
-            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "view.diff": self.open_diff, "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
@@ -127,7 +127,7 @@ class ConsoleScreen(Screen[None]):
             return "cancel"
         if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
             return "resume"
-        return "search" if action.id == "filter" and now.pane in ("log", "task") else action.words
+        return "search" if action.id == "filter" and now.pane in TEXTS else action.words
 
     # saying
 
@@ -157,6 +157,12 @@ class ConsoleScreen(Screen[None]):
     def new_task(self) -> None:
         """Open the form."""
         self.console.open_task_form()
+
+    def open_diff(self) -> None:
+        """Show the diff of the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.open_diff(task)
 
     def hold(self) -> None:
         """Hold the selected task, or release it."""

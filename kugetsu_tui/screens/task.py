@@ -6,35 +6,12 @@ from textual.widgets import Input
 from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
-from ..viewmodels.rows import Cell
-from ..widgets.lines import EMPTY, Line, Lines, filled
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .finding import FindingScreen
+from .head import Head
 from .situations import NOTHING, log_title, situation_of
-
-
-class Header(Lines):
-    """The story of a task, a line for each thing."""
-
-    DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
-
-    def __init__(self) -> None:
-        super().__init__("header")
-        self._lines_shown: list[list[Cell]] = []
-
-    def show(self, lines: list[list[Cell]], room: int) -> None:
-        """Show other lines, as many as there is room for."""
-        lines = lines[: max(room, 1)]
-        if len(lines) != len(self._lines_shown):
-            self.styles.height = len(lines)
-        self._lines_shown = lines
-        self.sync()
-
-    def line_at(self, y: int, width: int) -> Line:
-        """One thing."""
-        return Line(filled(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY
 
 
 class TaskScreen(FindingScreen):
@@ -59,7 +36,7 @@ class TaskScreen(FindingScreen):
         self.log_view = LogView(self.console.link.log_feed(), pane_id="log")
         yield StatusStrip()
         yield Banner()
-        yield Header()
+        yield Head()
         yield self.log_view
         yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
         yield Talk()
@@ -94,7 +71,7 @@ class TaskScreen(FindingScreen):
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         task = picture.snapshot.task(self.task_id)
-        header = self.query_one(Header)
+        header = self.query_one(Head)
         room = max(self.size.height // 3, 3)
         if task is None:
             header.show([[(f"#{self.task_id.removeprefix('q_')} is no longer among the tasks", "muted")]], room)
