@@ -18,12 +18,12 @@ from .store import enqueue as creating
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .config import Settings
     from .domain.changes import WorktreeDiff
-    from .store.requests import Answer, Verb
+    from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
 
@@ -94,17 +94,36 @@ class Operator:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
-        import select
+        from .store import requests
 
+        return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
+
+    def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
+        """Make several requests at once and return their answers in order, as `ask` does for one.
+
+        Raises:
+            NoAnswer: none of those that are open was answered within `wait_s`; the requests stand.
+            KugetsuError: a request could not be made; those before it stand.
+        """
         from .store import requests
 
         self._may_change()
         self._prepare()
-        if args.get("agent") is not None:
-            self._known_agent(args["agent"])
-        task_id = (as_task_id(task) or task) if task is not None else None
-        number = requests.submit(self.paths, requests.Request(verb, task_id, args, _now(self._clock())))
+        numbers = []
+        for wish in wishes:
+            if wish.args.get("agent") is not None:
+                self._known_agent(wish.args["agent"])
+            task_id = (as_task_id(wish.task) or wish.task) if wish.task is not None else None
+            made = requests.Request(wish.verb, task_id, wish.args, _now(self._clock()))
+            numbers.append(requests.submit(self.paths, made))
         bell.ring(self.paths.bell)
+        return [self._answer_to(number, wait_s) for number in numbers]
+
+    def _answer_to(self, number: int, wait_s: float) -> Answer:
+        import select
+
+        from .store import requests
+
         deadline = time.monotonic() + wait_s
         pause = 0.002
         while True:
