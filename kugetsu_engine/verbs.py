@@ -39,8 +39,8 @@ class Verbs:
         self._now = now
         self._stop = stop
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], Done]] = {
-            "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold, "release": self._release,
-            "move": self._move, "edit": self._edit,
+            "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold,
+            "release": self._release, "move": self._move, "edit": self._edit,
         }  # fmt: skip
 
     def apply(self, request: Request) -> Answer:

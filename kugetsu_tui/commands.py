@@ -9,7 +9,7 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
@@ -145,7 +145,8 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 
 _READERS = {
-    "pause": _none, "resume": _none, "drain": _none, "clear": _none, "quit": _none, "help": _none, "limit": _limit,
+    "pause": _none, "resume": _none, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
+    "help": _none, "limit": _limit,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ DIFFS = frozenset({"diff", "files"})
 TEXTS = LOGS | {"diff"}
 """Where a long text is read."""
 WAITING = frozenset({"queue"})
+MARKABLE = LISTS - {"notices"}
 FLEET = frozenset({"agents", "queue"})
 ALIVE = FLEET | LOGS
 INSIDE = LOGS | DIFFS | {"done"}
@@ -38,6 +39,12 @@ class Situation:
     limit: int = 1
     searching: bool = False
     """Whether a search of the log is on."""
+    marked: int = 0
+    """Number of marked tasks; acts on tasks are about them as long as there are any."""
+    kinds: tuple["Situation", ...] = ()
+    """One situation for each kind of marked task."""
+    undo: str | None = None
+    """The act that can be taken back, in words."""
 
 
 WhyNot = Callable[[Situation], str | None]
@@ -100,6 +107,10 @@ def _fewer(now: Situation) -> str | None:
     return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
 
 
+def _undo(now: Situation) -> str | None:
+    return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
+
+
 def _has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
@@ -128,6 +139,8 @@ class Action:
     """Says why it cannot be done now; None when it can."""
     only_when: Callable[[Situation], bool] | None = None
     """Takes the key from another action as long as this holds."""
+    many: bool = False
+    """Whether it is about all marked tasks, if any are."""
     footer: int = 0
     """Place among the keys of the footer, the smallest first; 0 never."""
     footer_in: frozenset[str] | None = None
@@ -136,6 +149,15 @@ class Action:
     def reachable(self, pane: str) -> bool:
         """Whether the key means this in a pane."""
         return self.panes is None or pane in self.panes
+
+    def refusal(self, now: Situation) -> str | None:
+        """Why it cannot be done now; None when it can, of marked tasks to at least one."""
+        if not (self.many and now.marked):
+            return self.why_not(now)
+        reasons = [self.why_not(kind) for kind in now.kinds]
+        if None in reasons or not reasons:
+            return None
+        return f"none of the {now.marked} marked: {reasons[0]}" if now.marked > 1 else reasons[0]
 
 
 MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
@@ -165,24 +187,31 @@ ACTIONS: tuple[Action, ...] = (
            _has_task, footer=20),
     Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
            PANES, LISTS | LOGS, _has_task, footer=22),
-    Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits",
+    Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
     Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue",
-           TASK, why_not=_stop, footer=24, footer_in=ALIVE),
-    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, why_not=_kill),
-    Action("task.retry", ("r",), "retry", "try it again, also when it failed for good", TASK, why_not=_retry, footer=26),
+           TASK, many=True, why_not=_stop, footer=24, footer_in=ALIVE),
+    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=_kill),
+    Action("task.retry", ("r",), "retry", "try it again, also when it failed for good",
+           TASK, many=True, why_not=_retry, footer=26),
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
-           TASK, why_not=_pending("held"), footer=28, footer_in=WAITING),
+           TASK, many=True, why_not=_pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
-           TASK, why_not=_pending("moved"), footer=30, footer_in=WAITING),
+           TASK, many=True, why_not=_pending("moved"), footer=30, footer_in=WAITING),
     Action("task.up", ("K",), "earlier", "move it one place up the queue",
-           TASK, why_not=_pending("moved"), footer=31, footer_in=WAITING),
-    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_pending("moved")),
-    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_pending("moved")),
+           TASK, many=True, why_not=_pending("moved"), footer=31, footer_in=WAITING),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=_pending("moved")),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=_pending("moved")),
+    Action("mark.toggle", ("space",), "mark", "mark the task, or not any more: keys about tasks then act on all marked ones",
+           TASK, MARKABLE, _has_task, footer=42),
+    Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",
+           TASK, MARKABLE, _has_task),
     Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
     Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
+    Action("undo", ("u",), "undo", "take the last act back, for half a minute: cancel, move, hold, edit, limit, pause", QUEUE,
+           why_not=_undo, footer=38),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
            LOG, LISTS | LOGS, _older_attempt, footer=32, footer_in=LOGS),
     Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, _newer_attempt),
@@ -245,7 +274,7 @@ class Registry:
             for a in self.actions
             if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
         ]
-        return [(action, action.why_not(now)) for action in sorted(shown, key=lambda action: action.footer)]
+        return [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
 
     def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:
         """Return a registry with other keys, and a sentence for each wish that could not be granted.

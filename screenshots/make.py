@@ -323,6 +323,7 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
+            await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
             make_worktree(scene.paths)
             await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
             await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)

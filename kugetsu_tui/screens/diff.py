@@ -179,7 +179,9 @@ class DiffScreen(FindingScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         pane = self.focused_pane.id or "diff"
-        return situation_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
+        return self.with_undo(
+            situation_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
+        )
 
     # moving: the files follow the lines, and the lines the files
 

@@ -20,7 +20,7 @@ from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FindingScreen
+from .marking import MarkingScreen
 from .situations import NOTHING, log_title, situation_of
 
 SMALLEST = (30, 8)
@@ -29,7 +29,7 @@ WIDE = 110
 LISTS = ("agents", "queue", "done", "notices")
 
 
-class HomeScreen(FindingScreen):
+class HomeScreen(MarkingScreen):
     """All that happens, on one screen; one pane at a time where there is no room for more."""
 
     def __init__(self) -> None:
@@ -39,6 +39,7 @@ class HomeScreen(FindingScreen):
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
         self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
         self.done.newest_first = self.notices.newest_first = True
+        self.mark_in(self.agents, self.queue, self.done)
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
@@ -156,7 +157,7 @@ class HomeScreen(FindingScreen):
         elif from_notices and self.picture is not None:
             self._read_until = max(self._read_until, self.picture.snapshot.read_until)
             self._show_notices(self.picture)
-        self._show_selection()
+        self.show_selection()
 
     def _step(self, by: int) -> None:
         names = list(self.panes)
@@ -174,6 +175,8 @@ class HomeScreen(FindingScreen):
             pane.clear_search()
         elif isinstance(pane, RowList) and pane.filter:
             pane.set_filter("")
+        elif self.marking:
+            self.drop_marks()
         elif self._zoomed:
             self._zoom(False)
         elif pane is self.done:
@@ -194,6 +197,7 @@ class HomeScreen(FindingScreen):
     def show_picture(self, picture: Picture) -> None:
         """Show another picture in every pane; each repaints only the lines that differ."""
         snapshot = picture.snapshot
+        self.keep_marks(picture)
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
@@ -209,7 +213,7 @@ class HomeScreen(FindingScreen):
             self._read_until = snapshot.read_until
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
-        self._show_selection()
+        self.show_selection()
         self._stand_where_it_happens(picture)
 
     def _stand_where_it_happens(self, picture: Picture) -> None:
@@ -243,7 +247,7 @@ class HomeScreen(FindingScreen):
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
         if event.pane.id == self._source or event.pane is self.focused_pane:
-            self._show_selection()
+            self.show_selection()
 
     @on(RowList.Opened)
     def _opened(self) -> None:
@@ -254,7 +258,7 @@ class HomeScreen(FindingScreen):
         lists = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
         return lists[self._source].selected_task or self._shown_task
 
-    def _show_selection(self) -> None:
+    def show_selection(self) -> None:
         picture = self.picture
         if picture is None or not self.stands:
             return
@@ -265,7 +269,7 @@ class HomeScreen(FindingScreen):
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(task_id, attempt, running, log_title(task, attempt), story.card(picture, task) if task else NOTHING)
-        self.query_one(Talk).describe(story.one_line(picture, task_id))
+        self.query_one(Talk).describe(self.marked_words() or story.one_line(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -278,15 +282,16 @@ class HomeScreen(FindingScreen):
         task = self.selected()
         if task is not None:
             self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
-            self._show_selection()
+            self.show_selection()
 
     def situation(self) -> Situation:
         """What the keys need to know."""
         pane = self.focused_pane
-        return situation_of(
+        now = situation_of(
             self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
+        return self.with_marks(now)
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None

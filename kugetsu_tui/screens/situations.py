@@ -1,5 +1,8 @@
 """From the picture to what keys and titles need to know of one moment."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from kugetsu_engine.domain.task import Task
 
 from ..formatting import states
@@ -36,8 +39,24 @@ def situation_of(
     task = snapshot.task(task_id) if task_id else None
     if task is None:
         return Situation(pane=pane, read_only=read_only, limit=snapshot.limit)
+    return replace(
+        situation_of_one(task), pane=pane, read_only=read_only, attempt=attempt, limit=snapshot.limit, searching=searching
+    )
+
+
+def situation_of_one(task: Task) -> Situation:
+    """What the keys need to know of a task."""
     return Situation(
-        pane=pane, read_only=read_only, task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
-        waits_for_retry=task.retry_at is not None, attempt=attempt, last_attempt=task.attempt,
-        limit=snapshot.limit, searching=searching,
+        task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
+        waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
     )  # fmt: skip
+
+
+def kinds_of(tasks: Iterable[Task], read_only: bool) -> tuple[Situation, ...]:
+    """One situation for each kind of task among many."""
+    kinds: dict[tuple[object, ...], Situation] = {}
+    for task in tasks:
+        key = (task.state, task.held, task.stop is None, task.retry_at is None)
+        if key not in kinds:
+            kinds[key] = replace(situation_of_one(task), read_only=read_only)
+    return tuple(kinds.values())

@@ -101,7 +101,9 @@ class TaskScreen(FindingScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        return situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        return self.with_undo(
+            situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        )
 
     def back(self) -> None:
         """Clear the search, or go home."""
