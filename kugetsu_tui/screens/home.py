@@ -20,6 +20,7 @@ from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .logs import log_deeds
 from .marking import MarkingScreen
 from .situations import NOTHING, log_title, situation_of
 
@@ -50,12 +51,12 @@ class HomeScreen(MarkingScreen):
         self._attempt: int | None = None
         """An attempt chosen by hand; None for the newest."""
         self._read_until = ""
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
             "move.down": lambda: self.focused_pane.move(1), "move.up": lambda: self.focused_pane.move(-1),
             "move.page_down": lambda: self.focused_pane.move(self.focused_pane.body_height - 1),
             "move.page_up": lambda: self.focused_pane.move(1 - self.focused_pane.body_height),
             "move.top": lambda: self.focused_pane.jump(False), "move.bottom": lambda: self.focused_pane.jump(True),
-            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
             "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
             "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),

@@ -11,6 +11,7 @@ from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .finding import FindingScreen
 from .head import Head
+from .logs import log_deeds
 from .situations import NOTHING, log_title, situation_of
 
 
@@ -22,12 +23,12 @@ class TaskScreen(FindingScreen):
         self.task_id = task_id
         self._attempt = attempt
         self.log_view: LogView | None = None
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
             "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
             "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
             "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
             "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
-            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
             "back": self.back, "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
         }  # fmt: skip
 
