@@ -18,11 +18,12 @@ from .store import enqueue as creating
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .config import Settings
-    from .store.requests import Answer, Verb
+    from .domain.changes import WorktreeDiff
+    from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
 
@@ -93,17 +94,36 @@ class Operator:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
-        import select
+        from .store import requests
 
+        return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
+
+    def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
+        """Make several requests at once and return their answers in order, as `ask` does for one.
+
+        Raises:
+            NoAnswer: none of those that are open was answered within `wait_s`; the requests stand.
+            KugetsuError: a request could not be made; those before it stand.
+        """
         from .store import requests
 
         self._may_change()
         self._prepare()
-        if args.get("agent") is not None and verb != "resume":  # it also takes the name of a provider
-            self._known_agent(args["agent"])
-        task_id = (as_task_id(task) or task) if task is not None else None
-        number = requests.submit(self.paths, requests.Request(verb, task_id, args, _now(self._clock())))
+        numbers = []
+        for wish in wishes:
+            if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
+                self._known_agent(wish.args["agent"])
+            task_id = (as_task_id(wish.task) or wish.task) if wish.task is not None else None
+            made = requests.Request(wish.verb, task_id, wish.args, _now(self._clock()))
+            numbers.append(requests.submit(self.paths, made))
         bell.ring(self.paths.bell)
+        return [self._answer_to(number, wait_s) for number in numbers]
+
+    def _answer_to(self, number: int, wait_s: float) -> Answer:
+        import select
+
+        from .store import requests
+
         deadline = time.monotonic() + wait_s
         pause = 0.002
         while True:
@@ -139,6 +159,23 @@ class Operator:
         self._may_change()
         self._prepare()
         notices.mark_read(self.paths, until)
+
+    def diff(self, task: str) -> WorktreeDiff:
+        """Compare the worktree of a task's issue with what its work began from; changes nothing.
+
+        Raises:
+            NoSuchTask: there is no such task.
+            KugetsuError: it has no worktree yet, or git refused.
+        """
+        from .git import diff
+        from .store import tasks
+
+        found = tasks.find(self.paths, task)
+        ref = refs.parse(found.issue_ref, self._default_server(found.issue_ref))
+        worktree = self.paths.worktree(ref.slug)
+        if not os.path.isdir(worktree):
+            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+        return diff.of_worktree(worktree)
 
     def _apply_here(self) -> None:
         """Apply the waiting requests if no engine does."""

@@ -1,7 +1,7 @@
 """What the operator's requests do: one function each, the same whether an engine runs or a command applies its own request."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,12 +16,19 @@ from .ledger import Entry, Ledger
 from .pauses import Pauses
 from .store import tasks
 from .store.enqueue import checked_message
-from .store.requests import Answer, Request
+from .store.requests import Answer, Request, Undo
 
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
     "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
 }  # fmt: skip
+
+
+class Done(NamedTuple):
+    """What was done, and what would take it back."""
+
+    text: str
+    undo: Undo | None = None
 
 
 class Verbs:
@@ -35,9 +42,9 @@ class Verbs:
         self._now = now
         self._stop = stop
         self._pauses = pauses
-        self._of_task: dict[str, Callable[[Task, dict[str, Any]], str]] = {
-            "kill": self._kill, "cancel": self._cancel, "retry": self._retry, "hold": self._hold, "release": self._release,
-            "move": self._move, "edit": self._edit,
+        self._of_task: dict[str, Callable[[Task, dict[str, Any]], Done]] = {
+            "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold,
+            "release": self._release, "move": self._move, "edit": self._edit,
         }  # fmt: skip
 
     def apply(self, request: Request) -> Answer:
@@ -45,8 +52,10 @@ class Verbs:
         try:
             if request.verb in self._of_task:
                 task = tasks.find(self._ledger.paths, request.task or "")
-                return Answer(True, self._of_task[request.verb](task, request.args))
-            return Answer(True, self._of_queue(request.verb, request.args))
+                done = self._of_task[request.verb](task, request.args)
+            else:
+                done = self._of_queue(request.verb, request.args)
+            return Answer(True, done.text, undo=done.undo)
         except KugetsuError as error:
             return Answer(False, error.message, error.hint, error.exit_code)
         except OSError as error:
@@ -56,7 +65,7 @@ class Verbs:
 
     # one task
 
-    def _kill(self, task: Task, args: dict[str, Any]) -> str:
+    def _kill(self, task: Task, args: dict[str, Any]) -> Done:
         if task.state == states.PENDING:
             return self._cancel(task, args)
         if task.ended:
@@ -66,17 +75,27 @@ class Verbs:
             raise AlreadySo(f"{task.shown} is being stopped already")
         task = self._ledger.update(task, stop=how)
         self._stop(task)
-        return f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept"
+        return Done(f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
 
-    def _cancel(self, task: Task, args: dict[str, Any]) -> str:
+    def _cancel(self, task: Task, args: dict[str, Any]) -> Done:
         if task.state in states.ACTIVE:
             raise AlreadySo(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {task.id[2:]}")
         if task.ended:
             raise AlreadySo(f"{task.shown} has ended already ({task.state})")
         self._ledger.change(task, "cancelled", "cancelled by you")
-        return f"cancelled {task.shown}"
+        return Done(f"cancelled {task.shown}", Undo("restore", task.id, {"retry_at": task.retry_at}))
 
-    def _retry(self, task: Task, args: dict[str, Any]) -> str:
+    def _restore(self, task: Task, args: dict[str, Any]) -> Done:
+        """Put a cancelled task back at its place, as it waited there; unlike a retry it counts no attempts anew."""
+        if task.state != "cancelled":
+            raise AlreadySo(f"{task.shown} is {task.state}; only a cancelled task can be put back")
+        retry_at = msgspec.convert(args.get("retry_at"), str | None)
+        if retry_at is not None and epoch(retry_at) is None:
+            raise UsageError("retry_at is no time")
+        self._ledger.reopen(task, "put back by you", retry_at=retry_at, completed_at=None, error=None)
+        return Done(f"{task.shown} is back in the queue")
+
+    def _retry(self, task: Task, args: dict[str, Any]) -> Done:
         if task.state in states.ACTIVE:
             raise AlreadySo(f"{task.shown} is running")
         fresh = {"retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False}
@@ -84,27 +103,27 @@ class Verbs:
             if task.retry_at is None:
                 raise AlreadySo(f"{task.shown} waits for its start already", "kugetsu queue list says why")
             self._ledger.update(task, **fresh, reason="retry asked for by you")
-            return f"{task.shown} is tried again at once"
+            return Done(f"{task.shown} is tried again at once")
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
         self._ledger.reopen(task, "retry asked for by you", **fresh)
-        return f"{task.shown} waits for another attempt"
+        return Done(f"{task.shown} waits for another attempt")
 
-    def _hold(self, task: Task, args: dict[str, Any]) -> str:
+    def _hold(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "held")
         if task.held:
             raise AlreadySo(f"{task.shown} is held already")
         self._ledger.update(task, held=True)
-        return f"holding {task.shown}"
+        return Done(f"holding {task.shown}", Undo("release", task.id))
 
-    def _release(self, task: Task, args: dict[str, Any]) -> str:
+    def _release(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "released")
         if not task.held:
             raise AlreadySo(f"{task.shown} is not held")
         # It starts to grow old now.
         self._ledger.update(task, held=False, pending_since=iso(self._now()))
-        return f"released {task.shown}"
+        return Done(f"released {task.shown}", Undo("hold", task.id))
 
-    def _move(self, task: Task, args: dict[str, Any]) -> str:
+    def _move(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "moved")
         others = [entry for entry in self._ledger.in_order() if entry.id != task.id]
         before = sum(1 for entry in others if entry.key < task.order)
@@ -119,7 +138,8 @@ class Verbs:
             return self._move(self._ledger.get(task.id), args)
         self._ledger.update(task, priority=priority, position=position)
         changed = f", priority {priority} now" if priority != task.priority else ""
-        return f"{task.shown} is number {place + 1} of {len(others) + 1} in the queue{changed}"
+        back = Undo("edit", task.id, {"priority": task.priority, "position": task.position})
+        return Done(f"{task.shown} is number {place + 1} of {len(others) + 1} in the queue{changed}", back)
 
     def _wanted_place(self, others: list[Entry], before: int, args: dict[str, Any]) -> int:
         """The index among the other tasks at which the task is to stand."""
@@ -143,14 +163,15 @@ class Verbs:
         for place, entry in enumerate(same, 1):
             self._ledger.update(self._ledger.get(entry.id), position=float(place))
 
-    def _edit(self, task: Task, args: dict[str, Any]) -> str:
+    def _edit(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "edited")
         if not args or not args.keys() <= EDITABLE.keys():
             raise UsageError(f"nothing to edit in {sorted(args)}", f"one of {', '.join(EDITABLE)}")
         changes = {name: msgspec.convert(value, EDITABLE[name]) for name, value in args.items()}
         self._check(task, changes)
         self._ledger.update(task, **changes)
-        return f"changed {', '.join(sorted(changes))} of {task.shown}"
+        before = {name: getattr(task, name) for name in changes}
+        return Done(f"changed {', '.join(sorted(changes))} of {task.shown}", Undo("edit", task.id, before))
 
     def _check(self, task: Task, changes: dict[str, Any]) -> None:
         if "message" in changes:
@@ -188,18 +209,25 @@ class Verbs:
 
     # the whole queue
 
-    def _of_queue(self, verb: str, args: dict[str, Any]) -> str:
+    def _of_queue(self, verb: str, args: dict[str, Any]) -> Done:
+        controls = self._controls
         if verb == "limit":
-            return self._controls.set_limit(args.get("limit"))
+            before = controls.limit
+            return Done(controls.set_limit(args.get("limit")), Undo("limit", None, {"limit": before}))
         if verb == "clear":
-            return self._clear(args)
+            return Done(self._clear(args))
         if verb == "resume" and args.get("agent") is not None:
-            return self._resume_agent(str(args["agent"]))
-        if verb == "resume" and not self._controls.paused and not self._controls.draining and (rest := self._pauses.resting()):
+            return Done(self._resume_agent(str(args["agent"])))
+        if verb == "resume" and not controls.paused and not controls.draining and (rest := self._pauses.resting()):
             raise AlreadySo(
                 "the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}"
             )
-        return self._controls.set_flow(verb)
+        back: Undo | None = Undo("resume")
+        if verb == "resume":
+            back = Undo("pause") if controls.paused else Undo("drain")
+        elif controls.paused or controls.draining:
+            back = None  # two reasons not to start anything: going on is not where it came from
+        return Done(controls.set_flow(verb), back)
 
     def _resume_agent(self, agent: str) -> str:
         """End the rest of an agent's provider, as whoever asks knows better."""

@@ -15,17 +15,22 @@ from kugetsu_engine.errors import KugetsuError
 from . import themes
 from .commands import Command, parse
 from .formatting.safe_text import clean
-from .keys import ACTIONS, Registry
+from .formatting.states import glyph
+from .formatting.times import moment
+from .keys import ACTIONS, Registry, shown_key
 from .link import Link, keys_of
 from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
+from .modals.undo_list import UndoList
 from .palette import Actions
 from .screens.console import ConsoleScreen
+from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
+from .undo import KEPT_S, UndoLog
 from .viewmodels import strip
 from .viewmodels.picture import Picture
 
@@ -50,6 +55,7 @@ class KugetsuApp(App[None]):
         self.picture: Picture | None = None
         self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
         self.animation_level = "none"
+        self.undo_log = UndoLog()
         self._draft = Draft()
         self._history: list[str] = []
         # ctrl+q stays with the terminal (XON); q leaves.
@@ -129,8 +135,39 @@ class KugetsuApp(App[None]):
             self.say(*told)
 
     def on_answered(self, event: Answered) -> None:
-        """Say what became of an act."""
-        self.say(event.text, "good" if event.good else "warning")
+        """Say what became of an act, and whether it can be taken back."""
+        words = event.text
+        if event.undo:
+            self.undo_log.add(event.text, event.undo)
+            words = f"{event.text} {glyph('dot')} {shown_key(self.registry['undo'].keys[0])} undoes it"
+            # When its time is over the key must look so.
+            self.set_timer(KEPT_S + 0.1, self._refresh_keys)
+        self.say(words, "good" if event.good else "warning")
+        self._refresh_keys()
+
+    def _refresh_keys(self) -> None:
+        screen = self.talking
+        if screen is not None and screen.stands:
+            screen.refresh_keys()
+
+    def undo(self, number: int | None = None) -> None:
+        """Take the last act back, or another one whose time is not over."""
+        latest = self.undo_log.latest
+        act = self.undo_log.take(number if number is not None else latest.number if latest is not None else 0)
+        if act is None:
+            self.say("it can no longer be taken back: its 30 s are over", "warning")
+            return
+        self.say(f"taking back: {act.words}")
+        self.link.take_back(act)
+
+    def open_undo_list(self) -> None:
+        """Show what can be taken back."""
+        acts, now = self.undo_log.acts[::-1], self.link.now()
+        if not acts:
+            self.say("nothing to take back: an act can be undone for 30 s")
+            return
+        rows = [(act.number, act.words, moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
+        self.push_screen(UndoList(rows), lambda number: self.undo(number) if number is not None else None)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""
@@ -149,6 +186,10 @@ class KugetsuApp(App[None]):
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Give a task the whole screen."""
         self.push_screen(TaskScreen(task_id, attempt))
+
+    def open_diff(self, task_id: str) -> None:
+        """Show what a task's worktree holds that its base does not."""
+        self.push_screen(DiffScreen(task_id))
 
     def open_task_form(self) -> None:
         """Ask for a new task."""
@@ -211,7 +252,7 @@ class KugetsuApp(App[None]):
         screen = self.talking
         if screen is None:
             return
-        if command.verb in ("quit", "help", "theme"):
+        if command.verb in ("quit", "help", "theme", "undo"):
             self._run_here(command)
         elif command.verb == "enqueue":
             self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
@@ -225,6 +266,8 @@ class KugetsuApp(App[None]):
             self.ask_quit()
         elif command.verb == "help":
             self.open_help()
+        elif command.verb == "undo":
+            self.open_undo_list()
         else:
             try:
                 self.theme = str(command.args["name"])
@@ -232,31 +275,21 @@ class KugetsuApp(App[None]):
                 self.say(f"there is no theme {clean(str(command.args['name']), 60)}", "warning")
 
     def _run_on_tasks(self, command: Command, screen: ConsoleScreen) -> None:
-        selected = screen.situation().task
-        tasks = command.tasks or ((selected,) if selected else ())
+        named = {task: None for task in command.tasks}
+        tasks = list(named) or [task.id for task in screen.targets()]
         if not tasks:
             self.say("which task? none is selected", "warning")
-            return
-        if command.verb == "show":
+        elif command.verb == "show":
             self.open_task(tasks[0], None)
-            return
-        if command.verb in ("kill", "cancel") and len(tasks) == 1 and self.picture is not None:
-            task = self.picture.snapshot.task(tasks[0])
-            if task is not None and not task.ended and not self.link.read_only:
-                screen.ask_stop(bool(command.args.get("now")), task)
-                return
-        self.run_worker(self._send_all(command, tasks), exit_on_error=False)
-
-    async def _send_all(self, command: Command, tasks: tuple[str, ...]) -> None:
-        answers = [await self.link.ask(command.verb, task, command.args) for task in tasks]
-        failed = [answer.text for answer in answers if not answer.good]
-        done = len(answers) - len(failed)
-        if len(answers) == 1:
-            self.say(answers[0].text, "good" if answers[0].good else "warning")
-        elif failed:
-            self.say(f"{done} done, {len(failed)} not: {failed[0]}", "warning")
+        elif command.verb == "diff":
+            self.open_diff(tasks[0])
         else:
-            self.say(f"{command.verb}: {done} done", "good")
+            if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
+                found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]
+                if found and (len(tasks) == 1 or not named):
+                    screen.acts.stop(bool(command.args.get("now")), found)
+                    return
+            self.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
         try:

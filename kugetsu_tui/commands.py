@@ -7,9 +7,9 @@ from typing import Any
 from kugetsu_engine.domain.draft import task_id as as_task_id
 from kugetsu_engine.errors import KugetsuError, UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show")
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
@@ -17,7 +17,7 @@ PLACES = ("top", "bottom", "up", "down")
 USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
     "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
-    "show": "show ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
+    "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
 }  # fmt: skip
@@ -153,7 +153,8 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 
 _READERS = {
-    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "help": _none, "limit": _limit,
+    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
+    "help": _none, "limit": _limit,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
 }  # fmt: skip
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 
 LISTS = frozenset({"agents", "queue", "notices", "done"})
 LOGS = frozenset({"log", "task"})
+DIFFS = frozenset({"diff", "files"})
+TEXTS = LOGS | {"diff"}
+"""Where a long text is read."""
 WAITING = frozenset({"queue"})
+MARKABLE = LISTS - {"notices"}
 FLEET = frozenset({"agents", "queue"})
 ALIVE = FLEET | LOGS
-INSIDE = LOGS | {"done"}
+INSIDE = LOGS | DIFFS | {"done"}
 ENDED = frozenset({"completed", "error", "cancelled", "expired"})
 RUNNING = frozenset({"notified", "running"})
 
@@ -35,6 +39,12 @@ class Situation:
     limit: int = 1
     searching: bool = False
     """Whether a search of the log is on."""
+    marked: int = 0
+    """Number of marked tasks; acts on tasks are about them as long as there are any."""
+    kinds: tuple["Situation", ...] = ()
+    """One situation for each kind of marked task."""
+    undo: str | None = None
+    """The act that can be taken back, in words."""
 
 
 WhyNot = Callable[[Situation], str | None]
@@ -97,6 +107,10 @@ def _fewer(now: Situation) -> str | None:
     return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
 
 
+def _undo(now: Situation) -> str | None:
+    return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
+
+
 def _has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
@@ -125,6 +139,8 @@ class Action:
     """Says why it cannot be done now; None when it can."""
     only_when: Callable[[Situation], bool] | None = None
     """Takes the key from another action as long as this holds."""
+    many: bool = False
+    """Whether it is about all marked tasks, if any are."""
     footer: int = 0
     """Place among the keys of the footer, the smallest first; 0 never."""
     footer_in: frozenset[str] | None = None
@@ -134,8 +150,18 @@ class Action:
         """Whether the key means this in a pane."""
         return self.panes is None or pane in self.panes
 
+    def refusal(self, now: Situation) -> str | None:
+        """Why it cannot be done now; None when it can, of marked tasks to at least one."""
+        if not (self.many and now.marked):
+            return self.why_not(now)
+        reasons = [self.why_not(kind) for kind in now.kinds]
+        if None in reasons or not reasons:
+            return None
+        return f"none of the {now.marked} marked: {reasons[0]}" if now.marked > 1 else reasons[0]
+
 
 MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
+DIFF = "The diff"
 
 ACTIONS: tuple[Action, ...] = (
     Action("move.down", ("j", "down"), "down", "go one line down", MOVING),
@@ -145,8 +171,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.top", ("g", "home"), "top", "go to the top", MOVING),
     Action("move.bottom", ("G", "end"), "bottom", "go to the end; in a log: follow it again",
            MOVING, footer=34, footer_in=LOGS),
-    Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, LOGS),
-    Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, LOGS),
+    Action("move.left", ("left",), "left", "show what is left of a long line", MOVING, TEXTS),
+    Action("move.right", ("right",), "right", "show what is right of a long line", MOVING, TEXTS),
     Action("pane.next", ("tab",), "next pane", "go to the next pane", PANES, footer=60),
     Action("pane.previous", ("shift+tab",), "previous pane", "go to the pane before", PANES),
     Action("pane.agents", ("1",), "agents", "go to the active agents", PANES),
@@ -159,31 +185,49 @@ ACTIONS: tuple[Action, ...] = (
            footer_in=frozenset({"log", "done", "notices"})),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
            _has_task, footer=20),
-    Action("back", ("escape",), "back", "go back: close, clear the filter, unzoom; never quits",
+    Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
+           PANES, LISTS | LOGS, _has_task, footer=22),
+    Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
     Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue",
-           TASK, why_not=_stop, footer=24, footer_in=ALIVE),
-    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, why_not=_kill),
-    Action("task.retry", ("r",), "retry", "try it again, also when it failed for good", TASK, why_not=_retry, footer=26),
+           TASK, many=True, why_not=_stop, footer=24, footer_in=ALIVE),
+    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=_kill),
+    Action("task.retry", ("r",), "retry", "try it again, also when it failed for good",
+           TASK, many=True, why_not=_retry, footer=26),
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
-           TASK, why_not=_pending("held"), footer=28, footer_in=WAITING),
+           TASK, many=True, why_not=_pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
-           TASK, why_not=_pending("moved"), footer=30, footer_in=WAITING),
+           TASK, many=True, why_not=_pending("moved"), footer=30, footer_in=WAITING),
     Action("task.up", ("K",), "earlier", "move it one place up the queue",
-           TASK, why_not=_pending("moved"), footer=31, footer_in=WAITING),
-    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, why_not=_pending("moved")),
-    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, why_not=_pending("moved")),
+           TASK, many=True, why_not=_pending("moved"), footer=31, footer_in=WAITING),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=_pending("moved")),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=_pending("moved")),
+    Action("mark.toggle", ("space",), "mark", "mark the task, or not any more: keys about tasks then act on all marked ones",
+           TASK, MARKABLE, _has_task, footer=42),
+    Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",
+           TASK, MARKABLE, _has_task),
     Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
     Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
+    Action("undo", ("u",), "undo", "take the last act back, for half a minute: cancel, move, hold, edit, limit, pause", QUEUE,
+           why_not=_undo, footer=38),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
-           LOG, why_not=_older_attempt, footer=32, footer_in=LOGS),
-    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, why_not=_newer_attempt),
-    Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, LOGS,
+           LOG, LISTS | LOGS, _older_attempt, footer=32, footer_in=LOGS),
+    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, _newer_attempt),
+    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, LOGS, footer=29),
+    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, LOGS, footer=30),
+    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, LOGS, footer=33),
+    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, LOGS),
+    Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
-    Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, LOGS,
+    Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,
            lambda now: None if now.searching else "search first, with /"),
+    Action("diff.hunk", ("]",), "next hunk", "go to the next hunk", DIFF, DIFFS, footer=4),
+    Action("diff.hunk_before", ("[",), "hunk before", "go to the hunk before", DIFF, DIFFS, footer=5),
+    Action("diff.file", ("}",), "next file", "go to the next file", DIFF, DIFFS, footer=6),
+    Action("diff.file_before", ("{",), "file before", "go to the file before", DIFF, DIFFS),
+    Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
     Action("filter", ("/",), "filter", "show only rows with a text (! in front: without it); in a log: search", CONSOLE,
            footer=50),
     Action("help", ("?",), "help", "show the keys of this pane", CONSOLE, footer=1),
@@ -234,7 +278,7 @@ class Registry:
             for a in self.actions
             if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
         ]
-        return [(action, action.why_not(now)) for action in sorted(shown, key=lambda action: action.footer)]
+        return [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
 
     def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:
         """Return a registry with other keys, and a sentence for each wish that could not be granted.

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,12 +23,15 @@ from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import STALE_S, Snapshot, SnapshotReader
 from kugetsu_engine.store import files
 from kugetsu_engine.store.locks import is_held
-from kugetsu_engine.store.requests import VERBS, Verb
+from kugetsu_engine.store.requests import VERBS, Request, Verb
 from kugetsu_engine.store.watch import watch
 
+from .answers import summed_up
 from .background import Background
 from .log_feed import LogFeed
 from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .undo import Act
+from .viewmodels.diff import DiffText
 from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,8 @@ class Link:
         self._post: Callable[[Message], object] = lambda message: None
         self._reads = Background("kugetsu-reads")
         self._acts = Background("kugetsu-acts")
+        self._git = Background("kugetsu-git")
+        self.now = clock
         self._feeds: list[LogFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
@@ -114,6 +119,7 @@ class Link:
             feed.close()
         self._reads.close()
         self._acts.close()
+        self._git.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the engine's thread to end, never on the event loop; whether it did."""
@@ -134,7 +140,15 @@ class Link:
 
     def send(self, verb: str, task: str | None = None, **args: Any) -> None:
         """Make a request; the answer comes as a message."""
-        self._keep(self._send(verb, task, args))
+        self._keep(self._send([Request(as_verb(verb), task, args)], True))
+
+    def send_all(self, wishes: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Make several requests as one act, each a verb, a task and arguments; one answer comes for all."""
+        self._keep(self._send([Request(as_verb(verb), task, dict(args)) for verb, task, args in wishes], True))
+
+    def take_back(self, act: Act) -> None:
+        """Undo an act; the answer comes as a message."""
+        self._keep(self._send([Request(step.verb, step.task, step.args) for step in act.steps], False))
 
     async def enqueue(self, reference: str, message: str, **options: Any) -> str:
         """Put a task into the queue; returns what was done, in one line.
@@ -170,19 +184,23 @@ class Link:
         settings = self.settings
         return await self._acts.run(lambda: names(settings))
 
-    async def _send(self, verb: str, task: str | None, args: dict[str, Any]) -> None:
-        self._post(await self.ask(verb, task, args))
-        self._hint_here()
+    async def diff(self, task: str) -> DiffText:
+        """Compare the worktree of a task with its base, in a thread of its own.
 
-    async def ask(self, verb: str, task: str | None, args: dict[str, Any]) -> Answered:
-        """Make a request and return its answer."""
+        Raises:
+            KugetsuError: there is no worktree, or git refused.
+        """
+        return await self._git.run(lambda: DiffText(self.operator.diff(task)))
+
+    async def _send(self, wishes: Sequence[Request], undoable: bool) -> None:
         try:
-            text = await self._acts.run(lambda: self.operator.do(as_verb(verb), task, **args))
-            return Answered(text, True)
-        except KugetsuError as error:
-            return Answered(str(error), False)
-        except OSError as error:
-            return Answered(f"the disk refused: {error.strerror or error}", False)
+            answers = await self._acts.run(lambda: self.operator.ask_all(wishes))
+        except (KugetsuError, OSError) as error:
+            told = str(error) if isinstance(error, KugetsuError) else f"the disk refused: {error.strerror or error}"
+            self._post(Answered(told, False))
+        else:
+            self._post(summed_up(wishes, answers, undoable))
+        self._hint_here()
 
     async def _mark_read(self, until: str) -> None:
         try:

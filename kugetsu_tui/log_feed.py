@@ -6,11 +6,15 @@ from kugetsu_engine.logs import LogReader
 from kugetsu_engine.paths import StatePaths
 
 from .background import Background
+from .formatting.problems import looks_wrong
 from .formatting.safe_text import SafeText, clean
 
 WINDOW = 400
 """Lines that are handed out at once; a few screens."""
 SEARCH_LIMIT = 10_000
+SCAN_LINES = 400_000
+"""Lines that are looked at for the next error; about a second."""
+SCAN_BATCH = 2_000
 
 
 class LogPart(NamedTuple):
@@ -69,6 +73,32 @@ class LogFeed:
         def job() -> list[int]:
             reader = self._reader
             return reader.search(text.encode("utf-8", "replace"), limit=SEARCH_LIMIT) if reader is not None and text else []
+
+        return await self._work.run(job)
+
+    async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
+        """Look for a line that tells of an error, from a line on, up or down.
+
+        Returns: its number, None where there is none; and whether all lines were looked at.
+        """
+
+        def job() -> tuple[int | None, bool]:
+            reader, place = self._reader, start
+            if reader is None:
+                return None, True
+            for _ in range(SCAN_LINES // SCAN_BATCH):
+                if not 0 <= place < reader.line_count:
+                    return None, True
+                first = place if by > 0 else max(place - SCAN_BATCH + 1, 0)
+                lines = reader.lines(first, SCAN_BATCH if by > 0 else place - first + 1)
+                numbered = list(enumerate(lines, first))
+                for number, line in numbered if by > 0 else reversed(numbered):
+                    if looks_wrong(clean(line.decode("utf-8", "replace"))):
+                        return number, True
+                place = first + len(lines) if by > 0 else first - 1
+                if not lines:
+                    return None, True
+            return None, not 0 <= place < reader.line_count
 
         return await self._work.run(job)
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from kugetsu_engine.store.requests import Undo
+
 from .viewmodels.picture import Picture
 
 
@@ -31,6 +33,8 @@ class Answered(Message):
 
     text: str
     good: bool
+    undo: tuple[Undo, ...] = ()
+    """What takes its parts back, in the order in which they were done."""
 
 
 @dataclass

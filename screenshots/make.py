@@ -240,6 +240,65 @@ def robust(svg: str) -> str:
     return re.sub(pattern, moved, svg)
 
 
+def make_worktree(paths: StatePaths) -> None:
+    """Give the selected task a worktree with work in it."""
+    from kugetsu_engine.domain.refs import parse
+    from kugetsu_engine.git import worktrees
+    from tests.support.repositories import commit, make_repository
+
+    os.environ |= {"GIT_AUTHOR_DATE": "2026-11-21T12:00:00Z", "GIT_COMMITTER_DATE": "2026-11-21T12:00:00Z"}
+    repository = make_repository(Path(paths.root).parent / "api")
+    for folder in ("src", "tests"):
+        (repository / folder).mkdir()
+    commit(repository, "src/auth.py", AUTH)
+    commit(repository, "tests/test_auth.py", "def test_login():\n    assert login()\n")
+    worktree = Path(paths.worktree(parse("github.com/moon/api#88").slug))
+    worktrees.ready(str(repository), str(worktree), "fix/issue-88", None)
+    renewed = '    if cookie.expires <= now:\n        return renew(cookie, path="/")\n'
+    commit(worktree, "src/auth.py", AUTH.replace('    log.debug("no cookie")\n', renewed).replace('"/login"', '"/"'))
+    (worktree / "docs").mkdir()
+    commit(worktree, "docs/88.md", "An expired cookie is renewed for the whole site.\n")
+    words = "\n\ndef test_expired_cookie_goes_to_login_once():\n    assert redirects(expired()) == 1\n"
+    with open(worktree / "tests/test_auth.py", "a", encoding="utf-8") as file:
+        file.write(words)
+    (worktree / "notes.txt").write_text("look at logout, too\n", encoding="utf-8")
+
+
+async def diff_read(app: KugetsuApp) -> None:
+    """Wait for git."""
+    from kugetsu_tui.screens.diff import DiffScreen
+
+    deadline = time.monotonic() + 20
+    while not (isinstance(app.screen, DiffScreen) and app.screen.ready):
+        assert time.monotonic() < deadline, "the diff was never read"
+        await asyncio.sleep(0.05)
+
+
+AUTH = '''"""Who is logged in."""
+
+import log
+
+
+def login(request):
+    """Send to the login page, once."""
+    cookie = request.cookies.get("session", path="/login")
+    if cookie is None:
+        return redirect("/login")
+    return refresh(cookie, request.now)
+
+
+def refresh(cookie, now):
+    """Renew a cookie before the redirect is decided."""
+    log.debug("no cookie")
+    return cookie
+
+
+def logout(request):
+    """Drop the cookie."""
+    return redirect("/").without("session")
+'''
+
+
 async def fill_form(app: KugetsuApp) -> None:
     """Type a task."""
     from textual.widgets import Input, TextArea
@@ -264,6 +323,10 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
+            await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+            make_worktree(scene.paths)
+            await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
+            await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
         finally:
             scene.close()
 

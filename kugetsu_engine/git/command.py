@@ -14,6 +14,7 @@ NETWORK_TIMEOUT_S = 1800.0
 _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never",
     "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+    "-c", "core.quotePath=true",
 )  # fmt: skip
 
 
@@ -46,11 +47,61 @@ def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -
     except subprocess.TimeoutExpired:
         raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
     if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
-        said = _LOGIN.sub("://***@", said)
-        raise GitError(f"git {args[0]}: {said[:500] or f'exit {done.returncode}'}")
+        raise _refused(args[0], done.returncode, done.stderr)
     return done.stdout.decode("utf-8", "replace")
+
+
+def git_start(folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+    """Run git in a folder and return the first `limit` bytes it printed, and whether there was more; git then stops.
+
+    Raises:
+        GitError: as for `git`.
+    """
+    import tempfile  # a supervisor, which starts often, has no need of these
+    import threading
+
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                ["git", *_SAFE, *args], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=errors,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise GitError(f"{folder if error.filename == folder else 'git'} is not there") from None
+        except OSError as error:
+            raise GitError(f"git cannot run in {folder}: {error.strerror}") from None
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(timeout_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            assert process.stdout is not None
+            data = process.stdout.read(limit + 1)
+            more = len(data) > limit
+            if more:
+                process.kill()
+            process.stdout.close()
+            code = process.wait()
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s")
+        if code and not more:
+            errors.seek(0)
+            raise _refused(args[0], code, errors.read(1 << 16))
+    return data[:limit], more
+
+
+def _refused(verb: str, code: int, stderr: bytes) -> GitError:
+    words = stderr.decode("utf-8", "replace").strip().splitlines()
+    said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
+    said = _LOGIN.sub("://***@", said)
+    return GitError(f"git {verb}: {said[:500] or f'exit {code}'}")
 
 
 def answers(folder: str, *args: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 from ..errors import GitError, RepositoryError
 from ..store import files
@@ -88,7 +89,8 @@ def _mark(worktree: str) -> dict[str, object] | None:
             mark = json.load(file)
     except (OSError, ValueError):
         return None
-    return mark if isinstance(mark, dict) and isinstance(mark.get("base"), str) else None
+    # The agent can write there; what is no commit must not reach git as an option.
+    return mark if isinstance(mark, dict) and re.fullmatch(r"[0-9a-f]{40,64}", str(mark.get("base"))) else None
 
 
 def _set_mark(worktree: str, base: str, ready: bool) -> None:

@@ -11,7 +11,7 @@ from . import files
 from .numbers import next_number
 
 Verb = Literal[
-    "kill", "cancel", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear"
+    "kill", "cancel", "restore", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear"
 ]  # fmt: skip
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
@@ -26,6 +26,14 @@ class Request(msgspec.Struct, frozen=True):
     at: str | None = None
 
 
+class Undo(msgspec.Struct, frozen=True):
+    """The request that would take back what another one did."""
+
+    verb: Verb
+    task: str | None = None
+    args: dict[str, Any] = {}
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What became of a request."""
 
@@ -35,6 +43,8 @@ class Answer(msgspec.Struct, frozen=True):
     hint: str = ""
     exit_code: int = 0
     """What a command line returns: 0, or the code of the error."""
+    undo: Undo | None = None
+    """None where nothing was done, or nothing can take it back."""
 
 
 def submit(paths: StatePaths, request: Request) -> int:

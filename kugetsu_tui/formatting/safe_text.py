@@ -37,6 +37,16 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return set_cell_size(text, width - 1) + "…" if width > 1 else "…"
 
 
+def tail(text: str, width: int) -> str:
+    """Return the end of a text that is too wide, with an ellipsis in front; of a path it says the most."""
+    if width_of(text) <= width:
+        return text
+    kept, used = len(text), 1
+    while kept and (used := used + width_of(text[kept - 1])) <= width:
+        kept -= 1
+    return f"…{text[kept:]}"
+
+
 def width_of(text: str) -> int:
     """Cells a text takes on the screen."""
     return len(text) if text.isascii() else cell_len(text)

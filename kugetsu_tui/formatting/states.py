@@ -12,7 +12,7 @@ from kugetsu_engine.domain.task import Task
 Tone = str
 """Name of a colour of the theme, see `TONES`."""
 
-TONES = ("text", "muted", "faint", "accent", "title", "good", "warning", "danger", "info", "border", "focus", "bar")
+TONES = ("text", "muted", "faint", "accent", "title", "good", "warning", "danger", "info", "border", "focus", "bar", "removed")
 
 
 class Look(NamedTuple):
@@ -26,13 +26,13 @@ class Look(NamedTuple):
 _UTF8 = {
     "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
     "error": "✗", "cancelled": "⊘", "expired": "◷", "quiet": "◔", "attention": "!", "info": "·", "good": "✓",
-    "warning": "▲", "marker": "▌", "dot": "·", "more": "▼", "limit": "/",
+    "warning": "▲", "marker": "▌", "dot": "·", "loose": "*", "mark": "◆", "more": "▼", "limit": "/",
     "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
 }  # fmt: skip
 _ASCII = {
     "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
     "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
-    "warning": "!", "marker": ">", "dot": "-", "more": "v", "limit": "/",
+    "warning": "!", "marker": ">", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/",
     "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",
 }  # fmt: skip
 

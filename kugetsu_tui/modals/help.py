@@ -51,7 +51,7 @@ class HelpLines(Lines, can_focus=False):
                 continue
             here = action.reachable(self._now.pane)
             reason = (
-                action.why_not(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
+                action.refusal(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
             )
             if action.group != group:
                 lines += [[], [(action.group, "title")]] if lines else [[(action.group, "title")]]

@@ -1,6 +1,7 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.binding import Binding
@@ -10,13 +11,11 @@ from textual.widgets import Input
 
 from kugetsu_engine.domain.task import Task
 
-from ..formatting import times
-from ..formatting.safe_text import clean
-from ..keys import Action, Situation
-from ..modals.confirm import Confirm
-from ..viewmodels.picture import Picture, short_ref
-from ..viewmodels.story import find_active
+from ..keys import TEXTS, Action, Situation
+from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .acts import Acts
+from .situations import situation_of_one
 
 if TYPE_CHECKING:
     from ..app import KugetsuApp
@@ -33,12 +32,13 @@ class ConsoleScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hush: Timer | None = None
+        self.acts = Acts(self)
         self._deeds: dict[str, Callable[[], None]] = {
-            "task.new": self.new_task, "task.stop": lambda: self.ask_stop(False), "task.kill": lambda: self.ask_stop(True),
-            "task.retry": lambda: self.send("retry"), "task.hold": self.hold, "task.down": lambda: self.send("move", to="down"),
-            "task.up": lambda: self.send("move", to="up"), "task.top": lambda: self.send("move", to="top"),
-            "task.bottom": lambda: self.send("move", to="bottom"), "queue.pause": self.pause,
-            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "task.new": self.new_task, "task.stop": lambda: self.acts.stop(False), "task.kill": lambda: self.acts.stop(True),
+            "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
+            "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
+            "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
+            "view.diff": self.open_diff, "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
@@ -101,7 +101,7 @@ class ConsoleScreen(Screen[None]):
 
     def perform(self, action: Action) -> None:
         """Do an action if it can be done now, and else say why not."""
-        reason = action.why_not(self.situation())
+        reason = action.refusal(self.situation())
         if reason is not None:
             self.say(reason, "warning")
             return
@@ -121,13 +121,15 @@ class ConsoleScreen(Screen[None]):
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
+        if action.many and now.marked:
+            return f"{action.words} {now.marked}"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":
             return "cancel"
         if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
             return "resume"
-        return "search" if action.id == "filter" and now.pane in ("log", "task") else action.words
+        return "search" if action.id == "filter" and now.pane in TEXTS else action.words
 
     # saying
 
@@ -148,19 +150,32 @@ class ConsoleScreen(Screen[None]):
         now = self.situation()
         return self.picture.snapshot.task(now.task) if self.picture is not None and now.task else None
 
-    def send(self, verb: str, **args: object) -> None:
-        """Make a request about the selected task."""
-        task = self.situation().task
-        if task is not None:
-            self.console.link.send(verb, task, **args)
+    def targets(self) -> list[Task]:
+        """The tasks that acts are about: here the selected one."""
+        task = self.selected()
+        return [task] if task is not None else []
+
+    def situation_of_task(self, task: Task) -> Situation:
+        """What the keys need to know if one task is what they are about."""
+        return replace(situation_of_one(task), read_only=self.console.link.read_only)
+
+    def with_undo(self, now: Situation) -> Situation:
+        """What the keys need to know of what can be taken back."""
+        act = self.console.undo_log.latest
+        return replace(now, undo=act.words) if act is not None else now
+
+    def drop_marks(self) -> None:
+        """Nothing is marked any more."""
 
     def new_task(self) -> None:
         """Open the form."""
         self.console.open_task_form()
 
-    def hold(self) -> None:
-        """Hold the selected task, or release it."""
-        self.send("release" if self.situation().held else "hold")
+    def open_diff(self) -> None:
+        """Show the diff of the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.open_diff(task)
 
     def _flow(self) -> str:
         engine = self.picture.snapshot.engine if self.picture is not None else None
@@ -179,38 +194,3 @@ class ConsoleScreen(Screen[None]):
         """Read everything again."""
         self.console.link.reload()
         self.say("reading everything again")
-
-    def ask_stop(self, kill: bool, task: Task | None = None) -> None:
-        """Stop or cancel the selected task after a question that names it and what is lost."""
-        task = task or self.selected()
-        picture = self.picture
-        if task is None or picture is None:
-            return
-        task_id, name = task.id, clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
-        if task.state == "pending":
-            question = Confirm(
-                f"Cancel {name}?", [task.title, "It leaves the queue; r puts it back in."], yes="Cancel the task"
-            )
-            self._ask(question, lambda: self.console.link.send("cancel", task_id))
-            return
-        active = find_active(picture, task_id)
-        ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
-        how = (
-            "It is killed at once, without a chance to finish."
-            if kill
-            else "It gets TERM, and time to finish before it is killed."
-        )
-        lost = "The attempt is lost; the worktree and its branch are kept."
-        question = Confirm(
-            f"{'Kill' if kill else 'Stop'} {name}?", [task.title, f"{ran}{how}", lost], yes="Kill it" if kill else "Stop it"
-        )
-        self._ask(question, lambda: self.console.link.send("kill", task_id, **({"now": True} if kill else {})))
-
-    def _ask(self, question: Confirm, then: Callable[[], None]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-            else:
-                self.say("nothing was done")
-
-        self.app.push_screen(question, answered)

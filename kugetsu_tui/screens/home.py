@@ -9,20 +9,20 @@ from textual.widgets import Input, Static
 
 from kugetsu_engine.domain.task import Task
 
-from ..formatting import states
-from ..formatting.safe_text import clean
 from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.agents import AgentsView
 from ..viewmodels.done import DoneView
 from ..viewmodels.notices import NoticesView, is_new
-from ..viewmodels.picture import Picture, short_ref
+from ..viewmodels.picture import Picture
 from ..viewmodels.queue import QueueView
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
+from .logs import log_deeds
+from .marking import MarkingScreen
+from .situations import NOTHING, log_title, situation_of
 
 SMALLEST = (30, 8)
 NARROW = (72, 20)
@@ -30,7 +30,7 @@ WIDE = 110
 LISTS = ("agents", "queue", "done", "notices")
 
 
-class HomeScreen(ConsoleScreen):
+class HomeScreen(MarkingScreen):
     """All that happens, on one screen; one pane at a time where there is no room for more."""
 
     def __init__(self) -> None:
@@ -40,6 +40,7 @@ class HomeScreen(ConsoleScreen):
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
         self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
         self.done.newest_first = self.notices.newest_first = True
+        self.mark_in(self.agents, self.queue, self.done)
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
@@ -50,20 +51,19 @@ class HomeScreen(ConsoleScreen):
         self._attempt: int | None = None
         """An attempt chosen by hand; None for the newest."""
         self._read_until = ""
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
             "move.down": lambda: self.focused_pane.move(1), "move.up": lambda: self.focused_pane.move(-1),
             "move.page_down": lambda: self.focused_pane.move(self.focused_pane.body_height - 1),
             "move.page_up": lambda: self.focused_pane.move(1 - self.focused_pane.body_height),
             "move.top": lambda: self.focused_pane.jump(False), "move.bottom": lambda: self.focused_pane.jump(True),
-            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
             "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
             "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),
             "pane.done": lambda: self.go("done"),
             "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
-            "task.open": self.open_task, "back": self.back, "filter": self.open_filter,
+            "task.open": self.open_task, "back": self.back,
             "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
         }  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -86,7 +86,6 @@ class HomeScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Begin at the agents."""
         super().on_mount()
-        self.query_one("#filter", Input).cursor_blink = False
         self.set_focus(self.agents)
         self._arrange()
 
@@ -159,7 +158,7 @@ class HomeScreen(ConsoleScreen):
         elif from_notices and self.picture is not None:
             self._read_until = max(self._read_until, self.picture.snapshot.read_until)
             self._show_notices(self.picture)
-        self._show_selection()
+        self.show_selection()
 
     def _step(self, by: int) -> None:
         names = list(self.panes)
@@ -177,6 +176,8 @@ class HomeScreen(ConsoleScreen):
             pane.clear_search()
         elif isinstance(pane, RowList) and pane.filter:
             pane.set_filter("")
+        elif self.marking:
+            self.drop_marks()
         elif self._zoomed:
             self._zoom(False)
         elif pane is self.done:
@@ -197,6 +198,7 @@ class HomeScreen(ConsoleScreen):
     def show_picture(self, picture: Picture) -> None:
         """Show another picture in every pane; each repaints only the lines that differ."""
         snapshot = picture.snapshot
+        self.keep_marks(picture)
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
@@ -212,7 +214,7 @@ class HomeScreen(ConsoleScreen):
             self._read_until = snapshot.read_until
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
-        self._show_selection()
+        self.show_selection()
         self._stand_where_it_happens(picture)
 
     def _stand_where_it_happens(self, picture: Picture) -> None:
@@ -246,7 +248,7 @@ class HomeScreen(ConsoleScreen):
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
         if event.pane.id == self._source or event.pane is self.focused_pane:
-            self._show_selection()
+            self.show_selection()
 
     @on(RowList.Opened)
     def _opened(self) -> None:
@@ -257,7 +259,7 @@ class HomeScreen(ConsoleScreen):
         lists = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
         return lists[self._source].selected_task or self._shown_task
 
-    def _show_selection(self) -> None:
+    def show_selection(self) -> None:
         picture = self.picture
         if picture is None or not self.stands:
             return
@@ -268,7 +270,7 @@ class HomeScreen(ConsoleScreen):
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(task_id, attempt, running, log_title(task, attempt), story.card(picture, task) if task else NOTHING)
-        self.query_one(Talk).describe(story.one_line(picture, task_id))
+        self.query_one(Talk).describe(self.marked_words() or story.one_line(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -281,15 +283,16 @@ class HomeScreen(ConsoleScreen):
         task = self.selected()
         if task is not None:
             self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
-            self._show_selection()
+            self.show_selection()
 
     def situation(self) -> Situation:
         """What the keys need to know."""
         pane = self.focused_pane
-        return situation_of(
+        now = situation_of(
             self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
+        return self.with_marks(now)
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None
@@ -299,80 +302,3 @@ class HomeScreen(ConsoleScreen):
         task_id = self.selected_id()
         if task_id is not None:
             self.console.open_task(task_id, self._attempt)
-
-    # filter
-
-    def open_filter(self) -> None:
-        """Type a filter for the list, or a search for the log."""
-        pane = self.focused_pane
-        field = self.query_one("#filter", Input)
-        self.add_class("-filtering")
-        field.placeholder = "search" if isinstance(pane, LogView) else f"filter {pane.id}, ! inverts"
-        field.value = pane.filter if isinstance(pane, RowList) else ""
-        self._filtered = pane
-        self.set_focus(field)
-
-    @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        if self.has_class("-filtering") and isinstance(self._filtered, RowList):
-            self._filtered.set_filter(event.value)
-
-    @on(Input.Submitted, "#filter")
-    def _typed_all(self, event: Input.Submitted) -> None:
-        pane = self._filtered
-        self._close_filter()
-        if isinstance(pane, LogView):
-            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
-
-    async def _search(self, pane: LogView, text: str) -> None:
-        found = await pane.search(text)
-        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
-        self.refresh_keys()
-
-    def _close_filter(self) -> None:
-        self.remove_class("-filtering")
-        self.set_focus(self._filtered)
-
-    def leave_field(self, key: str) -> None:
-        """Escape takes the filter away, any other key lets it stand."""
-        if key == "escape" and isinstance(self._filtered, RowList):
-            self._filtered.set_filter("")
-        self._close_filter()
-
-    _filtered: Pane
-
-
-NOTHING = [[("nothing is selected", "muted")]]
-
-
-def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
-    """Whose log a pane shows; without its task where that stands above already."""
-    if task is None:
-        return []
-    look = states.of_task(task)
-    parts: list[tuple[str, str]] = []
-    if whole:
-        parts = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)} ", "muted")]
-        parts.append((f"{look.glyph} {look.word}", look.tone))
-    if attempt:
-        of_all = f" of {task.attempt}" if task.attempt > 1 else ""
-        dot = f" {states.glyph('dot')} " if whole else ""
-        parts.append((f"{dot}attempt {attempt}{of_all}", "muted"))
-    return parts
-
-
-def situation_of(
-    picture: Picture | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
-) -> Situation:
-    """Make a situation out of the picture."""
-    if picture is None:
-        return Situation(pane=pane, read_only=read_only)
-    snapshot = picture.snapshot
-    task = snapshot.task(task_id) if task_id else None
-    if task is None:
-        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit)
-    return Situation(
-        pane=pane, read_only=read_only, task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
-        waits_for_retry=task.retry_at is not None, attempt=attempt, last_attempt=task.attempt,
-        limit=snapshot.limit, searching=searching,
-    )  # fmt: skip

@@ -1,43 +1,21 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
 from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
-from ..viewmodels.rows import Cell
-from ..widgets.lines import EMPTY, Line, Lines, filled
 from ..widgets.log_view import LogView
+from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
-from .home import NOTHING, log_title, situation_of
+from .finding import FindingScreen
+from .head import Head
+from .logs import log_deeds
+from .situations import NOTHING, log_title, situation_of
 
 
-class Header(Lines):
-    """The story of a task, a line for each thing."""
-
-    DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
-
-    def __init__(self) -> None:
-        super().__init__("header")
-        self._lines_shown: list[list[Cell]] = []
-
-    def show(self, lines: list[list[Cell]], room: int) -> None:
-        """Show other lines, as many as there is room for."""
-        lines = lines[: max(room, 1)]
-        if len(lines) != len(self._lines_shown):
-            self.styles.height = len(lines)
-        self._lines_shown = lines
-        self.sync()
-
-    def line_at(self, y: int, width: int) -> Line:
-        """One thing."""
-        return Line(filled(self._lines_shown[y], width)) if y < len(self._lines_shown) else EMPTY
-
-
-class TaskScreen(ConsoleScreen):
+class TaskScreen(FindingScreen):
     """Everything about one task; escape goes back."""
 
     def __init__(self, task_id: str, attempt: int | None = None) -> None:
@@ -45,15 +23,13 @@ class TaskScreen(ConsoleScreen):
         self.task_id = task_id
         self._attempt = attempt
         self.log_view: LogView | None = None
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
             "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
             "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
             "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
             "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
-            "move.left": lambda: self.log_pane.shift(-8), "move.right": lambda: self.log_pane.shift(8),
-            "back": self.back, "filter": self.open_search,
-            "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-            "log.hit": lambda: self.say(self.log_pane.hit(1)), "log.hit_before": lambda: self.say(self.log_pane.hit(-1)),
+            "back": self.back, "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
         }  # fmt: skip
 
     def compose(self) -> ComposeResult:
@@ -61,7 +37,7 @@ class TaskScreen(ConsoleScreen):
         self.log_view = LogView(self.console.link.log_feed(), pane_id="log")
         yield StatusStrip()
         yield Banner()
-        yield Header()
+        yield Head()
         yield self.log_view
         yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
         yield Talk()
@@ -70,7 +46,6 @@ class TaskScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Show the task at once."""
         super().on_mount()
-        self.query_one("#filter", Input).cursor_blink = False
         self.set_focus(self.log_pane)
 
     def on_resize(self) -> None:
@@ -85,6 +60,11 @@ class TaskScreen(ConsoleScreen):
         assert self.log_view is not None
         return self.log_view
 
+    @property
+    def focused_pane(self) -> Pane:
+        """The log is the only one."""
+        return self.log_pane
+
     def show_picture(self, picture: Picture) -> None:
         """Show what is known of the task now."""
         if not self.size:
@@ -92,7 +72,7 @@ class TaskScreen(ConsoleScreen):
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         task = picture.snapshot.task(self.task_id)
-        header = self.query_one(Header)
+        header = self.query_one(Head)
         room = max(self.size.height // 3, 3)
         if task is None:
             header.show([[(f"#{self.task_id.removeprefix('q_')} is no longer among the tasks", "muted")]], room)
@@ -122,7 +102,9 @@ class TaskScreen(ConsoleScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        return situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        return self.with_undo(
+            situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        )
 
     def back(self) -> None:
         """Clear the search, or go home."""
@@ -130,28 +112,3 @@ class TaskScreen(ConsoleScreen):
             self.log_pane.clear_search()
         elif self.is_current:
             self.app.pop_screen()
-
-    def open_search(self) -> None:
-        """Type what is to be found in the log."""
-        self.add_class("-filtering")
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        self.set_focus(field)
-
-    @on(Input.Submitted, "#filter")
-    def _typed(self, event: Input.Submitted) -> None:
-        self._close_search()
-        self.run_worker(self._search(event.value), group="search", exclusive=True, exit_on_error=False)
-
-    async def _search(self, text: str) -> None:
-        found = await self.log_pane.search(text)
-        self.say(f"{found} lines hold {text}; n and N go through them" if found else f"nothing found for {text}")
-        self.refresh_keys()
-
-    def _close_search(self) -> None:
-        self.remove_class("-filtering")
-        self.set_focus(self.log_pane)
-
-    def leave_field(self, key: str) -> None:
-        """The search is not made."""
-        self._close_search()

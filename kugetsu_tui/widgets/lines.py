@@ -39,7 +39,7 @@ class Lines(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "tone--text", "tone--muted", "tone--faint", "tone--accent", "tone--title", "tone--good", "tone--warning",
         "tone--danger", "tone--info", "tone--border", "tone--focus", "tone--key", "base--cursor", "base--cursor-dim",
-        "base--bar",
+        "base--bar", "tone--removed",
     }  # fmt: skip
 
     DEFAULT_CSS = """
@@ -52,6 +52,7 @@ class Lines(Widget):
         & .tone--good { color: $success; }
         & .tone--warning { color: $warning; }
         & .tone--danger { color: $error; text-style: bold; }
+        & .tone--removed { color: $error; }
         & .tone--info { color: $k-info; }
         & .tone--border { color: $k-border; }
         & .tone--focus { color: $accent; }

@@ -6,14 +6,15 @@ from typing import Protocol
 
 from textual.timer import Timer
 
+from ..formatting.problems import looks_wrong
 from ..formatting.safe_text import clean, fit, width_of
 from ..formatting.states import glyph
-from ..log_feed import WINDOW, LogPart
+from ..log_feed import SCAN_LINES, WINDOW, LogPart
 from .lines import EMPTY, Line, Span
-from .pane import Pane, words
+from .pane import Searched, words
+from .wrapping import Place, Wrapped
 
 POLL_S = 0.12
-_PROBLEM = re.compile(r"^\s*(\S+\s+)?(error|fatal|failed|traceback|exception|panic)\b", re.IGNORECASE)
 _COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
@@ -24,9 +25,10 @@ class Feed(Protocol):
     def grown(self) -> Awaitable[LogPart | None]: ...
     def window(self, start: int) -> Awaitable[LogPart]: ...
     def search(self, text: str) -> Awaitable[list[int]]: ...
+    def problem(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
 
 
-class LogView(Pane):
+class LogView(Searched):
     """A pane with a log in it, or with a card where there is none yet."""
 
     def __init__(self, feed: Feed, number: str = "", *, pane_id: str | None = None) -> None:
@@ -39,7 +41,13 @@ class LogView(Pane):
         self._part = LogPart(0, 0, 0, ())
         self._card: list[list[Span]] = []
         self._first = 0
+        self._row = 0
+        """Of the first line, when lines are wrapped: the first row that is seen."""
         self._left = 0
+        self.wrap = False
+        self._page: list[tuple[int, str]] = []
+        self._problem: int | None = None
+        """The error one went to last."""
         self._seen = 0
         """Lines there were when the operator left the end."""
         self._grows = False
@@ -66,7 +74,7 @@ class LogView(Pane):
         if wanted != self._wanted:
             self._wanted, self._open = wanted, None
             self._part = LogPart(0, 0, 0, ())
-            self.follow, self._first, self._left = True, 0, 0
+            self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
             self.clear_search()
             if wanted is not None:
                 self._start(self._load(wanted))
@@ -132,7 +140,10 @@ class LogView(Pane):
 
     def move(self, by: int) -> None:
         """Scroll by lines; upwards lets go of the end."""
-        self._look_from(self._top_line() + by)
+        if self._wraps:
+            self._look_from(*self._wrapped.step((self._top_line(), self._row), by))
+        else:
+            self._look_from(self._top_line() + by)
 
     def jump(self, to_end: bool) -> None:
         """Go to the first line, or follow the end again."""
@@ -147,11 +158,38 @@ class LogView(Pane):
         self._left = max(self._left + by, 0)
         self.sync()
 
-    def _look_from(self, first: int) -> None:
-        last = max(self._total() - self.body_height, 0)
+    def toggle_wrap(self) -> str:
+        """Break long lines, or cut them; returns which it is now."""
+        self.wrap = not self.wrap
+        self._left = self._row = 0
+        self.sync()
+        return "long lines are broken" if self.wrap else "long lines are cut; ← → show the rest"
+
+    @property
+    def _wraps(self) -> bool:
+        return self.wrap and not self._carded
+
+    @property
+    def _wrapped(self) -> Wrapped:
+        part = self._part
+
+        def line(number: int) -> str:
+            index = number - part.start
+            return part.lines[index] if 0 <= index < len(part.lines) else ""
+
+        return Wrapped(line, part.total, self.body_width)
+
+    def _last_place(self) -> Place:
+        """From where the end fills the pane."""
+        if self._wraps:
+            return self._wrapped.last_page(self.body_height)
+        return max(self._total() - self.body_height, 0), 0
+
+    def _look_from(self, first: int, row: int = 0) -> None:
+        last = self._last_place()
         was_following = self.follow
-        self._first = max(min(first, last), 0)
-        self.follow = self._first >= last
+        self._first, self._row = max(min((first, row), last), (0, 0))
+        self.follow = (self._first, self._row) >= last
         if was_following and not self.follow:
             self._seen = self._total()
         self._fill()
@@ -174,7 +212,7 @@ class LogView(Pane):
         return self._wanted is None or (self._open is not None and not self._part.total and not self._grows)
 
     def _top_line(self) -> int:
-        return max(self._total() - self.body_height, 0) if self.follow and not self._carded else self._first
+        return self._last_place()[0] if self.follow and not self._carded else self._first
 
     # searching
 
@@ -203,8 +241,33 @@ class LogView(Pane):
         if not self._hits:
             return f"nothing found for {clean(self._search, 60)}"
         self._hit = (self._hit + by) % len(self._hits)
-        self._look_from(self._hits[self._hit] - self.body_height // 2)
+        self._center(self._hits[self._hit])
         return f"hit {self._hit + 1} of {len(self._hits)}"
+
+    def _center(self, line: int) -> None:
+        if self._wraps:
+            self._look_from(*self._wrapped.step((line, 0), -(self.body_height // 2)))
+        else:
+            self._look_from(line - self.body_height // 2)
+
+    async def error(self, by: int) -> str:
+        """Go to the next or the previous line that looks like an error; returns what was found, in words."""
+        if self._carded:
+            return "there is no log yet"
+        top, height = self._top_line(), self.body_height
+        in_sight = self._problem is not None and top <= self._problem < top + height
+        start = self._problem + by if in_sight and self._problem is not None else top if by > 0 else top + height - 1
+        wanted = self._wanted
+        found, all_seen = await self._feed.problem(min(start, self._total() - 1) if by < 0 else start, by)
+        if wanted != self._wanted:
+            return ""
+        where = "below" if by > 0 else "above"
+        if found is None:
+            return f"no error {where}" if all_seen else f"no error in the next {SCAN_LINES} lines {where}"
+        self._problem = found
+        self._center(found)
+        self.sync()
+        return f"line {found + 1} of {self._total()} looks like an error"
 
     # drawing
 
@@ -212,6 +275,8 @@ class LogView(Pane):
         """Whose log it is."""
         spans: list[Span] = [("Log", "title" if self.has_focus else "text")]
         spans += [(" ", "text"), *self._title] if self._title else []
+        if self._wraps:
+            spans.append((" wrapped", "muted"))
         if self._search:
             spans.append((f" /{clean(self._search, 40)} {len(self._hits)}", "accent"))
         return spans
@@ -232,7 +297,12 @@ class LogView(Pane):
 
     def prepare(self) -> None:
         """Stay at the end while following."""
-        self._first = self._top_line()
+        if not self._wraps:
+            self._first, self._row = self._top_line(), 0
+            return
+        if self.follow:
+            self._first, self._row = self._last_place()
+        self._page = self._wrapped.page((self._first, self._row), self.body_height)
 
     def body_line(self, y: int, width: int) -> Line:
         """One line of the log, or of the card."""
@@ -240,19 +310,24 @@ class LogView(Pane):
             card = self._card_lines(width)
             place = self._first + y
             return Line(tuple(card[place])) if place < len(card) else EMPTY
+        if self._wraps and self._part.total:
+            if y >= len(self._page):
+                return EMPTY
+            number, row = self._page[y]
+            return self._drawn(number, row, tone_of(self._wrapped.rows(number)[0]), width)
         number = self._first + y
         index = number - self._part.start
         if number >= self._part.total or not 0 <= index < len(self._part.lines):
             empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
             return Line(((empty, "muted"),)) if empty else EMPTY
         text: str = self._part.lines[index]
-        tone = tone_of(text)
-        if self._left:
-            text = text[self._left :]
+        return self._drawn(number, text[self._left :], tone_of(text), width)
+
+    def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
         shown = fit(text, width) if width_of(text) > width else text
         if self._search and self._search.lower() in shown.lower():
             return Line(tuple(self._marked(shown, tone)), "cursor-dim")
-        return Line(((shown, tone),))
+        return Line(((shown, tone),), "cursor-dim" if number == self._problem else "")
 
     def _marked(self, text: str, tone: str) -> list[Span]:
         spans: list[Span] = []
@@ -274,7 +349,7 @@ class LogView(Pane):
 
 def tone_of(text: str) -> str:
     """A little colour for reading: what went wrong, what was run, and what only accompanies."""
-    if _PROBLEM.match(text):
+    if looks_wrong(text):
         return "warning"
     if _COMMAND.match(text):
         return "info"

@@ -125,6 +125,31 @@ class Pane(Lines, can_focus=True):
             self.click_line(event.y - 1)
 
 
+class Searched(Pane):
+    """A pane with a text that can be searched."""
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is on."""
+        raise NotImplementedError
+
+    def clear_search(self) -> None:
+        """Search for nothing."""
+        raise NotImplementedError
+
+    async def search(self, text: str) -> int:
+        """Mark the lines with a text and go to one of them; returns their number."""
+        raise NotImplementedError
+
+    def hit(self, by: int) -> str:
+        """Go to the next or the previous hit; returns where that is, in words."""
+        raise NotImplementedError
+
+    def shift(self, by: int) -> None:
+        """Scroll sideways by cells."""
+        raise NotImplementedError
+
+
 def words(text: str, width: int) -> list[str]:
     """Break text into lines at spaces, by the width it takes on the screen."""
     lines: list[str] = []

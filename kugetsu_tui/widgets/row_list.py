@@ -1,6 +1,6 @@
 """A list of any length: it keeps the key of the selected row, not its number, and makes only the rows that are seen."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -58,6 +58,10 @@ class RowList(Pane):
         self.filter = ""
         self.newest_first = False
         """An untouched cursor then stays on the first row."""
+        self.marked: Set[str] = frozenset()
+        """Ids of tasks whose rows carry a mark."""
+        self._range_from: str | None = None
+        """Key of the row at which a range begins."""
         self._view: View = NoRows()
         self._order: Sequence[int] | None = None
         """Indexes of the rows that pass the filter; None when all do."""
@@ -65,6 +69,7 @@ class RowList(Pane):
         self._key: str | None = None
         self._first = 0
         self._widths: tuple[int, ...] = ()
+        self._ranged = range(0)
 
     # what it shows
 
@@ -104,6 +109,34 @@ class RowList(Pane):
     def selected_task(self) -> str | None:
         """The task of the selected row."""
         return self._view.task_id(self._index(self._cursor)) if self._key is not None else None
+
+    # ranges
+
+    @property
+    def in_range(self) -> bool:
+        """Whether a range was begun."""
+        return self._range_from is not None
+
+    def begin_range(self) -> None:
+        """Begin a range at the cursor; it reaches to wherever the cursor goes."""
+        self._range_from = self._key
+        self.sync()
+
+    def drop_range(self) -> None:
+        """There is no range any more."""
+        self._range_from = None
+        self.sync()
+
+    def range_tasks(self) -> list[str]:
+        """The tasks between the beginning of the range and the cursor."""
+        return [task for place in self._range() if (task := self._view.task_id(self._index(place))) is not None]
+
+    def _range(self) -> range:
+        if self._range_from is None or not self.length:
+            return range(0)
+        keys = self._view.keys
+        start = next((place for place in range(self.length) if keys[self._index(place)] == self._range_from), self._cursor)
+        return range(min(start, self._cursor), max(start, self._cursor) + 1)
 
     def select(self, key: str) -> bool:
         """Put the cursor on a row; False when it is not there."""
@@ -175,6 +208,8 @@ class RowList(Pane):
             spans += [(f" {self.length}/{total}", "accent"), (f" /{clean(self.filter, 40)}", "accent")]
         elif count:
             spans.append((f" {count}", "muted"))
+        if self.in_range:
+            spans.append((f" range of {len(self._range())}", "accent"))
         return spans
 
     def aside_spans(self) -> list[Span]:
@@ -189,6 +224,7 @@ class RowList(Pane):
         """Keep the cursor in sight and the columns fitting."""
         height = self.body_height
         self._first = max(min(self._first, self._cursor, max(self.length - height, 0)), self._cursor - height + 1, 0)
+        self._ranged = self._range()
         self._widths = layout(self._view.columns, self.body_width - 2)
 
     def body_line(self, y: int, width: int) -> Line:
@@ -201,7 +237,11 @@ class RowList(Pane):
             return EMPTY
         row = self._view.row(self._index(place))
         here = place == self._cursor
-        spans: list[Span] = [(f"{glyph('marker')} ", "focus" if self.has_focus else "faint") if here else ("  ", "text")]
+        task = self._view.task_id(self._index(place)) if self.marked or self._ranged else None
+        mark = glyph("mark") if task is not None and (task in self.marked or place in self._ranged) else " "
+        spans: list[Span] = [
+            (glyph("marker") if here else " ", "focus" if self.has_focus else "faint"), (mark, "accent"),
+        ]  # fmt: skip
         gap = 0
         for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
             if cell_width:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_tui.keys import ACTIONS, LISTS, LOGS, Registry, Situation, conflicts, page
+from kugetsu_tui.keys import ACTIONS, DIFFS, LISTS, LOGS, Registry, Situation, conflicts, page
 
-PANES = sorted(LISTS | LOGS)
+PANES = sorted(LISTS | LOGS | DIFFS)
 FORBIDDEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+[", "ctrl+c"}
 
 

@@ -76,6 +76,7 @@ STATES = ("pending", "notified", "running", "completed", "error", "cancelled", "
 CODES: dict[str, tuple[int, ...]] = {
     "cancel": (0, 3, 3, 3, 3, 3, 3),
     "kill": (0, 0, 0, 3, 3, 3, 3),
+    "restore": (3, 3, 3, 3, 3, 0, 3),
     "retry": (3, 3, 3, 0, 0, 0, 0),
     "hold": (0, 3, 3, 3, 3, 3, 3),
     "release": (3, 3, 3, 3, 3, 3, 3),
@@ -386,3 +387,58 @@ def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.Monkey
     assert (reply.exit_code, reply.text) == (1, "the disk refused: No space left on device")
     assert not desk.task(task_id).held
     assert desk.ask("hold", task_id).ok
+
+
+def waiting(desk: Desk, task_id: str) -> dict[str, Any]:
+    """The task on disk, without what no undo brings back."""
+    fields = msgspec.to_builtins(desk.task(task_id))
+    return {name: value for name, value in fields.items() if name not in ("pending_since", "reason")}
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("cancel", {}), ("kill", {}), ("hold", {}), ("move", {"to": "top"}), ("move", {"to": "bottom"}), ("move", {"to": "up"}),
+        ("edit", {"priority": 9, "message": "other"}), ("edit", {"not_before": iso(NOW + 60), "after": ["q_1"]}),
+    ],
+)  # fmt: skip
+def test_an_answer_carries_what_takes_it_back(desk: Desk, verb: str, args: dict[str, Any]) -> None:
+    """Doing that brings the task and the order back exactly, also a retry that it waited for."""
+    for number in (1, 2, 3):
+        desk.add(number)
+    task_id = desk.add(4, position=2.5, attempt=1, attempts=[{"number": 1}], retry_at=iso(NOW + 40), priority=5)
+    before, order = waiting(desk, task_id), desk.order
+    undo = desk.ask(verb, task_id, **args).undo
+    assert undo is not None
+    assert (waiting(desk, task_id), desk.order) != (before, order)
+    assert desk.ask(undo.verb, undo.task, **undo.args).ok
+    assert (waiting(desk, task_id), desk.order) == (before, order)
+
+
+def test_a_held_task_that_was_cancelled_comes_back_held(desk: Desk) -> None:
+    """Undo never starts what was held back."""
+    task_id = desk.add(1, held=True)
+    undo = desk.ask("cancel", task_id).undo
+    assert undo is not None
+    desk.ask(undo.verb, undo.task, **undo.args)
+    assert desk.task(task_id).held
+
+
+def test_limit_and_pause_can_be_taken_back(desk: Desk) -> None:
+    """So can a resume; a refusal has nothing to take back."""
+    limit = desk.engine.controls.limit
+    undo = desk.ask("limit", limit=limit + 4).undo
+    assert undo is not None
+    assert desk.ask(undo.verb, undo.task, **undo.args).ok
+    assert desk.engine.controls.limit == limit
+    assert desk.ask("limit", limit=limit).undo is None
+    for verb, back in (("pause", "resume"), ("resume", "pause"), ("drain", "resume"), ("resume", "drain")):
+        undo = desk.ask(verb).undo
+        assert undo is not None
+        assert undo.verb == back
+
+
+def test_what_cannot_be_taken_back_says_so(desk: Desk) -> None:
+    """A retry, and what was refused."""
+    assert desk.ask("retry", desk.add(1, state="error", attempt=1, completed_at=iso(NOW))).undo is None
+    assert desk.ask("hold", "q_99").undo is None

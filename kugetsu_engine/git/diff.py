@@ -1,0 +1,188 @@
+"""What a worktree holds that its base does not: commits, uncommitted changes and untracked files, as one bounded diff.
+
+All of it is written by an agent: names and lines are handed out as they are, and cleaned where they are shown.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+
+from ..domain.changes import ChangedFile, WorktreeDiff
+from ..errors import GitError
+from .command import git, git_start
+from .worktrees import base_commit
+
+MAX_BYTES = 4 << 20
+"""Of git's answer; what is beyond is not asked for."""
+MAX_LINES = 40_000
+MAX_LINE = 4096
+"""Characters of a line that are kept."""
+MAX_FILES = 2_000
+MAX_UNTRACKED_BYTES = 128 << 10
+"""Of one untracked file."""
+TIMEOUT_S = 30.0
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_STATES = {"A": "added", "D": "deleted", "M": "modified", "T": "retyped", "U": "unmerged"}
+_ESCAPED = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
+_LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
+
+
+def of_worktree(worktree: str) -> WorktreeDiff:
+    """Compare a worktree with the point at which its work began.
+
+    Raises:
+        GitError: git refused, or there is no worktree.
+    """
+    if not os.path.isdir(worktree):
+        raise GitError(f"{worktree} is not there")
+    base, commits = _base(worktree)
+    uncommitted, untracked, names_cut = _status(worktree)
+    head, lines, patch_cut = _compare(worktree, base or "HEAD")
+    starts = _file_starts(lines)
+    files = [
+        ChangedFile(name, state, plus, minus, name in uncommitted, starts.get(name))
+        for name, (state, plus, minus) in list(head.items())[:MAX_FILES]
+    ]
+    cut = names_cut or patch_cut or len(head) > MAX_FILES
+    for name in untracked[: max(MAX_FILES - len(files), 0)]:
+        text, counted = _untracked(worktree, name)
+        room = len(lines) + len(text) <= MAX_LINES and not patch_cut
+        files.append(
+            ChangedFile(name, "untracked", counted, 0 if counted is not None else None, True, len(lines) if room else None)
+        )
+        if room:
+            lines += text
+        cut = cut or not room
+    return WorktreeDiff(worktree, base, commits, tuple(files), tuple(lines), cut or len(files) < len(head) + len(untracked))
+
+
+def _base(worktree: str) -> tuple[str | None, int]:
+    """The merge base of the work, and the number of commits over it."""
+    mark = base_commit(worktree)
+    if mark is None:
+        return None, 0
+    try:
+        merge_base = git(worktree, "merge-base", mark, "HEAD", timeout_s=TIMEOUT_S).strip()
+        if _COMMIT.fullmatch(merge_base) is None:
+            return None, 0
+        return merge_base, int(git(worktree, "rev-list", "--count", f"{merge_base}..HEAD", timeout_s=TIMEOUT_S))
+    except (GitError, ValueError):
+        return None, 0  # the branch was replaced by one that has nothing in common with the base
+
+
+def _status(worktree: str) -> tuple[set[str], list[str], bool]:
+    """The names of tracked files with uncommitted changes, the untracked ones, and whether there are more."""
+    answer, cut = git_start(
+        worktree, "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
+        limit=MAX_BYTES, timeout_s=TIMEOUT_S,
+    )  # fmt: skip
+    entries = answer.split(b"\0")
+    if cut:
+        entries = entries[:-1]
+    changed = {os.fsdecode(entry.split(b" ", 8)[-1]) for entry in entries if entry[:2] == b"1 "}
+    changed |= {os.fsdecode(entry.split(b" ", 10)[-1]) for entry in entries if entry[:2] == b"u "}
+    return changed, [os.fsdecode(entry[2:]) for entry in entries if entry[:2] == b"? "], cut
+
+
+_Counted = dict[str, tuple[str, int | None, int | None]]
+
+
+def _compare(worktree: str, base: str) -> tuple[_Counted, list[str], bool]:
+    """State and line counts by file, and the lines of the diff."""
+    answer, cut = git_start(
+        worktree, "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",
+        "--no-relative", "--ignore-submodules=dirty", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
+        "--inter-hunk-context=0", "--output-indicator-new=+", "--output-indicator-old=-", "--output-indicator-context= ",
+        base, "--", limit=MAX_BYTES, timeout_s=TIMEOUT_S,
+    )  # fmt: skip
+    head, between, patch = answer.partition(b"\0\0")
+    if cut and not between:
+        raise GitError("more files differ from the base than can be shown here")
+    states: dict[str, str] = {}
+    counts: _Counted = {}
+    fields = iter(head.split(b"\0"))
+    for field in fields:
+        if field.startswith(b":"):
+            states[os.fsdecode(next(fields, b""))] = _STATES.get(field[-1:].decode("ascii", "replace"), "modified")
+        elif field.count(b"\t") >= 2:
+            plus, minus, name = field.split(b"\t", 2)
+            path = os.fsdecode(name)
+            counts[path] = (states.get(path, "modified"), _number(plus), _number(minus))
+    found = {path: counts.get(path, (state, None, None)) for path, state in states.items()}
+    lines = _lines(patch)
+    if cut and lines:
+        lines.pop()  # half a line
+    return found, lines[:MAX_LINES], cut or len(lines) > MAX_LINES
+
+
+def _number(text: bytes) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _lines(text: bytes) -> list[str]:
+    """The lines of a text; only a line feed ends one."""
+    lines = text.split(b"\n", MAX_LINES + 1)
+    if lines and not lines[-1]:
+        lines.pop()
+    return [_line(line) for line in lines]
+
+
+def _line(line: bytes) -> str:
+    return line[: MAX_LINE * 4].decode("utf-8", "replace")[:MAX_LINE]
+
+
+def _file_starts(lines: Iterable[str]) -> dict[str, int]:
+    """Where the part of each file begins, by its name. A line of a file's own text never begins at the margin."""
+    return {name: place for place, line in enumerate(lines) if (name := _named(line)) is not None}
+
+
+def _named(line: str) -> str | None:
+    """The file that a line like `diff --git a/x b/x` is about; without renames it says the same name twice."""
+    rest = line.removeprefix("diff --git ")
+    if rest is line or rest == line:
+        return None
+    half = rest[: (len(rest) - 1) // 2]
+    if half.startswith('"'):
+        return os.fsdecode(_ESCAPED.sub(_unescaped, half[1:-1].encode("utf-8", "replace"))).removeprefix("a/")
+    return half.removeprefix("a/")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    what = match[1]
+    return bytes([int(what, 8) & 255]) if len(what) == 3 else _LETTERS.get(what, what)
+
+
+def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
+    """An untracked file as a diff would show it, and its number of lines; never follows a link, never waits for a pipe."""
+    shown = name.replace("\n", " ")
+    title = [f"diff --git a/{shown} b/{shown}", "untracked file"]
+    try:
+        data, whole = _read(os.path.join(worktree, name))
+    except OSError as error:
+        return [*title, f"cannot be read: {error.strerror}"], None
+    except ValueError as error:
+        return [*title, str(error)], None
+    if b"\0" in data[:8000]:
+        return [*title, "Binary file"], None
+    lines = list(_numbered(_lines(data)))
+    rest = [] if whole else [f"\\ only the first {MAX_UNTRACKED_BYTES >> 10} KiB are shown"]
+    return [*title, f"@@ -0,0 +1,{len(lines)} @@", *lines, *rest], len(lines) if whole else None
+
+
+def _numbered(lines: Iterable[str]) -> Iterator[str]:
+    return (f"+{line}" for line in lines)
+
+
+def _read(path: str) -> tuple[bytes, bool]:
+    """The beginning of a regular file, and whether that is all."""
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return os.fsencode(os.readlink(path)), True
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("a folder with a repository of its own" if stat.S_ISDIR(status.st_mode) else "no regular file")
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(MAX_UNTRACKED_BYTES + 1)
+    return data[:MAX_UNTRACKED_BYTES], len(data) <= MAX_UNTRACKED_BYTES

@@ -1,0 +1,226 @@
+"""What a task's worktree holds that its base does not: the files beside their lines."""
+
+import logging
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.events import Resize
+from textual.widgets import Input
+
+from kugetsu_engine.errors import KugetsuError
+
+from ..formatting.safe_text import clean
+from ..formatting.times import moment
+from ..keys import Situation
+from ..viewmodels import strip
+from ..viewmodels.diff import DiffText, FilesView, summary
+from ..viewmodels.picture import Picture, short_ref
+from ..viewmodels.rows import Cell
+from ..widgets.diff_view import DiffView
+from ..widgets.pane import Pane
+from ..widgets.row_list import RowList
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FindingScreen
+from .head import Head
+from .situations import situation_of
+
+log = logging.getLogger(__name__)
+
+SIDE_BY_SIDE = 100
+TWO_PANES = (60, 20)
+
+
+class DiffScreen(FindingScreen):
+    """The diff of one task; escape goes back."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self.files = RowList("Files", empty="nothing differs from the base", pane_id="files")
+        self.view = DiffView(pane_id="diff")
+        self._text: DiffText | None = None
+        self._read_at = 0.0
+        self._deeds |= {
+            "move.down": lambda: self._move(1), "move.up": lambda: self._move(-1),
+            "move.page_down": lambda: self._move(self.focused_pane.body_height - 1),
+            "move.page_up": lambda: self._move(1 - self.focused_pane.body_height),
+            "move.top": lambda: self._jump(False), "move.bottom": lambda: self._jump(True),
+            "move.left": lambda: self.view.shift(-8), "move.right": lambda: self.view.shift(8),
+            "pane.next": self._other_pane, "pane.previous": self._other_pane, "back": self.back,
+            "diff.hunk": lambda: self._hunk(1), "diff.hunk_before": lambda: self._hunk(-1),
+            "diff.file": lambda: self._file(1), "diff.file_before": lambda: self._file(-1),
+            "diff.read": lambda: self._go(self.view),
+        }  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """What it comes to, then files and lines."""
+        yield StatusStrip()
+        yield Banner()
+        yield Head()
+        with Container(id="diff-panes"):
+            yield self.files
+            yield self.view
+        yield Input(id="filter", select_on_focus=False, compact=True)
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def on_mount(self) -> None:
+        """Ask git at once."""
+        super().on_mount()
+        self.set_focus(self.view)
+        self.view.show(None, "asking git …")
+        self._arrange()
+        self._load()
+
+    # layout
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose a layout for the new size."""
+        self._arrange()
+        if self.picture is not None:
+            self.show_picture(self.picture)
+
+    def _arrange(self) -> None:
+        width, height = self.size
+        one = width < TWO_PANES[0] or height < TWO_PANES[1]
+        beside = width >= SIDE_BY_SIDE and not one
+        self.set_class(beside, "-wide")
+        self.set_class(height < 16, "-low")
+        for pane in (self.files, self.view):
+            pane.set_class(not beside and (one or height < 28), "-open")
+            pane.set_class(one and pane is not self.focused_pane, "-off")
+        edge = 2 if self.files.framed else 1
+        self.files.styles.height = "1fr" if one or beside else min(max(self.files.length, 1), max(height // 4, 3)) + edge
+        self.files.styles.width = min(max(width // 3, 34), 56) if beside else "1fr"
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+        return self.files if self.focused is self.files else self.view
+
+    def _go(self, pane: Pane) -> None:
+        self.set_focus(pane)
+        self._arrange()
+
+    def _other_pane(self) -> None:
+        self._go(self.view if self.focused_pane is self.files else self.files)
+
+    def on_descendant_focus(self) -> None:
+        """A click gives the focus as well as a key does."""
+        if isinstance(self.focused, Pane):
+            self.refresh_keys()
+
+    def back(self) -> None:
+        """Clear the search or the filter, or go back."""
+        pane = self.focused_pane
+        if pane is self.view and self.view.searching:
+            self.view.clear_search()
+        elif pane is self.files and self.files.filter:
+            self.files.set_filter("")
+        elif self.is_current:
+            self.app.pop_screen()
+
+    # what is shown
+
+    @property
+    def ready(self) -> bool:
+        """Whether git has answered."""
+        return self._text is not None
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show how the fleet stands; the diff itself stays as it was read."""
+        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(Banner).show(strip.banner(picture))
+        self._describe()
+
+    def reload(self) -> None:
+        """Ask git again."""
+        self.console.link.reload()
+        self.say("asking git again")
+        self._load()
+
+    def _load(self) -> None:
+        self.run_worker(self._read(), group="diff", exclusive=True, exit_on_error=False, description="diff")
+
+    async def _read(self) -> None:
+        try:
+            self._text = await self.console.link.diff(self.task_id)
+        except (KugetsuError, OSError) as error:
+            self._text = None
+            self.view.show(None, clean(str(error), 600))
+        except Exception as error:  # the boundary of this screen: the console lives on, whatever git answered
+            log.exception("reading a diff failed")
+            self._text = None
+            self.view.show(None, f"the diff cannot be shown: {type(error).__name__}")
+        else:
+            self._read_at = self.console.link.now()
+            self.view.show(self._text if self._text.files else None, "nothing differs from the base")
+        self.files.show(FilesView(self._text.files if self._text is not None else ()))
+        self._arrange()
+        self._describe()
+
+    def _describe(self) -> None:
+        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
+        name = f"#{self.task_id.removeprefix('q_')}"
+        spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
+        if task is not None:
+            spans += [(clean(short_ref(task.issue_ref), 60), "accent")]
+        if self._text is not None:
+            spans += [("  ", "text"), *summary(self._text.diff), (f"  at {moment(self._read_at, seconds=True)}", "faint")]
+        self.query_one(Head).show([spans])
+        file = self.view.file
+        if self._text is not None and file is not None:
+            one = self._text.files[file]
+            loose = ", not committed" if one.uncommitted and one.state != "untracked" else ""
+            self.query_one(Talk).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
+        self.refresh_keys()
+
+    def situation(self) -> Situation:
+        """What the keys need to know."""
+        pane = self.focused_pane.id or "diff"
+        return self.with_undo(
+            situation_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
+        )
+
+    # moving: the files follow the lines, and the lines the files
+
+    @on(RowList.Selected)
+    def _selected(self, event: RowList.Selected) -> None:
+        if self.focused_pane is self.files:
+            self._show_selected_file()
+
+    @on(RowList.Opened)
+    def _opened(self) -> None:
+        self._go(self.view)
+
+    def _show_selected_file(self) -> None:
+        if self._text is not None and self.files.selected_key is not None:
+            names = [file.path for file in self._text.files]
+            if self.files.selected_key in names:
+                self.view.show_file(names.index(self.files.selected_key))
+                self._describe()
+
+    def _moved(self) -> None:
+        file = self.view.file
+        if self._text is not None and file is not None:
+            self.files.select(self._text.files[file].path)
+        self._describe()
+
+    def _move(self, by: int) -> None:
+        self.focused_pane.move(by)
+        if self.focused_pane is self.view:
+            self._moved()
+
+    def _jump(self, to_end: bool) -> None:
+        self.focused_pane.jump(to_end)
+        if self.focused_pane is self.view:
+            self._moved()
+
+    def _hunk(self, by: int) -> None:
+        self.say(self.view.hunk(by))
+        self._moved()
+
+    def _file(self, by: int) -> None:
+        self.files.move(by)
+        self._show_selected_file()

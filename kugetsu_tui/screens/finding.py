@@ -1,0 +1,75 @@
+"""A screen with one field at the bottom: a filter for a list, a search for a text."""
+
+from textual import on
+from textual.widgets import Input
+
+from ..formatting.safe_text import clean
+from ..widgets.pane import Pane, Searched
+from ..widgets.row_list import RowList
+from .console import ConsoleScreen
+
+
+class FindingScreen(ConsoleScreen):
+    """A screen whose panes can be filtered or searched; it has an `Input` with the id `filter`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filtered: Pane | None = None
+        """The pane that the field is about."""
+        self._deeds |= {
+            "filter": self.open_filter, "log.hit": lambda: self.go_to_hit(1), "log.hit_before": lambda: self.go_to_hit(-1),
+        }  # fmt: skip
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """An idle field must not write to the terminal."""
+        super().on_mount()
+        self.query_one("#filter", Input).cursor_blink = False
+
+    def go_to_hit(self, by: int) -> None:
+        """Go to another line that was searched for."""
+        pane = self.focused_pane
+        if isinstance(pane, Searched):
+            self.say(pane.hit(by))
+
+    def open_filter(self) -> None:
+        """Type a filter for the list, or a search for the text."""
+        pane = self.focused_pane
+        field = self.query_one("#filter", Input)
+        self._filtered = pane
+        self.add_class("-filtering")
+        field.placeholder = f"filter {pane.id}, ! inverts" if isinstance(pane, RowList) else "search"
+        field.value = pane.filter if isinstance(pane, RowList) else ""
+        self.set_focus(field)
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        if self.has_class("-filtering") and isinstance(self._filtered, RowList):
+            self._filtered.set_filter(event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _typed_all(self, event: Input.Submitted) -> None:
+        pane = self._filtered
+        self._close_filter()
+        if isinstance(pane, Searched):
+            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
+
+    async def _search(self, pane: Searched, text: str) -> None:
+        found = await pane.search(text)
+        shown = clean(text, 60)
+        self.say(f"{found} lines hold {shown}; n and N go through them" if found else f"nothing found for {shown}")
+        self.refresh_keys()
+
+    def _close_filter(self) -> None:
+        self.remove_class("-filtering")
+        self.set_focus(self._filtered)
+
+    def leave_field(self, key: str) -> None:
+        """Escape takes the filter away, any other key lets it stand."""
+        if key == "escape" and isinstance(self._filtered, RowList):
+            self._filtered.set_filter("")
+        self._close_filter()

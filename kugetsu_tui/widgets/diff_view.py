@@ -1,0 +1,165 @@
+"""The text of a diff: scrolls, goes from hunk to hunk and from file to file, can be searched."""
+
+from ..formatting.safe_text import clean, fit, width_of
+from ..viewmodels.diff import DiffText
+from .lines import EMPTY, Line, Span
+from .pane import Searched, words
+
+
+class DiffView(Searched):
+    """A pane with a diff in it, or with words that say why there is none."""
+
+    def __init__(self, *, pane_id: str | None = None) -> None:
+        super().__init__(pane_id)
+        self._text: DiffText | None = None
+        self._instead = ""
+        self._first = self._left = 0
+        self._search = ""
+        self._hits: list[int] = []
+        self._hit = -1
+
+    # what it shows
+
+    def show(self, text: DiffText | None, instead: str = "") -> None:
+        """Show a diff, from the place where the one before was read; or words in its place."""
+        self._text, self._instead = text, instead
+        if self._search and text is not None:
+            self._hits = text.search(self._search)
+        self._first = max(min(self._first, self._total - 1), 0)
+        self.sync()
+
+    @property
+    def file(self) -> int | None:
+        """The file whose lines are at the top."""
+        return self._text.file_at(self._first) if self._text is not None else None
+
+    @property
+    def _total(self) -> int:
+        return len(self._text) if self._text is not None else 0
+
+    # moving
+
+    def move(self, by: int) -> None:
+        """Scroll by lines."""
+        self._look_from(self._first + by)
+
+    def jump(self, to_end: bool) -> None:
+        """Go to the first or the last lines."""
+        self._left = 0
+        self._look_from(self._total if to_end else 0)
+
+    def shift(self, by: int) -> None:
+        """Scroll sideways by cells."""
+        self._left = max(self._left + by, 0)
+        self.sync()
+
+    def show_file(self, file: int) -> None:
+        """Bring the beginning of a file to the top."""
+        if self._text is not None:
+            self._look_at(self._text.start_of(file))
+
+    def hunk(self, by: int) -> str:
+        """Go to the next or the previous hunk; returns which one that is, in words."""
+        if self._text is None or not self._text.hunks:
+            return "there are no hunks"
+        hunks = self._text.hunks
+        places = [place for place, line in enumerate(hunks) if (line > self._first if by > 0 else line < self._first)]
+        if not places:
+            return "this is the last hunk" if by > 0 else "this is the first hunk"
+        place = places[0] if by > 0 else places[-1]
+        self._look_at(hunks[place])
+        return f"hunk {place + 1} of {len(hunks)}"
+
+    def _look_from(self, first: int) -> None:
+        # Beyond the last page only a hunk or a file brings one; scrolling does not.
+        last = max(self._total - self.body_height, 0)
+        self._first = max(min(first, max(last, self._first if first <= self._first else last)), 0)
+        self.sync()
+
+    def _look_at(self, line: int) -> None:
+        self._first = max(min(line, self._total - 1), 0)
+        self.sync()
+
+    # searching
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is on."""
+        return bool(self._search)
+
+    def clear_search(self) -> None:
+        """Search for nothing."""
+        self._search, self._hits, self._hit = "", [], -1
+        self.sync()
+
+    async def search(self, text: str) -> int:
+        """Mark the lines with a text and go to the next one from here."""
+        self._search = text
+        self._hits = self._text.search(text) if self._text is not None and text else []
+        self._hit = next((place for place, line in enumerate(self._hits) if line >= self._first), 0) - 1
+        if self._hits:
+            self.hit(1)
+        self.sync()
+        return len(self._hits)
+
+    def hit(self, by: int) -> str:
+        """Go to the next or the previous hit; returns where that is, in words."""
+        if not self._hits:
+            return f"nothing found for {clean(self._search, 60)}"
+        self._hit = (self._hit + by) % len(self._hits)
+        self._look_from(self._hits[self._hit] - self.body_height // 2)
+        return f"hit {self._hit + 1} of {len(self._hits)}"
+
+    # drawing
+
+    def title_spans(self) -> list[Span]:
+        """The file at the top, and the search."""
+        spans: list[Span] = [("Diff", "title" if self.has_focus else "text")]
+        file = self.file
+        if self._text is not None and file is not None:
+            spans.append((f" {clean(self._text.files[file].path, 60)}", "muted"))
+        if self._search:
+            spans.append((f" /{clean(self._search, 40)} {len(self._hits)}", "accent"))
+        return spans
+
+    def aside_spans(self) -> list[Span]:
+        """How many lines there are."""
+        return [(f"{self._total} lines", "muted")] if self._total else []
+
+    def extent(self) -> tuple[int, int]:
+        """Where the visible lines lie."""
+        return self._first, self._total
+
+    def body_line(self, y: int, width: int) -> Line:
+        """One line of the diff."""
+        if self._text is None:
+            told = words(clean(self._instead, 1000), max(width, 1))
+            return Line(((told[y], "muted"),)) if y < len(told) else EMPTY
+        line = self._first + y
+        if line >= self._total:
+            return EMPTY
+        spans: list[Span] = list(self._text.spans(line, width, self._left))
+        if self._search and self._search.lower() in self._text.text(line).lower():
+            return Line(tuple(self._marked(spans)), "cursor-dim")
+        return Line(tuple(cut(spans, width)))
+
+    def _marked(self, spans: list[Span]) -> list[Span]:
+        wanted = self._search.lower()
+        marked: list[Span] = []
+        for text, tone in spans:
+            rest = text
+            while (place := rest.lower().find(wanted)) >= 0 and len(marked) < 60:
+                marked += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
+                rest = rest[place + len(wanted) :]
+            marked.append((rest, tone))
+        return marked
+
+
+def cut(spans: list[Span], width: int) -> list[Span]:
+    """End a line that is too long with a mark."""
+    used = 0
+    for place, (text, tone) in enumerate(spans):
+        if used + width_of(text) > width:
+            return [*spans[:place], (fit(text, width - used), tone)]
+        used += width_of(text)
+    return spans

@@ -1,0 +1,69 @@
+"""Long lines broken to a width, and moving through them by what is seen. Knows only the lines that are at hand."""
+
+from collections.abc import Callable
+
+from ..formatting.safe_text import width_of
+
+Place = tuple[int, int]
+"""Number of a line, and number of a row within it."""
+
+
+def rows(text: str, width: int) -> list[str]:
+    """Break a line at a width, anywhere: a log has no words to spare."""
+    if width < 2 or width_of(text) <= width:
+        return [text]
+    if text.isascii():
+        return [text[start : start + width] for start in range(0, len(text), width)]
+    broken: list[str] = []
+    row, used = "", 0
+    for character in text:
+        wide = width_of(character)
+        if used + wide > width:
+            broken.append(row)
+            row, used = "", 0
+        row, used = row + character, used + wide
+    return [*broken, row]
+
+
+class Wrapped:
+    """The rows of a log of `total` lines; `line` returns one, empty where it is not at hand."""
+
+    def __init__(self, line: Callable[[int], str], total: int, width: int) -> None:
+        self._line = line
+        self._total = total
+        self._width = width
+
+    def rows(self, number: int) -> list[str]:
+        """The rows of a line."""
+        return rows(self._line(number), self._width)
+
+    def step(self, place: Place, by: int) -> Place:
+        """Go up or down by rows, not beyond the first or the last."""
+        line, row = min(place[0], max(self._total - 1, 0)), place[1]
+        row += by
+        while row < 0:
+            if line == 0:
+                return 0, 0
+            line -= 1
+            row += len(self.rows(line))
+        while row >= (height := len(self.rows(line))):
+            if line >= self._total - 1:
+                return line, height - 1
+            line, row = line + 1, row - height
+        return line, row
+
+    def last_page(self, height: int) -> Place:
+        """The place from which the last rows fill a page."""
+        if not self._total:
+            return 0, 0
+        last = self._total - 1
+        return self.step((last, len(self.rows(last)) - 1), 1 - height)
+
+    def page(self, place: Place, height: int) -> list[tuple[int, str]]:
+        """The rows of a page, each with the number of its line."""
+        found: list[tuple[int, str]] = []
+        line, row = place
+        while len(found) < height and line < self._total:
+            found += [(line, text) for text in self.rows(line)[row:]]
+            line, row = line + 1, 0
+        return found[:height]
