@@ -1,0 +1,107 @@
+"""What the machine gives kugetsu to work with: programs, the file system, an engine."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..agents import known
+from ..config import SettingsSource
+from ..errors import KugetsuError, StateDirError
+from ..paths import StatePaths
+from ..store import files
+from ..store.engine_lock import holder
+from ..store.locks import is_held, locks_work
+from .finding import Finding
+
+OLDEST_PYTHON = (3, 11)
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One thing about the surroundings."""
+
+    name: str
+    text: str
+    ok: bool = True
+
+
+def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fact], list[Finding]]:
+    """The surroundings as facts, and what is wrong about them as findings; changes nothing."""
+    facts: list[Fact] = []
+    found: list[Finding] = []
+
+    def say(name: str, text: str, trouble: Finding | None = None) -> None:
+        facts.append(Fact(name, text, trouble is None))
+        if trouble is not None:
+            found.append(trouble)
+
+    version = ".".join(map(str, sys.version_info[:3]))
+    old = Finding("python", f"Python {version} is too old, kugetsu needs 3.11", fix="install a newer one")
+    say("python", f"{version} ({sys.executable})", old if sys.version_info < OLDEST_PYTHON else None)
+    path = environ.get("PATH")
+    git = shutil.which("git", path=path)
+    say(
+        "git",
+        git or "missing",
+        None if git else Finding("git", "git is not on the PATH", fix="install git: every agent needs it"),
+    )
+    say("tmux", shutil.which("tmux", path=path) or "missing; only wanted where the console is to outlive its terminal")
+    _state_dir(paths, say)
+    settings = SettingsSource(paths, environ)
+    for problem in settings.problems:
+        found.append(Finding("config", problem, path=paths.config, fix="mend the file; until then the value before it holds"))
+    facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.problems))
+    running = _engine(paths)
+    say("engine", running or "none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+    for name in sorted({settings.current.agent, *settings.current.agents}):
+        say(f"agent {name}", *_agent(name, settings, path, wanted=name == settings.current.agent))
+    return facts, found
+
+
+def _state_dir(paths: StatePaths, say: Callable[..., None]) -> None:
+    if not os.path.lexists(paths.root):
+        say("state directory", f"{paths.root}, not there yet: the first task makes it")
+        return
+    try:
+        files.check_root(paths.root)
+    except StateDirError as error:
+        say("state directory", paths.root, Finding("state_dir", error.message, path=paths.root, fix=error.hint))
+        return
+    mode = stat.S_IMODE(os.stat(paths.root).st_mode)
+    say("state directory", f"{paths.root} ({mode:04o})")
+    if not os.path.exists(paths.engine_lock):
+        return
+    broken = None
+    try:
+        works = locks_work(paths.engine_lock)
+    except OSError as error:
+        works, broken = False, error.strerror
+    trouble = Finding(
+        "locks", f"the file system of {paths.root} does not keep locks" + (f": {broken}" if broken else ""),
+        path=paths.engine_lock, fix="set KUGETSU_DIR to a local file system",
+    )  # fmt: skip
+    say("locks", "flock works" if works else "flock does not work", None if works else trouble)
+
+
+def _engine(paths: StatePaths) -> str:
+    try:
+        return holder(paths) if is_held(paths.engine_lock) else ""
+    except OSError:
+        return ""
+
+
+def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) -> tuple[str, Finding | None]:
+    """Where the program of an agent is; only a missing one of the agent that is used by default is a finding."""
+    try:
+        program = known.drive(name, settings.current, "local/doctor#1").argv[0]
+    except KugetsuError as error:
+        return error.message, Finding("agent", error.message, fix=error.hint)
+    where = shutil.which(os.path.expanduser(program), path=path)
+    if where is not None:
+        return where, None
+    text = f"no such program: {program}"
+    fix = f"install it, or set [agents.{name}] or another `agent` in config.toml"
+    return text, Finding("agent", f"agent {name}: {text}", fix=fix) if wanted else None
