@@ -14,6 +14,7 @@ from itertools import pairwise
 from ..domain import states
 from ..domain.draft import shown_id
 from ..domain.task import Task
+from ..paths import StatePaths
 from .evidence import Evidence, Run
 from .finding import Finding
 
@@ -34,7 +35,7 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
     for task_id in sorted(seen.open.keys() & seen.done.keys()):
         yield Finding(
             "task_twice", f"{shown_id(task_id)} is among the open and among the ended tasks", "I1", task=task_id,
-            path=f"{seen.root}/queue/items/{task_id}.json", fix="set the open one aside", remedy="aside",
+            path=StatePaths(seen.root).item(task_id), fix="set the open one aside", remedy="aside",
         )  # fmt: skip
     kept = {*seen.open, *seen.done, *(path.rpartition("/")[2][:-5] for path, _ in seen.unreadable)}
     for task_id in seen.enqueued:
@@ -50,7 +51,7 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
         if not task.ended:
             yield Finding(
                 "not_final", f"{shown_id(task_id)} is {task.state} and lies among the ended tasks", "I1", task=task_id,
-                path=f"{seen.root}/queue/done/{task_id}.json", fix="move it to queue/items to have it worked on",
+                path=StatePaths(seen.root).ended(task_id), fix="move it to queue/items to have it worked on",
             )  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def _can_be_read(seen: Evidence) -> Iterator[Finding]:
         if "of schema" in fault:
             yield Finding("newer_schema", fault, "I10", path=path, fix="use the kugetsu that wrote it")
         else:
-            sets_aside = path.startswith(f"{seen.root}/queue/items/")
+            sets_aside = path.startswith(f"{StatePaths(seen.root).items}/")
             fix = "mend it; an engine sets it aside" if sets_aside else "mend it or move it away"
             yield Finding("unreadable", fault, "I10", path=path, fix=fix)
 
@@ -179,7 +180,7 @@ def _abnormal_is_told(seen: Evidence) -> Iterator[Finding]:
     present = set(seen.set_aside)
     for name in seen.set_aside:
         if not name.endswith(".reason") and f"{name}.reason" not in present:
-            path = f"{seen.root}/queue/corrupt/{name}"
+            path = f"{StatePaths(seen.root).corrupt}/{name}"
             yield Finding("no_reason", f"{name[:80]} was set aside without a reason", "I11", path=path, fix="look at it")
     if seen.requests and not seen.engine_runs:
         count = len(seen.requests)

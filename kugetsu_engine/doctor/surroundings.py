@@ -72,16 +72,17 @@ def _state_dir(paths: StatePaths, say: Callable[..., None]) -> None:
         return
     mode = stat.S_IMODE(os.stat(paths.root).st_mode)
     say("state directory", f"{paths.root} ({mode:04o})")
-    if not os.path.exists(paths.engine_lock):
+    lock = paths.task_number  # not the engine's own: an engine that starts at this moment must not think it taken
+    if not os.path.exists(lock):
         return
     broken = None
     try:
-        works = locks_work(paths.engine_lock)
+        works = locks_work(lock)
     except OSError as error:
         works, broken = False, error.strerror
     trouble = Finding(
         "locks", f"the file system of {paths.root} does not keep locks" + (f": {broken}" if broken else ""),
-        path=paths.engine_lock, fix="set KUGETSU_DIR to a local file system",
+        path=lock, fix="set KUGETSU_DIR to a local file system",
     )  # fmt: skip
     say("locks", "flock works" if works else "flock does not work", None if works else trouble)
 
@@ -103,5 +104,6 @@ def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) 
     if where is not None:
         return where, None
     text = f"no such program: {program}"
+    needed = f"{program}, which the agent {name} is, is not on the PATH"
     fix = f"install it, or set [agents.{name}] or another `agent` in config.toml"
-    return text, Finding("agent", f"agent {name}: {text}", fix=fix) if wanted else None
+    return text, Finding("agent", needed, fix=fix) if wanted else None

@@ -1,0 +1,89 @@
+"""`python -m tests.faults`: the long tier. Prints its seed and a table; ends with 1 when an invariant was broken."""
+
+import argparse
+import datetime
+import os
+import platform
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .ground import Amount, Ground, Report
+from .table import BY_NAME, TABLE, Fault
+
+BEGIN, END = "<!-- results of the last long run: written by make faults -->", "<!-- end of the results -->"
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    """Run the loops that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(BY_NAME)}; may be repeated")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full numbers, 0.2 is a fifth")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
+    given = parser.parse_args()
+    for name in given.only or ():
+        if name not in BY_NAME:
+            parser.error(f"there is no fault {name!r}")
+    seed = given.seed if given.seed is not None else secrets.randbits(32)
+    chosen = [fault for fault in TABLE if not given.only or fault.name in given.only]
+    print(f"seed {seed}, scale {given.scale:g}", flush=True)
+    rows = [HEAD]
+    broken = 0
+    for fault in chosen:
+        row, violations = _try(fault, seed, given.scale)
+        rows.append(row)
+        broken += violations
+        print(row, flush=True)
+    table = "\n".join([_circumstances(seed, given.scale), "", *rows])
+    if given.write is not None:
+        _write(given.write, table)
+    print(f"\n{table}")
+    return 1 if broken else 0
+
+
+HEAD = "| fault | what | tries | violations | time |\n|---|---|---|---|---|"
+
+
+def _try(fault: Fault, seed: int, scale: float) -> tuple[str, int]:
+    about = fault.about.partition("\n")[0]
+    if reason := fault.why_not():
+        return f"| {fault.name} | {about} | skipped: {reason} | – | – |", 0
+    began = time.monotonic()
+    try:
+        report = fault.loop(Ground(seed), Amount(share=scale))
+    except AssertionError as error:
+        report = Report(0, [f"the loop came to a halt: {error}"])
+    for violation in report.violations:
+        print(f"  {fault.name}: {violation}", file=sys.stderr, flush=True)
+    told = f" ({report.told})" if report.told else ""
+    took = f"{time.monotonic() - began:.0f} s"
+    return f"| {fault.name} | {about} | {report.tries}{told} | {len(report.violations)} | {took} |", len(report.violations)
+
+
+def _circumstances(seed: int, scale: float) -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()  # fmt: skip
+    today = datetime.datetime.now(datetime.UTC).date()
+    return (
+        f"{today}, commit {commit or 'unknown'}, scale {scale:g} of the full numbers, seed {seed}; Python "
+        f"{platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} processors."
+    )
+
+
+def _write(path: Path, table: str) -> None:
+    """Put the table between the marks of the document."""
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path} has no place for the results: {BEGIN} … {END}")
+    path.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
