@@ -252,6 +252,8 @@ class Engine:
 
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
+        if not self.settings.usable:
+            return  # the defaults would send tasks to another agent, or end them for want of a repository
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
             if not self.host.may_start(self.settings.current.floors, len(self.ledger.active_ids)):
                 break

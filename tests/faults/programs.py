@@ -109,7 +109,9 @@ def parse(trace: Path, root: str) -> list[Call]:
     return found
 
 
-def injected(call: Call, effect: str, argv: Sequence[str], *, onward: bool = False, detached: bool = False) -> list[str]:
+def injected(
+    fleet: Fleet, call: Call, effect: str, argv: Sequence[str] = (), *, onward: bool = False, detached: bool = False
+) -> list[str]:
     """The command line of a program with a fault at one of its calls.
 
     Args:
@@ -119,7 +121,18 @@ def injected(call: Call, effect: str, argv: Sequence[str], *, onward: bool = Fal
     """
     when = f"{call.number}{'+' if onward else ''}"
     fault = ["-e", f"inject={call.name}:{effect}:when={when}"]
-    return ["strace", *(["-D"] if detached else []), "-qq", "-o", "/dev/null", *_only([call.name]), *fault, *argv]
+    return ["strace", *(["-D"] if detached else []), "-o", _struck_file(fleet), *_only([call.name]), *fault, *argv]
+
+
+def struck(fleet: Fleet) -> bool:
+    """Whether the fault came about: a program does not make exactly the same calls every time."""
+    trace = Path(_struck_file(fleet))
+    text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
+    return "INJECTED" in text or text.rstrip().endswith("= ?")
+
+
+def _struck_file(fleet: Fleet) -> str:
+    return str(fleet.folder / "struck")
 
 
 def _only(names: Iterable[str]) -> list[str]:
