@@ -21,7 +21,10 @@ def main() -> int:
     """Run the loops that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(BY_NAME)}; may be repeated")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full numbers, 0.2 is a fifth")
+    parser.add_argument(
+        "--scale", type=_scales, default={"": 1.0}, metavar="S[,NAME=S]…",
+        help="share of the full numbers: 0.2 is a fifth; 0.2,F20=1 a fifth, but all of F20",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
     given = parser.parse_args()
@@ -30,11 +33,11 @@ def main() -> int:
             parser.error(f"there is no fault {name!r}")
     seed = given.seed if given.seed is not None else secrets.randbits(32)
     chosen = [fault for fault in TABLE if not given.only or fault.name in given.only]
-    print(f"seed {seed}, scale {given.scale:g}", flush=True)
+    print(f"seed {seed}, scale {_words(given.scale)}", flush=True)
     rows = [HEAD]
     broken = 0
     for fault in chosen:
-        row, violations = _try(fault, seed, given.scale)
+        row, violations = _try(fault, seed, given.scale.get(fault.name, given.scale[""]))
         rows.append(row)
         broken += violations
         print(row, flush=True)
@@ -64,13 +67,28 @@ def _try(fault: Fault, seed: int, scale: float) -> tuple[str, int]:
     return f"| {fault.name} | {about} | {report.tries}{told} | {len(report.violations)} | {took} |", len(report.violations)
 
 
-def _circumstances(seed: int, scale: float) -> str:
+def _scales(text: str) -> dict[str, float]:
+    """Read `0.2,F20=1`; the empty name is for all others."""
+    found = {"": 1.0}
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        if name and name not in BY_NAME:
+            raise argparse.ArgumentTypeError(f"there is no fault {name!r}")
+        found[name] = float(number)
+    return found
+
+
+def _words(scales: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:g}".strip() for name, share in scales.items())
+
+
+def _circumstances(seed: int, scale: dict[str, float]) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()  # fmt: skip
     today = datetime.datetime.now(datetime.UTC).date()
     return (
-        f"{today}, commit {commit or 'unknown'}, scale {scale:g} of the full numbers, seed {seed}; Python "
+        f"{today}, commit {commit or 'unknown'}, scale {_words(scale)} (1 is the full number), seed {seed}; Python "
         f"{platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} processors."
     )
 

@@ -126,9 +126,14 @@ def injected(
 
 def struck(fleet: Fleet) -> bool:
     """Whether the fault came about: a program does not make exactly the same calls every time."""
+    return bool(hit(fleet))
+
+
+def hit(fleet: Fleet) -> list[str]:
+    """The calls that met the fault, as strace wrote them down."""
     trace = Path(_struck_file(fleet))
-    text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
-    return "INJECTED" in text or text.rstrip().endswith("= ?")
+    lines = trace.read_text(encoding="utf-8", errors="replace").splitlines() if trace.exists() else []
+    return [line for line in lines if line.endswith("(INJECTED)") or line.rstrip().endswith("= ?")]
 
 
 def _struck_file(fleet: Fleet) -> str:
