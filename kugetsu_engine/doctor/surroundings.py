@@ -12,9 +12,10 @@ from ..agents import known
 from ..config import SettingsSource
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
+from ..snapshot import SnapshotReader
 from ..store import files
 from ..store.engine_lock import holder
-from ..store.locks import is_held, locks_work
+from ..store.locks import locks_work
 from .finding import Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -54,8 +55,7 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
     for problem in settings.problems:
         found.append(Finding("config", problem, path=paths.config, fix="mend the file; until then the value before it holds"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.problems))
-    running = _engine(paths)
-    say("engine", running or "none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+    _engine(paths, environ, say)
     for name in sorted({settings.current.agent, *settings.current.agents}):
         say(f"agent {name}", *_agent(name, settings, path, wanted=name == settings.current.agent))
     return facts, found
@@ -87,11 +87,16 @@ def _state_dir(paths: StatePaths, say: Callable[..., None]) -> None:
     say("locks", "flock works" if works else "flock does not work", None if works else trouble)
 
 
-def _engine(paths: StatePaths) -> str:
-    try:
-        return holder(paths) if is_held(paths.engine_lock) else ""
-    except OSError:
-        return ""
+def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., None]) -> None:
+    engine = SnapshotReader(paths, environ).read(with_history=False).engine
+    if not engine.running:
+        say("engine", "none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
+        return
+    stale = None
+    if engine.stale:
+        text = f"the engine (pid {engine.pid}) has not answered for {engine.heartbeat_age_s:.0f} s"
+        stale = Finding("engine_stale", text, fix="end it, with kill -9 if need be, and start another; agents go on")
+    say("engine", holder(paths), stale)
 
 
 def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) -> tuple[str, Finding | None]:

@@ -1,13 +1,14 @@
 """Processes that outlived their attempt: surely ours are ended, others are shown, and nobody else's is ever touched."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from kugetsu_engine.doctor import check, gather, mend
+from kugetsu_engine.doctor import check, gather, look_around, mend
 from kugetsu_engine.process import leftovers, marked
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files
@@ -108,6 +109,17 @@ def test_a_pid_that_has_changed_hands_is_not_signalled(fleet: Fleet, started: St
     assert is_alive(pid)
     assert marked.kill(one)
     wait_until(lambda: not is_alive(pid), 5, "its end")
+
+
+def test_an_engine_that_does_not_answer_is_found(fleet: Fleet) -> None:
+    """Its process is stopped: it holds the lock, and its heartbeat grows old."""
+    process = fleet.start_engine_process()
+    wait_until(lambda: os.path.exists(fleet.paths.engine), 10, "its first turn")
+    assert [one.code for one in look_around(fleet.paths, os.environ)[1]] == []
+    process.send_signal(signal.SIGSTOP)
+    found = wait_until(lambda: look_around(fleet.paths, os.environ)[1], 15, "the finding")
+    assert [one.code for one in found] == ["engine_stale"]
+    assert f"pid {process.pid}" in found[0].text
 
 
 def test_fix_ends_what_is_left_also_beside_a_running_engine(fleet: Fleet, started: Started) -> None:
