@@ -33,7 +33,7 @@ def main() -> int:
             parser.error(f"there is no fault {name!r}")
     seed = given.seed if given.seed is not None else secrets.randbits(32)
     chosen = [fault for fault in TABLE if not given.only or fault.name in given.only]
-    print(f"seed {seed}, scale {_words(given.scale)}", flush=True)
+    print(f"seed {seed}, scale {_words(given.scale)}\n\n{HEAD}", flush=True)
     rows = [HEAD]
     broken = 0
     for fault in chosen:
@@ -41,10 +41,8 @@ def main() -> int:
         rows.append(row)
         broken += violations
         print(row, flush=True)
-    table = "\n".join([_circumstances(seed, given.scale), "", *rows])
-    if given.write is not None:
-        _write(given.write, table)
-    print(f"\n{table}")
+        if given.write is not None:  # after each loop, as a long run may be cut short
+            _write(given.write, "\n".join([_circumstances(seed, given.scale), "", *rows]))
     return 1 if broken else 0
 
 
