@@ -34,19 +34,19 @@ def main() -> int:
     seed = given.seed if given.seed is not None else secrets.randbits(32)
     chosen = [fault for fault in TABLE if not given.only or fault.name in given.only]
     print(f"seed {seed}, scale {_words(given.scale)}\n\n{HEAD}", flush=True)
-    rows = [HEAD]
+    when = _circumstances(seed)
     broken = 0
     for fault in chosen:
         row, violations = _try(fault, seed, given.scale.get(fault.name, given.scale[""]))
-        rows.append(row)
+        row += f" {when} |"
         broken += violations
         print(row, flush=True)
         if given.write is not None:  # after each loop, as a long run may be cut short
-            _write(given.write, "\n".join([_circumstances(seed, given.scale), "", *rows]))
+            _write(given.write, fault.name, row)
     return 1 if broken else 0
 
 
-HEAD = "| fault | what | tries | violations | time |\n|---|---|---|---|---|"
+HEAD = "| fault | what | tries | violations | time | when |\n|---|---|---|---|---|---|"
 
 
 def _try(fault: Fault, seed: int, scale: float) -> tuple[str, int]:
@@ -80,25 +80,24 @@ def _words(scales: dict[str, float]) -> str:
     return ", ".join(f"{name} {share:g}".strip() for name, share in scales.items())
 
 
-def _circumstances(seed: int, scale: dict[str, float]) -> str:
+def _circumstances(seed: int) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()  # fmt: skip
-    today = datetime.datetime.now(datetime.UTC).date()
-    return (
-        f"{today}, commit {commit or 'unknown'}, scale {_words(scale)} (1 is the full number), seed {seed}; Python "
-        f"{platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} processors."
-    )
+    return f"{datetime.datetime.now(datetime.UTC).date()}, commit {commit or 'unknown'}, seed {seed}"
 
 
-def _write(path: Path, table: str) -> None:
-    """Put the table between the marks of the document."""
+def _write(path: Path, name: str, row: str) -> None:
+    """Put the row of one fault into the document's table; those of other faults stay."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{path} has no place for the results: {BEGIN} … {END}")
-    path.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+    rows = {line.split()[1]: line for line in old.splitlines() if line.startswith("| F")} | {name: row}
+    table = "\n".join([HEAD, *(rows[known] for known in BY_NAME if known in rows)])
+    machine = f"Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} processors."
+    path.write_text(f"{before}{begin}\n\n{table}\n\n{machine}\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -137,6 +137,14 @@ class TestMending:
         assert self.mended(paths, "half_removed") == ["finished 1 removal"]
         assert os.listdir(paths.runs) == ["q_11.1"]
 
+    def test_a_number_that_was_given_out_again_keeps_its_new_runs(self, paths: StatePaths) -> None:
+        """The removal of the old task was interrupted, a new one has its number: only the old file goes."""
+        files.create(f"{paths.done}/.q_1.json.removed", msgspec.json.encode(DONE))
+        files.create(paths.item("q_1"), msgspec.json.encode(msgspec.structs.replace(WAITS, id="q_1")))
+        files.prepare((paths.root, paths.run("q_1", 1)))
+        self.mended(paths, "half_removed")
+        assert os.listdir(paths.runs) == ["q_1.1"]
+
     def test_what_others_may_read_is_made_private(self, paths: StatePaths) -> None:
         """Rights of group and others are taken from a file with keys."""
         files.create(f"{paths.env}/default.env", b"KEY=1\n")
