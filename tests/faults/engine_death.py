@@ -4,10 +4,9 @@ import os
 import signal
 import subprocess
 from typing import Any
-from unittest.mock import patch
 
-from kugetsu_engine.errors import AlreadySo
-from kugetsu_engine.process import identity
+from kugetsu_engine.domain.recovery import MACHINE_RESTARTED
+from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.store import runs
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer, marked_processes
@@ -97,7 +96,7 @@ def agents_end_without_an_engine(ground: Ground, amount: Amount) -> Report:
 
 
 def machine_restarts(ground: Ground, amount: Amount) -> Report:
-    """Engine and supervisors dead, another boot id: the attempt counts, with that reason, and the task is tried again."""
+    """Engine and supervisors dead, another boot id: nothing starts by surprise; then each attempt counts and is made again."""
     report = Report(amount.number(10))
     for _ in range(report.tries):
         with ground.fleet(max_attempts=2) as fleet:
@@ -112,17 +111,18 @@ def machine_restarts(ground: Ground, amount: Amount) -> Report:
                 os.kill(record.supervisor_pid, signal.SIGKILL)
             wait_until(lambda fleet=fleet: not marked_processes(fleet.paths.root), 5, "the death of the agents")  # type: ignore[misc]
             fleet.release("second")
-            with patch.object(identity, "boot_id", lambda: "after-the-restart"):
-                engine = fleet.start_engine()
-                try:
-                    fleet.operator.do("resume")
-                except AlreadySo:
-                    pass  # it did not start paused
-                tasks = fleet.wait_for_end(ids)
-                fleet.stop_engine(engine)
+            engine = EngineThread(fleet.paths, os.environ, "headless", boot_id=lambda: "after-the-restart")
+            fleet.engines.append(engine)
+            engine.start()
+            wait_until(lambda fleet=fleet: fleet.notices("engine_recovered"), 10, "word of the restart")  # type: ignore[misc]
+            if {fleet.state(task_id) for task_id in ids} != {"pending"}:
+                report.violations.append("something started before the operator said so")
+            fleet.operator.do("resume")
+            tasks = fleet.wait_for_end(ids)
+            fleet.stop_engine(engine)
             for task in tasks:
                 told = [(attempt.outcome, attempt.reason) for attempt in task.attempts]
-                if task.state != "completed" or told[0] != ("lost", "the machine was restarted") or len(told) != 2:
+                if task.state != "completed" or told[0] != ("lost", MACHINE_RESTARTED) or len(told) != 2:
                     report.violations.append(f"{task.id} is {task.state} after {told}")
             report.violations += verify(fleet, ids)
     return report
