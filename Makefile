@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts bench screenshots keys clean
+.PHONY: run install test check format lint types contracts faults bench screenshots keys clean
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -31,6 +31,9 @@ types: $(DEV_STAMP)
 
 contracts: $(DEV_STAMP)
 	$(BIN)/lint-imports
+
+faults: $(DEV_STAMP)  ## the long fault loops, with docs/reliability.md written anew; FAULTS='--scale 0.2 --only F20'
+	$(BIN)/python -m tests.faults --write docs/reliability.md $(FAULTS)
 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
 	$(BIN)/python -m tests.benchmarks $(ARGS)

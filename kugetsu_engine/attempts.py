@@ -215,7 +215,7 @@ class Attempts:
             self._enter(task, result)
             return "ended meanwhile"
         if task.token:
-            marked.end(task.id, task.token)
+            marked.end(self._paths.root, task.id, task.token)
         result = runs.outcome(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)

@@ -212,6 +212,10 @@ OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
 """The names of the bash kugetsu: the setting of today, and its value from the old one."""
 
 
+UNREAD = "config.toml cannot be read"
+"""How the problem begins that leaves all of the file unknown."""
+
+
 def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[str]]:
     """Read the settings; returns them and a sentence for each one that could not be read.
 
@@ -273,16 +277,21 @@ class SettingsSource:
         self._seen: object = None
         self.problems: list[str] = []
         self.current = Settings()
+        self.usable = False
+        """Whether `config.toml` has been read, or is not there. The defaults are no stand-in for a file that says otherwise."""
+        self._unread = False
         self.refresh()
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
         seen = [_identity(path) for path in (self._paths.config, self._paths.shell_config)]
-        if seen == self._seen:
+        if seen == self._seen and not self._unread:
             return False
-        before, last = (self.current, self.problems), self.current if self._seen is not None else None
+        before, last = (self.current, self.problems), self.current if self.usable else None
         self._seen = seen
         self.current, self.problems = load(self._paths, self._environ, last)
+        self._unread = any(problem.startswith(UNREAD) for problem in self.problems)
+        self.usable = self.usable or not self._unread
         return before != (self.current, self.problems)
 
 
@@ -304,7 +313,7 @@ def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
     except FileNotFoundError:
         return {}
     except (BadFile, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        problems.append(f"config.toml cannot be read ({error}); keeping the last good settings")
+        problems.append(f"{UNREAD} ({error}); keeping the last good settings, without any nothing starts")
         return None
 
 

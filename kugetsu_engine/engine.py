@@ -35,6 +35,7 @@ from .process.launcher import Launcher, Waker
 from .recovery import Recovery
 from .store import bell, files, requests
 from .store.engine_lock import EngineLock
+from .sweeping import Sweeper
 from .verbs import Verbs
 
 HEARTBEAT_S = 2.0
@@ -102,6 +103,7 @@ class Engine:
             self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
         )
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
+        self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
         self._take_settings()
         self.ledger.rescan()
@@ -122,6 +124,7 @@ class Engine:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
         self.recovery.begin(self._boot_id(), self._resume)
         self.recovery.report(self._now)
+        self.sweeper.sweep()
         return self.recovery.words
 
     def _hear(self, notice: Notice) -> None:
@@ -170,6 +173,7 @@ class Engine:
             self.apply_requests()
             if full:
                 self.attempts.look_at_all()
+            self.sweeper.sweep_if_due()
             self._expire()
             self._look_at_rests()
             self._dispatch()
@@ -248,6 +252,8 @@ class Engine:
 
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
+        if not self.settings.usable:
+            return  # the defaults would send tasks to another agent, or end them for want of a repository
         while (entry := self.ledger.next_to_start(self.facts())) is not None:
             if not self.host.may_start(self.settings.current.floors, len(self.ledger.active_ids)):
                 break

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 from .domain.states import FINAL
 from .domain.times import epoch
@@ -10,6 +11,8 @@ from .paths import StatePaths
 from .store import files, notices, tasks
 
 ANSWER_AGE_S = 300.0
+LITTER_AGE_S = 3600.0
+"""A temporary file this old was left by a writer that crashed."""
 LOG_KEPT_BYTES = 8 << 20
 """A longer log of the engine is put away under another name; one such is kept."""
 
@@ -29,25 +32,52 @@ def remove_ended(paths: StatePaths, before: float) -> int:
         if task.state not in FINAL or ended is None or ended > before:
             continue
         # By this rename either we or a retry that comes at this moment gets the task.
-        aside = f"{paths.done}/.{task_id}.json.removed"
         try:
-            os.rename(path, aside)
+            os.rename(path, _aside(paths, task_id))
         except FileNotFoundError:
             continue
-        for attempt in range(1, task.attempt + 1):
-            shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
-        shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
-        files.remove(aside)
+        _remove_rest(paths, task_id, task.attempt)
         removed += 1
     return removed
 
 
+def finish_removals(paths: StatePaths) -> int:
+    """Finish the removals that a crash interrupted; how many."""
+    left = [name[1:-13] for name in os.listdir(paths.done) if name.startswith(".") and name.endswith(".json.removed")]
+    for task_id in left:
+        if os.path.lexists(paths.item(task_id)) or os.path.lexists(paths.ended(task_id)):
+            files.remove(_aside(paths, task_id))  # the number was given out again; what is there is the new task's
+            continue
+        try:
+            attempts = tasks.read(_aside(paths, task_id), task_id).attempt
+        except FileNotFoundError:
+            continue  # whoever began it has finished
+        except BadFile:
+            attempts = 0
+        _remove_rest(paths, task_id, attempts)
+    return len(left)
+
+
+def _aside(paths: StatePaths, task_id: str) -> str:
+    return f"{paths.done}/.{task_id}.json.removed"
+
+
+def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
+    """Remove the runs and logs of a task whose file has been renamed away, and that file last."""
+    for attempt in range(1, attempts + 1):
+        shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
+    shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
+    files.remove(_aside(paths, task_id))
+
+
 def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     """Remove ended tasks by age, answers nobody fetched and litter of crashed writers; how many tasks."""
-    for folder, age in ((paths.answers, ANSWER_AGE_S), (paths.items, 3600.0), (paths.requests, 3600.0), (paths.root, 3600.0)):
+    folders = (paths.items, paths.done, paths.requests, paths.queue, paths.root)
+    for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in folders)):
         for name in os.listdir(folder):
-            if folder == paths.answers or (name[0] == "." and name.count(".") >= 3):
+            if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
+    finish_removals(paths)
     notices.rotate(paths)
     put_away(paths.engine_log)
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
@@ -59,9 +89,22 @@ def put_away(log: str) -> None:
         os.rename(log, f"{log}.1")
 
 
-def _remove_older(path: str, before: float) -> None:
+def is_litter(name: str) -> bool:
+    """Whether a name is one of `files.write_aside`: a dot, the file's own name, sixteen hexadecimal digits."""
+    head, _, tail = name.rpartition(".")
+    return name[0] == "." and "." in head[1:] and len(tail) == 16 and not tail.strip("0123456789abcdef")
+
+
+def remove_litter(path: str) -> bool:
+    """Remove a temporary file that a crashed writer left; whether it is gone now."""
+    return is_litter(os.path.basename(path)) and _remove_older(path, time.time() - LITTER_AGE_S)
+
+
+def _remove_older(path: str, before: float) -> bool:
     try:
         if os.lstat(path).st_mtime < before:
             os.unlink(path)
+            return True
     except OSError:
-        return
+        return False
+    return False

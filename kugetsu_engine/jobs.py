@@ -23,6 +23,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
 
     Raises:
         KugetsuError: the settings or the task do not say what to run, or where.
+        OSError: the system refuses to read an env file now.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
     drive = known.drive(agent_of(task, settings), settings, task.issue_ref)

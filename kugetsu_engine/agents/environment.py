@@ -1,5 +1,6 @@
 """The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +22,9 @@ FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_
 ENV_FILES = ("default.env", "dev.env")
 """Read in this order, later ones win."""
 
+NOT_NOW = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What the system says when it refuses for a reason that passes."""
+
 
 def build(
     paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
@@ -37,6 +41,7 @@ def build(
 
     Raises:
         ConfigError: an env file cannot be read.
+        OSError: the system refuses to read one now.
     """
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
@@ -59,4 +64,6 @@ def _env_file(path: str) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except BadFile as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in NOT_NOW:
+            raise error.__cause__ from None  # no fault of the task, which waits until the system has recovered
         raise ConfigError(error.message, "mend it or move it away") from None

@@ -18,6 +18,7 @@ queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear    watch                 what happened
 engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
+          doctor [--verify] [--fix]                  is all well; what is wrong, and mending it
           completion bash|zsh|...
 
 Ids are written 41, #41 or q_41. kugetsu VERB --help says more. Exit codes: 0 done, 1 failed, 2 try later,
@@ -28,7 +29,7 @@ GROUPS = {
     "enqueue": "enqueue", "queue": "queue", "list": "lists", "status": "status", "show": "lists", "kill": "acts",
     "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
     "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
-    "demo": "demo", "queue-daemon": "daemon", "completion": "completion", "--headless": "headless",
+    "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""
 

@@ -1,41 +1,83 @@
-"""Processes that carry the mark of one attempt in their environment: the second net, for when a supervisor was killed."""
+"""Processes that carry the mark of one attempt in their environment: the second net, for when a supervisor was killed.
+
+A process is named by pid, start ticks and boot id together, and looked at again right before it is signalled.
+"""
 
 import os
+import select
 import signal
+from typing import NamedTuple
 
-from . import tree
+from . import identity, tree
 
 MARK = "KUGETSU_TASK"
+STATE_DIR = "KUGETSU_DIR"
 
 
-def marked(task_id: str, token: str) -> list[int]:
-    """Processes of this user that carry the mark of the attempt; only Linux can tell."""
-    wanted = f"{MARK}={task_id}:{token}".encode()
-    found: list[int] = []
+class Marked(NamedTuple):
+    """One live process that carries a mark."""
+
+    pid: int
+    ticks: int
+    task_id: str
+    token: str
+    state_dir: str
+
+    def is_of(self, state_dir: str) -> bool:
+        """Whether it says that it belongs to a state directory."""
+        return bool(self.state_dir) and os.path.realpath(self.state_dir) == os.path.realpath(state_dir)
+
+
+def everyone() -> list[Marked]:
+    """Every live process of this user that carries a mark, whosever it is; only Linux can tell."""
     if not tree.LINUX:
-        return found
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
-                    found.append(int(name))
-        except OSError:
-            continue
-    return found
+        return []
+    found = (_look(int(name)) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+    return [one for one in found if one is not None]
 
 
-def end(task_id: str, token: str, rounds: int = 20) -> int:
+def kill(one: Marked) -> bool:
+    """Kill a marked process if it is still that one; whether the signal was sent."""
+    if _look(one.pid) != one:
+        return False
+    try:
+        return identity.signal_process(one.pid, one.ticks, identity.boot_id(), signal.SIGKILL)
+    except PermissionError:
+        return False
+
+
+def end(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
     """Kill what an attempt without a supervisor left behind; how many processes there were.
 
-    The caller has made sure that nobody holds the task's lock.
+    The caller has made sure that nobody works on the attempt. The state directory counts too: a copy of one, as a backup is,
+    knows the same tokens, and must not end the agents of the original.
     """
     seen: set[int] = set()
-    for _ in range(rounds):
-        left = marked(task_id, token)
+    for number in range(rounds):
+        left = [one for one in everyone() if (one.task_id, one.token) == (task_id, token) and one.is_of(state_dir)]
         if not left:
             break
-        seen.update(left)
-        tree.send(left, signal.SIGKILL)
+        if number > 3:
+            select.select([], [], [], 0.01)  # the kernel takes its time with them
+        seen.update(one.pid for one in left)
+        for one in left:
+            kill(one)
     return len(seen)
+
+
+def _look(pid: int) -> Marked | None:
+    ticks = identity.start_ticks(pid)
+    if ticks is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environ = file.read()
+    except OSError:
+        return None
+    if MARK.encode() not in environ:
+        return None
+    values = dict(entry.partition(b"=")[::2] for entry in environ.split(b"\0"))
+    task_id, colon, token = os.fsdecode(values.get(MARK.encode(), b"")).partition(":")
+    if not (task_id and colon and token):
+        return None
+    return Marked(pid, ticks, task_id, token, os.fsdecode(values.get(STATE_DIR.encode(), b"")))

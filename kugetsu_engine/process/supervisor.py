@@ -28,7 +28,6 @@ from .output import CHUNK, LogFile
 from .stall import StallWatch
 
 RESULT_RESERVE = 16 << 10
-SWEEP_GRACE_S = 2.0
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
 
@@ -74,7 +73,8 @@ class Supervisor:
         self.may_interrupt = False
         self._keep_outcome(result)
         self._tell("sweeping")
-        swept = tree.sweep(os.getpid(), self.agent_pid, SWEEP_GRACE_S)
+        grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
+        swept = tree.sweep(os.getpid(), self.agent_pid, grace)
         shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")

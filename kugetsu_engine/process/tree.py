@@ -14,6 +14,8 @@ import time
 from .identity import stat_fields
 
 LINUX = sys.platform == "linux"
+SWEEP_GRACE_S = (0.5, 2.0)
+"""Least and most time to end by itself for what an agent left running."""
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -92,6 +94,42 @@ def reap() -> dict[int, int]:
         ended[pid] = status
 
 
+def childless() -> bool:
+    """Whether nothing is left below this process: whoever loses its parents becomes its child, so one question is enough.
+
+    A list of processes cannot tell: one that starts its like and ends is in no list made meanwhile.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _kill_children(rounds: int = 200) -> None:
+    """Kill this process's children faster than one of them can start its like; their own children are its children then."""
+    for _ in range(rounds):
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+                children = [int(word) for word in file.read().split()]
+        except OSError:
+            return  # a kernel without this list; the rounds of the sweep have to do
+        if not children:
+            return
+        send(children, signal.SIGKILL)
+        reap()
+
+
+def sweep_grace(kill_at: float | None) -> float:
+    """Seconds from TERM to KILL for what an agent left running: after a stop, what is left of the agent's own grace.
+
+    Args:
+        kill_at: when the agent's grace is over, by the monotonic clock; None when it was not stopped.
+    """
+    left = SWEEP_GRACE_S[1] if kill_at is None else kill_at - time.monotonic()
+    return min(max(left, SWEEP_GRACE_S[0]), SWEEP_GRACE_S[1])
+
+
 def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) -> int:
     """End everything below `root`: TERM, a grace, then KILL in rounds until nothing is left; how many there were.
 
@@ -102,7 +140,7 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
     """
     reap()
     left = descendants(root)
-    if not left and (LINUX or leader is None):
+    if childless() if LINUX else leader is None:
         return 0
     seen = set(left)
     if not LINUX and leader is not None:
@@ -111,7 +149,7 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
     kill_from = time.monotonic() + grace_s
     give_up = kill_from + limit_s
     pause = 0.005
-    while left or (not LINUX and leader is not None and time.monotonic() < kill_from):
+    while not childless() if LINUX else leader is not None and time.monotonic() < kill_from:
         select.select([], [], [], pause)
         pause = min(pause * 1.5, 0.05)
         reap()
@@ -121,6 +159,7 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
         if now >= kill_from:
             send(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
             send(left, signal.SIGKILL)
+            _kill_children()
             pause = min(pause, 0.01)
         if now >= give_up:
             break

@@ -166,13 +166,24 @@ def prepare(folders: tuple[str, ...]) -> None:
                 raise StateDirError(f"{folder} is no folder", "move it away, or set KUGETSU_DIR") from None
         except OSError as error:
             raise StateDirError(f"cannot make {folder}: {error.strerror}", "set KUGETSU_DIR to a folder of yours") from None
+    check_root(root)
+    if made:
+        flush_folder(root)
+
+
+def check_root(root: str) -> None:
+    """Make sure that a state directory is the operator's alone.
+
+    Raises:
+        StateDirError: it is another user's, or others may write to it.
+    """
     status = os.stat(root)
+    if not stat.S_ISDIR(status.st_mode):
+        raise StateDirError(f"{root} is no folder", "move it away, or set KUGETSU_DIR")
     if status.st_uid != os.geteuid():
         raise StateDirError(f"{root} belongs to another user", "set KUGETSU_DIR to a folder of yours")
     if status.st_mode & 0o022:
         raise StateDirError(f"others may write to {root}", f"run: chmod 700 {root}")
-    if made:
-        flush_folder(root)
 
 
 def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:

@@ -63,3 +63,21 @@ def unlock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         os.close(fd)
+
+
+def locks_work(path: str) -> bool:
+    """Whether the file system refuses a second holder; shared locks are tried, so that nobody's lock is in the way.
+
+    Raises:
+        OSError: the lock file cannot be opened or locked.
+    """
+    if is_held(path):
+        return True
+    first = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(first, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return is_held(path)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(first)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.errors import BadFile
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
@@ -265,3 +268,38 @@ def test_a_retry_waits_at_least_its_delay_by_the_clock_on_disk(fleet: Fleet) -> 
     assert 30 <= waits <= 36.1
     assert Path(fleet.paths.item(task_id)).exists()
     assert files.read(fleet.paths.item(task_id)) != b""
+
+
+def test_a_refusal_of_the_system_to_read_an_env_file_is_waited_out(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptors left while the start is prepared: the task waits, with an alert, and runs when they are back."""
+    Path(f"{fleet.paths.env}/default.env").write_text("A=1\n")
+    read, refusals = files.read, iter([True, False])
+
+    def refusing(path: str, *limits: int) -> bytes:
+        if path.endswith("default.env") and next(refusals, False):
+            refused = OSError(24, "Too many open files", path)
+            raise BadFile("cannot be read") from refused
+        return read(path, *limits)
+
+    monkeypatch.setattr(files, "read", refusing)
+    task_id = fleet.enqueue()
+    fleet.start_engine()
+    task = fleet.wait_for_end([task_id])[0]
+    assert (task.state, len(task.attempts)) == ("completed", 1)
+
+
+def test_settings_that_have_never_been_read_start_nothing(fleet: Fleet) -> None:
+    """A broken `config.toml` at the start of the engine: the defaults would burn the tasks; mended, they run."""
+    task_id = fleet.enqueue()
+    Path(fleet.paths.config).write_text("max_concurrent_agents = [")
+    engine = fleet.start_engine()
+    alerts = wait_until(lambda: [one for one in _alerts(fleet) if one.code == "config"], 5, "the alert")
+    assert "config.toml cannot be read" in alerts[0].text
+    assert fleet.state(task_id) == "pending"
+    fleet.configure()
+    engine.wake()
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
+
+
+def _alerts(fleet: Fleet) -> tuple[Alert, ...]:
+    return SnapshotReader(fleet.paths, {}).read().alerts

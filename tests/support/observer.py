@@ -27,7 +27,16 @@ def marked_processes(root: str, only_agents: bool = False) -> dict[int, str]:
             continue
         if mark and (is_agent or not only_agents):
             found[int(name)] = mark
-    return found
+    # What an agent has just forked still looks like it until it becomes another program.
+    return {pid: mark for pid, mark in found.items() if not only_agents or found.get(_parent(pid)) != mark}
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b") ")[2].split()[1])
+    except OSError:
+        return 0
 
 
 class Observer:

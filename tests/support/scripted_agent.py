@@ -1,10 +1,10 @@
 """An agent that does as the last line of its prompt says: a JSON object. A program of its own; argv: the journal's path.
 
-Keys: `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what it does meanwhile:
-"cpu", "files" or "output"), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf": one that ignores
-TERM), `dump` (folder for stdin, environment, argv, directory),
-`lines` (how much to print), `say` (one line to print), `signal` (die of it), `write` (file to leave in the worktree), `commit`
-(and commit it). Each start and orderly end is one line in the journal, appended whole.
+Keys: `last` (seconds to work), `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what
+it does meanwhile: "cpu", "files" or "output"), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf":
+one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print), `say` (one line to
+print), `signal` (die of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is
+one line in the journal, appended whole.
 """
 
 import json
@@ -77,6 +77,8 @@ def main() -> int:
     while "wait" in how and not os.path.exists(how["wait"]):
         be_busy(how.get("busy", ""))
         select.select([], [], [], 0.02)
+    if "last" in how:
+        select.select([], [], [], float(how["last"]))
     if "write" in how:
         with open(how["write"], "a", encoding="utf-8") as file:
             file.write("written by the agent\n")

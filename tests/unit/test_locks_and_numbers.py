@@ -117,6 +117,19 @@ def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
         locks.try_lock(_lock(tmp_path))
 
 
+def test_a_file_system_without_locks_is_told_from_one_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `flock` does nothing, as on some network mounts, a second holder is not refused."""
+    path = _lock(tmp_path)
+    Path(path).touch()
+    assert locks.locks_work(path)
+    held = locks.try_lock(path)
+    assert held is not None
+    assert locks.locks_work(path)
+    os.close(held)
+    monkeypatch.setattr("fcntl.flock", lambda fd, how: None)
+    assert not locks.locks_work(path)
+
+
 def test_the_engine_lock_has_one_holder_and_notices_when_its_file_is_replaced(paths: StatePaths) -> None:
     """A second taker is refused; deleting the file makes the holder know that its lock protects nothing any more."""
     first, second = EngineLock(paths), EngineLock(paths)

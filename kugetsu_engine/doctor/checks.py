@@ -1,0 +1,224 @@
+"""The invariants of a state directory, as pure functions of the evidence.
+
+I1  every acknowledged task is in exactly one place          I7   a final state changes only when the operator asks
+I2  never more agents than slots                             I8   no process outlives its attempt
+I3  no task has two agents at once                           I9   first come, first served, within a priority
+I4  at most one engine                                       I10  every state file can be read
+I5  at most `max_attempts` attempts, one if it went well     I11  what is abnormal is told
+I6  the books agree with the results                         I12  nothing is open to others or left lying about
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from ..domain import states
+from ..domain.draft import shown_id
+from ..domain.task import Task
+from ..paths import StatePaths
+from .evidence import Evidence, Run
+from .finding import Finding
+
+ENGINE_MENDS = "an engine does this when it starts"
+
+
+def check(seen: Evidence, *, strict: bool = False) -> list[Finding]:
+    """Everything that is wrong, in the order of the invariants.
+
+    Args:
+        strict: also hold what is only true where nobody has changed the settings meanwhile.
+    """
+    rules = (*RULES, _attempts_within_limit) if strict else RULES
+    return [finding for rule in rules for finding in rule(seen)]
+
+
+def _in_one_place(seen: Evidence) -> Iterator[Finding]:
+    for task_id in sorted(seen.open.keys() & seen.done.keys()):
+        yield Finding(
+            "task_twice", f"{shown_id(task_id)} is among the open and among the ended tasks", "I1", task=task_id,
+            path=StatePaths(seen.root).item(task_id), fix="set the open one aside", remedy="aside",
+        )  # fmt: skip
+    kept = {*seen.open, *seen.done, *(path.rpartition("/")[2][:-5] for path, _ in seen.unreadable)}
+    for task_id in seen.enqueued:
+        if task_id not in kept and not any(f"-{task_id}.json" in name for name in seen.set_aside):
+            yield Finding("task_lost", f"{shown_id(task_id)} was acknowledged and is nowhere", "I1", task=task_id)
+    for task_id in sorted(seen.open):
+        if seen.open[task_id].ended and not seen.engine_runs:
+            yield Finding(
+                "not_filed", f"{shown_id(task_id)} has ended and lies among the open tasks", "I1", task=task_id,
+                fix=ENGINE_MENDS, remedy="file",
+            )  # fmt: skip
+    for task_id, task in sorted(seen.done.items()):
+        if not task.ended:
+            yield Finding(
+                "not_final", f"{shown_id(task_id)} is {task.state} and lies among the ended tasks", "I1", task=task_id,
+                path=StatePaths(seen.root).ended(task_id), fix="move it to queue/items to have it worked on",
+            )  # fmt: skip
+
+
+def _never_too_many(seen: Evidence) -> Iterator[Finding]:
+    alive = len(seen.held_tasks)
+    if alive > seen.held_slots:
+        yield Finding("no_slot", f"{alive} attempts are alive and hold {seen.held_slots} slots", "I2")
+    ended = {(line.task, line.pid) for line in seen.journal if line.event == "end"}
+    running: set[tuple[str, int]] = set()
+    most = 0
+    for line in seen.journal:
+        if line.event == "start" and (line.task, line.pid) in ended:  # one that was killed left no end
+            running.add((line.task, line.pid))
+        running -= {(line.task, line.pid)} if line.event == "end" else set()
+        most = max(most, len(running))
+    if seen.limit and most > seen.limit:
+        yield Finding("too_many_agents", f"{most} agents ran at once, the limit is {seen.limit}", "I2")
+
+
+def _never_two_of_one(seen: Evidence) -> Iterator[Finding]:
+    started: dict[tuple[str, int], int] = {}
+    for line in seen.journal:
+        if line.event == "start":
+            started[line.task, line.attempt] = started.get((line.task, line.attempt), 0) + 1
+    for (task_id, attempt), count in sorted(started.items()):
+        if count > 1:
+            text = f"attempt {attempt} of {shown_id(task_id)} had {count} agents"
+            yield Finding("attempt_started_twice", text, "I3", task=task_id)
+    for task_id in sorted(seen.held_tasks & seen.open.keys()):
+        if seen.open[task_id].state == states.PENDING and not seen.engine_runs:
+            text = f"{shown_id(task_id)} waits in the queue and has an agent"
+            yield Finding("waits_with_agent", text, "I3", task=task_id, fix="it will not start before that agent has ended")
+
+
+def _one_engine(seen: Evidence) -> Iterator[Finding]:
+    if seen.engine_without_lock and seen.engine is not None:
+        text = f"the engine (pid {seen.engine.pid}) lives and does not hold the lock: someone replaced engine.lock"
+        yield Finding("engine_without_lock", text, "I4", fix="it ends by itself within seconds; see engine.log")
+
+
+def _attempts_within_limit(seen: Evidence) -> Iterator[Finding]:
+    for task_id, task in _all(seen):
+        allowed = task.attempts_before + max(seen.max_attempts, 1)
+        if task.attempt > allowed:
+            text = f"{shown_id(task_id)} is at attempt {task.attempt}, allowed are {allowed}"
+            yield Finding("too_many_attempts", text, "I5", task=task_id)
+
+
+def _attempts(seen: Evidence) -> Iterator[Finding]:
+    for task_id, task in _all(seen):
+        for run in seen.runs:
+            good = run.task_id == task_id and run.result is not None and run.result.outcome == "ok"
+            if good and task.attempts_before < run.number < task.attempt:
+                text = f"attempt {run.number} of {shown_id(task_id)} went well and attempt {task.attempt} was made"
+                yield Finding("ran_again", text, "I5", task=task_id)
+        numbers = [attempt.number for attempt in task.attempts]
+        if numbers != sorted(set(numbers)):
+            yield Finding("attempts_mixed_up", f"the attempts of {shown_id(task_id)} are {numbers}", "I5", task=task_id)
+
+
+def _results_agree(seen: Evidence) -> Iterator[Finding]:
+    by_attempt: dict[tuple[str, int], Run] = {(run.task_id, run.number): run for run in seen.runs}
+    for task_id, task in _all(seen):
+        last = task.last_attempt
+        if task.state == states.COMPLETED and task.attempt and (last is None or last.outcome != "ok"):
+            text = f"{shown_id(task_id)} is completed, but no attempt of it went well"
+            yield Finding("completed_without_success", text, "I6", task=task_id)
+        went_well = last is not None and last.outcome == "ok" and last.number > task.attempts_before
+        if task.ended and went_well and task.state != states.COMPLETED:
+            text = f"the last attempt of {shown_id(task_id)} went well, but it is {task.state}"
+            yield Finding("success_not_taken", text, "I6", task=task_id)
+        for attempt in task.attempts:
+            run = by_attempt.get((task_id, attempt.number))
+            if run is None or run.result is None or attempt.outcome == "cancelled":
+                continue
+            if run.result.outcome != attempt.outcome:
+                text = (
+                    f"attempt {attempt.number} of {shown_id(task_id)} ended as {run.result.outcome}, "
+                    f"its task says {attempt.outcome}"
+                )
+                yield Finding("result_disagrees", text, "I6", task=task_id)
+        if task.state in states.ACTIVE and not seen.engine_runs and task_id not in seen.held_tasks:
+            text = f"{shown_id(task_id)} is {task.state}, but nobody works on it"
+            yield Finding("not_settled", text, "I6", task=task_id, fix="enter how it ended", remedy="settle")
+
+
+def _final_stays_final(seen: Evidence) -> Iterator[Finding]:
+    ended: dict[str, str] = {}
+    for notice in seen.notices:
+        if notice.id is None:
+            continue
+        if notice.type in FINAL_EVENTS:
+            ended[notice.id] = notice.type
+        elif notice.type == states.RETRY_EVENT:
+            ended.pop(notice.id, None)
+    for task_id, kind in sorted(ended.items()):
+        task = seen.done.get(task_id) or seen.open.get(task_id)
+        # A crash may keep the word of a retry from being told; the retry is in the books all the same.
+        if task is None or not task.ended or states.EVENTS[task.state] == kind or task.attempts_before:
+            continue
+        yield Finding("changed_after_end", f"{shown_id(task_id)} was told as {kind} and is {task.state}", "I7", task=task_id)
+
+
+def _no_leftovers(seen: Evidence) -> Iterator[Finding]:
+    for left in seen.leftovers:
+        one = left.process
+        if left.surely_ours:
+            text = f"process {one.pid} outlived attempt {left.attempt} of {shown_id(one.task_id)}"
+            yield Finding("leftover", text, "I8", task=one.task_id, fix="end it", remedy="leftovers")
+        else:
+            text = f"process {one.pid} says it belongs to {one.task_id[:40]}, but no attempt has its mark"
+            yield Finding("leftover_unsure", text, "I8", fix=f"look at it, and end it yourself: kill {one.pid}")
+
+
+def _can_be_read(seen: Evidence) -> Iterator[Finding]:
+    for path, fault in seen.unreadable:
+        if "of schema" in fault:
+            yield Finding("newer_schema", fault, "I10", path=path, fix="use the kugetsu that wrote it")
+        else:
+            sets_aside = path.startswith(f"{StatePaths(seen.root).items}/")
+            fix = "mend it; an engine sets it aside" if sets_aside else "mend it or move it away"
+            yield Finding("unreadable", fault, "I10", path=path, fix=fix)
+
+
+def _abnormal_is_told(seen: Evidence) -> Iterator[Finding]:
+    present = set(seen.set_aside)
+    for name in seen.set_aside:
+        if not name.endswith(".reason") and f"{name}.reason" not in present:
+            path = f"{StatePaths(seen.root).corrupt}/{name}"
+            yield Finding("no_reason", f"{name[:80]} was set aside without a reason", "I11", path=path, fix="look at it")
+    if seen.requests and not seen.engine_runs:
+        count = len(seen.requests)
+        text = f"{count} request{'s' * (count != 1)} of yours wait{'s' * (count == 1)} for an engine"
+        yield Finding("requests_wait", text, "I11", fix="apply them", remedy="requests")
+
+
+def _tidy(seen: Evidence) -> Iterator[Finding]:
+    for path in seen.open_to_others:
+        yield Finding(
+            "open_to_others", f"others may look into {path}", "I12", path=path, fix=f"chmod go= {path}", remedy="modes"
+        )
+    for path in seen.litter:
+        yield Finding("litter", f"a writer that crashed left {path}", "I12", path=path, fix="remove it", remedy="tidy")
+    for task_id in seen.half_removed:
+        text = f"the removal of {shown_id(task_id)} was interrupted"
+        yield Finding("half_removed", text, "I12", task=task_id, fix="remove the rest", remedy="tidy")
+
+
+RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    _in_one_place, _never_too_many, _never_two_of_one, _one_engine, _attempts, _results_agree, _final_stays_final,
+    _no_leftovers, _can_be_read, _abnormal_is_told, _tidy,
+)  # fmt: skip
+FINAL_EVENTS = frozenset(states.EVENTS[state] for state in states.FINAL)
+
+
+def first_come_first_served(seen: Evidence) -> list[Finding]:
+    """I9, where nobody has moved, held, timed or retried anything: tasks left the queue in the order they came.
+
+    Not among the rules, as the books do not tell what the operator has moved.
+    """
+    once = [task for _, task in _all(seen) if task.attempt == 1 and not task.after and task.notified_at]
+    found = []
+    for earlier, later in pairwise(sorted(once, key=lambda task: task.order)):
+        if earlier.priority == later.priority and (earlier.notified_at or "") > (later.notified_at or ""):
+            found.append(Finding("out_of_order", f"{later.shown} left the queue before {earlier.shown}", "I9", task=later.id))
+    return found
+
+
+def _all(seen: Evidence) -> Iterator[tuple[str, Task]]:
+    yield from sorted({**seen.done, **seen.open}.items())

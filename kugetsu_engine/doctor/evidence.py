@@ -1,0 +1,203 @@
+"""Reading everything the checks need, once. Reads only; a file that moves while it is read is looked for again."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from .. import control
+from ..config import Settings
+from ..domain.draft import task_id as as_task_id
+from ..domain.engine_state import Control, EngineState
+from ..domain.run import Result, RunRecord
+from ..domain.task import Notice, Task
+from ..errors import BadFile
+from ..housekeeping import LITTER_AGE_S, is_litter
+from ..paths import StatePaths
+from ..process import identity, leftovers
+from ..process.leftovers import Leftover
+from ..store import files, requests, runs, tasks
+from ..store.locks import is_held
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One attempt's folder."""
+
+    task_id: str
+    number: int
+    record: RunRecord | None
+    result: Result | None
+    """How it ended, by `exit.json`, else by `outcome.json`."""
+
+
+class JournalLine(msgspec.Struct, frozen=True):
+    """What an agent wrote down itself, where a test has agents that do."""
+
+    event: str
+    """`start` or `end`."""
+    task: str
+    attempt: int
+    pid: int
+
+
+class Evidence(msgspec.Struct):
+    """A state directory at one moment, as far as it can be read at one."""
+
+    root: str
+    open: dict[str, Task] = {}
+    done: dict[str, Task] = {}
+    unreadable: list[tuple[str, str]] = []
+    """Path and fault of every file that is no valid one."""
+    set_aside: list[str] = []
+    """Names in `queue/corrupt/`."""
+    runs: list[Run] = []
+    held_tasks: set[str] = set()
+    """Tasks whose lock is held: they have a live supervisor."""
+    held_slots: int = 0
+    engine_runs: bool = False
+    engine: EngineState | None = None
+    engine_without_lock: bool = False
+    """An engine lives that says it is the one, and nobody holds the lock."""
+    limit: int = 0
+    max_attempts: int = 3
+    requests: list[int] = []
+    notices: list[Notice] = []
+    leftovers: list[Leftover] = []
+    litter: list[str] = []
+    half_removed: list[str] = []
+    """Ids of ended tasks whose removal a crash interrupted."""
+    open_to_others: list[str] = []
+    """Paths that others may read or write."""
+    journal: list[JournalLine] = []
+    enqueued: list[str] = []
+    """Ids that `enqueue` has acknowledged, where a test knows them."""
+
+
+def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -> Evidence:
+    """Read a state directory; changes nothing."""
+    found = Evidence(paths.root)
+    found.engine_runs = is_held(paths.engine_lock)
+    _read_tasks(paths, found)
+    _read_runs(paths, found)
+    found.held_tasks = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
+    found.held_slots = sum(1 for name in _names(paths.slots) if name.endswith(".lock") and is_held(f"{paths.slots}/{name}"))
+    _read_queue(paths, settings, found)
+    found.leftovers = leftovers.find(paths)
+    _look_at_modes(paths, found)
+    _look_for_litter(paths, found, time.time() if now is None else now)
+    return found
+
+
+def _read_tasks(paths: StatePaths, found: Evidence) -> None:
+    for folder, into in ((paths.items, found.open), (paths.done, found.done), (paths.items, found.open)):
+        for name in _names(folder):
+            if name[0] == "." or not name.endswith(".json") or name[:-5] in into:
+                continue
+            path, task_id = f"{folder}/{name}", name[:-5]
+            try:
+                if as_task_id(task_id) != task_id:
+                    raise BadFile(f"{name[:60]!r} is no name of a task")
+                into[task_id] = tasks.read(path, task_id)
+            except FileNotFoundError:
+                continue
+            except BadFile as error:
+                if (path, error.message) not in found.unreadable:
+                    found.unreadable.append((path, error.message))
+    # The engine moves tasks from one folder to the other while we read: look again at those that seem to be in both.
+    for task_id in [task_id for task_id in found.open if task_id in found.done]:
+        if not os.path.lexists(paths.item(task_id)):
+            del found.open[task_id]
+        elif not os.path.lexists(paths.ended(task_id)):
+            del found.done[task_id]
+
+
+def _read_runs(paths: StatePaths, found: Evidence) -> None:
+    for name in _names(paths.runs):
+        task_id, _, attempt = name.rpartition(".")
+        if not (attempt.isascii() and attempt.isdigit()) or as_task_id(task_id) != task_id:
+            continue
+        number = int(attempt)
+        record = runs.record(paths, task_id, number)
+        token = record.token if record else None
+        result = runs.result(paths, task_id, number, token) or runs.outcome(paths, task_id, number, token)
+        found.runs.append(Run(task_id, number, record, result))
+        for kind, model in (("run.json", RunRecord), ("exit.json", Result)):
+            _must_decode(f"{paths.runs}/{name}/{kind}", model, found)
+
+
+def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
+    found.set_aside = _names(paths.corrupt)
+    found.requests = requests.waiting(paths) if os.path.isdir(paths.requests) else []
+    found.limit = control.effective_limit(control.load(paths), settings.max_concurrent_agents)
+    found.max_attempts = settings.max_attempts
+    _must_decode(paths.control, Control, found)
+    found.engine = state = _must_decode(paths.engine, EngineState, found)
+    if state is not None and not state.stopped and not found.engine_runs:
+        alive = identity.is_same(state.pid, state.start_ticks, state.boot_id)
+        found.engine_without_lock = alive and not is_held(paths.engine_lock)
+    try:
+        lines = files.read(paths.notifications, 64 << 20).split(b"\n")
+    except (FileNotFoundError, BadFile):
+        return
+    for line in filter(None, lines):
+        try:
+            found.notices.append(msgspec.json.decode(line, type=Notice))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found.unreadable.append((paths.notifications, f"a line is no notification: {line[:60]!r}"))
+
+
+def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
+    """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
+    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications]
+    secret += [f"{paths.env}/{name}" for name in _names(paths.env)]
+    secret += [f"{paths.items}/{name}" for name in _names(paths.items)] + [
+        f"{paths.done}/{name}" for name in _names(paths.done)
+    ]
+    secret += [f"{paths.runs}/{name}" for name in _names(paths.runs)]
+    for path in secret:
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if status.st_mode & 0o077 and not stat.S_ISLNK(status.st_mode):
+            found.open_to_others.append(path)
+
+
+def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
+    for folder in (paths.root, paths.queue, paths.items, paths.done, paths.requests, paths.answers):
+        for name in _names(folder):
+            if folder == paths.done and name.startswith(".") and name.endswith(".json.removed"):
+                found.half_removed.append(name[1:].removesuffix(".json.removed"))
+            elif is_litter(name):
+                try:
+                    if os.lstat(f"{folder}/{name}").st_mtime < now - LITTER_AGE_S:
+                        found.litter.append(f"{folder}/{name}")
+                except FileNotFoundError:
+                    continue
+
+
+def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "EngineState | None":
+    """Note a file that is there and cannot be read; an engine's state is handed back."""
+    try:
+        decoded = msgspec.json.decode(files.read(path), type=kind)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found.unreadable.append((path, str(error)))
+        return None
+    return decoded if isinstance(decoded, EngineState) else None
+
+
+def _lock_names(folder: str) -> Iterator[str]:
+    for name in _names(folder):
+        if name.endswith(".lock") and as_task_id(name[:-5]) == name[:-5]:
+            yield name[:-5]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []

@@ -1,0 +1,46 @@
+"""Looking for processes that outlived their attempt, when an engine starts and now and then."""
+
+import time
+from collections.abc import Callable
+
+from .alerts import Alerts
+from .domain.draft import shown_id
+from .domain.task import Notice
+from .ledger import Ledger
+from .paths import StatePaths
+from .process import leftovers
+
+EVERY_S = 60.0
+"""Seconds between two looks; looking costs a read of every process."""
+
+
+class Sweeper:
+    """Ends what is surely ours, and warns of what only says that it is."""
+
+    def __init__(self, paths: StatePaths, ledger: Ledger, alerts: Alerts, now: Callable[[], str]) -> None:
+        self._paths = paths
+        self._ledger = ledger
+        self._alerts = alerts
+        self._now = now
+        self._due_at = 0.0
+
+    def sweep_if_due(self) -> None:
+        """Look, if the last time is long enough ago."""
+        if time.monotonic() >= self._due_at:
+            self.sweep()
+
+    def sweep(self) -> int:
+        """Look now; how many processes were ended."""
+        self._due_at = time.monotonic() + EVERY_S
+        found = leftovers.find(self._paths)
+        ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
+        ended = leftovers.end(self._paths, found)
+        if ended:
+            text = f"ended {ended} process{'es' * (ended != 1)} that outlived the attempts of {', '.join(ours)}"
+            self._ledger.tell(Notice(self._now(), "engine_leftovers", text, "warning"))
+        unsure = sorted(one.process.pid for one in found if not one.surely_ours)
+        if unsure:
+            self._alerts.warn("leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}")
+        else:
+            self._alerts.clear("leftovers")
+        return ended

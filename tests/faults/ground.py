@@ -1,0 +1,147 @@
+"""What every fault loop needs: folders, a seed, amounts, and one verdict over a state directory."""
+
+import contextlib
+import random
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from kugetsu_engine import config, doctor
+from kugetsu_engine.doctor.evidence import JournalLine
+from kugetsu_engine.errors import BadFile
+from kugetsu_engine.store import tasks
+from tests.support.fleet import Fleet
+
+Case = TypeVar("Case")
+WORKERS = 3
+"""Tries of one loop that go on side by side, each in a state directory of its own."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much of a loop is run: a number of tries, or a share of every possible one."""
+
+    count: int | None = None
+    share: float = 1.0
+
+    def pick(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases to try, spread evenly over all of them."""
+        wanted = self.count if self.count is not None else round(len(cases) * self.share)
+        wanted = max(min(wanted, len(cases)), 1)
+        return [cases[place * len(cases) // wanted] for place in range(wanted)] if cases else []
+
+    def number(self, full: int) -> int:
+        """How many tries, where the full loop has `full` of them."""
+        return self.count if self.count is not None else max(round(full * self.share), 1)
+
+
+@dataclass
+class Report:
+    """What a loop came to."""
+
+    tries: int = 0
+    violations: list[str] = field(default_factory=list)
+    told: str = ""
+    """A figure worth knowing, in words."""
+
+
+class Ground:
+    """Where loops run."""
+
+    def __init__(self, seed: int, folder: Path | None = None) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self._folder = folder
+
+    @contextlib.contextmanager
+    def fleet(self, **settings: str | int) -> Iterator[Fleet]:
+        """A fresh state directory with a repository and scripted agents."""
+        with tempfile.TemporaryDirectory(prefix="kugetsu-faults-", dir=self._folder) as folder:
+            fleet = Fleet(Path(folder))
+            fleet.configure(task_timeout="60s", **{"stop_grace": "300ms", "retry_delay": "20ms", **settings})
+            try:
+                yield fleet
+            finally:
+                fleet.close()
+
+    def side_by_side(self, cases: Sequence[Case], attempt: Callable[[Case], list[str]]) -> Report:
+        """Try every case, some at a time; a try that fails in an unforeseen way is a violation as well."""
+
+        def guarded(case: Case) -> list[str]:
+            try:
+                return [f"{case}: {what}" for what in attempt(case)]
+            except AssertionError as error:
+                return [f"{case}: {error}"]
+
+        report = Report(len(cases))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for found in pool.map(guarded, cases):
+                report.violations += found
+        return report
+
+
+def verify(fleet: Fleet, enqueued: Sequence[str] = ()) -> list[str]:
+    """The invariants over a fleet's state directory, its agents' journal and /proc, by the checker operators use."""
+    seen = doctor.gather(fleet.paths, config.load(fleet.paths, {})[0])
+    seen.enqueued = list(enqueued)
+    seen.journal = [JournalLine(line.event, line.task, line.attempt, line.pid) for line in fleet.journal()]
+    return [f"{finding.rule} {finding.code}: {finding.text}" for finding in doctor.check(seen, strict=True)]
+
+
+def settle(fleet: Fleet, ids: Sequence[str], limit_s: float = 30.0) -> None:
+    """Let a sound engine finish the work, and end it."""
+    engine = fleet.start_engine(until_idle=True)
+    fleet.wait_for_end(ids, limit_s)
+    fleet.stop_engine(engine)
+
+
+class Witness:
+    """Reads the task files again and again while it is entered: they parse at every moment, and what is final stays so."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.violations: list[str] = []
+        self.reads = 0
+        self._paths = fleet.paths
+        self._final: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+
+    def __enter__(self) -> "Witness":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            for folder in (self._paths.items, self._paths.done):
+                for task_id in list(tasks.task_ids(folder)):
+                    if task_id not in self._final:
+                        self._read(f"{folder}/{task_id}.json", task_id)
+
+    def _read(self, path: str, task_id: str) -> None:
+        try:
+            task = tasks.read(path, task_id)
+        except FileNotFoundError:
+            return
+        except BadFile as error:
+            self.violations.append(f"I10 {error.message}")
+            return
+        self.reads += 1
+        if task.ended:
+            self._final[task_id] = task.state
+
+    def changed(self, fleet: Fleet) -> list[str]:
+        """Final states that are others now."""
+        return [
+            f"I7 {task_id} was {state} and is {fleet.state(task_id)}"
+            for task_id, state in self._final.items()
+            if fleet.state(task_id) != state
+        ]
