@@ -187,6 +187,8 @@ ACTIONS: tuple[Action, ...] = (
            _has_task, footer=20),
     Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
            PANES, LISTS | LOGS, _has_task, footer=22),
+    Action("view.story", ("i",), "story", "what happened to it, in sentences, and how it stands", PANES,
+           why_not=_has_task, footer=23),
     Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),

@@ -324,6 +324,7 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
             await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+            await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
             make_worktree(scene.paths)
             await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
             await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)

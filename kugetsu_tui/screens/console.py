@@ -38,7 +38,8 @@ class ConsoleScreen(Screen[None]):
             "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
-            "view.diff": self.open_diff, "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "view.diff": self.open_diff, "view.story": self.open_story,
+            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
@@ -176,6 +177,12 @@ class ConsoleScreen(Screen[None]):
         task = self.situation().task
         if task is not None:
             self.console.open_diff(task)
+
+    def open_story(self) -> None:
+        """Tell what happened to the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.open_story(task)
 
     def _flow(self) -> str:
         engine = self.picture.snapshot.engine if self.picture is not None else None
