@@ -118,7 +118,9 @@ class ConsoleScreen(Screen[None]):
     def refresh_keys(self) -> None:
         """Show the keys that matter now."""
         now = self.situation()
-        shown = [(a, why, self._word(a, now)) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        # Undo is there for half a minute, so it shows when it can be used.
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id != "undo" or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
