@@ -111,6 +111,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         return [(label, (clean(f"{words}.", 600), "text"))]
     look = states.of_task(task)
     reason = task.error or task.reason
-    words = f"It is {look.word} since {times.moment(task.completed_at, now)}{f': {reason}' if reason else ''}."
+    verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
+    when = times.moment(task.completed_at, now)
+    words = f"It {verb}{f' at {when}' if when else ''}{f': {reason}' if reason else ''}."
     hint = {"error": " r tries it again.", "cancelled": " r puts it back in the queue.", "expired": " r puts it back."}
     return [(label, (clean(words.replace("..", "."), 900) + hint.get(task.state, ""), look.tone))]

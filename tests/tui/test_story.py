@@ -48,7 +48,7 @@ def test_a_story_in_order_with_every_attempt() -> None:
         "Attempt 2 ended well after 30 min. It left nothing.",
         story[-1],
     ]
-    assert story[-1].startswith("It is completed since ")
+    assert story[-1].startswith("It was completed at ")
     assert story[-1].endswith(": exit 0.")
 
 
