@@ -23,6 +23,7 @@ from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadF
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
+from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .palette import Actions
@@ -32,7 +33,8 @@ from .screens.home import HomeScreen
 from .screens.task import TaskScreen
 from .undo import KEPT_S, UndoLog
 from .viewmodels import strip
-from .viewmodels.picture import Picture
+from .viewmodels.picture import Picture, short_ref
+from .viewmodels.sentences import told
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +192,12 @@ class KugetsuApp(App[None]):
     def open_diff(self, task_id: str) -> None:
         """Show what a task's worktree holds that its base does not."""
         self.push_screen(DiffScreen(task_id))
+
+    def open_story(self, task_id: str) -> None:
+        """Tell what happened to a task."""
+        task = self.picture.snapshot.task(task_id) if self.picture is not None else None
+        if task is not None and self.picture is not None:
+            self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
 
     def open_task_form(self) -> None:
         """Ask for a new task."""

@@ -107,7 +107,8 @@ class Scene:
             f"q_{number}", ref, words, agent="opencode", state="running", attempt=attempt, notified_at=started,
             started_at=started, token="t", position=float(number), pending_since="2026-11-21T13:01:00.000Z",
             attempts=[
-                Attempt(1, outcome="failed", failure="exit", reason="the checks fail: 1 of 69", exit_code=1, elapsed_s=611.0,
+                Attempt(1, "2026-11-21T13:20:11.000Z", "2026-11-21T13:30:22.000Z", outcome="failed",
+                        failure="exit", reason="the checks fail: 1 of 69", exit_code=1, elapsed_s=611.0,
                         delivered=Delivered(1, 2, 31, 2))
             ] if attempt > 1 else [],
         )  # fmt: skip
@@ -324,6 +325,7 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
             await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+            await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
             make_worktree(scene.paths)
             await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
             await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)

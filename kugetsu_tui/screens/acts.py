@@ -106,9 +106,13 @@ class Acts:
             how = "are killed at once" if kill else "get TERM, and time to finish"
             lines += [f"{named(running)}: {how}; the attempts are lost, worktrees and branches are kept."]
         if waiting:
-            lines += [f"{named(waiting)}: out of the queue."]
+            lines += [f"{named(waiting)}: out of the queue; u puts them back at their places, for half a minute."]
         words = " and ".join(parts)
-        return Confirm(f"{words[0].upper()}{words[1:]}?", [*lines, *self._skipped(tasks)], yes=f"{verb.capitalize()} all")
+        return Confirm(
+            f"{words[0].upper()}{words[1:]}?",
+            [*lines, *self._skipped(tasks)],
+            yes=f"{verb.capitalize() if running else 'Cancel'} all",
+        )
 
     def _skipped(self, tasks: Sequence[Task]) -> list[str]:
         skipped = len(self._screen.targets()) - len(tasks)

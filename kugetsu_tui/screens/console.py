@@ -38,7 +38,8 @@ class ConsoleScreen(Screen[None]):
             "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
-            "view.diff": self.open_diff, "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "view.diff": self.open_diff, "view.story": self.open_story,
+            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
@@ -117,7 +118,9 @@ class ConsoleScreen(Screen[None]):
     def refresh_keys(self) -> None:
         """Show the keys that matter now."""
         now = self.situation()
-        shown = [(a, why, self._word(a, now)) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        # Undo is there for half a minute, so it shows when it can be used.
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id != "undo" or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
@@ -176,6 +179,12 @@ class ConsoleScreen(Screen[None]):
         task = self.situation().task
         if task is not None:
             self.console.open_diff(task)
+
+    def open_story(self) -> None:
+        """Tell what happened to the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.open_story(task)
 
     def _flow(self) -> str:
         engine = self.picture.snapshot.engine if self.picture is not None else None

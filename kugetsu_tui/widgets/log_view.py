@@ -246,7 +246,9 @@ class LogView(Searched):
 
     def _center(self, line: int) -> None:
         if self._wraps:
-            self._look_from(*self._wrapped.step((line, 0), -(self.body_height // 2)))
+            found = "".join(self._wrapped.rows(line)).lower().find(self._search.lower()) if self._search else 0
+            row = max(found, 0) // max(self.body_width, 1)
+            self._look_from(*self._wrapped.step((line, row), -(self.body_height // 2)))
         else:
             self._look_from(line - self.body_height // 2)
 

@@ -239,9 +239,8 @@ class RowList(Pane):
         here = place == self._cursor
         task = self._view.task_id(self._index(place)) if self.marked or self._ranged else None
         mark = glyph("mark") if task is not None and (task in self.marked or place in self._ranged) else " "
-        spans: list[Span] = [
-            (glyph("marker") if here else " ", "focus" if self.has_focus else "faint"), (mark, "accent"),
-        ]  # fmt: skip
+        marker: Span = (glyph("marker"), "focus" if self.has_focus else "faint")
+        spans: list[Span] = [marker, (mark, "accent")] if here else [(mark, "accent"), (" ", "text")]
         gap = 0
         for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
             if cell_width:

@@ -1,0 +1,118 @@
+"""What happened to a task, in sentences, in the order in which it happened."""
+
+from kugetsu_engine.domain.task import Attempt, Notice, Task
+from kugetsu_engine.domain.times import epoch
+
+from ..formatting import states, times
+from ..formatting.safe_text import clean
+from .agents import PHASES, is_quiet
+from .picture import Picture
+from .queue import start_estimate, why_words
+from .rows import Cell
+from .story import attempts_allowed, find_active
+
+Sentence = tuple[Cell, Cell]
+"""When, and what."""
+
+TOLD_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued", "task_retry"})
+
+
+def told(picture: Picture, task: Task) -> list[Sentence]:
+    """The whole story, and how it stands now at its end."""
+    now = picture.snapshot.taken_at
+    dated = [(epoch(task.pending_since) if not task.attempts else None, _asked(task, now))]
+    dated += [one for attempt in task.attempts for one in _of_attempt(attempt, now)]
+    dated += [(epoch(notice.time), _of_notice(notice, now)) for notice in _others(picture, task)]
+    # What has no time of its own stands where it was put, behind what came before it.
+    latest = 0.0
+    sortable: list[tuple[float, Sentence]] = []
+    for when, sentence in dated:
+        latest = when if when is not None else latest
+        sortable.append((latest, sentence))
+    lines = [sentence for _, sentence in sorted(sortable, key=lambda pair: pair[0])]
+    return [*lines, *(_now(picture, task))]
+
+
+def _line(stamp: str | float | None, now: float, text: str, tone: str = "text") -> Sentence:
+    return (times.moment(stamp, now, seconds=True), "faint"), (clean(text, 1500), tone)
+
+
+def _asked(task: Task, now: float) -> Sentence:
+    words = [f"Asked for {task.issue_ref}: {task.title or 'no words'}."]
+    if task.priority != 5:
+        words.append(f"Its priority is {task.priority} of 9.")
+    if task.after:
+        words.append(f"It comes after {', '.join('#' + one.removeprefix('q_') for one in task.after)}.")
+    if task.not_before:
+        words.append(f"It is not to start before {times.moment(task.not_before, now)}.")
+    # A retry that was asked for begins the waiting anew, so only before it this is when the task came.
+    return _line(None if task.attempts else task.pending_since, now, " ".join(words))
+
+
+def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Sentence]]:
+    number = f"Attempt {attempt.number}"
+    lines: list[tuple[float | None, Sentence]] = []
+    if attempt.started_at:
+        lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, f"{number} started.", "info")))
+    good = attempt.outcome == "ok"
+    ran = f" after {times.span(attempt.elapsed_s)}" if attempt.elapsed_s is not None else ""
+    ended = {
+        "ok": f"{number} ended well{ran}", "timeout": f"{number} ran out of time{ran}",
+        "cancelled": f"{number} was stopped{ran}",
+        "lost": f"{number} was lost{ran}", "stalled": f"{number} stood still and was ended{ran}",
+        "not_started": f"{number} could not start",
+    }.get(attempt.outcome, f"{number} failed{ran}")  # fmt: skip
+    said = [f"{ended}: {attempt.reason}" if attempt.reason and attempt.reason != attempt.outcome else ended]
+    code = attempt.exit_code if attempt.exit_code and f"{attempt.exit_code}" not in (attempt.reason or "") else None
+    said.append(f" (exit {code})." if code else "." if not said[0].endswith(".") else "")
+    if attempt.delivered is not None:
+        said.append(" It left nothing." if attempt.delivered.nothing else f" It left {attempt.delivered}.")
+    tone = "good" if good else "muted" if attempt.outcome == "cancelled" else "warning"
+    lines.append((epoch(attempt.ended_at), _line(attempt.ended_at, now, "".join(said), tone)))
+    return lines
+
+
+def _others(picture: Picture, task: Task) -> list[Notice]:
+    """Notifications about the task that tell something its attempts do not."""
+    told_as_end = {"task_completed", "task_error"} if task.attempts else set()
+    return [
+        notice
+        for notice in picture.snapshot.notices
+        if notice.id == task.id and notice.type not in TOLD_BY_ATTEMPTS and notice.type not in told_as_end
+    ]
+
+
+def _of_notice(notice: Notice, now: float) -> Sentence:
+    text = notice.text
+    for name in (f"#{(notice.id or '').removeprefix('q_')} ", f"{notice.issue_ref or ''} "):
+        text = text.removeprefix(name)
+    return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", states.of_level(notice.level).tone)
+
+
+def _now(picture: Picture, task: Task) -> list[Sentence]:
+    now = picture.snapshot.taken_at
+    active = find_active(picture, task.id)
+    label: Cell = ("now", "accent")
+    if active is not None:
+        limit = times.limit(active.timeout_s)
+        words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {times.moment(task.notified_at, now)}"
+        words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
+        if is_quiet(active, picture.stall_after):
+            return [(label, (clean(f"{words} It has been silent for long: a person should look.", 600), "danger"))]
+        return [(label, (clean(words, 600), "text"))]
+    if task.state == "pending":
+        why = picture.snapshot.why(task)
+        words = f"It waits: {why_words(why, now)}"
+        place = picture.places.get(task.id)
+        if place is not None:
+            words = f"{words}; number {place + 1} of {len(picture.snapshot.pending)} in the queue"
+            start = start_estimate(place, why, picture.snapshot)
+            words += f", starts about {times.moment(start, now)}" if start is not None else ""
+        return [(label, (clean(f"{words}.", 600), "text"))]
+    look = states.of_task(task)
+    reason = task.error or task.reason
+    verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
+    when = times.moment(task.completed_at, now)
+    words = f"It {verb}{f' at {when}' if when else ''}{f': {reason}' if reason else ''}."
+    hint = {"error": " r tries it again.", "cancelled": " r puts it back in the queue.", "expired": " r puts it back."}
+    return [(label, (clean(words.replace("..", "."), 900) + hint.get(task.state, ""), look.tone))]
