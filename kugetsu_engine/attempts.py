@@ -116,10 +116,7 @@ class Attempts:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
         number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
         running = self._running.get(task.id)
-        record = runs.record(self._paths, task.id, task.attempt)
-        if record is not None and record.token == task.token and self.launcher.signal(record, number):
-            return
-        if running is not None and running.handle is not None:
+        if not send_stop(self._paths, task, self.launcher) and running is not None and running.handle is not None:
             # It has not yet written who it is, but it is our child.
             running.handle.process.send_signal(number)
 
@@ -307,3 +304,11 @@ def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]
     if verdict.state != "completed" or attempt.delivered is None:
         return None, verdict.reason
     return ("warning" if attempt.delivered.nothing else None), str(attempt.delivered)
+
+
+def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
+    """Signal the supervisor that has written who it is; False while there is none, or it is gone."""
+    record = runs.record(paths, task.id, task.attempt)
+    if record is None or record.token != task.token:
+        return False
+    return launcher.signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)

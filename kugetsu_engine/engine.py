@@ -388,18 +388,12 @@ class Engine:
             return True
         for entry in self.ledger.in_order():
             why = policy.own_reason(entry, facts, now)
-            stuck = why is not None and (why.code == "held" or (why.code == "after" and not self._may_still_complete(entry)))
+            stuck = why is not None and (
+                why.code == "held" or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))
+            )
             if not stuck:
                 return False
         return True
-
-    def _may_still_complete(self, entry: Entry) -> bool:
-        """Whether every task that this one comes after has completed or is still open."""
-        return all(
-            self.ledger.states.get(earlier, "completed") == "completed"
-            or (earlier in self.ledger.entries and not self.ledger.entries[earlier].held)
-            for earlier in entry.after
-        )
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

@@ -1,7 +1,7 @@
 """What the engine keeps in memory of tasks: a slim entry of each open one, and the states that `after` asks for."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -70,6 +70,13 @@ class TaskStates(Mapping[str, str]):
     def forget(self, task_id: str) -> None:
         """Look the state up again, as the task may have been reopened and have ended otherwise."""
         self._ended.pop(task_id, None)
+
+    def may_still_complete(self, task_ids: Iterable[str]) -> bool:
+        """Whether each of these tasks has completed or is still open, and nobody holds it."""
+        return all(
+            self.get(task_id, "completed") == "completed" or (task_id in self._entries and not self._entries[task_id].held)
+            for task_id in task_ids
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -139,6 +139,8 @@ def _meet(place: Place, name: str, running: bool) -> None:
         if world.engine is not None and world.engine.controls.paused:
             with contextlib.suppress(OSError):
                 world.ask("resume")
+        if place.code == "config" and broken and not running and task_id is not None and not world.table.all:
+            return  # settings that were never read start nothing
         if task_id is not None and not (place.code == "env" and world.task(task_id).state == "error"):  # type: ignore[union-attr]
             _finish(world, task_id)
             assert world.task(task_id).state == "completed", name  # type: ignore[union-attr]

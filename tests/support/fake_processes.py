@@ -154,7 +154,7 @@ class FakeLauncher(Launcher):
         """The table has no such descriptor; the engine looks for itself."""
         return None
 
-    def end_what_is_left(self, task_id: str, token: str) -> None:
+    def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
         """Kill what an attempt left."""
         self._table.left_behind.discard((task_id, token))
 
