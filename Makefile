@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts faults bench screenshots keys clean
+.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz planted
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -37,6 +37,12 @@ faults: $(DEV_STAMP)  ## the long fault loops, with docs/reliability.md written 
 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: $(DEV_STAMP)  ## 20,000 broken files and more, with a seed and a table
+	$(BIN)/python -m tests.fuzz
+
+planted: $(DEV_STAMP)  ## plant each known bug in a copy and see that tests notice; writes docs/planted-bugs.md
+	$(BIN)/python -m tests.planted
 
 screenshots: $(DEV_STAMP)  ## make screenshots/ from the real console
 	$(BIN)/python screenshots/make.py

@@ -16,7 +16,10 @@ class Alerts:
         self._alerts: dict[str, Alert] = {}
 
     def warn(self, code: str, text: str) -> None:
-        """Raise an alert, or change the words of one that stands."""
+        """Raise an alert, or change the words of one that stands; without words it is taken back."""
+        if not text:
+            self.clear(code)
+            return
         standing = self._alerts.get(code)
         if standing is None:
             self._alerts[code] = Alert(code, text, iso(self._clock()))

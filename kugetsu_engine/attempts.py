@@ -20,11 +20,12 @@ from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
 from .domain.task import Attempt, Level, Notice, Task
 from .domain.times import epoch, iso, time_of_day
+from .entries import Entry
 from .errors import NoSuchTask
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
-from .process import identity, marked
+from .process import identity
 from .process.launcher import Handle, Launcher, Waker
 from .store import locks, runs
 
@@ -78,7 +79,7 @@ class Attempts:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
         found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "given back": 0}
         for entry in self._ledger.active():
-            if locks.is_held(self._paths.task_lock(entry.id)):
+            if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found["adopted"] += 1
             else:
@@ -91,7 +92,7 @@ class Attempts:
             self._look(task_id)
         for entry in self._ledger.active():
             if entry.id not in self._running:  # made active by hand
-                if locks.is_held(self._paths.task_lock(entry.id)):
+                if self._is_alive(entry.id, entry.attempt):
                     self._adopt(entry)
                 else:
                     self._settle(entry.id)
@@ -115,7 +116,7 @@ class Attempts:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
         number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
         running = self._running.get(task.id)
-        if not send_stop(self._paths, task) and running is not None and running.handle is not None:
+        if not send_stop(self._paths, task, self.launcher) and running is not None and running.handle is not None:
             # It has not yet written who it is, but it is our child.
             running.handle.process.send_signal(number)
 
@@ -138,8 +139,8 @@ class Attempts:
         """Wait for an attempt whose supervisor another engine started."""
         record = runs.record(self._paths, entry.id, entry.attempt)
         pidfd = None
-        if record and identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
-            pidfd = _pidfd(record.supervisor_pid)
+        if record is not None:
+            pidfd = self.launcher.death_of(record)
         self.wait_for(entry.id, None, pidfd)
         self._look(entry.id)
 
@@ -153,6 +154,13 @@ class Attempts:
             self._waker.discard(running.pidfd)
             os.close(running.pidfd)
 
+    def _is_alive(self, task_id: str, attempt: int) -> bool:
+        """Whether an attempt has its lock; or its supervisor surely lives, where someone removed the lock's file."""
+        if locks.is_held(self._paths.task_lock(task_id)):
+            return True
+        record = runs.record(self._paths, task_id, attempt)
+        return record is not None and self.launcher.lives(record)
+
     def _look(self, task_id: str) -> None:
         """Settle an attempt that has ended; tell the supervisor of one that is to stop."""
         running = self._running[task_id]
@@ -165,7 +173,7 @@ class Attempts:
         result = runs.result(self._paths, task_id, task.attempt, task.token)
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
-        if result is not None or not locks.is_held(self._paths.task_lock(task_id)):
+        if result is not None or not self._is_alive(task_id, task.attempt):
             self._let_go(running)
             self._settle(task_id)
             return
@@ -214,13 +222,19 @@ class Attempts:
         if result is not None:
             self._enter(task, result)
             return "ended meanwhile"
+        broken = runs.unreadable(self._paths, task.id, task.attempt)
+        for path, why in broken.items():
+            self._ledger.quarantine.take(path, why)
         if task.token:
-            marked.end(self._paths.root, task.id, task.token)
+            self.launcher.end_what_is_left(self._paths.root, task.id, task.token)
         result = runs.outcome(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
             return "ended meanwhile"
         record = runs.record(self._paths, task.id, task.attempt)
+        if broken:
+            self._enter(task, self._lost(task, f"its record could not be read: {', '.join(map(os.path.basename, broken))}"))
+            return "lost"
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
@@ -228,12 +242,12 @@ class Attempts:
                 self.give_back(task, "the start did not happen")
             return "given back"
         reason = MACHINE_RESTARTED if record.boot_id != self._boot_id() else "its supervisor was killed"
-        lost = Result(
-            task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=record.started_at,
-            ended_at=iso(self._clock()),
-        )  # fmt: skip
-        self._enter(task, lost)
+        self._enter(task, self._lost(task, reason, record.started_at))
         return "lost"
+
+    def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
+        now = iso(self._clock())
+        return Result(task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now)
 
     def _enter(self, task: Task, result: Result) -> None:
         """Enter the result of an attempt in the books, and decide what becomes of the task."""
@@ -292,17 +306,9 @@ def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]
     return ("warning" if attempt.delivered.nothing else None), str(attempt.delivered)
 
 
-def send_stop(paths: StatePaths, task: Task) -> bool:
+def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
     """Signal the supervisor that has written who it is; False while there is none, or it is gone."""
     record = runs.record(paths, task.id, task.attempt)
     if record is None or record.token != task.token:
         return False
-    number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
-    return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
-
-
-def _pidfd(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-    except OSError:
-        return None
+    return launcher.signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)

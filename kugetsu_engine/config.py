@@ -282,9 +282,13 @@ class SettingsSource:
         self._unread = False
         self.refresh()
 
+    def limit(self) -> int:
+        """The setting that a limit set by hand overrides."""
+        return self.current.max_concurrent_agents
+
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
-        seen = [_identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        seen = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
         if seen == self._seen and not self._unread:
             return False
         before, last = (self.current, self.problems), self.current if self.usable else None
@@ -293,14 +297,6 @@ class SettingsSource:
         self._unread = any(problem.startswith(UNREAD) for problem in self.problems)
         self.usable = self.usable or not self._unread
         return before != (self.current, self.problems)
-
-
-def _identity(path: str) -> tuple[int, ...] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
@@ -312,7 +308,7 @@ def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
         return tomllib.loads(files.read(path, 1 << 20).decode())
     except FileNotFoundError:
         return {}
-    except (BadFile, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
         problems.append(f"{UNREAD} ({error}); keeping the last good settings, without any nothing starts")
         return None
 

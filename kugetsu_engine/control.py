@@ -1,30 +1,64 @@
 """What operators set for the whole queue: paused, draining, limit."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from .domain.engine_state import Control
-from .errors import AlreadySo, BadFile, UsageError
+from .domain.times import iso
+from .errors import AlreadySo, BadFile, NotNow, UsageError
 from .paths import StatePaths
-from .store import files
+from .store import documents, files
+
+UNREADABLE = Control(paused=True)
 
 
 class Controls:
     """`queue/control.json`, written by the engine alone; draining ends with the engine and is not kept."""
 
-    def __init__(self, paths: StatePaths, configured_limit: Callable[[], int], lasts: bool = True) -> None:
+    def __init__(
+        self, paths: StatePaths, configured_limit: Callable[[], int], lasts: bool = True, now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         """Read what was set.
 
         Args:
             lasts: False where this is not an engine but a command that applies its own request.
         """
         self._lasts = lasts
+        self._now = now
         self._paths = paths
         self._configured_limit = configured_limit
         self.draining = False
-        self._control = load(paths)
+        self.fault: str | None = None
+        """Why the file could not be read. The operator may have paused the queue, so it is paused until they say otherwise."""
+        self._control = UNREADABLE
+        self._seen: object = ()
+        self._read()
+
+    def refresh(self, set_aside: Callable[[str, str], None]) -> None:
+        """Read the file again if someone else changed it; one that cannot be read is set aside, and what holds written anew.
+
+        Raises:
+            OSError: the disk refuses; the file is looked at again next time.
+        """
+        self._read()
+        if self.fault is not None:
+            set_aside(self._paths.control, self.fault + ("; the queue is paused: kugetsu resume" if self.paused else ""))
+            self._write(self._control)
+
+    def _read(self) -> None:
+        seen = files.identity(self._paths.control)
+        if seen == self._seen or (seen is None and self.fault is not None):
+            return
+        self._seen = seen
+        try:
+            self._control, self.fault = read(self._paths), None
+        except NotNow:
+            self._seen = ()
+        except BadFile as error:
+            self.fault = error.message
 
     @property
     def paused(self) -> bool:
@@ -85,16 +119,35 @@ class Controls:
         raise UsageError(f"{verb!r} is no request")
 
     def _write(self, control: Control) -> None:
+        try:
+            read(self._paths)
+        except BadFile as error:  # someone wrote there: their bytes are kept
+            files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
         files.replace(self._paths.control, msgspec.json.encode(control))
-        self._control = control
+        self._control, self.fault, self._seen = control, None, files.identity(self._paths.control)
+
+
+def read(paths: StatePaths) -> Control:
+    """Read the file; one that is missing says nothing.
+
+    Raises:
+        BadFile: it cannot be read.
+    """
+    try:
+        control = documents.read(paths.control, Control)
+    except FileNotFoundError:
+        return Control()
+    if control.limit is not None and not 1 <= control.limit <= 1000:
+        raise BadFile(f"{paths.control} holds a limit out of range")
+    return control
 
 
 def load(paths: StatePaths) -> Control:
-    """Read the file; one that is missing or broken says nothing."""
+    """Like `read`; one that is broken says paused."""
     try:
-        return msgspec.json.decode(files.read(paths.control), type=Control)
-    except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Control()
+        return read(paths)
+    except BadFile:
+        return UNREADABLE
 
 
 def effective_limit(control: Control, configured: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from . import gate, jobs, pauses
+from . import env_files, gate, inbox, jobs, pauses
 from .agents import known
 from .alerts import Alerts
 from .attempts import Attempts
@@ -25,15 +25,16 @@ from .domain.engine_state import EngineState
 from .domain.policy import Facts
 from .domain.task import Notice, Task
 from .domain.times import iso
-from .errors import BadFile, EngineHeld, KugetsuError, NoSuchTask
+from .entries import Entry
+from .errors import EngineHeld, KugetsuError, NoSuchTask
 from .host import HostGate
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
 from .recovery import Recovery
-from .store import bell, files, requests
+from .store import bell, files
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
@@ -41,6 +42,7 @@ from .verbs import Verbs
 HEARTBEAT_S = 2.0
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
+JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
 
 
 class Engine:
@@ -48,6 +50,7 @@ class Engine:
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
         on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
         boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
@@ -64,16 +67,18 @@ class Engine:
         self.waker = Waker()
         self._environ = dict(environ)
         self._clock = clock
+        self._monotonic = monotonic
         self._on_notice = on_notice
         self._since = iso(clock())
         self._resume = resume
         self._boot_id = boot_id
+        self._clock_ahead = clock() - monotonic()
         self._heartbeat_at = self._rescan_at = 0.0
         self._written: bytes = b""
         self.host = HostGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
         self._refused: set[str] = set()
-        self.launcher = Launcher(f"{paths.logs}/supervisor.log")
+        self.launcher = launcher or Launcher(f"{paths.logs}/supervisor.log")
 
     # beginning and end
 
@@ -95,8 +100,9 @@ class Engine:
 
     def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
-        self.controls = Controls(self.paths, lambda: self.settings.current.max_concurrent_agents, self.mode != "command")
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear)
+        self.env_files = env_files.EnvFiles(self.paths)
+        self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
+        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
         self.attempts = Attempts(
@@ -158,18 +164,23 @@ class Engine:
 
     def step(self) -> float:
         """Take one turn; returns the seconds until the next one is needed, should nothing happen before."""
-        now = time.monotonic()
+        now = self._monotonic()
         if not self.lock.still_ours():
             raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
         if self.settings.refresh():
             self._take_settings()
+        self.env_files.refresh()
+        self.alerts.warn("env", "; ".join(self.env_files.problems))
+        self.ledger.quarantine.look()
         full = now >= self._rescan_at
-        if full:
-            self._rescan(now)
-        elif self._hints or self.ledger.suspects:
-            hints, self._hints = self._hints, set()
-            self.ledger.look_at(hints | self.ledger.suspects)
         try:
+            self._look_at_clock(now)
+            self.controls.refresh(self.ledger.quarantine.take)
+            if full:
+                self._rescan(now)
+            elif self._hints or self.ledger.suspects:
+                hints, self._hints = self._hints, set()
+                self.ledger.look_at(hints | self.ledger.suspects)
             self.apply_requests()
             if full:
                 self.attempts.look_at_all()
@@ -199,36 +210,46 @@ class Engine:
 
     def apply_requests(self) -> None:
         """Apply the operator's requests, in order, and answer each."""
-        for number in requests.waiting(self.paths):
-            try:
-                reply = self.verbs.apply(requests.load(self.paths, number))
-            except FileNotFoundError:
-                continue
-            except BadFile as error:
-                reply = requests.Answer(False, error.message, "", 1)
-                files.set_aside(requests.file_of(self.paths, number), self.paths.corrupt, error.message, iso(self._clock()))
-            requests.answer(self.paths, number, reply)
+        inbox.apply_requests(self.paths, self.verbs, self.ledger.quarantine, self.alerts)
+
+    def _look_at_clock(self, now: float) -> None:
+        """Find out whether someone set the clock: it then went otherwise than time itself."""
+        ahead = self._clock() - now
+        jump, self._clock_ahead = ahead - self._clock_ahead, ahead
+        if abs(jump) > JUMP_S:
+            self.ledger.clock_jumped(jump)
 
     def _rescan(self, now: float) -> None:
+        self._rescan_at = now + RESCAN_S
         self._hints = set()
+        files.make_again(self.paths.folders())
+        if (fault := pauses.fault(self.paths)) is not None:
+            self.ledger.quarantine.take(self.paths.pauses, fault)
         self.ledger.rescan()
         for issue_ref in self._refused:
             self.ledger.issue_free(issue_ref)
         self._refused = set()
-        cost = time.monotonic() - now
+        cost = self._monotonic() - now
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
         expired = self.ledger.expired()
         rests = self.facts().rests if expired else {}
         for entry in expired:
-            rest = rests.get(entry.agent or self.settings.current.agent)
-            if rest is not None and entry.expires_at is None:  # it grows old from when it may start
-                self.ledger.update(self.ledger.get(entry.id), pending_since=iso(rest.until))
-                continue
+            try:
+                self._expire_one(entry, rests.get(entry.agent or self.settings.current.agent))
+            except NoSuchTask:
+                self.ledger.look_at({entry.id})
+
+    def _expire_one(self, entry: Entry, rest: policy.Rest | None) -> None:
+        task = self.ledger.get(entry.id)
+        if rest is not None and entry.expires_at is None:  # it grows old from when it may start
+            self.ledger.update(task, pending_since=iso(rest.until))
+        elif task.state == "pending":
             waited = policy.clock(self.settings.current.queue_expiry or 0)
-            reason = f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
-            self.ledger.change(self.ledger.get(entry.id), "expired", reason)
+            self.ledger.change(
+                task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
+            )
 
     def _look_at_rests(self) -> None:
         """Tell which providers rest and which agents stand still, and look again at the tasks that waited for them."""
@@ -239,16 +260,9 @@ class Engine:
             self._pauses_seen = self.pauses.version
             self.ledger.rests_changed()
         rest = self.pauses.resting()
-        self._stands("rate_limit", pauses.told(rest, now))
+        self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
-        self._stands("stalled", "; ".join(stalled))
-
-    def _stands(self, code: str, text: str) -> None:
-        """Raise an alert, or take it back where there is nothing to say."""
-        if text:
-            self.alerts.warn(code, text)
-        else:
-            self.alerts.clear(code)
+        self.alerts.warn("stalled", "; ".join(stalled))
 
     def _dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
@@ -285,7 +299,7 @@ class Engine:
         if isinstance(entered, str):
             if entered != "slots":
                 self._refused.add(entry.issue_ref)
-            self._rescan_at = min(self._rescan_at, time.monotonic() + TRY_AGAIN_S)
+            self._rescan_at = min(self._rescan_at, self._monotonic() + TRY_AGAIN_S)
             return entered != "slots"
         try:
             task = self.ledger.get(entry.id)
@@ -322,9 +336,7 @@ class Engine:
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
         self.ledger.rests_changed()  # another model may have another provider
-        self.alerts.clear("config")
-        if self.settings.problems:
-            self.alerts.warn("config", "; ".join(self.settings.problems))
+        self.alerts.warn("config", "; ".join(self.settings.problems))
 
     def _beat(self, now: float) -> None:
         state = self._state(False)
@@ -345,11 +357,13 @@ class Engine:
     def _write_state(self, stopped: bool) -> None:
         try:
             files.replace(self.paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
+        except IsADirectoryError:
+            self.ledger.quarantine.take(self.paths.engine, "a folder where a file belongs")
         except OSError as error:
             self.alerts.warn("disk", f"cannot write {self.paths.engine}: {error.strerror}")
 
     def _until_next_turn(self) -> float:
-        now = time.monotonic()
+        now = self._monotonic()
         waits = [self._heartbeat_at - now, self._rescan_at - now]
         due = self.ledger.next_due()
         if due is not None:
@@ -374,18 +388,12 @@ class Engine:
             return True
         for entry in self.ledger.in_order():
             why = policy.own_reason(entry, facts, now)
-            stuck = why is not None and (why.code == "held" or (why.code == "after" and not self._may_still_complete(entry)))
+            stuck = why is not None and (
+                why.code == "held" or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))
+            )
             if not stuck:
                 return False
         return True
-
-    def _may_still_complete(self, entry: Entry) -> bool:
-        """Whether every task that this one comes after has completed or is still open."""
-        return all(
-            self.ledger.states.get(earlier, "completed") == "completed"
-            or (earlier in self.ledger.entries and not self.ledger.entries[earlier].held)
-            for earlier in entry.after
-        )
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

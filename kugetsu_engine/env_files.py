@@ -2,6 +2,15 @@
 
 import re
 
+from .errors import BadFile
+from .paths import StatePaths
+from .store import files
+
+NAMES = ("default.env", "dev.env")
+"""In the folder `env`; read in this order, later ones win."""
+MAX_FAULTS = 5
+"""Faults of one file that are told; a binary file has thousands."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
@@ -40,3 +49,32 @@ def _unquote(value: str) -> str:
         escapes = {"n": "\n"}
         return re.sub(r"\\(.)", lambda match: escapes.get(match[1], match[1]), value[1:-1])
     return value.partition(" #")[0].rstrip()
+
+
+class EnvFiles:
+    """What is wrong with the env files, looked at again when they change."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._files = [f"{paths.env}/{name}" for name in NAMES]
+        self._seen: object = None
+        self.problems: list[str] = []
+
+    def refresh(self) -> bool:
+        """Read the files again if they changed; whether the problems are others now."""
+        seen = [files.identity(path) for path in self._files]
+        if seen == self._seen and not self.problems:
+            return False
+        before, self._seen = self.problems, seen
+        self.problems = [problem for path in self._files for problem in _problems(path)]
+        return self.problems != before
+
+
+def _problems(path: str) -> list[str]:
+    name = f"env/{path.rpartition('/')[2]}"
+    try:
+        faults = parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[1]
+    except FileNotFoundError:
+        return []
+    except BadFile as error:
+        return [f"{error.message}: tasks end with an error until it is mended or moved away"]
+    return [f"{name}: {fault}" for fault in faults[:MAX_FAULTS]] + (["…"] if len(faults) > MAX_FAULTS else [])

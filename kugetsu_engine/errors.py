@@ -8,6 +8,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 ├── EngineHeld           3  another process runs the engine of this state directory
 ├── StateDirError        1  the state directory cannot be used
 ├── BadFile              1  a state file cannot be read
+│   └── NotNow              the system refused this time; the file may be a good one
 ├── NoAnswer             1  the engine did not answer a request in time
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
@@ -67,6 +68,10 @@ class StateDirError(KugetsuError):
 
 class BadFile(KugetsuError):
     """A state file cannot be read; the bytes stay where they are or go to `queue/corrupt/`."""
+
+
+class NotNow(BadFile):
+    """The system refused to read at this moment: no descriptors left, a fault of the disk. The file may be a good one."""
 
 
 class NoAnswer(KugetsuError):

@@ -6,8 +6,9 @@ are parked until that reason may have gone. Only this module rewrites items, and
 
 import heapq
 import os
+import time
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,67 +16,17 @@ import msgspec
 from .domain import policy, states
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Facts, Timing
-from .domain.task import Level, Notice, Order, State, Task, move, order
-from .domain.times import iso
-from .errors import BadFile, NoSuchTask
+from .domain.task import Level, Notice, Order, State, Task, move
+from .domain.times import epoch, iso
+from .entries import Entry, TaskStates
+from .errors import BadFile, NoSuchTask, NotNow
+from .expiry import Expiry
 from .paths import StatePaths
+from .quarantine import Quarantine
 from .store import files, notices, tasks
 
 CORRUPT_GRACE_S = 2.0
 """A file that cannot be read may be half-written by an editor; after this time it is set aside."""
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What the engine keeps in memory of an open task; the names are those of `Task`."""
-
-    id: str
-    issue_ref: str
-    state: State = "pending"
-    priority: int = 5
-    position: float = 0.0
-    held: bool = False
-    after: tuple[str, ...] = ()
-    not_before: str | None = None
-    retry_at: str | None = None
-    attempt: int = 0
-    pending_since: str | None = None
-    expires_at: str | None = None
-    agent: str | None = None
-
-    @property
-    def key(self) -> Order:
-        """Sorts entries into the order in which they start."""
-        return order(self.id, self.priority, self.position, self.pending_since)
-
-
-class TaskStates(Mapping[str, str]):
-    """States of tasks by id, for the condition `after`; ended ones are looked up on disk, and remembered."""
-
-    def __init__(self, ledger: "Ledger") -> None:
-        self._ledger = ledger
-        self._ended: dict[str, str] = {}
-
-    def __getitem__(self, task_id: str) -> str:
-        entry = self._ledger.entries.get(task_id)
-        if entry is not None:
-            self._ended.pop(task_id, None)
-            return entry.state
-        if task_id not in self._ended:
-            try:
-                self._ended[task_id] = tasks.read(self._ledger.paths.ended(task_id), task_id).state
-            except (FileNotFoundError, BadFile):
-                raise KeyError(task_id) from None
-        return self._ended[task_id]
-
-    def forget(self, task_id: str) -> None:
-        """Look the state up again, as the task may have been reopened and have ended otherwise."""
-        self._ended.pop(task_id, None)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ledger.entries)
-
-    def __len__(self) -> int:
-        return len(self._ledger.entries)
 
 
 class Ledger:
@@ -83,16 +34,23 @@ class Ledger:
 
     def __init__(
         self, paths: StatePaths, now: Callable[[], float], alert: Callable[[str, str], None],
-        on_notice: Callable[[Notice], None] | None = None,
+        on_notice: Callable[[Notice], None] | None = None, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
+        """Begin with empty books, `rescan` fills them; `alert` takes an alert back when the text is empty."""
         self.paths = paths
-        self.states = TaskStates(self)
+        self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
         self.entries: dict[str, Entry] = {}
+        self.states = TaskStates(paths, self.entries, self.quarantine.holds)
         self.active_ids: set[str] = set()
         """The tasks that are notified or running."""
         self._on_notice = on_notice
         self._now = now
         self._alert = alert
+        self._monotonic = monotonic
+        self._active_files: dict[str, bytes] = {}
+        """What the engine wrote last of each task that is notified or running: those files are its alone."""
+        self._newer: set[str] = set()
+        self._torn = True
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._suspects: dict[str, float] = {}
         self._ready: list[Order] = []
@@ -100,8 +58,7 @@ class Ledger:
         self._parked_after: dict[str, set[str]] = {}
         self._parked_busy: dict[str, set[str]] = {}
         self._parked_resting: set[str] = set()
-        self._expiring: list[tuple[float, str]] = []
-        self.timing: Timing | None = None
+        self._expiry = Expiry(self.entries, now)
 
     # what is on disk
 
@@ -120,8 +77,11 @@ class Ledger:
                     continue
                 if self._signatures.get(name[:-5]) != (status.st_ino, status.st_mtime_ns, status.st_size):
                     self._take_in(name[:-5])
-        for task_id in {*self._signatures, *self.entries, *self._suspects} - seen:
+        for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
             self._forget(task_id)
+        for earlier in [task_id for task_id in self._parked_after if task_id not in self.entries]:
+            for waiting in self._parked_after.pop(earlier):  # its file may have been mended or removed
+                self._unpark(waiting)
 
     def look_at(self, task_ids: set[str]) -> None:
         """Take in the changes of some tasks, for which a watcher gave a hint."""
@@ -136,40 +96,82 @@ class Ledger:
 
     def _take_in(self, task_id: str) -> None:
         path = self.paths.item(task_id)
+        if task_id in self._active_files:
+            self._defend(task_id)
+            self._sign(task_id)
+            return
         try:
             data, status = files.read_with_stat(path)
             task = tasks.decode(data, task_id)
             if as_task_id(task_id) != task_id:
                 raise BadFile(f"{task_id!r} is no task id")
+            if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
+                raise BadFile(f"{task_id} has ended already: queue/done holds it")
         except FileNotFoundError:
             self._forget(task_id)
             return
         except tasks.NewerSchema as error:
-            self._alert("newer_schema", str(error))
+            self._leave_alone(task_id, error)
+            return
+        except NotNow as error:
+            self._alert("disk", error.message)
             return
         except BadFile as error:
             self._suspect(task_id, path, error)
             return
         self._suspects.pop(task_id, None)
+        self._no_longer_newer(task_id)
         self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
         if task.ended:
-            tasks.file_ended(self.paths, task_id)
-            self._forget(task_id)
+            self._file_ended(task_id)
         else:
-            self._index(task)
+            self._index(task, data)
+
+    def _leave_alone(self, task_id: str, error: BadFile) -> None:
+        """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
+        self._forget(task_id)
+        self._newer.add(task_id)
+        self._alert("newer_schema", str(error))
+
+    def _no_longer_newer(self, task_id: str) -> None:
+        if task_id in self._newer:
+            self._newer.discard(task_id)
+            if not self._newer:
+                self._alert("newer_schema", "")
+
+    def _defend(self, task_id: str) -> bytes:
+        """Give the file of an active task its contents again if someone changed or removed it; theirs are set aside."""
+        path, ours = self.paths.item(task_id), self._active_files[task_id]
+        try:
+            if files.read(path) == ours:
+                return ours
+            what = "changed"
+        except FileNotFoundError:
+            what = "removed"
+        except BadFile as error:
+            if isinstance(error, NotNow):
+                return ours
+            what = "made unreadable"
+        try:
+            text = f"the file of {task_id} was {what} while its agent runs; it is as it was again"
+            self.quarantine.take(path, text, keep=True)
+            files.replace(path, ours)
+            self.tell(Notice(iso(self._now()), "engine_edit_refused", text, "warning", task_id))
+        except OSError as error:
+            self._alert("disk", f"cannot write {path}: {error.strerror}")
+        return ours
 
     def _suspect(self, task_id: str, path: str, error: BadFile) -> None:
-        first_seen = self._suspects.setdefault(task_id, self._now())
-        if self._now() - first_seen < CORRUPT_GRACE_S:
+        first_seen = self._suspects.setdefault(task_id, self._monotonic())
+        if self._monotonic() - first_seen < CORRUPT_GRACE_S:
             self._drop_key(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
-        aside = files.set_aside(path, self.paths.corrupt, error.message, iso(self._now()))
-        if aside is not None:
-            text = f"set aside {os.path.basename(path)[:80]!r}: {error.message}"
-            self._alert("corrupt", text)
-            self.tell(Notice(iso(self._now()), "engine_corrupt", text, "error"))
+        self.quarantine.take(path, error.message)
         self._forget(task_id)
+
+    def _tell_corrupt(self, text: str) -> None:
+        self.tell(Notice(iso(self._now()), "engine_corrupt", text, "error"))
 
     @property
     def suspects(self) -> set[str]:
@@ -182,11 +184,23 @@ class Ledger:
         Raises:
             NoSuchTask: it is gone, or cannot be read.
         """
+        if task_id in self._active_files:
+            return tasks.decode(self._defend(task_id), task_id)
         try:
             return tasks.read(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
             self._signatures.pop(task_id, None)  # so that the next look reads it again
             raise NoSuchTask(f"the file of {task_id} is gone or broken ({error})") from None
+
+    def find(self, text: str) -> Task:
+        """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
+
+        Raises:
+            NoSuchTask: there is none.
+            BadFile: its file cannot be read.
+        """
+        task_id = as_task_id(text)
+        return self.get(task_id) if task_id in self._active_files else tasks.find(self.paths, text)
 
     # changing tasks
 
@@ -207,8 +221,7 @@ class Ledger:
         self._save(moved)
         self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
         if moved.ended:
-            tasks.file_ended(self.paths, moved.id)
-            self._forget(moved.id)
+            self._file_ended(moved.id)
         return moved
 
     def started(self, task: Task, **changes: Any) -> Task:
@@ -232,21 +245,41 @@ class Ledger:
     def tell(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
         try:
+            if self._torn:
+                notices.mend(self.paths)
+            self._torn = False
+            if notices.misplaced(self.paths):
+                self.quarantine.take(self.paths.notifications, "something else has the place of the notifications")
             notices.append(self.paths, notice)
         except OSError as error:
+            self._torn = True
             self._alert("disk", f"cannot write notifications: {error.strerror}")
         if self._on_notice is not None:
             self._on_notice(notice)
 
     def _save(self, task: Task, durable: bool = True) -> None:
-        tasks.save(self.paths, task, durable)
-        status = os.stat(self.paths.item(task.id))
-        self._signatures[task.id] = (status.st_ino, status.st_mtime_ns, status.st_size)
-        self._index(task)
+        data = tasks.save(self.paths, task, durable)
+        self._sign(task.id)
+        self._index(task, data)
+
+    def _sign(self, task_id: str) -> None:
+        """Remember which file it was that we have seen."""
+        try:
+            status = os.lstat(self.paths.item(task_id))
+        except FileNotFoundError:
+            self._signatures.pop(task_id, None)
+            return
+        self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def _file_ended(self, task_id: str) -> None:
+        if os.path.lexists(self.paths.ended(task_id)):
+            self.quarantine.take(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
+        tasks.file_ended(self.paths, task_id)
+        self._forget(task_id)
 
     # the index
 
-    def _index(self, task: Task) -> None:
+    def _index(self, task: Task, data: bytes) -> None:
         self._drop_key(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
@@ -255,14 +288,20 @@ class Ledger:
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
             insort(self._ready, entry.key)
-            self._note_expiry(entry)
+            self._expiry.note(entry)
         if entry.state in states.ACTIVE:
             self.active_ids.add(task.id)
+            self._active_files[task.id] = data
         else:
             self.active_ids.discard(task.id)
+            self._active_files.pop(task.id, None)
 
     def _forget(self, task_id: str) -> None:
+        if task_id in self._active_files:
+            self._defend(task_id)
+            return
         self._signatures.pop(task_id, None)
+        self._no_longer_newer(task_id)
         self._suspects.pop(task_id, None)
         self.states.forget(task_id)
         self._drop_key(task_id)
@@ -327,8 +366,8 @@ class Ledger:
 
     def next_due(self) -> float | None:
         """Seconds since 1970 at which a parked task may start or a waiting one expires; None when there is none."""
-        times = [heap[0][0] for heap in (self._due, self._expiring) if heap]
-        return min(times) if times else None
+        times = [self._due[0][0] if self._due else None, self._expiry.next_due()]
+        return min((when for when in times if when is not None), default=None)
 
     def in_order(self) -> list[Entry]:
         """All pending tasks in the order in which they start; sorts, so not for the hot path."""
@@ -338,33 +377,23 @@ class Ledger:
         """The tasks that are notified or running."""
         return [self.entries[task_id] for task_id in sorted(self.active_ids)]
 
-    # expiry
-
     def set_timing(self, timing: Timing) -> None:
         """Count expiry by these settings from now on."""
-        if timing != self.timing:
-            self.timing = timing
-            self._expiring = []
-            for entry in self.entries.values():
-                if entry.state == states.PENDING:
-                    self._note_expiry(entry)
-
-    def _note_expiry(self, entry: Entry) -> None:
-        when = policy.expiry(entry, self.timing) if self.timing else None
-        if when is not None:
-            heapq.heappush(self._expiring, (when, entry.id))
+        self._expiry.set_timing(timing)
 
     def expired(self) -> list[Entry]:
         """The waiting tasks whose time is over."""
-        now, over = self._now(), []
-        while self._expiring and self._expiring[0][0] <= now:
-            _, task_id = heapq.heappop(self._expiring)
-            entry = self.entries.get(task_id)
-            if entry is None or entry.state != states.PENDING or self.timing is None:
-                continue
-            when = policy.expiry(entry, self.timing)
-            if when is not None and when <= now:
-                over.append(entry)
-            elif when is not None:
-                heapq.heappush(self._expiring, (when, task_id))
-        return over
+        return self._expiry.over()
+
+    def clock_jumped(self, by_s: float) -> None:
+        """Someone set the clock: what waits for a retry, or grows old, has the same time to wait as before."""
+        self._expiry.clock_jumped(by_s)
+        for entry in self.in_order():
+            if (retry_at := epoch(entry.retry_at)) is not None and entry.id not in self._suspects:
+                try:
+                    self.update(self.get(entry.id), retry_at=iso(retry_at + by_s))
+                except NoSuchTask:
+                    continue
+        for _, task_id in self._due:
+            self._unpark(task_id)
+        self._due = []

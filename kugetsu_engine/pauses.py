@@ -13,7 +13,7 @@ from .domain.policy import Rest
 from .domain.times import epoch, iso, time_of_day
 from .errors import BadFile
 from .paths import StatePaths
-from .store import files
+from .store import documents, files
 
 FORGET_AFTER_S = 86400.0
 """A limit that was reached so long ago says nothing about the next one."""
@@ -129,9 +129,20 @@ class Pauses:
 def load(paths: StatePaths) -> dict[str, Pause]:
     """Read the file; one that is missing or broken says nothing."""
     try:
-        return msgspec.json.decode(files.read(paths.pauses), type=dict[str, Pause])
-    except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return documents.read(paths.pauses, dict[str, Pause])
+    except (FileNotFoundError, BadFile):
         return {}
+
+
+def fault(paths: StatePaths) -> str | None:
+    """Why the file cannot be read; None when it can, or there is none."""
+    try:
+        documents.read(paths.pauses, dict[str, Pause])
+    except FileNotFoundError:
+        return None
+    except BadFile as error:
+        return error.message
+    return None
 
 
 def resting(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:

@@ -13,7 +13,7 @@ from .domain.task import Notice
 from .errors import BadFile
 from .ledger import Ledger
 from .paths import StatePaths
-from .store import files, runs
+from .store import documents, runs
 
 
 class Recovery:
@@ -91,6 +91,6 @@ class Recovery:
 def _last_state(paths: StatePaths) -> EngineState | None:
     """What the engine before wrote last."""
     try:
-        return msgspec.json.decode(files.read(paths.engine), type=EngineState)
-    except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return documents.read(paths.engine, EngineState)
+    except (FileNotFoundError, BadFile):
         return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from . import control, pauses
+from . import control, env_files, pauses
 from .config import SettingsSource
 from .domain import policy, states
 from .domain.engine_state import Alert, EngineState
@@ -23,7 +23,7 @@ from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
-from .store import files, notices, runs, tasks
+from .store import documents, notices, runs, tasks
 from .store.locks import is_held
 
 STALE_S = 5.0
@@ -171,6 +171,7 @@ class SnapshotReader:
     ) -> None:
         self.paths = paths
         self.settings = SettingsSource(paths, environ)
+        self._env_files = env_files.EnvFiles(paths)
         self._clock = clock
         self._done_kept = done_kept
         self._open: dict[str, _Known] = {}
@@ -186,9 +187,10 @@ class SnapshotReader:
         """
         now = self._clock()
         self.settings.refresh()
+        self._env_files.refresh()
         engine, state = self._engine()
-        open_tasks, faults = self._read_open()
         done = self._read_done() if with_history else ()
+        open_tasks, faults = self._read_open()
         rest = pauses.resting(pauses.load(self.paths), now)
         active = sorted(
             (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
@@ -208,8 +210,8 @@ class SnapshotReader:
     def _engine(self) -> tuple[EngineView, EngineState | None]:
         state: EngineState | None
         try:
-            state = msgspec.json.decode(files.read(self.paths.engine), type=EngineState)
-        except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            state = documents.read(self.paths.engine, EngineState)
+        except (FileNotFoundError, BadFile):
             state = None
         try:
             running = is_held(self.paths.engine_lock)
@@ -240,7 +242,7 @@ class SnapshotReader:
 
     def _read_open(self) -> tuple[list[Task], list[str]]:
         self._open = self._refresh(self.paths.items, self._open, None)
-        faults = [known.fault for known in self._open.values() if known.fault]
+        faults = [known.fault for known in (*self._open.values(), *self._done.values()) if known.fault]
         return [known.task for known in self._open.values() if known.task], faults
 
     def _read_done(self) -> tuple[Task, ...]:
@@ -298,6 +300,7 @@ class SnapshotReader:
         if not engine.running:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
             alerts += [Alert("rate_limit", rest, "")] if rest else []
+            alerts += [Alert("env", problem, "") for problem in self._env_files.problems]
         alerts += [Alert("unreadable", fault, "") for fault in faults]
         if engine.stale:
             alerts.append(

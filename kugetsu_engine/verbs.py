@@ -11,8 +11,9 @@ from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.task import Task
 from .domain.times import epoch, iso
+from .entries import Entry
 from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .pauses import Pauses
 from .store import tasks
 from .store.enqueue import checked_message
@@ -51,7 +52,7 @@ class Verbs:
         """Do what a request asks for, and say what was done or why not."""
         try:
             if request.verb in self._of_task:
-                task = tasks.find(self._ledger.paths, request.task or "")
+                task = self._ledger.find(request.task or "")
                 done = self._of_task[request.verb](task, request.args)
             else:
                 done = self._of_queue(request.verb, request.args)

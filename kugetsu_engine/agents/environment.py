@@ -19,8 +19,6 @@ PASSED = frozenset({
 """The operator's variables an agent gets."""
 PASSED_PREFIXES = ("LC_", "XDG_")
 FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_PAGER": "cat"}
-ENV_FILES = ("default.env", "dev.env")
-"""Read in this order, later ones win."""
 
 NOT_NOW = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 """What the system says when it refuses for a reason that passes."""
@@ -45,7 +43,7 @@ def build(
     """
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
-    for name in ENV_FILES:
+    for name in env_files.NAMES:
         built |= _env_file(f"{paths.env}/{name}")
     built |= FIXED
     built |= drive_env

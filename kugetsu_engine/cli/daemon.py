@@ -6,15 +6,13 @@ import subprocess
 import sys
 import time
 
-import msgspec
-
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
 from ..housekeeping import put_away
 from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
-from ..store import files
+from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
 from .here import paths
@@ -104,8 +102,8 @@ def _logs(here: StatePaths) -> int:
 
 def _state(here: StatePaths) -> EngineState | None:
     try:
-        return msgspec.json.decode(files.read(here.engine), type=EngineState)
-    except (FileNotFoundError, BadFile, msgspec.DecodeError):
+        return documents.read(here.engine, EngineState)
+    except (FileNotFoundError, BadFile):
         return None
 
 

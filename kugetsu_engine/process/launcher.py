@@ -4,14 +4,17 @@ import json
 import os
 import selectors
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import IO
 
 import msgspec
 
-from ..domain.run import Job
+from ..domain.run import Job, RunRecord
+from . import identity, marked
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _BOOT = (
@@ -95,6 +98,27 @@ class Launcher:
         self._gone.append(handle.process)
         self._gone = [process for process in self._gone if process.poll() is None]
 
+    def signal(self, record: RunRecord, number: int) -> bool:
+        """Signal the supervisor of a record, also one that another engine started; whether it was sent."""
+        return identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, number)
+
+    def lives(self, record: RunRecord) -> bool:
+        """Whether the supervisor of a record is surely alive."""
+        return identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id)
+
+    def death_of(self, record: RunRecord) -> int | None:
+        """A descriptor that tells when the supervisor of a record ends; None when it has, or the system has no such thing."""
+        if not hasattr(os, "pidfd_open") or not identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
+            return None
+        try:
+            return os.pidfd_open(record.supervisor_pid)
+        except OSError:
+            return None
+
+    def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
+        """Kill what carries the mark of an attempt of one state directory that nobody holds the lock of."""
+        marked.end(root, task_id, token)
+
     def close(self) -> None:
         """Send the reserve home."""
         self._drop_reserve()
@@ -103,7 +127,7 @@ class Launcher:
     def _start(self) -> Handle:
         ours, theirs = socket.socketpair()
         try:
-            with theirs, open(self._log_path, "ab", opener=_private) as log:
+            with theirs, _open_log(self._log_path) as log:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
@@ -196,5 +220,13 @@ def _anonymous_file(data: bytes) -> int:
     return fd
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+def _open_log(path: str) -> IO[bytes]:
+    """The supervisors' log; where something else has its place, what they say there is let go."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return os.fdopen(fd, "ab")
+        os.close(fd)
+    except OSError:
+        pass
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), "ab")

@@ -1,6 +1,8 @@
 """An agent's log: written without ever blocking the agent, and kept below a cap."""
 
+import errno
 import os
+import stat
 
 from ..domain.safe_text import safe_line
 from ..store.files import write_all
@@ -16,7 +18,10 @@ class LogFile:
 
     def __init__(self, path: str, cap: int) -> None:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        if not stat.S_ISREG(os.fstat(self.fd).st_mode):  # a pipe that nobody reads would stop the agent
+            os.close(self.fd)
+            raise OSError(errno.EINVAL, "is no regular file", path)
         self.cap = max(cap, 4096)
         self.dropped = 0
 

@@ -67,7 +67,7 @@ class Supervisor:
             result = self._attempt()
         except Interrupted:
             result = self._stopped(None)
-        except (AttemptFailed, OSError) as error:
+        except (AttemptFailed, OSError, ValueError, OverflowError) as error:
             result = verdicts.of_preparation(error)
             self.log.note(result["reason"])
         self.may_interrupt = False

@@ -56,8 +56,10 @@ def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) ->
     return known | _failed("stopped", "stopped by a signal")
 
 
-def of_preparation(error: AttemptFailed | OSError) -> Found:
+def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError) -> Found:
     """Judge an attempt whose worktree could not be made."""
+    if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
+        return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
     if isinstance(error, AttemptFailed):
         words = next((kind for pattern, kind in GIT if re.search(pattern, error.message)), None)
         failure = words if words and error.failure == "git" else error.failure

@@ -8,7 +8,7 @@ from ..domain.times import iso
 from ..errors import UsageError
 from ..paths import StatePaths
 from . import files
-from .numbers import next_number
+from .numbers import MAX_DIGITS, next_number
 
 
 def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **options: object) -> str:
@@ -71,5 +71,5 @@ def _highest_number(paths: StatePaths) -> int:
     numbers = [0]
     for folder in (paths.items, paths.done, paths.logs):
         names = (name.removesuffix(".json").removeprefix("q_") for name in os.listdir(folder))
-        numbers += [int(name) for name in names if name.isascii() and name.isdigit()]
+        numbers += [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS]
     return max(numbers)

@@ -9,11 +9,13 @@ import errno
 import os
 import stat
 
-from ..errors import BadFile, StateDirError
+from ..errors import BadFile, NotNow, StateDirError
 
 MAX_STATE_BYTES = 8 << 20
 """A state file is at most this long; a message may be 1 MiB, and JSON makes six bytes of a control character."""
 
+_NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.EAGAIN})
+"""Refusals that say nothing about the contents."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -40,7 +42,7 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise BadFile(f"{path} is no regular file") from None
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
+        raise _refused(path, error) from error
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
@@ -54,18 +56,27 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
             raise BadFile(f"{path} is longer than {limit} bytes")
         return data, status
     except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
+        raise _refused(path, error) from error
     finally:
         os.close(fd)
 
 
-def replace(path: str, data: bytes, durable: bool = True) -> None:
-    """Give `path` new contents: all of them or none; `durable` outlives a power cut.
+def _refused(path: str, error: OSError) -> BadFile:
+    kind = NotNow if error.errno in _NOT_THE_FILE else BadFile
+    return kind(f"{path} cannot be read: {error.strerror}")
+
+
+def replace(path: str, data: bytes, durable: bool = True, whole: bool = False) -> None:
+    """Give `path` new contents: all of them or none.
+
+    Args:
+        durable: the new contents outlive a power cut.
+        whole: at least, the old or the new ones do.
 
     Raises:
         OSError: the disk refused; the old contents stand.
     """
-    temporary = write_aside(path, data, durable)
+    temporary = write_aside(path, data, durable or whole)
     try:
         os.rename(temporary, path)
     except OSError:
@@ -149,6 +160,29 @@ def remove(path: str) -> None:
         return
 
 
+def identity(path: str) -> tuple[int, ...] | None:
+    """Changes when a file does; None while there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def make_again(folders: tuple[str, ...]) -> None:
+    """Make those folders that went missing; parents come first.
+
+    Raises:
+        OSError: something else has the place of one; it names it.
+    """
+    for folder in folders:
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise NotADirectoryError(errno.ENOTDIR, "is no folder", folder) from None
+
+
 def prepare(folders: tuple[str, ...]) -> None:
     """Make the folders of a state directory, private to the operator; the first one is its root.
 
@@ -191,11 +225,33 @@ def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
 
     Nothing is overwritten; None when the file was gone.
     """
-    name = os.path.basename(path)[:150]
-    target = f"{folder}/{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}"
+    target = _name_aside(path, folder, stamp)
     try:
         os.rename(path, target)
     except FileNotFoundError:
         return None
-    create(f"{target}.reason", f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
+    _write_reason(target, path, reason, stamp)
     return target
+
+
+def copy_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
+    """Like `set_aside`, for a file whose name is about to be given to another: its bytes are copied, it is not moved."""
+    try:
+        data = read(path)
+    except FileNotFoundError:
+        return None
+    except BadFile:
+        return set_aside(path, folder, reason, stamp)  # no regular file, or too long
+    target = _name_aside(path, folder, stamp)
+    create(target, data)
+    _write_reason(target, path, reason, stamp)
+    return target
+
+
+def _name_aside(path: str, folder: str, stamp: str) -> str:
+    name = os.fsdecode(os.fsencode(os.path.basename(path))[-150:])  # its end says which task it was
+    return f"{folder}/{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}"
+
+
+def _write_reason(target: str, path: str, reason: str, stamp: str) -> None:
+    create(f"{target}.reason", f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))

@@ -6,6 +6,7 @@ import stat
 import msgspec
 
 from ..domain.task import Notice
+from ..domain.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
 from . import files
@@ -23,6 +24,30 @@ def append(paths: StatePaths, notice: Notice) -> None:
     if len(notice.text) > 1500:
         notice = msgspec.structs.replace(notice, text=f"{notice.text[:1500]}…")
     files.append_line(paths.notifications, _encoder.encode(notice))
+
+
+def mend(paths: StatePaths) -> None:
+    """End a last line that a crash or a full disk cut short, so that the next notification has a line of its own."""
+    try:
+        fd = os.open(paths.notifications, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
+            os.write(fd, b"\n")
+    except OSError:
+        return
+    finally:
+        os.close(fd)
+
+
+def misplaced(paths: StatePaths) -> bool:
+    """Whether something that is no regular file has the name of the notifications."""
+    try:
+        return not stat.S_ISREG(os.lstat(paths.notifications).st_mode)
+    except OSError:
+        return False
 
 
 def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
@@ -51,14 +76,19 @@ def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
 def read_until(paths: StatePaths) -> str:
     """The time of the last notification the operator has read; empty before the first."""
     try:
-        return files.read(paths.notifications_read, 100).decode("ascii", "replace").strip()
+        until = files.read(paths.notifications_read, 100).decode("ascii", "replace").strip()
     except (FileNotFoundError, BadFile):
         return ""
+    return until if epoch(until) is not None else ""  # a text that is no time must not hide what came since
 
 
 def mark_read(paths: StatePaths, until: str) -> None:
     """Remember that everything up to a time has been read."""
-    files.replace(paths.notifications_read, until.encode() + b"\n", durable=False)
+    try:
+        files.replace(paths.notifications_read, until.encode() + b"\n", durable=False)
+    except IsADirectoryError:
+        files.set_aside(paths.notifications_read, paths.corrupt, "a folder where a file belongs", until)
+        files.replace(paths.notifications_read, until.encode() + b"\n", durable=False)
 
 
 def rotate(paths: StatePaths) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from ..errors import BadFile
 from ..paths import StatePaths
-from . import files
+from . import documents, files
 from .numbers import next_number
 
 Verb = Literal[
@@ -52,6 +52,10 @@ def submit(paths: StatePaths, request: Request) -> int:
     while True:
         number = next_number(paths.request_number)
         try:
+            files.remove(f"{paths.answers}/{number:09}.json")  # of an earlier life, should the counter have been lost
+        except OSError:
+            pass  # the engine will not find it in its way either: see `answer`
+        try:
             files.create(_request(paths, number), msgspec.json.encode(request))
         except FileExistsError:
             continue
@@ -61,14 +65,25 @@ def submit(paths: StatePaths, request: Request) -> int:
 def waiting(paths: StatePaths) -> list[int]:
     """The numbers of the requests that are not yet applied, in order."""
     names = (name.removesuffix(".json") for name in os.listdir(paths.requests) if name.endswith(".json"))
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(int(name) for name in names if is_number(name))
+
+
+def is_number(name: str) -> bool:
+    """Whether this is a number as requests are named by."""
+    return name.isascii() and name.isdigit() and len(name) <= 15 and name == f"{int(name):09}"
+
+
+def strangers(paths: StatePaths) -> list[str]:
+    """Files among the requests that are none by their name."""
+    names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(".json")]
+    return [f"{paths.requests}/{name}" for name in sorted(names) if not is_number(name.removesuffix(".json"))]
 
 
 def load(paths: StatePaths, number: int) -> Request:
     """Read one request; raises `FileNotFoundError` or `BadFile`."""
     try:
         return msgspec.json.decode(files.read(_request(paths, number)), type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadFile(f"request {number} cannot be read: {error}") from None
 
 
@@ -79,7 +94,13 @@ def file_of(paths: StatePaths, number: int) -> str:
 
 def answer(paths: StatePaths, number: int, reply: Answer) -> None:
     """Answer a request and take it off the list; the answer comes first, so that a crash repeats and never forgets."""
-    files.replace(f"{paths.answers}/{number:09}.json", msgspec.json.encode(reply), durable=False)
+    path = f"{paths.answers}/{number:09}.json"
+    data = msgspec.json.encode(reply)
+    try:
+        files.replace(path, data, durable=False)
+    except IsADirectoryError:
+        files.set_aside(path, paths.corrupt, "a folder where an answer belongs", f"{number:09}")
+        files.replace(path, data, durable=False)
     files.remove(_request(paths, number))
 
 
@@ -87,8 +108,8 @@ def take_answer(paths: StatePaths, number: int) -> Answer | None:
     """Return the answer to a request and remove it; None while there is none."""
     path = f"{paths.answers}/{number:09}.json"
     try:
-        reply = msgspec.json.decode(files.read(path), type=Answer)
-    except (FileNotFoundError, BadFile, ValueError, RecursionError):
+        reply = documents.read(path, Answer)
+    except (FileNotFoundError, BadFile):
         return None  # what is no answer was not written by an engine, which will put its own there
     files.remove(path)
     return reply

@@ -1,13 +1,13 @@
 """Reading what supervisors write in `runs/<task>.<attempt>/`."""
 
+import errno
+import os
 from typing import TypeVar
 
-import msgspec
-
 from ..domain.run import Progress, Result, RunRecord
-from ..errors import BadFile
+from ..errors import BadFile, NotNow
 from ..paths import StatePaths
-from . import files
+from . import documents
 
 Document = TypeVar("Document", RunRecord, Progress, Result)
 
@@ -32,6 +32,27 @@ def outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) ->
     return _about(_read(f"{paths.run(task_id, attempt)}/outcome.json", Result), task_id, attempt, token)
 
 
+def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
+    """The files of an attempt that are there and cannot be read, with the reason. For a free task lock only.
+
+    Raises:
+        OSError: the system does not let us know.
+    """
+    found = {}
+    for name, kind in (("run.json", RunRecord), ("outcome.json", Result), ("exit.json", Result)):
+        path = f"{paths.run(task_id, attempt)}/{name}"
+        try:
+            documents.read(path, kind)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except NotNow as error:
+            raise OSError(errno.EIO, error.message, path) from None
+        except BadFile as error:
+            if os.path.lexists(path):
+                found[path] = error.message
+    return found
+
+
 def _about(found: Result | None, task_id: str, attempt: int, token: str | None) -> Result | None:
     if found is None or found.task_id != task_id or found.attempt != attempt or (token and found.token != token):
         return None
@@ -40,6 +61,6 @@ def _about(found: Result | None, task_id: str, attempt: int, token: str | None) 
 
 def _read(path: str, kind: type[Document]) -> Document | None:
     try:
-        return msgspec.json.decode(files.read(path), type=kind)
-    except (FileNotFoundError, NotADirectoryError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return documents.read(path, kind)
+    except (FileNotFoundError, NotADirectoryError, BadFile):
         return None

@@ -1,5 +1,6 @@
 """Task files: open ones in `queue/items`, ended ones in `queue/done`; a task is in one of the two, never in both."""
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -30,8 +31,10 @@ def decode(data: bytes, expected_id: str) -> Task:
         BadFile: it is none.
     """
     try:
+        data.decode()  # the decoder does not look into fields that it skips
         task = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _encoder.encode(task)  # what can be read can be written again: no number beyond 64 bits
+    except (ValueError, RecursionError, OverflowError) as error:
         schema = _schema_of(data)
         if schema is not None and schema > SCHEMA:
             raise NewerSchema(f"{expected_id} is of schema {schema}, this kugetsu knows {SCHEMA}") from None
@@ -40,8 +43,10 @@ def decode(data: bytes, expected_id: str) -> Task:
         raise NewerSchema(f"{expected_id} is of schema {task.schema}, this kugetsu knows {SCHEMA}")
     if task.id != expected_id:
         raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
-    if not 0 <= task.priority <= 9 or task.attempt < 0 or task.position != task.position:
+    if not 0 <= task.priority <= 9 or not 0 <= task.attempts_before <= task.attempt or task.position != task.position:
         raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
+    if "\0" in f"{task.issue_ref}{task.agent}{task.repo}{task.token}":
+        raise BadFile(f"{expected_id} holds a NUL character where none can be")
     return task
 
 
@@ -49,13 +54,19 @@ def encode(task: Task, unknown: dict[str, Any]) -> bytes:
     """Write a task file; `unknown` are fields of the file that this version does not know, kept as they are."""
     if not unknown:
         return _encoder.encode(task)
-    return _encoder.encode(msgspec.to_builtins(task) | unknown)
+    try:
+        return _encoder.encode(msgspec.to_builtins(task) | unknown)
+    except OverflowError:  # a number of more than 64 bits in a field that is not ours
+        return json.dumps(msgspec.to_builtins(task) | unknown, ensure_ascii=False).encode()
 
 
 def unknown_fields(data: bytes) -> dict[str, Any]:
-    """The fields of a task file that this version does not know."""
-    document = msgspec.json.decode(data)
-    return {key: value for key, value in document.items() if key not in _FIELDS}
+    """The fields of a task file that this version does not know; none where they cannot be read."""
+    try:
+        document = msgspec.json.decode(data)
+    except (ValueError, RecursionError):  # what is not known was not checked either when the task was read
+        return {}
+    return {key: value for key, value in document.items() if key not in _FIELDS} if isinstance(document, dict) else {}
 
 
 def task_ids(folder: str) -> Iterator[str]:
@@ -89,8 +100,8 @@ def find(paths: StatePaths, text: str) -> Task:
     raise NoSuchTask(f"no task {text[:40]!r}", "kugetsu queue list --all shows them")
 
 
-def save(paths: StatePaths, task: Task, durable: bool = True) -> None:
-    """Rewrite an open task, durably; keeps fields of the file that this version does not know.
+def save(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
+    """Rewrite an open task, durably, and return what was written; keeps fields that this version does not know.
 
     Raises:
         OSError: the disk refused; the old contents stand.
@@ -98,9 +109,11 @@ def save(paths: StatePaths, task: Task, durable: bool = True) -> None:
     path = paths.item(task.id)
     try:
         unknown = unknown_fields(files.read(path))
-    except (FileNotFoundError, BadFile, msgspec.DecodeError, AttributeError):
+    except (FileNotFoundError, BadFile):
         unknown = {}
-    files.replace(path, encode(task, unknown), durable)
+    data = encode(task, unknown)
+    files.replace(path, data, durable, whole=True)
+    return data
 
 
 def file_ended(paths: StatePaths, task_id: str) -> None:

@@ -233,6 +233,28 @@ def test_what_is_set_aside_keeps_its_bytes_and_gets_a_reason(tmp_path: Path) -> 
     assert files.set_aside(str(source), str(aside), "because", "2026") is None
 
 
+def test_nothing_that_is_set_aside_writes_over_what_was_set_aside_before(tmp_path: Path) -> None:
+    """Files of one name, at one moment: each keeps its bytes."""
+    for number in range(20):
+        path = tmp_path / "q_1.json"
+        path.write_bytes(b"%d" % number)
+        aside = files.copy_aside if number % 2 else files.set_aside
+        aside(str(path), str(tmp_path), "why", "2026-11-21T09:00:00.000Z")
+    kept = {path.read_bytes() for path in tmp_path.glob("*-q_1.json")}
+    assert kept == {b"%d" % number for number in range(20)}
+
+
+@pytest.mark.parametrize("name", ["ü" * 120, "x" * 250, "q_\x1b[2J\n", "-rf"])
+def test_a_file_of_any_name_can_be_set_aside(tmp_path: Path, name: str) -> None:
+    """The longest name a folder takes, and the oddest: the new one keeps its end and fits."""
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    aside = files.set_aside(str(path), str(tmp_path), "why", "2026-11-21T09:00:00.000Z")
+    assert aside is not None
+    assert Path(aside).read_bytes() == b"x"
+    assert Path(f"{aside}.reason").exists()
+
+
 def test_what_is_no_file_can_be_set_aside_too(tmp_path: Path) -> None:
     """A pipe or a folder in a file's place is moved out of the way without being opened."""
     aside = tmp_path / "corrupt"

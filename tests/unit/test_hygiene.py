@@ -179,6 +179,21 @@ def test_nobody_opens_a_state_file_for_writing_beside_the_one_module() -> None:
     assert found == {"kugetsu_engine/demo.py"}
 
 
+def test_supervisors_measure_by_the_monotonic_clock_and_tell_by_the_other() -> None:
+    """In what runs attempts, `time.time()` stands only where a time is written down, `iso(time.time())`, or read from outside.
+
+    From outside are the times of files and those that a provider tells.
+    """
+    wrong = []
+    for path in (ROOT / "kugetsu_engine" / "process").glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        told = {id(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and _dotted(node.func) == "iso"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _dotted(node.func) == "time.time" and id(node) not in told:
+                wrong.append(path.name)
+    assert sorted(wrong) == ["stall.py", "verdicts.py"]
+
+
 def test_every_module_and_every_public_function_says_what_it_is() -> None:
     """A docstring each, in both packages' modules; in the engine for each public function and class too."""
     silent = []

@@ -30,7 +30,9 @@ class Books:
         self.now = START
         self.alerts: list[tuple[str, str]] = []
         self.told: list[Notice] = []
-        self.ledger = Ledger(paths, lambda: self.now, lambda code, text: self.alerts.append((code, text)), self.told.append)
+        self.ledger = Ledger(
+            paths, lambda: self.now, lambda code, text: self.alerts.append((code, text)), self.told.append, lambda: self.now
+        )  # fmt: skip
         self.ledger.set_timing(Timing(3, 5.0, 60.0, 3600.0))
 
     def write(self, number: int, **fields: Any) -> str:
@@ -88,8 +90,9 @@ def _drain(books: Books) -> list[str]:
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([-1.0, 0.0, 1.0, 2.5])), min_size=1, max_size=8))
 def test_tasks_start_by_priority_then_position_then_number(paths: StatePaths, rows: list[tuple[int, float]]) -> None:
     """The index gives the order that sorting by the task's own key gives."""
-    for name in os.listdir(paths.items):
-        os.unlink(f"{paths.items}/{name}")
+    for folder in (paths.items, paths.done):
+        for name in os.listdir(folder):
+            os.unlink(f"{folder}/{name}")
     books = Books(paths)
     ids = [books.write(number, priority=priority, position=position) for number, (priority, position) in enumerate(rows, 1)]
     books.ledger.rescan()

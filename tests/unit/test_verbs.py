@@ -376,10 +376,10 @@ def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.Monkey
     task_id = desk.add(1)
     replace = files.replace
 
-    def refuse_items(path: str, data: bytes, durable: bool = True) -> None:
+    def refuse_items(path: str, data: bytes, *how: bool, **more: bool) -> None:
         if path.startswith(desk.paths.items):
             raise OSError(28, "No space left on device")
-        replace(path, data, durable)
+        replace(path, data, *how, **more)
 
     with monkeypatch.context() as broken:
         broken.setattr(files, "replace", refuse_items)

@@ -1,0 +1,85 @@
+"""What the engine keeps in memory of tasks: a slim entry of each open one, and the states that `after` asks for."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+
+from .domain.task import Order, State, order
+from .errors import BadFile
+from .paths import StatePaths
+from .store import tasks
+
+UNREADABLE = "unreadable"
+"""Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What the engine keeps in memory of an open task; the names are those of `Task`."""
+
+    id: str
+    issue_ref: str
+    state: State = "pending"
+    priority: int = 5
+    position: float = 0.0
+    held: bool = False
+    after: tuple[str, ...] = ()
+    not_before: str | None = None
+    retry_at: str | None = None
+    attempt: int = 0
+    pending_since: str | None = None
+    expires_at: str | None = None
+    agent: str | None = None
+
+    @property
+    def key(self) -> Order:
+        """Sorts entries into the order in which they start."""
+        return order(self.id, self.priority, self.position, self.pending_since)
+
+
+class TaskStates(Mapping[str, str]):
+    """States of tasks by id, for the condition `after`; ended ones are looked up on disk, and remembered."""
+
+    def __init__(self, paths: StatePaths, entries: Mapping[str, Entry], set_aside: Callable[[str], bool]) -> None:
+        """Begin.
+
+        Args:
+            set_aside: whether the file of a task lies in `queue/corrupt`.
+        """
+        self._paths = paths
+        self._entries = entries
+        self._set_aside = set_aside
+        self._ended: dict[str, str] = {}
+
+    def __getitem__(self, task_id: str) -> str:
+        entry = self._entries.get(task_id)
+        if entry is not None:
+            self._ended.pop(task_id, None)
+            return entry.state
+        if task_id not in self._ended:
+            if os.path.lexists(self._paths.item(task_id)) or self._set_aside(task_id):
+                return UNREADABLE
+            try:
+                self._ended[task_id] = tasks.read(self._paths.ended(task_id), task_id).state
+            except FileNotFoundError:
+                raise KeyError(task_id) from None
+            except BadFile:
+                return UNREADABLE
+        return self._ended[task_id]
+
+    def forget(self, task_id: str) -> None:
+        """Look the state up again, as the task may have been reopened and have ended otherwise."""
+        self._ended.pop(task_id, None)
+
+    def may_still_complete(self, task_ids: Iterable[str]) -> bool:
+        """Whether each of these tasks has completed or is still open, and nobody holds it."""
+        return all(
+            self.get(task_id, "completed") == "completed" or (task_id in self._entries and not self._entries[task_id].held)
+            for task_id in task_ids
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,48 @@
+"""What planted bugs taught: properties that no other test saw broken."""
+
+import signal
+import subprocess
+import sys
+
+from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.store import documents
+from kugetsu_engine.store.locks import is_held
+from tests.support.fleet import ROOT, Fleet
+from tests.support.processes import is_alive, kill_hard
+from tests.support.waiting import wait_until
+
+
+def test_an_agent_dies_with_its_supervisor_though_no_engine_is_there_to_sweep(fleet: Fleet) -> None:
+    """Engine and supervisor are both killed: the kernel ends the agent."""
+    task_id = fleet.enqueue(wait=fleet.waiting_file("never"))
+    process = fleet.start_engine_process()
+    line = fleet.wait_for_started(task_id)
+    record = fleet.record(task_id)
+    assert record is not None
+    fleet.kill_engine(process)
+    kill_hard(record.supervisor_pid)
+    wait_until(lambda: not is_alive(line.pid), 2, "the end of the agent")
+
+
+def test_the_headless_engine_ends_in_an_orderly_way_when_it_is_asked_to(fleet: Fleet) -> None:
+    """SIGTERM: exit code 0, the engine's file says that it stopped, the lock is free, the agent lives."""
+    task_id = fleet.enqueue(wait=fleet.waiting_file("go"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kugetsu_engine", "--headless"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        env={"KUGETSU_DIR": fleet.paths.root, "PATH": "/usr/bin:/bin", "HOME": str(fleet.folder)},
+    )  # fmt: skip
+    line = fleet.wait_for_started(task_id)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert documents.read(fleet.paths.engine, EngineState).stopped
+    assert not is_held(fleet.paths.engine_lock)
+    assert is_alive(line.pid)
+
+
+def test_an_agents_output_goes_through_the_supervisor(fleet: Fleet) -> None:
+    """Its standard output is a pipe: a full disk or a cap is the supervisor's affair, never an error of the agent's writes."""
+    fleet.tables = '[agents.shell]\ncommand = ["/bin/sh", "-c", "cat > /dev/null; test -p /proc/self/fd/1"]'
+    fleet.configure()
+    task_id = fleet.enqueue(options={"agent": "shell"})
+    fleet.start_engine()
+    assert fleet.wait_for_end([task_id])[0].state == "completed"

@@ -1,0 +1,1 @@
+"""Random inputs, from a seed: few in the tests, many by `python -m tests.fuzz`."""

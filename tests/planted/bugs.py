@@ -1,0 +1,222 @@
+"""The twenty-eight bugs: what is replaced by what, and the tests that must notice."""
+
+from typing import NamedTuple
+
+MODEL = "tests/model"
+FILES = "tests/unit/test_files.py"
+RECOVERY = "tests/engine/test_recovery.py"
+FAILURES = "tests/engine/test_failures.py"
+
+
+class Bug(NamedTuple):
+    """One bug."""
+
+    name: str
+    file: str
+    old: str
+    """Stands exactly once in the file."""
+    new: str
+    tests: str
+    """What pytest is given: paths, and `-k WORDS`."""
+
+
+BUGS: tuple[Bug, ...] = (
+    Bug(
+        "naive write of JSON",
+        "kugetsu_engine/store/files.py",
+        "    temporary = write_aside(path, data, durable)\n    try:\n        os.rename(temporary, path)\n    except OSError:\n",
+        "    with open(path, 'wb') as file:\n        file.write(data)\n    return\n"
+        "    try:\n        pass\n    except OSError:\n",
+        FILES,
+    ),
+    Bug(
+        "the folder is not flushed",
+        "kugetsu_engine/store/files.py",
+        "    if durable:\n        flush_folder(os.path.dirname(path))\n",
+        "",
+        FILES,
+    ),
+    Bug(
+        "rename before flush",
+        "kugetsu_engine/store/files.py",
+        "    temporary = write_aside(path, data, durable)\n    try:\n        os.rename(temporary, path)\n",
+        "    temporary = write_aside(path, data, False)\n    try:\n        os.rename(temporary, path)\n"
+        "        fd = os.open(path, os.O_RDONLY)\n        os.fsync(fd)\n        os.close(fd)\n",
+        FILES,
+    ),
+    Bug(
+        "count, then spawn: the slot is not locked",
+        "kugetsu_engine/gate.py",
+        "            fd = try_lock(paths.slot_lock(number))\n",
+        "            fd = os.open(paths.slot_lock(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)\n",
+        "tests/model/test_gate.py",
+    ),
+    Bug(
+        "the slot's descriptor is not passed on",
+        "kugetsu_engine/engine.py",
+        "self.launcher.launch(job, entered.fds)",
+        "self.launcher.launch(job, entered.fds[1:])",
+        "tests/model/test_gate.py",
+    ),
+    Bug(
+        "the locks are held by the engine alone",
+        "kugetsu_engine/process/supervisor.py",
+        "    tree.become_subreaper()\n",
+        "    for fd in received[1]:\n        unlock(os.dup(fd))\n    tree.become_subreaper()\n",
+        f"{RECOVERY} -k killed_engine_loses_nothing",
+    ),
+    Bug(
+        "a result is ignored on restart",
+        "kugetsu_engine/attempts.py",
+        "                found[self._settle(entry.id)] += 1\n",
+        '                self.give_back(self._ledger.get(entry.id), "restarted")\n',
+        f"{RECOVERY} -k what_ended_while",
+    ),
+    Bug(
+        "an attempt that never began is not given back",
+        "kugetsu_engine/attempts.py",
+        '"pending", reason, attempt=_one_less(task), retry_at=retry_at',
+        '"pending", reason, retry_at=retry_at',
+        f"{RECOVERY} -k never_began",
+    ),
+    Bug(
+        "retry without a limit",
+        "kugetsu_engine/domain/policy.py",
+        "    if used >= timing.max_attempts:\n",
+        "    if used >= timing.max_attempts + 1000:\n",
+        f"tests/unit/test_policy.py {MODEL}",
+    ),
+    Bug(
+        "last in, first out, by the time of the file",
+        "kugetsu_engine/domain/task.py",
+        "    return (-priority, position, number, task_id)\n",
+        "    return (-priority, -(epoch(pending_since) or 0.0), -number, task_id)\n",
+        f"tests/unit/test_ledger.py {MODEL}",
+    ),
+    Bug(
+        "the process group instead of the sweep",
+        "kugetsu_engine/process/supervisor.py",
+        "        swept = tree.sweep(os.getpid(), self.agent_pid, SWEEP_GRACE_S)\n",
+        "        swept = 0\n        tree.send_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
+        f"{FAILURES} -k session_of_its_own",
+    ),
+    Bug(
+        "the agent does not die with its supervisor",
+        "kugetsu_engine/process/tree.py",
+        "        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)\n",
+        "        pass\n",
+        "tests/engine/test_planted.py",
+    ),
+    Bug(
+        "alive is who has the pid",
+        "kugetsu_engine/process/identity.py",
+        " and start_ticks(pid) == ticks\n",
+        " and start_ticks(pid) is not None\n",
+        "tests/unit/test_identity.py",
+    ),
+    Bug(
+        "a refused look means free",
+        "kugetsu_engine/store/locks.py",
+        "    except FileNotFoundError:\n        return False\n",
+        "    except OSError:\n        return False\n",
+        "tests/unit/test_identity.py",
+    ),
+    Bug(
+        "a zombie is alive",
+        "kugetsu_engine/process/identity.py",
+        'return None if fields[0] in "ZX" else int(fields[19])',
+        "return int(fields[19])",
+        "tests/unit/test_identity.py",
+    ),
+    Bug(
+        "time limits by the clock on the wall",
+        "kugetsu_engine/process/supervisor.py",
+        "        now = time.monotonic()\n        if self.asked and self.kill_at is None:\n",
+        "        now = time.time()\n        if self.asked and self.kill_at is None:\n",
+        "tests/unit/test_hygiene.py",
+    ),
+    Bug(
+        "a sleep in the loop",
+        "kugetsu_engine/engine.py",
+        "        now = self._monotonic()\n        if not self.lock.still_ours():",
+        "        time.sleep(15)\n        now = self._monotonic()\n        if not self.lock.still_ours():",
+        "tests/unit/test_hygiene.py",
+    ),
+    Bug(
+        "what is set aside writes over what was",
+        "kugetsu_engine/store/files.py",
+        "{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}",
+        "{name}",
+        FILES,
+    ),
+    Bug(
+        "what cannot be read counts as empty",
+        "kugetsu_engine/control.py",
+        "UNREADABLE = Control(paused=True)",
+        "UNREADABLE = Control()",
+        "tests/corrupt -k paused",
+    ),
+    Bug(
+        "nothing but the watcher: no rescan",
+        "kugetsu_engine/engine.py",
+        "        full = now >= self._rescan_at\n",
+        "        full = self._rescan_at == 0.0\n",
+        "tests/engine/test_books.py -k rescan",
+    ),
+    Bug(
+        "markup is read from data",
+        "kugetsu_tui/modals/confirm.py",
+        "yield Static(Content(clean(self.question, 400)), ",
+        "yield Static(self.question, ",
+        "tests/tui/test_markup.py tests/tui/test_hostile.py",
+    ),
+    Bug(
+        "a cleaner that lets C1 controls pass",
+        "kugetsu_engine/domain/safe_text.py",
+        r"\x0c\x0e-\x1f\x7f-\x9f\ud800",
+        r"\x0c\x0e-\x1f\x7f\ud800",
+        "tests/unit/test_safe_text.py",
+    ),
+    Bug(
+        "a cleaner that does not know ST",
+        "kugetsu_engine/domain/safe_text.py",
+        r'*(?:\x07|\x1b\\|\x9c)?"  # OSC',
+        r'*\x07"  # OSC',
+        "tests/unit/test_safe_text.py",
+    ),
+    Bug(
+        "the prompt in the command line",
+        "kugetsu_engine/process/supervisor.py",
+        'list(self.job["argv"]), stdin=stdin',
+        '[*self.job["argv"], str(self.job["prompt"])], stdin=stdin',
+        "tests/engine/test_agent_contract.py -k never_in_argv",
+    ),
+    Bug(
+        "files with the modes of the umask",
+        "kugetsu_engine/store/files.py",
+        "    fd = os.open(temporary, _CREATE, 0o600)\n",
+        "    fd = os.open(temporary, _CREATE, 0o666)\n",
+        f"{FILES} -k private",
+    ),
+    Bug(
+        "nobody looks after the engine's thread",
+        "kugetsu_engine/embedded.py",
+        "                except Exception as error:\n",
+        "                except ZeroDivisionError as error:\n",
+        "tests/engine/test_books.py -k fails_is_started_again",
+    ),
+    Bug(
+        "no handler of SIGTERM",
+        "kugetsu_engine/cli/headless.py",
+        "    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n",
+        "    for number in (signal.SIGINT, signal.SIGHUP):\n",
+        "tests/engine/test_planted.py",
+    ),
+    Bug(
+        "the agent writes straight into its log",
+        "kugetsu_engine/process/supervisor.py",
+        '        pumped = self.job["output"] == "pump"\n',
+        "        pumped = False\n",
+        "tests/engine/test_planted.py",
+    ),
+)

@@ -1,0 +1,163 @@
+"""Supervisors and agents that are no processes: they hold the real locks and write the real files, and a test moves them."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from kugetsu_engine.domain.run import Job, RunRecord
+from kugetsu_engine.process.launcher import Handle, Launcher
+from kugetsu_engine.store import files
+
+BOOT = "boot of the model"
+
+
+@dataclass
+class Supervised:
+    """One attempt: its locks, and how far it has come."""
+
+    pid: int
+    job: Job
+    locks: list[int]
+    control: socket.socket
+    recorded: bool = False
+    agent: bool = False
+    ended: bool = False
+    signals: list[int] = field(default_factory=list)
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """As a process does."""
+        return 0 if self.ended else None
+
+    def send_signal(self, number: int) -> None:
+        """As a process does."""
+        self.signals.append(number)
+
+
+class ProcessTable:
+    """All attempts of one state directory; outlives engines, as supervisors do."""
+
+    def __init__(self, started: Callable[[Job], None]) -> None:
+        """Begin; `started` is called with each job an engine hands over, before it is counted."""
+        self.all: list[Supervised] = []
+        self.left_behind: set[tuple[str, str]] = set()
+        """Task and token of agents' children whose supervisor was killed."""
+        self._started = started
+
+    @property
+    def live(self) -> list[Supervised]:
+        """The attempts that hold their locks."""
+        return [one for one in self.all if not one.ended]
+
+    def add(self, job: Job, locks: Sequence[int]) -> Handle:
+        """Take a job and its locks over."""
+        self._started(job)
+        ours, theirs = socket.socketpair()
+        one = Supervised(4_000_000 + len(self.all), job, [os.dup(fd) for fd in locks], theirs)
+        self.all.append(one)
+        return Handle(cast("Any", one), ours)
+
+    def record(self, one: Supervised) -> None:
+        """The supervisor writes that the attempt exists."""
+        job = one.job
+        os.makedirs(job.run_dir, 0o700, exist_ok=True)
+        self._write(one, "run.json", {
+            "task_id": job.task_id, "attempt": job.attempt, "token": job.token, "supervisor_pid": one.pid, "start_ticks": 1,
+            "boot_id": BOOT, "started_at": "2026-01-01T00:00:00.000Z", "timeout_s": job.timeout_s,
+        })  # fmt: skip
+        one.recorded = True
+
+    def start_agent(self, one: Supervised) -> None:
+        """The agent starts."""
+        if not one.recorded:
+            self.record(one)
+        self._write(one, "progress.json", {"phase": "agent", "pid": one.pid + 1_000_000})
+        one.agent = True
+        self._say(one, b"started\n")
+
+    def end(self, one: Supervised, outcome: str, code: int | None, swept: bool = True) -> None:
+        """The agent ends; unless `swept`, the supervisor is killed before it has put things in order."""
+        job = one.job
+        result = {
+            "task_id": job.task_id, "attempt": job.attempt, "token": job.token, "outcome": outcome,
+            "failure": None if outcome == "ok" else "exit", "reason": f"{outcome} in the model", "exit_code": code,
+            "elapsed_s": 1.0, "agent_pid": one.pid + 1_000_000,
+        }  # fmt: skip
+        self._write(one, "outcome.json", result)
+        if swept:
+            self._write(one, "exit.json", result)
+        self._go(one, b"ended\n" if swept else b"")
+
+    def vanish(self, one: Supervised) -> None:
+        """The supervisor is killed; what its agent had started lives on."""
+        self.left_behind.add((one.job.task_id, one.job.token))
+        self._go(one, b"")
+
+    def close(self) -> None:
+        """End all of them."""
+        for one in self.live:
+            self._go(one, b"")
+
+    def _go(self, one: Supervised, last_word: bytes) -> None:
+        for fd in one.locks:
+            os.close(fd)
+        one.ended = True
+        self._say(one, last_word)
+        one.control.close()
+
+    def _say(self, one: Supervised, word: bytes) -> None:
+        try:
+            one.control.send(word, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            return  # the engine that started it is gone
+
+    def _write(self, one: Supervised, name: str, document: dict[str, Any]) -> None:
+        files.replace(str(Path(one.job.run_dir, name)), json.dumps(document).encode(), durable=False)
+
+
+class FakeLauncher(Launcher):
+    """An engine's launcher whose supervisors stand in a table."""
+
+    def __init__(self, table: ProcessTable) -> None:
+        super().__init__(os.devnull)
+        self._table = table
+
+    def warm(self) -> None:
+        """Nothing is started ahead."""
+
+    def launch(self, job: Job, locks: Sequence[int]) -> Handle:
+        """Enter the attempt in the table."""
+        return self._table.add(job, locks)
+
+    def forget(self, handle: Handle) -> None:
+        """Let go of one."""
+        handle.control.close()
+
+    def signal(self, record: RunRecord, number: int) -> bool:
+        """Signal a supervisor of the table."""
+        for one in self._table.live:
+            if one.pid == record.supervisor_pid:
+                one.send_signal(number)
+                return True
+        return False
+
+    def lives(self, record: RunRecord) -> bool:
+        """Look into the table."""
+        return any(one.pid == record.supervisor_pid for one in self._table.live)
+
+    def death_of(self, record: RunRecord) -> int | None:
+        """The table has no such descriptor; the engine looks for itself."""
+        return None
+
+    def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
+        """Kill what an attempt left."""
+        self._table.left_behind.discard((task_id, token))
+
+
+STOPS = frozenset({int(signal.SIGTERM), int(signal.SIGUSR1)})
+"""Signals by which an engine passes an operator's stop on."""
