@@ -62,7 +62,7 @@ class MarkingScreen(FindingScreen):
         self._changed()
 
     def _end_range(self, pane: RowList) -> None:
-        self.marks.ids.update(pane.range_tasks())
+        self.marks.ids |= set(pane.range_tasks())
         pane.drop_range()
 
     def drop_marks(self) -> None:

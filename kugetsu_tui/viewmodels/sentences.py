@@ -5,7 +5,7 @@ from kugetsu_engine.domain.times import epoch
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
-from .agents import PHASES, is_quiet
+from .agents import PHASES
 from .picture import Picture
 from .queue import start_estimate, why_words
 from .rows import Cell
@@ -97,8 +97,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         limit = times.limit(active.timeout_s)
         words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {times.moment(task.notified_at, now)}"
         words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
-        if is_quiet(active, picture.stall_after):
-            return [(label, (clean(f"{words} It has been silent for long: a person should look.", 600), "danger"))]
+        if active.stalled:
+            return [(label, (clean(f"{words} A person should look: {active.stalled}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
         why = picture.snapshot.why(task)

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from kugetsu_engine.domain.run import Progress
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import EngineView
@@ -72,8 +74,9 @@ def test_a_running_attempt_and_a_silent_one() -> None:
     """Silence beyond the limit asks for a person."""
     one = active(3, notified_at=AT.format("40"))
     assert "Attempt 1 of 3 runs since" in lines(Picture(snapshot(active=(one,))), one.task)[-1]
-    silent = active(3, 900.0, notified_at=AT.format("40"))
-    assert "a person should look" in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+    progress = Progress(phase="agent", stalled="no output for 15 min")
+    silent = msgspec.structs.replace(one, progress=progress)
+    assert "A person should look: no output for 15 min." in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
 
 
 def test_the_story_does_not_change_with_time_alone() -> None:
