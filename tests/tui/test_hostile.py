@@ -44,14 +44,15 @@ def lay_out(operator: Operator, text: str) -> None:
     def write(path: str, record: msgspec.Struct) -> None:
         Path(path).write_bytes(msgspec.json.encode(record))
 
-    attempt = Attempt(1, outcome="failed", failure="exit", reason=text, log=text)
-    write(paths.item("q_1"), Task("q_1", text, text, agent=text, reason=text, repo=text))
+    told = text.replace("\0", "")  # a task file with a NUL is set aside, and its task never shown
+    attempt = Attempt(1, outcome="failed", failure="exit", reason=told, log=told)
+    write(paths.item("q_1"), Task("q_1", told, told, agent=told, reason=told, repo=told))
     write(
         paths.item("q_2"),
-        Task("q_2", f"local/{text}#2", text, state="running", attempt=1, token="t", notified_at="2026-01-01T00:00:00Z"),
+        Task("q_2", f"local/{told}#2", told, state="running", attempt=1, token="t", notified_at="2026-01-01T00:00:00Z"),
     )
-    write(paths.item("q_3"), Task("q_3", "local/w#3", text, attempt=1, attempts=[attempt], reason=text))
-    write(paths.ended("q_4"), Task("q_4", text, text, state="error", error=text, reason=text, attempt=1, attempts=[attempt]))
+    write(paths.item("q_3"), Task("q_3", "local/w#3", told, attempt=1, attempts=[attempt], reason=told))
+    write(paths.ended("q_4"), Task("q_4", told, told, state="error", error=told, reason=told, attempt=1, attempts=[attempt]))
     for task in ("q_2", "q_3", "q_4"):
         log = Path(paths.log(task, 1))
         log.parent.mkdir(parents=True)
