@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from .domain.draft import task_id as as_task_id
 from .domain.task import Order, State, order
 from .errors import BadFile
 from .paths import StatePaths
@@ -57,6 +58,8 @@ class TaskStates(Mapping[str, str]):
             self._ended.pop(task_id, None)
             return entry.state
         if task_id not in self._ended:
+            if as_task_id(task_id) != task_id:
+                raise KeyError(task_id)  # no task can have had that name
             if os.path.lexists(self._paths.item(task_id)) or self._set_aside(task_id):
                 return UNREADABLE
             try:

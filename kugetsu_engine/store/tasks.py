@@ -45,8 +45,6 @@ def decode(data: bytes, expected_id: str) -> Task:
         raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
     if not 0 <= task.priority <= 9 or not 0 <= task.attempts_before <= task.attempt or task.position != task.position:
         raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
-    if "\0" in f"{task.issue_ref}{task.agent}{task.repo}{task.token}":
-        raise BadFile(f"{expected_id} holds a NUL character where none can be")
     return task
 
 

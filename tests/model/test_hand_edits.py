@@ -298,3 +298,18 @@ def test_a_set_clock_makes_no_retry_late_and_no_waiting_task_old(jump: float) ->
         assert [one.job.task_id for one in world.table.live] == [first]
     finally:
         world.close()
+
+
+@pytest.mark.parametrize(
+    "change", [{"after": ["\0"]}, {"after": ["../../x"]}, {"repo": "\0"}, {"agent": "\0"}, {"issue_ref": "a\0#1"}]
+)
+def test_a_hostile_value_in_a_waiting_task_stops_nobody_else(world: World, change: dict[str, Any]) -> None:
+    """NUL characters and paths where none belong: the next task starts all the same, and the engine lives."""
+    hostile = world.enqueue(1)
+    files.replace(
+        world.paths.item(hostile), json.dumps(json.loads(Path(world.paths.item(hostile)).read_bytes()) | change).encode()
+    )
+    other = world.enqueue(2)
+    world.turn(6.0)
+    world.turn(3.0)
+    assert other in [one.job.task_id for one in world.table.live]
