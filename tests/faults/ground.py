@@ -61,7 +61,7 @@ class Ground:
     @contextlib.contextmanager
     def fleet(self, **settings: str | int) -> Iterator[Fleet]:
         """A fresh state directory with a repository and scripted agents."""
-        with tempfile.TemporaryDirectory(prefix="kugetsu-faults-", dir=self._folder) as folder:
+        with tempfile.TemporaryDirectory(prefix="kugetsu-faults-", dir=self._folder, ignore_cleanup_errors=True) as folder:
             fleet = Fleet(Path(folder))
             fleet.configure(task_timeout="60s", **{"stop_grace": "300ms", "retry_delay": "20ms", **settings})
             try:

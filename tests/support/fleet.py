@@ -219,7 +219,7 @@ class Fleet:
         return process
 
     def close(self) -> None:
-        """Stop every engine, then every agent that is still there; fails when one of them will not end."""
+        """Stop every engine, then every agent and supervisor that is still there; fails when one of them will not end."""
         for engine in self.engines:
             engine.stop()
         for process in self.processes:
@@ -227,9 +227,18 @@ class Fleet:
             process.communicate()
         for engine in self.engines:
             engine.join(10)
+        records = []
         for folder in os.listdir(self.paths.runs):
             task_id, _, attempt = folder.rpartition(".")
             record = self.record(task_id, int(attempt))
-            if record is not None and self.result(task_id, int(attempt)) is None:
-                identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGUSR1)
+            if record is not None:
+                records.append(record)
+                if self.result(task_id, int(attempt)) is None:
+                    identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGUSR1)
         wait_until(lambda: not marked_processes(self.paths.root), 15, "the agents to end")
+        wait_until(lambda: not any(map(_supervised, records)), 15, "the supervisors to end")
+
+
+def _supervised(record: RunRecord) -> bool:
+    """Whether the supervisor of an attempt is still alive."""
+    return identity.is_same(record.supervisor_pid, record.start_ticks, record.boot_id)

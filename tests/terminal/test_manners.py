@@ -155,14 +155,14 @@ def test_without_a_terminal_it_says_what_to_do(fleet: Fleet) -> None:
     assert "--headless" in done.stderr
 
 
-def test_the_engine_failing_is_a_banner_and_a_restart(fleet: Fleet, tmux: Tmux) -> None:
-    """A folder of the queue that vanishes makes the engine fail; the console says so and goes on with a new one."""
+def test_a_folder_that_is_none_is_said_until_it_is_mended(fleet: Fleet, tmux: Tmux) -> None:
+    """With a file in place of a folder of the queue the console says what is wrong; mended, the engine goes on."""
     tmux.start()
     tmux.wait_for("engine here")
     items = fleet.folder / "state/queue/items"
     items.rename(fleet.folder / "aside")
     items.write_text("in the way")
-    tmux.wait_for("engine failed", 20)
+    tmux.wait_for("cannot be read", 20)
     items.unlink()
     (fleet.folder / "aside").rename(items)
     task = fleet.enqueue()
