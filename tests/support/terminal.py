@@ -32,13 +32,14 @@ class Tmux:
     available = shutil.which("tmux") is not None
 
     def __init__(self, state: Path, folder: Path, columns: int = 140, lines: int = 40) -> None:
-        self._socket = f"kugetsu-{uuid.uuid4().hex[:12]}"
+        self._socket = ""
         self._environ = environment(state)
         self._folder = folder
         self._size = ("-x", str(columns), "-y", str(lines))
 
     def start(self, *words: str) -> None:
-        """Start the program in a new session."""
+        """Start the program in a tmux server of its own: one that was told to end may still be about to."""
+        self._socket = f"kugetsu-{uuid.uuid4().hex[:12]}"
         # With the default, tmux would not let any program set the clipboard.
         clipboard = ("start-server", ";", "set-option", "-s", "set-clipboard", "on", ";")
         self._tmux("-f", "/dev/null", *clipboard, "new-session", "-d", "-s", "main", *self._size, *PROGRAM, *words)
