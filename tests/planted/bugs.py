@@ -24,7 +24,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "naive write of JSON",
         "kugetsu_engine/store/files.py",
-        "    temporary = write_aside(path, data, durable or whole)\n    try:\n        os.rename(temporary, path)\n    except OSError:\n",
+        "    temporary = write_aside(path, data, durable or whole)\n"
+        "    try:\n        os.rename(temporary, path)\n    except OSError:\n",
         "    with open(path, 'wb') as file:\n        file.write(data)\n    return\n"
         "    try:\n        pass\n    except OSError:\n",
         FILES,
