@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.store import documents
 from kugetsu_engine.store.locks import is_held
 from tests.support.fleet import ROOT, Fleet
@@ -22,6 +23,18 @@ def test_an_agent_dies_with_its_supervisor_though_no_engine_is_there_to_sweep(fl
     fleet.kill_engine(process)
     kill_hard(record.supervisor_pid)
     wait_until(lambda: not is_alive(line.pid), 2, "the end of the agent")
+
+
+def test_an_agent_and_its_supervisor_hold_the_locks_when_no_engine_does(fleet: Fleet) -> None:
+    """Slot, task and issue stay locked after SIGKILL of the engine, and are free once the agent has ended."""
+    task_id = fleet.enqueue("local/work#1", wait=fleet.waiting_file("go"))
+    process = fleet.start_engine_process()
+    fleet.wait_for_started(task_id)
+    fleet.kill_engine(process)
+    held = (fleet.paths.slot_lock(1), fleet.paths.task_lock(task_id), fleet.paths.issue_lock(slug("local/work#1")))
+    assert [is_held(path) for path in held] == [True, True, True]
+    fleet.release("go")
+    wait_until(lambda: not any(map(is_held, held)), 10, "the locks to be free")
 
 
 def test_the_headless_engine_ends_in_an_orderly_way_when_it_is_asked_to(fleet: Fleet) -> None:

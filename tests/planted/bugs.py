@@ -24,7 +24,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "naive write of JSON",
         "kugetsu_engine/store/files.py",
-        "    temporary = write_aside(path, data, durable)\n    try:\n        os.rename(temporary, path)\n    except OSError:\n",
+        "    temporary = write_aside(path, data, durable or whole)\n"
+        "    try:\n        os.rename(temporary, path)\n    except OSError:\n",
         "    with open(path, 'wb') as file:\n        file.write(data)\n    return\n"
         "    try:\n        pass\n    except OSError:\n",
         FILES,
@@ -39,7 +40,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "rename before flush",
         "kugetsu_engine/store/files.py",
-        "    temporary = write_aside(path, data, durable)\n    try:\n        os.rename(temporary, path)\n",
+        "    temporary = write_aside(path, data, durable or whole)\n    try:\n        os.rename(temporary, path)\n",
         "    temporary = write_aside(path, data, False)\n    try:\n        os.rename(temporary, path)\n"
         "        fd = os.open(path, os.O_RDONLY)\n        os.fsync(fd)\n        os.close(fd)\n",
         FILES,
@@ -63,7 +64,7 @@ BUGS: tuple[Bug, ...] = (
         "kugetsu_engine/process/supervisor.py",
         "    tree.become_subreaper()\n",
         "    for fd in received[1]:\n        unlock(os.dup(fd))\n    tree.become_subreaper()\n",
-        f"{RECOVERY} -k killed_engine_loses_nothing",
+        "tests/engine/test_planted.py -k hold_the_locks",
     ),
     Bug(
         "a result is ignored on restart",
@@ -96,7 +97,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the process group instead of the sweep",
         "kugetsu_engine/process/supervisor.py",
-        "        swept = tree.sweep(os.getpid(), self.agent_pid, SWEEP_GRACE_S)\n",
+        "        swept = tree.sweep(os.getpid(), self.agent_pid, grace)\n",
         "        swept = 0\n        tree.send_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
         f"{FAILURES} -k session_of_its_own",
     ),

@@ -48,6 +48,9 @@ def test_sequences_go_whole() -> None:
     assert clean("\x1b[1;31mred\x1b[0m") == "red"
     assert clean("\x9b31mred") == "red"
     assert clean("\x1bPsome device\x1b\\after") == "after"
+    for begin in ("\x1b]", "\x9d"):
+        for end in ("\x07", "\x1b\\", "\x9c"):
+            assert clean(f"a{begin}0;a title{end}b") == "ab"
 
 
 def test_words_of_markup_stay_words() -> None:
