@@ -76,7 +76,8 @@ class Tmux:
 
     def close(self) -> None:
         """End tmux with all that is in it."""
-        self._tmux("kill-server", check=False)
+        if self._socket:
+            self._tmux("kill-server", check=False)
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
