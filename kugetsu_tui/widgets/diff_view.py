@@ -14,9 +14,6 @@ class DiffView(Searched):
         self._text: DiffText | None = None
         self._instead = ""
         self._first = self._left = 0
-        self._search = ""
-        self._hits: list[int] = []
-        self._hit = -1
 
     # what it shows
 
@@ -82,16 +79,6 @@ class DiffView(Searched):
 
     # searching
 
-    @property
-    def searching(self) -> bool:
-        """Whether a search is on."""
-        return bool(self._search)
-
-    def clear_search(self) -> None:
-        """Search for nothing."""
-        self._search, self._hits, self._hit = "", [], -1
-        self.sync()
-
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the next one from here."""
         self._search = text
@@ -102,13 +89,9 @@ class DiffView(Searched):
         self.sync()
         return len(self._hits)
 
-    def hit(self, by: int) -> str:
-        """Go to the next or the previous hit; returns where that is, in words."""
-        if not self._hits:
-            return f"nothing found for {clean(self._search, 60)}"
-        self._hit = (self._hit + by) % len(self._hits)
-        self._look_from(self._hits[self._hit] - self.body_height // 2)
-        return f"hit {self._hit + 1} of {len(self._hits)}"
+    def show_hit(self, line: int) -> None:
+        """Bring a line that was found into the middle."""
+        self._look_from(line - self.body_height // 2)
 
     # drawing
 
@@ -118,8 +101,7 @@ class DiffView(Searched):
         file = self.file
         if self._text is not None and file is not None:
             spans.append((f" {clean(self._text.files[file].path, 60)}", "muted"))
-        if self._search:
-            spans.append((f" /{clean(self._search, 40)} {len(self._hits)}", "accent"))
+        spans += self.search_spans()
         return spans
 
     def aside_spans(self) -> list[Span]:

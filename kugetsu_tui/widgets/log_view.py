@@ -54,9 +54,6 @@ class LogView(Searched):
         self._busy = False
         self._timer: Timer | None = None
         self._title: list[Span] = []
-        self._search = ""
-        self._hits: list[int] = []
-        self._hit = -1
 
     # what it shows
 
@@ -216,16 +213,6 @@ class LogView(Searched):
 
     # searching
 
-    @property
-    def searching(self) -> bool:
-        """Whether a search is on."""
-        return bool(self._search)
-
-    def clear_search(self) -> None:
-        """Search for nothing."""
-        self._search, self._hits, self._hit = "", [], -1
-        self.sync()
-
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the last one; returns their number."""
         self._search = text
@@ -236,15 +223,8 @@ class LogView(Searched):
         self.sync()
         return len(self._hits)
 
-    def hit(self, by: int) -> str:
-        """Go to the next or the previous hit; returns where that is, in words."""
-        if not self._hits:
-            return f"nothing found for {clean(self._search, 60)}"
-        self._hit = (self._hit + by) % len(self._hits)
-        self._center(self._hits[self._hit])
-        return f"hit {self._hit + 1} of {len(self._hits)}"
-
-    def _center(self, line: int) -> None:
+    def show_hit(self, line: int) -> None:
+        """Bring a line that was found into the middle."""
         if self._wraps:
             found = "".join(self._wrapped.rows(line)).lower().find(self._search.lower()) if self._search else 0
             row = max(found, 0) // max(self.body_width, 1)
@@ -267,7 +247,7 @@ class LogView(Searched):
         if found is None:
             return f"no error {where}" if all_seen else f"no error in the next {SCAN_LINES} lines {where}"
         self._problem = found
-        self._center(found)
+        self.show_hit(found)
         self.sync()
         return f"line {found + 1} of {self._total()} looks like an error"
 
@@ -279,8 +259,7 @@ class LogView(Searched):
         spans += [(" ", "text"), *self._title] if self._title else []
         if self._wraps:
             spans.append((" wrapped", "muted"))
-        if self._search:
-            spans.append((f" /{clean(self._search, 40)} {len(self._hits)}", "accent"))
+        spans += self.search_spans()
         return spans
 
     def aside_spans(self) -> list[Span]:

@@ -1,8 +1,10 @@
 """A framed pane: title, border, scroll thumb; drawn by itself, so that a title costs one line and not the pane."""
 
+from collections.abc import Sequence
+
 from textual import events
 
-from ..formatting.safe_text import fit, width_of
+from ..formatting.safe_text import clean, fit, width_of
 from ..formatting.states import glyph
 from .lines import Line, Lines, Span, filled
 
@@ -128,22 +130,40 @@ class Pane(Lines, can_focus=True):
 class Searched(Pane):
     """A pane with a text that can be searched."""
 
-    @property
-    def searching(self) -> bool:
-        """Whether a search is on."""
-        raise NotImplementedError
-
-    def clear_search(self) -> None:
-        """Search for nothing."""
-        raise NotImplementedError
+    _search = ""
+    _hits: Sequence[int] = ()
+    """Numbers of the lines that were found."""
+    _hit = -1
 
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to one of them; returns their number."""
         raise NotImplementedError
 
+    def show_hit(self, line: int) -> None:
+        """Bring a line that was found into the middle."""
+        raise NotImplementedError
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is on."""
+        return bool(self._search)
+
+    def clear_search(self) -> None:
+        """Search for nothing."""
+        self._search, self._hits, self._hit = "", (), -1
+        self.sync()
+
     def hit(self, by: int) -> str:
         """Go to the next or the previous hit; returns where that is, in words."""
-        raise NotImplementedError
+        if not self._hits:
+            return f"nothing found for {clean(self._search, 60)}"
+        self._hit = (self._hit + by) % len(self._hits)
+        self.show_hit(self._hits[self._hit])
+        return f"hit {self._hit + 1} of {len(self._hits)}"
+
+    def search_spans(self) -> list[Span]:
+        """What is searched for, and how often it was found, for the title."""
+        return [(f" /{clean(self._search, 40)} {len(self._hits)}", "accent")] if self._search else []
 
     def shift(self, by: int) -> None:
         """Scroll sideways by cells."""
