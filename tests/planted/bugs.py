@@ -162,7 +162,7 @@ BUGS: tuple[Bug, ...] = (
         "kugetsu_engine/engine.py",
         "        full = now >= self._rescan_at\n",
         "        full = self._rescan_at == 0.0\n",
-        "tests/engine/test_books.py -k rescan",
+        "tests/model/test_hand_edits.py -k merge_conflict",
     ),
     Bug(
         "markup is read from data",
