@@ -4,6 +4,7 @@ python -m tests.planted [WORDS]     only the bugs whose name holds the words; th
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import shutil
@@ -14,6 +15,8 @@ import tempfile
 import time
 import venv
 from pathlib import Path
+
+import psutil
 
 from .bugs import BUGS, Bug
 
@@ -86,6 +89,14 @@ def try_bug(bug: Bug, copy: Path, python: Path) -> tuple[str, str]:
     return ("caught", noticed) if code == 1 else (f"ERROR: pytest {code}", noticed)
 
 
+def end_leftovers(copy: Path) -> None:
+    """End what a planted bug let live: every process that runs a program of the copy."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(word.startswith(f"{copy}/") for word in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
 def main() -> int:
     """Try all of them; 0 when each was caught."""
     parser = argparse.ArgumentParser(prog="tests.planted", description=__doc__)
@@ -103,6 +114,7 @@ def main() -> int:
         for bug in bugs:
             start = time.monotonic()
             result, noticed = try_bug(bug, copy, python)
+            end_leftovers(copy)
             took = time.monotonic() - start
             print(f"{result:16} {took:5.1f} s  {bug.name:50} {noticed}", flush=True)
             shown = noticed.rpartition("::")[2].replace("|", "/").replace("\n", " ")
