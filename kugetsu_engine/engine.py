@@ -5,41 +5,40 @@
 """
 
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 import msgspec
 
-from . import env_files, gate, inbox, jobs, pauses
+from . import env_files, inbox, pauses
 from .agents import known
 from .alerts import Alerts
 from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
+from .dispatch import Dispatcher
 from .domain import policy
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
-from .domain.policy import Facts
-from .domain.task import Notice, Task
+from .domain.task import Notice
 from .domain.times import iso
 from .entries import Entry
-from .errors import EngineHeld, KugetsuError, NoSuchTask
+from .errors import EngineHeld, NoSuchTask
 from .host import HostGate
 from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
+from .pulse import Pulse
 from .recovery import Recovery
 from .store import bell, files
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
 
-HEARTBEAT_S = 2.0
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
 JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
@@ -73,11 +72,9 @@ class Engine:
         self._resume = resume
         self._boot_id = boot_id
         self._clock_ahead = clock() - monotonic()
-        self._heartbeat_at = self._rescan_at = 0.0
-        self._written: bytes = b""
+        self._rescan_at = 0.0
         self.host = HostGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
-        self._refused: set[str] = set()
         self.launcher = launcher or Launcher(f"{paths.logs}/supervisor.log")
 
     # beginning and end
@@ -111,6 +108,11 @@ class Engine:
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
+        self.dispatcher = Dispatcher(
+            self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
+            self.launcher, self._clock,
+        )  # fmt: skip
+        self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
         self._take_settings()
         self.ledger.rescan()
         if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
@@ -123,7 +125,7 @@ class Engine:
         self.waker.close()
         if self.mode != "command" and self.lock.still_ours():
             self.recovery.report(self._now, at_once=True)
-            self._write_state(stopped=True)
+            self.pulse.write(stopped=True)
         self.lock.release()
 
     def recover(self) -> str:
@@ -187,13 +189,16 @@ class Engine:
             self.sweeper.sweep_if_due()
             self._expire()
             self._look_at_rests()
-            self._dispatch()
+            self.dispatcher.dispatch()
+            self.host.tell(self.alerts, self.ledger.tell, self._now)
+            if self.dispatcher.try_again:
+                self._rescan_at = min(self._rescan_at, self._monotonic() + TRY_AGAIN_S)
             self.alerts.clear("disk")
         except OSError as error:
             self.alerts.warn("disk", f"the disk or the system refuses: {error}")
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
-        self._beat(now)
+        self.pulse.beat(now)
         return self._until_next_turn()
 
     def hint(self, changed: set[str]) -> None:
@@ -226,15 +231,13 @@ class Engine:
         if (fault := pauses.fault(self.paths)) is not None:
             self.ledger.quarantine.take(self.paths.pauses, fault)
         self.ledger.rescan()
-        for issue_ref in self._refused:
-            self.ledger.issue_free(issue_ref)
-        self._refused = set()
+        self.dispatcher.forget_refusals()
         cost = self._monotonic() - now
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
         expired = self.ledger.expired()
-        rests = self.facts().rests if expired else {}
+        rests = self.dispatcher.facts().rests if expired else {}
         for entry in expired:
             try:
                 self._expire_one(entry, rests.get(entry.agent or self.settings.current.agent))
@@ -264,87 +267,12 @@ class Engine:
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn("stalled", "; ".join(stalled))
 
-    def _dispatch(self) -> None:
-        """Start tasks, in order, as long as there are slots."""
-        if not self.settings.usable:
-            return  # the defaults would send tasks to another agent, or end them for want of a repository
-        while (entry := self.ledger.next_to_start(self.facts())) is not None:
-            if not self.host.may_start(self.settings.current.floors, len(self.ledger.active_ids)):
-                break
-            if not self._start(entry):
-                break
-        else:
-            self.host.forget()
-        self.host.tell(self.alerts, self.ledger.tell, self._now)
-        active = self.ledger.active()
-        if not active or any(entry.state == "running" for entry in active):
-            self.launcher.warm()  # not while the only agent is about to start: it would take the processor from it
-
-    # starting
-
-    def facts(self) -> Facts:
-        """What the decisions need to know now."""
-        active = self.ledger.active_ids
-        busy = {self.ledger.entries[task_id].issue_ref for task_id in active} | self._refused
-        return Facts(
-            limit=self.controls.limit, used=len(active), paused=self.controls.paused, draining=self.controls.draining,
-            busy_refs=frozenset(busy), states=self.ledger.states, default_agent=self.settings.current.agent,
-            rests=known.rests(self.pauses.resting(), self.settings.current),
-            pause_reason=self.controls.pause_reason,
-        )  # fmt: skip
-
-    def _start(self, entry: Entry) -> bool:
-        """Start a task's next attempt; False when there is no slot after all."""
-        entered = gate.enter(self.paths, entry.id, entry.issue_ref, self.controls.limit)
-        if isinstance(entered, str):
-            if entered != "slots":
-                self._refused.add(entry.issue_ref)
-            self._rescan_at = min(self._rescan_at, self._monotonic() + TRY_AGAIN_S)
-            return entered != "slots"
-        try:
-            task = self.ledger.get(entry.id)
-            if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:
-                self.ledger.look_at({entry.id})  # someone edited it a moment ago
-                return True
-            settings = self.settings.current
-            planned: Task = msgspec.structs.replace(
-                task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=jobs.agent_of(task, settings)
-            )
-            try:
-                job = jobs.build(self.paths, settings, self._environ, planned)
-            except KugetsuError as error:
-                self.ledger.change(task, "error", str(error), error=str(error))
-                return True
-            task = self.ledger.change(
-                task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
-            )
-            try:
-                handle = self.launcher.launch(job, entered.fds)
-            except OSError as error:
-                self.attempts.give_back(task, f"no process could be started: {error.strerror}")
-                return True
-            self.attempts.wait_for(task.id, handle)
-            self.host.started()
-        except NoSuchTask:
-            self.ledger.look_at({entry.id})
-        finally:
-            entered.give_up()
-        return True
-
     # telling
 
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
         self.ledger.rests_changed()  # another model may have another provider
         self.alerts.warn("config", "; ".join(self.settings.problems))
-
-    def _beat(self, now: float) -> None:
-        state = self._state(False)
-        if now < self._heartbeat_at and self._written == _without_heartbeat(state):
-            return
-        self._heartbeat_at = now + HEARTBEAT_S
-        self._written = _without_heartbeat(state)
-        self._write_state(stopped=False)
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
@@ -354,23 +282,15 @@ class Engine:
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
         )  # fmt: skip
 
-    def _write_state(self, stopped: bool) -> None:
-        try:
-            files.replace(self.paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
-        except IsADirectoryError:
-            self.ledger.quarantine.take(self.paths.engine, "a folder where a file belongs")
-        except OSError as error:
-            self.alerts.warn("disk", f"cannot write {self.paths.engine}: {error.strerror}")
-
     def _until_next_turn(self) -> float:
         now = self._monotonic()
-        waits = [self._heartbeat_at - now, self._rescan_at - now]
+        waits = [self.pulse.next_at - now, self._rescan_at - now]
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
         if self.host.next_look is not None:
             waits.append(self.host.next_look - now)
-        if self._refused or self.ledger.suspects:
+        if self.dispatcher.waits_for_locks or self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         return max(min(waits), 0.0)
 
@@ -382,7 +302,7 @@ class Engine:
         """Whether nothing runs and nothing will start without the operator."""
         if self.ledger.active_ids:
             return False
-        facts = self.facts()
+        facts = self.dispatcher.facts()
         now = self._clock()
         if facts.paused or facts.draining:
             return True
@@ -394,7 +314,3 @@ class Engine:
             if not stuck:
                 return False
         return True
-
-
-def _without_heartbeat(state: EngineState) -> bytes:
-    return msgspec.json.encode(msgspec.structs.replace(state, heartbeat=0.0))

@@ -1,26 +1,24 @@
 """The engine's books: every open task on disk, and a slim, ordered index of them in memory.
 
-Nothing is rescanned to decide: a claim looks at the front of a sorted list. Tasks that cannot start for a reason of their own
-are parked until that reason may have gone. Only this module rewrites items, and each change of state goes through `change`.
+Only this module rewrites items, and each change of state goes through `change`.
 """
 
-import heapq
 import os
 import time
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from .domain import policy, states
+from .domain import states
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Facts, Timing
-from .domain.task import Level, Notice, Order, State, Task, move
+from .domain.task import Level, Notice, State, Task, move
 from .domain.times import epoch, iso
 from .entries import Entry, TaskStates
 from .errors import BadFile, NoSuchTask, NotNow
 from .expiry import Expiry
+from .line import Line
 from .paths import StatePaths
 from .quarantine import Quarantine
 from .store import files, notices, tasks
@@ -53,11 +51,7 @@ class Ledger:
         self._torn = True
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._suspects: dict[str, float] = {}
-        self._ready: list[Order] = []
-        self._due: list[tuple[float, str]] = []
-        self._parked_after: dict[str, set[str]] = {}
-        self._parked_busy: dict[str, set[str]] = {}
-        self._parked_resting: set[str] = set()
+        self._line = Line(self.entries)
         self._expiry = Expiry(self.entries, now)
 
     # what is on disk
@@ -79,9 +73,7 @@ class Ledger:
                     self._take_in(name[:-5])
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
             self._forget(task_id)
-        for earlier in [task_id for task_id in self._parked_after if task_id not in self.entries]:
-            for waiting in self._parked_after.pop(earlier):  # its file may have been mended or removed
-                self._unpark(waiting)
+        self._line.look_again_after_unknown()
 
     def look_at(self, task_ids: set[str]) -> None:
         """Take in the changes of some tasks, for which a watcher gave a hint."""
@@ -164,7 +156,7 @@ class Ledger:
     def _suspect(self, task_id: str, path: str, error: BadFile) -> None:
         first_seen = self._suspects.setdefault(task_id, self._monotonic())
         if self._monotonic() - first_seen < CORRUPT_GRACE_S:
-            self._drop_key(task_id)  # it cannot be started as it is
+            self._line.drop(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
         self.quarantine.take(path, error.message)
@@ -280,14 +272,14 @@ class Ledger:
     # the index
 
     def _index(self, task: Task, data: bytes) -> None:
-        self._drop_key(task.id)
+        self._line.drop(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
             task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent,
         )  # fmt: skip
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
-            insort(self._ready, entry.key)
+            self._line.add(entry)
             self._expiry.note(entry)
         if entry.state in states.ACTIVE:
             self.active_ids.add(task.id)
@@ -304,69 +296,26 @@ class Ledger:
         self._no_longer_newer(task_id)
         self._suspects.pop(task_id, None)
         self.states.forget(task_id)
-        self._drop_key(task_id)
+        self._line.drop(task_id)
         self.entries.pop(task_id, None)
         self.active_ids.discard(task_id)
-        for waiting in self._parked_after.pop(task_id, ()):
-            self._unpark(waiting)
-
-    def _drop_key(self, task_id: str) -> None:
-        entry = self.entries.get(task_id)
-        if entry is not None and (place := self._place(entry.key)) is not None:
-            del self._ready[place]
-
-    def _place(self, key: Order) -> int | None:
-        place = bisect_left(self._ready, key)
-        return place if place < len(self._ready) and self._ready[place] == key else None
-
-    def _unpark(self, task_id: str) -> None:
-        entry = self.entries.get(task_id)
-        if entry is not None and entry.state == states.PENDING and self._place(entry.key) is None:
-            insort(self._ready, entry.key)
+        self._line.over(task_id)
 
     def issue_free(self, issue_ref: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
-        for task_id in self._parked_busy.pop(issue_ref, ()):
-            self._unpark(task_id)
+        self._line.issue_free(issue_ref)
 
     def rests_changed(self) -> None:
         """Look again at the tasks whose provider rests, as other ones rest now."""
-        parked, self._parked_resting = self._parked_resting, set()
-        for task_id in parked:
-            self._unpark(task_id)
+        self._line.rests_changed()
 
     def next_to_start(self, facts: Facts) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
-        if policy.queue_reason(facts):
-            return None
-        now = self._now()
-        while self._due and self._due[0][0] <= now:
-            self._unpark(heapq.heappop(self._due)[1])
-        return policy.next_to_start(self._front(facts, now), facts, now)
-
-    def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
-        """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
-        while self._ready:
-            key = self._ready[0]
-            entry = self.entries[key[3]]
-            why = policy.own_reason(entry, facts, now)
-            if why is None:
-                yield entry
-                return
-            del self._ready[0]
-            if why.code == "rate_limit":
-                self._parked_resting.add(entry.id)
-            if why.until is not None:
-                heapq.heappush(self._due, (why.until, entry.id))
-            elif why.code == "after":
-                for earlier in entry.after:
-                    self._parked_after.setdefault(earlier, set()).add(entry.id)
-            elif why.code == "issue_busy":
-                self._parked_busy.setdefault(entry.issue_ref, set()).add(entry.id)
+        return self._line.next_to_start(facts, self._now())
 
     def next_due(self) -> float | None:
         """Seconds since 1970 at which a parked task may start or a waiting one expires; None when there is none."""
-        times = [self._due[0][0] if self._due else None, self._expiry.next_due()]
+        times = (self._line.next_due(), self._expiry.next_due())
         return min((when for when in times if when is not None), default=None)
 
     def in_order(self) -> list[Entry]:
@@ -394,6 +343,4 @@ class Ledger:
                     self.update(self.get(entry.id), retry_at=iso(retry_at + by_s))
                 except NoSuchTask:
                     continue
-        for _, task_id in self._due:
-            self._unpark(task_id)
-        self._due = []
+        self._line.clock_jumped()

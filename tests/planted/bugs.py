@@ -54,9 +54,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the slot's descriptor is not passed on",
-        "kugetsu_engine/engine.py",
-        "self.launcher.launch(job, entered.fds)",
-        "self.launcher.launch(job, entered.fds[1:])",
+        "kugetsu_engine/dispatch.py",
+        "self._launcher.launch(job, entered.fds)",
+        "self._launcher.launch(job, entered.fds[1:])",
         "tests/model/test_gate.py",
     ),
     Bug(

@@ -66,7 +66,7 @@ def test_why_a_task_waits_is_the_engines_own_decision(paths: StatePaths, engine_
     picture = reader.read()
     assert [picture.why(task).code for task in picture.pending] == ["no_engine", "after"]
     engine = engine_factory()
-    engine._write_state(stopped=False)
+    engine.pulse.write(stopped=False)
     picture = reader.read()
     assert picture.engine.running
     assert [(task.id, picture.why(task).code) for task in picture.pending] == [(first, "next"), (second, "after")]

@@ -1,0 +1,125 @@
+"""Starting tasks, in order, as long as there are slots: the one path to an agent, whoever asked for it."""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from . import gate, jobs
+from .agents import known
+from .attempts import Attempts
+from .config import SettingsSource
+from .control import Controls
+from .domain import policy
+from .domain.policy import Facts
+from .domain.task import Task
+from .entries import Entry
+from .errors import KugetsuError, NoSuchTask
+from .host import HostGate
+from .ledger import Ledger
+from .paths import StatePaths
+from .pauses import Pauses
+from .process.launcher import Launcher
+
+
+class Dispatcher:
+    """Decides what starts next, and starts it."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, controls: Controls,
+        attempts: Attempts, pauses: Pauses, host: HostGate, launcher: Launcher, clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._environ = environ
+        self._settings = settings
+        self._ledger = ledger
+        self._controls = controls
+        self._attempts = attempts
+        self._pauses = pauses
+        self._host = host
+        self._launcher = launcher
+        self._clock = clock
+        self._refused: set[str] = set()
+        """Issues whose lock someone else holds; asked again at the next full look."""
+        self.try_again = False
+        """Whether a lock was refused that the books say is free: it will be in a moment."""
+
+    @property
+    def waits_for_locks(self) -> bool:
+        """Whether there are issues that only someone else's lock keeps from starting."""
+        return bool(self._refused)
+
+    def forget_refusals(self) -> None:
+        """Ask again for the locks that were refused."""
+        for issue_ref in self._refused:
+            self._ledger.issue_free(issue_ref)
+        self._refused = set()
+        self.try_again = False
+
+    def facts(self) -> Facts:
+        """What the decisions need to know now."""
+        active = self._ledger.active_ids
+        busy = {self._ledger.entries[task_id].issue_ref for task_id in active} | self._refused
+        settings, controls = self._settings.current, self._controls
+        return Facts(
+            limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
+            busy_refs=frozenset(busy), states=self._ledger.states, default_agent=settings.agent,
+            rests=known.rests(self._pauses.resting(), settings), pause_reason=controls.pause_reason,
+        )  # fmt: skip
+
+    def dispatch(self) -> None:
+        """Start tasks, in order, as long as there are slots."""
+        if not self._settings.usable:
+            return  # the defaults would send tasks to another agent, or end them for want of a repository
+        while (entry := self._ledger.next_to_start(self.facts())) is not None:
+            if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
+                break
+            if not self._start(entry):
+                break
+        else:
+            self._host.forget()
+        active = self._ledger.active()
+        if not active or any(entry.state == "running" for entry in active):
+            self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
+
+    def _start(self, entry: Entry) -> bool:
+        """Start a task's next attempt; False when there is no slot after all."""
+        entered = gate.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
+        if isinstance(entered, str):
+            if entered != "slots":
+                self._refused.add(entry.issue_ref)
+            self.try_again = True
+            return entered != "slots"
+        try:
+            task = self._ledger.get(entry.id)
+            if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:
+                self._ledger.look_at({entry.id})  # someone edited it a moment ago
+                return True
+            self._launch(task, entered)
+        except NoSuchTask:
+            self._ledger.look_at({entry.id})
+        finally:
+            entered.give_up()
+        return True
+
+    def _launch(self, task: Task, entered: gate.Pass) -> None:
+        """Enter the attempt in the books and hand it, with its locks, to a supervisor."""
+        settings = self._settings.current
+        planned: Task = msgspec.structs.replace(
+            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=jobs.agent_of(task, settings)
+        )
+        try:
+            job = jobs.build(self._paths, settings, self._environ, planned)
+        except KugetsuError as error:
+            self._ledger.change(task, "error", str(error), error=str(error))
+            return
+        task = self._ledger.change(
+            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
+        )
+        try:
+            handle = self._launcher.launch(job, entered.fds)
+        except OSError as error:
+            self._attempts.give_back(task, f"no process could be started: {error.strerror}")
+            return
+        self._attempts.wait_for(task.id, handle)
+        self._host.started()

@@ -1,0 +1,49 @@
+"""`engine.json`: who runs the engine and what it decided lately; written when something changed, and as a heartbeat."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from .alerts import Alerts
+from .domain.engine_state import EngineState
+from .paths import StatePaths
+from .quarantine import Quarantine
+from .store import files
+
+HEARTBEAT_S = 2.0
+
+
+class Pulse:
+    """Writes the engine's state for all who look on."""
+
+    def __init__(self, paths: StatePaths, state: Callable[[bool], EngineState], quarantine: Quarantine, alerts: Alerts) -> None:
+        """Begin; `state` tells how the engine stands, given whether it has stopped."""
+        self._paths = paths
+        self._state = state
+        self._quarantine = quarantine
+        self._alerts = alerts
+        self._written = b""
+        self.next_at = 0.0
+        """Monotonic time of the next heartbeat."""
+
+    def beat(self, now: float) -> None:
+        """Write if something changed or the heartbeat is due."""
+        seen = _without_heartbeat(self._state(False))
+        if now < self.next_at and self._written == seen:
+            return
+        self.next_at = now + HEARTBEAT_S
+        self._written = seen
+        self.write(stopped=False)
+
+    def write(self, stopped: bool) -> None:
+        """Write the file; a disk that refuses is an alert."""
+        try:
+            files.replace(self._paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
+        except IsADirectoryError:
+            self._quarantine.take(self._paths.engine, "a folder where a file belongs")
+        except OSError as error:
+            self._alerts.warn("disk", f"cannot write {self._paths.engine}: {error.strerror}")
+
+
+def _without_heartbeat(state: EngineState) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(state, heartbeat=0.0))
