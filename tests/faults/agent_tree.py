@@ -10,6 +10,7 @@ import signal
 import sys
 
 TAIL = ("tail", "-f", "/dev/null")
+GENERATIONS = 10_000  # half a minute or more
 
 
 def run(*words: str, environ: dict[str, str] | None = None) -> None:
@@ -55,15 +56,19 @@ def deaf() -> None:
 
 
 def respawner() -> None:
-    """A process that starts its like in a new session every few milliseconds, and ends."""
+    """A process that starts its like in a new session every few milliseconds, and ends.
+
+    Not for ever: a try that is broken off must not leave it to the machine.
+    """
     if os.fork() != 0:
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while True:
+    for _ in range(GENERATIONS):
         if os.fork() != 0:
             os._exit(0)
         os.setsid()
         select.select([], [], [], 0.003)
+    os._exit(0)
 
 
 KINDS = {
