@@ -7,7 +7,7 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from .domain.failures import fault_of
 from .domain.host import Floors
 from .domain.policy import Timing
 from .domain.times import duration
+from .domain.worth import are_hours
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
 from .store import files
@@ -35,6 +36,30 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     failures: dict[str, str] = {}
     """Classes of failure by a regular expression that a line at the end of its log matches."""
+
+
+class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[notify]`: how an operator is told who does not look."""
+
+    on: Literal["needs_you", "ended", "all"] = "needs_you"
+    bell: bool = True
+    """The console rings the bell of its terminal."""
+    terminal: Literal["auto", "osc9", "osc777", "osc99", "off"] = "auto"
+    """The console asks its terminal for a notification of the desktop it stands on, also over ssh and through tmux."""
+    desktop: bool | Literal["auto"] = False
+    """The engine calls notify-send, or osascript; `auto`: where there is a desktop."""
+    command: list[str] = []
+    """argv of a program; `{title}`, `{text}`, `{id}`, `{ref}` and `{kind}` are filled in, JSON is on its input."""
+    urls: list[str] = []
+    """Addresses of apprise."""
+    quiet_hours: str | None = None
+    digest_after: int = 5
+    """More than so many within a minute become one."""
+
+    @property
+    def outward(self) -> bool:
+        """Whether the engine has anything to send with."""
+        return bool(self.command or self.urls or self.desktop)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -74,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_cpu_pressure: float = 0.0
     max_io_pressure: float = 0.0
     theme: str | None = None
+    notify: NotifySettings = NotifySettings()
     agents: dict[str, AgentSettings] = {}
     failures: dict[str, str] = {}
     """The same as of one agent, for all."""
@@ -190,12 +216,14 @@ READERS: dict[str, Callable[[Any], Any]] = {
 
 TABLES: dict[str, Any] = {
     "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, str], "servers": dict[str, str],
-    "keys": dict[str, str],
+    "keys": dict[str, str], "notify": NotifySettings,
 }  # fmt: skip
 
 
 def _table(name: str, value: Any) -> Any:
     found = msgspec.convert(value, TABLES[name])
+    if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
+        raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
     for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
         if patterns and (fault := fault_of(patterns)) is not None:
             raise UsageError(fault)

@@ -15,6 +15,7 @@ from .paths import StatePaths
 from .process import identity
 from .store import files
 from .store.watch import watch
+from .telling.messenger import Messenger
 
 FIRST_TIDY_S = 60.0
 TIDY_S = 3600.0
@@ -46,6 +47,7 @@ class EngineThread:
         self._boot_id = boot_id
         self._stop = threading.Event()
         self._engine: Engine | None = None
+        self._messenger: Messenger | None = None
         self._failures = 0
         self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
 
@@ -90,6 +92,8 @@ class EngineThread:
         engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id)
         engine.open()
         end_of_watch = threading.Event()
+        self._messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
+        self._messenger.start()
         try:
             if self.fault is not None:
                 engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
@@ -106,6 +110,8 @@ class EngineThread:
             end_of_watch.set()
             self._engine = None
             engine.close()
+            self._messenger.close()
+            self._messenger = None
 
     def _took_turn(self, turns: int) -> None:
         if turns > 100:
@@ -113,6 +119,8 @@ class EngineThread:
 
     def _tell(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
+        if self._messenger is not None:
+            self._messenger.take(notice)
         if self._on_notice is not None:
             self._on_notice(notice)
 
@@ -124,7 +132,10 @@ class EngineThread:
             try:
                 tidy(self.paths, time.time(), engine.settings.current.cleanup_age)
             except OSError as error:
-                self._log(f"{iso(time.time())} tidying failed: {error}")
+                self._note(f"tidying failed: {error}")
+
+    def _note(self, text: str) -> None:
+        self._log(f"{iso(time.time())} {text}")
 
     def _log(self, *lines: str) -> None:
         """Write to the engine's log; what the disk does not take is let go."""

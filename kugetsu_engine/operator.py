@@ -160,6 +160,58 @@ class Operator:
         self._prepare()
         notices.mark_read(self.paths, until)
 
+    def mark_seen(self) -> None:
+        """Remember that the operator is here now."""
+        self._may_change()
+        self._prepare()
+        files.touch(self.paths.last_seen)
+
+    def last_seen(self) -> float | None:
+        """Seconds since 1970 at which the operator was last here; None before the first time."""
+        try:
+            return os.lstat(self.paths.last_seen).st_mtime
+        except OSError:
+            return None
+
+    def mute(self, name: str, for_s: float | None) -> str:
+        """Send nothing about a task, or about anything (`all`), out of the console; returns what was done.
+
+        Args:
+            for_s: how long; None without an end, 0 no longer.
+
+        Raises:
+            NoSuchTask: there is no such task.
+        """
+        from .domain.times import time_of_day
+        from .store import mutes, tasks
+
+        self._may_change()
+        self._prepare()
+        known = name if name == mutes.ALL else tasks.find(self.paths, name).id
+        now = self._clock()
+        until = mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
+        mutes.mute(self.paths, known, until, now)
+        what = "everything" if known == mutes.ALL else f"#{known.removeprefix('q_')}"
+        if until is None:
+            return f"{what} is told again"
+        return f"{what} is muted" + (f" until {time_of_day(now + for_s, now)}" if for_s else "")
+
+    def try_telling(self) -> list[str]:
+        """Send a test message by every way that is set up; a sentence on each."""
+        from .store.notices import Message
+        from .telling.rungs import NotSent, rungs
+
+        self._may_change()
+        told = []
+        ways = rungs(self._settings().notify, self.environ)
+        for name, send in ways.items():
+            try:
+                send(Message("kugetsu", "a test: this is how you are told", "test"))
+                told.append(f"{name}: sent")
+            except NotSent as error:
+                told.append(f"{name}: {error}")
+        return told or ["nothing else is set up: command, desktop and urls of [notify] in config.toml"]
+
     def diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.
 

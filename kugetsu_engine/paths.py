@@ -43,6 +43,8 @@ class StatePaths:
         self.context = join(root, "context")
         self.notifications = join(root, "notifications.jsonl")
         self.notifications_read = join(root, "notifications.read")
+        self.notifications_mute = join(root, "notifications.mute")
+        self.last_seen = join(root, "console.seen")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
 

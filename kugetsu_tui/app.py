@@ -11,15 +11,16 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from kugetsu_engine.errors import KugetsuError
+from kugetsu_engine.store.mutes import ALL
 
-from . import themes
+from . import calling, themes
 from .commands import Command, parse
 from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
 from .keys import ACTIONS, Registry, shown_key
 from .link import Link, keys_of
-from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
@@ -27,12 +28,13 @@ from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .palette import Actions
+from .presence import Presence
 from .screens.console import ConsoleScreen
 from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
 from .undo import KEPT_S, UndoLog
-from .viewmodels import strip
+from .viewmodels import away, strip
 from .viewmodels.picture import Picture, short_ref
 from .viewmodels.sentences import told
 
@@ -58,6 +60,7 @@ class KugetsuApp(App[None]):
         self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
         self.animation_level = "none"
         self.undo_log = UndoLog()
+        self.presence = Presence()
         self._draft = Draft()
         self._history: list[str] = []
         # ctrl+q stays with the terminal (XON); q leaves.
@@ -135,6 +138,30 @@ class KugetsuApp(App[None]):
                 screen.show_picture(event.picture)
         if told is not None:
             self.say(*told)
+
+    def on_returned(self, event: Returned) -> None:
+        """Say what happened since the operator was last here."""
+        self.say(event.text, event.tone)
+
+    def on_called(self, event: Called) -> None:
+        """Call the operator through the terminal."""
+        self._write(calling.call(event.text, self.link.settings.notify, self.link.operator.environ))
+
+    def _write(self, sequence: str) -> None:
+        driver = self._driver
+        if sequence and driver is not None and not self.is_headless:
+            driver.write(sequence)
+            driver.flush()
+
+    def touched(self) -> None:
+        """A key was pressed: the operator is here, and if they come back they hear what happened."""
+        now = self.link.now()
+        left = self.presence.felt(now)
+        if self.presence.to_remember(now):
+            self.link.mark_seen()
+        cell = away.since(self.picture, left) if left is not None and self.picture is not None else None
+        if cell is not None:
+            self.say(*cell)
 
     def on_answered(self, event: Answered) -> None:
         """Say what became of an act, and whether it can be taken back."""
@@ -262,6 +289,8 @@ class KugetsuApp(App[None]):
             return
         if command.verb in ("quit", "help", "theme", "undo"):
             self._run_here(command)
+        elif command.verb == "notify":
+            self.run_worker(self._notify(command, screen), exit_on_error=False)
         elif command.verb == "enqueue":
             self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb in ("pause", "resume", "drain", "limit", "clear"):
@@ -298,6 +327,28 @@ class KugetsuApp(App[None]):
                     screen.acts.stop(bool(command.args.get("now")), found)
                     return
             self.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
+
+    async def _notify(self, command: Command, screen: ConsoleScreen) -> None:
+        try:
+            if command.args["how"] == "test":
+                await self._try_telling()
+                return
+            names = list(command.tasks) or ([ALL] if command.args["all"] else [task.id for task in screen.targets()])
+            for name in names:
+                self.say(await self.link.mute(name, command.args["for_s"]), "good")
+            if not names:
+                self.say("which task? none is selected", "warning")
+        except KugetsuError as error:
+            self.say(str(error), "warning")
+
+    async def _try_telling(self) -> None:
+        """Try every way of telling, and say which was tried and how it went."""
+        settings, environ = self.link.settings.notify, self.link.operator.environ
+        self._write(calling.call("a test: this is how you are told", settings, environ))
+        here = [(("here", "muted"), (clean(line, 300), "text")) for line in calling.words(settings, environ)]
+        lines = await self.link.try_telling()
+        there = [(("engine", "muted"), (clean(line, 300), "good" if line.endswith(": sent") else "warning")) for line in lines]
+        self.push_screen(Story("How you are told: which of these reached you?", [*here, *there]))
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
         try:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kugetsu_engine.domain.draft import task_id as as_task_id
+from kugetsu_engine.domain.times import duration
 from kugetsu_engine.errors import KugetsuError, UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
@@ -20,6 +21,7 @@ USAGE = {
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
 }  # fmt: skip
 
 
@@ -148,6 +150,18 @@ def _enqueue(verb: str, words: list[str]) -> Command:
     return Command(verb, (), args | {"reference": plain[0], "message": " ".join(plain[1:])})
 
 
+def _notify(verb: str, words: list[str]) -> Command:
+    how, rest = words[0], [word for word in words[1:] if word != "all"]
+    if how not in ("test", "mute", "unmute") or (how == "test" and words[1:]):
+        raise usage(verb)
+    for_s = None if how == "mute" else 0.0
+    if "--for" in rest and how == "mute":
+        place = rest.index("--for")
+        for_s = duration(rest[place + 1])
+        del rest[place : place + 2]
+    return Command(verb, tuple(_id(word) for word in rest), {"how": how, "for_s": for_s, "all": "all" in words})
+
+
 def _theme(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"name": words[0]})
 
@@ -156,6 +170,7 @@ _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
     "help": _none, "limit": _limit,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
+    "notify": _notify,
 }  # fmt: skip
 
 

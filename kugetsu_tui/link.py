@@ -12,25 +12,24 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from textual.message import Message
 
 from kugetsu_engine.config import Settings
-from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.snapshot import STALE_S, Snapshot, SnapshotReader
-from kugetsu_engine.store import files
-from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.store.requests import VERBS, Request, Verb
 from kugetsu_engine.store.watch import watch
 
 from .answers import summed_up
 from .background import Background
+from .freshness import engine_stamp, feel, timeless
+from .listening import Listener
 from .log_feed import LogFeed
-from .messages import Answered, EngineFailed, EngineTaken, PictureChanged, ReadFailed
+from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .undo import Act
+from .viewmodels import away
 from .viewmodels.diff import DiffText
 from .viewmodels.picture import Picture
 
@@ -85,6 +84,8 @@ class Link:
         self._last: Snapshot | None = None
         self._last_read = 0.0
         self._posted: Picture | None = None
+        self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
+        self._greeted = False
         self._curves: dict[str, deque[float]] = {}
         self._fault: str | None = None
 
@@ -169,7 +170,24 @@ class Link:
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read; a read-only console does not."""
         if not self.read_only:
-            self._keep(self._mark_read(until))
+            self._keep(self._quietly(lambda: self.operator.mark_read(until)))
+
+    def mark_seen(self) -> None:
+        """Remember that the operator is here; a read-only console does not."""
+        if not self.read_only:
+            self._keep(self._quietly(self.operator.mark_seen))
+
+    async def mute(self, name: str, for_s: float | None) -> str:
+        """Send nothing about a task out of the console, or again; returns what was done.
+
+        Raises:
+            KugetsuError: there is no such task.
+        """
+        return await self._acts.run(lambda: self.operator.mute(name, for_s))
+
+    async def try_telling(self) -> list[str]:
+        """Send a test message by every way that is set up; a sentence on each."""
+        return await self._git.run(self.operator.try_telling)
 
     def reload(self) -> None:
         """Read everything again."""
@@ -202,9 +220,9 @@ class Link:
             self._post(summed_up(wishes, answers, undoable))
         self._hint_here()
 
-    async def _mark_read(self, until: str) -> None:
+    async def _quietly(self, job: Callable[[], None]) -> None:
         try:
-            await self._acts.run(lambda: self.operator.mark_read(until))
+            await self._acts.run(job)
         except (KugetsuError, OSError) as error:
             self._post(Answered(str(error), False))
 
@@ -266,14 +284,21 @@ class Link:
     def _look(self, with_history: bool) -> Picture | None:
         """Take a picture if anything may have changed; None when it is the one that is shown. Runs in the reading thread."""
         now = time.monotonic()
-        pulse = self._feel()
-        if not self._must_read and pulse == self._pulse and now - self._last_read < FULL_LOOK_S:
+        pulse = feel(self.operator.paths, self.runs_engine)
+        unchanged = not self._must_read and pulse == self._pulse and not self._listener.waits
+        if unchanged and now - self._last_read < FULL_LOOK_S:
             return None
         self._pulse, self._last_read = pulse, now
         snapshot = self.reader.read(with_history)
         self._last = snapshot
         picture = self._picture(snapshot)
-        if self._posted is not None and _timeless(picture) == _timeless(self._posted):
+        if (calling := self._listener.look(snapshot)) is not None:
+            self._post(Called(calling))
+        if with_history and not self._greeted:
+            self._greeted = True
+            if (cell := away.since(picture, self.operator.last_seen())) is not None:
+                self._post(Returned(*cell))
+        if self._posted is not None and timeless(picture) == timeless(self._posted):
             return None
         self._posted = picture
         return picture
@@ -298,25 +323,6 @@ class Link:
             cpu={task: tuple(curve) for task, curve in self._curves.items()},
         )  # fmt: skip
 
-    def _feel(self) -> object:
-        """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
-        paths = self.operator.paths
-        watched = (
-            paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config,
-            paths.shell_config,
-        )  # fmt: skip
-        return (*(_stamp(path) for path in watched), self._engine_stamp(), self.runs_engine)
-
-    def _engine_stamp(self) -> object:
-        paths = self.operator.paths
-        try:
-            held = is_held(paths.engine_lock)
-            state = msgspec.json.decode(files.read(paths.engine), type=EngineState)
-        except (OSError, KugetsuError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        stale = time.monotonic() - state.heartbeat > STALE_S
-        return held, msgspec.structs.replace(state, heartbeat=time.monotonic() if held and stale else 0.0)
-
     def _watch(self) -> None:
         paths = self.operator.paths
         folders = (paths.items, paths.done, paths.queue, paths.root)
@@ -328,7 +334,7 @@ class Link:
     def _changed(self, changed: set[str]) -> None:
         names = {os.path.basename(path) for path in changed}
         telling = {name for name in names if not name.startswith(".") and name not in ("index.json", "answers", "requests")}
-        if telling == {"engine.json"} and self._engine_stamp() == self._engine_part():
+        if telling == {"engine.json"} and engine_stamp(self.operator.paths) == self._engine_part():
             return
         if telling:
             self._hint()
@@ -366,23 +372,3 @@ def as_verb(text: str) -> Verb:
 def keys_of(settings: Settings) -> Mapping[str, str]:
     """The keys the operator has chosen, by id of the action."""
     return settings.keys
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
-def _timeless(picture: Picture) -> tuple[object, ...]:
-    """The picture without what changes by itself."""
-    snapshot = picture.snapshot
-    engine = snapshot.engine
-    if not engine.stale:
-        engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
-    return (
-        msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
-        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu,
-    )  # fmt: skip

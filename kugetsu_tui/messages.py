@@ -45,5 +45,20 @@ class EngineFailed(Message):
 
 
 @dataclass
+class Called(Message):
+    """Something happened that the operator wants to be called for, in a line."""
+
+    text: str
+
+
+@dataclass
+class Returned(Message):
+    """What happened since the operator was last here, in a line."""
+
+    text: str
+    tone: str
+
+
+@dataclass
 class EngineTaken(Message):
     """The engine of another process ended, and this console runs it now."""

@@ -1,6 +1,7 @@
 """Opening the console from the command line, and putting things in order after it."""
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -51,6 +52,9 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
     finally:
         link.close()
         link.join(JOIN_S)
+        if not read_only:
+            with contextlib.suppress(KugetsuError, OSError):
+                link.operator.mark_seen()
     return app.return_code or 0
 
 

@@ -15,7 +15,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           kill ID... cancel ID... retry ID...        stop, drop, try again
           hold ID... release ID... move ID edit ID   before it starts
 queue     pause  resume  drain  limit N              the whole queue
-news      notify list|clear    watch                 what happened
+news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
           doctor [--verify] [--fix]                  is all well; what is wrong, and mending it

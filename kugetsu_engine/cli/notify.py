@@ -1,4 +1,4 @@
-"""`kugetsu notify list|clear`: what happened."""
+"""`kugetsu notify list|clear|mute|unmute|test`: what happened, and how you are told."""
 
 from ..domain.safe_text import safe_line
 from ..errors import UsageError
@@ -20,8 +20,15 @@ def main(verb: str, words: list[str]) -> int:
             operator().mark_read(news[-1].time)
         print("all read")
         return 0
+    if action in ("mute", "unmute"):
+        return _mute(action, rest)
+    if action == "test":
+        Words("notify test", "Send a test message by every way that is set up in [notify].").parse_args(rest)
+        told = operator().try_telling()
+        print("\n".join(safe_line(line) for line in told))
+        return 0 if all(line.endswith(": sent") for line in told) else 1
     if action != "list":
-        raise UsageError(f"kugetsu notify has no {action!r}", "list or clear")
+        raise UsageError(f"kugetsu notify has no {action!r}", "list, clear, mute, unmute or test")
     parser = Words("notify list", "Unread notifications, oldest first.")
     parser.add_argument("--all", action="store_true", help="also those that were read")
     parser.json_flag()
@@ -35,3 +42,16 @@ def main(verb: str, words: list[str]) -> int:
     for notice in () if given.json else news:
         print(safe_line(f"{notice.time} {GLYPHS[notice.level]} {notice.text}"))
     return 0
+
+
+def _mute(action: str, words: list[str]) -> int:
+    from ..domain.times import duration
+    from .acts import each
+
+    parser = Words(f"notify {action}", "Send no messages about a task, or about anything; the console still shows it.")
+    parser.add_argument("what", nargs="+", metavar="ID|all")
+    if action == "mute":
+        parser.add_argument("--for", dest="for_s", type=duration, metavar="D", help="how long, such as 2h; else until unmute")
+    given = parser.parse_args(words)
+    for_s = given.for_s if action == "mute" else 0.0
+    return each(given.what, lambda what: operator().mute(what, for_s))

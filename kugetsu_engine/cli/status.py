@@ -16,10 +16,13 @@ from .words import Words
 def main(verb: str, words: list[str]) -> int:
     """Show how everything stands."""
     parser = Words(verb, "Engine, slots, counts, running agents and alerts.")
+    parser.add_argument("--tmux", action="store_true", help="one short line for the status bar of tmux")
     parser.json_flag()
     given = parser.parse_args(words)
-    snapshot = SnapshotReader(paths(), os.environ).read()
-    if given.json:
+    snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
+    if given.tmux:
+        print(bar(snapshot))
+    elif given.json:
         print_json(document(snapshot))
     else:
         _print(snapshot)
@@ -36,6 +39,18 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
         "active": [_active(one) for one in snapshot.active],
         "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
+
+
+def bar(snapshot: Snapshot) -> str:
+    """How the fleet stands, for tmux: running and limit, what waits, what needs a person; in tmux's own marks of colour."""
+    engine = snapshot.engine
+    flow = "#[fg=red]off" if not engine.running else "#[fg=yellow]‖" if engine.paused or engine.draining else "#[fg=green]▶"
+    unread = {n.id or n.text for n in snapshot.notices if n.level == "error" and n.time > snapshot.read_until}
+    needing = len(unread) + len(snapshot.alerts)
+    parts = [f"{flow}#[default] {snapshot.used}/{snapshot.limit}"]
+    parts += [f"○ {len(snapshot.pending)}"] if snapshot.pending else []
+    parts += [f"#[fg=red,bold]! {needing}#[default]"] if needing else []
+    return "  ".join(parts)
 
 
 def _active(one: Active) -> dict[str, Any]:

@@ -15,6 +15,22 @@ KEEP_BYTES = 8 << 20
 """A longer file is put away as `notifications.1.jsonl`; older ones are dropped."""
 TAIL_BYTES = 256 << 10
 
+
+class Message(msgspec.Struct, frozen=True):
+    """What leaves the machine's terminal: one notification, or a digest of many."""
+
+    title: str
+    text: str
+    kind: str
+    """The type of the notification, or `digest`."""
+    id: str | None = None
+    issue_ref: str | None = None
+    count: int = 1
+    """Notifications in it."""
+    urgent: bool = False
+    """Whether a person should look at it."""
+
+
 _decoder = msgspec.json.Decoder(Notice)
 _encoder = msgspec.json.Encoder()
 

@@ -93,6 +93,7 @@ class ConsoleScreen(Screen[None]):
 
     def action_press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
+        self.console.touched()
         if isinstance(self.focused, Input):
             self.leave_field(key)
             return

@@ -1,0 +1,67 @@
+"""Which notifications are worth reaching for the operator, who may not be looking; and how many of them become one line."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from .safe_text import safe_line
+from .task import Notice
+
+Worth = Literal["needs_you", "ended", "all"]
+WORTHS: tuple[Worth, ...] = ("needs_you", "ended", "all")
+
+NEEDS_YOU = frozenset({"task_stalled", "task_expired", "engine_corrupt", "engine_edit_refused", "engine_leftovers"})
+"""What a person should look at although it is no error; a warning of a completed task says that nothing was delivered."""
+ENDED = frozenset({"task_completed", "task_error", "task_expired", "task_cancelled"})
+PASSING = frozenset({"task_dequeued"})
+
+KINDS = (
+    ("task_completed", "done"), ("task_error", "failed"), ("task_expired", "expired"), ("task_cancelled", "cancelled"),
+    ("task_stalled", "standing still"), ("task_retry", "tried again"), ("task_started", "started"),
+)  # fmt: skip
+"""The kinds that a digest counts, and their words."""
+TITLE = "kugetsu"
+TEXT_LIMIT = 300
+DIGEST_NAMES = 5
+
+
+def needs_you(notice: Notice) -> bool:
+    """Whether a person should look at it."""
+    undelivered = notice.type == "task_completed" and notice.level == "warning"
+    return notice.level == "error" or undelivered or notice.type in NEEDS_YOU
+
+
+def is_worth(notice: Notice, worth: Worth) -> bool:
+    """Whether a notification is to be sent to an operator who wants to hear this much."""
+    if notice.type in PASSING:
+        return False
+    return worth == "all" or needs_you(notice) or (worth == "ended" and notice.type in ENDED)
+
+
+def one_line(notice: Notice) -> str:
+    """A notification as a short plain line."""
+    return safe_line(notice.text)[:TEXT_LIMIT]
+
+
+def digest(notices: Sequence[Notice]) -> str:
+    """Many notifications as one line: `9 done, 2 failed, 1 standing still: #41, #44 …`; those that need a person are named."""
+    counts = [(sum(notice.type == kind for notice in notices), words) for kind, words in KINDS]
+    other = len(notices) - sum(count for count, _ in counts)
+    parts = [f"{count} {words}" for count, words in counts if count] + ([f"{other} more"] if other else [])
+    names = dict.fromkeys(f"#{notice.id.removeprefix('q_')}" for notice in notices if needs_you(notice) and notice.id)
+    named = ", ".join([*names][:DIGEST_NAMES]) + (" …" if len(names) > DIGEST_NAMES else "")
+    return ", ".join(parts) + (f": see {named}" if named else "")
+
+
+def is_quiet(hours: str | None, now: tuple[int, int]) -> bool:
+    """Whether a time of day (hour, minute) lies in `22:00-07:00`; the end does not belong to it."""
+    if hours is None:
+        return False
+    start, end = (tuple(int(part) for part in time.split(":")) for time in hours.split("-"))
+    return start <= now < end if start <= end else now >= start or now < end
+
+
+def are_hours(text: str) -> bool:
+    """Whether a text is a span of the day, such as `22:00-07:00`."""
+    time = r"([01]\d|2[0-3]):[0-5]\d"
+    return re.fullmatch(f"{time}-{time}", text) is not None

@@ -1,0 +1,42 @@
+"""`notifications.mute`: of what the operator does not want to be told outside the console, and until when."""
+
+import msgspec
+
+from ..domain.times import epoch
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import files
+
+FOR_EVER = "9999-12-31T23:59:59.000Z"
+ALL = "all"
+MOST = 1000
+
+
+class Mutes(msgspec.Struct, frozen=True):
+    """What is muted now, each until a time (ISO 8601 UTC): ids of tasks, or `all`."""
+
+    until: dict[str, str] = {}
+
+    def covers(self, task_id: str | None) -> bool:
+        """Whether what is about this task, or about none, is muted."""
+        return ALL in self.until or (task_id is not None and task_id in self.until)
+
+
+def read(paths: StatePaths, now: float) -> Mutes:
+    """What is muted at a moment; a file that cannot be read mutes nothing."""
+    try:
+        found = msgspec.json.decode(files.read(paths.notifications_mute, 1 << 20), type=Mutes)
+    except (FileNotFoundError, BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Mutes()
+    return Mutes({name: until for name, until in found.until.items() if (epoch(until) or 0.0) > now})
+
+
+def mute(paths: StatePaths, name: str, until: str | None, now: float) -> None:
+    """Mute a task, or all, until a time; `None`: no longer."""
+    kept = {known: end for known, end in read(paths, now).until.items() if known != name}
+    if until is not None:
+        kept = dict([*kept.items()][-MOST + 1 :]) | {name: until}
+    if kept:
+        files.replace(paths.notifications_mute, msgspec.json.encode(Mutes(kept)), durable=False)
+    else:
+        files.remove(paths.notifications_mute)

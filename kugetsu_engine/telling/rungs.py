@@ -1,0 +1,94 @@
+"""The ways out of the machine's terminal: each sends one message, and says in words why it could not."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+
+from ..config import NotifySettings
+from ..domain.safe_text import safe_line
+from ..errors import KugetsuError
+from ..store.notices import Message
+
+LIMIT_S = 20.0
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")
+Send = Callable[[Message], None]
+
+
+class NotSent(KugetsuError):
+    """A message could not be sent, for the reason it tells."""
+
+
+def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Send]:
+    """Return the ways that are set up, by name; each raises `NotSent` when it fails."""
+    found: dict[str, Send] = {}
+    if settings.command:
+        found["command"] = lambda message: _command(settings.command, message, environ)
+    if settings.desktop and (settings.desktop is True or has_desktop(environ)):
+        found["desktop"] = lambda message: _desktop(message, environ)
+    if settings.urls:
+        found["apprise"] = lambda message: _apprise(settings.urls, message)
+    return found
+
+
+def has_desktop(environ: Mapping[str, str]) -> bool:
+    """Whether this process may reach a desktop."""
+    program = shutil.which("notify-send", path=environ.get("PATH")) or shutil.which("osascript", path=environ.get("PATH"))
+    return program is not None and ("osascript" in program or any(environ.get(name) for name in DISPLAYS))
+
+
+def _command(argv: list[str], message: Message, environ: Mapping[str, str]) -> None:
+    """Run the operator's program: placeholders in its arguments, the whole message as JSON on its input; never a shell."""
+    words = {"{title}": message.title, "{text}": message.text, "{id}": message.id or "", "{ref}": message.issue_ref or "",
+             "{kind}": message.kind}  # fmt: skip
+    filled = [argv[0]]
+    for word in argv[1:]:
+        for name, value in words.items():
+            word = word.replace(name, safe_line(value))
+        filled.append(word)
+    document = {"title": message.title, "text": message.text, "kind": message.kind, "id": message.id,
+                "issue_ref": message.issue_ref, "count": message.count}  # fmt: skip
+    _run(filled, json.dumps(document), environ)
+
+
+def _desktop(message: Message, environ: Mapping[str, str]) -> None:
+    if shutil.which("notify-send", path=environ.get("PATH")):
+        urgency = "critical" if message.urgent else "normal"
+        _run(["notify-send", "--app-name=kugetsu", f"--urgency={urgency}", "--", message.title, message.text], "", environ)
+        return
+    if not shutil.which("osascript", path=environ.get("PATH")):
+        raise NotSent("there is no notify-send here", "install libnotify, or set desktop = false in [notify]")
+    # The words travel as arguments, not as part of the script.
+    script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
+    _run(["osascript", "-e", script, "--", message.title, message.text], "", environ)
+
+
+def _run(argv: list[str], given: str, environ: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(
+            argv, input=given.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False,
+            start_new_session=True, env=dict(environ),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise NotSent(f"{argv[0]} took longer than {LIMIT_S:g} s") from None
+    except (OSError, ValueError) as error:
+        raise NotSent(f"{argv[0]} could not be run: {getattr(error, 'strerror', None) or error}") from None
+    if done.returncode:
+        said = safe_line(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])[:200]
+        raise NotSent(f"{os.path.basename(argv[0])} ended with {done.returncode}" + (f": {said}" if said else ""))
+
+
+def _apprise(urls: list[str], message: Message) -> None:
+    """Send to every address; the addresses hold keys, so no error tells them."""
+    try:
+        import apprise
+    except ImportError:
+        raise NotSent("apprise is not installed", "pip install 'kugetsu[notify]'") from None
+    client = apprise.Apprise()
+    bad = [place for place, url in enumerate(urls, 1) if not client.add(url)]
+    if bad:
+        raise NotSent(f"number {bad[0]} of urls in [notify] is no address that apprise knows")
+    kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
+    if not client.notify(title=message.title, body=message.text, notify_type=kind):
+        raise NotSent("apprise could not deliver to every address")

@@ -1,0 +1,54 @@
+"""Whether what is shown is still true: cheap looks that differ whenever a picture would."""
+
+import os
+import time
+
+import msgspec
+
+from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.errors import KugetsuError
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import STALE_S
+from kugetsu_engine.store import files
+from kugetsu_engine.store.locks import is_held
+
+from .viewmodels.picture import Picture
+
+
+def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
+    """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
+    watched = (
+        paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
+    )  # fmt: skip
+    return (*(_stamp(path) for path in watched), engine_stamp(paths), runs_engine)
+
+
+def engine_stamp(paths: StatePaths) -> object:
+    """What the engine says of itself, without its heartbeat as long as that is fresh."""
+    try:
+        held = is_held(paths.engine_lock)
+        state = msgspec.json.decode(files.read(paths.engine), type=EngineState)
+    except (OSError, KugetsuError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    stale = time.monotonic() - state.heartbeat > STALE_S
+    return held, msgspec.structs.replace(state, heartbeat=time.monotonic() if held and stale else 0.0)
+
+
+def timeless(picture: Picture) -> tuple[object, ...]:
+    """The picture without what changes by itself."""
+    snapshot = picture.snapshot
+    engine = snapshot.engine
+    if not engine.stale:
+        engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
+    return (
+        msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
+        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu,
+    )  # fmt: skip
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

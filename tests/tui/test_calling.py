@@ -1,0 +1,138 @@
+"""The console calls an operator who looks elsewhere, and tells one who comes back what happened."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.config import NotifySettings
+from kugetsu_engine.domain.task import Notice, Task
+from kugetsu_engine.domain.times import iso
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import EngineView, Snapshot
+from kugetsu_engine.store import files, mutes, notices
+from kugetsu_tui import calling
+from kugetsu_tui.listening import Listener
+from kugetsu_tui.viewmodels import away
+from kugetsu_tui.viewmodels.picture import Picture
+
+from .conftest import Console, Opener
+
+NOW = 1_800_000_000.0
+EVIL = "ends\x1b]52;c;aGk=\x07 here\x07\x9c; rm\n"
+
+
+def notice(number: int, level: str = "error", kind: str = "task_error") -> Notice:
+    """A notification of second `number`."""
+    return Notice(iso(NOW + number), kind, f"#{number} went wrong", level, f"q_{number}")  # type: ignore[arg-type]
+
+
+def snapshot(*told: Notice, at: float = NOW, done: tuple[Task, ...] = ()) -> Snapshot:
+    """A picture with these notifications."""
+    return Snapshot(at, EngineView(False), 3, (), (), done, len(done), told, "", (), None)
+
+
+@pytest.mark.parametrize(
+    ("environ", "how"),
+    [({"TERM": "xterm-kitty", "KITTY_WINDOW_ID": "1"}, "osc99"), ({"TERM": "foot"}, "osc777"), ({"TERM": "linux"}, "off"),
+     ({"TERM": "xterm-256color", "VTE_VERSION": "7000"}, "osc777"),
+     ({"TERM": "tmux-256color", "TMUX": "/tmp/x,1,0"}, "osc9"), ({}, "off")],
+)  # fmt: skip
+def test_the_way_fits_the_terminal_unless_it_is_set(environ: dict[str, str], how: str) -> None:
+    assert calling.way(NotifySettings(), environ) == how
+    assert calling.way(NotifySettings(terminal="osc777"), environ) == "osc777"
+
+
+@pytest.mark.parametrize("how", ["osc9", "osc777", "osc99"])
+def test_no_text_breaks_out_of_its_sequence(how: str) -> None:
+    harmless = calling.sequence("x", how, {})
+    made = calling.sequence(EVIL, how, {})
+    assert [made.count(c) for c in "\x1b\a\x9c"] == [harmless.count(c) for c in "\x1b\a\x9c"]
+    assert made.count(";") <= harmless.count(";") + (how != "osc777")
+    inside = calling.sequence(EVIL, how, {"TMUX": "/tmp/x"})
+    assert inside.startswith("\x1bPtmux;\x1b\x1b]")
+    assert inside.endswith("\x1b\\")
+    assert inside[7:-2].replace("\x1b\x1b", "\x1b") == made
+
+
+def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Path) -> None:
+    listener = Listener(StatePaths(str(tmp_path)), NotifySettings, lambda: NOW)
+    assert listener.look(snapshot(notice(1))) is None
+    assert listener.look(snapshot(notice(1), notice(2))) == "#2 went wrong"
+    assert listener.look(snapshot(notice(1), notice(2))) is None
+    listener.look(snapshot(notice(2), notice(3), notice(4)))
+    assert listener.waits  # too soon after the last call
+    listener._called_at = float("-inf")
+    assert listener.look(snapshot(notice(2), notice(3), notice(4))) == "2 failed: see #3, #4"
+
+
+def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
+    paths = StatePaths(str(tmp_path))
+    mutes.mute(paths, "q_2", mutes.FOR_EVER, NOW)
+    listener = Listener(paths, NotifySettings, lambda: NOW)
+    listener.look(snapshot())
+    assert listener.look(snapshot(notice(2), notice(3, "info", "task_started"))) is None
+    assert not listener.waits
+
+
+def test_coming_back_after_a_while_one_line_says_what_happened() -> None:
+    ended = [Task(f"q_{n}", "local/a#1", state="completed", completed_at=iso(NOW + n)) for n in range(7)]
+    ended += [Task(f"q_{n}", "local/a#1", state="error", completed_at=iso(NOW + n)) for n in (8, 9)]
+    picture = Picture(snapshot(notice(8), at=NOW + 3600, done=tuple(ended)))
+    cell = away.since(picture, NOW - 1)
+    assert cell is not None
+    assert cell[0].endswith(": 7 done, 2 failed, 1 needs you")
+    assert away.since(picture, NOW + 3500) is None, "a short absence is none"
+    assert away.since(picture, None) is None
+    assert away.since(Picture(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
+
+
+async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
+    console: Opener, operator: Operator, enqueue: Callable[..., str]
+) -> None:
+    task_id = enqueue()
+    operator.do("cancel", task_id)
+    operator.mark_seen()
+    os.utime(operator.paths.last_seen, (NOW - 864_000, 1_600_000_000))
+    async with console() as here:
+        await here.until(lambda: "1 cancelled" in here.said, "the greeting")
+        await here.press("j")
+        await here.until(lambda: (operator.last_seen() or 0) > 1_700_000_000, "the time of the key")
+
+
+async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operator, enqueue: Callable[..., str]) -> None:
+    task_id = enqueue()
+    files.create(operator.paths.config, b'[notify]\ncommand = ["/nonexistent/program"]\n')
+    async with console() as here:
+        await type_command(here, "notify mute --for 2h")
+        await here.until(lambda: "is muted until" in here.said, "the answer")
+        assert mutes.read(operator.paths, 0).covers(task_id)
+        await type_command(here, "notify unmute all")
+        await here.until(lambda: "everything is told again" in here.said, "the answer")
+        await type_command(here, "notify test")
+        await here.shows("which of these reached you?")
+        await here.shows("/nonexistent/program could not be run")
+        await here.press("escape")
+        await type_command(here, "notify maybe")
+        await here.until(lambda: "write it like: notify test" in here.said, "the usage")
+
+
+async def test_a_failure_calls_and_history_does_not(console: Opener, operator: Operator) -> None:
+    notices.append(operator.paths, notice(1))
+    async with console() as here:
+        called: list[str] = []
+        here.app._write = called.append  # type: ignore[method-assign]
+        notices.append(operator.paths, notice(2))
+        await here.until(lambda: called, "a call")
+        assert called[0].startswith("\a")
+        assert len(called) == 1
+
+
+async def type_command(here: Console, text: str) -> None:
+    """Type a line into the command line."""
+    await here.press(":")
+    for letter in text:
+        await here.press("space" if letter == " " else "minus" if letter == "-" else letter)
+    await here.press("enter")
