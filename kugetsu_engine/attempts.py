@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from . import issue_sessions
 from .config import SettingsSource
 from .domain import failures, policy
 from .domain.draft import shown_id
@@ -60,6 +61,7 @@ class Attempts:
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
         self._running: dict[str, Running] = {}
+        self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
         self._run_times: deque[float] = deque(maxlen=50)
 
@@ -108,6 +110,8 @@ class Attempts:
                 self._mark_started(task_id)
             if "stalled" in words or "moves" in words:
                 self._note_stall(task_id)
+            if "session" in words:
+                self._note_session(task_id)
             if "ended" not in words and "" not in words:
                 return
         self._look(task_id)
@@ -146,6 +150,7 @@ class Attempts:
 
     def _let_go(self, running: Running) -> None:
         self._running.pop(running.task_id, None)
+        self._session_kept.discard(running.task_id)
         self.stalled.pop(running.task_id, None)
         if running.handle is not None:
             self._waker.discard(running.handle.control)
@@ -179,6 +184,7 @@ class Attempts:
             return
         self._mark_started(task_id)
         self._note_stall(task_id)
+        self._note_session(task_id)
         if task.stop is not None:
             self.stop(task)
 
@@ -210,6 +216,22 @@ class Attempts:
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
             self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
+
+    def _note_session(self, task_id: str) -> None:
+        """Keep the session that an attempt tells, once; so that it is known whatever becomes of the attempt."""
+        entry = self._ledger.entries.get(task_id)
+        if entry is None or task_id in self._session_kept:
+            return
+        progress = runs.progress(self._paths, task_id, entry.attempt)
+        if progress is not None and progress.session_id is not None:
+            self._keep_session(self._ledger.get(task_id), progress.session_id)
+            self._session_kept.add(task_id)
+
+    def _keep_session(self, task: Task, session_id: str) -> None:
+        try:
+            issue_sessions.keep(self._paths, task, session_id, self._settings.current.default_server, iso(self._clock()))
+        except OSError:
+            return  # a full disk: the result tells it again
 
     def _settle(self, task_id: str) -> str:
         """Enter the end of an attempt nobody works on any more; what was found, in words."""
@@ -260,6 +282,10 @@ class Attempts:
             self._run_times.append(attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
         self._note_limit(task, attempt, result)
+        if attempt.session_id is not None:
+            self._keep_session(task, attempt.session_id)
+        elif attempt.failure == "session":
+            issue_sessions.forget(self._paths, task, self._settings.current.default_server, iso(self._clock()))
         verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}

@@ -36,6 +36,9 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     failures: dict[str, str] = {}
     """Classes of failure by a regular expression that a line at the end of its log matches."""
+    max_steps: int | None = None
+    """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
+    max_tokens: int | None = None
 
 
 class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Mapping
 
+from . import issue_sessions
 from .agents import environment, known
 from .config import Settings
 from .domain import refs
 from .domain.run import Job
+from .domain.session import Wanted
 from .domain.task import Task
 from .errors import ConfigError
 from .git.repositories import clone_address
@@ -26,7 +28,6 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         OSError: the system refuses to read an env file now.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
-    drive = known.drive(agent_of(task, settings), settings, task.issue_ref)
     repository = task.repo or settings.repos.get(ref.repository)
     clone_dir = clone_url = None
     if repository is None:
@@ -39,6 +40,8 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         clone_dir = f"{paths.repositories}/{ref.host}/{ref.path}"
         clone_url = clone_address(settings.servers[ref.host], ref.path)
     run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
+    session = issue_sessions.wanted(paths, task, ref.slug, agent_of(task, settings), worktree)
+    drive = known.drive(agent_of(task, settings), settings, task.issue_ref, worktree, session)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
@@ -47,11 +50,23 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(settings), repository_locks=paths.locks,
-        output=drive.output, judge=drive.judge,
+        output=drive.output, reader=drive.reader, reader_options=drive.reader_options, prepare=drive.prepare,
+        session=session, prompt_continued=_go_on(task, session),
+        max_steps=drive.max_steps, max_tokens=drive.max_tokens,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, require_delivery=settings.require_delivery, patterns=list(drive.patterns),
     )  # fmt: skip
+
+
+def _go_on(task: Task, session: Wanted) -> str | None:
+    """The prompt for a session that was interrupted while it worked on this very task."""
+    last = task.last_attempt
+    if session.mode != "continue" or last is None or last.session_id != session.session_id:
+        return None
+    return (
+        f"You were interrupted ({last.reason}). Look at what you have done so far, and go on with the task where you stopped."
+    )
 
 
 def _base_branch(settings: Settings) -> str | None:

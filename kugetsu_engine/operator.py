@@ -48,7 +48,7 @@ class Operator:
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
-        timeout: str | None = None, hold: bool = False,
+        timeout: str | None = None, hold: bool = False, session: str | None = None,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
 
@@ -60,6 +60,7 @@ class Operator:
             after: ids of tasks that must have completed before.
             at: earliest start: `22:00`, `+2h`, ISO 8601.
             timeout: time limit of one attempt.
+            session: `new`, `continue` (the issue's) or `fork` (the base); None leaves it to the engine.
 
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
@@ -69,7 +70,9 @@ class Operator:
         ref = refs.parse(reference, self._default_server(reference))
         if not 0 <= priority <= 9:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
-        options: dict[str, object] = {"priority": priority, "held": hold}
+        if session not in (None, "new", "continue", "fork"):
+            raise UsageError(f"{session!r} is nothing to do with a session", "use new, continue or fork")
+        options: dict[str, object] = {"priority": priority, "held": hold, "session": session}
         if agent is not None:
             options["agent"] = self._known_agent(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]

@@ -87,6 +87,10 @@ class StatePaths:
         """The output of one attempt, as the agent wrote it."""
         return f"{self.logs}/{task_id}/{attempt}.log"
 
+    def session(self, slug: str) -> str:
+        """What is kept of an issue's session."""
+        return f"{self.sessions}/{slug}.json"
+
     def worktree(self, slug: str) -> str:
         """The one worktree of an issue."""
         return f"{self.worktrees}/{slug}"

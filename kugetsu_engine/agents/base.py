@@ -1,5 +1,7 @@
 """What the engine must know to run an agent."""
 
+from typing import Any
+
 import msgspec
 
 from .patterns import COMMON, Patterns
@@ -13,7 +15,14 @@ class Drive(msgspec.Struct, frozen=True):
     output: str = "pump"
     """`pump`: the supervisor copies the output; `file`: the agent writes to the log itself, for one that loses what a pipe
     does not take."""
-    judge: str | None = None
-    """Module with `judge(log, exit_code)`, for an agent whose exit code does not tell the whole truth."""
+    reader: str | None = None
+    """Module with `reader(options) -> events.Reader`, for an agent that tells more than its exit code. Standard
+    library only, as the next one."""
+    reader_options: dict[str, Any] = {}
+    prepare: str | None = None
+    """Module with `prepare(job) -> changes of the job`, run by the supervisor in the worktree before the agent; it may take
+    seconds, and raise `AttemptFailed`."""
+    max_steps: int | None = None
+    max_tokens: int | None = None
     patterns: Patterns = COMMON
     """What the last lines of its log mean when it failed."""

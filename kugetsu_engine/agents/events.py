@@ -63,5 +63,21 @@ class Reader:
         return []
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
-        """Class and reason of a failure that the events tell, whatever the exit code says; None when they tell none."""
+        """Class and reason of a failure that the events tell, whatever the exit code says; None when they tell none.
+
+        Class `exit` means that the reason is the program's own words, in which the patterns of failures are looked for.
+        """
+        return None
+
+    def trouble(self) -> tuple[str, str] | None:
+        """Class and reason why the attempt must be ended now, as the agent will not come to an end; asked each second."""
+        return None
+
+    def waiting(self, quiet_s: float, processes: int) -> str | None:
+        """What it seems to wait for, in a few words; None when its last event says enough. Asked each second.
+
+        Args:
+            quiet_s: seconds since the agent last printed something.
+            processes: how many live, the agent itself included.
+        """
         return None

@@ -3,8 +3,11 @@
 import sys
 from collections.abc import Mapping
 
+import msgspec
+
 from ..config import AgentSettings, Settings
 from ..domain.policy import Rest
+from ..domain.session import NEW, Wanted
 from ..errors import ConfigError
 from . import demo, opencode
 from .base import Drive
@@ -14,8 +17,11 @@ KNOWN = ("demo", "opencode")
 """Agents that need no `command`."""
 
 
-def drive(name: str, settings: Settings, issue_ref: str) -> Drive:
+def drive(name: str, settings: Settings, issue_ref: str, worktree: str = "", session: Wanted = NEW) -> Drive:
     """Return how to run the agent of that name.
+
+    Args:
+        session: what it is to do with a session of its own.
 
     Raises:
         ConfigError: there is none.
@@ -27,7 +33,11 @@ def drive(name: str, settings: Settings, issue_ref: str) -> Drive:
         raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
     elif name == "opencode":
         argv = opencode.command(own.program or "opencode", own.model, own.args, issue_ref)
-        found = Drive(argv, opencode.ENVIRONMENT, "file", opencode.__name__, (*opencode.FAILURES, *COMMON))
+        found = Drive(
+            argv, opencode.ENVIRONMENT, "file", opencode.__name__, {"directory": worktree},
+            prepare=opencode.__name__ if session.mode != "new" else None,
+            max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
+        )  # fmt: skip
     elif name == "demo":
         found = Drive([sys.executable, "-I", "-S", str(demo.__file__), *own.args])
     else:
@@ -35,7 +45,10 @@ def drive(name: str, settings: Settings, issue_ref: str) -> Drive:
             f"there is no agent {name!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
         )
     told_by_operator = (*own.failures.items(), *settings.failures.items())
-    return Drive(found.argv, found.env | own.env, found.output, found.judge, (*told_by_operator, *found.patterns))
+    return msgspec.structs.replace(
+        found, env=found.env | own.env, patterns=(*told_by_operator, *found.patterns),
+        max_steps=own.max_steps or found.max_steps, max_tokens=own.max_tokens or found.max_tokens,
+    )  # fmt: skip
 
 
 def provider(name: str, settings: Settings) -> str:

@@ -1,14 +1,17 @@
 """opencode, one process per attempt: `opencode run`, prompt on stdin.
 
 Measured on 1.18.33: it loses output that a pipe does not take at once, so it writes to a file; it believes `PWD` over its
-directory; it leaks 5.6 MB per run unless FFF is off; and it exits with 0 although it refused to go on for lack of a permission.
+directory; it leaks 5.6 MB per run unless FFF is off; and its exit code is not the whole truth, see `opencode_events`.
 A supervisor loads this module, so standard library only.
 """
 
-import os
+from typing import Any
+
+from .opencode_events import OpencodeReader
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
-TAIL_BYTES = 64 << 10
+MAX_STEPS = 500
+"""Turns of the model, unless the settings say otherwise."""
 FAILURES = (
     ("auto-rejecting", "blocked"),
     (r"\b(Free|Go)UsageLimitError\b|\bmonthly usage limit\b", "quota"),
@@ -23,18 +26,16 @@ def command(program: str, model: str | None, args: list[str], title: str) -> lis
 
     One word with its option, as a reference may begin like an option of its own.
     """
-    return [program, "run", f"--title={title}", *(["-m", model] if model else []), *args]
+    return [program, "run", "--format=json", f"--title={title}", *(["-m", model] if model else []), *args]
 
 
-def judge(log: str, exit_code: int) -> tuple[str, str] | None:
-    """Class and reason of a failure that the exit code hides; None when the exit code says it all."""
-    if exit_code:
-        return None
-    with open(log, "rb") as file:
-        file.seek(max(os.fstat(file.fileno()).st_size - TAIL_BYTES, 0))
-        text = file.read().decode("utf-8", "replace")
-    rejected = next((line for line in text.splitlines() if "auto-rejecting" in line), None)
-    if rejected is None:
-        return None
-    words = "".join(character for character in rejected if character.isprintable()).strip()
-    return "blocked", f"exit code 0, but it stopped for a permission nobody could give: {words[:300]}"
+def reader(options: dict[str, Any]) -> OpencodeReader:
+    """Read what a run tells."""
+    return OpencodeReader(options)
+
+
+def prepare(job: dict[str, Any]) -> dict[str, Any]:
+    """Make ready the session that the attempt goes on with; see `opencode_sessions`."""
+    from .opencode_sessions import ready
+
+    return ready(job)

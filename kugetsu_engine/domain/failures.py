@@ -45,6 +45,11 @@ CLASSES: dict[str, Policy] = {
     "timeout": Policy("timeout", retried=True),
     "stalled": Policy("stalled", retried=True),
     "nothing_delivered": Policy("no delivery", retried=True),
+    "endless": Policy("endless", retried=False, prefixed=True),  # step after step and no end
+    "budget": Policy("budget", retried=False, prefixed=True),
+    "refused": Policy("refused", retried=False, prefixed=True),  # the provider will not take this request, now or later
+    "session": Policy("session", retried=True),  # the one to go on with is gone, or belongs elsewhere
+    "locked": Policy("locked", retried=True, prefixed=True),  # the agent's own database, by another process of it
     "blocked": Policy("blocked", retried=False, prefixed=True),  # a question that nobody is there to answer
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
     "stopped": Policy("stopped", retried=True),  # a signal from outside that no operator asked for

@@ -3,8 +3,11 @@
 The supervisor itself handles them as plain dictionaries, as it loads nothing but the standard library.
 """
 
+from typing import Any
+
 import msgspec
 
+from .session import NEW, Wanted
 from .task import Attempt, Delivered, Outcome, Usage
 
 
@@ -33,8 +36,20 @@ class Job(msgspec.Struct, frozen=True):
     """Folder for the locks under which git changes a repository."""
     output: str = "pump"
     """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
-    judge: str | None = None
-    """Module that knows more about a success than the exit code says."""
+    reader: str | None = None
+    """Module with `reader(options)`, which reads what the agent tells."""
+    reader_options: dict[str, Any] = {}
+    prepare: str | None = None
+    """Module with `prepare(job)`, which returns changes of the job, run before the agent."""
+    session: Wanted = NEW
+    """What it does with a session of its own; the agent's driver knows how."""
+    prompt_continued: str | None = None
+    """The prompt for a session that knows the task already; None: the same."""
+    max_steps: int | None = None
+    """Turns of the model after which the agent is ended as endless."""
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    """What is left of the task's budget."""
     timeout_s: float = 3600.0
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20
@@ -59,6 +74,9 @@ class RunRecord(msgspec.Struct, frozen=True):
     started_at: str
     timeout_s: float
     worktree: str = ""
+    reader: str | None = None
+    """Module that makes its log readable."""
+    reader_options: dict[str, Any] = {}
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -81,6 +99,13 @@ class Progress(msgspec.Struct, frozen=True):
     """Seconds of grace that are left."""
     stalled: str | None = None
     """What speaks for an agent that stands still, in words; None while it shows signs of life."""
+    session_id: str | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    steps: int = 0
+    """Turns of the model so far; 0 also where the agent does not tell."""
+    activity: str = ""
+    """What the agent does, in a few words; empty where it does not tell."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -107,6 +132,8 @@ class Result(msgspec.Struct, frozen=True):
     """Output that did not fit into the log."""
     resets_at: str | None = None
     """When the provider's limit is over, where the agent's output told."""
+    last_text: str | None = None
+    """The agent's last answer, cut short."""
 
     def as_attempt(self, log: str) -> Attempt:
         """What the task keeps of it."""

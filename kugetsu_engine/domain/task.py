@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from .draft import SCHEMA, shown_id
+from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
 from .times import epoch
 
@@ -126,6 +127,9 @@ class Task(msgspec.Struct, frozen=True):
     """Time limit of one attempt; None means the `task_timeout` of the settings."""
     repo: str | None = None
     """Local repository to work in; None means `[repos]` or a clone."""
+    session: Mode | None = None
+    """What its attempts do with a session: `continue` the issue's, `fork` the base, `new`. None: a new one at first, the same
+    again after an interruption."""
     token: str | None = None
     """Random mark of the current attempt, carried by every process of its agent."""
     pid: int | None = None

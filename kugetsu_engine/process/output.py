@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from typing import NamedTuple
 
 from ..domain.safe_text import safe_line
 from ..store.files import write_all
@@ -11,6 +12,13 @@ TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16
 TAIL_READ = 64 << 10
 """Bytes at the end in which the reason of a failure is looked for."""
+
+
+class Cut(NamedTuple):
+    """Where the newest part of a log began before its middle was dropped, and where it begins now."""
+
+    before: int
+    after: int
 
 
 class LogFile:
@@ -41,11 +49,11 @@ class LogFile:
         """Append a line of kugetsu's own."""
         self.write(f"[kugetsu] {text}\n".encode("utf-8", "replace"))
 
-    def keep_below_cap(self) -> None:
-        """Drop the middle of a log that has grown over the cap."""
+    def keep_below_cap(self) -> Cut | None:
+        """Drop the middle of a log that has grown over the cap; None when nothing was dropped."""
         length = self.length
         if length <= self.cap:
-            return
+            return None
         head = self.cap // 2
         kept = min(TAIL_KEPT, self.cap // 4)
         tail = os.pread(self.fd, kept, length - kept)
@@ -53,10 +61,12 @@ class LogFile:
         try:
             os.ftruncate(self.fd, head)
         except OSError:
-            return
+            return None
         self.dropped += dropped
         self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
+        cut = Cut(length - len(tail), self.length)
         self.write(tail)
+        return cut
 
     def last_lines(self, count: int = 50) -> list[str]:
         """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote."""

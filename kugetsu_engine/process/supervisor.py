@@ -25,6 +25,7 @@ from ..store import files
 from ..store.locks import unlock, wait_lock
 from . import identity, tree, verdicts
 from .output import CHUNK, LogFile
+from .reading import Reading, prepare
 from .stall import StallWatch
 
 RESULT_RESERVE = 16 << 10
@@ -45,19 +46,21 @@ class Supervisor:
         self.started = time.monotonic()
         self.started_at = iso(time.time())
         self.asked: str | None = None
-        """`stop`, `kill`, `timeout` or `stalled`, whichever came first; `kill` overrules the others."""
+        """`stop`, `kill`, `timeout`, `stalled` or a class of failure, whichever came first; `kill` overrules the others."""
         self.may_interrupt = False
         self.phase = "starting"
         self.agent_pid: int | None = None
         self.run_dir = str(job["run_dir"])
         self.log = LogFile(str(job["log"]), int(job["log_cap"]))
+        self.reading = Reading(job, self.log)
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
         self.kill_at: float | None = None
         watched = (str(job["worktree"]), f"{self.run_dir}/tmp")
         self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
-        self.stall_evidence = ""
+        self.evidence = ""
+        """Why it must be ended, where nobody asked for it."""
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
@@ -89,7 +92,8 @@ class Supervisor:
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "supervisor_pid": os.getpid(), "start_ticks": identity.start_ticks(os.getpid()) or 0,
             "boot_id": identity.boot_id(), "started_at": self.started_at, "timeout_s": self.job["timeout_s"],
-            "worktree": self.job["worktree"],
+            "worktree": self.job["worktree"], "reader": self.job.get("reader"),
+            "reader_options": self.job.get("reader_options") or {},
         }  # fmt: skip
         fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -103,12 +107,12 @@ class Supervisor:
         self.may_interrupt = True
         self._interrupt_if_asked()
         self._prepare_worktree()
+        prepare(self.job, self._tell)
         self.may_interrupt = False
         if self.asked:
             return self._stopped(None)
         prompt = f"{self.run_dir}/prompt"
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
-        os.makedirs(f"{self.run_dir}/tmp", 0o700, exist_ok=True)
         try:
             agent, pipe = self._start_agent(prompt)
         except (FileNotFoundError, PermissionError) as error:
@@ -133,6 +137,7 @@ class Supervisor:
             if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
                 self.log.note(f"the remote was not asked for news: {trouble}")
             worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
+            os.makedirs(f"{self.run_dir}/tmp", 0o700, exist_ok=True)
         finally:
             unlock(lock)
 
@@ -188,6 +193,7 @@ class Supervisor:
                 continue
             os.close(pipe)
         signal.set_wakeup_fd(-1)
+        self.reading.finish()
         self.log.keep_below_cap()
         return status
 
@@ -207,7 +213,7 @@ class Supervisor:
         if self.asked and self.kill_at is None:
             grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
             self.kill_at = now + grace
-            why = {"timeout": "time limit reached", "stalled": self.stall_evidence}.get(self.asked, "stop requested")
+            why = "time limit reached" if self.asked == "timeout" else self.evidence or "stop requested"
             self.log.note(f"{why}: asking the agent to end")
             tree.send_group(pid, signal.SIGTERM)
             self._tell("stopping")
@@ -219,18 +225,24 @@ class Supervisor:
             tree.send(tree.descendants(os.getpid()), signal.SIGKILL)
 
     def _tick(self) -> None:
-        self.log.keep_below_cap()
+        session = self.reading.session_id
+        self.reading.look()
+        self.reading.follow(self.log.keep_below_cap())
         self._tell(self.phase)
+        if self.reading.session_id != session:
+            self._say("session")
+        if self.asked is None and (beyond := self.reading.beyond()):
+            self.asked, self.evidence = beyond
         if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
-            self.asked, self.stall_evidence = "stalled", self.stall.evidence or ""
+            self.asked, self.evidence = "stalled", self.stall.evidence or ""
 
     def _judged(self, code: int) -> dict[str, Any]:
         if self.asked:
             return self._stopped({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
-        return verdicts.of_end(self.job, self.log, code)
+        return verdicts.of_end(self.job, self.log, code, self.reading.failure(code))
 
     def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
-        return verdicts.of_stop(self.asked or "", float(self.job["timeout_s"]), self.stall_evidence, facts)
+        return verdicts.of_stop(self.asked or "", float(self.job["timeout_s"]), self.evidence, facts)
 
     def _no_program(self, error: OSError) -> dict[str, Any]:
         result = verdicts.of_missing_program(self.job, error)
@@ -256,7 +268,7 @@ class Supervisor:
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
-            "stalled": self.stall.evidence,
+            "stalled": self.stall.evidence, **self.reading.progress(now - self.last_output, processes),
         }  # fmt: skip
         try:
             files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)
@@ -291,7 +303,7 @@ class Supervisor:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), **result,
+            "elapsed_s": round(time.monotonic() - self.started, 3), **self.reading.result(), **result,
         }  # fmt: skip
 
     def _use_reserve(self, data: bytes) -> None:

@@ -4,7 +4,6 @@ import re
 import signal
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -24,36 +23,43 @@ class _TooLong(Exception):
     """The patterns used up their time."""
 
 
-def of_end(job: dict[str, Any], log: LogFile, code: int) -> Found:
-    """Judge an agent that ended by itself, from its exit code or signal and the end of its log."""
+def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None = None) -> Found:
+    """Judge an agent that ended by itself, from its exit code or signal and the end of its log.
+
+    Args:
+        told: class and reason of a failure that its events tell.
+    """
     facts: Found = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
     if code < 0:
         return facts | _failed("crash", f"the agent was ended by {signal_name(-code)}")
-    judged = import_module(str(job["judge"])).judge(job["log"], code) if job["judge"] else None
-    if judged is not None:
-        return facts | _failed(*judged)
-    if not code:
+    if told is None and not code:
         return facts | {"outcome": "ok", "failure": None, "reason": "exit code 0"}
-    lines = log.last_lines()
+    lines = [told[1]] if told is not None else log.last_lines()
     try:
         place, failure = first_match(lines, job.get("patterns", ()))
     except _TooLong:
         log.note("the patterns of [failures] took too long and were given up: simplify them")
         place, failure = 0, None
-    said = lines[place][:300] if lines else ""
-    found = _failed(failure or EXIT_CODES.get(code, "exit"), f"exit code {code}" + (f": {said}" if said else ""))
+    if told is not None:
+        failure = told[0] if told[0] != "exit" else failure
+        found = _failed(failure or "exit", told[1])
+    else:
+        said = lines[place][:300] if lines else ""
+        found = _failed(failure or EXIT_CODES.get(code, "exit"), f"exit code {code}" + (f": {said}" if said else ""))
     resets_at = _reset_near(lines, place) if failure in ("rate_limit", "quota") else None
     return facts | found | {"resets_at": resets_at}
 
 
 def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
-    """Judge an attempt that was ended: by its time limit, for standing still, or by a signal from outside."""
+    """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}
     if asked == "timeout":
         return known | {"outcome": "timeout", "failure": "timeout", "reason": f"ran longer than {timeout_s:g} s"}
     if asked == "stalled":
         return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it stood still: {evidence}"}
-    return known | _failed("stopped", "stopped by a signal")
+    if asked in ("stop", "kill", ""):
+        return known | _failed("stopped", "stopped by a signal")
+    return known | _failed(asked, evidence)
 
 
 def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError) -> Found:

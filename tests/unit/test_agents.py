@@ -18,9 +18,9 @@ TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, 
 
 def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
     """The command line is fixed text, settings and the reference."""
-    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", "run", "--title=local/a#1"]
+    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", "run", "--format=json", "--title=local/a#1"]
     assert opencode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
-        "/x/oc", "run", "--title=r", "-m", "p/m", "--agent", "build",
+        "/x/oc", "run", "--format=json", "--title=r", "-m", "p/m", "--agent", "build",
     ]  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
     """`command` wins over what is known about a name; `args` and `env` are added."""
     settings = Settings(agents={"x": AgentSettings(command=["my", "--go"], args=["-v"], env={"A": "b"})})
     drive = known.drive("x", settings, "local/a#1")
-    assert (drive.argv, drive.env, drive.output, drive.judge) == (["my", "--go", "-v"], {"A": "b"}, "pump", None)
+    assert (drive.argv, drive.env, drive.output, drive.reader) == (["my", "--go", "-v"], {"A": "b"}, "pump", None)
     over = known.drive("opencode", Settings(agents={"opencode": AgentSettings(command=["fake"])}), "r")
     assert (over.argv, over.output) == (["fake"], "pump")
 
@@ -36,8 +36,8 @@ def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
 def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() -> None:
     """Its settings change the program and the model; auto-approval is never on by itself."""
     drive = known.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
-    assert drive.argv == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
-    assert (drive.output, drive.judge) == ("file", "kugetsu_engine.agents.opencode")
+    assert drive.argv == ["/oc", "run", "--format=json", "--title=local/a#1", "-m", "p/m"]
+    assert (drive.output, drive.reader) == ("file", "kugetsu_engine.agents.opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
 
 
@@ -54,29 +54,6 @@ def test_an_agent_that_is_none_is_refused_with_what_to_do(name: str, agents: dic
     with pytest.raises(ConfigError, match=name):
         known.drive(name, Settings(agents=agents), "local/a#1")
     assert {"demo", "opencode"} <= set(known.names(Settings(agents=agents)))
-
-
-@pytest.mark.parametrize(
-    ("log", "code", "judged"),
-    [
-        ("all fine\n", 0, False),
-        ("! permission requested: bash; auto-rejecting\n", 0, True),
-        ("\x1b[33mpermission requested: edit (x); auto-rejecting\x1b[0m\nmore\n", 0, True),
-        ("auto-rejecting\n", 1, False),
-        ("", 0, False),
-        ("auto-rejecting\n" + "x" * 70_000, 0, False),
-    ],
-)
-def test_opencode_that_gave_up_for_a_permission_is_a_failure(tmp_path: Path, log: str, code: int, judged: bool) -> None:
-    """Exit code 0 although it was refused a permission: class `blocked`, with printable words."""
-    path = tmp_path / "log"
-    path.write_text(log, encoding="utf-8")
-    found = opencode.judge(str(path), code)
-    assert (found is not None) == judged
-    if found is not None:
-        assert found[0] == "blocked"
-        assert found[1].isprintable()
-        assert "auto-rejecting" in found[1]
 
 
 def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePaths) -> None:

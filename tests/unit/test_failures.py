@@ -110,7 +110,7 @@ def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
     """Catastrophic backtracking costs its second, the attempt is judged by its exit code, and the log says why."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
     log.write(b"a" * 1000 + b"!\n429 Too Many Requests is said here\n" + b"a" * 1000 + b"!\n")
-    job = {"judge": None, "log": str(tmp_path / "1.log"), "patterns": [["(a+)+$", "disk"], *COMMON]}
+    job = {"log": str(tmp_path / "1.log"), "patterns": [["(a+)+$", "disk"], *COMMON]}
     began = time.process_time()
     found = verdicts.of_end(job, log, 3)
     assert time.process_time() - began < 5
@@ -125,7 +125,7 @@ def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
 def test_an_exit_code_that_means_the_same_everywhere_names_the_class(tmp_path: Path, code: int, failure: str) -> None:
     """A shell's codes for a command that is not there and for a child that died of a signal."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
-    found = verdicts.of_end({"judge": None, "log": "", "patterns": COMMON}, log, code)
+    found = verdicts.of_end({"log": "", "patterns": COMMON}, log, code)
     log.close()
     assert found["failure"] == failure
 
@@ -134,7 +134,7 @@ def test_a_signal_is_a_crash_whatever_was_printed(tmp_path: Path) -> None:
     """And exit code 0 is a success whatever was printed."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
     log.write(b"429 Too Many Requests\n")
-    job = {"judge": None, "log": "", "patterns": COMMON}
+    job = {"log": "", "patterns": COMMON}
     assert (verdicts.of_end(job, log, -11)["failure"], verdicts.of_end(job, log, -11)["signal"]) == ("crash", 11)
     assert verdicts.of_end(job, log, 0)["outcome"] == "ok"
     log.close()
@@ -144,7 +144,7 @@ def test_the_reset_is_found_on_the_line_of_the_failure_or_near_it(tmp_path: Path
     """A header printed two lines below counts, too."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20)
     log.write(b"\x1b[31mError: 429 Too Many Requests\x1b[0m\nheaders:\n  retry-after: 90\n")
-    found = verdicts.of_end({"judge": None, "log": "", "patterns": COMMON}, log, 1)
+    found = verdicts.of_end({"log": "", "patterns": COMMON}, log, 1)
     log.close()
     assert found["failure"] == "rate_limit"
     assert found["reason"] == "exit code 1: Error: 429 Too Many Requests"

@@ -123,6 +123,9 @@ def test_what_cannot_end_otherwise_is_never_retried() -> None:
         "git",
         "config",
         "blocked",
+        "endless",
+        "budget",
+        "refused",
         "credentials",
     }
 

@@ -1,0 +1,190 @@
+"""What `opencode run --format json` tells, made readable, and what really became of the attempt. Standard library only.
+
+Measured on 1.18.33. An event has `type`, `timestamp` in milliseconds, `sessionID`, and `part` or `error`. Exit code 0 does not
+mean done: it is a success only if there was no error, the last step ended with reason `stop`, and no permission was refused.
+"""
+
+import json
+import re
+from typing import Any
+
+from ..domain.safe_text import safe_line
+from .events import Event, Reader, Used
+
+QUIET_S = 20.0
+"""Silence after which it is worth saying what is waited for: opencode is silent while it asks a provider again."""
+EMPTY_STEPS = 25
+"""Steps in a row that ended for no reason; a provider whose streams have no end makes opencode ask for ever."""
+_REJECTED = re.compile(r"permission requested: (\w+)(?: \((.*)\))?; auto-rejecting")
+_NO_AGENT = re.compile(r'agent "(.*?)" not found|agent "(.*?)" is a subagent')
+_NOTES = (
+    (r"Session not found|NotFoundError.*ses_", "session"),
+    (r"database is locked|SQLITE_BUSY|^(Error: )?Failed query: ", "locked"),
+    (r"You must provide a message|Unknown argument|Invalid values|ProviderModelNotFound|ConfigInvalid|ConfigJson", "config"),
+)
+"""What opencode says on its error output when it does not even begin."""
+_TARGETS = {
+    "read": "filePath", "write": "filePath", "edit": "filePath", "multiedit": "filePath", "bash": "command", "grep": "pattern",
+    "glob": "pattern", "list": "path", "webfetch": "url", "websearch": "query", "task": "description", "skill": "name",
+}  # fmt: skip
+"""The one input of a tool that says what it is about."""
+
+
+class OpencodeReader(Reader):
+    """One run of opencode."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Begin.
+
+        Args:
+            options: `directory`, the worktree, in front of which paths are shortened.
+        """
+        super().__init__()
+        self._directory = str(options.get("directory") or "")
+        self._last_reason: str | None = None
+        self._empty_steps = 0
+        self._error: dict[str, Any] | None = None
+        self._rejected: tuple[str, str] | None = None
+        self._no_agent: str | None = None
+        self._notes: list[str] = []
+
+    def feed(self, line: bytes) -> list[Event]:
+        """Take one line: an event, or what was said on the error output."""
+        events = super().feed(line)
+        for event in events:
+            if event.kind == "note":
+                self._note(safe_line(event.text, 1000).strip())
+        return events
+
+    def read(self, event: dict[str, Any]) -> list[Event]:
+        """Take one event; those of a type that is not known say nothing."""
+        kind, at = event.get("type"), event.get("timestamp")
+        seconds = at / 1000 if isinstance(at, (int, float)) else None
+        found: list[Event] = []
+        session = event.get("sessionID")
+        if self.session_id is None and isinstance(session, str) and session:
+            self.session_id = session
+            found.append(Event("session", session, at=seconds))
+        part = event.get("part") or {}
+        if kind == "text":
+            self.last_text = str(part["text"])
+            found.append(Event("text", self.last_text.strip(), at=seconds))
+        elif kind == "reasoning":
+            found.append(Event("thinking", str(part["text"]).strip(), at=seconds))
+        elif kind == "tool_use":
+            self._empty_steps = 0
+            found.append(self._tool(part, seconds))
+        elif kind == "step_finish":
+            found.append(self._step(part, seconds))
+        elif kind == "error":
+            self._error = event["error"] if isinstance(event["error"], dict) else {"name": str(event["error"])}
+            found.append(Event("error", _said(self._error), json.dumps(self._error)[:4000], failed=True, at=seconds))
+        return found
+
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        """Why it failed; None when it did what it was asked for."""
+        if self._error is not None:
+            return _class_of(self._error, self.steps)
+        if self._rejected is not None:
+            name, pattern = self._rejected
+            what = f"{name} ({pattern})" if pattern else name
+            rule = json.dumps({"permission": {name: {pattern: "allow"} if pattern else "allow"}})
+            return "blocked", f"it needed a permission nobody could give: {what}; this in its opencode.json allows it: {rule}"
+        if self._no_agent is not None:
+            return "config", f"opencode has no agent {self._no_agent!r}, and worked with another one"
+        if exit_code:
+            return self._failed_before_it_began(exit_code)
+        if self._last_reason is None:
+            return "exit", "exit code 0, but it did nothing: the model gave no answer"
+        if self._last_reason != "stop":
+            return (
+                "exit",
+                f"exit code 0, but it stopped in the middle of its work: its last step ended with {self._last_reason}",
+            )
+        return None
+
+    def trouble(self) -> tuple[str, str] | None:
+        """A provider whose streams end without a reason makes opencode ask again for ever."""
+        if self._empty_steps < EMPTY_STEPS:
+            return None
+        return "endless", f"{self._empty_steps} steps in a row ended for no reason: the provider's answers have no end"
+
+    def waiting(self, quiet_s: float, processes: int) -> str | None:
+        """opencode tells of a tool when it has ended, and of a model when it has answered."""
+        if quiet_s < QUIET_S:
+            return None
+        what = "a tool runs" if processes > 1 else "waits for the provider, which is silent or refuses"
+        return f"{what} ({quiet_s:.0f} s)"
+
+    def _note(self, text: str) -> None:
+        if (rejected := _REJECTED.search(text)) is not None:
+            self._rejected = (rejected[1], rejected[2] or "")
+        elif (missing := _NO_AGENT.search(text)) is not None:
+            self._no_agent = missing[1] or missing[2]
+        self._notes = [*self._notes[-9:], text]
+
+    def _tool(self, part: dict[str, Any], at: float | None) -> Event:
+        state, name = part["state"], str(part["tool"])
+        given = state.get("input") or {}
+        target = given.get(_TARGETS.get(name, ""))
+        if not isinstance(target, str):
+            target = str(state.get("title") or "")
+        if self._directory and target.startswith(f"{self._directory}/"):
+            target = target[len(self._directory) + 1 :]
+        code = (state.get("metadata") or {}).get("exit")
+        failed = state.get("status") == "error" or (isinstance(code, int) and code != 0)
+        result = state.get("error") if state.get("status") == "error" else state.get("output")
+        return Event("tool", f"{name} {target}".strip(), str(result or ""), failed, at)
+
+    def _step(self, part: dict[str, Any], at: float | None) -> Event:
+        self.steps += 1
+        self._last_reason = str(part.get("reason"))
+        self._empty_steps = self._empty_steps + 1 if self._last_reason == "unknown" else 0
+        tokens, cost = (part.get("tokens") or {}), part.get("cost")
+        total = tokens.get("total")
+        if not isinstance(total, int):
+            cache = tokens.get("cache") or {}
+            counts = (*(tokens.get(name) for name in ("input", "output", "reasoning")), cache.get("read"), cache.get("write"))
+            total = sum(count for count in counts if isinstance(count, int))
+        spent = cost if isinstance(cost, (int, float)) else 0.0
+        self.used = Used((self.used.tokens or 0) + total, (self.used.cost or 0.0) + spent)
+        return Event("step", f"step {self.steps}: {self._last_reason}, {total} tokens", at=at)
+
+    def _failed_before_it_began(self, exit_code: int) -> tuple[str, str]:
+        for note in reversed(self._notes):
+            for pattern, failure in _NOTES:
+                if re.search(pattern, note):
+                    return failure, f"exit code {exit_code}: {note[:300]}"
+        said = next((note for note in reversed(self._notes) if note), "")
+        return "exit", f"exit code {exit_code}" + (f": {said[:300]}" if said else "")
+
+
+def _said(error: dict[str, Any]) -> str:
+    data = error.get("data")
+    message = data.get("message") if isinstance(data, dict) else None
+    return safe_line(f"{error.get('name', 'error')}: {message}" if message else str(error.get("name", "error")), 400)
+
+
+def _class_of(error: dict[str, Any], steps: int) -> tuple[str, str]:
+    """Class and reason of an error event."""
+    data = error.get("data")
+    data = data if isinstance(data, dict) else {}
+    status, name, body = data.get("statusCode"), error.get("name"), str(data.get("responseBody") or "")
+    reason = _said(error) + (f" (status {status})" if status else "")
+    headers = data.get("responseHeaders")
+    if isinstance(headers, dict) and (wait := headers.get("retry-after")):
+        reason += f", retry-after: {safe_line(str(wait), 40)}"
+    words = f"{reason} {body}".lower()
+    if status in (401, 403) or name == "ProviderAuthError" or (status == 400 and re.search(r"api[ _-]?key|credential", words)):
+        return "credentials", reason
+    if status == 402 or re.search(r"insufficient_quota|exceeded your current quota|usagelimiterror|monthly usage limit", words):
+        return "quota", reason
+    if status in (429, 529):
+        return "rate_limit", reason
+    if isinstance(status, int) and 400 <= status < 500 and status != 408:
+        return "refused", reason
+    if name == "UnknownError" and not steps:
+        return "config", f"{reason}: mostly a model or a provider it does not know; `opencode models` lists them"
+    if status or data.get("isRetryable"):
+        return "network", reason
+    return "exit", reason

@@ -1,0 +1,170 @@
+"""opencode's sessions: made ready for an attempt by its supervisor. Standard library only.
+
+A session is tied to its directory: resumed from any other one, opencode works in the old directory, prints nothing and never
+ends. So a session is looked up first, read-only, and a copy for another worktree is made by export and import, with new ids.
+"""
+
+import json
+import os
+import re
+import secrets
+import sqlite3
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from ..errors import AttemptFailed
+from ..store import files
+
+COMMAND_S = 60.0
+"""Time that one export, import or deletion may take; measured: one second."""
+_IDS = re.compile(r"\b(ses|msg|prt)_[0-9A-Za-z]{20,40}\b")
+_SESSION = re.compile(r"ses_[0-9A-Za-z]{20,40}")
+
+
+class NoSession(AttemptFailed):
+    """The session to go on with is not there, or belongs to another directory."""
+
+    failure = "session"
+
+
+class ForkFailed(AttemptFailed):
+    """opencode refused to copy a session; its own words are in the message."""
+
+    failure = "session"
+
+
+def ready(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the command line and the prompt of an attempt that goes on with a session, or with a copy of one.
+
+    Raises:
+        AttemptFailed: there is no such session, or it could not be copied.
+    """
+    session, argv = str(job["session"]["session_id"]), [str(word) for word in job["argv"]]
+    worktree, env = str(job["worktree"]), dict(job["env"])
+    if _SESSION.fullmatch(session) is None:
+        raise NoSession(f"{session[:60]!r} is no session of opencode")
+    if job["session"]["mode"] == "fork":
+        return {"argv": [*argv, "-s", fork(argv[0], session, worktree, env, str(job["issue_ref"]))]}
+    directory = directory_of(session, env)
+    if directory is not None and os.path.realpath(directory) != os.path.realpath(worktree):
+        raise NoSession(f"session {session} belongs to {directory or 'no directory'}, and opencode would work there")
+    return {"argv": [*argv, "-s", session], "prompt": job.get("prompt_continued") or job["prompt"]}
+
+
+def directory_of(session: str, env: dict[str, str]) -> str | None:
+    """The directory a session is tied to; None where opencode's database cannot be read.
+
+    Raises:
+        NoSession: the database does not know it.
+    """
+    path = database(env)
+    if path is None or not os.path.exists(path):
+        return None
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)
+        try:
+            row = connection.execute("select directory from session where id = ?", (session,)).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return None  # another version's database: the run itself will tell
+    if row is None:
+        raise NoSession(f"opencode has no session {session} any more")
+    return str(row[0])
+
+
+def database(env: dict[str, str]) -> str | None:
+    """The file in which opencode keeps its sessions, given its environment; None where it is not in the usual place."""
+    told = env.get("OPENCODE_DB")
+    if told:
+        return told if os.path.isabs(told) else None
+    home = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "opencode", "opencode.db")
+
+
+def fork(program: str, session: str, worktree: str, env: dict[str, str], title: str) -> str:
+    """Copy a session into a worktree, under an id that we choose, and return the id; the original is only read.
+
+    Raises:
+        ForkFailed: opencode refused.
+    """
+    with tempfile.TemporaryFile() as exported:
+        _run([program, "export", session], worktree, env, exported.fileno())
+        exported.seek(0)
+        data = exported.read()
+    try:
+        document, new = with_new_ids(data.decode(), session)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForkFailed(f"what opencode exported is no session: {error}") from None
+    info = document["info"]
+    info |= {"title": title, "metadata": {**(info.get("metadata") or {}), "fork_of": session}}
+    info.pop("parentID", None)
+    info.pop("share", None)
+    path = f"{env.get('TMPDIR') or tempfile.gettempdir()}/session-copy.json"
+    files.replace(path, json.dumps(document).encode(), durable=False)
+    _run([program, "import", path], worktree, env, subprocess.DEVNULL)
+    files.remove(path)
+    return new
+
+
+def with_new_ids(text: str, session: str) -> tuple[dict[str, Any], str]:
+    """Give every session, message and part of an exported document a new id, the same one wherever it stands.
+
+    What sorts by its id keeps its order: only the random end of an id is new.
+    """
+    renamed: dict[str, str] = {}
+
+    def rename(found: re.Match[str]) -> str:
+        old = found[0]
+        if old not in renamed:
+            renamed[old] = old[:-10] + secrets.token_hex(5) if not old.startswith("ses_") else new_id()
+        return renamed[old]
+
+    document: dict[str, Any] = json.loads(_IDS.sub(rename, text))
+    return document, renamed.get(session) or new_id()
+
+
+def new_id() -> str:
+    """A session id of opencode's own shape: newer ones sort first."""
+    stamp = ((1 << 48) - 1) ^ ((int(time.time() * 1000) * 0x1000) & ((1 << 48) - 1))
+    return f"ses_{stamp:012x}{secrets.token_hex(7)}"
+
+
+def delete(program: str, session: str, directory: str, env: dict[str, str]) -> None:
+    """Delete a session with its messages, and look whether it is gone; one that is gone already is no error.
+
+    Raises:
+        AttemptFailed: opencode refused, or the session is still there.
+    """
+    try:
+        if directory_of(session, env) is None and database(env) is not None and not os.path.exists(str(database(env))):
+            return
+    except NoSession:
+        return
+    _run([program, "session", "delete", session], directory, env, subprocess.DEVNULL)
+    try:
+        still = directory_of(session, env)
+    except NoSession:
+        return
+    if still is not None:
+        raise ForkFailed(f"opencode says that it deleted {session}, and it is still there")
+
+
+def _run(argv: list[str], worktree: str, env: dict[str, str], output: int) -> None:
+    """Run one of opencode's commands to its end; its output goes to a file, as it loses what a pipe does not take."""
+    with tempfile.TemporaryFile() as said:
+        try:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=said, cwd=worktree, env={**env, "PWD": worktree},
+                timeout=COMMAND_S, check=False, start_new_session=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise ForkFailed(f"no such program: {argv[0]}") from None
+        except subprocess.TimeoutExpired:
+            raise ForkFailed(f"opencode {argv[1]} did not end within {COMMAND_S:.0f} s") from None
+        if done.returncode:
+            said.seek(0)
+            words = said.read(4000).decode("utf-8", "replace").strip().splitlines()
+            raise ForkFailed(f"opencode {argv[1]} failed with exit code {done.returncode}: {words[-1][:300] if words else ''}")

@@ -1,0 +1,199 @@
+"""What an agent tells in its log while it works: its session, usage, last words. Standard library only, and never in its way.
+
+The log is read again from disk, a little each second, whole lines only; so it does not matter who writes it.
+"""
+
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol
+
+from ..domain.safe_text import safe_line, safe_text
+from ..errors import AttemptFailed
+from .output import Cut, LogFile
+
+TURN_S = 0.05
+"""Time that one look may take."""
+LAST_LOOK_S = 3.0
+"""The same when the agent has ended."""
+CHUNK = 64 << 10
+LINE_BYTES = 1 << 20
+"""A longer line is passed over."""
+FAR_BEHIND = 64 << 20
+"""Bytes of backlog beyond which the older part is passed over."""
+LAST_TEXT_BYTES = 6 << 10
+"""As JSON; the result must fit into the reserve that is made for it."""
+_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
+_SHOWN = ("text", "thinking", "tool", "error", "note")
+
+
+def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
+    """Let the agent's driver do what must be done before the agent starts, such as a fork of its session.
+
+    Raises:
+        AttemptFailed: the agent cannot be started.
+    """
+    if not job.get("prepare"):
+        return
+    tell("session")
+    try:
+        job |= import_module(str(job["prepare"])).prepare(job)
+    except (AttemptFailed, OSError):
+        raise
+    except Exception as error:  # a plug-in's boundary
+        raise AttemptFailed(f"the session could not be prepared: {type(error).__name__}: {error}") from error
+
+
+class Reader(Protocol):
+    """What is asked of a reader, see `agents.events.Reader`."""
+
+    session_id: str | None
+    used: Any
+    steps: int
+    last_text: str
+
+    def feed(self, line: bytes) -> list[Any]: ...
+    def failure(self, exit_code: int) -> tuple[str, str] | None: ...
+    def trouble(self) -> tuple[str, str] | None: ...
+    def waiting(self, quiet_s: float, processes: int) -> str | None: ...
+
+
+class Reading:
+    """The agent's log, as far as it has been read."""
+
+    def __init__(self, job: dict[str, Any], log: LogFile) -> None:
+        self._log = log
+        self._limits = {name: job.get(name) for name in ("max_steps", "max_tokens", "max_cost")}
+        self._offset = 0
+        self._part = b""
+        self._skipping = False
+        self._activity = ""
+        self._reader: Reader | None = None
+        name = job.get("reader")
+        if name:
+            self._reader = self._sheltered(lambda: import_module(str(name)).reader(job.get("reader_options") or {}))
+
+    @property
+    def session_id(self) -> str | None:
+        """The agent's own id of the conversation; None until it has told."""
+        found = self._reader.session_id if self._reader else None
+        return found if isinstance(found, str) and _SESSION_ID.fullmatch(found) else None
+
+    def look(self, limit_s: float = TURN_S) -> None:
+        """Read what was added, as far as the time allows."""
+        if self._reader is None:
+            return
+        end = time.monotonic() + limit_s
+        behind = self._log.length - self._offset
+        if behind > FAR_BEHIND:
+            self._offset += behind - FAR_BEHIND
+            self._part, self._skipping = b"", True
+        while data := os.pread(self._log.fd, CHUNK, self._offset):
+            self._offset += len(data)
+            self._take(data)
+            if self._reader is None or time.monotonic() > end:
+                return
+
+    def finish(self) -> None:
+        """Read the rest of an agent's log that has ended; its last line may have no end."""
+        self.look(LAST_LOOK_S)
+        if self._part and not self._skipping:
+            self._feed(self._part)
+        self._part = b""
+
+    def follow(self, cut: Cut | None) -> None:
+        """Go on at the same place of a log whose middle was dropped."""
+        if cut is None:
+            return
+        if self._offset >= cut.before:
+            self._offset += cut.after - cut.before
+        else:
+            self._offset, self._part, self._skipping = cut.after, b"", True
+
+    def progress(self, quiet_s: float, processes: int) -> dict[str, Any]:
+        """What `progress.json` says about it."""
+        if self._reader is None:
+            return {}
+        reader = self._reader
+        waiting = self._sheltered(lambda: reader.waiting(quiet_s, processes))
+        steps = reader.steps
+        return {
+            "session_id": self.session_id, **self._used(), "steps": steps if isinstance(steps, int) else 0,
+            "activity": safe_line(str(waiting), 120) if waiting else self._activity,
+        }  # fmt: skip
+
+    def result(self) -> dict[str, Any]:
+        """What `exit.json` says about it."""
+        if self._reader is None:
+            return {}
+        used, text = self._used(), safe_text(str(self._reader.last_text), 4096).strip()
+        while len(json.dumps(text)) > LAST_TEXT_BYTES:
+            text = text[: len(text) * 3 // 4]
+        known = used["tokens"] is not None or used["cost"] is not None
+        return {"session_id": self.session_id, "usage": used if known else None, "last_text": text or None}
+
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        """Class and reason of a failure that the events tell, whatever the exit code says."""
+        return self._told("failure", exit_code)
+
+    def beyond(self) -> tuple[str, str] | None:
+        """Class and reason why the agent must be ended now; None as long as it may go on."""
+        if self._reader is None:
+            return None
+        used, steps = self._used(), self._reader.steps
+        for name, have, unit, failure in (
+            ("max_steps", steps, "steps", "endless"), ("max_tokens", used["tokens"], "tokens", "endless"),
+            ("max_cost", used["cost"], "cost", "budget"),
+        ):  # fmt: skip
+            limit = self._limits[name]
+            if limit is not None and have is not None and have >= limit:
+                if failure == "budget":
+                    return failure, f"it has used up the budget of its task: {have:.2f} in this attempt, {limit:.2f} were left"
+                return failure, f"{have} {unit} without coming to an end: {name} is {limit}"
+        return self._told("trouble")
+
+    def _told(self, question: str, *facts: int) -> tuple[str, str] | None:
+        found = self._sheltered(lambda: getattr(self._reader, question)(*facts)) if self._reader else None
+        return (str(found[0]), safe_line(str(found[1]), 500)) if found else None
+
+    def _used(self) -> dict[str, Any]:
+        tokens, cost = self._reader.used if self._reader else (None, None)
+        return {
+            "tokens": tokens if isinstance(tokens, int) and 0 <= tokens < 1 << 53 else None,
+            "cost": round(float(cost), 6) if isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0 else None,
+        }
+
+    def _take(self, data: bytes) -> None:
+        lines = data.split(b"\n")
+        for place, line in enumerate(lines):
+            ended = place < len(lines) - 1
+            if self._skipping:
+                self._skipping = not ended
+                continue
+            self._part += line
+            if ended:
+                self._feed(self._part)
+                self._part = b""
+            elif len(self._part) > LINE_BYTES:
+                self._part, self._skipping = b"", True
+
+    def _feed(self, line: bytes) -> None:
+        reader = self._reader
+        if reader is None or line.startswith(b"[kugetsu] "):
+            return
+        for event in self._sheltered(lambda: reader.feed(line)) or ():
+            if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
+                self._activity = safe_line(said.strip(), 120)
+
+    def _sheltered(self, ask: Any) -> Any:
+        """Ask the reader; one that breaks is not asked again, and the attempt goes on without it."""
+        try:
+            return ask()
+        except Exception as error:  # a plug-in's boundary
+            self._reader = None
+            self._log.note(f"what the agent tells cannot be read: {type(error).__name__}: {safe_line(str(error), 200)}")
+            return None

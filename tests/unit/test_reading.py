@@ -1,0 +1,164 @@
+"""What a supervisor learns from the log of its agent: a little each second, whole lines only, and never in the agent's way."""
+
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kugetsu_engine.agents.events import Event, Reader, Used
+from kugetsu_engine.process import reading, verdicts
+from kugetsu_engine.process.output import LogFile
+from kugetsu_engine.process.reading import Reading
+
+NAME = "tests_reader_of_lines"
+
+
+class Lines(Reader):
+    """Counts lines; `boom` breaks it, `id X` is its session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[bytes] = []
+
+    def feed(self, line: bytes) -> list[Event]:
+        if line == b"boom":
+            raise RuntimeError("a bug")
+        if line.startswith(b"id "):
+            self.session_id = line[3:].decode()
+        self.lines.append(line)
+        self.steps = len(self.lines)
+        self.used = Used(self.steps * 10, self.steps / 10)
+        self.last_text = line.decode("utf-8", "replace")
+        return [Event("text", self.last_text)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Any:
+    """A log of 64 KiB at most."""
+    log = LogFile(str(tmp_path / "1.log"), 64 << 10)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """The reader that jobs with `NAME` get."""
+    reader, module = Lines(), types.ModuleType(NAME)
+    module.reader = lambda options: reader  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, NAME, module)
+    return reader
+
+
+def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, reader: Lines) -> None:
+    """An agent that writes in pieces is understood; lines of kugetsu's own are no words of the agent."""
+    reads = Reading({"reader": NAME}, log)
+    log.write(b"one\ntw")
+    reads.look()
+    assert reader.lines == [b"one"]
+    log.note("something of ours")
+    log.write(b"o\n[kugetsu] me too\nid ses_1\nlast")
+    reads.look()
+    assert reader.lines[1:] == [b"tw[kugetsu] something of ours", b"o", b"id ses_1"]
+    assert (reads.session_id, reads.progress(0, 1)["activity"]) == ("ses_1", "id ses_1")
+    reads.finish()
+    assert reader.lines[-1] == b"last"
+    assert reads.result() == {"session_id": "ses_1", "usage": {"tokens": 50, "cost": 0.5}, "last_text": "last"}
+
+
+def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile, reader: Lines) -> None:
+    """What was read is not read again, what is left is read once, and half a line is none."""
+    reads = Reading({"reader": NAME}, log)
+    for number in range(20_000):
+        log.write(b"line %07d\n" % number)
+        if number % 1000 == 0:
+            reads.look()
+            reads.follow(log.keep_below_cap())
+    reads.finish()
+    assert len(reader.lines) == len(set(reader.lines))
+    assert reader.lines[-1] == b"line 0019999"
+    assert all(len(line) == 12 for line in reader.lines)
+    behind = Reading({"reader": NAME}, log)
+    reader.lines.clear()
+    log.write(b"x" * (128 << 10) + b"\nend\n")
+    behind.follow(log.keep_below_cap())
+    behind.finish()
+    assert reader.lines[-1] == b"end"
+    assert log.length < 66 << 10
+
+
+def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
+    log: LogFile, reader: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest part of a backlog is passed over, and so is a line that is too long."""
+    monkeypatch.setattr(reading, "FAR_BEHIND", 128 << 10)
+    monkeypatch.setattr(reading, "LINE_BYTES", 1 << 10)
+    log.write(b"early\n" + b"y" * (256 << 10) + b"\nshort\n" + b"z" * (72 << 10) + b"\nafter\n")
+    reads = Reading({"reader": NAME}, log)
+    reads.look(10)
+    assert reader.lines == [b"short", b"after"]
+
+
+def test_a_reader_that_breaks_is_left_alone_and_the_attempt_goes_on(log: LogFile, reader: Lines) -> None:
+    """A fault of a plug-in is told in the log, once; the exit code decides then."""
+    reads = Reading({"reader": NAME}, log)
+    log.write(b"one\nboom\ntwo\n")
+    reads.look()
+    reads.finish()
+    assert (reads.progress(0, 1), reads.result(), reads.failure(0), reads.beyond()) == ({}, {}, None, None)
+    assert log.last_lines()[-1] == "one"
+    none = Reading({"reader": "kugetsu_engine.no_such_reader"}, log)
+    none.look()
+    assert none.session_id is None
+    assert Reading({"reader": None}, log).progress(0, 1) == {}
+
+
+def test_what_a_reader_claims_cannot_break_the_result(log: LogFile, reader: Lines) -> None:
+    """Lone surrogates, escapes, endless texts, numbers that are none: what is written is JSON, short, and read back."""
+    reads = Reading({"reader": NAME}, log)
+    reader.session_id, reader.last_text = "--evil\nid", "\ud800\x1b]0;x\x07 " + "\N{PILE OF POO}" * 100_000
+    reader.used, reader.steps = Used(-1, float("nan")), "many"  # type: ignore[assignment]
+    result, progress = reads.result(), reads.progress(0, 1)
+    assert result["session_id"] is None
+    assert result["usage"] is None
+    assert len(json.dumps(result)) < 8 << 10
+    assert json.dumps(result, allow_nan=False).encode("ascii")
+    assert "\x1b" not in result["last_text"]
+    assert (progress["tokens"], progress["cost"], progress["steps"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "failure", "words"),
+    [
+        ({"max_steps": 3}, "endless", "3 steps"),
+        ({"max_tokens": 30}, "endless", "30 tokens"),
+        ({"max_cost": 0.25}, "budget", "0.30"),
+    ],
+)
+def test_an_attempt_beyond_its_limit_is_ended_with_its_class(
+    log: LogFile, reader: Lines, limit: dict[str, Any], failure: str, words: str
+) -> None:
+    """Steps, tokens and cost."""
+    reads = Reading({"reader": NAME, **limit}, log)
+    log.write(b"1\n2\n")
+    reads.look()
+    assert reads.beyond() is None
+    log.write(b"3\n")
+    reads.look()
+    found = reads.beyond()
+    assert found is not None
+    assert found[0] == failure
+    assert words in found[1]
+    ended = verdicts.of_stop(found[0], 60.0, found[1], {"exit_code": None, "signal": 15})
+    assert (ended["outcome"], ended["failure"], ended["signal"]) == ("failed", failure, 15)
+
+
+def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_through(log: LogFile) -> None:
+    """Class `exit` means: the agent's own words, whatever they mean."""
+    job: dict[str, Any] = {"patterns": [("429", "rate_limit")]}
+    assert verdicts.of_end(job, log, 0, ("blocked", "no permission"))["failure"] == "blocked"
+    assert verdicts.of_end(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
+    assert verdicts.of_end(job, log, 1, ("exit", "odd"))["failure"] == "exit"
+    assert verdicts.of_end(job, log, -9, ("exit", "odd"))["failure"] == "crash"

@@ -1,0 +1,111 @@
+"""The sessions of issues: their files, and which one an attempt goes on with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kugetsu_engine import issue_sessions
+from kugetsu_engine.domain.session import NEW, Session, Wanted
+from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.errors import BadFile, ConfigError
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import sessions
+
+NOW = "2026-11-21T09:00:00.000Z"
+
+
+def task(mode: Any = None, *attempts: Attempt, before: int = 0) -> Task:
+    """A task of the issue `local/a#1`."""
+    return Task(
+        id="q_1", issue_ref="local/a#1", agent="opencode", session=mode, attempts=list(attempts), attempts_before=before
+    )
+
+
+def wanted(paths: StatePaths, found: Task, agent: str = "opencode") -> Wanted:
+    """What its next attempt does, in the worktree `/w`."""
+    return issue_sessions.wanted(paths, found, "local-a-1", agent, "/w")
+
+
+def test_a_session_is_kept_and_fields_of_others_stay(paths: StatePaths) -> None:
+    """What this version does not know survives a change; a file of a newer version is left alone."""
+    assert sessions.load(paths, "local-a-1") is None
+    sessions.save(paths, Session("local-a-1", "local/a#1", session_id="ses_1"))
+    path = Path(paths.session("local-a-1"))
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"colour": "red"}), encoding="utf-8")
+    sessions.save(paths, Session("local-a-1", "local/a#1", session_id="ses_2"))
+    assert json.loads(path.read_text("utf-8"))["colour"] == "red"
+    assert [found.session_id for found in sessions.all(paths)] == ["ses_2"]
+    path.write_text('{"schema": 2, "session_id": "ses_9"}', encoding="utf-8")
+    assert sessions.load(paths, "local-a-1") is None
+    with pytest.raises(BadFile, match="schema 2"):
+        sessions.save(paths, Session("local-a-1"))
+    sessions.remove(paths, "local-a-1")
+    sessions.remove(paths, "local-a-1")
+    assert sessions.all(paths) == []
+
+
+def test_a_session_of_the_bash_kugetsu_loads(paths: StatePaths) -> None:
+    """Its names of then become those of today, also when it is written again."""
+    old = {
+        "type": "forked", "issue_ref": "h/o/r#1", "opencode_session_id": "ses_1", "worktree_path": "/w", "state": "idle",
+        "created_at": "2026-04-03T10:00:00+02:00", "pr_url": "https://h/o/r/pulls/2", "branch_name": "fix/issue-1",
+    }  # fmt: skip
+    path = Path(paths.session("h-o-r-1"))
+    path.write_text(json.dumps(old), encoding="utf-8")
+    found = sessions.load(paths, "h-o-r-1")
+    assert found is not None
+    assert (found.session_id, found.worktree, found.branch, found.agent) == ("ses_1", "/w", "fix/issue-1", None)
+    sessions.save(paths, found)
+    written = json.loads(path.read_text("utf-8"))
+    assert (written["session_id"], written["state"]) == ("ses_1", "idle")
+    assert "opencode_session_id" not in written
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"schema": "x"}', b'{"session_id": 7}', b"\xff", b"[" * 10_000])
+def test_a_session_file_that_cannot_be_read_is_none(paths: StatePaths, data: bytes) -> None:
+    """And can be written over."""
+    Path(paths.session("x")).write_bytes(data)
+    assert sessions.load(paths, "x") is None
+    sessions.save(paths, Session("x", session_id="ses_1"))
+    assert sessions.load(paths, "x") == Session("x", session_id="ses_1")
+
+
+def test_an_attempt_begins_anew_and_goes_on_where_it_was_interrupted(paths: StatePaths) -> None:
+    """A fault of the agent's own begins anew, so does a retry that the operator asked for, or who wants it so."""
+    lost = Attempt(1, outcome="lost", failure="lost", session_id="ses_1")
+    failed = Attempt(1, outcome="failed", failure="exit", session_id="ses_1")
+    assert wanted(paths, task()) == NEW
+    assert wanted(paths, task(None, lost)) == Wanted("continue", "ses_1")
+    assert wanted(paths, task(None, failed)) == NEW
+    assert wanted(paths, task("new", lost)) == NEW
+    assert wanted(paths, task(None, lost, before=1)) == NEW
+
+
+def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePaths) -> None:
+    """Another agent's, or one that belongs to another directory, is none to go on with."""
+    assert wanted(paths, task("continue")) == NEW
+    issue_sessions.keep(paths, task(), "ses_1", "github.com", NOW)
+    kept = sessions.load(paths, "local-a-1")
+    assert kept == Session(
+        "local-a-1", "local/a#1", "opencode", "ses_1", paths.worktree("local-a-1"), "fix/issue-1", None, NOW, NOW
+    )
+    place = paths.worktree("local-a-1")
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", place) == NEW
+    assert wanted(paths, task("continue")) == NEW
+    issue_sessions.forget(paths, task(), "github.com", NOW)
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == NEW
+
+
+def test_a_fork_needs_a_base_session_of_the_same_agent_and_happens_once(paths: StatePaths) -> None:
+    """A later attempt goes on with the copy."""
+    with pytest.raises(ConfigError, match="kugetsu init"):
+        wanted(paths, task("fork"))
+    sessions.save(paths, Session("base", agent="opencode", session_id="ses_base"))
+    assert wanted(paths, task("fork")) == Wanted("fork", "ses_base")
+    with pytest.raises(ConfigError, match="not of claude"):
+        wanted(paths, task("fork"), "claude")
+    crashed = Attempt(1, outcome="failed", failure="crash", session_id="ses_copy")
+    assert wanted(paths, task("fork", crashed)) == Wanted("continue", "ses_copy")
