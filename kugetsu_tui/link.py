@@ -132,7 +132,7 @@ class Link:
 
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane."""
-        feed = LogFeed(self.operator.paths)
+        feed = LogFeed(self.operator.paths, self.operator.environ)
         self._feeds.append(feed)
         return feed
 

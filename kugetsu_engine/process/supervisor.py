@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..domain.secrets import Mask
 from ..domain.times import iso
 from ..errors import AttemptFailed, RepositoryError
 from ..git import delivery, repositories, worktrees
@@ -50,7 +51,7 @@ class Supervisor:
         self.phase = "starting"
         self.agent_pid: int | None = None
         self.run_dir = str(job["run_dir"])
-        self.log = LogFile(str(job["log"]), int(job["log_cap"]))
+        self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
@@ -291,7 +292,7 @@ class Supervisor:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), **result,
+            "elapsed_s": round(time.monotonic() - self.started, 3), **result, "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
     def _use_reserve(self, data: bytes) -> None:
