@@ -51,6 +51,17 @@ def _unquote(value: str) -> str:
     return value.partition(" #")[0].rstrip()
 
 
+def values(paths: StatePaths) -> dict[str, str]:
+    """What all env files set; one that cannot be read is passed over, as it is told elsewhere."""
+    found: dict[str, str] = {}
+    for name in NAMES:
+        try:
+            found |= parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+        except (FileNotFoundError, BadFile):
+            continue
+    return found
+
+
 class EnvFiles:
     """What is wrong with the env files, looked at again when they change."""
 

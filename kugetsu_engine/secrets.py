@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from . import env_files
 from .config import Settings, load
 from .domain.secrets import Mask, secrets_of
-from .errors import BadFile
 from .paths import StatePaths
 from .store import files
 
@@ -23,13 +22,7 @@ def given(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) ->
     found |= secrets_of({f"{host}_URL": address for host, address in settings.servers.items()})
     for agent in settings.agents.values():
         found |= secrets_of(agent.env)
-    for name in env_files.NAMES:
-        try:
-            text = files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace")
-        except (FileNotFoundError, BadFile):
-            continue
-        found |= secrets_of(env_files.parse(text)[0])
-    return found
+    return found | secrets_of(env_files.values(paths))
 
 
 class Secrets:

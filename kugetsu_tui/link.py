@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from textual.message import Message
 
+from kugetsu_engine.agents import approval
 from kugetsu_engine.config import Settings
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.embedded import EngineThread
@@ -296,6 +297,7 @@ class Link:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=load, free_bytes=free,
             cpu={task: tuple(curve) for task, curve in self._curves.items()},
+            approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
         )  # fmt: skip
 
     def _feel(self) -> object:
