@@ -172,6 +172,8 @@ class Engine:
         if self.settings.refresh():
             self._take_settings()
         self.env_files.refresh()
+        for text in self.env_files.make_private():
+            self.ledger.tell(Notice(iso(self._clock()), "engine_env_open", text, "warning"))
         self.alerts.warn("env", "; ".join(self.env_files.problems))
         self.ledger.quarantine.look()
         full = now >= self._rescan_at

@@ -1,6 +1,8 @@
 """KEY=VALUE files, parsed as data and never run by a shell."""
 
+import os
 import re
+import stat
 
 from .errors import BadFile
 from .paths import StatePaths
@@ -51,6 +53,17 @@ def _unquote(value: str) -> str:
     return value.partition(" #")[0].rstrip()
 
 
+def values(paths: StatePaths) -> dict[str, str]:
+    """What all env files set; one that cannot be read is passed over, as it is told elsewhere."""
+    found: dict[str, str] = {}
+    for name in NAMES:
+        try:
+            found |= parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+        except (FileNotFoundError, BadFile):
+            continue
+    return found
+
+
 class EnvFiles:
     """What is wrong with the env files, looked at again when they change."""
 
@@ -67,6 +80,31 @@ class EnvFiles:
         before, self._seen = self.problems, seen
         self.problems = [problem for path in self._files for problem in _problems(path)]
         return self.problems != before
+
+    def make_private(self) -> list[str]:
+        """Take the rights of others from the files, which hold keys; returns a sentence for each that lay open."""
+        return [told for path in self._files if (told := _made_private(path))]
+
+
+def _made_private(path: str) -> str | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o077 or status.st_uid != os.geteuid():
+            return None
+        os.fchmod(fd, status.st_mode & 0o700)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    name = f"env/{path.rpartition('/')[2]}"
+    return (
+        f"{name} had the mode {stat.S_IMODE(status.st_mode):04o} and is private now: "
+        "if others use this machine, change the keys in it"
+    )
 
 
 def _problems(path: str) -> list[str]:

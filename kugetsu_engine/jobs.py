@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from . import issue_sessions
+from . import issue_sessions, secrets
 from .agents import environment, known
 from .config import Settings
 from .domain import refs
@@ -56,6 +56,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, require_delivery=settings.require_delivery, patterns=list(drive.patterns),
+        secrets=sorted(secrets.given(paths, settings, operator)),
     )  # fmt: skip
 
 

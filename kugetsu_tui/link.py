@@ -14,6 +14,7 @@ from typing import Any
 
 from textual.message import Message
 
+from kugetsu_engine.agents import approval
 from kugetsu_engine.config import Settings
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
@@ -133,7 +134,7 @@ class Link:
 
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane."""
-        feed = LogFeed(self.operator.paths)
+        feed = LogFeed(self.operator.paths, self.operator.environ)
         self._feeds.append(feed)
         return feed
 
@@ -321,6 +322,7 @@ class Link:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=load, free_bytes=free,
             cpu={task: tuple(curve) for task, curve in self._curves.items()},
+            approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
         )  # fmt: skip
 
     def _watch(self) -> None:

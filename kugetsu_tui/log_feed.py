@@ -1,9 +1,11 @@
 """The log of one attempt, read in a thread of its own and handed out as clean lines."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.logs import LogReader
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.secrets import Secrets
 
 from .background import Background
 from .formatting.problems import looks_wrong
@@ -27,10 +29,11 @@ class LogPart(NamedTuple):
 
 
 class LogFeed:
-    """Follows one log file at a time."""
+    """Follows one log file at a time; secrets are masked in what it hands out."""
 
-    def __init__(self, paths: StatePaths) -> None:
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
         self._paths = paths
+        self._secrets = Secrets(paths, environ)
         self._work = Background("kugetsu-log")
         self._reader: LogReader | None = None
 
@@ -109,7 +112,7 @@ class LogFeed:
     def _tail(self, reader: LogReader) -> LogPart:
         return self._part(reader, max(reader.line_count - WINDOW, 0))
 
-    @staticmethod
-    def _part(reader: LogReader, first: int) -> LogPart:
-        lines = reader.lines(first, WINDOW)
-        return LogPart(reader.line_count, reader.size, first, tuple(clean(line.decode("utf-8", "replace")) for line in lines))
+    def _part(self, reader: LogReader, first: int) -> LogPart:
+        mask = self._secrets.mask()
+        lines = tuple(SafeText(mask(clean(line.decode("utf-8", "replace")))) for line in reader.lines(first, WINDOW))
+        return LogPart(reader.line_count, reader.size, first, lines)

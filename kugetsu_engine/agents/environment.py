@@ -1,7 +1,6 @@
 """The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
 
 import errno
-import os
 from collections.abc import Mapping, Sequence
 
 from .. import env_files
@@ -53,12 +52,8 @@ def build(
 
 
 def _env_file(path: str) -> dict[str, str]:
-    """Read an env file. One that others could read becomes private first: it is there to hold keys."""
     try:
-        data, status = files.read_with_stat(path, 1 << 20)
-        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
-            os.chmod(path, status.st_mode & 0o700, follow_symlinks=os.chmod not in os.supports_follow_symlinks)
-        return env_files.parse(data.decode("utf-8", "replace"))[0]
+        return env_files.parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[0]
     except FileNotFoundError:
         return {}
     except BadFile as error:

@@ -4,8 +4,10 @@ import os
 import sys
 
 from ..domain.safe_text import safe_text
+from ..domain.secrets import Mask
 from ..errors import KugetsuError
 from ..logs import LogReader
+from ..secrets import Secrets
 from ..store import tasks
 from .here import paths
 from .wait import pause
@@ -22,7 +24,9 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the task has ended")
     parser.add_argument("--attempt", type=int, metavar="N", help="another one than the last")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
-    parser.add_argument("--raw", action="store_true", help="the bytes as they are, with what a terminal would obey")
+    parser.add_argument(
+        "--raw", action="store_true", help="the bytes as they are, with what a terminal would obey and with secrets"
+    )
     given = parser.parse_args(words)
     here = paths()
     if given.id is None:
@@ -42,13 +46,13 @@ def main(verb: str, words: list[str]) -> int:
 def print_log(reader: LogReader, raw: bool, last: int | None) -> int:
     """Print a log, or its last lines."""
     reader.refresh()
-    _write(reader, max(reader.line_count - last, 0) if last is not None else 0, raw)
+    _write(reader, max(reader.line_count - last, 0) if last is not None else 0, None if raw else _secrets().mask())
     return 0
 
 
 def _follow(task_id: str, only: int | None, raw: bool) -> int:
     """Print what comes until the task has ended; later attempts follow by themselves."""
-    here = paths()
+    here, secrets = paths(), _secrets()
     number, printed = only or max(tasks.find(here, task_id).attempt, 1), 0
     reader = LogReader(here.log(task_id, number))
     while True:
@@ -57,7 +61,7 @@ def _follow(task_id: str, only: int | None, raw: bool) -> int:
         over = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
         # A line that is still being written waits for its end.
         whole = reader.line_count if over else reader.complete_lines
-        printed = _write(reader, min(printed, whole), raw, whole)
+        printed = _write(reader, min(printed, whole), None if raw else secrets.mask(), whole)
         if over and only is None and task.attempt > number:
             number, printed = number + 1, 0
             reader.close()
@@ -68,17 +72,21 @@ def _follow(task_id: str, only: int | None, raw: bool) -> int:
             pause(LOOK_S)
 
 
-def _write(reader: LogReader, start: int, raw: bool, end: int | None = None) -> int:
-    """Print lines from `start` up to `end`; returns the number of the next one."""
+def _secrets() -> Secrets:
+    return Secrets(paths(), os.environ)
+
+
+def _write(reader: LogReader, start: int, mask: Mask | None, end: int | None = None) -> int:
+    """Print lines from `start` up to `end`, as they are without a mask; returns the number of the next one."""
     end = reader.line_count if end is None else end
     while start < end:
         lines = reader.lines(start, min(BLOCK, end - start))
         if not lines:
             break
         start += len(lines)
-        if raw:
+        if mask is None:
             sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
         else:
-            sys.stdout.write("".join(f"{safe_text(line.decode('utf-8', 'replace'))}\n" for line in lines))
+            sys.stdout.write("".join(f"{mask(safe_text(line.decode('utf-8', 'replace')))}\n" for line in lines))
     sys.stdout.flush()
     return start

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..agents import known
+from ..agents import approval, known
 from ..config import SettingsSource
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
@@ -56,8 +56,11 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
         found.append(Finding("config", problem, path=paths.config, fix="mend the file; until then the value before it holds"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.problems))
     _engine(paths, environ, say)
+    approving = approval.by_agent(paths, settings.current)
     for name in sorted({settings.current.agent, *settings.current.agents}):
-        say(f"agent {name}", *_agent(name, settings, path, wanted=name == settings.current.agent))
+        text, trouble = _agent(name, settings, path, wanted=name == settings.current.agent)
+        mark = f"; approves everything by itself ({approving[name]})" if name in approving else ""
+        say(f"agent {name}", f"{text}{mark}", trouble)
     return facts, found
 
 

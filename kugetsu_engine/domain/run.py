@@ -60,6 +60,8 @@ class Job(msgspec.Struct, frozen=True):
     """Whether an agent that changed nothing has failed, whatever its exit code."""
     patterns: list[tuple[str, str]] = []
     """Regular expression and class of failure, for the last lines of the log of an agent that failed; the first counts."""
+    secrets: list[str] = []
+    """What is masked in the words taken from the log."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import stat
 from typing import NamedTuple
 
 from ..domain.safe_text import safe_line
+from ..domain.secrets import Mask
 from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
@@ -22,15 +23,19 @@ class Cut(NamedTuple):
 
 
 class LogFile:
-    """The log of one attempt. Beyond `cap` bytes the middle is dropped: head and newest output stay, and a line says so."""
+    """The log of one attempt. Beyond `cap` bytes the middle is dropped: head and newest output stay, and a line says so.
 
-    def __init__(self, path: str, cap: int) -> None:
+    What the agent prints stays as it is; what kugetsu takes from it or adds is masked.
+    """
+
+    def __init__(self, path: str, cap: int, mask: Mask | None = None) -> None:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):  # a pipe that nobody reads would stop the agent
             os.close(self.fd)
             raise OSError(errno.EINVAL, "is no regular file", path)
         self.cap = max(cap, 4096)
+        self.mask = mask or Mask()
         self.dropped = 0
 
     @property
@@ -47,7 +52,7 @@ class LogFile:
 
     def note(self, text: str) -> None:
         """Append a line of kugetsu's own."""
-        self.write(f"[kugetsu] {text}\n".encode("utf-8", "replace"))
+        self.write(f"[kugetsu] {self.mask(text)}\n".encode("utf-8", "replace"))
 
     def keep_below_cap(self) -> Cut | None:
         """Drop the middle of a log that has grown over the cap; None when nothing was dropped."""
@@ -74,7 +79,7 @@ class LogFile:
         text = os.pread(self.fd, TAIL_READ, max(length - TAIL_READ, 0)).decode("utf-8", "replace")
         found: list[str] = []
         for raw in reversed(text.splitlines()):
-            line = safe_line(raw, 2000).strip()
+            line = self.mask(safe_line(raw, 2000)).strip()
             if line and not line.startswith("[kugetsu]"):
                 found.append(line)
                 if len(found) == count:

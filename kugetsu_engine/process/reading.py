@@ -130,7 +130,7 @@ class Reading:
         """What `exit.json` says about it."""
         if self._reader is None:
             return {}
-        used, text = self._used(), safe_text(str(self._reader.last_text), 4096).strip()
+        used, text = self._used(), safe_text(self._log.mask(str(self._reader.last_text)), 4096).strip()
         while len(json.dumps(text)) > LAST_TEXT_BYTES:
             text = text[: len(text) * 3 // 4]
         known = used["tokens"] is not None or used["cost"] is not None
@@ -187,7 +187,7 @@ class Reading:
             return
         for event in self._sheltered(lambda: reader.feed(line)) or ():
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
-                self._activity = safe_line(said.strip(), 120)
+                self._activity = safe_line(self._log.mask(said.strip()), 120)
 
     def _sheltered(self, ask: Any) -> Any:
         """Ask the reader; one that breaks is not asked again, and the attempt goes on without it."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..domain.secrets import Mask
 from ..domain.times import iso
 from ..errors import AttemptFailed, RepositoryError
 from ..git import delivery, repositories, worktrees
@@ -51,7 +52,7 @@ class Supervisor:
         self.phase = "starting"
         self.agent_pid: int | None = None
         self.run_dir = str(job["run_dir"])
-        self.log = LogFile(str(job["log"]), int(job["log_cap"]))
+        self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.reading = Reading(job, self.log)
         self.last_output = self.started
         self.log_length = 0
@@ -304,6 +305,7 @@ class Supervisor:
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
             "elapsed_s": round(time.monotonic() - self.started, 3), **self.reading.result(), **result,
+            "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
     def _use_reserve(self, data: bytes) -> None:

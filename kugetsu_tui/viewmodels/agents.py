@@ -14,6 +14,7 @@ COLUMNS = (
     Column("task", 12, flexible=True),
     Column("time", 10, keep=7, right=True),
     Column("phase", 16),
+    Column("auto", 0, keep=6),
     Column("curve", 8, keep=2),
     Column("cpu", 5, keep=4, right=True),
     Column("memory", 5, keep=3, right=True),
@@ -39,6 +40,7 @@ class AgentsView:
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
             time=widest(map(self._time, self._active), 7, 14),
             phase=widest((phase(one)[0] for one in self._active), 10, 16),
+            auto=4 if any(picture.approves(task) for task in tasks) else 0,
             attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
         self.keys = tuple(one.task.id for one in self._active)
@@ -60,6 +62,7 @@ class AgentsView:
                 (clean(task.title, 400), "text"),
                 (self._time(one), time_tone(one)),
                 phase(one),
+                ("auto" if self._picture.approves(task) else "", "warning"),
                 (states.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (times.size(progress.rss_bytes) if progress else "", "muted"),

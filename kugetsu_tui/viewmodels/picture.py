@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
 
 
@@ -25,6 +26,12 @@ class Picture:
     free_bytes: int | None = None
     cpu: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """The last percentages of processor time by task."""
+    approving: Mapping[str, str] = field(default_factory=dict)
+    """By the agents that are told to approve everything, the word that tells them."""
+
+    def approves(self, task: Task) -> str | None:
+        """The word by which the agent of a task approves everything."""
+        return self.approving.get(task.agent or self.snapshot.default_agent)
 
     @cached_property
     def places(self) -> Mapping[str, int]:

@@ -96,6 +96,8 @@ def _since(task: Task) -> str:
 
 def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
     spans: Spans = [("agent   ", "muted"), (clean(task.agent or "as set", 60), "text")]
+    if picture.approves(task) is not None and not task.ended:
+        spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
     spans += [("  queued ", "muted"), (times.moment(task.pending_since, picture.snapshot.taken_at), "text")]
     if task.after:

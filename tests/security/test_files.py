@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.agents.environment import build
-from kugetsu_engine.domain.task import Task
 from kugetsu_engine.engine import Engine
+from kugetsu_engine.env_files import EnvFiles
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.waiting import wait_until
@@ -103,14 +103,37 @@ def test_s12_a_state_directory_of_another_user_is_refused_with_the_cure(state_di
     assert "KUGETSU_DIR" in refused.value.hint
 
 
-def test_s12_an_env_file_others_could_read_is_made_private(paths: StatePaths) -> None:
-    """It holds keys; an older kugetsu or an editor may have made it readable."""
-    path = Path(paths.env, "default.env")
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_s12_an_env_file_others_could_read_is_made_private_and_told_once(fleet: Fleet, mode: int) -> None:
+    """It holds keys; an older kugetsu or an editor may have made it readable. Found again, it is told again."""
+    path = Path(fleet.paths.env, "default.env")
     path.write_text("API_KEY=canary\n", encoding="utf-8")
-    path.chmod(0o644)
-    task = Task("q_1", "local/a#1", "x", token="t")
-    assert build(paths, {}, [], {}, task, {}, "/run")["API_KEY"] == "canary"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(mode)
+    fleet.start_engine()
+    wait_until(lambda: stat.S_IMODE(path.stat().st_mode) == mode & 0o700, 15, "the file to be private")
+    assert fleet.wait_for_end([fleet.enqueue(), fleet.enqueue()])
+    told = fleet.notices("engine_env_open")
+    assert [notice.level for notice in told] == ["warning"]
+    assert f"env/default.env had the mode {mode:04o} and is private now" in told[0].text
+    assert "canary" not in told[0].text
+    path.chmod(mode)
+    wait_until(lambda: len(fleet.notices("engine_env_open")) == 2, 15, "the second notification")
+
+
+def test_s12_an_env_file_of_another_user_or_a_link_is_left_alone(paths: StatePaths, tmp_path: Path) -> None:
+    """A link in its place is not followed; who only looks changes nothing."""
+    target = tmp_path / "precious"
+    target.write_text("A=1\n", encoding="utf-8")
+    target.chmod(0o644)
+    Path(paths.env, "default.env").symlink_to(target)
+    plain = Path(paths.env, "dev.env")
+    plain.write_text("A=1\n", encoding="utf-8")
+    plain.chmod(0o644)
+    SnapshotReader(paths, {}).read()
+    assert stat.S_IMODE(plain.stat().st_mode) == 0o644
+    assert len(EnvFiles(paths).make_private()) == 1
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert stat.S_IMODE(plain.stat().st_mode) == 0o600
 
 
 KINDS = ("link", "hard link", "pipe", "folder", "device link")
@@ -150,9 +173,11 @@ def plant(path: str, kind: str, target: Path) -> None:
 ROUND = """
 import os, sys
 from kugetsu_engine.engine import Engine
+from kugetsu_engine.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.snapshot import SnapshotReader
 paths = StatePaths(sys.argv[1])
 def attempt(act):

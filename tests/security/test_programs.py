@@ -13,9 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.agents import known
 from kugetsu_engine.attempts import send_stop
-from kugetsu_engine.config import AgentSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
@@ -79,16 +77,6 @@ def test_s09_a_server_address_that_looks_like_an_option_or_a_program_runs_nothin
         repositories.clone(address, str(tmp_path / "clone"))
     assert not list(tmp_path.rglob("canary"))
     assert not (tmp_path / "clone").exists()
-
-
-def test_s18_opencode_is_never_told_to_approve_share_or_attach_by_itself() -> None:
-    """Only what the operator's own settings say is passed."""
-    argv = known.drive("opencode", Settings(), "local/a#1").argv
-    risky = {"--auto", "--share", "--attach", "--dir", "--dangerously-skip-permissions", "--yolo"}
-    assert argv[:2] == ["opencode", "run"]
-    assert not risky & set(argv)
-    asked = Settings(agents={"opencode": AgentSettings(args=["--share"])})
-    assert risky & set(known.drive("opencode", asked, "--auto").argv) == {"--share"}
 
 
 @pytest.mark.parametrize(

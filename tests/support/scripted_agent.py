@@ -3,8 +3,8 @@
 Keys: `last` (seconds to work), `exit` (code), `exits` (codes by attempt), `wait` (go on when this file appears), `busy` (what
 it does meanwhile: "cpu", "files" or "output"), `deaf` (ignore TERM), `orphan` (leave a process in a session of its own; "deaf":
 one that ignores TERM), `dump` (folder for stdin, environment, argv, directory), `lines` (how much to print), `say` (one line to
-print), `signal` (die of it), `write` (file to leave in the worktree), `commit` (and commit it). Each start and orderly end is
-one line in the journal, appended whole.
+print), `tell` (a variable whose value it prints, half before it waits, half after), `signal` (die of it), `write` (file to
+leave in the worktree), `commit` (and commit it). Each start and orderly end is one line in the journal, appended whole.
 """
 
 import json
@@ -73,12 +73,16 @@ def main() -> int:
         sys.stdout.write(f"line {number:07} {'x' * 80}\n")
     if "say" in how:
         sys.stdout.write(f"{how['say']}\n")
+    told = os.environ.get(how.get("tell", ""), "")
+    sys.stdout.write(told[: len(told) // 2])
     sys.stdout.flush()
     while "wait" in how and not os.path.exists(how["wait"]):
         be_busy(how.get("busy", ""))
         select.select([], [], [], 0.02)
     if "last" in how:
         select.select([], [], [], float(how["last"]))
+    if told:
+        sys.stdout.write(f"{told[len(told) // 2 :]} is the key\n")
     if "write" in how:
         with open(how["write"], "a", encoding="utf-8") as file:
             file.write("written by the agent\n")

@@ -1,0 +1,44 @@
+"""The secrets that agents are given, so that they can be masked where logs are shown: those of the env files, of
+`[agents.….env]`, of `pass_env`, and passwords in addresses."""
+
+from collections.abc import Mapping
+
+from . import env_files
+from .config import Settings, load
+from .domain.secrets import Mask, secrets_of
+from .paths import StatePaths
+from .store import files
+
+_PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
+
+
+def given(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) -> set[str]:
+    """All secrets that an agent may know of.
+
+    Args:
+        operator: the environment that `pass_env` takes from.
+    """
+    found = secrets_of({name: operator[name] for name in (*settings.pass_env, *_PROXIES) if name in operator})
+    found |= secrets_of({f"{host}_URL": address for host, address in settings.servers.items()})
+    for agent in settings.agents.values():
+        found |= secrets_of(agent.env)
+    return found | secrets_of(env_files.values(paths))
+
+
+class Secrets:
+    """The mask of a state directory, made again when its files change. Not for several threads at once."""
+
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._files = [paths.config, *(f"{paths.env}/{name}" for name in env_files.NAMES)]
+        self._seen: object = None
+        self._mask = Mask()
+
+    def mask(self) -> Mask:
+        """What masks the secrets of now."""
+        seen = [files.identity(path) for path in self._files]
+        if seen != self._seen:
+            self._seen = seen
+            self._mask = Mask(given(self._paths, load(self._paths, self._environ)[0], self._environ))
+        return self._mask
