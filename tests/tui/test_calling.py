@@ -123,7 +123,7 @@ async def test_a_failure_calls_and_history_does_not(console: Opener, operator: O
     notices.append(operator.paths, notice(1))
     async with console() as here:
         called: list[str] = []
-        here.app._write = called.append  # type: ignore[method-assign]
+        here.app._write = called.append  # type: ignore[method-assign,assignment]
         notices.append(operator.paths, notice(2))
         await here.until(lambda: called, "a call")
         assert called[0].startswith("\a")
