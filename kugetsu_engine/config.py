@@ -39,6 +39,8 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_steps: int | None = None
     """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
     max_tokens: int | None = None
+    attach: list[str] | None = None
+    """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
 
 
 class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,9 @@ from .paths import StatePaths
 from .pauses import Pauses
 from .process.launcher import Launcher
 
+TRY_AGAIN_S = 0.2
+TRY_AGAIN_MAX_S = 5.0
+
 
 class Dispatcher:
     """Decides what starts next, and starts it."""
@@ -41,20 +44,16 @@ class Dispatcher:
         self._clock = clock
         self._refused: set[str] = set()
         """Issues whose lock someone else holds; asked again at the next full look."""
-        self.try_again = False
-        """Whether a lock was refused that the books say is free: it will be in a moment."""
-
-    @property
-    def waits_for_locks(self) -> bool:
-        """Whether there are issues that only someone else's lock keeps from starting."""
-        return bool(self._refused)
+        self._refusals = 0
+        """Turns in a row in which a lock was refused that the books say is free."""
+        self.try_again_s: float | None = None
+        """Seconds after which to ask for such a lock again; None: none was refused."""
 
     def forget_refusals(self) -> None:
         """Ask again for the locks that were refused."""
         for issue_ref in self._refused:
             self._ledger.issue_free(issue_ref)
         self._refused = set()
-        self.try_again = False
 
     def facts(self) -> Facts:
         """What the decisions need to know now."""
@@ -69,6 +68,11 @@ class Dispatcher:
 
     def dispatch(self) -> None:
         """Start tasks, in order, as long as there are slots."""
+        self.try_again_s = None
+        self._start_all()
+        self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
+
+    def _start_all(self) -> None:
         if not self._settings.usable:
             return  # the defaults would send tasks to another agent, or end them for want of a repository
         while (entry := self._ledger.next_to_start(self.facts())) is not None:
@@ -88,7 +92,8 @@ class Dispatcher:
         if isinstance(entered, str):
             if entered != "slots":
                 self._refused.add(entry.issue_ref)
-            self.try_again = True
+            # A supervisor gives its locks back in a moment; a person who works by hand does not.
+            self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return entered != "slots"
         try:
             task = self._ledger.get(entry.id)

@@ -193,8 +193,8 @@ class Engine:
             self._look_at_rests()
             self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
-            if self.dispatcher.try_again:
-                self._rescan_at = min(self._rescan_at, self._monotonic() + TRY_AGAIN_S)
+            if (wait_s := self.dispatcher.try_again_s) is not None:
+                self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
             self.alerts.clear("disk")
         except OSError as error:
             self.alerts.warn("disk", f"the disk or the system refuses: {error}")
@@ -292,7 +292,7 @@ class Engine:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
         if self.host.next_look is not None:
             waits.append(self.host.next_look - now)
-        if self.dispatcher.waits_for_locks or self.ledger.suspects:
+        if self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         return max(min(waits), 0.0)
 

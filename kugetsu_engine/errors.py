@@ -56,6 +56,12 @@ class AlreadySo(KugetsuError):
     exit_code = 3
 
 
+class AtLimit(KugetsuError):
+    """As many agents run as may; later it can be done."""
+
+    exit_code = 2
+
+
 class EngineHeld(KugetsuError):
     """Another process runs the engine of this state directory."""
 

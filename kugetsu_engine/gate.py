@@ -26,6 +26,15 @@ class Pass:
 
 def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | str:
     """Take the locks for one attempt without waiting; `slots`, `task` or `issue` where one is not to be had."""
+    return _enter(paths, limit, (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(slug(issue_ref)))))
+
+
+def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
+    """Take a slot and an issue for a person, without waiting; `slots` or `issue` where one is not to be had."""
+    return _enter(paths, limit, (("issue", paths.issue_lock(slug(issue_ref))),))
+
+
+def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) -> Pass | str:
     fds: list[int] = []
     try:
         slot = 0
@@ -37,7 +46,7 @@ def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass |
                 break
         else:
             return "slots"
-        for what, path in (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(slug(issue_ref)))):
+        for what, path in further:
             fd = try_lock(path)
             if fd is None:
                 _close(fds)

@@ -9,6 +9,7 @@ from .control import Controls
 from .domain import states
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
+from .domain.session import Mode
 from .domain.task import Task
 from .domain.times import epoch, iso
 from .entries import Entry
@@ -99,7 +100,11 @@ class Verbs:
     def _retry(self, task: Task, args: dict[str, Any]) -> Done:
         if task.state in states.ACTIVE:
             raise AlreadySo(f"{task.shown} is running")
-        fresh = {"retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False}
+        fresh: dict[str, Any] = {
+            "retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False,
+        }  # fmt: skip
+        if (session := msgspec.convert(args.get("session"), Mode | None)) is not None:
+            fresh["session"] = session
         if task.state == states.PENDING:
             if task.retry_at is None:
                 raise AlreadySo(f"{task.shown} waits for its start already", "kugetsu queue list says why")

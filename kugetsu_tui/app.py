@@ -10,20 +10,22 @@ from textual.app import App, InvalidThemeError, SystemCommand
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.store.mutes import ALL
 
-from . import calling, themes
+from . import by_hand, calling, themes
 from .commands import Command, parse
 from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
-from .keys import ACTIONS, Registry, shown_key
+from .keys import ACTIONS, RUNNING, Registry, shown_key
 from .link import Link, keys_of
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
+from .modals.leaving import Choice, Leaving
 from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -60,6 +62,10 @@ class KugetsuApp(App[None]):
         self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
         self.animation_level = "none"
         self.undo_log = UndoLog()
+        self.afterwards: str | None = None
+        """`detach` or `drain`: what is to run in the background once the console has gone."""
+        self.leaving = False
+        """Whether the console goes with the last agent."""
         self.presence = Presence()
         self._draft = Draft()
         self._history: list[str] = []
@@ -133,6 +139,9 @@ class KugetsuApp(App[None]):
         """Show what is known now, on every screen that is open."""
         told = strip.start_report(self.picture, event.picture)
         self.picture = event.picture
+        if self.leaving and not event.picture.snapshot.active:
+            self.leave()
+            return
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.stands:
                 screen.show_picture(event.picture)
@@ -260,13 +269,30 @@ class KugetsuApp(App[None]):
         if not active or not self.link.runs_engine:
             self.leave()
             return
-        agents = "1 agent goes on" if active == 1 else f"{active} agents go on"
-        lines = [
-            f"{agents} without you; how they end is learned by the next engine.",
-            "Nothing new starts until an engine runs.",
-        ]
-        question = Confirm("Leave the console?", lines, yes="Leave", no="Stay", default=True, yes_key="q")
-        self.push_screen(question, lambda yes: self.leave() if yes else None)
+        self.push_screen(Leaving(active), self._leave_so)
+
+    def _leave_so(self, choice: Choice | None) -> None:
+        if choice == "stop":
+            self._stop_all_and_leave()
+        elif choice is not None:
+            self.afterwards = choice if choice in ("detach", "drain") else None
+            self.leave()
+
+    def _stop_all_and_leave(self) -> None:
+        """Ask every agent to end; the console goes when they have."""
+        active = self.picture.snapshot.active if self.picture is not None else ()
+        self.link.send_all([("kill", one.task.id, {}) for one in active])
+        self.leaving = True
+        self.say("stopping all agents; the console closes with the last one")
+
+    def take_over(self, verb: str, task: Task) -> None:
+        """Let the operator work by hand where the agent works; ask first if it is at work."""
+        if verb == "shell" or task.state not in RUNNING:
+            by_hand.run(self, verb, task.id)
+            return
+        lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
+        question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
+        self.push_screen(question, lambda yes: by_hand.run(self, verb, task.id, stop=True) if yes else None)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""
@@ -320,6 +346,10 @@ class KugetsuApp(App[None]):
             self.open_task(tasks[0], None)
         elif command.verb == "diff":
             self.open_diff(tasks[0])
+        elif command.verb in ("attach", "shell"):
+            task = self.picture.snapshot.task(tasks[0]) if self.picture is not None else None
+            if task is not None and not self.link.read_only:
+                self.take_over(command.verb, task)
         else:
             if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
                 found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]

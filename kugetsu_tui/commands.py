@@ -8,7 +8,7 @@ from kugetsu_engine.domain.draft import task_id as as_task_id
 from kugetsu_engine.domain.times import duration
 from kugetsu_engine.errors import KugetsuError, UsageError
 
-OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff")
+OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))

@@ -115,6 +115,10 @@ def _has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
+def _worked_on(now: Situation) -> str | None:
+    return _task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
 def _older_attempt(now: Situation) -> str | None:
     return _has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
 
@@ -205,6 +209,9 @@ ACTIONS: tuple[Action, ...] = (
            TASK, many=True, why_not=_pending("moved"), footer=31, footer_in=WAITING),
     Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=_pending("moved")),
     Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=_pending("moved")),
+    Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
+           "a slot stays taken", TASK, LISTS | LOGS, _worked_on),
+    Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, _worked_on),
     Action("mark.toggle", ("space",), "mark", "mark the task, or not any more: keys about tasks then act on all marked ones",
            TASK, MARKABLE, _has_task, footer=42),
     Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.message import Message
 
@@ -45,6 +45,9 @@ IDLE_LOOK_S = 2.5
 FULL_LOOK_S = 30.0
 CURVE = 8
 """Samples of processor time that are kept for each agent."""
+
+
+Told = TypeVar("Told")
 
 
 class Link:
@@ -202,6 +205,10 @@ class Link:
 
         settings = self.settings
         return await self._acts.run(lambda: names(settings))
+
+    async def aside(self, job: Callable[[], Told]) -> Told:
+        """Run something slow in a thread of its own."""
+        return await self._git.run(job)
 
     async def diff(self, task: str) -> DiffText:
         """Compare the worktree of a task with its base, in a thread of its own.

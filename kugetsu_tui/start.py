@@ -55,7 +55,22 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
                 link.operator.mark_seen()
+    if app.afterwards is not None:
+        return _go_on_without(state_dir, environ, drain=app.afterwards == "drain")
     return app.return_code or 0
+
+
+def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
+    """Start an engine in the background, now that the console's has ended."""
+    from kugetsu_engine.cli.daemon import start_engine
+    from kugetsu_engine.operator import Operator
+    from kugetsu_engine.paths import StatePaths
+
+    if drain:
+        Operator(state_dir, environ).do("drain")
+    pid = start_engine(StatePaths(state_dir), environ)
+    sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
@@ -41,6 +42,17 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _start(here: StatePaths, resume: bool = False) -> int:
+    print(f"started: pid {start_engine(here, os.environ, resume)}")
+    return 0
+
+
+def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = False) -> int:
+    """Start a headless engine in the background; returns its pid once it holds the lock.
+
+    Raises:
+        AlreadySo: an engine runs.
+        KugetsuError: it did not come up.
+    """
     if is_held(here.engine_lock):
         raise AlreadySo(f"an engine runs already: {holder(here)}")
     put_away(here.daemon_log)
@@ -48,14 +60,13 @@ def _start(here: StatePaths, resume: bool = False) -> int:
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "kugetsu_engine", "--headless", *further], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, cwd="/", start_new_session=True, env=os.environ | {"KUGETSU_DIR": here.root},
+            stderr=log, cwd="/", start_new_session=True, env={**environ, "KUGETSU_DIR": here.root},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         state = _state(here)
         if state is not None and state.pid == process.pid and is_held(here.engine_lock):
-            print(f"started: pid {process.pid}")
-            return 0
+            return process.pid
         if process.poll() is not None:
             raise KugetsuError(f"the engine ended at once with exit code {process.returncode}", f"see {here.daemon_log}")
         pause(0.02)

@@ -38,6 +38,7 @@ class ConsoleScreen(Screen[None]):
             "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
+            "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
             "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
@@ -180,6 +181,12 @@ class ConsoleScreen(Screen[None]):
         task = self.situation().task
         if task is not None:
             self.console.open_diff(task)
+
+    def take_over(self, verb: str) -> None:
+        """Let the operator work by hand on the selected task."""
+        task = self.selected()
+        if task is not None:
+            self.console.take_over(verb, task)
 
     def open_story(self) -> None:
         """Tell what happened to the selected task."""

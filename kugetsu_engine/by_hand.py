@@ -1,0 +1,84 @@
+"""Working on a task's issue by hand: the agent's own session, or a shell, in the issue's worktree.
+
+Who attaches holds a slot and the issue, like an agent: the limit stays what it is, and nothing starts on the issue meanwhile.
+The locks are this process's own, so however it ends they are free.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from . import env_files, gate, jobs
+from .agents import by_hand
+from .config import Settings
+from .control import effective_limit, load
+from .domain import refs
+from .domain.task import Task
+from .errors import AlreadySo, AtLimit, KugetsuError
+from .paths import StatePaths
+from .store import files, sessions
+
+WHOSE = ("default.env", "dev.env")
+
+
+class Place(NamedTuple):
+    """Where a task's work lies, and what a program there is given."""
+
+    worktree: str
+    env: dict[str, str]
+
+
+class Attached(NamedTuple):
+    """The right to work on an issue by hand, and with what."""
+
+    place: Place
+    argv: list[str]
+    session_id: str | None
+    entered: gate.Pass
+
+
+def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Place:
+    """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
+
+    Raises:
+        KugetsuError: there is no worktree yet.
+    """
+    ref = refs.parse(task.issue_ref, settings.default_server)
+    worktree = paths.worktree(ref.slug)
+    if not os.path.isdir(worktree):
+        raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
+    env = dict(operator)
+    for name in WHOSE:
+        try:
+            env |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+        except FileNotFoundError:
+            continue
+    env |= {
+        "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
+        "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
+    }  # fmt: skip
+    return Place(worktree, env)
+
+
+def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Attached:
+    """Take a slot and the issue, and say what to run there. The caller gives the locks up.
+
+    Raises:
+        AlreadySo: an agent, or another person, is at work on the issue.
+        AtLimit: there is no slot.
+        KugetsuError: there is no worktree, or the agent has no screen of its own.
+    """
+    where = place(paths, settings, operator, task)
+    ref = refs.parse(task.issue_ref, settings.default_server)
+    agent = jobs.agent_of(task, settings)
+    session = sessions.load(paths, ref.slug)
+    same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
+    session_id = session.session_id if session is not None and same else None
+    argv = by_hand.command(agent, settings, session_id)
+    limit = effective_limit(load(paths), settings.max_concurrent_agents)
+    entered = gate.enter_by_hand(paths, task.issue_ref, limit)
+    if entered == "slots":
+        raise AtLimit(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+    if isinstance(entered, str):
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
+    return Attached(where, argv, session_id, entered)

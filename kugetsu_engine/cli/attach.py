@@ -1,0 +1,87 @@
+"""`kugetsu attach ID` and `kugetsu shell ID`: a person works where the agent works, and hands back."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from ..by_hand import attach, place
+from ..config import load_strictly
+from ..domain.safe_text import safe_line
+from ..domain.task import Task
+from ..errors import AlreadySo, KugetsuError
+from ..store import tasks
+from .here import note, operator, paths
+from .wait import until_idle
+from .words import Words
+
+ABOUT = {
+    "attach": "Take over by hand: the agent's own screen with the session of the task's issue, in its worktree. "
+    "A slot stays taken, and nothing else starts on the issue meanwhile.",
+    "shell": "A shell in the worktree of the task's issue; it takes no slot.",
+}
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Run a program of the operator's in the worktree of a task."""
+    parser = Words(verb, ABOUT[verb])
+    parser.add_argument("id")
+    if verb == "attach":
+        parser.add_argument("--stop", action="store_true", help="stop its agent first, if one is at work")
+    given = parser.parse_args(words)
+    task = tasks.find(paths(), given.id)
+    settings = load_strictly(paths(), os.environ)
+    if verb == "shell":
+        where = place(paths(), settings, os.environ, task)
+        return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
+    if task.state in ("notified", "running"):
+        task = _stopped(task, given.stop)
+    attached = attach(paths(), settings, os.environ, task)
+    try:
+        what = f"session {attached.session_id}" if attached.session_id else "a new session"
+        note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
+        code = _run(attached.argv, attached.place.worktree, attached.place.env)
+    finally:
+        attached.entered.give_up()
+    _hand_back(task)
+    return code
+
+
+def _stopped(task: Task, stop: bool) -> Task:
+    """The task, once its agent has ended."""
+    if not stop:
+        raise AlreadySo(
+            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {task.id[2:]} --stop"
+        )
+    note(operator().do("kill", task.id))
+    until_idle(task.id)
+    return tasks.find(paths(), task.id)
+
+
+def _run(argv: list[str], folder: str, env: Mapping[str, str]) -> int:
+    """Run a program on this terminal; keys that mean signals are for it, not for us."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        return subprocess.run(argv, cwd=folder, env=dict(env), check=False).returncode
+    except FileNotFoundError:
+        raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent") from None
+    except PermissionError:
+        raise KugetsuError(f"{argv[0]} may not be executed") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _hand_back(task: Task) -> None:
+    """Ask whether the engine is to go on where the person stopped."""
+    now = tasks.find(paths(), task.id)
+    if now.state == "pending":
+        note(f"{now.shown} is in the queue and goes on by itself" + (", once it is released" if now.held else ""))
+        return
+    sys.stdout.write(safe_line(f"go on with {now.shown} under the engine? [y/N] "))
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        print(operator().do("retry", now.id, session="continue"))

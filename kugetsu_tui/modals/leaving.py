@@ -1,0 +1,53 @@
+"""Leaving while agents run under this console's engine: what is to become of them and of the queue."""
+
+from typing import Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+Choice = Literal["leave", "detach", "drain", "stop"]
+CHOICES: tuple[tuple[str, Choice, str, str], ...] = (
+    ("q", "leave", "Leave", "nothing new starts until an engine runs; how agents end is learned then"),
+    ("d", "detach", "Detach", "an engine in the background takes over: the queue goes on without you"),
+    ("w", "drain", "Drain", "an engine in the background waits for the agents, starts nothing new, and ends"),
+    ("x", "stop", "Stop all", "every agent is stopped (TERM, then the grace); worktrees are kept"),
+)
+
+
+class Leaving(ModalScreen[Choice | None]):
+    """One key for each way; escape stays."""
+
+    BINDINGS = [
+        *(Binding(key, f"choose({choice!r})", show=False) for key, choice, _, _ in CHOICES),
+        Binding("escape,n", "stay", show=False),
+        Binding("enter", "choose('leave')", show=False),
+    ]
+
+    def __init__(self, agents: int) -> None:
+        super().__init__()
+        self._agents = agents
+
+    def compose(self) -> ComposeResult:
+        """The question and the ways."""
+        agents = "1 agent runs" if self._agents == 1 else f"{self._agents} agents run"
+        with Vertical(classes="dialog"):
+            yield Static(Content("Leave the console?"), classes="dialog-title")
+            yield Static(Content(f"{agents} under its engine, and none ends by your leaving."), classes="dialog-line")
+            for key, _, word, about in CHOICES:
+                words = Content.assemble((f"{key}  ", "bold $accent"), (f"{word:9}", "bold"), about)
+                yield Static(words, classes="dialog-line")
+            yield Static(Content.assemble(("esc ", "bold $accent"), "stay"), classes="dialog-line")
+
+    def action_choose(self, choice: Choice) -> None:
+        """Answer; a second key finds the question gone."""
+        if self.is_current:
+            self.dismiss(choice)
+
+    def action_stay(self) -> None:
+        """Stay."""
+        if self.is_current:
+            self.dismiss(None)
