@@ -296,7 +296,7 @@ class Attempts:
             changes |= {"attempts_before": task.attempts_before + 1}
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
-        level, reason = _told(verdict, attempt)
+        level, reason = _told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
@@ -325,11 +325,11 @@ def _one_less(task: Task) -> int:
     return max(task.attempt - 1, 0)
 
 
-def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
+def _told(task: Task, verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
     """Level and words of the notification of an ended attempt."""
     if verdict.state != "completed" or attempt.delivered is None:
         return None, verdict.reason
-    return ("warning" if attempt.delivered.nothing else None), str(attempt.delivered)
+    return ("warning" if attempt.delivered.nothing and task.expect != "none" else None), str(attempt.delivered)
 
 
 def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:

@@ -65,6 +65,27 @@ class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.command or self.urls or self.desktop)
 
 
+class RepoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `[repos]`; a path alone may stand for it."""
+
+    path: str | None = None
+    """A local repository; None: a clone is made."""
+    setup: list[list[str]] = []
+    """argv of each command to run in a worktree before its agent."""
+    teardown: list[list[str]] = []
+    """argv of each command to run there afterwards."""
+    base_branch: str | None = None
+
+
+class ForgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `[forges]`; its kind alone may stand for it."""
+
+    kind: Literal["github", "gitea", "forgejo", "off"]
+    """`off`: never asked, though there is a token."""
+    api: str | None = None
+    """Address of its API, where it is not the usual one."""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings, checked. Lengths of time are seconds, sizes bytes."""
 
@@ -81,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True):
     stall_kills: bool = False
     require_delivery: bool = False
     """Whether an attempt that changed nothing has failed, though its agent says that all is well."""
+    issue_text: bool = False
+    """Whether an issue's title and body, as its forge has them, are added to the prompt."""
     queue_expiry: float | None = 86400.0
     """None: waiting tasks never expire."""
     cleanup_age: float | None = 7 * 86400.0
@@ -106,8 +129,10 @@ class Settings(msgspec.Struct, frozen=True):
     agents: dict[str, AgentSettings] = {}
     failures: dict[str, str] = {}
     """The same as of one agent, for all."""
-    repos: dict[str, str] = {}
-    """Local repositories by `host/owner/repo`."""
+    repos: dict[str, RepoSettings] = {}
+    """What is known of repositories, by `host/owner/repo`."""
+    forges: dict[str, ForgeSettings] = {}
+    """Forges that may be asked, by host; see `forges.hosts`."""
     servers: dict[str, str] = msgspec.field(default_factory=lambda: {"github.com": "https://github.com"})
     """Address to clone from, by host; `/owner/repo` is added."""
     keys: dict[str, str] = {}
@@ -199,6 +224,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "stall_after": duration,
     "stall_kills": _flag,
     "require_delivery": _flag,
+    "issue_text": _flag,
     "queue_expiry": _or_never(duration),
     "cleanup_age": _or_never(duration),
     "stop_grace": duration,
@@ -218,18 +244,35 @@ READERS: dict[str, Callable[[Any], Any]] = {
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 
 TABLES: dict[str, Any] = {
-    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, str], "servers": dict[str, str],
-    "keys": dict[str, str], "notify": NotifySettings,
+    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, RepoSettings], "servers": dict[str, str],
+    "keys": dict[str, str], "notify": NotifySettings, "forges": dict[str, ForgeSettings],
 }  # fmt: skip
 
 
 def _table(name: str, value: Any) -> Any:
-    found = msgspec.convert(value, TABLES[name])
+    if name == "forges" and isinstance(value, dict):
+        value = {host: {"kind": entry} if isinstance(entry, str) else entry for host, entry in value.items()}
+    found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
     if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
         raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
     for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
         if patterns and (fault := fault_of(patterns)) is not None:
             raise UsageError(fault)
+    return found
+
+
+def _repos(value: Any) -> Any:
+    """`[repos]` with each entry as a table, each of its commands as a list of lists."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {name: {"path": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
+    for entry in (entry for entry in found.values() if isinstance(entry, dict)):
+        for key in ("setup", "teardown"):
+            commands: Any = entry.get(key, [])
+            if isinstance(commands, list) and commands and all(isinstance(word, str) for word in commands):
+                commands = entry[key] = [commands]
+            if not isinstance(commands, list) or not all(isinstance(one, list) and one and one[0] for one in commands):
+                raise UsageError(f"{key} is no list of arguments", 'write ["npm", "ci"], or several: [["npm", "ci"], ["make"]]')
     return found
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
+EXPECTATIONS = ("anything", "none", "changes", "commits")
 
 
 class Operator:
@@ -48,7 +49,7 @@ class Operator:
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
-        timeout: str | None = None, hold: bool = False, session: str | None = None,
+        timeout: str | None = None, hold: bool = False, session: str | None = None, expect: str | None = None,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
 
@@ -61,6 +62,7 @@ class Operator:
             at: earliest start: `22:00`, `+2h`, ISO 8601.
             timeout: time limit of one attempt.
             session: `new`, `continue` (the issue's) or `fork` (the base); None leaves it to the engine.
+            expect: what an attempt must leave: `anything`, `none`, `changes` or `commits`.
 
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
@@ -73,6 +75,10 @@ class Operator:
         if session not in (None, "new", "continue", "fork"):
             raise UsageError(f"{session!r} is nothing to do with a session", "use new, continue or fork")
         options: dict[str, object] = {"priority": priority, "held": hold, "session": session}
+        if expect is not None:
+            if expect not in EXPECTATIONS:
+                raise UsageError(f"{expect!r} is nothing to expect", f"use one of {', '.join(EXPECTATIONS)}")
+            options["expect"] = expect
         if agent is not None:
             options["agent"] = self._known_agent(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
@@ -269,6 +275,10 @@ class Operator:
 
         return config.load(self.paths, self.environ)[0]
 
+    def _has_path(self, repository: str) -> bool:
+        own = self._settings().repos.get(repository)
+        return own is not None and own.path is not None
+
     def _known_agent(self, agent: str) -> str:
         from .agents import known
 
@@ -291,7 +301,7 @@ class Operator:
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path
-        if folder is None or (os.path.exists(self.paths.config) and ref.repository in self._settings().repos):
+        if folder is None or (os.path.exists(self.paths.config) and self._has_path(ref.repository)):
             return None
         enclosing = nearby.enclosing(folder)
         if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):

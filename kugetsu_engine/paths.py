@@ -45,6 +45,8 @@ class StatePaths:
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
+        self.pulls = join(root, "pulls.json")
+        self.pulls_lock = join(root, "locks", "pulls.lock")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
 

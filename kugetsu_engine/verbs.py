@@ -9,7 +9,7 @@ from .control import Controls
 from .domain import states
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
-from .domain.task import Task
+from .domain.task import Expect, Task
 from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
@@ -22,6 +22,7 @@ from .store.requests import Answer, Request, Undo
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
     "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
+    "expect": Expect,
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("--after", action="append", metavar="ID", help="come after these tasks only; an empty text for none")
     parser.add_argument("--at", metavar="TIME", help="not before; an empty text for at once")
     parser.add_argument("--timeout", metavar="D")
+    parser.add_argument("--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave")
     given = parser.parse_args(words)
     changes = _changes(vars(given))
     if not changes:
@@ -36,7 +37,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    changes = {name: given[name] for name in ("message", "priority", "agent") if given[name] is not None}
+    changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
     if changes.get("message") == "-":
         changes["message"] = sys.stdin.read()
     if given["repo"] is not None:

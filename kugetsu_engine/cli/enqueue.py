@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .words import Words
 
-FIELDS = frozenset({"issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold"})
+FIELDS = frozenset({"issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect"})
 MAX_LINES = 100_000
 
 
@@ -32,6 +32,7 @@ def main(verb: str, words: list[str]) -> int:
     return _one(
         given.issue_ref, sys.stdin.read() if given.message == "-" else given.message, given.json, repo=given.repo,
         agent=given.agent, priority=given.priority, after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
+        expect=given.expect,
     )  # fmt: skip
 
 
@@ -51,6 +52,9 @@ def parser_of(verb: str) -> Words:
     )
     parser.add_argument("--at", metavar="TIME", help="start not before: 22:00, +2h or 2026-11-21T22:00")
     parser.add_argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h")
+    parser.add_argument(
+        "--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave; less is a failure"
+    )
     parser.add_argument("--hold", action="store_true", help="wait until it is released")
     parser.json_flag()
     return parser

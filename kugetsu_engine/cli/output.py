@@ -60,4 +60,5 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     del document["token"]
     why = snapshot.why(task) if task.state == "pending" else None
     document["failure"] = task.failure
+    document["empty_handed"] = task.empty_handed
     return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}

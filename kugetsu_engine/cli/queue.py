@@ -9,6 +9,9 @@ from .words import Words
 
 GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
 
+EMPTY_HANDED = "▲"
+"""Completed, and nothing was delivered."""
+
 
 def main(verb: str, words: list[str]) -> int:
     """Show or clear the queue."""
@@ -48,7 +51,8 @@ def _list(verb: str, words: list[str]) -> int:
         start = estimate_start(place - 1, snapshot.facts, snapshot.median_run_s) if place else None
         why = snapshot.why(task).text if place else task.reason or ""
         about = f"in about {max(round(start / 60), 1)} min" if start and task.state == "pending" else ""
-        rows.append([GLYPHS[task.state], task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, about])
+        glyph = EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]
+        rows.append([glyph, task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, about])
     if rows:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
     else:

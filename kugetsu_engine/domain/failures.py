@@ -41,6 +41,7 @@ CLASSES: dict[str, Policy] = {
     "no_program": Policy("no program", retried=False),
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
+    "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
     "timeout": Policy("timeout", retried=True),
     "stalled": Policy("stalled", retried=True),

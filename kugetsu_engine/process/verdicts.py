@@ -87,12 +87,13 @@ def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
 
 def of_delivery(job: dict[str, Any], result: Found) -> Found:
     """Judge again once it is known what was delivered: an operator may ask for something."""
-    delivered = result.get("delivered")
-    if result["outcome"] != "ok" or not job.get("require_delivery") or delivered is None:
+    delivered, expect = result.get("delivered"), job.get("expect")
+    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:
         return result
-    if delivered["commits"] or delivered["dirty"]:
+    if delivered["commits"] or (expect == "changes" and delivered["dirty"]):
         return result
-    return result | _failed("nothing_delivered", "exit code 0, but no commit and no changed file, and require_delivery is set")
+    lacking = "no commit" if expect == "commits" else "no commit and no changed file"
+    return result | _failed("nothing_delivered", f"exit code 0, but {lacking}: it was to leave {expect}")
 
 
 def first_match(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine import jobs
 from kugetsu_engine.agents import environment, known, opencode
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config import AgentSettings, RepoSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.paths import StatePaths
@@ -84,7 +84,7 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
     """And without any of them an error that says what to set."""
     ref = "forge.test/o/r#1"
     task = Task(id="q_1", issue_ref=ref, attempt=1, token="t", agent="demo")
-    settings = Settings(repos={"forge.test/o/r": "/from/settings"}, servers={"forge.test": "https://forge.test"})
+    settings = Settings(repos={"forge.test/o/r": RepoSettings("/from/settings")}, servers={"forge.test": "https://forge.test"})
     assert jobs.build(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
     assert jobs.build(paths, settings, {}, task).repository == "/from/settings"
     job = jobs.build(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine import config, env_files
-from kugetsu_engine.config import READERS, Settings, SettingsSource, load, load_strictly, size
+from kugetsu_engine.config import READERS, RepoSettings, Settings, SettingsSource, load, load_strictly, size
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.paths import StatePaths
 
@@ -47,7 +47,7 @@ def test_a_file_sets_what_it_names(paths: StatePaths) -> None:
     )
     assert (settings.stall_kills, settings.agent, settings.task_timeout, settings.pass_env) == (True, "mine", 90, ["MY_TOKEN"])
     assert settings.agents["mine"].command == ["my-agent", "--go"]
-    assert settings.repos == {"h/o/r": "~/src"}
+    assert settings.repos == {"h/o/r": RepoSettings("~/src")}
     assert settings.servers == {"github.com": "https://github.com", "h": "ssh://h"}
 
 
