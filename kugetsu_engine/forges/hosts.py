@@ -10,7 +10,7 @@ from ..errors import BadFile
 from ..paths import StatePaths
 from ..store import files
 
-TOKEN_FILES = ("default.env", "dev.env", "forges.env")
+TOKEN_FILES = (*env_files.NAMES, env_files.OWN)
 """In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
 GITHUB_NAMES = ("GITHUB_TOKEN", "GH_TOKEN")
 GITEA_NAMES = ("FORGEJO_TOKEN", "GITEA_TOKEN")

@@ -57,6 +57,7 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
     good = {
         "stall_kills": "yes",
         "require_delivery": "yes",
+        "issue_text": "yes",
         "pass_env": "A, B",
         "log_cap": "1MiB",
         "base_branch": "dev",
