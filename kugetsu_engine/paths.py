@@ -31,6 +31,7 @@ class StatePaths:
         self.corrupt = join(root, "queue", "corrupt")
         self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
+        self.run_times = join(root, "queue", "run-times.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

@@ -24,6 +24,7 @@ from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChange
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
+from .modals.plan import PlanDialog
 from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -226,6 +227,11 @@ class KugetsuApp(App[None]):
         if task is not None and self.picture is not None:
             self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
 
+    def open_plan(self, limit: int | None = None) -> None:
+        """Show who starts when; with another number of slots, where one is asked for."""
+        if self.picture is not None:
+            self.push_screen(PlanDialog(self.picture.snapshot, limit))
+
     def open_task_form(self) -> None:
         """Ask for a new task."""
 
@@ -287,7 +293,7 @@ class KugetsuApp(App[None]):
         screen = self.talking
         if screen is None:
             return
-        if command.verb in ("quit", "help", "theme", "undo"):
+        if command.verb in ("quit", "help", "theme", "undo", "plan"):
             self._run_here(command)
         elif command.verb == "notify":
             self.run_worker(self._notify(command, screen), exit_on_error=False)
@@ -305,6 +311,8 @@ class KugetsuApp(App[None]):
             self.open_help()
         elif command.verb == "undo":
             self.open_undo_list()
+        elif command.verb == "plan":
+            self.open_plan(command.args.get("limit"))
         else:
             try:
                 self.theme = str(command.args["name"])

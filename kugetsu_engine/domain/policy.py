@@ -196,14 +196,6 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
     return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
 
 
-def estimate_start(ahead: int, facts: Facts, median_run_s: float | None) -> float | None:
-    """Seconds until a task with `ahead` others before it starts, from the median run time; None when unknown."""
-    if median_run_s is None or facts.limit < 1:
-        return None
-    free = max(facts.limit - facts.used, 0)
-    return 0.0 if ahead < free else median_run_s * ((ahead - free) // facts.limit + 0.5)
-
-
 def clock(seconds: float) -> str:
     """Write a length of time the way a queue shows it: `0:41`, `2:05`, `1:02:03`."""
     whole = max(int(seconds + 0.5), 0)

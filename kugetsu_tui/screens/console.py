@@ -38,7 +38,7 @@ class ConsoleScreen(Screen[None]):
             "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
-            "view.diff": self.open_diff, "view.story": self.open_story,
+            "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
