@@ -25,7 +25,7 @@ from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
-from .store import documents, notices, runs, tasks
+from .store import documents, edits, notices, runs, tasks
 from .store.locks import is_held
 
 STALE_S = 5.0
@@ -109,6 +109,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     rests: Mapping[str, Rest] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
+    edited: frozenset[str] = frozenset()
+    """Tasks that someone edits right now."""
 
     @property
     def used(self) -> int:
@@ -124,7 +126,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
-            rests=self.rests, default_agent=self.default_agent,
+            rests=self.rests, default_agent=self.default_agent, edited=self.edited,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -249,7 +251,7 @@ class SnapshotReader:
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
             run_times=self._run_times(done),
-            default_agent=self.settings.current.agent,
+            default_agent=self.settings.current.agent, edited=edits.edited(self.paths),
         )  # fmt: skip
         self._last = snapshot
         return snapshot

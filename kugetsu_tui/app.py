@@ -15,6 +15,7 @@ from kugetsu_engine.store.mutes import ALL
 
 from . import calling, themes
 from .commands import Command, parse
+from .editing import edit_by_hand
 from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
@@ -249,6 +250,10 @@ class KugetsuApp(App[None]):
 
         self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
 
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task by hand."""
+        self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
+
     def open_help(self) -> None:
         """Show the keys of the place."""
         screen = self.talking
@@ -328,6 +333,8 @@ class KugetsuApp(App[None]):
             self.open_task(tasks[0], None)
         elif command.verb == "diff":
             self.open_diff(tasks[0])
+        elif command.verb == "edit" and not command.args:
+            self.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
                 found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]

@@ -17,11 +17,11 @@ PLACES = ("top", "bottom", "up", "down")
 
 USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
-    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
+    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT]",
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "plan": "plan [NUMBER OF SLOTS]",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
-    "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
     "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
 }  # fmt: skip
 
@@ -123,11 +123,15 @@ def _move(verb: str, words: list[str]) -> Command:
 
 
 def _edit(verb: str, words: list[str]) -> Command:
+    if len(words) < 2:
+        return Command(verb, tuple(_id(word) for word in words))
     task, name = _id(words[0]), words[1].removeprefix("--")
     if "=" in name:
         name, _, value = name.partition("=")
     else:
         value = " ".join(words[2:])
+    if name in ("tag", "tags"):
+        return Command(verb, (task,), {"tags": value.replace(",", " ").split()})
     if name not in ("priority", "agent", "message") or not value:
         raise usage(verb)
     return Command(verb, (task,), {name: int(value) if name == "priority" else value})
@@ -141,12 +145,12 @@ def _enqueue(verb: str, words: list[str]) -> Command:
         name, _, value = word.partition("=")
         if name == "--hold":
             args["hold"] = True
-        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after"):
+        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after", "--tag"):
             value = value or next(rest, "")
             if not value:
                 raise usage(verb)
-            if name == "--after":
-                args.setdefault("after", []).append(value)
+            if name in ("--after", "--tag"):
+                args.setdefault("after" if name == "--after" else "tags", []).append(value)
             else:
                 args[name[2:]] = int(value) if name == "--priority" else value
         elif word.startswith("--"):

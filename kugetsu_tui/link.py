@@ -168,6 +168,10 @@ class Link:
         self._hint_here()
         return told
 
+    async def apart(self, job: Callable[[], Any]) -> Any:
+        """Do something slow in the thread of acts; returns what it returns, raises what it raises."""
+        return await self._acts.run(job)
+
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read; a read-only console does not."""
         if not self.read_only:

@@ -9,7 +9,7 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -23,14 +23,7 @@ OVERDUE = 0.5
 """An agent that has worked longer than expected is taken to need this share of the expected time again."""
 
 
-class Numbered(Waiting, Protocol):
-    """A waiting task with its id."""
-
-    @property
-    def id(self) -> str: ...
-
-
-Task = TypeVar("Task", bound=Numbered)
+Task = TypeVar("Task", bound=Waiting)
 
 
 class Busy(msgspec.Struct, frozen=True):
@@ -125,7 +118,7 @@ def simulate(
     return Plan(now, facts.limit, blocked, tuple(busy), tuple(run.starts), tuple(rest))
 
 
-def estimate_start(task: Numbered, place: int, plan: Plan, facts: Facts) -> float | None:
+def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float | None:
     """Seconds since 1970 at which a waiting task probably starts; None when nobody knows.
 
     Args:

@@ -15,7 +15,7 @@ from .task import Attempt, Task
 from .times import epoch
 
 WhyCode = Literal[
-    "next", "slots", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
+    "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
     "rate_limit", "pressure", "too_new",
 ]  # fmt: skip
 
@@ -23,6 +23,8 @@ WhyCode = Literal[
 class Waiting(Protocol):
     """What the decisions look at in a task; a whole `Task` has it, and so has the engine's slim index entry."""
 
+    @property
+    def id(self) -> str: ...
     @property
     def held(self) -> bool: ...
     @property
@@ -83,6 +85,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     """The agent of tasks that name none."""
+    edited: frozenset[str] = frozenset()
+    """Ids of tasks that someone edits right now."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     """Why the task itself may not start, whatever the slots say; None when it may."""
+    if task.id in facts.edited:
+        return Why("edited", "being edited")
     if task.held:
         return Why("held", "held by you")
     for earlier in task.after:

@@ -130,6 +130,8 @@ class Task(msgspec.Struct, frozen=True):
     session: Mode | None = None
     """What its attempts do with a session: `continue` the issue's, `fork` the base, `new`. None: a new one at first, the same
     again after an interruption."""
+    tags: list[str] = []
+    """Words of the operator to find it by."""
     token: str | None = None
     """Random mark of the current attempt, carried by every process of its agent."""
     pid: int | None = None
