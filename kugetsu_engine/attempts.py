@@ -6,9 +6,7 @@ A held task lock means alive; a free one means ended, and then the files of the 
 import os
 import random
 import signal
-from collections import deque
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -28,6 +26,7 @@ from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Handle, Launcher, Waker
+from .run_times import RunTimesBook
 from .store import locks, runs
 
 MAX_FALSE_STARTS = 3
@@ -63,12 +62,13 @@ class Attempts:
         self._running: dict[str, Running] = {}
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
-        self._run_times: deque[float] = deque(maxlen=50)
+        self._run_times = RunTimesBook(paths)
 
     @property
     def median_run_s(self) -> float | None:
         """Median duration of the last attempts that went well, in seconds."""
-        return median(self._run_times) if self._run_times else None
+        overall = self._run_times.known(self._settings.current.agent).overall
+        return overall.seconds if overall is not None else None
 
     def wait_for(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
         """Be woken when an attempt has something to say."""
@@ -279,7 +279,7 @@ class Attempts:
         if task.state == "notified" and result.agent_pid is not None:
             task = self._ledger.started(task, pid=result.agent_pid)
         if attempt.outcome == "ok" and attempt.elapsed_s is not None:
-            self._run_times.append(attempt.elapsed_s)
+            self._run_times.learn(task, task.agent or self._settings.current.agent, attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
         self._note_limit(task, attempt, result)
         if attempt.session_id is not None:

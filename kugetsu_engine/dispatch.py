@@ -20,6 +20,7 @@ from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process.launcher import Launcher
+from .store import edits
 
 
 class Dispatcher:
@@ -65,6 +66,7 @@ class Dispatcher:
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(busy), states=self._ledger.states, default_agent=settings.agent,
             rests=known.rests(self._pauses.resting(), settings), pause_reason=controls.pause_reason,
+            edited=edits.edited(self._paths),
         )  # fmt: skip
 
     def dispatch(self) -> None:

@@ -11,6 +11,8 @@ from .paths import StatePaths
 from .store import files, notices, tasks
 
 ANSWER_AGE_S = 300.0
+DRAFT_AGE_S = 7 * 86400.0
+"""The text of an edit that nobody has finished in that time is forgotten."""
 LITTER_AGE_S = 3600.0
 """A temporary file this old was left by a writer that crashed."""
 LOG_KEPT_BYTES = 8 << 20
@@ -77,6 +79,8 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
         for name in os.listdir(folder):
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
+    for name in os.listdir(paths.edits):
+        _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     finish_removals(paths)
     notices.rotate(paths)
     put_away(paths.engine_log)

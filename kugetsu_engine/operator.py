@@ -9,6 +9,7 @@ import os
 import time
 
 from .domain import refs
+from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
 from .git import nearby
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .domain.changes import WorktreeDiff
+    from .editing import Edit
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -50,6 +52,7 @@ class Operator:
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
         timeout: str | None = None, hold: bool = False, session: str | None = None, expect: str | None = None,
+        tags: list[str] | None = None,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
 
@@ -63,6 +66,7 @@ class Operator:
             timeout: time limit of one attempt.
             session: `new`, `continue` (the issue's) or `fork` (the base); None leaves it to the engine.
             expect: what an attempt must leave: `anything`, `none`, `changes` or `commits`.
+            tags: words to find it by.
 
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
@@ -81,6 +85,8 @@ class Operator:
             options["expect"] = expect
         if agent is not None:
             options["agent"] = self._known_agent(agent)
+        if tags:
+            options["tags"] = checked_tags(tags)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
         options["repo"] = self._repository(ref, repo, folder)
@@ -160,6 +166,19 @@ class Operator:
             return reply.text
         kind = {3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
         raise kind(reply.text, reply.hint)
+
+    def edit(self, task: str) -> Edit:
+        """Begin to edit a waiting task by hand: it cannot start before the edit is ended.
+
+        Raises:
+            NoSuchTask: there is none.
+            AlreadySo: it does not wait, or someone edits it already.
+        """
+        from . import editing
+
+        self._may_change()
+        self._prepare()
+        return editing.begin(self.paths, task, self._clock)
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""

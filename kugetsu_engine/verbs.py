@@ -7,7 +7,7 @@ import msgspec
 
 from .control import Controls
 from .domain import states
-from .domain.draft import shown_id
+from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.task import Expect, Task
 from .domain.times import epoch, iso
@@ -22,7 +22,7 @@ from .store.requests import Answer, Request, Undo
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
     "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
-    "expect": Expect,
+    "expect": Expect, "tags": list[str],
 }  # fmt: skip
 
 
@@ -182,6 +182,8 @@ class Verbs:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
         if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
             raise UsageError("a time limit of nothing leaves no time to work")
+        if "tags" in changes:
+            changes["tags"] = checked_tags(changes["tags"])
         for name in ("not_before", "expires_at"):
             if changes.get(name) is not None and epoch(changes[name]) is None:
                 raise UsageError(f"{name} is no time")

@@ -15,6 +15,7 @@ from kugetsu_engine.store.mutes import ALL
 
 from . import calling, themes
 from .commands import Command, parse
+from .editing import edit_by_hand
 from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
@@ -24,6 +25,7 @@ from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChange
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
+from .modals.plan import PlanDialog
 from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -226,6 +228,11 @@ class KugetsuApp(App[None]):
         if task is not None and self.picture is not None:
             self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
 
+    def open_plan(self, limit: int | None = None) -> None:
+        """Show who starts when; with another number of slots, where one is asked for."""
+        if self.picture is not None:
+            self.push_screen(PlanDialog(self.picture.snapshot, limit))
+
     def open_task_form(self) -> None:
         """Ask for a new task."""
 
@@ -242,6 +249,10 @@ class KugetsuApp(App[None]):
                 self.say("nothing was queued; the text is kept for the next n")
 
         self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task by hand."""
+        self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
 
     def open_help(self) -> None:
         """Show the keys of the place."""
@@ -287,7 +298,7 @@ class KugetsuApp(App[None]):
         screen = self.talking
         if screen is None:
             return
-        if command.verb in ("quit", "help", "theme", "undo"):
+        if command.verb in ("quit", "help", "theme", "undo", "plan"):
             self._run_here(command)
         elif command.verb == "notify":
             self.run_worker(self._notify(command, screen), exit_on_error=False)
@@ -305,6 +316,8 @@ class KugetsuApp(App[None]):
             self.open_help()
         elif command.verb == "undo":
             self.open_undo_list()
+        elif command.verb == "plan":
+            self.open_plan(command.args.get("limit"))
         else:
             try:
                 self.theme = str(command.args["name"])
@@ -320,6 +333,8 @@ class KugetsuApp(App[None]):
             self.open_task(tasks[0], None)
         elif command.verb == "diff":
             self.open_diff(tasks[0])
+        elif command.verb == "edit" and not command.args:
+            self.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
                 found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]

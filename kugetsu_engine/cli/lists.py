@@ -10,7 +10,7 @@ from ..errors import KugetsuError
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import paths
-from .output import print_json, print_table, task_document
+from .output import print_json, print_table, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
@@ -87,6 +87,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     ]
     if position is not None:
         lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
+        if start := start_words(task, snapshot):
+            lines.append(("starts", start))
     if task.reason:
         lines.append(("reason", task.reason))
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))

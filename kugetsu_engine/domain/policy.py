@@ -15,7 +15,7 @@ from .task import Attempt, Task
 from .times import epoch
 
 WhyCode = Literal[
-    "next", "slots", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
+    "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
     "rate_limit", "pressure", "too_new",
 ]  # fmt: skip
 
@@ -23,6 +23,8 @@ WhyCode = Literal[
 class Waiting(Protocol):
     """What the decisions look at in a task; a whole `Task` has it, and so has the engine's slim index entry."""
 
+    @property
+    def id(self) -> str: ...
     @property
     def held(self) -> bool: ...
     @property
@@ -83,6 +85,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     """The agent of tasks that name none."""
+    edited: frozenset[str] = frozenset()
+    """Ids of tasks that someone edits right now."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     """Why the task itself may not start, whatever the slots say; None when it may."""
+    if task.id in facts.edited:
+        return Why("edited", "being edited")
     if task.held:
         return Why("held", "held by you")
     for earlier in task.after:
@@ -194,14 +200,6 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)
     return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
-
-
-def estimate_start(ahead: int, facts: Facts, median_run_s: float | None) -> float | None:
-    """Seconds until a task with `ahead` others before it starts, from the median run time; None when unknown."""
-    if median_run_s is None or facts.limit < 1:
-        return None
-    free = max(facts.limit - facts.used, 0)
-    return 0.0 if ahead < free else median_run_s * ((ahead - free) // facts.limit + 0.5)
 
 
 def clock(seconds: float) -> str:

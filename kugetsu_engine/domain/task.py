@@ -138,6 +138,8 @@ class Task(msgspec.Struct, frozen=True):
     again after an interruption."""
     expect: Expect = "anything"
     """What an attempt must leave: with `changes` or `commits` less is a failure, with `none` nothing is as it should be."""
+    tags: list[str] = []
+    """Words of the operator to find it by."""
     token: str | None = None
     """Random mark of the current attempt, carried by every process of its agent."""
     pid: int | None = None

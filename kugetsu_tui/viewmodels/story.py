@@ -37,7 +37,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
         place = picture.places.get(task.id)
         if place is not None:
             spans.append((f"  number {place + 1} of {len(picture.snapshot.pending)}", "muted"))
-            start = start_estimate(place, why, picture.snapshot)
+            start = start_estimate(task, why, picture.snapshot)
             if start is not None:
                 spans.append((f", starts about {times.moment(start)}", "muted"))
         if task.attempt and task.reason:
@@ -169,7 +169,7 @@ def card(picture: Picture, task: Task) -> list[Spans]:
     ]
     place = picture.places.get(task.id)
     if place is not None:
-        start = start_estimate(place, picture.snapshot.why(task), picture.snapshot)
+        start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
         about = f", starts about {times.moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place + 1} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task, None))

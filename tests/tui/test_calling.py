@@ -31,7 +31,7 @@ def notice(number: int, level: str = "error", kind: str = "task_error") -> Notic
 
 def snapshot(*told: Notice, at: float = NOW, done: tuple[Task, ...] = ()) -> Snapshot:
     """A picture with these notifications."""
-    return Snapshot(at, EngineView(False), 3, (), (), done, len(done), told, "", (), None)
+    return Snapshot(at, EngineView(False), 3, (), (), done, len(done), told, "", ())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from kugetsu_engine.domain.policy import (
     Timing,
     after_attempt,
     clock,
-    estimate_start,
     expiry,
     next_to_start,
     retry_after,
@@ -184,15 +183,6 @@ def test_a_task_expires_by_its_own_time_or_by_the_setting(
 ) -> None:
     """A held or timed task does not grow old before it may start."""
     assert expiry(_task(**fields), timing) == expected
-
-
-def test_the_start_is_estimated_from_the_median_run() -> None:
-    """At once where a slot is free, else by turns of the slots; unknown without a median."""
-    full = Facts(limit=2, used=2)
-    assert estimate_start(0, Facts(limit=2, used=1), 60.0) == 0.0
-    assert estimate_start(0, full, 60.0) == 30.0
-    assert estimate_start(2, full, 60.0) == 90.0
-    assert estimate_start(0, full, None) is None
 
 
 @pytest.mark.parametrize(
