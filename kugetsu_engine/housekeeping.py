@@ -8,7 +8,7 @@ from .domain.states import FINAL
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
-from .store import files, notices, tasks
+from .store import files, tasks
 
 ANSWER_AGE_S = 300.0
 LITTER_AGE_S = 3600.0
@@ -78,7 +78,6 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
     finish_removals(paths)
-    notices.rotate(paths)
     put_away(paths.engine_log)
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
 
