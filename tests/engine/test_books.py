@@ -157,6 +157,6 @@ def test_until_idle_an_engine_ends_when_only_held_tasks_are_left(fleet: Fleet) -
     ids = [fleet.enqueue() for _ in range(3)]
     held = fleet.enqueue(options={"hold": True})
     thread = fleet.start_engine(until_idle=True)
-    assert thread.join(15), "the engine did not end"
+    assert thread.join(60), "the engine did not end"
     assert [fleet.state(task_id) for task_id in ids] == ["completed"] * 3
     assert fleet.state(held) == "pending"

@@ -35,10 +35,10 @@ def test_s19_a_state_file_has_a_longest_length_and_a_notification_too(paths: Sta
     item = Path(paths.item("q_1"))
     with item.open("wb") as file:
         file.truncate(1 << 40)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadFile, match="longer than"):
         files.read(str(item))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     os.truncate(item, files.MAX_STATE_BYTES)
     assert len(files.read(str(item))) == files.MAX_STATE_BYTES
     notices.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", "y" * 1_000_000))
@@ -134,9 +134,9 @@ def test_s21_a_settings_file_of_a_gigabyte_is_refused_at_once(paths: StatePaths,
     """It is not read into memory."""
     with Path(getattr(paths, name)).open("wb") as file:
         file.truncate(1 << 30)
-    began = time.monotonic()
+    began = time.process_time()
     settings, problems = load(paths, {})
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert settings == Settings()
     assert len(problems) == 1
 
