@@ -150,10 +150,11 @@ def _meet(place: Place, name: str, running: bool) -> None:
 
 
 def _kept(paths: StatePaths, path: str, before: bytes) -> bool:
-    """Whether the bytes are where they were, at the head of what was appended, or set aside."""
-    now = bytes_of(path)
-    if now is not None and now.startswith(before):
-        return True
+    """Whether the bytes are where they were, at the head of what was appended, put away for their length, or set aside."""
+    for where in (path, f"{paths.root}/notifications.1.jsonl"):
+        now = bytes_of(where)
+        if now is not None and now.startswith(before):
+            return True
     return any(bytes_of(f"{paths.corrupt}/{name}") == before for name in os.listdir(paths.corrupt))
 
 
