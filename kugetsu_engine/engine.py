@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import msgspec
 
@@ -119,14 +120,21 @@ class Engine:
             self.waker.listen(fd, self._hear_bell)
 
     def close(self) -> None:
-        """Stop being the engine; agents go on."""
-        self.attempts.close()
-        self.launcher.close()
-        self.waker.close()
+        """Stop being the engine; agents go on. Whatever fails in it, the lock is given back: another engine must get it."""
+        with ExitStack() as stack:
+            for last_first in (
+                self.lock.release,
+                self._say_stopped,
+                self.waker.close,
+                self.launcher.close,
+                self.attempts.close,
+            ):
+                stack.callback(last_first)
+
+    def _say_stopped(self) -> None:
         if self.mode != "command" and self.lock.still_ours():
             self.recovery.report(self._now, at_once=True)
             self.pulse.write(stopped=True)
-        self.lock.release()
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""

@@ -6,6 +6,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 ├── NoSuchTask           4  no task of that id
 ├── AlreadySo            3  the task is in that state already, or the state forbids the wish
 ├── EngineHeld           3  another process runs the engine of this state directory
+├── QueueFull            2  as many tasks are open as kugetsu takes
 ├── StateDirError        1  the state directory cannot be used
 ├── BadFile              1  a state file cannot be read
 │   └── NotNow              the system refused this time; the file may be a good one
@@ -62,6 +63,12 @@ class EngineHeld(KugetsuError):
     """Another process runs the engine of this state directory."""
 
     exit_code = 3
+
+
+class QueueFull(KugetsuError):
+    """As many tasks are open as kugetsu takes; try again when some have ended."""
+
+    exit_code = 2
 
 
 class StateDirError(KugetsuError):

@@ -11,7 +11,7 @@ import time
 from .domain import refs
 from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
-from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
+from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, UsageError
 from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ANSWER_WAIT_S = 10.0
 EXPECTATIONS = ("anything", "none", "changes", "commits")
+COUNTED_AGAIN_AFTER = 1000
+"""New tasks after which a command that adds many counts the open ones again."""
 
 
 class Operator:
@@ -47,6 +49,8 @@ class Operator:
         self.read_only = read_only
         self._clock = clock
         self._prepared = False
+        self._room = 0
+        """Tasks that may be added before they are counted again."""
 
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
@@ -91,6 +95,7 @@ class Operator:
         options |= _times(at, timeout, now)
         options["repo"] = self._repository(ref, repo, folder)
         self._prepare()
+        self._take_room()
         try:
             task_id = creating.create_task(self.paths, str(ref), message, now, **options)
         except OSError as error:
@@ -101,6 +106,16 @@ class Operator:
         bell.ring(self.paths.bell, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
+
+    def _take_room(self) -> None:
+        """Count one more open task; others add to them too, so now and then they are counted anew."""
+        if self._room <= 0:
+            self._room = min(creating.room(self.paths), COUNTED_AGAIN_AFTER)
+        if self._room <= 0:
+            raise QueueFull(
+                f"{creating.MAX_OPEN} tasks are open, no more are taken", "wait until some have ended, or cancel some"
+            )
+        self._room -= 1
 
     def ask(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Make a request and return the answer. Without an engine it is applied here, by the engine's own code.

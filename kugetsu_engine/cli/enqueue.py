@@ -78,6 +78,8 @@ def _many(name: str, as_json: bool) -> int:
     """Every line is checked before the first task is made."""
     asking, folder = operator(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
+    if len(tasks) > MAX_LINES:
+        raise UsageError(f"{name} has {len(tasks)} tasks, at most {MAX_LINES} are taken at once", "split it")
     made: list[str] = []
     for number, options in tasks:
         try:

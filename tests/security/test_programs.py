@@ -106,7 +106,7 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
         assert stranger.poll() is None
         (run / "run.json").write_bytes(msgspec.json.encode(good))
         assert send_stop(paths, task, Launcher(os.devnull))
-        assert stranger.wait(5) == -signal.SIGUSR1
+        assert stranger.wait(60) == -signal.SIGUSR1
     finally:
         stranger.kill()
         stranger.wait()

@@ -57,7 +57,7 @@ class Observer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def _look(self) -> None:
         while not self._stop.wait(0.01):

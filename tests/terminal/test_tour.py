@@ -97,7 +97,7 @@ def test_a_viewer_has_hands_and_takes_over(fleet: Fleet, tmux: Tmux) -> None:
     tmux.keys("2", "g", "p")
     wait_until(lambda: fleet.task("q_2").held, 10, "the other engine to hold the task")
     engine.send_signal(signal.SIGKILL)
-    engine.wait(10)
+    engine.wait(60)
     tmux.wait_for("engine here")
     tmux.keys("p")
     fleet.release("one")

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.fleet import ROOT
 
+pytestmark = pytest.mark.timeout(300)  # one of them starts a process for each module of the engine
+
 PACKAGES = ("kugetsu_engine", "kugetsu_tui")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 ENGINE_MODULES = sorted(
@@ -111,7 +113,7 @@ def _loaded_by_each() -> dict[str, list[str]]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
@@ -146,7 +148,7 @@ def test_a_supervisor_starts_on_the_bare_standard_library() -> None:
         "import kugetsu_engine.process.supervisor, kugetsu_engine.agents.opencode\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert not {"msgspec", "filelock", "watchfiles", "psutil", "humanize", "dataclasses", "asyncio", "hashlib"} & loaded
