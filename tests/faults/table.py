@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import engine_death, every_call, programs, trees, two_engines
+from . import crowd, engine_death, every_call, programs, soak, trees, two_engines
 from .ground import Amount, Ground, Report
 
 
@@ -37,11 +37,13 @@ TABLE = (
     Fault("F08", engine_death.machine_restarts, 1, "10 restarts"),
     Fault("F10", two_engines.started_at_once, 1, "100 rounds of 8"),
     Fault("F11", two_engines.lock_file_taken_away, 2, "100 times"),
+    Fault("F14", crowd.commands_at_once, 4, "20 minutes"),
     Fault("F20", every_call.engine_is_killed, 9, "every call", needs_strace=True),
     Fault("F21", every_call.supervisor_is_killed, 6, "every call", needs_strace=True),
     Fault("F22", every_call.command_is_killed, 10, "every call", needs_strace=True),
     Fault("F23", every_call.call_fails, 9, "every error at every call", needs_strace=True),
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends"),
     Fault("F41", trees.supervisors_killed, 3, "200 kills"),
+    Fault("F80", soak.everything_at_once, 6, "30 minutes"),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}
