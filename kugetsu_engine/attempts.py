@@ -40,6 +40,16 @@ class Running:
         self.task_id = task_id
         self.handle = handle
         self.pidfd = pidfd
+        self.refused = 0
+        """The error for which the supervisor could not begin."""
+
+    def take_words(self) -> list[str]:
+        """What its supervisor said since last time."""
+        words = self.handle.words() if self.handle is not None else []
+        for word in words:
+            if word.startswith("refused-"):
+                self.refused = int(word[8:])
+        return words
 
 
 class Attempts:
@@ -59,6 +69,8 @@ class Attempts:
         self._pauses = pauses
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
+        self.on_start: Callable[[str], None] = _ignore
+        """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
         self._running: dict[str, Running] = {}
         self._false_starts: dict[str, int] = {}
         self._run_times: deque[float] = deque(maxlen=50)
@@ -103,7 +115,7 @@ class Attempts:
         if running is None:
             return
         if running.handle is not None:
-            words = running.handle.words()
+            words = running.take_words()
             if "started" in words:
                 self._mark_started(task_id)
             if "stalled" in words or "moves" in words:
@@ -129,6 +141,19 @@ class Attempts:
             return
         retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
         self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
+
+    def refuse(self, task: Task, number: int) -> None:
+        """Put a task back that disk or machine had no room for; it keeps its place, and all wait a moment.
+
+        Args:
+            number: the error. One that is not about room is the start's own fault.
+        """
+        reason = f"the start was refused: {os.strerror(number)}"
+        if failures.of_errno(number) not in failures.REFUSALS:
+            self.give_back(task, reason)
+            return
+        self.on_start(reason)
+        self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
 
     def close(self) -> None:
         """Let go of all of them; they live on."""
@@ -174,8 +199,9 @@ class Attempts:
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
+            running.take_words()
             self._let_go(running)
-            self._settle(task_id)
+            self._settle(task_id, running.refused)
             return
         self._mark_started(task_id)
         self._note_stall(task_id)
@@ -193,6 +219,7 @@ class Attempts:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
             self._false_starts.pop(task_id, None)
+            self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
         """Tell when an agent begins to stand still, and when it moves again."""
@@ -211,8 +238,12 @@ class Attempts:
             text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
             self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
-    def _settle(self, task_id: str) -> str:
-        """Enter the end of an attempt nobody works on any more; what was found, in words."""
+    def _settle(self, task_id: str, refused: int = 0) -> str:
+        """Enter the end of an attempt nobody works on any more; what was found, in words.
+
+        Args:
+            refused: the error for which its supervisor said it could not begin.
+        """
         try:
             task = self._ledger.get(task_id)
         except NoSuchTask:
@@ -238,6 +269,8 @@ class Attempts:
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
+            elif refused:
+                self.refuse(task, refused)
             else:
                 self.give_back(task, "the start did not happen")
             return "given back"
@@ -260,6 +293,8 @@ class Attempts:
             self._run_times.append(attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
         self._note_limit(task, attempt, result)
+        if failures.refused(attempt.outcome, attempt.failure):
+            self.on_start(attempt.reason or attempt.outcome)
         verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}
@@ -292,6 +327,10 @@ class Attempts:
                 f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             )
             self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
+
+
+def _ignore(_text: str) -> None:
+    return
 
 
 def _one_less(task: Task) -> int:

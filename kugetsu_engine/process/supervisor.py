@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..domain.failures import of_errno
 from ..domain.times import iso
 from ..errors import AttemptFailed, RepositoryError
 from ..git import delivery, repositories, worktrees
@@ -61,7 +62,12 @@ class Supervisor:
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
-        self._record()
+        try:
+            self._record()
+        except OSError as error:
+            self._say(_refusal(error))
+            files.remove(f"{self.run_dir}/run.json")
+            return
         result: dict[str, Any]
         try:
             result = self._attempt()
@@ -271,7 +277,8 @@ class Supervisor:
         try:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
-            self._use_reserve(data)
+            while not self._use_reserve(data):  # the agent has ended; what it came to must not be lost
+                select.select([], [], [], 1.0)
         files.remove(f"{self.run_dir}/.exit.reserve")
         self.log.close()
         for fd in self.locks:
@@ -294,15 +301,21 @@ class Supervisor:
             "elapsed_s": round(time.monotonic() - self.started, 3), **result,
         }  # fmt: skip
 
-    def _use_reserve(self, data: bytes) -> None:
-        """Write the result over the reserved bytes, which a full disk allows."""
-        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    def _use_reserve(self, data: bytes) -> bool:
+        """Write the result over the reserved bytes, which a full disk allows; False while it allows nothing at all."""
         try:
-            files.write_all(fd, data.ljust(RESULT_RESERVE))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+            fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                files.write_all(fd, data.ljust(RESULT_RESERVE))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+        except OSError as error:
+            if of_errno(error.errno) != "disk":
+                raise
+            return False
+        return True
 
     def _say(self, word: str) -> None:
         """Wake the engine that started us; it may be gone."""
@@ -323,6 +336,11 @@ class Supervisor:
         if self.asked and self.may_interrupt:
             self.may_interrupt = False
             raise Interrupted
+
+
+def _refusal(error: OSError) -> str:
+    """The word for the engine when an attempt cannot begin."""
+    return f"refused-{error.errno or 0}"
 
 
 def _in_agent() -> None:
@@ -365,7 +383,11 @@ def main(control_fd: int) -> None:
     if received is None:
         return
     tree.become_subreaper()
-    supervisor = Supervisor(*received, control)
+    try:
+        supervisor = Supervisor(*received, control)
+    except OSError as error:  # not even the log can be made
+        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:
         signal.signal(number, handler)

@@ -8,7 +8,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from ..domain.failures import EXIT_CODES, GIT
+from ..domain.failures import EXIT_CODES, GIT, of_errno
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from .output import LogFile
@@ -64,7 +64,7 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError) 
         words = next((kind for pattern, kind in GIT if re.search(pattern, error.message)), None)
         failure = words if words and error.failure == "git" else error.failure
         return {"outcome": "not_started", "failure": failure, "reason": error.message}
-    return {"outcome": "not_started", "failure": "disk" if error.errno in (28, 122) else "unknown", "reason": str(error)}
+    return {"outcome": "not_started", "failure": of_errno(error.errno), "reason": str(error)}
 
 
 def of_missing_program(job: dict[str, Any], error: OSError) -> Found:

@@ -51,7 +51,7 @@ HEAD = "| fault | what | tries | violations | time | when |\n|---|---|---|---|--
 
 def _try(fault: Fault, seed: int, scale: float) -> tuple[str, int]:
     about = fault.about.partition("\n")[0]
-    if reason := fault.why_not():
+    if reason := fault.missing():
         return f"| {fault.name} | {about} | skipped: {reason} | – | – |", 0
     began = time.monotonic()
     try:

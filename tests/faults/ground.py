@@ -66,13 +66,24 @@ class Ground:
     @contextlib.contextmanager
     def fleet(self, **settings: str | int) -> Iterator[Fleet]:
         """A fresh state directory with a repository and scripted agents."""
+        with self.folder() as folder, self.fleet_in(folder, **settings) as fleet:
+            yield fleet
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A fresh folder."""
         with tempfile.TemporaryDirectory(prefix="kugetsu-faults-", dir=self._folder, ignore_cleanup_errors=True) as folder:
-            fleet = Fleet(Path(folder))
-            fleet.configure(task_timeout="60s", **{"stop_grace": "300ms", "retry_delay": "20ms", **settings})
-            try:
-                yield fleet
-            finally:
-                fleet.close()
+            yield Path(folder)
+
+    @contextlib.contextmanager
+    def fleet_in(self, folder: Path, **settings: str | int) -> Iterator[Fleet]:
+        """The same in a folder that is prepared already."""
+        fleet = Fleet(folder)
+        fleet.configure(task_timeout="60s", **{"stop_grace": "300ms", "retry_delay": "20ms", **settings})
+        try:
+            yield fleet
+        finally:
+            fleet.close()
 
     def side_by_side(self, cases: Sequence[Case], attempt: Callable[[Case], list[str]]) -> Report:
         """Try every case, some at a time; a try that fails in an unforeseen way is a violation as well."""
