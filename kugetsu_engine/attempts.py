@@ -40,16 +40,6 @@ class Running:
         self.task_id = task_id
         self.handle = handle
         self.pidfd = pidfd
-        self.refused = 0
-        """The error for which the supervisor could not begin."""
-
-    def take_words(self) -> list[str]:
-        """What its supervisor said since last time."""
-        words = self.handle.words() if self.handle is not None else []
-        for word in words:
-            if word.startswith("refused-"):
-                self.refused = int(word[8:])
-        return words
 
 
 class Attempts:
@@ -69,6 +59,8 @@ class Attempts:
         self._pauses = pauses
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
+        self._refused: dict[str, int] = {}
+        """The error for which a supervisor said that it cannot begin, until that is in the books."""
         self.on_start: Callable[[str], None] = _ignore
         """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
         self._running: dict[str, Running] = {}
@@ -94,8 +86,11 @@ class Attempts:
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found["adopted"] += 1
-            else:
+                continue
+            try:
                 found[self._settle(entry.id)] += 1
+            except OSError:
+                continue  # the disk refuses it now; the next full look settles it
         return found
 
     def look_at_all(self) -> None:
@@ -115,7 +110,7 @@ class Attempts:
         if running is None:
             return
         if running.handle is not None:
-            words = running.take_words()
+            words = self._words(running)
             if "started" in words:
                 self._mark_started(task_id)
             if "stalled" in words or "moves" in words:
@@ -123,6 +118,14 @@ class Attempts:
             if "ended" not in words and "" not in words:
                 return
         self._look(task_id)
+
+    def _words(self, running: Running) -> list[str]:
+        """What a supervisor said since last time."""
+        words = running.handle.words() if running.handle is not None else []
+        for word in words:
+            if word.startswith("refused-"):
+                self._refused[running.task_id] = int(word[8:])
+        return words
 
     def stop(self, task: Task) -> None:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
@@ -149,11 +152,12 @@ class Attempts:
             number: the error. One that is not about room is the start's own fault.
         """
         reason = f"the start was refused: {os.strerror(number)}"
-        if failures.of_errno(number) not in failures.REFUSALS:
+        if failures.of_errno(number) in failures.REFUSALS:
+            self.on_start(reason)
+            self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
+        else:
             self.give_back(task, reason)
-            return
-        self.on_start(reason)
-        self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
+        self._refused.pop(task.id, None)
 
     def close(self) -> None:
         """Let go of all of them; they live on."""
@@ -199,9 +203,9 @@ class Attempts:
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
-            running.take_words()
+            self._words(running)
             self._let_go(running)
-            self._settle(task_id, running.refused)
+            self._settle(task_id)
             return
         self._mark_started(task_id)
         self._note_stall(task_id)
@@ -219,6 +223,7 @@ class Attempts:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
             self._false_starts.pop(task_id, None)
+            self._refused.pop(task_id, None)
             self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
@@ -238,12 +243,8 @@ class Attempts:
             text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
             self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
-    def _settle(self, task_id: str, refused: int = 0) -> str:
-        """Enter the end of an attempt nobody works on any more; what was found, in words.
-
-        Args:
-            refused: the error for which its supervisor said it could not begin.
-        """
+    def _settle(self, task_id: str) -> str:
+        """Enter the end of an attempt nobody works on any more; what was found, in words."""
         try:
             task = self._ledger.get(task_id)
         except NoSuchTask:
@@ -269,8 +270,8 @@ class Attempts:
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
-            elif refused:
-                self.refuse(task, refused)
+            elif task_id in self._refused:
+                self.refuse(task, self._refused[task_id])
             else:
                 self.give_back(task, "the start did not happen")
             return "given back"

@@ -74,7 +74,7 @@ class Supervisor:
         except Interrupted:
             result = self._stopped(None)
         except (AttemptFailed, OSError, ValueError, OverflowError) as error:
-            result = verdicts.of_preparation(error)
+            result = verdicts.of_preparation(error, self.run_dir)
             self.log.note(result["reason"])
         self.may_interrupt = False
         self._keep_outcome(result)
