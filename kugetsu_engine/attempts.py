@@ -59,6 +59,10 @@ class Attempts:
         self._pauses = pauses
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
+        self._refused: dict[str, int] = {}
+        """The error for which a supervisor said that it cannot begin, until that is in the books."""
+        self.on_start: Callable[[str], None] = _ignore
+        """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
         self._running: dict[str, Running] = {}
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
@@ -84,8 +88,11 @@ class Attempts:
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found["adopted"] += 1
-            else:
+                continue
+            try:
                 found[self._settle(entry.id)] += 1
+            except OSError:
+                continue  # the disk refuses it now; the next full look settles it
         return found
 
     def look_at_all(self) -> None:
@@ -105,7 +112,7 @@ class Attempts:
         if running is None:
             return
         if running.handle is not None:
-            words = running.handle.words()
+            words = self._words(running)
             if "started" in words:
                 self._mark_started(task_id)
             if "stalled" in words or "moves" in words:
@@ -115,6 +122,14 @@ class Attempts:
             if "ended" not in words and "" not in words:
                 return
         self._look(task_id)
+
+    def _words(self, running: Running) -> list[str]:
+        """What a supervisor said since last time."""
+        words = running.handle.words() if running.handle is not None else []
+        for word in words:
+            if word.startswith("refused-"):
+                self._refused[running.task_id] = int(word[8:])
+        return words
 
     def stop(self, task: Task) -> None:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
@@ -133,6 +148,20 @@ class Attempts:
             return
         retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
         self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
+
+    def refuse(self, task: Task, number: int) -> None:
+        """Put a task back that disk or machine had no room for; it keeps its place, and all wait a moment.
+
+        Args:
+            number: the error. One that is not about room is the start's own fault.
+        """
+        reason = f"the start was refused: {os.strerror(number)}"
+        if failures.of_errno(number) in failures.REFUSALS:
+            self.on_start(reason)
+            self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
+        else:
+            self.give_back(task, reason)
+        self._refused.pop(task.id, None)
 
     def close(self) -> None:
         """Let go of all of them; they live on."""
@@ -179,6 +208,7 @@ class Attempts:
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
+            self._words(running)
             self._let_go(running)
             self._settle(task_id)
             return
@@ -199,6 +229,8 @@ class Attempts:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
             self._false_starts.pop(task_id, None)
+            self._refused.pop(task_id, None)
+            self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
         """Tell when an agent begins to stand still, and when it moves again."""
@@ -260,6 +292,8 @@ class Attempts:
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
+            elif task_id in self._refused:
+                self.refuse(task, self._refused[task_id])
             else:
                 self.give_back(task, "the start did not happen")
             return "given back"
@@ -286,6 +320,8 @@ class Attempts:
             self._keep_session(task, attempt.session_id)
         elif attempt.failure == "session":
             issue_sessions.forget(self._paths, task, self._settings.current.default_server, iso(self._clock()))
+        if failures.refused(attempt.outcome, attempt.failure):
+            self.on_start(attempt.reason or attempt.outcome)
         verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}
@@ -318,6 +354,10 @@ class Attempts:
                 f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             )
             self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
+
+
+def _ignore(_text: str) -> None:
+    return
 
 
 def _one_less(task: Task) -> int:

@@ -121,7 +121,7 @@ class Dispatcher:
         try:
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
-            self._attempts.give_back(task, f"no process could be started: {error.strerror}")
+            self._attempts.refuse(task, error.errno or 0)
             return
         self._attempts.wait_for(task.id, handle)
         self._host.started()

@@ -42,6 +42,7 @@ from .verbs import Verbs
 
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
+REFUSED_AGAIN_S = 1.0
 JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
 
 
@@ -106,6 +107,7 @@ class Engine:
         self.attempts = Attempts(
             self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
         )
+        self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
@@ -168,7 +170,10 @@ class Engine:
             ):
                 return
             for task_id in self.waker.wait(wait_s):
-                self.attempts.hear(task_id)
+                try:
+                    self.attempts.hear(task_id)
+                except OSError as error:
+                    self._refused(error)
 
     # one turn
 
@@ -203,13 +208,19 @@ class Engine:
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if self.dispatcher.try_again:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + TRY_AGAIN_S)
-            self.alerts.clear("disk")
+            if full:  # all that was refused has been tried again
+                self.alerts.clear("disk")
         except OSError as error:
-            self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+            self._refused(error)
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
         self.pulse.beat(now)
         return self._until_next_turn()
+
+    def _refused(self, error: OSError) -> None:
+        """The disk or the system refuses something: say so, and look at everything again in a moment."""
+        self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+        self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
 
     def hint(self, changed: set[str]) -> None:
         """Take a watcher's word that files changed; from any thread."""

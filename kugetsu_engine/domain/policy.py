@@ -4,6 +4,7 @@ The console and `queue list` explain a waiting task with the very function the e
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -189,6 +190,13 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
     reason = failures.told(ended.failure, reason)
     used = ended.number - task.attempts_before
     known = failures.policy(ended.failure)
+    if failures.refused(ended.outcome, ended.failure):
+        in_a_row = 1 + sum(
+            1 for _ in takewhile(lambda one: failures.refused(one.outcome, one.failure), reversed(task.attempts))
+        )
+        return Verdict(
+            "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
+        )
     if not known.retried:
         return Verdict("error", f"{reason} (not retried)")
     if not known.counts:

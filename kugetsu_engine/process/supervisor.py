@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..domain.failures import of_errno
 from ..domain.secrets import Mask
 from ..domain.times import iso
 from ..errors import AttemptFailed
@@ -64,14 +65,19 @@ class Supervisor:
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
-        self._record()
+        try:
+            self._record()
+        except OSError as error:
+            self._say(_refusal(error))
+            files.remove(f"{self.run_dir}/run.json")
+            return
         result: dict[str, Any]
         try:
             result = self._attempt()
         except Interrupted:
             result = self._stopped(None)
         except (AttemptFailed, OSError, ValueError, OverflowError) as error:
-            result = verdicts.of_preparation(error)
+            result = verdicts.of_preparation(error, self.run_dir)
             self.log.note(result["reason"])
         self.may_interrupt = False
         self._keep_outcome(result)
@@ -266,7 +272,8 @@ class Supervisor:
         try:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
-            self._use_reserve(data)
+            while not self._use_reserve(data):  # the agent has ended; what it came to must not be lost
+                select.select([], [], [], 1.0)
         files.remove(f"{self.run_dir}/.exit.reserve")
         self.log.close()
         for fd in self.locks:
@@ -290,15 +297,21 @@ class Supervisor:
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
-    def _use_reserve(self, data: bytes) -> None:
-        """Write the result over the reserved bytes, which a full disk allows."""
-        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    def _use_reserve(self, data: bytes) -> bool:
+        """Write the result over the reserved bytes, which a full disk allows; False while it allows nothing at all."""
         try:
-            files.write_all(fd, data.ljust(RESULT_RESERVE))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+            fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                files.write_all(fd, data.ljust(RESULT_RESERVE))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+        except OSError as error:
+            if of_errno(error.errno) != "disk":
+                raise
+            return False
+        return True
 
     def _say(self, word: str) -> None:
         """Wake the engine that started us; it may be gone."""
@@ -319,6 +332,11 @@ class Supervisor:
         if self.asked and self.may_interrupt:
             self.may_interrupt = False
             raise Interrupted
+
+
+def _refusal(error: OSError) -> str:
+    """The word for the engine when an attempt cannot begin."""
+    return f"refused-{error.errno or 0}"
 
 
 def _drain_socket(end: socket.socket) -> None:
@@ -349,7 +367,11 @@ def main(control_fd: int) -> None:
     if received is None:
         return
     tree.become_subreaper()
-    supervisor = Supervisor(*received, control)
+    try:
+        supervisor = Supervisor(*received, control)
+    except OSError as error:  # not even the log can be made
+        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:
         signal.signal(number, handler)

@@ -191,3 +191,14 @@ def test_a_task_expires_by_its_own_time_or_by_the_setting(
 def test_a_length_of_time_is_shown_as_a_clock_shows_it(seconds: float, text: str) -> None:
     """Rounded, never negative."""
     assert clock(seconds) == text
+
+
+def test_an_attempt_that_disk_or_machine_kept_from_beginning_does_not_count() -> None:
+    """However often in a row; the delay grows. An agent that itself ran out of room has had its attempt."""
+    refused = Attempt(1, outcome="not_started", failure="disk", reason="no room")
+    task = _task(attempt=9, attempts=[refused] * 8)
+    verdict = after_attempt(task, msgspec.structs.replace(refused, number=9), TIMING)
+    assert (verdict.state, verdict.counts) == ("pending", False)
+    assert verdict.retry_delay == retry_after(9, TIMING)
+    agent = msgspec.structs.replace(refused, number=TIMING.max_attempts, outcome="failed")
+    assert after_attempt(_task(attempt=TIMING.max_attempts), agent, TIMING).state == "error"
