@@ -123,7 +123,7 @@ class Reading:
         steps = reader.steps
         return {
             "session_id": self.session_id, **self._used(), "steps": steps if isinstance(steps, int) else 0,
-            "activity": safe_line(str(waiting), 120) if waiting else self._activity,
+            "activity": safe_line(self._log.mask(str(waiting)), 120) if waiting else self._activity,
         }  # fmt: skip
 
     def result(self) -> dict[str, Any]:
