@@ -2,18 +2,23 @@
 
 import json
 import os
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kugetsu_engine.agents import environment, opencode_sessions
-from kugetsu_engine.domain.session import BASE
+from kugetsu_engine.config import load
+from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.store import sessions
 from tests.support import real_opencode
 from tests.support.fleet import Fleet
 from tests.support.model_server import ModelServer, Reply, bash, fail, say, use
+from tests.support.observer import marked_processes
+from tests.support.waiting import wait_until
 
 from .conftest import WAIT_S
 
@@ -63,7 +68,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     assert "All done." in json.dumps(model.prompts[-1])
     assert (place / "b.txt").is_file()
 
-    sessions.save(fleet.paths, sessions.Session(BASE, agent="opencode", session_id=kept.session_id))
+    sessions.save(fleet.paths, Session(BASE, agent="opencode", session_id=kept.session_id))
     forked = enqueue(fleet, 2, model.script("fork", bash("pwd > where.txt"), say("Forked.")), session="fork")
     task = end(fleet, forked)[0]
     assert task.state == "completed", fleet.log(forked)
@@ -86,8 +91,6 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
 
 def environment_of(fleet: Fleet, task: Task) -> dict[str, str]:
     """The environment in which the agents of a fleet run."""
-    from kugetsu_engine.config import load
-
     own = load(fleet.paths, {})[0].agents["opencode"].env
     built = environment.build(fleet.paths, dict(os.environ), [], own, task, {}, str(fleet.folder))
     os.makedirs(built["TMPDIR"], exist_ok=True)
