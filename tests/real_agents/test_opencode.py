@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from kugetsu_engine.agents import environment, opencode_sessions
 from kugetsu_engine.config import load
 from kugetsu_engine.domain.session import BASE, Session
-from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.task import Task, Usage
 from kugetsu_engine.store import sessions
 from tests.support import real_opencode
 from tests.support.fleet import Fleet
@@ -51,7 +52,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     attempt = task.attempts[0]
     assert (task.state, attempt.outcome, attempt.exit_code) == ("completed", "ok", 0), fleet.log(first)
     assert attempt.usage is not None
-    assert (attempt.usage.tokens, attempt.usage.cost) == (3030, pytest.approx(0.00306))
+    assert attempt.usage == Usage(3030, 0.00306)
     assert attempt.delivered is not None
     assert attempt.delivered.dirty == 1
     result = fleet.result(first)
@@ -77,7 +78,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     assert "All done." in json.dumps(model.prompts[-1])
     other = Path(fleet.paths.worktree("local-work-2"))
     assert (other / "where.txt").read_text("utf-8").strip() == str(other)
-    assert task.attempts[0].usage == type(task.attempts[0].usage)(2020, pytest.approx(0.00204))  # not its original's too
+    assert task.attempts[0].usage == Usage(2020, 0.00204)  # not its original's too
 
     fleet.stop_engine(engine)
     env = environment_of(fleet, task)
@@ -168,6 +169,11 @@ def told(fleet: Fleet, task_id: str) -> Any:
     return wait_until(lambda: fleet.progress(task_id), WAIT_S, "progress")
 
 
+def asked_twice(model: ModelServer, name: str) -> bool:
+    """Whether a script is in its second turn."""
+    return model.asked[name] == 2
+
+
 def test_three_at_once_go_on_while_the_engine_is_killed_and_another_one_takes_them_over(
     fleet: Fleet, model: ModelServer, opencode: Path
 ) -> None:
@@ -179,7 +185,7 @@ def test_three_at_once_go_on_while_the_engine_is_killed_and_another_one_takes_th
         tasks.append(enqueue(fleet, number, words))
     engine = fleet.start_engine_process(600)
     for number in (1, 2, 3):
-        wait_until(lambda number=number: model.asked[f"slow-{number}"] == 2, WAIT_S, f"the second turn of {number}")
+        wait_until(partial(asked_twice, model, f"slow-{number}"), WAIT_S, f"the second turn of {number}")
     fleet.kill_engine(engine)
     go.set()
     fleet.start_engine()
