@@ -27,6 +27,7 @@ from .pauses import Pauses
 from .process import identity
 from .process.launcher import Handle, Launcher, Waker
 from .run_times import RunTimesBook
+from .spending import Spending
 from .store import locks, runs
 
 MAX_FALSE_STARTS = 3
@@ -47,7 +48,7 @@ class Attempts:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float], pauses: Pauses, boot_id: Callable[[], str] = identity.boot_id,
+        clock: Callable[[], float], pauses: Pauses, spending: Spending, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
         self._boot_id = boot_id
@@ -57,6 +58,7 @@ class Attempts:
         self._waker = waker
         self._clock = clock
         self._pauses = pauses
+        self._spending = spending
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
         self._refused: dict[str, int] = {}
@@ -303,7 +305,12 @@ class Attempts:
 
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
-        return Result(task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now)
+        told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
+        session, usage = (told.session_id, told.usage) if told is not None else (None, None)
+        return Result(
+            task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
+            session_id=session, usage=usage,
+        )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:
         """Enter the result of an attempt in the books, and decide what becomes of the task."""
@@ -334,6 +341,7 @@ class Attempts:
             changes |= {"error": verdict.reason}
         level, reason = _told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
+        self._spending.count(attempt)
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""

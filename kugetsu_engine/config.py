@@ -108,6 +108,10 @@ class Settings(msgspec.Struct, frozen=True):
     """None: waiting tasks never expire."""
     cleanup_age: float | None = 7 * 86400.0
     """None: ended tasks are kept for ever."""
+    budget_per_task: float = 0.0
+    """What the attempts of a task may cost together, as far as agents tell; 0: does not matter."""
+    budget_per_day: float = 0.0
+    """The same for all that end on one day."""
     stop_grace: float = 10.0
     agent: str = "opencode"
     log_cap: int = 256 << 20
@@ -141,7 +145,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def timing(self) -> Timing:
         """The part that the decisions about retries and expiry need."""
-        return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry)
+        return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry, self.budget_per_task)
 
     @property
     def floors(self) -> Floors:
@@ -227,6 +231,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "issue_text": _flag,
     "queue_expiry": _or_never(duration),
     "cleanup_age": _or_never(duration),
+    "budget_per_task": _ceiling(1_000_000),
+    "budget_per_day": _ceiling(1_000_000),
     "stop_grace": duration,
     "agent": _text,
     "log_cap": size,

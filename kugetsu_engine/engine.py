@@ -35,6 +35,7 @@ from .process import identity
 from .process.launcher import Launcher, Waker
 from .pulse import Pulse
 from .recovery import Recovery
+from .spending import Spending
 from .store import bell, files
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
@@ -104,8 +105,17 @@ class Engine:
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
+        self.spending = Spending(self.paths, self._clock, self.controls)
         self.attempts = Attempts(
-            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
+            self.paths,
+            self.ledger,
+            self.settings,
+            self.waker,
+            self.launcher,
+            self._clock,
+            self.pauses,
+            self.spending,
+            self._boot_id,
         )
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
@@ -204,6 +214,7 @@ class Engine:
             self.sweeper.sweep_if_due()
             self._expire()
             self._look_at_rests()
+            self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
             self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if self.dispatcher.try_again:
@@ -309,6 +320,8 @@ class Engine:
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
+        if self.controls.pause_reason.startswith(policy.BUDGET):
+            waits.append(max(self.spending.next_day() - self._clock(), 0.0) + 0.001)
         if self.host.next_look is not None:
             waits.append(self.host.next_look - now)
         if self.dispatcher.waits_for_locks or self.ledger.suspects:

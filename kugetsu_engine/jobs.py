@@ -10,6 +10,7 @@ from .domain import refs
 from .domain.run import Job
 from .domain.session import Wanted
 from .domain.task import Task
+from .domain.usage import cost_of
 from .errors import ConfigError
 from .forges import hosts
 from .git.repositories import clone_address
@@ -56,7 +57,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         repository_locks=paths.locks,
         output=drive.output, reader=drive.reader, reader_options=drive.reader_options, prepare=drive.prepare,
         session=session, prompt_continued=_go_on(task, session),
-        max_steps=drive.max_steps, max_tokens=drive.max_tokens,
+        max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
@@ -64,6 +65,11 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         forge=forge, issue_text=forge and settings.issue_text,
         secrets=sorted(secrets.given(paths, settings, operator)),
     )  # fmt: skip
+
+
+def _left(task: Task, budget: float) -> float | None:
+    """What a further attempt may cost; None where there is no budget."""
+    return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
 
 
 def _go_on(task: Task, session: Wanted) -> str | None:

@@ -14,10 +14,11 @@ from .draft import shown_id
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
 from .times import epoch
+from .usage import cost_of, money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new",
+    "rate_limit", "pressure", "too_new", "budget",
 ]  # fmt: skip
 
 
@@ -44,6 +45,8 @@ class Waiting(Protocol):
     def pending_since(self) -> str | None: ...
 
 
+BUDGET = "the budget of the day"
+"""How the reason of a pause begins that the budget of the day made."""
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
 
@@ -97,6 +100,8 @@ class Timing(msgspec.Struct, frozen=True):
     retry_delay: float
     retry_delay_max: float
     queue_expiry: float | None
+    budget_per_task: float = 0.0
+    """What the attempts of a task may cost together; 0: does not matter."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -143,7 +148,8 @@ def queue_reason(facts: Facts) -> Why | None:
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
-        return Why("paused", f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
+        code: WhyCode = "budget" if facts.pause_reason.startswith(BUDGET) else "paused"
+        return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.used >= facts.limit:
         return Why("slots", f"slots {facts.used}/{facts.limit}")
     if facts.pressure:
@@ -189,6 +195,10 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("cancelled", "stopped by you" if task.stop else reason)
     reason = failures.told(ended.failure, reason)
     used = ended.number - task.attempts_before
+    spent = cost_of([*task.attempts, ended], task.attempts_before)
+    if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
+        budget = f"{money(spent)} of {money(timing.budget_per_task)}"
+        return Verdict("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
     known = failures.policy(ended.failure)
     if failures.refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(

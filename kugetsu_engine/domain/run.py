@@ -117,6 +117,11 @@ class Progress(msgspec.Struct, frozen=True):
     activity: str = ""
     """What the agent does, in a few words; empty where it does not tell."""
 
+    @property
+    def usage(self) -> Usage | None:
+        """What the attempt has consumed so far; None where the agent does not tell."""
+        return Usage(self.tokens, self.cost) if self.tokens is not None or self.cost is not None else None
+
 
 class Result(msgspec.Struct, frozen=True):
     """`exit.json`: how the attempt ended."""

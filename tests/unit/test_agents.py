@@ -17,10 +17,14 @@ TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, 
 
 
 def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
-    """The command line is fixed text, settings and the reference."""
-    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", "run", "--format=json", "--title=local/a#1"]
+    """The command line is fixed text, settings and the reference; a level of the log that was asked for stands."""
+    fixed = ["run", "--format=json", "--print-logs", "--log-level=INFO"]
+    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
     assert opencode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
-        "/x/oc", "run", "--format=json", "--title=r", "-m", "p/m", "--agent", "build",
+        "/x/oc", *fixed, "--title=r", "-m", "p/m", "--agent", "build",
+    ]  # fmt: skip
+    assert opencode.command("oc", None, ["--log-level=DEBUG"], "r") == [
+        "oc", "run", "--format=json", "--title=r", "--log-level=DEBUG",
     ]  # fmt: skip
 
 
@@ -36,7 +40,7 @@ def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
 def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() -> None:
     """Its settings change the program and the model; auto-approval is never on by itself."""
     drive = known.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
-    assert drive.argv == ["/oc", "run", "--format=json", "--title=local/a#1", "-m", "p/m"]
+    assert drive.argv[:2] + drive.argv[-3:] == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
     assert (drive.output, drive.reader) == ("file", "kugetsu_engine.agents.opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
 
