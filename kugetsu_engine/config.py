@@ -5,7 +5,6 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from .domain.times import duration
 from .domain.worth import are_hours
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
+from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, size
 from .store import files
 
 
@@ -156,96 +156,35 @@ class Settings(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
-SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
-
-
-def size(value: Any) -> int:
-    """Read `1048576` or `"256MiB"` as bytes."""
-    text = str(value).strip().lower()
-    unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
-    number = text.removesuffix(unit).strip()
-    if isinstance(value, bool) or not number.isascii() or not number.isdigit():
-        raise UsageError(f"{value!r} is no size", "write it like 256MiB")
-    return int(number) * SIZE_UNITS.get(unit, 1)
-
-
-def _count(low: int, high: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        text = str(value).strip()
-        if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
-            raise UsageError(f"{value!r} is no number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def _or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
-    return lambda value: None if value == "never" else read(value)
-
-
-def _floor(value: Any) -> int | None:
-    return None if value == "auto" else 0 if value == "off" else size(value)
-
-
-def _ceiling(most: float) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        text = "0" if value == "off" else str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
-            raise UsageError(f"{value!r} is no number from 0 to {most:g}", 'or "off"')
-        return float(text)
-
-    return read
-
-
-def _flag(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if str(value).lower() not in known:
-        raise UsageError(f"{value!r} is neither true nor false")
-    return known[str(value).lower()]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
-        raise UsageError(f"{value!r} is no line of text")
-    return value
-
-
-def _names(value: Any) -> list[str]:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{value!r} is no list of names")
-    return [name.strip() for name in names if name.strip()]
-
-
 READERS: dict[str, Callable[[Any], Any]] = {
-    "max_concurrent_agents": _count(1, 1000),
-    "max_attempts": _count(1, 100),
+    "max_concurrent_agents": count(1, 1000),
+    "max_attempts": count(1, 100),
     "retry_delay": duration,
     "retry_delay_max": duration,
     "rate_limit_delay": duration,
     "rate_limit_delay_max": duration,
     "task_timeout": duration,
     "stall_after": duration,
-    "stall_kills": _flag,
-    "require_delivery": _flag,
-    "issue_text": _flag,
-    "queue_expiry": _or_never(duration),
-    "cleanup_age": _or_never(duration),
-    "budget_per_task": _ceiling(1_000_000),
-    "budget_per_day": _ceiling(1_000_000),
+    "stall_kills": flag,
+    "require_delivery": flag,
+    "issue_text": flag,
+    "queue_expiry": or_never(duration),
+    "cleanup_age": or_never(duration),
+    "budget_per_task": ceiling(1_000_000),
+    "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
-    "agent": _text,
+    "agent": line_of_text,
     "log_cap": size,
-    "base_branch": _text,
-    "default_server": _text,
-    "pass_env": _names,
-    "min_free_memory": _floor,
-    "min_free_disk": _floor,
-    "max_load_per_core": _ceiling(1000),
-    "max_memory_pressure": _ceiling(100),
-    "max_cpu_pressure": _ceiling(100),
-    "max_io_pressure": _ceiling(100),
-    "theme": _text,
+    "base_branch": line_of_text,
+    "default_server": line_of_text,
+    "pass_env": list_of_names,
+    "min_free_memory": floor,
+    "min_free_disk": floor,
+    "max_load_per_core": ceiling(1000),
+    "max_memory_pressure": ceiling(100),
+    "max_cpu_pressure": ceiling(100),
+    "max_io_pressure": ceiling(100),
+    "theme": line_of_text,
 }
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 

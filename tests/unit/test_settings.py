@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine import config, env_files
-from kugetsu_engine.config import READERS, RepoSettings, Settings, SettingsSource, load, load_strictly, size
+from kugetsu_engine.config import READERS, RepoSettings, Settings, SettingsSource, load, load_strictly
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.setting_values import size
 
 
 def _write(paths: StatePaths, text: str) -> None:
