@@ -6,9 +6,7 @@ A held task lock means alive; a free one means ended, and then the files of the 
 import os
 import random
 import signal
-from collections import deque
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -28,6 +26,8 @@ from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Handle, Launcher, Waker
+from .run_times import RunTimesBook
+from .spending import Spending
 from .store import locks, runs
 
 MAX_FALSE_STARTS = 3
@@ -48,7 +48,7 @@ class Attempts:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float], pauses: Pauses, boot_id: Callable[[], str] = identity.boot_id,
+        clock: Callable[[], float], pauses: Pauses, spending: Spending, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
         self._boot_id = boot_id
@@ -58,17 +58,23 @@ class Attempts:
         self._waker = waker
         self._clock = clock
         self._pauses = pauses
+        self._spending = spending
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent stands still."""
+        self._refused: dict[str, int] = {}
+        """The error for which a supervisor said that it cannot begin, until that is in the books."""
+        self.on_start: Callable[[str], None] = _ignore
+        """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
         self._running: dict[str, Running] = {}
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
-        self._run_times: deque[float] = deque(maxlen=50)
+        self._run_times = RunTimesBook(paths)
 
     @property
     def median_run_s(self) -> float | None:
         """Median duration of the last attempts that went well, in seconds."""
-        return median(self._run_times) if self._run_times else None
+        overall = self._run_times.known(self._settings.current.agent).overall
+        return overall.seconds if overall is not None else None
 
     def wait_for(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
         """Be woken when an attempt has something to say."""
@@ -84,8 +90,11 @@ class Attempts:
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found["adopted"] += 1
-            else:
+                continue
+            try:
                 found[self._settle(entry.id)] += 1
+            except OSError:
+                continue  # the disk refuses it now; the next full look settles it
         return found
 
     def look_at_all(self) -> None:
@@ -105,7 +114,7 @@ class Attempts:
         if running is None:
             return
         if running.handle is not None:
-            words = running.handle.words()
+            words = self._words(running)
             if "started" in words:
                 self._mark_started(task_id)
             if "stalled" in words or "moves" in words:
@@ -115,6 +124,14 @@ class Attempts:
             if "ended" not in words and "" not in words:
                 return
         self._look(task_id)
+
+    def _words(self, running: Running) -> list[str]:
+        """What a supervisor said since last time."""
+        words = running.handle.words() if running.handle is not None else []
+        for word in words:
+            if word.startswith("refused-"):
+                self._refused[running.task_id] = int(word[8:])
+        return words
 
     def stop(self, task: Task) -> None:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
@@ -133,6 +150,20 @@ class Attempts:
             return
         retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
         self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
+
+    def refuse(self, task: Task, number: int) -> None:
+        """Put a task back that disk or machine had no room for; it keeps its place, and all wait a moment.
+
+        Args:
+            number: the error. One that is not about room is the start's own fault.
+        """
+        reason = f"the start was refused: {os.strerror(number)}"
+        if failures.of_errno(number) in failures.REFUSALS:
+            self.on_start(reason)
+            self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
+        else:
+            self.give_back(task, reason)
+        self._refused.pop(task.id, None)
 
     def close(self) -> None:
         """Let go of all of them; they live on."""
@@ -179,6 +210,7 @@ class Attempts:
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
+            self._words(running)
             self._let_go(running)
             self._settle(task_id)
             return
@@ -199,6 +231,8 @@ class Attempts:
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
             self._false_starts.pop(task_id, None)
+            self._refused.pop(task_id, None)
+            self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
         """Tell when an agent begins to stand still, and when it moves again."""
@@ -260,6 +294,8 @@ class Attempts:
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
+            elif task_id in self._refused:
+                self.refuse(task, self._refused[task_id])
             else:
                 self.give_back(task, "the start did not happen")
             return "given back"
@@ -269,7 +305,12 @@ class Attempts:
 
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
-        return Result(task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now)
+        told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
+        session, usage = (told.session_id, told.usage) if told is not None else (None, None)
+        return Result(
+            task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
+            session_id=session, usage=usage,
+        )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:
         """Enter the result of an attempt in the books, and decide what becomes of the task."""
@@ -279,13 +320,15 @@ class Attempts:
         if task.state == "notified" and result.agent_pid is not None:
             task = self._ledger.started(task, pid=result.agent_pid)
         if attempt.outcome == "ok" and attempt.elapsed_s is not None:
-            self._run_times.append(attempt.elapsed_s)
+            self._run_times.learn(task, task.agent or self._settings.current.agent, attempt.elapsed_s)
         self._false_starts.pop(task.id, None)
         self._note_limit(task, attempt, result)
         if attempt.session_id is not None:
             self._keep_session(task, attempt.session_id)
         elif attempt.failure == "session":
             issue_sessions.forget(self._paths, task, self._settings.current.default_server, iso(self._clock()))
+        if failures.refused(attempt.outcome, attempt.failure):
+            self.on_start(attempt.reason or attempt.outcome)
         verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}
@@ -296,8 +339,9 @@ class Attempts:
             changes |= {"attempts_before": task.attempts_before + 1}
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
-        level, reason = _told(verdict, attempt)
+        level, reason = _told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
+        self._spending.count(attempt)
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""
@@ -320,16 +364,20 @@ class Attempts:
             self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
 
 
+def _ignore(_text: str) -> None:
+    return
+
+
 def _one_less(task: Task) -> int:
     """Number of the attempt before the one that never began; the bash kugetsu's `notified` items know no attempts."""
     return max(task.attempt - 1, 0)
 
 
-def _told(verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
+def _told(task: Task, verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
     """Level and words of the notification of an ended attempt."""
     if verdict.state != "completed" or attempt.delivered is None:
         return None, verdict.reason
-    return ("warning" if attempt.delivered.nothing else None), str(attempt.delivered)
+    return ("warning" if attempt.delivered.nothing and task.expect != "none" else None), str(attempt.delivered)
 
 
 def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:

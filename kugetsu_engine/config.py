@@ -5,7 +5,6 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from .domain.times import duration
 from .domain.worth import are_hours
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
+from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, size
 from .store import files
 
 
@@ -67,6 +67,27 @@ class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.command or self.urls or self.desktop)
 
 
+class RepoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `[repos]`; a path alone may stand for it."""
+
+    path: str | None = None
+    """A local repository; None: a clone is made."""
+    setup: list[list[str]] = []
+    """argv of each command to run in a worktree before its agent."""
+    teardown: list[list[str]] = []
+    """argv of each command to run there afterwards."""
+    base_branch: str | None = None
+
+
+class ForgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `[forges]`; its kind alone may stand for it."""
+
+    kind: Literal["github", "gitea", "forgejo", "off"]
+    """`off`: never asked, though there is a token."""
+    api: str | None = None
+    """Address of its API, where it is not the usual one."""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings, checked. Lengths of time are seconds, sizes bytes."""
 
@@ -83,10 +104,16 @@ class Settings(msgspec.Struct, frozen=True):
     stall_kills: bool = False
     require_delivery: bool = False
     """Whether an attempt that changed nothing has failed, though its agent says that all is well."""
+    issue_text: bool = False
+    """Whether an issue's title and body, as its forge has them, are added to the prompt."""
     queue_expiry: float | None = 86400.0
     """None: waiting tasks never expire."""
     cleanup_age: float | None = 7 * 86400.0
     """None: ended tasks are kept for ever."""
+    budget_per_task: float = 0.0
+    """What the attempts of a task may cost together, as far as agents tell; 0: does not matter."""
+    budget_per_day: float = 0.0
+    """The same for all that end on one day."""
     stop_grace: float = 10.0
     agent: str = "opencode"
     log_cap: int = 256 << 20
@@ -108,8 +135,10 @@ class Settings(msgspec.Struct, frozen=True):
     agents: dict[str, AgentSettings] = {}
     failures: dict[str, str] = {}
     """The same as of one agent, for all."""
-    repos: dict[str, str] = {}
-    """Local repositories by `host/owner/repo`."""
+    repos: dict[str, RepoSettings] = {}
+    """What is known of repositories, by `host/owner/repo`."""
+    forges: dict[str, ForgeSettings] = {}
+    """Forges that may be asked, by host; see `forges.hosts`."""
     servers: dict[str, str] = msgspec.field(default_factory=lambda: {"github.com": "https://github.com"})
     """Address to clone from, by host; `/owner/repo` is added."""
     keys: dict[str, str] = {}
@@ -118,7 +147,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def timing(self) -> Timing:
         """The part that the decisions about retries and expiry need."""
-        return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry)
+        return Timing(self.max_attempts, self.retry_delay, self.retry_delay_max, self.queue_expiry, self.budget_per_task)
 
     @property
     def floors(self) -> Floors:
@@ -129,109 +158,68 @@ class Settings(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
-SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
-
-
-def size(value: Any) -> int:
-    """Read `1048576` or `"256MiB"` as bytes."""
-    text = str(value).strip().lower()
-    unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
-    number = text.removesuffix(unit).strip()
-    if isinstance(value, bool) or not number.isascii() or not number.isdigit():
-        raise UsageError(f"{value!r} is no size", "write it like 256MiB")
-    return int(number) * SIZE_UNITS.get(unit, 1)
-
-
-def _count(low: int, high: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        text = str(value).strip()
-        if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
-            raise UsageError(f"{value!r} is no number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def _or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
-    return lambda value: None if value == "never" else read(value)
-
-
-def _floor(value: Any) -> int | None:
-    return None if value == "auto" else 0 if value == "off" else size(value)
-
-
-def _ceiling(most: float) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        text = "0" if value == "off" else str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
-            raise UsageError(f"{value!r} is no number from 0 to {most:g}", 'or "off"')
-        return float(text)
-
-    return read
-
-
-def _flag(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if str(value).lower() not in known:
-        raise UsageError(f"{value!r} is neither true nor false")
-    return known[str(value).lower()]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
-        raise UsageError(f"{value!r} is no line of text")
-    return value
-
-
-def _names(value: Any) -> list[str]:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{value!r} is no list of names")
-    return [name.strip() for name in names if name.strip()]
-
-
 READERS: dict[str, Callable[[Any], Any]] = {
-    "max_concurrent_agents": _count(1, 1000),
-    "max_attempts": _count(1, 100),
+    "max_concurrent_agents": count(1, 1000),
+    "max_attempts": count(1, 100),
     "retry_delay": duration,
     "retry_delay_max": duration,
     "rate_limit_delay": duration,
     "rate_limit_delay_max": duration,
     "task_timeout": duration,
     "stall_after": duration,
-    "stall_kills": _flag,
-    "require_delivery": _flag,
-    "queue_expiry": _or_never(duration),
-    "cleanup_age": _or_never(duration),
+    "stall_kills": flag,
+    "require_delivery": flag,
+    "issue_text": flag,
+    "queue_expiry": or_never(duration),
+    "cleanup_age": or_never(duration),
+    "budget_per_task": ceiling(1_000_000),
+    "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
-    "agent": _text,
+    "agent": line_of_text,
     "log_cap": size,
-    "base_branch": _text,
-    "default_server": _text,
-    "pass_env": _names,
-    "min_free_memory": _floor,
-    "min_free_disk": _floor,
-    "max_load_per_core": _ceiling(1000),
-    "max_memory_pressure": _ceiling(100),
-    "max_cpu_pressure": _ceiling(100),
-    "max_io_pressure": _ceiling(100),
-    "theme": _text,
+    "base_branch": line_of_text,
+    "default_server": line_of_text,
+    "pass_env": list_of_names,
+    "min_free_memory": floor,
+    "min_free_disk": floor,
+    "max_load_per_core": ceiling(1000),
+    "max_memory_pressure": ceiling(100),
+    "max_cpu_pressure": ceiling(100),
+    "max_io_pressure": ceiling(100),
+    "theme": line_of_text,
 }
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 
 TABLES: dict[str, Any] = {
-    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, str], "servers": dict[str, str],
-    "keys": dict[str, str], "notify": NotifySettings,
+    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, RepoSettings], "servers": dict[str, str],
+    "keys": dict[str, str], "notify": NotifySettings, "forges": dict[str, ForgeSettings],
 }  # fmt: skip
 
 
 def _table(name: str, value: Any) -> Any:
-    found = msgspec.convert(value, TABLES[name])
+    if name == "forges" and isinstance(value, dict):
+        value = {host: {"kind": entry} if isinstance(entry, str) else entry for host, entry in value.items()}
+    found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
     if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
         raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
     for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
         if patterns and (fault := fault_of(patterns)) is not None:
             raise UsageError(fault)
+    return found
+
+
+def _repos(value: Any) -> Any:
+    """`[repos]` with each entry as a table, each of its commands as a list of lists."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {name: {"path": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
+    for entry in (entry for entry in found.values() if isinstance(entry, dict)):
+        for key in ("setup", "teardown"):
+            commands: Any = entry.get(key, [])
+            if isinstance(commands, list) and commands and all(isinstance(word, str) for word in commands):
+                commands = entry[key] = [commands]
+            if not isinstance(commands, list) or not all(isinstance(one, list) and one and one[0] for one in commands):
+                raise UsageError(f"{key} is no list of arguments", 'write ["npm", "ci"], or several: [["npm", "ci"], ["make"]]')
     return found
 
 

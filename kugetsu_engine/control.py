@@ -75,6 +75,18 @@ class Controls:
         if not self.paused:
             self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason))
 
+    @property
+    def budget_day(self) -> str:
+        """The day on which the budget last paused the queue."""
+        return self._control.budget_day
+
+    def pause_for_budget(self, reason: str, day: str) -> bool:
+        """Pause the queue for the budget of a day; False when it is paused already, and stays so for its own reason."""
+        if self.paused:
+            return False
+        self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason, budget_day=day))
+        return True
+
     def lift(self, reason: str) -> None:
         """Let the queue go on if it is paused for that reason."""
         if self.paused and self.pause_reason == reason:

@@ -20,6 +20,7 @@ from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process.launcher import Launcher
+from .store import edits
 
 TRY_AGAIN_S = 0.2
 TRY_AGAIN_MAX_S = 5.0
@@ -64,6 +65,7 @@ class Dispatcher:
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(busy), states=self._ledger.states, default_agent=settings.agent,
             rests=known.rests(self._pauses.resting(), settings), pause_reason=controls.pause_reason,
+            edited=edits.edited(self._paths),
         )  # fmt: skip
 
     def dispatch(self) -> None:
@@ -124,7 +126,7 @@ class Dispatcher:
         try:
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
-            self._attempts.give_back(task, f"no process could be started: {error.strerror}")
+            self._attempts.refuse(task, error.errno or 0)
             return
         self._attempts.wait_for(task.id, handle)
         self._host.started()

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import msgspec
 
@@ -34,6 +35,7 @@ from .process import identity
 from .process.launcher import Launcher, Waker
 from .pulse import Pulse
 from .recovery import Recovery
+from .spending import Spending
 from .store import bell, files
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
@@ -41,6 +43,7 @@ from .verbs import Verbs
 
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
+REFUSED_AGAIN_S = 1.0
 JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
 
 
@@ -102,9 +105,19 @@ class Engine:
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
+        self.spending = Spending(self.paths, self._clock, self.controls)
         self.attempts = Attempts(
-            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self._boot_id
+            self.paths,
+            self.ledger,
+            self.settings,
+            self.waker,
+            self.launcher,
+            self._clock,
+            self.pauses,
+            self.spending,
+            self._boot_id,
         )
+        self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
@@ -119,14 +132,21 @@ class Engine:
             self.waker.listen(fd, self._hear_bell)
 
     def close(self) -> None:
-        """Stop being the engine; agents go on."""
-        self.attempts.close()
-        self.launcher.close()
-        self.waker.close()
+        """Stop being the engine; agents go on. Whatever fails in it, the lock is given back: another engine must get it."""
+        with ExitStack() as stack:
+            for last_first in (
+                self.lock.release,
+                self._say_stopped,
+                self.waker.close,
+                self.launcher.close,
+                self.attempts.close,
+            ):
+                stack.callback(last_first)
+
+    def _say_stopped(self) -> None:
         if self.mode != "command" and self.lock.still_ours():
             self.recovery.report(self._now, at_once=True)
             self.pulse.write(stopped=True)
-        self.lock.release()
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
@@ -160,7 +180,10 @@ class Engine:
             ):
                 return
             for task_id in self.waker.wait(wait_s):
-                self.attempts.hear(task_id)
+                try:
+                    self.attempts.hear(task_id)
+                except OSError as error:
+                    self._refused(error)
 
     # one turn
 
@@ -191,17 +214,24 @@ class Engine:
             self.sweeper.sweep_if_due()
             self._expire()
             self._look_at_rests()
+            self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
             self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
-            self.alerts.clear("disk")
+            if full:  # all that was refused has been tried again
+                self.alerts.clear("disk")
         except OSError as error:
-            self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+            self._refused(error)
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
         self.pulse.beat(now)
         return self._until_next_turn()
+
+    def _refused(self, error: OSError) -> None:
+        """The disk or the system refuses something: say so, and look at everything again in a moment."""
+        self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+        self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
 
     def hint(self, changed: set[str]) -> None:
         """Take a watcher's word that files changed; from any thread."""
@@ -290,6 +320,8 @@ class Engine:
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
+        if self.controls.pause_reason.startswith(policy.BUDGET):
+            waits.append(max(self.spending.next_day() - self._clock(), 0.0) + 0.001)
         if self.host.next_look is not None:
             waits.append(self.host.next_look - now)
         if self.ledger.suspects:

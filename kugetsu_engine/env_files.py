@@ -8,6 +8,8 @@ from .errors import BadFile
 from .paths import StatePaths
 from .store import files
 
+OWN = "forges.env"
+"""Beside them, for kugetsu itself: no agent gets what it says."""
 NAMES = ("default.env", "dev.env")
 """In the folder `env`; read in this order, later ones win."""
 MAX_FAULTS = 5
@@ -68,7 +70,7 @@ class EnvFiles:
     """What is wrong with the env files, looked at again when they change."""
 
     def __init__(self, paths: StatePaths) -> None:
-        self._files = [f"{paths.env}/{name}" for name in NAMES]
+        self._files = [f"{paths.env}/{name}" for name in (*NAMES, OWN)]
         self._seen: object = None
         self.problems: list[str] = []
 

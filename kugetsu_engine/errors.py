@@ -6,13 +6,16 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 ├── NoSuchTask           4  no task of that id
 ├── AlreadySo            3  the task is in that state already, or the state forbids the wish
 ├── EngineHeld           3  another process runs the engine of this state directory
+├── QueueFull            2  as many tasks are open as kugetsu takes
 ├── StateDirError        1  the state directory cannot be used
 ├── BadFile              1  a state file cannot be read
 │   └── NotNow              the system refused this time; the file may be a good one
+├── ForgeError           1  a forge did not answer what was asked
 ├── NoAnswer             1  the engine did not answer a request in time
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
-    └── GitError            git refused; carries git's own words
+    ├── GitError            git refused; carries git's own words
+    └── SetupFailed         a repository's setup command failed
 
 This module imports nothing, so that every command may use it.
 """
@@ -68,6 +71,12 @@ class EngineHeld(KugetsuError):
     exit_code = 3
 
 
+class QueueFull(KugetsuError):
+    """As many tasks are open as kugetsu takes; try again when some have ended."""
+
+    exit_code = 2
+
+
 class StateDirError(KugetsuError):
     """The state directory cannot be used: not ours, not private, or its file system has no locks."""
 
@@ -82,6 +91,25 @@ class NotNow(BadFile):
 
 class NoAnswer(KugetsuError):
     """The engine did not answer a request in time; the request stays on disk and will be applied."""
+
+
+class ForgeError(KugetsuError):
+    """A forge did not answer what was asked."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, until: float | None = None, unreachable: bool = False, missing: bool = False
+    ) -> None:
+        """Say what happened.
+
+        Args:
+            until: when it may be asked again, in seconds since 1970, where it told.
+            unreachable: whether it may be the network, or the forge as a whole.
+            missing: whether it knows nothing of what was asked for.
+        """
+        super().__init__(message, hint)
+        self.until = until
+        self.unreachable = unreachable
+        self.missing = missing
 
 
 class AttemptFailed(KugetsuError):
@@ -100,3 +128,9 @@ class GitError(AttemptFailed):
     """git refused. The message carries git's own words."""
 
     failure = "git"
+
+
+class SetupFailed(AttemptFailed):
+    """A command that prepares the worktree failed."""
+
+    failure = "setup"

@@ -19,6 +19,10 @@ LOOK_AGAIN_S = 2.0
 """After a no."""
 SETTLE_S = 30.0
 """Within this time of its start an agent has not taken all of its memory."""
+REFUSED_S = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Seconds in which nothing starts after the first, second … start in a row that disk or machine refused."""
+FORGET_S = 30.0
+"""A refusal that none has followed for so long is over, also if no start has gone well."""
 TOLD_AGAIN_S = 600.0
 """A machine that is short of something again and again is told as a notification once in this time."""
 HUGE = 1 << 60
@@ -44,12 +48,18 @@ class HostGate:
         """Why nothing starts, as of the last look; empty when something may."""
         self.short = False
         """Whether the machine lacks something; not so while agents that just started only need time to settle."""
+        self._refusal = ""
+        self._refusals = 0
+        self._refused_until = 0.0
 
     def may_start(self, floors: Floors, running: int) -> bool:
         """Whether the machine has room for one more agent now."""
         now = time.monotonic()
         while self._starts and now - self._starts[0] > SETTLE_S:
             self._starts.popleft()
+        if now < self._refused_until:
+            self.pressure, self.short, self._until = self._refusal, True, self._refused_until
+            return False
         looked = self._facts is None or now >= self._until
         if self._facts is None or looked:
             self._facts = self._read(self._folders)
@@ -63,12 +73,21 @@ class HostGate:
         """An agent was started: its memory is still to be taken."""
         self._starts.append(time.monotonic())
 
+    def hear(self, refusal: str) -> None:
+        """Take in how a start went: what it was refused for, whatever the floors say; empty when it went well."""
+        self._refusal = refusal
+        self._refusals = self._refusals + 1 if refusal else 0
+        wait_s = REFUSED_S[min(self._refusals, len(REFUSED_S)) - 1] if refusal else 0.0
+        self._refused_until = time.monotonic() + wait_s
+
     def tell(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
         """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
-        if not self.short:
+        if self._refusal and time.monotonic() > self._refused_until + FORGET_S:
+            self.hear("")
+        if not self.short and not self._refusal:
             alerts.clear("pressure")
             return
-        text = f"nothing new starts: {self.pressure}"
+        text = f"nothing new starts: {self.pressure or self._refusal}"
         alerts.warn("pressure", text)
         if self._told_at is None or time.monotonic() - self._told_at >= TOLD_AGAIN_S:
             self._told_at = time.monotonic()

@@ -8,9 +8,11 @@ from .domain.states import FINAL
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
-from .store import files, notices, tasks
+from .store import files, tasks
 
 ANSWER_AGE_S = 300.0
+DRAFT_AGE_S = 7 * 86400.0
+"""The text of an edit that nobody has finished in that time is forgotten."""
 LITTER_AGE_S = 3600.0
 """A temporary file this old was left by a writer that crashed."""
 LOG_KEPT_BYTES = 8 << 20
@@ -77,8 +79,9 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
         for name in os.listdir(folder):
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
+    for name in os.listdir(paths.edits):
+        _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     finish_removals(paths)
-    notices.rotate(paths)
     put_away(paths.engine_log)
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
 

@@ -24,6 +24,7 @@ class Line:
         self._parked_after: dict[str, set[str]] = {}
         self._parked_busy: dict[str, set[str]] = {}
         self._parked_resting: set[str] = set()
+        self._parked_edited: set[str] = set()
 
     def add(self, entry: Entry) -> None:
         """Take in a task that waits."""
@@ -72,6 +73,11 @@ class Line:
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
+        if self._parked_edited:
+            over = self._parked_edited - facts.edited
+            self._parked_edited -= over
+            for task_id in over:
+                self._unpark(task_id)
         return policy.next_to_start(self._front(facts, now), facts, now)
 
     def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
@@ -84,6 +90,8 @@ class Line:
                 yield entry
                 return
             del self._ready[0]
+            if why.code == "edited":
+                self._parked_edited.add(entry.id)
             if why.code == "rate_limit":
                 self._parked_resting.add(entry.id)
             if why.until is not None:

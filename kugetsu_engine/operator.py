@@ -9,8 +9,9 @@ import os
 import time
 
 from .domain import refs
+from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
-from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, UsageError
+from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, UsageError
 from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .domain.changes import WorktreeDiff
+    from .editing import Edit
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
+EXPECTATIONS = ("anything", "none", "changes", "commits")
+COUNTED_AGAIN_AFTER = 1000
+"""New tasks after which a command that adds many counts the open ones again."""
 
 
 class Operator:
@@ -44,11 +49,14 @@ class Operator:
         self.read_only = read_only
         self._clock = clock
         self._prepared = False
+        self._room = 0
+        """Tasks that may be added before they are counted again."""
 
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,
-        timeout: str | None = None, hold: bool = False, session: str | None = None,
+        timeout: str | None = None, hold: bool = False, session: str | None = None, expect: str | None = None,
+        tags: list[str] | None = None,
     ) -> tuple[str, str | None]:  # fmt: skip
         """Put a task on disk; returns its id and the repository it will work in, None where `[repos]` or a clone decides.
 
@@ -61,6 +69,8 @@ class Operator:
             at: earliest start: `22:00`, `+2h`, ISO 8601.
             timeout: time limit of one attempt.
             session: `new`, `continue` (the issue's) or `fork` (the base); None leaves it to the engine.
+            expect: what an attempt must leave: `anything`, `none`, `changes` or `commits`.
+            tags: words to find it by.
 
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
@@ -73,12 +83,19 @@ class Operator:
         if session not in (None, "new", "continue", "fork"):
             raise UsageError(f"{session!r} is nothing to do with a session", "use new, continue or fork")
         options: dict[str, object] = {"priority": priority, "held": hold, "session": session}
+        if expect is not None:
+            if expect not in EXPECTATIONS:
+                raise UsageError(f"{expect!r} is nothing to expect", f"use one of {', '.join(EXPECTATIONS)}")
+            options["expect"] = expect
         if agent is not None:
             options["agent"] = self._known_agent(agent)
+        if tags:
+            options["tags"] = checked_tags(tags)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
         options["repo"] = self._repository(ref, repo, folder)
         self._prepare()
+        self._take_room()
         try:
             task_id = creating.create_task(self.paths, str(ref), message, now, **options)
         except OSError as error:
@@ -89,6 +106,16 @@ class Operator:
         bell.ring(self.paths.bell, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
+
+    def _take_room(self) -> None:
+        """Count one more open task; others add to them too, so now and then they are counted anew."""
+        if self._room <= 0:
+            self._room = min(creating.room(self.paths), COUNTED_AGAIN_AFTER)
+        if self._room <= 0:
+            raise QueueFull(
+                f"{creating.MAX_OPEN} tasks are open, no more are taken", "wait until some have ended, or cancel some"
+            )
+        self._room -= 1
 
     def ask(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Make a request and return the answer. Without an engine it is applied here, by the engine's own code.
@@ -154,6 +181,19 @@ class Operator:
             return reply.text
         kind = {3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
         raise kind(reply.text, reply.hint)
+
+    def edit(self, task: str) -> Edit:
+        """Begin to edit a waiting task by hand: it cannot start before the edit is ended.
+
+        Raises:
+            NoSuchTask: there is none.
+            AlreadySo: it does not wait, or someone edits it already.
+        """
+        from . import editing
+
+        self._may_change()
+        self._prepare()
+        return editing.begin(self.paths, task, self._clock)
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -269,6 +309,10 @@ class Operator:
 
         return config.load(self.paths, self.environ)[0]
 
+    def _has_path(self, repository: str) -> bool:
+        own = self._settings().repos.get(repository)
+        return own is not None and own.path is not None
+
     def _known_agent(self, agent: str) -> str:
         from .agents import known
 
@@ -291,7 +335,7 @@ class Operator:
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path
-        if folder is None or (os.path.exists(self.paths.config) and ref.repository in self._settings().repos):
+        if folder is None or (os.path.exists(self.paths.config) and self._has_path(ref.repository)):
             return None
         enclosing = nearby.enclosing(folder)
         if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):

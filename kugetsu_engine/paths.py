@@ -31,6 +31,8 @@ class StatePaths:
         self.corrupt = join(root, "queue", "corrupt")
         self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
+        self.edits = join(root, "queue", "edits")
+        self.run_times = join(root, "queue", "run-times.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")
@@ -45,19 +47,29 @@ class StatePaths:
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
+        self.pulls = join(root, "pulls.json")
+        self.pulls_lock = join(root, "locks", "pulls.lock")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
 
     def folders(self) -> tuple[str, ...]:
         """The folders a state directory always has, parents first."""
         return (
-            self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt,
+            self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
             self.slots, self.locks, self.runs, self.logs, self.sessions, self.context, self.repositories, self.worktrees,
         )  # fmt: skip
 
     def item(self, task_id: str) -> str:
         """The file of an open task."""
         return f"{self.items}/{task_id}.json"
+
+    def edit(self, task_id: str) -> str:
+        """The text of a task while someone edits it."""
+        return f"{self.edits}/{task_id}.md"
+
+    def edit_lock(self, task_id: str) -> str:
+        """The lock of whoever edits the task."""
+        return f"{self.edits}/{task_id}.lock"
 
     def ended(self, task_id: str) -> str:
         """The file of an ended task."""

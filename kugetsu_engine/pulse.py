@@ -1,5 +1,7 @@
 """`engine.json`: who runs the engine and what it decided lately; written when something changed, and as a heartbeat."""
 
+import os
+import stat
 from collections.abc import Callable
 
 import msgspec
@@ -43,6 +45,22 @@ class Pulse:
             self._quarantine.take(self._paths.engine, "a folder where a file belongs")
         except OSError as error:
             self._alerts.warn("disk", f"cannot write {self._paths.engine}: {error.strerror}")
+            self._overwrite(msgspec.json.encode(self._state(stopped)))
+
+    def _overwrite(self, data: bytes) -> None:
+        """Put new bytes in the place of the old ones, which a full disk allows; a reader that meets both looks again."""
+        try:
+            fd = os.open(self._paths.engine, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            status = os.fstat(fd)
+            if stat.S_ISREG(status.st_mode):
+                os.pwrite(fd, data.ljust(status.st_size), 0)
+        except OSError:
+            return
+        finally:
+            os.close(fd)
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

@@ -6,24 +6,26 @@ again only what changed.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
-from . import control, env_files, pauses
+from . import control, env_files, pauses, run_times
 from .config import SettingsSource
-from .domain import policy, states
+from .domain import plan, policy, states
 from .domain.engine_state import Alert, EngineState
+from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
 from .domain.run import Progress, RunRecord
+from .domain.run_times import Expected, RunTimes, learned, repository_of
 from .domain.task import Notice, Task
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
-from .store import documents, notices, runs, tasks
+from .store import documents, edits, notices, runs, tasks
 from .store.locks import is_held
 
 STALE_S = 5.0
@@ -102,10 +104,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     read_until: str
     """The operator has read notifications up to this time."""
     alerts: tuple[Alert, ...]
-    median_run_s: float | None
+    run_times: RunTimes = RunTimes()
+    """How long attempts took, for estimates."""
     rests: Mapping[str, Rest] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
+    edited: frozenset[str] = frozenset()
+    """Tasks that someone edits right now."""
 
     @property
     def used(self) -> int:
@@ -121,12 +126,54 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
-            rests=self.rests, default_agent=self.default_agent,
+            rests=self.rests, default_agent=self.default_agent, edited=self.edited,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
         """Why a pending task waits, by the function the engine decides with."""
         return policy.waiting_reason(task, self.facts, self.taken_at if now is None else now)
+
+    def expected(self, task: Task) -> Expected | None:
+        """How long an attempt of a task probably takes."""
+        return self.run_times.expected(repository_of(task.issue_ref), task.agent or self.default_agent)
+
+    def simulate(self, limit: int | None = None, most: int | None = None) -> Plan:
+        """Who starts when, by the functions the engine decides with.
+
+        Args:
+            limit: what if so many agents could run at once.
+            most: starts after which it ends; None for all.
+        """
+        busy = tuple(
+            plan.Busy(
+                one.task.id, one.task.issue_ref,
+                plan.expected_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
+            )
+            for one in self.active if one.alive
+        )  # fmt: skip
+        facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
+        return plan.simulate(self.pending, busy, facts, self.expected, self.taken_at, most)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Who starts when, as far as lists need it exactly."""
+        return self.simulate(most=plan.HORIZON)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place in the queue, from 1, by id of the task."""
+        return {task.id: place for place, task in enumerate(self.pending, 1)}
+
+    def starts_at(self, task: Task) -> float | None:
+        """Seconds since 1970 at which a waiting task probably starts; None when nobody knows."""
+        place = self.places.get(task.id)
+        return plan.estimate_start(task, place, self.plan, self.facts) if place is not None else None
+
+    @property
+    def median_run_s(self) -> float | None:
+        """The median of all run times, in seconds; None when nothing is known."""
+        overall = self.run_times.overall
+        return overall.seconds if overall is not None else None
 
     def task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
@@ -178,6 +225,8 @@ class SnapshotReader:
         self._done: dict[str, _Known] = {}
         self._done_names: frozenset[str] = frozenset()
         self._last: Snapshot | None = None
+        self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
+        """What was read of run times, with the signature of its file."""
 
     def read(self, with_history: bool = True) -> Snapshot:
         """Take a picture; equal to the last one but for its time where nothing has changed.
@@ -201,8 +250,8 @@ class SnapshotReader:
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
-            median_run_s=self._median(state, done),
-            default_agent=self.settings.current.agent,
+            run_times=self._run_times(done),
+            default_agent=self.settings.current.agent, edited=edits.edited(self.paths),
         )  # fmt: skip
         self._last = snapshot
         return snapshot
@@ -308,12 +357,13 @@ class SnapshotReader:
             )
         return tuple(alerts)
 
-    def _median(self, state: EngineState | None, done: Iterable[Task]) -> float | None:
-        if state is not None and state.median_run_s is not None:
-            return state.median_run_s
-        times = sorted(
-            attempt.elapsed_s
-            for task in done
-            if (attempt := task.last_attempt) and attempt.outcome == "ok" and attempt.elapsed_s
-        )
-        return times[len(times) // 2] if times else None
+    def _run_times(self, done: Sequence[Task]) -> RunTimes:
+        """What the engine has learned; where none has yet, what the ended tasks tell."""
+        try:
+            status = os.stat(self.paths.run_times)
+        except OSError:
+            return learned(done, self.settings.current.agent) if done else RunTimes()
+        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._learned is None or self._learned[0] != signature:
+            self._learned = (signature, run_times.load(self.paths) or RunTimes())
+        return self._learned[1]

@@ -7,10 +7,10 @@ import msgspec
 
 from .control import Controls
 from .domain import states
-from .domain.draft import shown_id
+from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.session import Mode
-from .domain.task import Task
+from .domain.task import Expect, Task
 from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
@@ -23,6 +23,7 @@ from .store.requests import Answer, Request, Undo
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
     "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
+    "expect": Expect, "tags": list[str],
 }  # fmt: skip
 
 
@@ -186,6 +187,8 @@ class Verbs:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
         if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
             raise UsageError("a time limit of nothing leaves no time to work")
+        if "tags" in changes:
+            changes["tags"] = checked_tags(changes["tags"])
         for name in ("not_before", "expires_at"):
             if changes.get(name) is not None and epoch(changes[name]) is None:
                 raise UsageError(f"{name} is no time")

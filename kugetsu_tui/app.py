@@ -12,10 +12,11 @@ from textual.theme import BUILTIN_THEMES
 
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.store.mutes import ALL
 
-from . import by_hand, calling, themes
+from . import by_hand, calling, telling, themes
 from .commands import Command, parse
+from .departure import Departure
+from .editing import edit_by_hand
 from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
@@ -25,7 +26,7 @@ from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChange
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
-from .modals.leaving import Choice, Leaving
+from .modals.plan import PlanDialog
 from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -62,10 +63,7 @@ class KugetsuApp(App[None]):
         self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
         self.animation_level = "none"
         self.undo_log = UndoLog()
-        self.afterwards: str | None = None
-        """`detach` or `drain`: what is to run in the background once the console has gone."""
-        self.leaving = False
-        """Whether the console goes with the last agent."""
+        self.departure = Departure(self)
         self.presence = Presence()
         self._draft = Draft()
         self._history: list[str] = []
@@ -139,7 +137,7 @@ class KugetsuApp(App[None]):
         """Show what is known now, on every screen that is open."""
         told = strip.start_report(self.picture, event.picture)
         self.picture = event.picture
-        if self.leaving and not event.picture.snapshot.active:
+        if self.departure.due(event.picture):
             self.leave()
             return
         for screen in self.screen_stack:
@@ -154,9 +152,10 @@ class KugetsuApp(App[None]):
 
     def on_called(self, event: Called) -> None:
         """Call the operator through the terminal."""
-        self._write(calling.call(event.text, self.link.settings.notify, self.link.operator.environ))
+        self.write(calling.call(event.text, self.link.settings.notify, self.link.operator.environ))
 
-    def _write(self, sequence: str) -> None:
+    def write(self, sequence: str) -> None:
+        """Send a sequence to the terminal, past the screen."""
         driver = self._driver
         if sequence and driver is not None and not self.is_headless:
             driver.write(sequence)
@@ -235,6 +234,11 @@ class KugetsuApp(App[None]):
         if task is not None and self.picture is not None:
             self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
 
+    def open_plan(self, limit: int | None = None) -> None:
+        """Show who starts when; with another number of slots, where one is asked for."""
+        if self.picture is not None:
+            self.push_screen(PlanDialog(self.picture.snapshot, limit))
+
     def open_task_form(self) -> None:
         """Ask for a new task."""
 
@@ -251,6 +255,10 @@ class KugetsuApp(App[None]):
                 self.say("nothing was queued; the text is kept for the next n")
 
         self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task by hand."""
+        self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
 
     def open_help(self) -> None:
         """Show the keys of the place."""
@@ -269,30 +277,21 @@ class KugetsuApp(App[None]):
         if not active or not self.link.runs_engine:
             self.leave()
             return
-        self.push_screen(Leaving(active), self._leave_so)
-
-    def _leave_so(self, choice: Choice | None) -> None:
-        if choice == "stop":
-            self._stop_all_and_leave()
-        elif choice is not None:
-            self.afterwards = choice if choice in ("detach", "drain") else None
-            self.leave()
-
-    def _stop_all_and_leave(self) -> None:
-        """Ask every agent to end; the console goes when they have."""
-        active = self.picture.snapshot.active if self.picture is not None else ()
-        self.link.send_all([("kill", one.task.id, {}) for one in active])
-        self.leaving = True
-        self.say("stopping all agents; the console closes with the last one")
+        self.departure.ask(active)
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works; ask first if it is at work."""
         if verb == "shell" or task.state not in RUNNING:
-            by_hand.run(self, verb, task.id)
+            self.run_worker(by_hand.run(self, verb, task.id), exit_on_error=False)
             return
         lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
         question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
-        self.push_screen(question, lambda yes: by_hand.run(self, verb, task.id, stop=True) if yes else None)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(by_hand.run(self, verb, task.id, stop=True), exit_on_error=False)
+
+        self.push_screen(question, answered)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""
@@ -313,10 +312,10 @@ class KugetsuApp(App[None]):
         screen = self.talking
         if screen is None:
             return
-        if command.verb in ("quit", "help", "theme", "undo"):
+        if command.verb in ("quit", "help", "theme", "undo", "plan"):
             self._run_here(command)
         elif command.verb == "notify":
-            self.run_worker(self._notify(command, screen), exit_on_error=False)
+            self.run_worker(telling.notify(self, command, screen), exit_on_error=False)
         elif command.verb == "enqueue":
             self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb in ("pause", "resume", "drain", "limit", "clear"):
@@ -331,6 +330,8 @@ class KugetsuApp(App[None]):
             self.open_help()
         elif command.verb == "undo":
             self.open_undo_list()
+        elif command.verb == "plan":
+            self.open_plan(command.args.get("limit"))
         else:
             try:
                 self.theme = str(command.args["name"])
@@ -350,6 +351,8 @@ class KugetsuApp(App[None]):
             task = self.picture.snapshot.task(tasks[0]) if self.picture is not None else None
             if task is not None and not self.link.read_only:
                 self.take_over(command.verb, task)
+        elif command.verb == "edit" and not command.args:
+            self.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
                 found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]
@@ -357,28 +360,6 @@ class KugetsuApp(App[None]):
                     screen.acts.stop(bool(command.args.get("now")), found)
                     return
             self.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
-
-    async def _notify(self, command: Command, screen: ConsoleScreen) -> None:
-        try:
-            if command.args["how"] == "test":
-                await self._try_telling()
-                return
-            names = list(command.tasks) or ([ALL] if command.args["all"] else [task.id for task in screen.targets()])
-            for name in names:
-                self.say(await self.link.mute(name, command.args["for_s"]), "good")
-            if not names:
-                self.say("which task? none is selected", "warning")
-        except KugetsuError as error:
-            self.say(str(error), "warning")
-
-    async def _try_telling(self) -> None:
-        """Try every way of telling, and say which was tried and how it went."""
-        settings, environ = self.link.settings.notify, self.link.operator.environ
-        self._write(calling.call("a test: this is how you are told", settings, environ))
-        here = [(("here", "muted"), (clean(line, 300), "text")) for line in calling.words(settings, environ)]
-        lines = await self.link.try_telling()
-        there = [(("engine", "muted"), (clean(line, 300), "good" if line.endswith(": sent") else "warning")) for line in lines]
-        self.push_screen(Story("How you are told: which of these reached you?", [*here, *there]))
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
         try:

@@ -10,17 +10,18 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
 
 USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
-    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID priority 0-9|agent NAME|message TEXT",
+    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT]",
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
+    "plan": "plan [NUMBER OF SLOTS]",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
-    "[--after ID] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
     "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
 }  # fmt: skip
 
@@ -105,6 +106,13 @@ def _limit(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"limit": int(words[0])})
 
 
+def _plan(verb: str, words: list[str]) -> Command:
+    numbers = [word for word in words if word not in ("--limit", "limit")]
+    if len(numbers) > 1 or any(int(number) < 1 for number in numbers):
+        raise usage(verb)
+    return Command(verb, (), {"limit": int(numbers[0])} if numbers else {})
+
+
 def _move(verb: str, words: list[str]) -> Command:
     task, place = _id(words[0]), words[1].removeprefix("--")
     if place in PLACES:
@@ -115,11 +123,15 @@ def _move(verb: str, words: list[str]) -> Command:
 
 
 def _edit(verb: str, words: list[str]) -> Command:
+    if len(words) < 2:
+        return Command(verb, tuple(_id(word) for word in words))
     task, name = _id(words[0]), words[1].removeprefix("--")
     if "=" in name:
         name, _, value = name.partition("=")
     else:
         value = " ".join(words[2:])
+    if name in ("tag", "tags"):
+        return Command(verb, (task,), {"tags": value.replace(",", " ").split()})
     if name not in ("priority", "agent", "message") or not value:
         raise usage(verb)
     return Command(verb, (task,), {name: int(value) if name == "priority" else value})
@@ -133,12 +145,12 @@ def _enqueue(verb: str, words: list[str]) -> Command:
         name, _, value = word.partition("=")
         if name == "--hold":
             args["hold"] = True
-        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after"):
+        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after", "--tag"):
             value = value or next(rest, "")
             if not value:
                 raise usage(verb)
-            if name == "--after":
-                args.setdefault("after", []).append(value)
+            if name in ("--after", "--tag"):
+                args.setdefault("after" if name == "--after" else "tags", []).append(value)
             else:
                 args[name[2:]] = int(value) if name == "--priority" else value
         elif word.startswith("--"):
@@ -168,7 +180,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
-    "help": _none, "limit": _limit,
+    "help": _none, "limit": _limit, "plan": _plan,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify,
 }  # fmt: skip

@@ -171,6 +171,10 @@ class Link:
         self._hint_here()
         return told
 
+    async def apart(self, job: Callable[[], Any]) -> Any:
+        """Do something slow in the thread of acts; returns what it returns, raises what it raises."""
+        return await self._acts.run(job)
+
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read; a read-only console does not."""
         if not self.read_only:
@@ -299,6 +303,7 @@ class Link:
         self._pulse, self._last_read = pulse, now
         snapshot = self.reader.read(with_history)
         self._last = snapshot
+        _ = snapshot.plan  # made here, so that the rows find it
         picture = self._picture(snapshot)
         if (calling := self._listener.look(snapshot)) is not None:
             self._post(Called(calling))

@@ -55,8 +55,8 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
                 link.operator.mark_seen()
-    if app.afterwards is not None:
-        return _go_on_without(state_dir, environ, drain=app.afterwards == "drain")
+    if app.departure.afterwards is not None:
+        return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
     return app.return_code or 0
 
 

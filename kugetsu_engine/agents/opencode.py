@@ -22,11 +22,14 @@ FAILURES = (
 
 
 def command(program: str, model: str | None, args: list[str], title: str) -> list[str]:
-    """Return its command line; the title saves a call of the model that would invent one.
+    """Return its command line.
 
-    One word with its option, as a reference may begin like an option of its own.
+    Its log tells the id of the session in the first second, and what a provider answers while opencode asks again; its events
+    do neither. The title saves a call of the model that would invent one. It is one word with its option, as a reference may
+    begin like an option of its own.
     """
-    return [program, "run", "--format=json", f"--title={title}", *(["-m", model] if model else []), *args]
+    log = [] if any(word.startswith("--log-level") for word in args) else ["--print-logs", "--log-level=INFO"]
+    return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
 
 
 def reader(options: dict[str, Any]) -> OpencodeReader:

@@ -17,10 +17,14 @@ EMPTY_STEPS = 25
 """Steps in a row that ended for no reason; a provider whose streams have no end makes opencode ask for ever."""
 _REJECTED = re.compile(r"permission requested: (\w+)(?: \((.*)\))?; auto-rejecting")
 _NO_AGENT = re.compile(r'agent "(.*?)" not found|agent "(.*?)" is a subagent')
+_LOGGED = re.compile(r"timestamp=\S+ level=(\w+) .*?message=(\"[^\"]*\"|\S+)(.*)")
+_CREATED = re.compile(r" id=(ses_\w+)")
+_CAUSE = re.compile(r'\b(?:error|error\.error)="((?:[^"\\]|\\.)*)"')
 _NOTES = (
     (r"Session not found|NotFoundError.*ses_", "session"),
-    (r"database is locked|SQLITE_BUSY|^(Error: )?Failed query: ", "locked"),
-    (r"You must provide a message|Unknown argument|Invalid values|ProviderModelNotFound|ConfigInvalid|ConfigJson", "config"),
+    (r"database is locked|SQLITE_BUSY|Failed query: ", "locked"),
+    (r"You must provide a message|Unknown argument|Invalid values", "config"),
+    (r"ProviderModelNotFound|Model not found|ConfigInvalid|ConfigJson", "config"),
 )
 """What opencode says on its error output when it does not even begin."""
 _TARGETS = {
@@ -46,10 +50,15 @@ class OpencodeReader(Reader):
         self._error: dict[str, Any] | None = None
         self._rejected: tuple[str, str] | None = None
         self._no_agent: str | None = None
+        self._refused = 0
+        self._logged = ""
+        """The last error of opencode's own log."""
         self._notes: list[str] = []
 
     def feed(self, line: bytes) -> list[Event]:
-        """Take one line: an event, or what was said on the error output."""
+        """Take one line: an event, or what was said on the error output, opencode's own log included."""
+        if line.startswith(b"timestamp=") and (logged := _LOGGED.match(line[:8192].decode("utf-8", "replace"))) is not None:
+            return self._log_line(logged[1], logged[2].strip('"'), logged[3])
         events = super().feed(line)
         for event in events:
             if event.kind == "note":
@@ -59,6 +68,7 @@ class OpencodeReader(Reader):
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), event.get("timestamp")
+        self._refused = 0
         seconds = at / 1000 if isinstance(at, (int, float)) else None
         found: list[Event] = []
         session = event.get("sessionID")
@@ -84,7 +94,7 @@ class OpencodeReader(Reader):
     def failure(self, exit_code: int) -> tuple[str, str] | None:
         """Why it failed; None when it did what it was asked for."""
         if self._error is not None:
-            return _class_of(self._error, self.steps)
+            return _class_of(self._error, self._logged)
         if self._rejected is not None:
             name, pattern = self._rejected
             what = f"{name} ({pattern})" if pattern else name
@@ -111,10 +121,27 @@ class OpencodeReader(Reader):
 
     def waiting(self, quiet_s: float, processes: int) -> str | None:
         """opencode tells of a tool when it has ended, and of a model when it has answered."""
+        if self._refused:
+            return f"the provider has refused {self._refused} times, it is asked again: {self._logged}"
         if quiet_s < QUIET_S:
             return None
         what = "a tool runs" if processes > 1 else "waits for the provider, which is silent or refuses"
         return f"{what} ({quiet_s:.0f} s)"
+
+    def _log_line(self, level: str, message: str, rest: str) -> list[Event]:
+        """Take a line of its log: the id of the session, long before the model's first word, and why a provider refused."""
+        if message == "created" and self.session_id is None and (created := _CREATED.search(rest)) is not None:
+            self.session_id = created[1]
+            return [Event("session", created[1])]
+        if level != "ERROR":
+            return []
+        cause = _CAUSE.search(rest)
+        if cause is None or message not in ("stream error", "failed"):
+            return []
+        self._logged = safe_line(re.sub(r"\\(.)", r"\1", cause[1]), 300)
+        if message == "stream error":
+            self._refused += 1
+        return [Event("error", self._logged, failed=True)]
 
     def _note(self, text: str) -> None:
         if (rejected := _REJECTED.search(text)) is not None:
@@ -165,8 +192,12 @@ def _said(error: dict[str, Any]) -> str:
     return safe_line(f"{error.get('name', 'error')}: {message}" if message else str(error.get("name", "error")), 400)
 
 
-def _class_of(error: dict[str, Any], steps: int) -> tuple[str, str]:
-    """Class and reason of an error event."""
+def _class_of(error: dict[str, Any], logged: str) -> tuple[str, str]:
+    """Class and reason of an error event.
+
+    Args:
+        logged: the last error of opencode's log, which tells what an `UnknownError` was.
+    """
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
     status, name, body = data.get("statusCode"), error.get("name"), str(data.get("responseBody") or "")
@@ -183,8 +214,9 @@ def _class_of(error: dict[str, Any], steps: int) -> tuple[str, str]:
         return "rate_limit", reason
     if isinstance(status, int) and 400 <= status < 500 and status != 408:
         return "refused", reason
-    if name == "UnknownError" and not steps:
-        return "config", f"{reason}: mostly a model or a provider it does not know; `opencode models` lists them"
+    if name == "UnknownError" and logged:
+        known = next((failure for pattern, failure in _NOTES if re.search(pattern, logged)), "exit")
+        return known, logged
     if status or data.get("isRetryable"):
         return "network", reason
     return "exit", reason

@@ -15,6 +15,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           kill ID... cancel ID... retry ID...        stop, drop, try again
           hold ID... release ID... move ID edit ID   before it starts
           attach ID    shell ID                      take over by hand, in its worktree
+          plan [--limit N]                           who starts when
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
@@ -31,7 +32,8 @@ GROUPS = {
     "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
     "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
     "attach": "attach", "shell": "attach",
-    "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "--headless": "headless",
+    "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
+    "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""
 

@@ -1,24 +1,24 @@
 """`kugetsu edit ID`: change a waiting task, by options or in $EDITOR."""
 
 import os
-import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from typing import Any
 
 from ..domain import times
 from ..domain.draft import task_id
-from ..errors import KugetsuError, UsageError
-from ..store import tasks
-from .here import operator, paths
+from ..editing import editor_of, in_editor, kept
+from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
+from .here import operator
 from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Change a waiting task."""
-    parser = Words(verb, "Change a waiting task. Without options its message is opened in $EDITOR.")
+    parser = Words(
+        verb, "Change a waiting task. Without options it is opened in $VISUAL or $EDITOR; it cannot start meanwhile."
+    )
     parser.add_argument("id")
     parser.add_argument("--message", metavar="TEXT", help="the new message; - reads it from standard input")
     parser.add_argument("--priority", type=int, metavar="0-9")
@@ -27,16 +27,18 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("--after", action="append", metavar="ID", help="come after these tasks only; an empty text for none")
     parser.add_argument("--at", metavar="TIME", help="not before; an empty text for at once")
     parser.add_argument("--timeout", metavar="D")
+    parser.add_argument("--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave")
+    parser.add_argument("--tag", action="append", metavar="WORD", help="these tags only; an empty text for none")
     given = parser.parse_args(words)
     changes = _changes(vars(given))
     if not changes:
-        changes = {"message": _edited(tasks.find(paths(), given.id).message)}
+        return _by_hand(given.id)
     print(operator().do("edit", given.id, **changes))
     return 0
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    changes = {name: given[name] for name in ("message", "priority", "agent") if given[name] is not None}
+    changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
     if changes.get("message") == "-":
         changes["message"] = sys.stdin.read()
     if given["repo"] is not None:
@@ -47,24 +49,44 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
         changes["not_before"] = times.iso(times.moment(given["at"], time.time())) if given["at"] else None
     if given["timeout"] is not None:
         changes["timeout_s"] = times.duration(given["timeout"])
+    if given["tag"] is not None:
+        changes["tags"] = [tag for tag in given["tag"] if tag]
     return changes
 
 
-def _edited(message: str) -> str:
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    if not editor or not sys.stdin.isatty():
-        raise UsageError("nothing to change is given", "use --message, --priority ..., or set $EDITOR")
-    with tempfile.NamedTemporaryFile("w", suffix=".md", prefix="kugetsu-", delete=False, encoding="utf-8") as file:
-        file.write(message)
-    try:
+def _by_hand(task: str) -> int:
+    """Open the task in the operator's editor, again and again until the text makes sense and the engine takes it."""
+    editor = editor_of(os.environ)
+    if editor is None or not sys.stdin.isatty():
+        raise UsageError(
+            "nothing to change is given", "use --message, --priority ..., or set $EDITOR and call it in a terminal"
+        )
+
+    def run(path: str) -> int:
         try:
-            code = subprocess.run([*editor, file.name], check=False).returncode
+            return subprocess.run([*editor, path], check=False).returncode
         except OSError as error:
-            raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $EDITOR") from None
-        with open(file.name, encoding="utf-8") as edited:
-            text = edited.read()
+            raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $VISUAL or $EDITOR") from None
+
+    asking = operator()
+    edit = asking.edit(task)
+    finished = False
+    try:
+        while changes := in_editor(edit, run):
+            try:
+                print(asking.do("edit", edit.task.id, **changes))
+                break
+            except (AlreadySo, NoAnswer):
+                raise
+            except KugetsuError as error:  # an agent that is not known, a loop of tasks
+                edit.complain(str(error))
+        else:
+            print("nothing was changed")
+        finished = True
+        return 0
+    except KugetsuError as error:
+        if not edit.has_text or edit.path in error.hint:
+            raise
+        raise type(error)(error.message, kept(edit)) from None
     finally:
-        os.unlink(file.name)
-    if code or text == message:
-        raise KugetsuError("nothing was changed")
-    return text
+        edit.done() if finished or not edit.has_text else edit.keep()

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from .words import Words
 
-FIELDS = frozenset({"issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold"})
+FIELDS = frozenset({
+    "issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect", "tags",
+})  # fmt: skip
 MAX_LINES = 100_000
 
 
@@ -32,6 +34,7 @@ def main(verb: str, words: list[str]) -> int:
     return _one(
         given.issue_ref, sys.stdin.read() if given.message == "-" else given.message, given.json, repo=given.repo,
         agent=given.agent, priority=given.priority, after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
+        expect=given.expect, tags=given.tag,
     )  # fmt: skip
 
 
@@ -51,6 +54,10 @@ def parser_of(verb: str) -> Words:
     )
     parser.add_argument("--at", metavar="TIME", help="start not before: 22:00, +2h or 2026-11-21T22:00")
     parser.add_argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h")
+    parser.add_argument(
+        "--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave; less is a failure"
+    )
+    parser.add_argument("--tag", action="append", metavar="WORD", help="to find it by; may be repeated")
     parser.add_argument("--hold", action="store_true", help="wait until it is released")
     parser.json_flag()
     return parser
@@ -71,6 +78,8 @@ def _many(name: str, as_json: bool) -> int:
     """Every line is checked before the first task is made."""
     asking, folder = operator(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
+    if len(tasks) > MAX_LINES:
+        raise UsageError(f"{name} has {len(tasks)} tasks, at most {MAX_LINES} are taken at once", "split it")
     made: list[str] = []
     for number, options in tasks:
         try:
@@ -110,7 +119,7 @@ def _options(number: int, line: str) -> tuple[int, dict[str, Any]]:
         raise UsageError(f"line {number} lacks issue_ref or message")
     if strange := sorted(options.keys() - FIELDS):
         raise UsageError(f"line {number} has unknown fields: {', '.join(strange)[:200]}", f"known: {', '.join(sorted(FIELDS))}")
-    kinds: dict[str, type | tuple[type, ...]] = {"priority": int, "after": list, "hold": bool}
+    kinds: dict[str, type | tuple[type, ...]] = {"priority": int, "after": list, "hold": bool, "tags": list}
     for name, value in options.items():
         if not isinstance(value, kinds.get(name, str)) or (name == "priority" and isinstance(value, bool)):
             raise UsageError(f"line {number}: {name} is of the wrong kind")

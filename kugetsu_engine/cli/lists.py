@@ -10,8 +10,8 @@ from ..errors import KugetsuError
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import paths
-from .output import print_json, print_table, task_document
-from .queue import GLYPHS
+from .output import print_json, print_table, start_words, task_document
+from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
 
@@ -40,7 +40,15 @@ def _issues(words: list[str]) -> int:
         ])  # fmt: skip
     elif found:
         rows = [
-            [GLYPHS[task.state], reference, task.shown, task.state, branch, worktree or "", task.title]
+            [
+                EMPTY_HANDED if task.empty_handed else GLYPHS[task.state],
+                reference,
+                task.shown,
+                task.state,
+                branch,
+                worktree or "",
+                task.title,
+            ]
             for reference, task, branch, worktree in found
         ]
         print_table(["", "issue", "task", "state", "branch", "worktree", "message"], rows, flexible=6)
@@ -73,12 +81,19 @@ def _show(words: list[str]) -> int:
 
 
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
-    lines = [("task", f"{task.shown}  {task.issue_ref}"), ("state", f"{GLYPHS[task.state]} {task.state}")]
+    lines = [
+        ("task", f"{task.shown}  {task.issue_ref}"),
+        ("state", f"{EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]} {task.state}"),
+    ]
     if position is not None:
         lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
+        if start := start_words(task, snapshot):
+            lines.append(("starts", start))
     if task.reason:
         lines.append(("reason", task.reason))
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
+    if task.expect != "anything":
+        lines.append(("expects", task.expect))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}

@@ -8,6 +8,7 @@ import msgspec
 
 from ..domain.safe_text import safe_line
 from ..domain.task import Task
+from ..domain.times import iso, time_of_day
 from ..snapshot import Snapshot
 
 
@@ -60,4 +61,15 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     del document["token"]
     why = snapshot.why(task) if task.state == "pending" else None
     document["failure"] = task.failure
+    document["empty_handed"] = task.empty_handed
+    start = snapshot.starts_at(task) if why else None
+    document["start_estimate"] = iso(start) if start is not None else None
     return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}
+
+
+def start_words(task: Task, snapshot: Snapshot) -> str:
+    """About when a waiting task starts, in local time; empty when nobody knows."""
+    start = snapshot.starts_at(task) if task.state == "pending" else None
+    if start is None:
+        return ""
+    return "now" if start - snapshot.taken_at < 1 else f"~{time_of_day(start, snapshot.taken_at)}"

@@ -2,12 +2,14 @@
 
 import os
 
-from ..domain.policy import estimate_start
 from ..errors import UsageError
 from .here import operator, paths
 from .words import Words
 
 GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
+
+EMPTY_HANDED = "▲"
+"""Completed, and nothing was delivered."""
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -28,7 +30,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _list(verb: str, words: list[str]) -> int:
     from ..snapshot import SnapshotReader
-    from .output import print_json, print_table, task_document
+    from .output import print_json, print_table, start_words, task_document
 
     parser = Words(verb, "The open tasks in the order in which they will start, and why each waits.")
     parser.add_argument("--all", action="store_true", help="also the ended ones, the newest first")
@@ -45,10 +47,10 @@ def _list(verb: str, words: list[str]) -> int:
     rows = []
     for task in shown:
         place = places.get(task.id)
-        start = estimate_start(place - 1, snapshot.facts, snapshot.median_run_s) if place else None
         why = snapshot.why(task).text if place else task.reason or ""
-        about = f"in about {max(round(start / 60), 1)} min" if start and task.state == "pending" else ""
-        rows.append([GLYPHS[task.state], task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, about])
+        glyph = EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]
+        start = start_words(task, snapshot)
+        rows.append([glyph, task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
     if rows:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
     else:

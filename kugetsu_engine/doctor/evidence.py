@@ -18,7 +18,7 @@ from ..housekeeping import LITTER_AGE_S, is_litter
 from ..paths import StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
-from ..store import files, requests, runs, tasks
+from ..store import edits, files, requests, runs, tasks
 from ..store.locks import is_held
 
 
@@ -81,7 +81,8 @@ def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -
     found.engine_runs = is_held(paths.engine_lock)
     _read_tasks(paths, found)
     _read_runs(paths, found)
-    found.held_tasks = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
+    held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
+    found.held_tasks = held - edits.edited(paths)  # who edits a task has its lock, and no agent
     found.held_slots = sum(1 for name in _names(paths.slots) if name.endswith(".lock") and is_held(f"{paths.slots}/{name}"))
     _read_queue(paths, settings, found)
     found.leftovers = leftovers.find(paths)

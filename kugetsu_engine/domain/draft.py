@@ -1,10 +1,15 @@
-"""A new task as it first stands on disk. Imports nothing, for `enqueue` starts in the time Python itself takes."""
+"""A new task as it first stands on disk. Imports next to nothing, for `enqueue` starts in the time Python itself takes."""
+
+from ..errors import UsageError
 
 SCHEMA = 1
 """The version of the files in a state directory; a newer one is shown and left alone."""
 
 MAX_MESSAGE_BYTES = 1 << 20
 """A message is at most 1 MiB of UTF-8."""
+
+
+MAX_TAGS = 10
 
 
 def draft(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
@@ -21,8 +26,22 @@ def draft(number: int, issue_ref: str, message: str, pending_since: str) -> dict
         "state": "pending", "reason": None, "priority": 5, "position": float(number), "held": False, "after": [],
         "not_before": None, "retry_at": None, "attempt": 0, "attempts_before": 0, "attempts": [], "stop": None,
         "pending_since": pending_since, "notified_at": None, "started_at": None, "completed_at": None, "error": None,
-        "exit_code": None, "expires_at": None, "timeout_s": None, "repo": None, "session": None, "token": None, "pid": None,
+        "exit_code": None, "expires_at": None, "timeout_s": None, "repo": None, "session": None, "expect": "anything",
+        "tags": [], "token": None, "pid": None,
     }  # fmt: skip
+
+
+def checked_tags(tags: "list[str]") -> "list[str]":
+    """Return tags in small letters, each once, or say why they cannot be; a `+` in front is how they are shown."""
+    found: dict[str, None] = {}
+    for tag in tags:
+        word = str(tag).strip().removeprefix("+").lower()
+        if not word or len(word) > 30 or not word.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise UsageError(f"{tag[:40]!r} is no tag", "letters, digits, dots and dashes, at most 30")
+        found[word] = None
+    if len(found) > MAX_TAGS:
+        raise UsageError(f"{len(found)} tags, at most {MAX_TAGS} are taken")
+    return list(found)
 
 
 def task_id(text: str) -> str | None:

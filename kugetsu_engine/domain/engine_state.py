@@ -50,3 +50,5 @@ class Control(msgspec.Struct, frozen=True):
     """Limit set by hand; holds until `max_concurrent_agents` is changed."""
     limit_over: int | None = None
     """The setting that the limit set by hand overrides."""
+    budget_day: str = ""
+    """The local day on which the budget of the day paused the queue; it does so once a day."""

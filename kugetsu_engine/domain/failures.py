@@ -4,6 +4,7 @@ A class is found in three steps: how the attempt ended (a signal, the time limit
 the end of the log matches, then the exit code.
 """
 
+import errno
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -41,7 +42,9 @@ CLASSES: dict[str, Policy] = {
     "no_program": Policy("no program", retried=False),
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
+    "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
+    "machine": Policy("machine", retried=True),  # no more processes, memory or descriptors
     "timeout": Policy("timeout", retried=True),
     "stalled": Policy("stalled", retried=True),
     "nothing_delivered": Policy("no delivery", retried=True),
@@ -65,7 +68,8 @@ EXIT_CODES: dict[int, str] = {
 """Exit codes that mean the same for every program; what a pattern finds comes first."""
 
 GIT: tuple[tuple[str, str], ...] = (
-    (r"No space left on device|Disk quota exceeded", "disk"),
+    (r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error", "disk"),
+    (r"Resource temporarily unavailable|Cannot allocate memory|Too many open files", "machine"),
     (r"Could not resolve host|Temporary failure in name resolution|Connection (refused|timed out|reset)", "network"),
     (r"Failed to connect|Network is unreachable|No route to host|Operation timed out|early EOF", "network"),
     (r"The requested URL returned error: (429|5\d\d)|RPC failed|remote end hung up", "network"),
@@ -74,6 +78,23 @@ GIT: tuple[tuple[str, str], ...] = (
     (r"The requested URL returned error: 40[13]|Host key verification failed", "credentials"),
 )
 """What git's own words mean where they are more than a refusal."""
+
+
+ERRNOS: dict[int, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO), "disk") | dict.fromkeys(
+    (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE), "machine"
+)
+"""What the system says when it has no room, and does not mean the task that asked."""
+REFUSALS = frozenset(ERRNOS.values())
+
+
+def of_errno(number: int | None) -> str:
+    """The class of an error of the system."""
+    return ERRNOS.get(number or 0, "unknown")
+
+
+def refused(outcome: str, failure: str | None) -> bool:
+    """Whether an attempt never began because disk or machine had no room: that is not the task's fault, and does not count."""
+    return outcome == "not_started" and failure in REFUSALS
 
 
 def policy(failure: str | None) -> Policy:

@@ -4,6 +4,7 @@ The console and `queue list` explain a waiting task with the very function the e
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -13,16 +14,19 @@ from .draft import shown_id
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
 from .times import epoch
+from .usage import cost_of, money
 
 WhyCode = Literal[
-    "next", "slots", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new",
+    "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
+    "rate_limit", "pressure", "too_new", "budget",
 ]  # fmt: skip
 
 
 class Waiting(Protocol):
     """What the decisions look at in a task; a whole `Task` has it, and so has the engine's slim index entry."""
 
+    @property
+    def id(self) -> str: ...
     @property
     def held(self) -> bool: ...
     @property
@@ -41,6 +45,8 @@ class Waiting(Protocol):
     def pending_since(self) -> str | None: ...
 
 
+BUDGET = "the budget of the day"
+"""How the reason of a pause begins that the budget of the day made."""
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
 
@@ -83,6 +89,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     """The agent of tasks that name none."""
+    edited: frozenset[str] = frozenset()
+    """Ids of tasks that someone edits right now."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -92,6 +100,8 @@ class Timing(msgspec.Struct, frozen=True):
     retry_delay: float
     retry_delay_max: float
     queue_expiry: float | None
+    budget_per_task: float = 0.0
+    """What the attempts of a task may cost together; 0: does not matter."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -107,6 +117,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     """Why the task itself may not start, whatever the slots say; None when it may."""
+    if task.id in facts.edited:
+        return Why("edited", "being edited")
     if task.held:
         return Why("held", "held by you")
     for earlier in task.after:
@@ -136,7 +148,8 @@ def queue_reason(facts: Facts) -> Why | None:
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
-        return Why("paused", f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
+        code: WhyCode = "budget" if facts.pause_reason.startswith(BUDGET) else "paused"
+        return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.used >= facts.limit:
         return Why("slots", f"slots {facts.used}/{facts.limit}")
     if facts.pressure:
@@ -182,7 +195,18 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("cancelled", "stopped by you" if task.stop else reason)
     reason = failures.told(ended.failure, reason)
     used = ended.number - task.attempts_before
+    spent = cost_of([*task.attempts, ended], task.attempts_before)
+    if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
+        budget = f"{money(spent)} of {money(timing.budget_per_task)}"
+        return Verdict("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
     known = failures.policy(ended.failure)
+    if failures.refused(ended.outcome, ended.failure):
+        in_a_row = 1 + sum(
+            1 for _ in takewhile(lambda one: failures.refused(one.outcome, one.failure), reversed(task.attempts))
+        )
+        return Verdict(
+            "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
+        )
     if not known.retried:
         return Verdict("error", f"{reason} (not retried)")
     if not known.counts:
@@ -194,14 +218,6 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)
     return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
-
-
-def estimate_start(ahead: int, facts: Facts, median_run_s: float | None) -> float | None:
-    """Seconds until a task with `ahead` others before it starts, from the median run time; None when unknown."""
-    if median_run_s is None or facts.limit < 1:
-        return None
-    free = max(facts.limit - facts.used, 0)
-    return 0.0 if ahead < free else median_run_s * ((ahead - free) // facts.limit + 0.5)
 
 
 def clock(seconds: float) -> str:

@@ -56,8 +56,16 @@ class Job(msgspec.Struct, frozen=True):
     stall_after_s: float = 0.0
     """Seconds without a sign of life after which the agent stands still; 0: never."""
     stall_kills: bool = False
-    require_delivery: bool = False
-    """Whether an agent that changed nothing has failed, whatever its exit code."""
+    expect: str = "anything"
+    """What an agent must leave, as in a task; less is a failure, whatever its exit code."""
+    forge: bool = False
+    """Whether the issue's forge may be asked about its pull request."""
+    issue_text: bool = False
+    """Whether the forge's words about the issue are added to the prompt."""
+    setup: list[list[str]] = []
+    """Commands that are run in the worktree before the agent."""
+    teardown: list[list[str]] = []
+    """Commands that are run there after it."""
     patterns: list[tuple[str, str]] = []
     """Regular expression and class of failure, for the last lines of the log of an agent that failed; the first counts."""
     secrets: list[str] = []
@@ -85,7 +93,7 @@ class Progress(msgspec.Struct, frozen=True):
     """`progress.json`: how the attempt stands; at most once a second."""
 
     phase: str = "starting"
-    """`waiting for git`, `worktree`, `agent`, `stopping`, `sweeping` or `delivery`."""
+    """`waiting for git`, `worktree`, `setup`, `agent`, `teardown`, `stopping`, `sweeping` or `delivery`."""
     pid: int | None = None
     agent_started_at: str | None = None
     elapsed_s: float = 0.0
@@ -108,6 +116,11 @@ class Progress(msgspec.Struct, frozen=True):
     """Turns of the model so far; 0 also where the agent does not tell."""
     activity: str = ""
     """What the agent does, in a few words; empty where it does not tell."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the attempt has consumed so far; None where the agent does not tell."""
+        return Usage(self.tokens, self.cost) if self.tokens is not None or self.cost is not None else None
 
 
 class Result(msgspec.Struct, frozen=True):

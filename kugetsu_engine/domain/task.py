@@ -9,6 +9,7 @@ from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
 from .times import epoch
 
+Expect = Literal["anything", "none", "changes", "commits"]
 State = Literal["pending", "notified", "running", "completed", "error", "cancelled", "expired"]
 Outcome = Literal["ok", "failed", "timeout", "stalled", "cancelled", "lost", "not_started"]
 Level = Literal["info", "good", "warning", "error"]
@@ -38,6 +39,8 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
     """Files changed and not committed."""
     pr: str | None = None
     """Address of the pull request, where one is known."""
+    unpushed: int | None = None
+    """How many of those commits no remote is known to have; None where the repository has no remote."""
 
     @property
     def nothing(self) -> bool:
@@ -49,6 +52,9 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
             return "nothing delivered"
         parts = [f"{self.commits} commit{'s' * (self.commits != 1)}"] if self.commits else []
         parts += [f"+{self.insertions} −{self.deletions}"] if self.commits else []
+        if self.commits and self.unpushed is not None:
+            partly = f"{self.unpushed} not pushed" if self.unpushed else "pushed"
+            parts.append("not pushed" if self.unpushed >= self.commits else partly)
         parts += [f"{self.dirty} uncommitted file{'s' * (self.dirty != 1)}"] if self.dirty else []
         return ", ".join(parts + ([self.pr] if self.pr else []))
 
@@ -130,6 +136,10 @@ class Task(msgspec.Struct, frozen=True):
     session: Mode | None = None
     """What its attempts do with a session: `continue` the issue's, `fork` the base, `new`. None: a new one at first, the same
     again after an interruption."""
+    expect: Expect = "anything"
+    """What an attempt must leave: with `changes` or `commits` less is a failure, with `none` nothing is as it should be."""
+    tags: list[str] = []
+    """Words of the operator to find it by."""
     token: str | None = None
     """Random mark of the current attempt, carried by every process of its agent."""
     pid: int | None = None
@@ -154,6 +164,13 @@ class Task(msgspec.Struct, frozen=True):
     def ended(self) -> bool:
         """Whether the task is in a final state."""
         return self.state in FINAL
+
+    @property
+    def empty_handed(self) -> bool:
+        """Whether it completed, left nothing, and was not expected to: a person may want to look."""
+        last = self.last_attempt
+        nothing = last is not None and last.delivered is not None and last.delivered.nothing
+        return nothing and self.state == "completed" and self.expect != "none"
 
     @property
     def failure(self) -> str | None:

@@ -31,6 +31,11 @@ def epoch(stamp: str | None) -> float | None:
     return moment.timestamp()
 
 
+def local(epoch_s: float) -> str:
+    """A point in time in local time, as `moment` reads it: `2026-11-21T22:00:00`."""
+    return strftime("%Y-%m-%dT%H:%M:%S", localtime(epoch_s))
+
+
 def time_of_day(epoch_s: float, now_epoch_s: float) -> str:
     """A point in time as a person reads it, in local time: `14:05:30` when it is near, `14:05`, or `24 Nov 14:05`."""
     there, ahead = localtime(epoch_s), epoch_s - now_epoch_s

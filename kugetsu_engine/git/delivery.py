@@ -5,10 +5,11 @@ from .command import git
 from .worktrees import base_commit
 
 
-def delivered(worktree: str) -> dict[str, int] | None:
+def delivered(worktree: str) -> dict[str, int | None] | None:
     """Measure a worktree against the commit it was made from; None where git cannot tell.
 
-    Returns: `commits`, `files`, `insertions`, `deletions` (committed over the base) and `dirty` (changed files).
+    Returns: `commits`, `files`, `insertions`, `deletions` (committed over the base), `dirty` (changed files) and `unpushed`:
+    commits that no remote is known to have, None where the repository has no remote.
     """
     base = base_commit(worktree)
     try:
@@ -26,6 +27,7 @@ def delivered(worktree: str) -> dict[str, int] | None:
         unmoved = base is None or f"# branch.oid {base}" in status
         commits = 0 if unmoved else int(git(worktree, "rev-list", "--count", f"{base}..HEAD"))
         lines = git(worktree, "diff", "--numstat", "--no-renames", "--no-ext-diff", f"{base}...HEAD") if commits else ""
+        unpushed = _unpushed(worktree, str(base)) if commits else None
     except (GitError, ValueError):
         return None
     rows = [line.split("\t", 2) for line in lines.splitlines() if line.count("\t") >= 2]
@@ -35,4 +37,12 @@ def delivered(worktree: str) -> dict[str, int] | None:
         "insertions": sum(int(row[0]) for row in rows if row[0].isdigit()),
         "deletions": sum(int(row[1]) for row in rows if row[1].isdigit()),
         "dirty": dirty,
+        "unpushed": unpushed,
     }
+
+
+def _unpushed(worktree: str, base: str) -> int | None:
+    """What the remotes lack, by what git remembers of them; a push from here is remembered."""
+    if not git(worktree, "remote").strip():
+        return None
+    return int(git(worktree, "rev-list", "--count", "HEAD", f"^{base}", "--not", "--remotes"))

@@ -123,7 +123,7 @@ class Reading:
         steps = reader.steps
         return {
             "session_id": self.session_id, **self._used(), "steps": steps if isinstance(steps, int) else 0,
-            "activity": safe_line(str(waiting), 120) if waiting else self._activity,
+            "activity": safe_line(self._log.mask(str(waiting)), 120) if waiting else self._activity,
         }  # fmt: skip
 
     def result(self) -> dict[str, Any]:
@@ -145,15 +145,13 @@ class Reading:
         if self._reader is None:
             return None
         used, steps = self._used(), self._reader.steps
-        for name, have, unit, failure in (
-            ("max_steps", steps, "steps", "endless"), ("max_tokens", used["tokens"], "tokens", "endless"),
-            ("max_cost", used["cost"], "cost", "budget"),
-        ):  # fmt: skip
+        left = self._limits["max_cost"]
+        if left is not None and used["cost"] is not None and used["cost"] >= left:
+            return "budget", f"it has used up the budget of its task: {used['cost']:.2f} in this attempt, {left:.2f} were left"
+        for name, have, unit in (("max_steps", steps, "steps"), ("max_tokens", used["tokens"], "tokens")):
             limit = self._limits[name]
-            if limit is not None and have is not None and have >= limit:
-                if failure == "budget":
-                    return failure, f"it has used up the budget of its task: {have:.2f} in this attempt, {limit:.2f} were left"
-                return failure, f"{have} {unit} without coming to an end: {name} is {limit}"
+            if limit is not None and isinstance(have, int) and have >= limit:
+                return "endless", f"{have} {unit} without coming to an end: {name} is {limit}"
         return self._told("trouble")
 
     def _told(self, question: str, *facts: int) -> tuple[str, str] | None:

@@ -13,18 +13,18 @@ import socket
 import subprocess
 import sys
 import time
-from binascii import crc32
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..domain.failures import of_errno
 from ..domain.secrets import Mask
 from ..domain.times import iso
-from ..errors import AttemptFailed, RepositoryError
-from ..git import delivery, repositories, worktrees
+from ..errors import AttemptFailed
+from ..git import delivery
 from ..store import files
-from ..store.locks import unlock, wait_lock
-from . import identity, tree, verdicts
+from ..store.locks import unlock
+from . import asking, identity, preparing, tree, verdicts
 from .output import CHUNK, LogFile
 from .reading import Reading, prepare
 from .stall import StallWatch
@@ -65,24 +65,30 @@ class Supervisor:
 
     def run(self) -> None:
         """Make the attempt and write its result; returns when everything of it is on disk and no process is left."""
-        self._record()
+        try:
+            self._record()
+        except OSError as error:
+            self._say(_refusal(error))
+            files.remove(f"{self.run_dir}/run.json")
+            return
         result: dict[str, Any]
         try:
             result = self._attempt()
         except Interrupted:
             result = self._stopped(None)
         except (AttemptFailed, OSError, ValueError, OverflowError) as error:
-            result = verdicts.of_preparation(error)
+            result = verdicts.of_preparation(error, self.run_dir)
             self.log.note(result["reason"])
         self.may_interrupt = False
         self._keep_outcome(result)
+        preparing.tear_down(self.job, self.log, self._tell, lambda: self.asked == "kill")
         self._tell("sweeping")
         grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
         swept = tree.sweep(os.getpid(), self.agent_pid, grace)
         shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")
-            result["delivered"] = delivery.delivered(str(self.job["worktree"]))
+            result["delivered"] = asking.with_pull_request(self.job, delivery.delivered(str(self.job["worktree"])))
             result = verdicts.of_delivery(self.job, result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.log.dropped})
 
@@ -107,7 +113,7 @@ class Supervisor:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
         self.may_interrupt = True
         self._interrupt_if_asked()
-        self._prepare_worktree()
+        preparing.prepare(self.job, self.log, self._tell)
         prepare(self.job, self._tell)
         self.may_interrupt = False
         if self.asked:
@@ -124,24 +130,6 @@ class Supervisor:
         agent.returncode = os.waitstatus_to_exitcode(status)
         return self._judged(agent.returncode)
 
-    def _prepare_worktree(self) -> None:
-        job = self.job
-        repository = job["repository"]
-        where = repository or job["clone_dir"]
-        if where is None:
-            raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
-        self._tell("waiting for git")
-        lock = wait_lock(f"{job['repository_locks']}/repository-{_digest(str(where))}.lock")
-        try:
-            self._tell("worktree")
-            fresh = repository is None and repositories.clone(str(job["clone_url"]), str(where))
-            if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
-                self.log.note(f"the remote was not asked for news: {trouble}")
-            worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
-            os.makedirs(f"{self.run_dir}/tmp", 0o700, exist_ok=True)
-        finally:
-            unlock(lock)
-
     def _start_agent(self, prompt: str) -> tuple["subprocess.Popen[bytes]", int | None]:
         """Start the agent with the prompt as its input; returns it and the pipe its output comes through, if any."""
         pumped = self.job["output"] == "pump"
@@ -150,7 +138,7 @@ class Supervisor:
             with open(prompt, "rb") as stdin:
                 agent = subprocess.Popen(
                     list(self.job["argv"]), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
-                    env=dict(self.job["env"]), start_new_session=True, preexec_fn=_in_agent, close_fds=True,
+                    env=dict(self.job["env"]), start_new_session=True, preexec_fn=preparing.as_agent, close_fds=True,
                 )  # fmt: skip
         except BaseException:
             if pipe is not None:
@@ -284,7 +272,8 @@ class Supervisor:
         try:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
-            self._use_reserve(data)
+            while not self._use_reserve(data):  # the agent has ended; what it came to must not be lost
+                select.select([], [], [], 1.0)
         files.remove(f"{self.run_dir}/.exit.reserve")
         self.log.close()
         for fd in self.locks:
@@ -308,15 +297,21 @@ class Supervisor:
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 
-    def _use_reserve(self, data: bytes) -> None:
-        """Write the result over the reserved bytes, which a full disk allows."""
-        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    def _use_reserve(self, data: bytes) -> bool:
+        """Write the result over the reserved bytes, which a full disk allows; False while it allows nothing at all."""
         try:
-            files.write_all(fd, data.ljust(RESULT_RESERVE))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+            fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                files.write_all(fd, data.ljust(RESULT_RESERVE))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
+        except OSError as error:
+            if of_errno(error.errno) != "disk":
+                raise
+            return False
+        return True
 
     def _say(self, word: str) -> None:
         """Wake the engine that started us; it may be gone."""
@@ -339,16 +334,9 @@ class Supervisor:
             raise Interrupted
 
 
-def _in_agent() -> None:
-    """Between fork and exec of the agent."""
-    tree.die_with_parent()
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _digest(path: str) -> str:
-    """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
-    return f"{crc32(os.path.realpath(path).encode('utf-8', 'surrogateescape')):08x}"
+def _refusal(error: OSError) -> str:
+    """The word for the engine when an attempt cannot begin."""
+    return f"refused-{error.errno or 0}"
 
 
 def _drain_socket(end: socket.socket) -> None:
@@ -379,7 +367,11 @@ def main(control_fd: int) -> None:
     if received is None:
         return
     tree.become_subreaper()
-    supervisor = Supervisor(*received, control)
+    try:
+        supervisor = Supervisor(*received, control)
+    except OSError as error:  # not even the log can be made
+        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:
         signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """How an attempt ended, in the words of its result: outcome, class of failure, reason. For a supervisor, which asks once."""
 
+import os
 import re
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from ..domain.failures import EXIT_CODES, GIT
+from ..domain.failures import EXIT_CODES, GIT, of_errno
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from .output import LogFile
@@ -15,6 +16,8 @@ from .output import LogFile
 Found = dict[str, Any]
 MATCHING_S = 1.0
 """Processor time that all patterns together may take: an operator's pattern may be one that never ends."""
+NO_ROOM, NO_FILES = 1 << 20, 16
+"""A disk with less, in bytes or files, is full: what git could not write may have been larger than what is left."""
 NEARBY = 5
 """Lines around the one that names the failure in which the time of a reset is looked for."""
 
@@ -62,15 +65,26 @@ def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) ->
     return known | _failed(asked, evidence)
 
 
-def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError) -> Found:
-    """Judge an attempt whose worktree could not be made."""
+def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, folder: str = "/") -> Found:
+    """Judge an attempt whose worktree could not be made; `folder` lies on the disk it was to be on."""
     if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
         return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
     if isinstance(error, AttemptFailed):
         words = next((kind for pattern, kind in GIT if re.search(pattern, error.message)), None)
         failure = words if words and error.failure == "git" else error.failure
+        if failure == "git" and _is_full(folder):  # git does not always say why it cannot write
+            failure = "disk"
         return {"outcome": "not_started", "failure": failure, "reason": error.message}
-    return {"outcome": "not_started", "failure": "disk" if error.errno in (28, 122) else "unknown", "reason": str(error)}
+    return {"outcome": "not_started", "failure": of_errno(error.errno), "reason": str(error)}
+
+
+def _is_full(folder: str) -> bool:
+    """Whether a disk has no room worth mentioning."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < NO_ROOM or (disk.f_files > 0 and disk.f_favail < NO_FILES)
 
 
 def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
@@ -87,12 +101,13 @@ def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
 
 def of_delivery(job: dict[str, Any], result: Found) -> Found:
     """Judge again once it is known what was delivered: an operator may ask for something."""
-    delivered = result.get("delivered")
-    if result["outcome"] != "ok" or not job.get("require_delivery") or delivered is None:
+    delivered, expect = result.get("delivered"), job.get("expect")
+    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:
         return result
-    if delivered["commits"] or delivered["dirty"]:
+    if delivered["commits"] or (expect == "changes" and delivered["dirty"]):
         return result
-    return result | _failed("nothing_delivered", "exit code 0, but no commit and no changed file, and require_delivery is set")
+    lacking = "no commit" if expect == "commits" else "no commit and no changed file"
+    return result | _failed("nothing_delivered", f"exit code 0, but {lacking}: it was to leave {expect}")
 
 
 def first_match(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:

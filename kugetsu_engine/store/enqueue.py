@@ -10,6 +10,21 @@ from ..paths import StatePaths
 from . import files
 from .numbers import MAX_DIGITS, next_number
 
+MAX_OPEN = 100_000
+"""Open tasks that may be in the queue; a script in a loop must not fill the disk."""
+
+
+def room(paths: StatePaths) -> int:
+    """How many tasks may be added to the queue now.
+
+    A folder's size in bytes is, on every local file system, at least the number of its entries; so most of the time nothing
+    is counted, and the room is not less than this.
+    """
+    size = os.stat(paths.items).st_size
+    if size < MAX_OPEN:
+        return MAX_OPEN - size
+    return MAX_OPEN - sum(1 for name in os.listdir(paths.items) if name[0] != ".")
+
 
 def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **options: object) -> str:
     """Put a new task on disk, durably, and return its id.

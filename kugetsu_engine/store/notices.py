@@ -40,6 +40,7 @@ def append(paths: StatePaths, notice: Notice) -> None:
     if len(notice.text) > 1500:
         notice = msgspec.structs.replace(notice, text=f"{notice.text[:1500]}…")
     files.append_line(paths.notifications, _encoder.encode(notice))
+    rotate(paths)
 
 
 def mend(paths: StatePaths) -> None:
@@ -67,9 +68,20 @@ def misplaced(paths: StatePaths) -> bool:
 
 
 def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
-    """The last notifications, oldest first; lines that are none are passed over."""
+    """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
+    found = _last_of(paths.notifications)
+    if len(found) < count:
+        found = _last_of(_put_away(paths)) + found
+    return found[-count:]
+
+
+def _put_away(paths: StatePaths) -> str:
+    return f"{paths.root}/notifications.1.jsonl"
+
+
+def _last_of(path: str) -> list[Notice]:
     try:
-        fd = os.open(paths.notifications, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return []
     status = os.fstat(fd)
@@ -86,7 +98,7 @@ def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
             found.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-    return found[-count:]
+    return found
 
 
 def read_until(paths: StatePaths) -> str:
@@ -111,6 +123,6 @@ def rotate(paths: StatePaths) -> None:
     """Put a file that grew long out of the way."""
     try:
         if os.stat(paths.notifications).st_size > KEEP_BYTES:
-            os.rename(paths.notifications, f"{paths.root}/notifications.1.jsonl")
+            os.rename(paths.notifications, _put_away(paths))
     except FileNotFoundError:
         return

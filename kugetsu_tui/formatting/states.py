@@ -66,6 +66,8 @@ def of_task(task: Task) -> Look:
         return Look(glyph("retry"), "retry", "warning") if task.attempt else Look(glyph("pending"), "waiting", "muted")
     if task.state in ("notified", "running") and task.stop:
         return Look(glyph("stopping"), "stopping", "warning")
+    if task.empty_handed:
+        return Look(glyph("warning"), "no delivery", "warning")
     return of_state(task.state)
 
 

@@ -1,6 +1,6 @@
-"""The form for a new task. What was typed is kept when it is left, and nothing is lost when the engine refuses it."""
+"""The form for a task, new or waiting. What was typed is kept when it is left, and nothing is lost when it is refused."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,18 @@ class Draft:
     repo: str = ""
     after: str = ""
     at: str = ""
-    hold: bool = False
+    tags: str = ""
+
+    @classmethod
+    def of_fields(cls, reference: str, message: str, fields: Mapping[str, str]) -> "Draft":
+        """A waiting task as its text has it."""
+        known = {name: fields.get(name, "") for name in ("agent", "priority", "repo", "after", "at", "tags")}
+        return cls(reference, message, **known)
+
+    def fields(self) -> dict[str, str]:
+        """The fields as the text of a task has them."""
+        given = {"agent": self.agent, "priority": self.priority, "repo": self.repo, "after": self.after, "at": self.at}
+        return {name: value.strip() for name, value in (given | {"tags": self.tags}).items()}
 
     def options(self) -> dict[str, Any]:
         """The options of `Operator.enqueue`, as far as they were given.
@@ -48,6 +59,8 @@ class Draft:
             given["after"] = self.after.replace(",", " ").split()
         if self.at.strip():
             given["at"] = self.at.strip()
+        if self.tags.strip():
+            given["tags"] = self.tags.replace(",", " ").split()
         return given
 
     @property
@@ -70,7 +83,8 @@ class TaskForm(ModalScreen[str | None]):
 
     def __init__(
         self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[list[str]]],
-        default_agent: str, keep: Callable[[Draft], None],
+        default_agent: str, keep: Callable[[Draft], None], title: str = "New task", yes: str = "Put it in the queue  ctrl+j",
+        fixed_reference: bool = False,
     ) -> None:  # fmt: skip
         """Make the form.
 
@@ -80,6 +94,9 @@ class TaskForm(ModalScreen[str | None]):
             agents: names of the agents there are.
             default_agent: the one that is taken when none is chosen.
             keep: takes what was typed when the form is left.
+            title: what the form is for.
+            yes: words of the button that submits.
+            fixed_reference: the issue stands and cannot be changed.
         """
         super().__init__()
         self._draft = draft
@@ -87,17 +104,26 @@ class TaskForm(ModalScreen[str | None]):
         self._agents = agents
         self._default_agent = default_agent
         self._keep = keep
+        self._title_text = title
+        self._yes = yes
+        self._fixed_reference = fixed_reference
+        self._filled = False
+        """Whether the agents can be chosen already."""
         self._busy = False
 
     def compose(self) -> ComposeResult:
         """The fields."""
         draft = self._draft
         with Vertical(classes="dialog", id="form"):
-            yield Static(Content("New task"), classes="dialog-title")
+            yield Static(Content(clean(self._title_text, 100)), classes="dialog-title")
             with Horizontal(classes="row"):
                 yield Label(Content("issue"))
                 yield Input(
-                    draft.reference, id="reference", placeholder="owner/repo#12, an address, or local/name#1", compact=True
+                    draft.reference,
+                    id="reference",
+                    placeholder="owner/repo#12, an address, or local/name#1",
+                    compact=True,
+                    disabled=self._fixed_reference,
                 )
             with Horizontal(classes="row tall"):
                 yield Label(Content("message"))
@@ -116,10 +142,12 @@ class TaskForm(ModalScreen[str | None]):
                 yield Input(draft.at, id="at", placeholder="22:00, +2h", compact=True)
             with Horizontal(classes="row"):
                 yield Label(Content("repo"))
-                yield Input(draft.repo, id="repo", placeholder="path of a local repository, if not as set", compact=True)
+                yield Input(draft.repo, id="repo", placeholder="path, if not as set", compact=True)
+                yield Label(Content("tags"), classes="second")
+                yield Input(draft.tags, id="tags", placeholder="words to find it by", compact=True)
             yield Static(Content(""), id="form-error")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(Content("Put it in the queue  ctrl+j"), id="submit", compact=True)
+                yield Button(Content(self._yes), id="submit", compact=True)
                 yield Button(Content("Leave, keep the text  esc"), id="leave", compact=True)
 
     def on_mount(self) -> None:
@@ -129,23 +157,26 @@ class TaskForm(ModalScreen[str | None]):
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.highlight_cursor_line = False
-        self.set_focus(self.query_one("#reference"))
+        self.set_focus(self.query_one("#message" if self._fixed_reference else "#reference"))
         self.run_worker(self._fill_agents(), exit_on_error=False)
 
     async def _fill_agents(self) -> None:
         names = await self._agents()
+        if self._draft.agent and self._draft.agent not in names:
+            names = [*names, self._draft.agent]
         choice = self.query_one(Select)
         choice.set_options((Content(clean(name, 60)), name) for name in names)
         if self._draft.agent in names:
             choice.value = self._draft.agent
+        self._filled = True
 
     def draft(self) -> Draft:
         """What stands in the fields."""
-        agent = self.query_one(Select).value
+        agent = self.query_one(Select).value if self._filled else self._draft.agent
         value = {field.id: field.value for field in self.query(Input)}
         return Draft(
             value["reference"], self.query_one(TextArea).text, agent if isinstance(agent, str) else "", value["priority"],
-            value["repo"], value["after"], value["at"],
+            value["repo"], value["after"], value["at"], value["tags"],
         )  # fmt: skip
 
     @on(Input.Submitted)

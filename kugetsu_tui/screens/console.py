@@ -34,12 +34,13 @@ class ConsoleScreen(Screen[None]):
         self._hush: Timer | None = None
         self.acts = Acts(self)
         self._deeds: dict[str, Callable[[], None]] = {
-            "task.new": self.new_task, "task.stop": lambda: self.acts.stop(False), "task.kill": lambda: self.acts.stop(True),
+            "task.new": self.new_task, "task.edit": self.edit_task,
+            "task.stop": lambda: self.acts.stop(False), "task.kill": lambda: self.acts.stop(True),
             "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
             "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
-            "view.diff": self.open_diff, "view.story": self.open_story,
+            "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
@@ -175,6 +176,12 @@ class ConsoleScreen(Screen[None]):
     def new_task(self) -> None:
         """Open the form."""
         self.console.open_task_form()
+
+    def edit_task(self) -> None:
+        """Edit the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.edit_task(task)
 
     def open_diff(self) -> None:
         """Show the diff of the selected task."""

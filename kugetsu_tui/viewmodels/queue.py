@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.policy import Why, estimate_start
+from kugetsu_engine.domain.policy import Why
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
 
@@ -20,7 +20,10 @@ COLUMNS = (
     Column("task", 14, flexible=True),
     Column("priority", 2, keep=2),
     Column("why", 17),
+    Column("start", 6, keep=6, right=True),
 )
+SAID_ALREADY_S = 60.0
+"""An estimate that is this near to the time the reason names says nothing more."""
 TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted",
     "rate_limit": "warning",
 }  # fmt: skip
@@ -36,7 +39,8 @@ class QueueView:
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
             priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
-            why=widest((self._why(place, task) for place, task in enumerate(self._pending[:60])), 9, 26),
+            why=widest((self._why(task) for task in self._pending[:60]), 9, 26),
+            start=widest((self._start(task) for task in self._pending[:60]), 0, 13),
         )  # fmt: skip
 
     @cached_property
@@ -58,7 +62,8 @@ class QueueView:
                 (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
                 (f"p{task.priority}" if task.priority != 5 else "", "info"),
-                (self._why(index, task), TONES.get(why.code, "muted")),
+                (self._why(task), TONES.get(why.code, "muted")),
+                (self._start(task), "muted"),
             ),
         )
 
@@ -71,21 +76,26 @@ class QueueView:
         """The task the row is about."""
         return self._pending[index].id
 
-    def _why(self, index: int, task: Task) -> str:
-        """The reason, and about when it ends, as a time of day, where that can be known."""
+    def _why(self, task: Task) -> str:
+        """The reason it waits."""
         why = self._snapshot.why(task)
-        start = start_estimate(index, why, self._snapshot)
-        about = f"  ~{times.moment(start)}" if start is not None else ""
         failure = f", {failures.words(task.failure)}" if why.code == "retry_at" and task.failure else ""
-        return f"{clean(why_words(why, self._snapshot.taken_at) + failure, 200)}{about}"
+        return clean(why_words(why, self._snapshot.taken_at) + failure, 200)
+
+    def _start(self, task: Task) -> str:
+        """About when it starts, as a time of day, where that can be known."""
+        start = start_estimate(task, self._snapshot.why(task), self._snapshot)
+        return f"~{times.moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
-def start_estimate(ahead: int, why: Why, snapshot: Snapshot) -> float | None:
-    """Seconds since 1970 at which a task probably starts; None where it waits for something else than a slot."""
-    if why.code != "slots":
+def start_estimate(task: Task, why: Why, snapshot: Snapshot) -> float | None:
+    """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
+    if why.code in ("next", "held"):
         return None
-    seconds = estimate_start(ahead, snapshot.facts, snapshot.median_run_s)
-    return snapshot.taken_at + seconds if seconds is not None else None
+    start = snapshot.starts_at(task)
+    if start is not None and why.until is not None and start - why.until < SAID_ALREADY_S:
+        return None
+    return start
 
 
 def why_words(why: Why, now: float) -> str:

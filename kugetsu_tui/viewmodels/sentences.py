@@ -106,7 +106,7 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         place = picture.places.get(task.id)
         if place is not None:
             words = f"{words}; number {place + 1} of {len(picture.snapshot.pending)} in the queue"
-            start = start_estimate(place, why, picture.snapshot)
+            start = start_estimate(task, why, picture.snapshot)
             words += f", starts about {times.moment(start, now)}" if start is not None else ""
         return [(label, (clean(f"{words}.", 600), "text"))]
     look = states.of_task(task)

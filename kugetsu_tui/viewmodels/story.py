@@ -37,7 +37,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
         place = picture.places.get(task.id)
         if place is not None:
             spans.append((f"  number {place + 1} of {len(picture.snapshot.pending)}", "muted"))
-            start = start_estimate(place, why, picture.snapshot)
+            start = start_estimate(task, why, picture.snapshot)
             if start is not None:
                 spans.append((f", starts about {times.moment(start)}", "muted"))
         if task.attempt and task.reason:
@@ -127,7 +127,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = states.glyph("marker") if ended.number == shown else " "
-        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended)])
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.expect)])
     if task.state in ("notified", "running"):
         mark = states.glyph("marker") if task.attempt == shown else " "
         look = states.of_task(task)
@@ -135,7 +135,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     return lines
 
 
-def attempt_words(ended: Attempt) -> Spans:
+def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
     look = states.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
@@ -152,7 +152,12 @@ def attempt_words(ended: Attempt) -> Spans:
     if ended.elapsed_s is not None:
         spans.append((f"  {times.span(ended.elapsed_s)}", "muted"))
     if ended.delivered is not None:
-        spans.append((f"  {clean(str(ended.delivered), 300)}", "good" if not ended.delivered.nothing else "muted"))
+        spans.append(
+            (
+                f"  {clean(str(ended.delivered), 300)}",
+                "good" if not ended.delivered.nothing else "warning" if good and expect != "none" else "muted",
+            )
+        )
     return spans
 
 
@@ -164,7 +169,7 @@ def card(picture: Picture, task: Task) -> list[Spans]:
     ]
     place = picture.places.get(task.id)
     if place is not None:
-        start = start_estimate(place, picture.snapshot.why(task), picture.snapshot)
+        start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
         about = f", starts about {times.moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place + 1} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task, None))

@@ -195,7 +195,8 @@ def test_opencode_writes_its_log_itself_and_is_judged_by_its_words(fleet: Fleet)
     assert (task.state, len(task.attempts), task.attempts[0].failure) == ("error", 1, "blocked")
     assert "a permission nobody could give" in (task.error or "")
     words = b"! permission requested: bash; auto-rejecting\n"
-    assert fleet.log(task_id) == b"args: run --format=json --title=local/work#4 -m p/m\n" + task.message.encode() + words
+    args = b"args: run --format=json --print-logs --log-level=INFO --title=local/work#4 -m p/m\n"
+    assert fleet.log(task_id) == args + task.message.encode() + words
 
 
 def test_progress_is_told_while_an_agent_runs(fleet: Fleet) -> None:

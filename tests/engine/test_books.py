@@ -3,11 +3,15 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from kugetsu_engine import embedded, engine
+from kugetsu_engine.attempts import Attempts
+from kugetsu_engine.process.launcher import Launcher, Waker
+from kugetsu_engine.pulse import Pulse
 from kugetsu_engine.store import bell, files
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
@@ -152,11 +156,44 @@ def test_an_engine_that_fails_is_started_again_and_loses_no_task(fleet: Fleet, m
     assert fleet.starts() == [task_id]
 
 
+@pytest.mark.parametrize("ending", [Attempts, Waker, Launcher, Pulse], ids=lambda ending: ending.__name__)
+def test_an_engine_that_fails_also_while_it_ends_is_started_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, ending: Any
+) -> None:
+    """F06: its lock is given back whatever fails on the way out; within two seconds it is told and another one runs."""
+    task_id = fleet.enqueue(wait=fleet.waiting_file("go"))
+    thread = fleet.start_engine()
+    fleet.wait_for_started(task_id)
+    left = {"step", "end"}
+
+    def once(owner: Any, name: str, word: str) -> None:
+        real = getattr(owner, name)
+
+        def fails(*words: Any, **named: Any) -> Any:
+            done = real(*words, **named) if word == "end" else None
+            if word in left and (word == "step" or "step" not in left):
+                left.discard(word)
+                raise RuntimeError(f"{word} fails")
+            return done if word == "end" else real(*words, **named)
+
+        monkeypatch.setattr(owner, name, fails)
+
+    once(ending, "write" if ending is Pulse else "close", "end")
+    once(engine.Engine, "step", "step")
+    thread.wake()
+    wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 2, "the alert")
+    assert not left
+    assert thread.held_by is None
+    fleet.release("go")
+    assert len(fleet.wait_for_end([task_id])[0].attempts) == 1
+    assert fleet.starts() == [task_id]
+
+
 def test_until_idle_an_engine_ends_when_only_held_tasks_are_left(fleet: Fleet) -> None:
     """All that can run has run, a held one waits: the engine ends by itself."""
     ids = [fleet.enqueue() for _ in range(3)]
     held = fleet.enqueue(options={"hold": True})
     thread = fleet.start_engine(until_idle=True)
-    assert thread.join(15), "the engine did not end"
+    assert thread.join(60), "the engine did not end"
     assert [fleet.state(task_id) for task_id in ids] == ["completed"] * 3
     assert fleet.state(held) == "pending"

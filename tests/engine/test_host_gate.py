@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from kugetsu_engine.alerts import Alerts
+from kugetsu_engine.config import Settings
 from kugetsu_engine.domain.host import HostFacts
 from kugetsu_engine.embedded import EngineThread
-from kugetsu_engine.host import LOOK_AGAIN_S, HostGate
+from kugetsu_engine.host import LOOK_AGAIN_S, REFUSED_S, HostGate
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
@@ -125,3 +127,24 @@ def fleet_floors(fleet: Fleet) -> Any:
     """The floors of a settings file."""
     fleet.configure(min_free_memory="600MiB")
     return SnapshotReader(fleet.paths, {}).settings.current.floors
+
+
+def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The floors say nothing against it; the reason stands until a start has gone well."""
+    now = 100.0
+    monkeypatch.setattr("kugetsu_engine.host.time.monotonic", lambda: now)
+    gate = HostGate((), lambda _: HostFacts(memory_free=1 << 40, memory_total=1 << 40))
+    floors, alerts = Settings().floors, Alerts(lambda: now)
+    for wait_s in (*REFUSED_S, REFUSED_S[-1]):
+        assert gate.may_start(floors, 0)
+        gate.hear("no room")
+        assert not gate.may_start(floors, 0)
+        gate.tell(alerts, lambda _: None, lambda: "now")
+        assert gate.next_look == now + wait_s
+        now += wait_s
+    assert gate.may_start(floors, 0)
+    gate.tell(alerts, lambda _: None, lambda: "now")
+    assert [alert.text for alert in alerts.now()] == ["nothing new starts: no room"]
+    gate.hear("")
+    gate.tell(alerts, lambda _: None, lambda: "now")
+    assert alerts.now() == []

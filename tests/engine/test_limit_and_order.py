@@ -138,7 +138,7 @@ def test_a_drained_headless_engine_ends_with_its_last_agent(fleet: Fleet) -> Non
     fleet.operator.do("drain")
     assert not engine.ended.is_set()
     fleet.release("first")
-    assert engine.join(10), "the engine did not end"
+    assert engine.join(60), "the engine did not end"
     assert fleet.state(first) == "completed"
     assert fleet.state(second) == "pending"
     assert fleet.starts() == [first]

@@ -46,7 +46,7 @@ def test_the_headless_engine_ends_in_an_orderly_way_when_it_is_asked_to(fleet: F
     )  # fmt: skip
     line = fleet.wait_for_started(task_id)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert documents.read(fleet.paths.engine, EngineState).stopped
     assert not is_held(fleet.paths.engine_lock)
     assert is_alive(line.pid)

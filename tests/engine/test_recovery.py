@@ -185,7 +185,7 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_first(fleet: Fleet) -
         second.open()
     thread = EngineThread(fleet.paths, {}, "headless")
     thread.start()
-    assert thread.join(5)
+    assert thread.join(60)
     assert thread.held_by is not None
     assert f"pid {process.pid} " in thread.held_by
     second.waker.close()
@@ -216,7 +216,7 @@ def test_an_engine_whose_lock_file_was_replaced_starts_nothing_more(fleet: Fleet
     line = fleet.wait_for_started(first)
     os.unlink(fleet.paths.engine_lock)
     late = fleet.enqueue()
-    assert engine.join(10), "the engine goes on"
+    assert engine.join(60), "the engine goes on"
     assert "was replaced or deleted" in (engine.held_by or "")
     assert fleet.state(late) == "pending"
     assert is_alive(line.pid)

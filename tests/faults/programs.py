@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.errors import BadFile
+from kugetsu_engine.store import documents
 from tests.support.fleet import ROOT, Fleet
 
 ENGINE = """
@@ -55,6 +58,15 @@ def why_no_strace() -> str:
 def engine_argv(fleet: Fleet, until_idle: bool = True) -> list[str]:
     """The engine of a fleet as a command line."""
     return [sys.executable, "-c", ENGINE, fleet.paths.root, "until-idle" if until_idle else "for-ever"]
+
+
+def holds_lock(fleet: Fleet, process: "subprocess.Popen[str]") -> bool:
+    """Whether a process is the engine of a fleet, by what it has told."""
+    try:
+        state = documents.read(fleet.paths.engine, EngineState)
+    except (FileNotFoundError, BadFile):
+        return False
+    return state.pid == process.pid and not state.stopped
 
 
 def command_argv(*words: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import engine_death, every_call, programs, trees, two_engines
+from . import crowd, disks, engine_death, every_call, programs, soak, trees, two_engines
 from .ground import Amount, Ground, Report
 
 
@@ -18,30 +18,34 @@ class Fault:
     """Tries in `make test`."""
     full: str
     """Tries in `make faults`, in words; the loop knows the number."""
-    needs_strace: bool = False
+    minutes: float
+    """How long that takes about, on two quiet processors: the longest begin first."""
+    alone: bool = False
+    """Whether it measures times, and wants the machine for itself."""
+    missing: Callable[[], str] = lambda: ""
+    """Says why it cannot be tried here; empty where it can."""
 
     @property
     def about(self) -> str:
         """What is tried and what must come of it, in a sentence."""
         return (self.loop.__doc__ or "").strip()
 
-    def why_not(self) -> str:
-        """Why it cannot be tried here; empty where it can."""
-        return programs.why_no_strace() if self.needs_strace else ""
-
 
 TABLE = (
-    Fault("F01", engine_death.killed_at_random, 8, "1,000 kills, 2,000 tasks"),
-    Fault("F05", engine_death.killed_while_recovering, 6, "300 kills"),
-    Fault("F07", engine_death.agents_end_without_an_engine, 6, "300 tasks"),
-    Fault("F08", engine_death.machine_restarts, 1, "10 restarts"),
-    Fault("F10", two_engines.started_at_once, 1, "100 rounds of 8"),
-    Fault("F11", two_engines.lock_file_taken_away, 2, "100 times"),
-    Fault("F20", every_call.engine_is_killed, 9, "every call", needs_strace=True),
-    Fault("F21", every_call.supervisor_is_killed, 6, "every call", needs_strace=True),
-    Fault("F22", every_call.command_is_killed, 10, "every call", needs_strace=True),
-    Fault("F23", every_call.call_fails, 9, "every error at every call", needs_strace=True),
-    Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends"),
-    Fault("F41", trees.supervisors_killed, 3, "200 kills"),
+    Fault("F01", engine_death.killed_at_random, 8, "1,000 kills, 2,000 tasks", 15),
+    Fault("F05", engine_death.killed_while_recovering, 6, "300 kills", 5),
+    Fault("F07", engine_death.agents_end_without_an_engine, 6, "300 tasks", 4),
+    Fault("F08", engine_death.machine_restarts, 1, "10 restarts", 1),
+    Fault("F10", two_engines.started_at_once, 1, "100 rounds of 8", 9),
+    Fault("F11", two_engines.lock_file_taken_away, 2, "100 times", 11),
+    Fault("F14", crowd.commands_at_once, 4, "20 minutes", 20.5),
+    Fault("F20", every_call.engine_is_killed, 9, "every call", 6, missing=programs.why_no_strace),
+    Fault("F21", every_call.supervisor_is_killed, 6, "every call", 4, missing=programs.why_no_strace),
+    Fault("F22", every_call.command_is_killed, 10, "every call", 5, missing=programs.why_no_strace),
+    Fault("F23", every_call.call_fails, 9, "every error at every call", 18, missing=programs.why_no_strace),
+    Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
+    Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
+    Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
+    Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}

@@ -13,7 +13,7 @@ SEED = 20261121
 @pytest.mark.parametrize("fault", TABLE, ids=lambda fault: fault.name)
 def test_a_fault_breaks_no_invariant(fault: Fault, tmp_path: Path) -> None:
     """No violation in a few tries; the docstring of the loop says what must come of it."""
-    if reason := fault.why_not():
+    if reason := fault.missing():
         pytest.skip(reason)
     report = fault.loop(Ground(SEED, tmp_path), Amount(fault.quick))
     assert report.tries > 0

@@ -30,6 +30,7 @@ from kugetsu_engine.store.requests import Answer, Request
 from tests.model.world import World
 
 from . import mutations as valid
+from . import real
 from .mutations import changed_value, dump, mutated
 
 Target = Callable[[int, random.Random], None]
@@ -243,8 +244,10 @@ TARGETS: dict[str, tuple[Target, int, int]] = {
     "files before a living engine": (through_the_engine, 500, 20_000),
     "issue references": (references, 2000, 100_000),
     "cleaned text": (cleaned_text, 2000, 100_000),
-    "messages": (messages, 100, 5000),
+    "messages": (messages, 200, 5000),
     "command lines": (command_lines, 300, 5000),
+    "prompts of real agents": (real.prompts, 25, 500),
+    "logs on a real screen": (real.logs, 50, 500),
 }
 """Name to target, inputs in the tests, inputs in the long run."""
 

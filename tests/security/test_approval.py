@@ -84,7 +84,7 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
 def test_s18_the_agents_pane_and_the_task_show_it() -> None:
     """A word in the row, and which option it is in the detail; no column where no agent does."""
     one = active(1)
-    shown = Snapshot(0.0, EngineView(True), 3, (one,), (), (), 0, (), "", (), None, default_agent="own")
+    shown = Snapshot(0.0, EngineView(True), 3, (one,), (), (), 0, (), "", (), default_agent="own")
     view = AgentsView(Picture(shown, approving={"own": "--yolo"}))
     assert ("auto", "warning") in view.row(0).cells
     plain = AgentsView(Picture(shown, approving={"other": "--yolo"}))

@@ -220,7 +220,7 @@ def test_s13_what_is_no_plain_file_hangs_nothing_and_its_target_is_untouched(tmp
         )
         programs.append((kind, target, program))
     for kind, target, program in programs:
-        out, error = program.communicate(timeout=30)
+        out, error = program.communicate(timeout=60)
         assert out.endswith("through\n"), (kind, out, error)
         assert target.read_bytes() == b"precious", kind
 
@@ -279,7 +279,7 @@ def test_s24_another_user_can_neither_read_nor_stop_anything(open_folder: Path) 
         wait_until(lambda: os.path.exists(fleet.paths.engine), 10, "the engine")
         done = subprocess.run(
             ["/usr/bin/env", "python3", "-c", STRANGER, fleet.paths.root, str(process.pid)], user=65534, group=65534,
-            extra_groups=[], cwd="/", capture_output=True, text=True, timeout=30, check=False,
+            extra_groups=[], cwd="/", capture_output=True, text=True, timeout=60, check=False,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         )  # fmt: skip
         assert done.stdout == "asked\n", done.stdout + done.stderr
@@ -293,7 +293,7 @@ def test_the_round_of_s13_sees_a_file_that_is_one(tmp_path: Path) -> None:
     paths = StatePaths(str(tmp_path / "state"))
     files.prepare(paths.folders())
     done = subprocess.run(
-        [sys.executable, "-c", ROUND, paths.root], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", ROUND, paths.root], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "through\n"
     assert os.path.exists(paths.item("q_1"))

@@ -74,7 +74,7 @@ def in_terminal(state: str, *words: str) -> str:
             if not data:
                 break
             shown += data
-        process.wait(30)
+        process.wait(60)
     os.close(master)
     return shown.decode("utf-8", "replace")
 

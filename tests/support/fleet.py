@@ -201,12 +201,12 @@ class Fleet:
     def stop_engine(self, engine: EngineThread) -> None:
         """End an engine in an orderly way; agents go on."""
         engine.stop()
-        assert engine.join(10), "the engine did not end"
+        assert engine.join(60), "the engine did not end"
 
     def kill_engine(self, process: "subprocess.Popen[str]") -> None:
         """SIGKILL an engine's process; returns when all of it, every thread, is gone."""
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         self.processes.remove(process)
 
     def start_engine_process(self, life_s: float = 100.0) -> "subprocess.Popen[str]":
@@ -226,7 +226,7 @@ class Fleet:
             process.kill()
             process.communicate()
         for engine in self.engines:
-            engine.join(10)
+            engine.join(60)
         records = []
         for folder in os.listdir(self.paths.runs):
             task_id, _, attempt = folder.rpartition(".")

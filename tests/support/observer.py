@@ -42,8 +42,9 @@ def _parent(pid: int) -> int:
 class Observer:
     """Looks at /proc again and again while it is entered."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, every_s: float = 0.01) -> None:
         self.root = root
+        self.every_s = every_s
         self.most_at_once = 0
         self.doubled: set[str] = set()
         """Ids of tasks that were seen with two agents at once."""
@@ -57,10 +58,10 @@ class Observer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def _look(self) -> None:
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(self.every_s):
             agents = [mark.partition(":")[0] for mark in marked_processes(self.root, only_agents=True).values()]
             self.looks += 1
             self.most_at_once = max(self.most_at_once, len(agents))

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from .waiting import wait_until
+from .waiting import Deadline, wait_until
 
 PROGRAM = [sys.executable, "-m", "kugetsu_tui.main"]
 
@@ -82,7 +82,7 @@ class Tmux:
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
             ["tmux", "-L", self._socket, *words], env=self._environ, cwd=self._folder, capture_output=True, text=True,
-            check=False, timeout=30,
+            check=False, timeout=60,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
@@ -116,9 +116,9 @@ class Pty:
 
     def read_until(self, wanted: bytes, limit_s: float = 15.0) -> None:
         """Read until some bytes have come since the start."""
-        end = time.monotonic() + limit_s
+        deadline = Deadline(limit_s)
         while wanted not in self.written:
-            assert time.monotonic() < end, f"{wanted!r} did not come, but {self.written[-2000:]!r}"
+            assert not deadline.over, f"{wanted!r} did not come, but {self.written[-2000:]!r}"
             self.read(quiet_s=0.1, limit_s=1.0)
 
     def press(self, keys: str) -> None:
@@ -128,9 +128,9 @@ class Pty:
     def signal(self, number: int) -> int:
         """Send a signal and wait for the end; the exit code."""
         self.process.send_signal(number)
-        end = time.monotonic() + 15
+        deadline = Deadline(15)
         while self.process.poll() is None:
-            assert time.monotonic() < end, "the console did not end"
+            assert not deadline.over, "the console did not end"
             self.read(quiet_s=0.05, limit_s=0.2)
         self.read(quiet_s=0.1, limit_s=2.0)
         return self.process.returncode
@@ -146,7 +146,7 @@ class Pty:
         """End the program."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
         os.close(self.master)
         os.close(self.slave)
 

@@ -147,7 +147,7 @@ def test_without_a_terminal_it_says_what_to_do(fleet: Fleet) -> None:
     """One line, an exit code, no traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "kugetsu_tui.main"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        env=environment(fleet.folder / "state"), timeout=30,
+        env=environment(fleet.folder / "state"), timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("kugetsu: ")

@@ -1,8 +1,8 @@
 """Consoles on real state directories, and a way to wait for what they show."""
 
+import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from kugetsu_tui.link import Link
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.widgets.strips import Talk
 from tests.support.fleet import NO_FLOORS_ENVIRON
+from tests.support.waiting import Deadline, wait_until
 
 LIMIT_S = 15.0
 ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"} | NO_FLOORS_ENVIRON
@@ -32,10 +33,14 @@ class Console:
 
     async def until(self, holds: Callable[[], object], what: str = "") -> None:
         """Wait until something holds, with a limit."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = Deadline(LIMIT_S)
         while not holds():
-            assert time.monotonic() < deadline, f"never came true: {what or holds}\n{self.text}"
+            assert not deadline.over, f"never came true: {what or holds}\n{self.text}"
             await self.pilot.pause(0.01)
+
+    async def ends(self) -> None:
+        """Wait for the end of the console. Not by the pilot, which waits for widgets that do not answer any more."""
+        await asyncio.to_thread(wait_until, lambda: not self.app.is_running, LIMIT_S, "the end of the console")
 
     async def press(self, *keys: str) -> None:
         """Press keys and let the console settle."""

@@ -31,7 +31,7 @@ def notice(number: int, level: str = "error", kind: str = "task_error") -> Notic
 
 def snapshot(*told: Notice, at: float = NOW, done: tuple[Task, ...] = ()) -> Snapshot:
     """A picture with these notifications."""
-    return Snapshot(at, EngineView(False), 3, (), (), done, len(done), told, "", (), None)
+    return Snapshot(at, EngineView(False), 3, (), (), done, len(done), told, "", ())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_a_failure_calls_and_history_does_not(console: Opener, operator: O
     notices.append(operator.paths, notice(1))
     async with console() as here:
         called: list[str] = []
-        here.app._write = called.append  # type: ignore[method-assign,assignment]
+        here.app.write = called.append  # type: ignore[method-assign,assignment]
         notices.append(operator.paths, notice(2))
         await here.until(lambda: called, "a call")
         assert called[0].startswith("\a")

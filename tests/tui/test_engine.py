@@ -69,7 +69,7 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
         await here.press("q")
         await here.until(lambda: isinstance(here.app.screen, Confirm))
         await here.press("q")
-        await here.until(lambda: not here.app.is_running)
+        await here.ends()
     async with console((100, 30), embed=True, at=slow_fleet) as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
         await here.shows("engine here")
@@ -124,5 +124,5 @@ async def test_a_signal_ends_it_in_an_orderly_way(root: str, number: signal.Sign
         here = Console(app, pilot)
         await here.until(lambda: app.picture is not None)
         os.kill(os.getpid(), number)
-        await here.until(lambda: not app.is_running)
+        await here.ends()
     assert app.return_code == 128 + number

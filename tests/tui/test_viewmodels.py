@@ -7,6 +7,7 @@ import pytest
 
 from kugetsu_engine.domain.policy import Rest
 from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
@@ -26,7 +27,7 @@ NOW = 1_800_000_000.0
 def snapshot(**changes: Any) -> Snapshot:
     """A picture of an empty state directory with an engine."""
     empty = Snapshot(
-        NOW, EngineView(True, 812, "headless", "2027-01-15T07:00:00.000Z", 0.5), 3, (), (), (), 0, (), "", (), None
+        NOW, EngineView(True, 812, "headless", "2027-01-15T07:00:00.000Z", 0.5), 3, (), (), (), 0, (), "", ()
     )  # fmt: skip
     return msgspec.structs.replace(empty, **changes)
 
@@ -103,11 +104,15 @@ def test_resume_takes_an_agent() -> None:
 def test_the_queue_says_why_and_when() -> None:
     """By the engine's own function, with times of day in place of countdowns."""
     held, retry, waits = task(1, held=True), task(2, retry_at="2027-01-15T08:05:00.000Z", attempt=1), task(3)
-    view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), median_run_s=600.0)))
+    known = RunTimes().learn("github.com/user/api", "", 600.0)
+    view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
     assert "held by you" in words(view.row(0).cells)
     assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
     assert "slots 1/1" in words(view.row(2).cells)
-    assert words(view.row(2).cells)[-6] == "~"
+    ends = NOW + 600.0 - 21.4
+    assert [view.row(place).cells[-1][0] for place in range(3)] == [
+        "", f"~{times.moment(ends)}", f"~{times.moment(ends + 600.0)}"
+    ], "held; the retry when the slot is free; and after that the last"  # fmt: skip
 
 
 def test_rows_do_not_change_with_time_alone() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine import jobs
 from kugetsu_engine.agents import environment, known, opencode
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config import AgentSettings, RepoSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.paths import StatePaths
@@ -17,10 +17,14 @@ TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, 
 
 
 def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
-    """The command line is fixed text, settings and the reference."""
-    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", "run", "--format=json", "--title=local/a#1"]
+    """The command line is fixed text, settings and the reference; a level of the log that was asked for stands."""
+    fixed = ["run", "--format=json", "--print-logs", "--log-level=INFO"]
+    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
     assert opencode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
-        "/x/oc", "run", "--format=json", "--title=r", "-m", "p/m", "--agent", "build",
+        "/x/oc", *fixed, "--title=r", "-m", "p/m", "--agent", "build",
+    ]  # fmt: skip
+    assert opencode.command("oc", None, ["--log-level=DEBUG"], "r") == [
+        "oc", "run", "--format=json", "--title=r", "--log-level=DEBUG",
     ]  # fmt: skip
 
 
@@ -36,7 +40,7 @@ def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
 def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() -> None:
     """Its settings change the program and the model; auto-approval is never on by itself."""
     drive = known.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
-    assert drive.argv == ["/oc", "run", "--format=json", "--title=local/a#1", "-m", "p/m"]
+    assert drive.argv[:2] + drive.argv[-3:] == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
     assert (drive.output, drive.reader) == ("file", "kugetsu_engine.agents.opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
 
@@ -84,7 +88,7 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
     """And without any of them an error that says what to set."""
     ref = "forge.test/o/r#1"
     task = Task(id="q_1", issue_ref=ref, attempt=1, token="t", agent="demo")
-    settings = Settings(repos={"forge.test/o/r": "/from/settings"}, servers={"forge.test": "https://forge.test"})
+    settings = Settings(repos={"forge.test/o/r": RepoSettings("/from/settings")}, servers={"forge.test": "https://forge.test"})
     assert jobs.build(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
     assert jobs.build(paths, settings, {}, task).repository == "/from/settings"
     job = jobs.build(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)

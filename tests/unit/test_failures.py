@@ -159,6 +159,8 @@ def test_the_reset_is_found_on_the_line_of_the_failure_or_near_it(tmp_path: Path
         ("git clone: fatal: could not read Username for 'https://x': terminal prompts disabled", "credentials"),
         ("git clone: fatal: Authentication failed for 'https://x/'", "credentials"),
         ("git worktree: error: unable to write file: No space left on device", "disk"),
+        ("git worktree: fatal: cannot create directory: Read-only file system", "disk"),
+        ("git cannot run in /x: Resource temporarily unavailable", "machine"),
         ("git worktree: fatal: 'fix/issue-1' is already checked out at '/x'", "git"),
     ],
 )
@@ -169,10 +171,10 @@ def test_gits_words_tell_a_refusal_from_a_bad_connection(message: str, failure: 
 
 
 def test_a_full_disk_is_named() -> None:
-    """ENOSPC and EDQUOT; another error of the system is unknown."""
-    assert verdicts.of_preparation(OSError(28, "No space left on device"))["failure"] == "disk"
-    assert verdicts.of_preparation(OSError(122, "Disk quota exceeded"))["failure"] == "disk"
-    assert verdicts.of_preparation(OSError(5, "Input/output error"))["failure"] == "unknown"
+    """What disk and machine refuse for want of room; another error of the system is unknown."""
+    kinds = {"disk": (28, 122, 30, 5), "machine": (11, 12, 23, 24), "unknown": (1, 20)}
+    for kind, numbers in kinds.items():
+        assert {verdicts.of_preparation(OSError(number, "refused"))["failure"] for number in numbers} == {kind}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_reader_never_sees_half_a_file_and_a_killed_writer_leaves_a_whole_one(
         wait_until(more_than_ten, 20, "more versions")
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     seen.add(files.read(str(target)))
     for data in seen:
         first, last = data.split(b" ")[0], data.rsplit(b" ", 1)[1]
@@ -121,7 +121,7 @@ def test_of_many_that_create_one_name_exactly_one_wins(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(won) == 1
     assert (tmp_path / "one").read_bytes() == str(won[0]).encode()
 
@@ -199,7 +199,7 @@ def test_lines_appended_by_many_processes_stay_whole(tmp_path: Path) -> None:
     )
     target = tmp_path / "lines"
     processes = [subprocess.Popen([sys.executable, "-c", program, str(target), letter], cwd=ROOT) for letter in "abcd"]
-    assert [process.wait(30) for process in processes] == [0] * 4
+    assert [process.wait(60) for process in processes] == [0] * 4
     lines = target.read_text(encoding="ascii").splitlines()
     assert sorted(lines) == sorted(letter * 1500 for letter in "abcd" for _ in range(250))
 

@@ -257,7 +257,7 @@ def test_a_delivery_counts_commits_over_the_base_and_files_beside(repository: Pa
     """What main got meanwhile is not counted; binary and odd file names are."""
     _ready(repository, worktree)
     none = delivery.delivered(str(worktree))
-    assert none == {"commits": 0, "files": 0, "insertions": 0, "deletions": 0, "dirty": 0}
+    assert none == {"commits": 0, "files": 0, "insertions": 0, "deletions": 0, "dirty": 0, "unpushed": None}
     commit(worktree, "two words\t.txt", "1\n2\n3\n")
     (worktree / "README.md").unlink()
     (worktree / "binary").write_bytes(b"\0" * 10)
@@ -267,7 +267,7 @@ def test_a_delivery_counts_commits_over_the_base_and_files_beside(repository: Pa
     (worktree / "left.txt").write_text("x", encoding="utf-8")
     (worktree / "binary").write_bytes(b"\1")
     found = delivery.delivered(str(worktree))
-    assert found == {"commits": 2, "files": 3, "insertions": 3, "deletions": 1, "dirty": 2}
+    assert found == {"commits": 2, "files": 3, "insertions": 3, "deletions": 1, "dirty": 2, "unpushed": None}
 
 
 def test_a_delivery_git_cannot_tell_is_none(tmp_path: Path) -> None:

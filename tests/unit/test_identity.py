@@ -33,7 +33,7 @@ def test_a_process_is_the_recorded_one_only_with_its_start_and_its_boot(stranger
         assert not identity.signal_process(stranger.pid, wrong_ticks, wrong_boot, signal.SIGKILL)
     assert stranger.poll() is None
     assert identity.signal_process(stranger.pid, ticks, boot, signal.SIGTERM)
-    assert stranger.wait(5) == -signal.SIGTERM
+    assert stranger.wait(60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("pid", [0, -1, 1, -os.getpgrp(), 2**31, 2**40, -(2**40)])

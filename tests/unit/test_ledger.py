@@ -329,14 +329,14 @@ def test_ten_thousand_tasks_are_read_in_seconds_and_claimed_in_no_time(books: Bo
     for number in range(1, 10_001):
         task = Task(id=f"q_{number}", issue_ref=f"local/a#{number}", position=float(number), priority=number % 10)
         Path(books.paths.item(task.id)).write_bytes(msgspec.json.encode(task))
-    began = time.monotonic()
+    began = time.process_time()
     books.ledger.rescan()
-    scanned = time.monotonic()
+    scanned = time.process_time()
     books.ledger.rescan()
-    again = time.monotonic()
+    again = time.process_time()
     for _ in range(1000):
         assert books.next() == "q_9"
-    claimed = time.monotonic()
+    claimed = time.process_time()
     assert len(books.ledger.entries) == 10_000
     assert scanned - began < 5
     assert again - scanned < 1
@@ -356,10 +356,10 @@ def test_thousands_of_parked_tasks_cost_nothing_at_each_turn(books: Books) -> No
     books.ledger.rescan()
     busy = frozenset({"local/busy#1"})
     assert books.next(busy_refs=busy) == fine
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(1000):
         assert books.next(busy_refs=busy) == fine
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     books.ledger.issue_free("local/busy#1")
     assert books.next() == "q_3"
     books.now += 100

@@ -69,7 +69,7 @@ def test_a_lock_passed_over_a_socket_survives_the_giver_and_is_freed_by_sigkill(
         assert locks.is_held(_lock(tmp_path))
         assert locks.try_lock(_lock(tmp_path)) is None
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert not locks.is_held(_lock(tmp_path))
 
 
@@ -85,9 +85,9 @@ def test_a_lock_inherited_by_a_child_survives_the_giver(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"there\n"
     os.close(fd)
     assert locks.is_held(_lock(tmp_path))
-    heir.communicate(timeout=10)
+    heir.communicate(timeout=60)
     assert not locks.is_held(_lock(tmp_path))
-    stranger.communicate(timeout=10)
+    stranger.communicate(timeout=60)
 
 
 def test_who_waits_for_a_lock_gets_it_when_it_is_free(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_who_waits_for_a_lock_gets_it_when_it_is_free(tmp_path: Path) -> None:
     thread.start()
     assert not got.wait(0.1)
     locks.unlock(fd)
-    assert got.wait(5)
-    thread.join(5)
+    assert got.wait(60)
+    thread.join(60)
 
 
 def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths)
     with pytest.raises(EngineHeld):
         EngineLock(paths).take()
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     lock = EngineLock(paths)
     lock.take()
     lock.release()

@@ -35,6 +35,14 @@ def api_error(status: int | None, message: str = "fake", retry: bool = False, **
     return line("error", error={"name": "APIError", "data": found | ({"statusCode": status} if status else {})})
 
 
+def logged(message: str, rest: str, level: str = "ERROR") -> bytes:
+    """A line of opencode's own log."""
+    return f'timestamp=2026-11-21T18:01:35.906Z level={level} run=83ed5824 message="{message}"{rest}'.encode()
+
+
+UNKNOWN = line("error", error={"name": "UnknownError", "data": {"message": "Unexpected server error"}})
+
+
 def read(*lines: bytes) -> OpencodeReader:
     """A reader that has seen lines."""
     reader = opencode.reader({"directory": "/w/issue"})
@@ -79,7 +87,9 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
         ([api_error(429, "You exceeded your current quota", True)], 1, "quota", "quota"),
         ([api_error(500, "boom", True)], 1, "network", "boom"),
         ([api_error(None, "socket closed", True)], 1, "network", "socket closed"),
-        ([line("error", error={"name": "UnknownError", "data": {"message": "Unexpected server error"}})], 1, "config", "model"),
+        ([logged("failed", ' error="ProviderModelNotFoundError: Model not found: p/x."'), UNKNOWN], 1, "config", "p/x"),
+        ([logged("failed", ' error="Failed query: insert into \\"project\\""'), UNKNOWN], 1, "locked", "Failed query"),
+        ([UNKNOWN], 1, "exit", "Unexpected"),
         ([line("error", error={"name": "ProviderAuthError", "data": {}})], 1, "credentials", "ProviderAuthError"),
         ([line("error", error="odd")], 1, "exit", "odd"),
         ([b"Error: Session not found"], 1, "session", "Session not found"),
@@ -122,6 +132,21 @@ def test_steps_that_end_for_no_reason_are_noticed_as_endless() -> None:
     assert (reader.trouble() or ("", ""))[0] == "endless"
     reader.feed(tool("bash", {"command": "ls"}))
     assert reader.trouble() is None
+
+
+def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provider_is_asked_again() -> None:
+    """Five refusals in a minute print no event at all; what is no error of the provider is nobody's business."""
+    reader = read(logged("creating instance", " directory=/w", "INFO"))
+    assert reader.feed(logged("created", f" id={SESSION} slug=x directory=/w", "INFO"))[0].text == SESSION
+    assert reader.session_id == SESSION
+    reader.feed(logged("created", " id=ses_otherotherotherotherother parentID=x", "INFO"))
+    assert reader.session_id == SESSION
+    assert reader.feed(logged("share subscriber failed", ' cause="x"')) == []
+    for _ in range(3):
+        reader.feed(logged("stream error", ' modelID=m error.error="AI_APICallError: \\"slow\\" down"'))
+    assert reader.waiting(1, 1) == 'the provider has refused 3 times, it is asked again: AI_APICallError: "slow" down'
+    reader.feed(line("step_start", {}))
+    assert reader.waiting(1, 1) is None
 
 
 def test_silence_is_told_apart_from_a_tool_that_runs() -> None:

@@ -14,7 +14,6 @@ from kugetsu_engine.domain.policy import (
     Timing,
     after_attempt,
     clock,
-    estimate_start,
     expiry,
     next_to_start,
     retry_after,
@@ -186,18 +185,20 @@ def test_a_task_expires_by_its_own_time_or_by_the_setting(
     assert expiry(_task(**fields), timing) == expected
 
 
-def test_the_start_is_estimated_from_the_median_run() -> None:
-    """At once where a slot is free, else by turns of the slots; unknown without a median."""
-    full = Facts(limit=2, used=2)
-    assert estimate_start(0, Facts(limit=2, used=1), 60.0) == 0.0
-    assert estimate_start(0, full, 60.0) == 30.0
-    assert estimate_start(2, full, 60.0) == 90.0
-    assert estimate_start(0, full, None) is None
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (41, "0:41"), (125, "2:05"), (3723, "1:02:03"), (-3, "0:00"), (59.6, "1:00")]
 )
 def test_a_length_of_time_is_shown_as_a_clock_shows_it(seconds: float, text: str) -> None:
     """Rounded, never negative."""
     assert clock(seconds) == text
+
+
+def test_an_attempt_that_disk_or_machine_kept_from_beginning_does_not_count() -> None:
+    """However often in a row; the delay grows. An agent that itself ran out of room has had its attempt."""
+    refused = Attempt(1, outcome="not_started", failure="disk", reason="no room")
+    task = _task(attempt=9, attempts=[refused] * 8)
+    verdict = after_attempt(task, msgspec.structs.replace(refused, number=9), TIMING)
+    assert (verdict.state, verdict.counts) == ("pending", False)
+    assert verdict.retry_delay == retry_after(9, TIMING)
+    agent = msgspec.structs.replace(refused, number=TIMING.max_attempts, outcome="failed")
+    assert after_attempt(_task(attempt=TIMING.max_attempts), agent, TIMING).state == "error"

@@ -133,18 +133,6 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
     assert notices.newest(paths) == []
 
 
-def test_a_long_file_of_notifications_is_put_out_of_the_way(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound it is renamed, and the next line begins a new one."""
-    monkeypatch.setattr(notices, "KEEP_BYTES", 300)
-    notices.rotate(paths)
-    for number in range(5):
-        notices.append(paths, _notice(str(number)))
-    notices.rotate(paths)
-    notices.append(paths, _notice("new"))
-    assert [notice.text for notice in notices.newest(paths)] == ["new"]
-    assert Path(paths.root, "notifications.1.jsonl").read_bytes().count(b"\n") == 5
-
-
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:
     """No listener, a file in its place, a full pipe: ringing is always quick and writes nothing elsewhere."""
     bell.ring(paths.bell, "q_1")

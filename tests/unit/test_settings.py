@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine import config, env_files
-from kugetsu_engine.config import READERS, Settings, SettingsSource, load, load_strictly, size
+from kugetsu_engine.config import READERS, RepoSettings, Settings, SettingsSource, load, load_strictly
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.setting_values import size
 
 
 def _write(paths: StatePaths, text: str) -> None:
@@ -47,7 +48,7 @@ def test_a_file_sets_what_it_names(paths: StatePaths) -> None:
     )
     assert (settings.stall_kills, settings.agent, settings.task_timeout, settings.pass_env) == (True, "mine", 90, ["MY_TOKEN"])
     assert settings.agents["mine"].command == ["my-agent", "--go"]
-    assert settings.repos == {"h/o/r": "~/src"}
+    assert settings.repos == {"h/o/r": RepoSettings("~/src")}
     assert settings.servers == {"github.com": "https://github.com", "h": "ssh://h"}
 
 
@@ -57,6 +58,7 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
     good = {
         "stall_kills": "yes",
         "require_delivery": "yes",
+        "issue_text": "yes",
         "pass_env": "A, B",
         "log_cap": "1MiB",
         "base_branch": "dev",

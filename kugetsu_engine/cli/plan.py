@@ -1,0 +1,135 @@
+"""`kugetsu plan`: who starts when, if all goes as it mostly did; also with another number of slots."""
+
+import os
+from typing import Any
+
+import msgspec
+
+from ..domain.plan import Plan, Start
+from ..domain.policy import clock
+from ..domain.run_times import Expected, RunTimes
+from ..domain.times import iso, time_of_day
+from ..errors import UsageError
+from ..snapshot import Snapshot, SnapshotReader
+from .here import paths
+from .output import print_json, print_table
+from .queue import GLYPHS
+from .words import Words
+
+GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Print the plan."""
+    parser = Words(verb, "Who starts when, if attempts take as long as they mostly did, and go well. Changes nothing.")
+    parser.add_argument("--limit", type=int, metavar="N", help="what if N agents could run at once")
+    parser.add_argument("--agents", action="store_true", help="what is known of how long agents take, by repository")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    if given.limit is not None and not 1 <= given.limit <= 1000:
+        raise UsageError("--limit takes a number from 1 to 1000")
+    snapshot = SnapshotReader(paths(), os.environ).read()
+    plan = snapshot.simulate(given.limit)
+    if given.json:
+        print_json(document(plan, snapshot))
+    elif given.agents:
+        _print_run_times(snapshot.run_times)
+    else:
+        _print(plan, snapshot)
+    return 0
+
+
+def document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
+    """The plan as `--json` shows it."""
+    return {
+        "now": iso(plan.now), "limit": plan.limit, "limit_now": snapshot.limit,
+        "blocked": {"code": plan.blocked.code, "text": plan.blocked.text} if plan.blocked else None,
+        "ends_at": _stamp(plan.ends_at),
+        "running": [
+            {"id": one.task_id, "issue_ref": one.issue_ref, "ends_at": _stamp(one.ends_at)} for one in plan.busy
+        ],
+        "waiting": [_start_document(one, snapshot) for one in (*plan.starts, *plan.others)],
+        "run_times": [
+            {"repository": one.repository, "agent": one.agent, "runs": found.runs, "median_s": round(found.seconds, 3)}
+            for one in snapshot.run_times.runs if (found := snapshot.run_times.expected(one.repository, one.agent))
+        ],
+    }  # fmt: skip
+
+
+def _start_document(one: Start, snapshot: Snapshot) -> dict[str, Any]:
+    task = snapshot.task(one.task_id)
+    expected = one.expected
+    return {
+        "id": one.task_id, "issue_ref": task.issue_ref if task else None, "position_in_queue": one.place,
+        "why": {"code": one.why.code, "text": one.why.text}, "start": _stamp(one.start), "end": _stamp(one.end),
+        "expected": msgspec.to_builtins(expected) if expected else None,
+    }  # fmt: skip
+
+
+def _stamp(epoch_s: float | None) -> str | None:
+    return iso(epoch_s) if epoch_s is not None else None
+
+
+def _print(plan: Plan, snapshot: Snapshot) -> None:
+    if not plan.busy and not plan.starts and not plan.others:
+        print("Nothing runs and nothing waits.")
+        return
+    for line in headline(plan, snapshot.limit):
+        print(line)
+    rows = []
+    for busy in plan.busy:
+        task = snapshot.task(busy.task_id)
+        state, title = (task.state, task.title) if task else ("running", "")
+        shown = f"#{busy.task_id.removeprefix('q_')}"
+        rows.append([GLYPHS[state], "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
+    for one in (*plan.starts, *plan.others):
+        if (task := snapshot.task(one.task_id)) is not None:
+            start = "now" if one.start == plan.now else about(one.start, plan.now)
+            why = "" if plan.waits_for_a_slot(one) else one.why.text
+            row = [GLYPHS["pending"], start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
+            rows.append([*row, why or learned_from(one.expected)])
+    print_table(["", "starts", "ends", "id", "issue", "message", "why, or what the time is learned from"], rows, flexible=5)
+
+
+def headline(plan: Plan, limit_now: int) -> list[str]:
+    """The plan in a sentence, and what keeps it from coming true."""
+    slots = f"{plan.limit} slot{'s' * (plan.limit != 1)}"
+    if plan.limit != limit_now:
+        slots = f"with {slots} in place of {limit_now}"
+    waiting = len(plan.starts) + len(plan.others)
+    stuck = len(plan.others)
+    parts = [slots, f"{len(plan.busy)} running", f"{waiting} waiting"]
+    if plan.ends_at is not None and (plan.starts or plan.busy):
+        parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {time_of_day(plan.ends_at, plan.now)}")
+    elif plan.unknown or plan.ends_at is None:
+        parts.append("no agent has ended well yet, so nobody knows how long they take")
+    lines = [", ".join(parts)]
+    if plan.blocked is not None:
+        lines.append(f"{plan.blocked.text}: nothing starts. This is the plan if that were over now")
+    return lines
+
+
+def about(epoch_s: float | None, now: float) -> str:
+    """A point in time nobody is sure of."""
+    return f"~{time_of_day(epoch_s, now)}" if epoch_s is not None else "?"
+
+
+def learned_from(expected: Expected | None) -> str:
+    """How long it takes, and how that is known."""
+    if expected is None:
+        return "unknown how long"
+    runs = f"{expected.runs} run{'s' * (expected.runs != 1)}"
+    return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
+
+
+def _print_run_times(known: RunTimes) -> None:
+    rows = []
+    for one in reversed(known.runs):
+        expected = known.expected(one.repository, one.agent)
+        if expected is not None:
+            shortest, longest = clock(min(one.seconds)), clock(max(one.seconds))
+            rows.append([one.repository, one.agent, str(len(one.seconds)), clock(expected.seconds), shortest, longest])
+    if rows:
+        print_table(["repository", "agent", "runs", "median", "shortest", "longest"], rows, flexible=0)
+    else:
+        print("No agent has ended well yet, so nothing is known of how long they take.")

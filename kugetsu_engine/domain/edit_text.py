@@ -1,0 +1,113 @@
+"""A waiting task as a text to be edited: its fields, a line of dashes, and the message as it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import UsageError
+from .draft import checked_tags, shown_id, task_id
+from .task import Task
+from .times import duration, epoch, iso, local, moment
+
+RULE = "---"
+FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "tags")
+HELP = {
+    "priority": "0 to 9, 9 starts first", "agent": "empty: as set", "after": "start only when these have completed: 41 42",
+    "at": "start not before: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
+    "repo": "path of a local repository, if not as set", "tags": "words to find it by",
+}  # fmt: skip
+COMPLAINT = "# ! "
+
+
+def fields_of(task: Task) -> dict[str, str]:
+    """The fields of a task as a person writes them."""
+    at = epoch(task.not_before)
+    return {
+        "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(shown_id(one)[1:] for one in task.after),
+        "at": local(at) if at is not None else "", "timeout": f"{task.timeout_s:g}s" if task.timeout_s else "",
+        "repo": task.repo or "", "tags": " ".join(task.tags),
+    }  # fmt: skip
+
+
+def document(task: Task, note: str = "") -> str:
+    """Write a task as a text; `note` stands at its top."""
+    return compose(task, fields_of(task), task.message, note)
+
+
+def compose(task: Task, fields: Mapping[str, str], message: str, note: str = "") -> str:
+    """Write fields and a message as a text about a task."""
+    lines = [f"# {task.shown} {task.issue_ref}: save and leave to change it; as it is, nothing is changed."]
+    lines += [f"# {note}"] if note else []
+    for name, value in fields.items():
+        line = f"{name}: {' '.join(value.splitlines())}".rstrip()
+        lines.append(f"{line:32}  # {HELP[name]}" if not value else line)
+    return "\n".join([*lines, RULE, message.rstrip("\n"), ""])
+
+
+def with_complaint(text: str, words: str) -> str:
+    """The text with what is wrong with it at its top, in place of what was wrong before."""
+    rest = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(COMPLAINT))
+    return f"{COMPLAINT}{' '.join(words.split())}\n{rest}"
+
+
+def read(text: str) -> tuple[dict[str, str], str]:
+    """Return the fields and the message of a text.
+
+    Raises:
+        UsageError: a line makes no sense.
+    """
+    fields: dict[str, str] = {}
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        written = line.strip()
+        if written == RULE:
+            return fields, "".join(lines[number:]).rstrip("\n")
+        if not written or written.startswith("#"):
+            continue
+        name, colon, value = written.partition(":")
+        name = name.strip()
+        if not colon or name not in FIELDS:
+            raise UsageError(f"line {number} is no field: {written[:60]}", f"one of {', '.join(FIELDS)}, then {RULE}")
+        if name in fields:
+            raise UsageError(f"line {number}: {name} stands there twice")
+        fields[name] = f"  {value}".split("  # ", 1)[0].strip()
+    raise UsageError(f"the line {RULE} above the message is missing", "put it back, the message follows below it")
+
+
+def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dict[str, Any]:
+    """What a text changes of a task, as the arguments of an `edit`; a field that was left out stays as it is.
+
+    Args:
+        now: seconds since 1970, for times such as `22:00`.
+
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    before, _ = read(document(task))  # as it is read, so that what cannot be written is no change
+    changed: dict[str, Any] = {}
+    if message != task.message.rstrip("\n"):
+        changed["message"] = message
+    for name, value in fields.items():
+        if value == before[name]:
+            continue
+        if name == "priority":
+            if not (value.isascii() and value.isdigit() and len(value) == 1):
+                raise UsageError("priority: a number from 0 to 9", "9 starts first")
+            changed["priority"] = int(value)
+        elif name == "after":
+            changed["after"] = [_id(word) for word in value.replace(",", " ").split()]
+        elif name == "at":
+            changed["not_before"] = iso(moment(value, now)) if value else None
+        elif name == "timeout":
+            changed["timeout_s"] = duration(value) if value else None
+        elif name == "tags":
+            changed["tags"] = checked_tags(value.replace(",", " ").split())
+        else:
+            changed[name] = value or None
+    return changed
+
+
+def _id(word: str) -> str:
+    found = task_id(word)
+    if found is None:
+        raise UsageError(f"after: {word[:40]!r} is no task id", "write 41, #41 or q_41")
+    return found

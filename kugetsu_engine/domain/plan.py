@@ -1,0 +1,245 @@
+"""Who starts when, if all goes as it mostly did: a simulation over the very functions the engine decides with.
+
+It counts with one attempt for each task, which takes as long as they mostly took, and which goes well. What nobody knows, such
+as when an operator releases a held task, stays unknown.
+"""
+
+import heapq
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import inf
+from typing import Generic, TypeVar
+
+import msgspec
+
+from .policy import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
+from .run_times import Expected
+from .states import COMPLETED, FINAL
+
+HORIZON = 200
+"""Starts that are simulated for the estimates of a list; further down the queue its pace is carried on."""
+OVERDUE = 0.5
+"""An agent that has worked longer than expected is taken to need this share of the expected time again."""
+
+
+Task = TypeVar("Task", bound=Waiting)
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """An agent that works now."""
+
+    task_id: str
+    issue_ref: str
+    ends_at: float | None
+    """Seconds since 1970; None when nobody knows."""
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What the plan says of one waiting task."""
+
+    task_id: str
+    place: int
+    """In the queue, from 1."""
+    why: Why
+    """Why it waits now."""
+    start: float | None = None
+    """Seconds since 1970; None when it does not start by itself, or nobody knows."""
+    end: float | None = None
+    expected: Expected | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, dict=True):
+    """Who starts when."""
+
+    now: float
+    limit: int
+    blocked: Why | None
+    """Why nothing starts now, whatever is free; the plan then tells what would happen were that over at once."""
+    busy: tuple[Busy, ...]
+    starts: tuple[Start, ...]
+    """In the order in which they start."""
+    others: tuple[Start, ...] = ()
+    """The tasks that do not start by themselves, or of which nobody knows when; in the order of the queue."""
+
+    @cached_property
+    def by_id(self) -> dict[str, Start]:
+        """Every task the plan speaks of."""
+        return {one.task_id: one for one in (*self.starts, *self.others)}
+
+    def waits_for_a_slot(self, one: Start) -> bool:
+        """Whether nothing keeps the task but the slots, and what keeps every task."""
+        return one.why.code in ("next", "slots") or (self.blocked is not None and one.why.code == self.blocked.code)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether tasks wait for a slot and nobody knows when one is free, as no agent has ended well yet."""
+        return any(self.waits_for_a_slot(one) for one in self.others)
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the last of all agents has ended; None when that is not known."""
+        ends = [one.end for one in self.starts] + [one.ends_at for one in self.busy]
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+
+def expected_end(elapsed_s: float, timeout_s: float, expected: Expected | None, now: float) -> float | None:
+    """Seconds since 1970 at which a running agent probably ends; None when nothing is known."""
+    if expected is None:
+        return None
+    left = expected.seconds - elapsed_s if elapsed_s < expected.seconds else expected.seconds * OVERDUE
+    return now + max(min(left, timeout_s - elapsed_s if timeout_s > 0 else inf), 0.0)
+
+
+def simulate(
+    waiting: Sequence[Task], busy: Sequence[Busy], facts: Facts, expected: Callable[[Task], Expected | None],
+    now: float, most: int | None = None,
+) -> Plan:  # fmt: skip
+    """Simulate who starts when.
+
+    Args:
+        waiting: the pending tasks in their order; each has an `id`.
+        busy: the agents that work now.
+        facts: as the engine decides by; `limit` may be another one, to ask what would be.
+        expected: how long an attempt of a task takes.
+        now: seconds since 1970.
+        most: starts after which it ends; None for all.
+    """
+    blocked = queue_reason(msgspec.structs.replace(facts, used=0))
+    run = _Simulation(waiting, busy, facts, expected, now)
+    run.go(len(waiting) if most is None else most)
+    started = {one.task_id for one in run.starts}
+    full = msgspec.structs.replace(facts, used=max(facts.used, len(busy)))
+    rest = [] if most is not None and len(run.starts) >= most else [
+        Start(task.id, place, waiting_reason(task, full, now))
+        for place, task in enumerate(waiting, 1)
+        if task.id not in started
+    ]  # fmt: skip
+    return Plan(now, facts.limit, blocked, tuple(busy), tuple(run.starts), tuple(rest))
+
+
+def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float | None:
+    """Seconds since 1970 at which a waiting task probably starts; None when nobody knows.
+
+    Args:
+        place: in the queue, from 1.
+        plan: simulated over the same queue, perhaps not to its end.
+        facts: as the plan was made with.
+    """
+    if plan.blocked is not None:
+        return None
+    known = plan.by_id.get(task.id)
+    if known is not None:
+        return known.start
+    if len(plan.starts) < 2 or own_reason(task, facts, plan.now) is not None:
+        return None
+    first, last = plan.starts[0], plan.starts[-1]
+    if first.start is None or last.start is None or place <= last.place:
+        return None
+    pace = (last.start - first.start) / (len(plan.starts) - 1)
+    return last.start + pace * (place - last.place)
+
+
+class _Simulation(Generic[Task]):
+    """One run through time: agents end, tasks become ready, free slots take the first that may start."""
+
+    def __init__(
+        self, waiting: Sequence[Task], busy: Sequence[Busy], facts: Facts,
+        expected: Callable[[Task], Expected | None], now: float,
+    ) -> None:  # fmt: skip
+        self.starts: list[Start] = []
+        self._waiting = waiting
+        self._expected = expected
+        self._now = now
+        self._first_facts = msgspec.structs.replace(facts, used=max(facts.used, len(busy)))
+        self._states: dict[str, str] = {}
+        self._busy_refs = set(facts.busy_refs) | {one.issue_ref for one in busy}
+        self._running: list[tuple[float, str, str]] = [
+            (max(one.ends_at, now) if one.ends_at is not None else inf, one.task_id, one.issue_ref) for one in busy
+        ]
+        heapq.heapify(self._running)
+        self._facts = msgspec.structs.replace(
+            facts, paused=False, draining=False, engine_runs=True, pressure="", busy_refs=frozenset(self._busy_refs),
+            states=ChainMap(self._states, facts.states),  # type: ignore[arg-type]
+        )  # fmt: skip
+        self._seen = 0
+        """Tasks before this index were looked at; those that had to wait are in one of the following."""
+        self._ready: list[int] = []
+        self._due: list[tuple[float, int]] = []
+        self._after: dict[str, list[int]] = {}
+        self._by_issue: dict[str, list[int]] = {}
+
+    def go(self, most: int) -> None:
+        """Go through time until nothing more happens."""
+        at = self._now
+        while len(self.starts) < most:
+            self._fill(at, most)
+            times = [self._running[0][0] if self._running else inf]
+            if len(self._running) < self._facts.limit and self._due:
+                times.append(self._due[0][0])
+            if min(times) == inf:
+                return
+            at = max(at, min(times))
+            self._end(at)
+
+    def _fill(self, at: float, most: int) -> None:
+        """Start what may start now."""
+        while len(self._running) < self._facts.limit and len(self.starts) < most and (place := self._next(at)) is not None:
+            task = self._waiting[place]
+            expected = self._expected(task)
+            end = at + expected.seconds if expected is not None else None
+            why = waiting_reason(task, self._first_facts, self._now)
+            self.starts.append(Start(task.id, place + 1, why, at, end, expected))
+            heapq.heappush(self._running, (end if end is not None else inf, task.id, task.issue_ref))
+            self._states[task.id] = "running"
+            self._set_busy(task.issue_ref, True)
+
+    def _end(self, at: float) -> None:
+        """Take in the ends of agents up to now."""
+        while self._running and self._running[0][0] <= at:
+            _, task_id, issue_ref = heapq.heappop(self._running)
+            self._states[task_id] = COMPLETED
+            self._set_busy(issue_ref, False)
+            for place in self._after.pop(task_id, ()):
+                heapq.heappush(self._ready, place)
+            self._wake_one_of(issue_ref)
+
+    def _wake_one_of(self, issue_ref: str) -> None:
+        """Only the first of an issue, as it makes the others wait again."""
+        if same := self._by_issue.get(issue_ref):
+            heapq.heappush(self._ready, heapq.heappop(same))
+
+    def _set_busy(self, issue_ref: str, busy: bool) -> None:
+        self._busy_refs.add(issue_ref) if busy else self._busy_refs.discard(issue_ref)
+        self._facts = msgspec.structs.replace(self._facts, busy_refs=frozenset(self._busy_refs))
+
+    def _next(self, at: float) -> int | None:
+        """Index of the first task that may start; those that must wait for something are noted with it."""
+        while self._due and self._due[0][0] <= at:
+            heapq.heappush(self._ready, heapq.heappop(self._due)[1])
+        while True:
+            if self._ready:  # these all stand before those not yet looked at
+                place = heapq.heappop(self._ready)
+            elif self._seen < len(self._waiting):
+                place, self._seen = self._seen, self._seen + 1
+            else:
+                return None
+            task = self._waiting[place]
+            why = own_reason(task, self._facts, at)
+            if why is None:
+                return place
+            self._park(place, task, why)
+
+    def _park(self, place: int, task: Task, why: Why) -> None:
+        if why.until is not None:
+            heapq.heappush(self._due, (why.until, place))
+        elif why.code == "issue_busy":
+            heapq.heappush(self._by_issue.setdefault(task.issue_ref, []), place)
+            return
+        elif why.code == "after":
+            states = self._facts.states
+            earlier = next(one for one in task.after if states.get(one, COMPLETED) != COMPLETED)
+            if states[earlier] not in FINAL:
+                self._after.setdefault(earlier, []).append(place)
+        if task.issue_ref not in self._busy_refs:
+            self._wake_one_of(task.issue_ref)

@@ -1,0 +1,96 @@
+"""How long agents work, learned from attempts that went well: the ground of every estimate."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import isfinite
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+from .task import Task
+
+KEPT = 20
+"""Run times that are kept of one repository and agent; older ones say little about the next."""
+MOST_PAIRS = 200
+"""Pairs of repository and agent that are kept; the one that was not heard of for longest goes first."""
+
+Ground = Literal["repository", "agent", "all"]
+
+
+class RunsOf(msgspec.Struct, frozen=True):
+    """The last run times of one agent in one repository."""
+
+    repository: str
+    agent: str
+    seconds: tuple[float, ...] = ()
+    """Oldest first."""
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """How long an attempt is expected to take."""
+
+    seconds: float
+    runs: int
+    """Number of attempts it was learned from."""
+    ground: Ground
+    """`repository`: of this agent in this repository; `agent`: of this agent anywhere; `all`: of any agent."""
+
+
+class RunTimes(msgspec.Struct, frozen=True, dict=True):
+    """Everything that was learned; the pair that was heard of last stands last."""
+
+    schema: int = 1
+    runs: tuple[RunsOf, ...] = ()
+
+    def learn(self, repository: str, agent: str, seconds: float) -> "RunTimes":
+        """Return what is known with one more attempt."""
+        if not (isfinite(seconds) and seconds > 0):
+            return self
+        known = self._pairs.get((repository, agent), RunsOf(repository, agent))
+        known = msgspec.structs.replace(known, seconds=(*known.seconds, seconds)[-KEPT:])
+        others = tuple(one for one in self.runs if (one.repository, one.agent) != (repository, agent))
+        return RunTimes(self.schema, (*others, known)[-MOST_PAIRS:])
+
+    def expected(self, repository: str, agent: str) -> Expected | None:
+        """How long an attempt will take, by the median of what is nearest to it; None when nothing is known."""
+        known = self._pairs.get((repository, agent))
+        if known is not None and known.seconds:
+            return self._of("repository", known.seconds)
+        return self._by_agent.get(agent) or self.overall
+
+    @cached_property
+    def overall(self) -> Expected | None:
+        """The median of everything; None when nothing is known."""
+        return self._of("all", [seconds for one in self.runs for seconds in one.seconds])
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, str], RunsOf]:
+        return {(one.repository, one.agent): one for one in self.runs}
+
+    @cached_property
+    def _by_agent(self) -> dict[str, Expected]:
+        together: dict[str, list[float]] = {}
+        for one in self.runs:
+            together.setdefault(one.agent, []).extend(one.seconds)
+        return {agent: found for agent, times in together.items() if (found := self._of("agent", times)) is not None}
+
+    @staticmethod
+    def _of(ground: Ground, times: Sequence[float]) -> Expected | None:
+        sound = [seconds for seconds in times if isfinite(seconds) and seconds > 0]
+        return Expected(median(sound), len(sound), ground) if sound else None
+
+
+def repository_of(issue_ref: str) -> str:
+    """The repository of a canonical reference: all before its number."""
+    return issue_ref.rpartition("#")[0] or issue_ref
+
+
+def learned(tasks: Sequence[Task], default_agent: str) -> RunTimes:
+    """What ended tasks teach; they come with the newest first."""
+    known = RunTimes()
+    for task in reversed(tasks):
+        for attempt in task.attempts:
+            if attempt.outcome == "ok" and attempt.elapsed_s is not None:
+                known = known.learn(repository_of(task.issue_ref), task.agent or default_agent, attempt.elapsed_s)
+    return known

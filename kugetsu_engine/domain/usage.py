@@ -1,0 +1,45 @@
+"""What agents consumed, added up. Days are those of the operator's own calendar."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from .task import Attempt
+from .times import epoch
+
+
+class Sum(msgspec.Struct):
+    """Attempts and what they consumed."""
+
+    attempts: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one more; one whose agent tells nothing counts as an attempt only."""
+        self.attempts += 1
+        if attempt.usage is not None:
+            self.tokens += attempt.usage.tokens or 0
+            self.cost += attempt.usage.cost or 0.0
+
+
+def day_of(seconds: float) -> str:
+    """The local day of a moment, `2026-11-21`."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d")
+
+
+def ended_on(attempt: Attempt) -> str | None:
+    """The local day on which an attempt ended."""
+    ended = epoch(attempt.ended_at)
+    return day_of(ended) if ended is not None else None
+
+
+def cost_of(attempts: Iterable[Attempt], before: int = 0) -> float:
+    """What attempts cost together, those after number `before`."""
+    return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
+
+
+def money(cost: float) -> str:
+    """An amount as it is shown; the currency is the provider's, mostly US dollars."""
+    return f"{cost:.2f}" if cost >= 0.1 or not cost else f"{cost:.4f}"

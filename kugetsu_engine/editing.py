@@ -1,0 +1,172 @@
+"""Editing a waiting task by hand: it cannot start meanwhile, a broken text is told, and nothing that was typed is lost."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .domain import edit_text, states
+from .domain.draft import shown_id
+from .domain.draft import task_id as as_task_id
+from .domain.task import Task
+from .errors import AlreadySo, BadFile, KugetsuError, UsageError
+from .paths import StatePaths
+from .store import bell, edits, tasks
+from .store.enqueue import checked_message
+
+UNFINISHED = "# Of an edit that was not finished: take this line out to go on with it, or empty the file to forget it.\n"
+
+
+class Edit:
+    """One edit of one task; the task waits until it is ended by `done`, `cancel` or `keep`."""
+
+    def __init__(self, paths: StatePaths, hands: edits.Hands, task: Task, clock: Callable[[], float]) -> None:
+        self.task = task
+        self.path = hands.path
+        """The file to edit."""
+        self._paths = paths
+        self._hands = hands
+        self._clock = clock
+        self._original = edit_text.document(task)
+        left = (hands.left_over() or "").replace(UNFINISHED, "")
+        self.unfinished = bool(left.strip()) and left != self._original
+        """Whether it begins with the text of an earlier edit that came to no end."""
+        self._last = f"{UNFINISHED}{left}" if self.unfinished else self._original
+        hands.write(self._last)
+
+    @property
+    def touched(self) -> bool:
+        """Whether the text is another one than when it was shown last."""
+        return self._text() != self._last
+
+    @property
+    def has_text(self) -> bool:
+        """Whether something was typed that would be lost."""
+        try:
+            return self._text().strip() not in ("", self._original.strip())
+        except UsageError:
+            return True
+
+    def changes(self) -> dict[str, Any]:
+        """What the text changes, as the arguments of an `edit`; empty when it changes nothing, or is empty itself.
+
+        Raises:
+            UsageError: it makes no sense.
+        """
+        text = self._text()
+        if not text.strip():
+            return {}
+        fields, message = edit_text.read(text)
+        found = edit_text.changes(self.task, fields, message, self._clock())
+        if "message" in found:
+            checked_message(found["message"])
+        if found.get("repo"):
+            found["repo"] = os.path.abspath(os.path.expanduser(found["repo"]))
+        return found
+
+    def form(self) -> tuple[dict[str, str], str]:
+        """Fields and message as they stand in the text, for a form; those of the task where the text is broken."""
+        try:
+            fields, message = edit_text.read(self._text())
+        except UsageError:
+            return edit_text.fields_of(self.task), self.task.message
+        return edit_text.fields_of(self.task) | fields, message
+
+    def put(self, fields: Mapping[str, str], message: str) -> None:
+        """Write what stands in a form as the text."""
+        self._hands.write(edit_text.compose(self.task, fields, message))
+
+    def complain(self, words: str) -> None:
+        """Put what is wrong at the top of the text."""
+        self._last = edit_text.with_complaint(self._text(), words)
+        self._hands.write(self._last)
+
+    def _text(self) -> str:
+        try:
+            return self._hands.text()
+        except FileNotFoundError:
+            return self._last
+        except BadFile as error:
+            raise UsageError(error.message) from None
+
+    def done(self) -> None:
+        """It came to its end; the text is not needed any more."""
+        self._end(False)
+
+    cancel = done
+
+    def keep(self) -> None:
+        """It came to no end: the text stays, and the next edit takes it up."""
+        self._end(True)
+
+    def _end(self, keep_text: bool) -> None:
+        self._hands.let_go(keep_text)
+        bell.ring(self._paths.bell, self.task.id)
+
+
+def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
+    """Begin to edit the task an operator means by `41`, `#41` or `q_41`.
+
+    Raises:
+        NoSuchTask: there is none.
+        AlreadySo: it does not wait, or someone edits it already.
+    """
+    task_id = as_task_id(text)
+    if task_id is None or not os.path.lexists(paths.item(task_id)):
+        found = tasks.find(paths, text)
+        raise AlreadySo(f"{found.shown} has ended already ({found.state})")
+    hands = edits.lay_hands_on(paths, task_id)
+    if hands is None:
+        what = "is being edited already" if task_id in edits.edited(paths) else "has an agent, or had one a moment ago"
+        raise AlreadySo(f"{shown_id(task_id)} {what}")
+    try:
+        task = tasks.find(paths, task_id)  # with the lock: from here on it cannot start
+        if task.state != states.PENDING:
+            raise AlreadySo(f"{task.shown} is {task.state}; only a waiting task can be edited")
+        return Edit(paths, hands, task, clock)
+    except BaseException:
+        hands.let_go(keep_text=True)
+        raise
+
+
+def editor_of(environ: Mapping[str, str]) -> list[str] | None:
+    """The operator's editor as words of a command; None when none is set.
+
+    Raises:
+        UsageError: the variable cannot be read.
+    """
+    text = environ.get("VISUAL") or environ.get("EDITOR") or ""
+    try:
+        return shlex.split(text) or None
+    except ValueError:
+        raise UsageError(f"$VISUAL or $EDITOR cannot be read: {text[:60]}", "close the quote") from None
+
+
+def in_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
+    """Have a text edited until it makes sense; returns what it changes, nothing where it was left as it is.
+
+    Args:
+        run: opens the editor on a file and returns its exit code when it is closed.
+
+    Raises:
+        KugetsuError: it was left broken; the text is kept.
+    """
+    while True:
+        code = run(edit.path)
+        if code > 0:
+            return {}  # the editor's own way to say no, such as vim's :cq
+        if code < 0:
+            raise KugetsuError(f"the editor was killed by signal {-code}", kept(edit))
+        if edit.unfinished and not edit.touched:
+            raise KugetsuError("nothing was changed", kept(edit))
+        try:
+            return edit.changes()
+        except UsageError as error:
+            if not edit.touched:
+                raise KugetsuError(f"nothing was changed: {error.message}", kept(edit)) from None
+            edit.complain(str(error))
+
+
+def kept(edit: Edit) -> str:
+    """Where the text is, in words."""
+    return f"the text is kept, editing {edit.task.shown} again takes it up: {edit.path}"

@@ -1,0 +1,117 @@
+"""The questions to a forge, in its own kind's way: an issue's text, the pull request of a branch and its checks."""
+
+from typing import Any
+
+from ..domain.pulls import Checks, IssueText, PullRequest
+from ..domain.refs import IssueRef
+from ..errors import ForgeError
+from .client import Client, quoted
+from .hosts import Forge
+
+MAX_BODY = 64 << 10
+"""Characters of an issue's body that are kept."""
+FAILED = frozenset({"failure", "error", "cancelled", "timed_out", "action_required", "startup_failure", "stale"})
+UNDER_WAY = frozenset({"queued", "in_progress", "waiting", "requested", "pending", "expected"})
+
+
+def issue_text(forge: Forge, ref: IssueRef) -> IssueText:
+    """Title and body of an issue.
+
+    Raises:
+        ForgeError: the forge did not give it.
+    """
+    with Client(forge) as client:
+        found = _object(client.get(f"/repos/{quoted(ref.path)}/issues/{ref.number}"), forge)
+    return IssueText(_text(found, "title")[:1000], _text(found, "body")[:MAX_BODY])
+
+
+def pull_request_of(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | None:
+    """The pull request of a branch: the open one, else the newest; None when there is none.
+
+    Raises:
+        ForgeError: the forge did not tell.
+    """
+    with Client(forge) as client:
+        found = _pulls(client, ref, branch)
+        if not found:
+            return None
+        newest = max(found, key=lambda one: (one.get("state") == "open", _number(one)))
+        head = _inner(newest, "head")
+        pull = PullRequest(
+            _number(newest), _text(newest, "html_url")[:500], _state(newest), _text(newest, "title")[:500],
+            newest.get("draft") is True, _text(head, "sha")[:64],
+        )  # fmt: skip
+        if pull.state != "open" or not pull.head.isalnum():
+            return pull
+        try:
+            states = _check_states(client, ref, pull.head)
+        except ForgeError as error:
+            if error.until is not None:
+                raise
+            return pull  # a token may be allowed to read pull requests and not their checks
+    return PullRequest(pull.number, pull.url, pull.state, pull.title, pull.draft, pull.head, _added_up(states))
+
+
+def _pulls(client: Client, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
+    path = f"/repos/{quoted(ref.path)}/pulls"
+    if client.forge.kind == "github":
+        owner = ref.path.partition("/")[0]
+        pages = client.pages(path, head=f"{owner}:{branch}", state="all", per_page=100)
+    else:
+        pages = client.pages(path, state="all", sort="recentupdate", limit=50)
+    found = [one for page in pages if isinstance(page, list) for one in page if isinstance(one, dict)]
+    if not found and not all(isinstance(page, list) for page in pages):
+        raise ForgeError(f"{client.forge.host} answered something else than a list of pull requests")
+    return [one for one in found if _text(_inner(one, "head"), "ref") == branch]
+
+
+def _check_states(client: Client, ref: IssueRef, commit: str) -> list[str]:
+    base = f"/repos/{quoted(ref.path)}/commits/{commit}"
+    combined = client.get(f"{base}/status")
+    states = []
+    for one in _inner(combined, "statuses", list):
+        # Gitea calls a status's state `status`.
+        states.append(_text(one, "state") or _text(one, "status"))
+    if client.forge.kind == "github":
+        for page in client.pages(f"{base}/check-runs", per_page=100):
+            runs = _inner(page, "check_runs", list)
+            states += [_text(run, "conclusion") if run.get("status") == "completed" else "pending" for run in runs]
+    return states
+
+
+def _added_up(states: list[str]) -> Checks | None:
+    if not states:
+        return None
+    failed = sum(1 for state in states if state in FAILED)
+    waiting = any(state in UNDER_WAY for state in states)
+    return Checks("failure" if failed else "pending" if waiting else "success", len(states), failed)
+
+
+def _state(pull: dict[str, Any]) -> Any:
+    if pull.get("merged") is True or pull.get("merged_at"):
+        return "merged"
+    return "open" if pull.get("state") == "open" else "closed"
+
+
+def _object(document: Any, forge: Forge) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise ForgeError(f"{forge.host} answered something else than was asked for")
+    return document
+
+
+def _inner(document: Any, name: str, kind: type[Any] = dict) -> Any:
+    """A part of a document; an empty one where it is missing or of another kind."""
+    found = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(found, kind):
+        return kind()
+    return [one for one in found if isinstance(one, dict)] if kind is list else found
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    found = document.get(name)
+    return found.replace("\0", "") if isinstance(found, str) else ""
+
+
+def _number(document: dict[str, Any]) -> int:
+    found = document.get("number")
+    return found if isinstance(found, int) and 0 <= found < 10**12 else 0

@@ -1,0 +1,102 @@
+"""Which host is a forge that may be asked, of which kind, and with which token. Without a setting or a token none is."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .. import env_files
+from ..config import ForgeSettings, Settings
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..store import files
+
+TOKEN_FILES = (*env_files.NAMES, env_files.OWN)
+"""In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
+GITHUB_NAMES = ("GITHUB_TOKEN", "GH_TOKEN")
+GITEA_NAMES = ("FORGEJO_TOKEN", "GITEA_TOKEN")
+PUBLIC = {"github.com": "github", "codeberg.org": "forgejo"}
+"""What is known without being told."""
+
+
+class Forge(NamedTuple):
+    """A forge that may be asked."""
+
+    host: str
+    kind: str
+    """`github`, or `gitea` for Gitea and Forgejo alike."""
+    api: str
+    token: str | None
+    source: str
+    """Name of the variable the token comes from, for words about it."""
+
+
+def forge_of(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge | None:
+    """The forge at a host; None when nobody asked for its use.
+
+    A token is only ever meant for one host: its own by name, GitHub's for github.com, Gitea's for the one such host there is.
+    """
+    told = settings.forges.get(host)
+    if told is not None and told.kind == "off":
+        return None
+    own = token_name(host)
+    kind = _kind(host, told, settings, tokens)
+    if kind is None:
+        return None
+    names = [own]
+    if kind == "github" and host == "github.com":
+        names += GITHUB_NAMES
+    if kind == "gitea" and _gitea_hosts(settings) == {host}:
+        names += GITEA_NAMES
+    source = next((name for name in names if tokens.get(name)), "")
+    if told is None and not source:
+        return None
+    return Forge(
+        host, kind, (told.api if told and told.api else _api(host, kind)).rstrip("/"), tokens.get(source), source or own
+    )
+
+
+def _kind(host: str, told: ForgeSettings | None, settings: Settings, tokens: Mapping[str, str]) -> str | None:
+    known: str
+    if told is not None:
+        known = told.kind
+    elif host in PUBLIC:
+        known = PUBLIC[host]
+    elif tokens.get(token_name(host)) or host == settings.default_server:
+        known = "gitea"
+    else:
+        return None
+    return "github" if known == "github" else "gitea"
+
+
+def _gitea_hosts(settings: Settings) -> set[str]:
+    """The hosts a token without a host's name can be meant for."""
+    told = {host for host, one in settings.forges.items() if one.kind in ("gitea", "forgejo")}
+    default = settings.default_server
+    return told if default in PUBLIC or default in settings.forges else told | {default}
+
+
+def token_name(host: str) -> str:
+    """`KUGETSU_TOKEN_GIT_EXAMPLE_ORG` for `git.example.org`."""
+    return f"KUGETSU_TOKEN_{re.sub('[^A-Za-z0-9]', '_', host).upper()}"
+
+
+def _api(host: str, kind: str) -> str:
+    if kind == "gitea":
+        return f"https://{host}/api/v1"
+    return "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
+
+
+def tokens(paths: StatePaths) -> dict[str, str]:
+    """What the env files say, among it the tokens; a file that cannot be read has none."""
+    found: dict[str, str] = {}
+    for name in TOKEN_FILES:
+        try:
+            found |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+        except (FileNotFoundError, BadFile):
+            continue
+    return found
+
+
+def may_ask(paths: StatePaths, settings: Settings, host: str) -> bool:
+    """Whether a host is a forge whose use was asked for."""
+    return forge_of(host, settings, tokens(paths)) is not None

@@ -1,0 +1,100 @@
+"""Asking forges with a memory: answers are kept with their age, and a forge that fails is left alone for a while."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from ..config import Settings, load
+from ..domain.pulls import IssueText, KnownPull, PullRequest
+from ..domain.refs import IssueRef
+from ..domain.times import epoch, iso, time_of_day
+from ..errors import ForgeError
+from ..paths import StatePaths
+from ..store import pulls
+from .hosts import Forge, forge_of, tokens
+
+SILENCE_S = 60.0
+"""After the first failure in a row; doubles."""
+MAX_SILENCE_S = 1800.0
+
+Answer = TypeVar("Answer")
+
+
+class Forges:
+    """The forges of one state directory."""
+
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+        self._paths = paths
+        self._settings: Settings = load(paths, environ)[0]
+        self._tokens = tokens(paths)
+        self._clock = clock
+
+    def forge(self, ref: IssueRef) -> Forge | None:
+        """The forge of an issue; None when it has none, or nobody asked for its use."""
+        return None if ref.is_local else forge_of(ref.host, self._settings, self._tokens)
+
+    def issue_text(self, ref: IssueRef) -> IssueText | None:
+        """Title and body of an issue; None when there is no forge to ask.
+
+        Raises:
+            ForgeError: the forge did not give it.
+        """
+        forge = self.forge(ref)
+        if forge is None:
+            return None
+        from . import asking
+
+        return self._ask(forge, lambda: asking.issue_text(forge, ref))
+
+    def pull_request_of(self, ref: IssueRef, branch: str) -> PullRequest | None:
+        """The pull request of a branch as the forge knows it now; None when there is none, or no forge to ask.
+
+        Raises:
+            ForgeError: the forge did not tell; `known` may have an earlier answer.
+        """
+        forge = self.forge(ref)
+        if forge is None:
+            return None
+        from . import asking
+
+        found = self._ask(forge, lambda: asking.pull_request_of(forge, ref, branch))
+        known = KnownPull(iso(self._clock()), branch, found)
+        self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {str(ref): known}))
+        return found
+
+    def known(self, ref: IssueRef) -> KnownPull | None:
+        """The last answer about an issue's pull request; asks nobody."""
+        return pulls.load(self._paths).issues.get(str(ref))
+
+    def _ask(self, forge: Forge, question: Callable[[], Answer]) -> Answer:
+        before = pulls.load(self._paths).silent.get(forge.host)
+        until = epoch(before.until) if before else None
+        if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
+            raise ForgeError(f"{before.text}; it is asked again at {time_of_day(until, self._clock())}", until=until)
+        try:
+            answer = question()
+        except ForgeError as error:
+            if error.until is not None or error.unreachable:
+                self._fall_silent(forge.host, error, before.failures if before else 0)
+            raise
+        if before is not None:
+            self._remember(lambda now: msgspec.structs.replace(now, silent=_without(now.silent, forge.host)))
+        return answer
+
+    def _fall_silent(self, host: str, error: ForgeError, failures: int) -> None:
+        wait = min(SILENCE_S * 2 ** min(failures, 10), MAX_SILENCE_S)
+        until = error.until if error.until is not None else self._clock() + wait
+        silence = pulls.Silence(iso(until), error.message, failures + 1)
+        self._remember(lambda now: msgspec.structs.replace(now, silent=now.silent | {host: silence}))
+
+    def _remember(self, make: Callable[[pulls.Pulls], pulls.Pulls]) -> None:
+        try:
+            pulls.change(self._paths, make)
+        except OSError:
+            return  # a memory only: a disk that refuses takes nothing but time
+
+
+def _without(silent: Mapping[str, pulls.Silence], host: str) -> dict[str, pulls.Silence]:
+    return {name: one for name, one in silent.items() if name != host}

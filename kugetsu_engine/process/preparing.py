@@ -1,0 +1,133 @@
+"""What a supervisor does around its agent: the worktree, files git does not know, and a repository's own commands."""
+
+import os
+import signal
+import subprocess
+import time
+from binascii import crc32
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import GitError, RepositoryError, SetupFailed
+from ..git import including, repositories, worktrees
+from ..store.locks import unlock, wait_lock
+from . import asking, tree
+from .output import LogFile
+
+TEARDOWN_S = 60.0
+"""How long all teardown commands of an attempt may take: by then the agent has ended, and the slot is to be free soon."""
+LOOK_S = 1.0
+
+Tell = Callable[[str], None]
+
+
+def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+    """Make everything ready for the agent; a signal handler that raises ends it, and the sweep what it started.
+
+    Raises:
+        AttemptFailed: there is no repository, git refused, or a setup command failed.
+    """
+    question = asking.about_issue(job)
+    try:
+        _worktree(job, log, tell)
+        if question is not None:
+            tell("issue")
+            job["prompt"] += asking.told_about_issue(job, question, log)
+    finally:
+        if question is not None:
+            question.end()
+    os.makedirs(f"{job['run_dir']}/tmp", 0o700, exist_ok=True)
+    for command in job.get("setup", ()):
+        tell("setup")
+        started = time.monotonic()
+        log.note(f"setup: {_shown(command)}")
+        code = _run(job, log, command, lambda: tell("setup"))
+        if code:
+            raise SetupFailed(f"setup failed, {_ending(code)}: {_shown(command)}")
+        log.note(f"setup: done in {time.monotonic() - started:.0f} s")
+
+
+def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[], bool]) -> None:
+    """Run the repository's teardown commands, whatever became of the agent; their failure changes nothing but the log.
+
+    Args:
+        killed: whether the operator wants everything to end now.
+    """
+    until = time.monotonic() + TEARDOWN_S
+    for command in job.get("teardown", ()):
+        if killed() or not os.path.isdir(str(job["worktree"])):
+            return
+        tell("teardown")
+        log.note(f"teardown: {_shown(command)}")
+        try:
+            code = _run(job, log, command, lambda: tell("teardown"), lambda: killed() or time.monotonic() > until)
+        except SetupFailed as error:
+            log.note(error.message)
+        else:
+            log.note(f"teardown: {'done' if not code else _ending(code)}")
+
+
+def as_agent() -> None:
+    """Between fork and exec of what an attempt runs: it ends with its supervisor, and takes signals as any program does."""
+    tree.die_with_parent()
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+    repository = job["repository"]
+    where = repository or job["clone_dir"]
+    if where is None:
+        raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
+    tell("waiting for git")
+    lock = wait_lock(f"{job['repository_locks']}/repository-{lock_name(str(where))}.lock")
+    try:
+        tell("worktree")
+        fresh = repository is None and repositories.clone(str(job["clone_url"]), str(where))
+        if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
+            log.note(f"the remote was not asked for news: {trouble}")
+        worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
+        try:
+            said = including.copy_missing(str(where), str(job["worktree"]))
+        except (GitError, OSError) as error:
+            said = f"{including.FILE} could not be followed: {error}"
+        if said:
+            log.note(said)
+    finally:
+        unlock(lock)
+
+
+def _run(
+    job: dict[str, Any], log: LogFile, command: Sequence[str], tell: Callable[[], None],
+    end: Callable[[], bool] = lambda: False,
+) -> int:  # fmt: skip
+    """Run one command in the worktree with the agent's environment, its output in the log; its exit code."""
+    try:
+        process = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
+            env=dict(job["env"]), start_new_session=True, preexec_fn=as_agent, close_fds=True,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise SetupFailed(f"{_shown(command)} cannot be run: {what}") from None
+    while True:
+        try:
+            return process.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            log.keep_below_cap()
+            tell()
+            if end():
+                tree.send_group(process.pid, signal.SIGKILL)
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"ended by signal {-code}"
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join(command)[:200]
+
+
+def lock_name(path: str) -> str:
+    """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
+    return f"{crc32(os.path.realpath(path).encode('utf-8', 'surrogateescape')):08x}"

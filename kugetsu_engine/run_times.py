@@ -1,0 +1,73 @@
+"""The engine's memory of how long attempts took: `queue/run-times.json`, written when one has ended well."""
+
+import os
+from itertools import islice
+
+import msgspec
+
+from .domain.run_times import RunTimes, learned, repository_of
+from .domain.task import Task
+from .errors import BadFile
+from .paths import StatePaths
+from .store import documents, files, tasks
+
+LEARNED_FROM = 200
+"""Ended tasks, the newest, that are looked at once where there is no such file yet."""
+
+
+class RunTimesBook:
+    """What one engine knows of run times; the file is read when it is first needed."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._known: RunTimes | None = None
+
+    def known(self, default_agent: str) -> RunTimes:
+        """Everything that was learned."""
+        if self._known is None:
+            self._known = load(self._paths)
+        if self._known is None:
+            self._known = _from_ended(self._paths, default_agent)
+            if self._known.runs:
+                self._save(self._known)
+        return self._known
+
+    def learn(self, task: Task, agent: str, seconds: float) -> None:
+        """Take in an attempt that went well."""
+        self._known = self.known(agent).learn(repository_of(task.issue_ref), agent, seconds)
+        self._save(self._known)
+
+    def _save(self, known: RunTimes) -> None:
+        """Keep it; a disk that refuses costs an estimate, nothing else."""
+        try:
+            files.replace(self._paths.run_times, msgspec.json.encode(known), durable=False)
+        except OSError:
+            return
+
+
+def load(paths: StatePaths) -> RunTimes | None:
+    """Read what was learned; None when there is nothing that can be read, as it is learned anew then."""
+    try:
+        return documents.read(paths.run_times, RunTimes)
+    except (FileNotFoundError, BadFile):
+        return None
+
+
+def _from_ended(paths: StatePaths, default_agent: str) -> RunTimes:
+    """What the newest ended tasks teach."""
+    try:
+        with os.scandir(paths.done) as folder:
+            names = [
+                (item.stat(follow_symlinks=False).st_mtime, item.name[:-5])
+                for item in folder
+                if item.name[0] != "." and item.name.endswith(".json")
+            ]
+    except OSError:
+        return RunTimes()
+    found: list[Task] = []
+    for _, task_id in islice(sorted(names, reverse=True), LEARNED_FROM):
+        try:
+            found.append(tasks.read(paths.ended(task_id), task_id))
+        except (FileNotFoundError, BadFile):
+            continue
+    return learned(found, default_agent)

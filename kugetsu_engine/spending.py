@@ -1,0 +1,99 @@
+"""What was spent today, and the budget of the day. The tasks' own files are the books, so nothing is counted twice."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from .alerts import Alerts
+from .control import Controls
+from .domain.policy import BUDGET
+from .domain.task import Attempt, Notice
+from .domain.times import iso
+from .domain.usage import Sum, day_of, ended_on, money
+from .errors import BadFile
+from .paths import StatePaths
+from .store import tasks
+
+OTHER_ZONES_S = 86400.0
+"""Files this much older than the day are read too: a file may have been written just before midnight."""
+
+
+def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str], Sum]:
+    """What attempts consumed that ended on a day or after it, from the tasks that are still kept.
+
+    Args:
+        since: a local day, `2026-11-21`.
+    """
+    found: dict[tuple[str, str], Sum] = {}
+    begin = datetime.strptime(since, "%Y-%m-%d").astimezone().timestamp() - OTHER_ZONES_S
+    for folder in (paths.items, paths.done):
+        with os.scandir(folder) as entries:
+            changed = [entry.name[:-5] for entry in entries if entry.name.endswith(".json") and _changed_since(entry, begin)]
+        for task_id in changed:
+            try:
+                task = tasks.read(f"{folder}/{task_id}.json", task_id)
+            except (FileNotFoundError, BadFile):
+                continue
+            for attempt in task.attempts:
+                day = ended_on(attempt)
+                if day is not None and day >= since:
+                    found.setdefault((day, task.issue_ref.rpartition("#")[0]), Sum()).add(attempt)
+    return found
+
+
+def _changed_since(entry: "os.DirEntry[str]", begin: float) -> bool:
+    try:
+        return entry.name[0] != "." and entry.stat(follow_symlinks=False).st_mtime >= begin
+    except FileNotFoundError:
+        return False
+
+
+class Spending:
+    """Today's sum, of one engine: read once from the tasks, then kept as attempts end."""
+
+    def __init__(self, paths: StatePaths, clock: Callable[[], float], controls: Controls) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._controls = controls
+        self._day = ""
+        self._today = Sum()
+
+    def count(self, attempt: Attempt) -> None:
+        """Take in an attempt that has just been entered in its task."""
+        if self._day and ended_on(attempt) == self._day:
+            self._today.add(attempt)
+
+    def today(self) -> Sum:
+        """What attempts consumed that ended today."""
+        day = day_of(self._clock())
+        if day != self._day:
+            self._today = Sum()
+            for one in by_day_and_repository(self._paths, day).values():
+                self._today.attempts += one.attempts
+                self._today.tokens += one.tokens
+                self._today.cost += one.cost
+            self._day = day
+        return self._today
+
+    def hold_the_budget(self, budget: float, alerts: Alerts, tell: Callable[[Notice], None]) -> None:
+        """Pause the queue when the budget of the day is used up, once a day; let it go on with the next day.
+
+        An operator who resumes it has decided for the rest of the day. Agents that run go on, so more may be spent.
+        """
+        controls = self._controls
+        spent = self.today().cost if budget else 0.0
+        over = bool(budget) and spent >= budget
+        reason = f"{BUDGET} is used up, {money(spent)} of {money(budget)}; goes on at midnight"
+        held = controls.pause_reason.startswith(BUDGET)
+        if over and controls.budget_day != self._day:
+            if controls.pause_for_budget(reason, self._day):
+                tell(Notice(iso(self._clock()), "engine_budget", f"nothing new starts: {reason}", "warning", failure="budget"))
+        elif held and (not over or controls.budget_day != self._day):
+            controls.lift(controls.pause_reason)
+            tell(Notice(iso(self._clock()), "engine_budget_over", "a new day, or a larger budget: the queue goes on"))
+        alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause_reason.startswith(BUDGET) else "")
+
+    def next_day(self) -> float:
+        """Seconds since 1970 at which the next day begins here."""
+        tomorrow = datetime.fromtimestamp(self._clock()).astimezone() + timedelta(days=1)
+        return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None).astimezone().timestamp()

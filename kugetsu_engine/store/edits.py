@@ -1,0 +1,93 @@
+"""Tasks that someone edits: the text and a lock in `queue/edits/`, and the task's own lock, so that the engine cannot start it.
+
+The kernel frees the locks when the editing process ends, however it ends. The text of an edit that was not finished stays, and
+the next one takes it up.
+"""
+
+import os
+
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import files
+from .locks import is_held, try_lock, unlock
+
+MAX_DRAFT_BYTES = 2 << 20
+
+
+def edited(paths: StatePaths) -> frozenset[str]:
+    """Ids of the tasks that are being edited at this moment."""
+    try:
+        names = [name for name in os.listdir(paths.edits) if name.endswith(".lock") and name[0] != "."]
+    except OSError:
+        return frozenset()
+    return frozenset(name[:-5] for name in names if _held(f"{paths.edits}/{name}"))
+
+
+def _held(path: str) -> bool:
+    try:
+        return is_held(path)
+    except OSError:
+        return False
+
+
+class Hands:
+    """The right to edit a task, and the file in which that is done."""
+
+    def __init__(self, paths: StatePaths, task_id: str, fds: list[int]) -> None:
+        self.path = paths.edit(task_id)
+        self._lock = paths.edit_lock(task_id)
+        self._fds = fds
+
+    def left_over(self) -> str | None:
+        """The text of an edit that was not finished; None when there is none that can be read."""
+        try:
+            return files.read(self.path, MAX_DRAFT_BYTES).decode()
+        except (OSError, UnicodeDecodeError, BadFile):
+            return None
+
+    def text(self) -> str:
+        """The text as it stands now.
+
+        Raises:
+            BadFile: it cannot be read.
+            FileNotFoundError: someone removed it.
+        """
+        try:
+            return files.read(self.path, MAX_DRAFT_BYTES).decode()
+        except UnicodeDecodeError:
+            raise BadFile("the text is not UTF-8") from None
+
+    def write(self, text: str) -> None:
+        """Put a text there."""
+        files.replace(self.path, text.encode(errors="replace"), durable=False)
+
+    def let_go(self, keep_text: bool = False) -> None:
+        """End the edit; once is enough."""
+        fds, self._fds = self._fds, []
+        if not fds:
+            return
+        try:
+            if not keep_text:
+                files.remove(self.path)
+            files.remove(self._lock)
+        except OSError:
+            pass  # what is left there is held by no one
+        finally:
+            for fd in fds:
+                unlock(fd)
+
+
+def lay_hands_on(paths: StatePaths, task_id: str) -> Hands | None:
+    """Take the task's lock; None when an attempt or another edit has it."""
+    task = try_lock(paths.task_lock(task_id))
+    if task is None:
+        return None
+    try:
+        mark = try_lock(paths.edit_lock(task_id))
+    except BaseException:
+        unlock(task)
+        raise
+    if mark is None:
+        unlock(task)
+        return None
+    return Hands(paths, task_id, [mark, task])

@@ -1,0 +1,112 @@
+"""Editing a waiting task: in the operator's own editor while the console stands aside, or in a form where there is none."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kugetsu_engine.editing import Edit, editor_of, in_editor, kept
+from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
+from kugetsu_engine.store.requests import Request
+
+from . import outside
+from .answers import in_full, summed_up
+from .modals.task_form import Draft, TaskForm
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
+
+async def edit_by_hand(app: "KugetsuApp", task_id: str) -> None:
+    """Edit one task from beginning to end; it cannot start meanwhile."""
+    operator = app.link.operator
+    try:
+        editor = editor_of(operator.environ)
+        edit: Edit = await app.link.apart(lambda: operator.edit(task_id))
+    except (KugetsuError, OSError) as error:
+        app.say(str(error), "warning")
+        return
+    if editor is None or not outside.can_suspend(app):
+        _open_form(app, edit)
+        return
+    finished = False
+    try:
+        finished = await _outside(app, edit, editor)
+    except (KugetsuError, OSError) as error:
+        app.say(str(error), "warning")
+    finally:
+        await _end(app, edit, finished)
+
+
+async def _outside(app: "KugetsuApp", edit: Edit, editor: list[str]) -> bool:
+    """Edit in the operator's editor until the text makes sense and the engine takes it."""
+    while True:
+        with app.suspend():
+            changes = in_editor(edit, lambda path: outside.run([*editor, path]))
+        if not changes:
+            app.say("nothing was changed")
+            return True
+        refused = await _apply(app, edit, changes)
+        if refused is None:
+            return True
+        edit.complain(refused)
+
+
+async def _apply(app: "KugetsuApp", edit: Edit, changes: Mapping[str, Any]) -> str | None:
+    """Have the engine change the task; returns what it has against it.
+
+    Raises:
+        KugetsuError: it cannot be changed at all any more, or no answer came.
+    """
+    wish = Request("edit", edit.task.id, dict(changes))
+    try:
+        [answer] = await app.link.apart(lambda: app.link.operator.ask_all([wish]))
+    except NoAnswer:
+        raise
+    except KugetsuError as error:
+        return str(error)
+    if answer.ok:
+        app.post_message(summed_up([wish], [answer]))
+        return None
+    if answer.exit_code in (AlreadySo.exit_code, 4):
+        raise KugetsuError(in_full(answer), kept(edit))
+    return in_full(answer)
+
+
+async def _end(app: "KugetsuApp", edit: Edit, finished: bool) -> None:
+    await app.link.apart(edit.done if finished or not edit.has_text else edit.keep)
+
+
+def _open_form(app: "KugetsuApp", edit: Edit) -> None:
+    """Edit in a form; what was typed is kept when it is left."""
+    fields, message = edit.form()
+    latest: list[Draft] = []
+
+    def put(draft: Draft) -> None:
+        edit.put(fields | draft.fields(), draft.message)
+
+    async def submit(draft: Draft) -> str:
+        await app.link.apart(partial(put, draft))
+        changes = edit.changes()
+        if changes and (refused := await _apply(app, edit, changes)) is not None:
+            raise KugetsuError(refused)
+        return "" if changes else "nothing was changed"
+
+    async def end(told: str | None) -> None:
+        if told is None and latest:
+            await app.link.apart(partial(put, latest[-1]))
+        keeps = told is None and edit.has_text
+        await _end(app, edit, told is not None)
+        if told:
+            app.say(told)
+        elif told is None:
+            app.say("nothing was changed; the text is kept for the next e" if keeps else "nothing was changed")
+
+    def left(told: str | None) -> None:
+        app.run_worker(end(told), exit_on_error=False)
+
+    draft = Draft.of_fields(edit.task.issue_ref, message, fields)
+    form = TaskForm(
+        draft, submit, app.link.agent_names, app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
+        yes="Change it  ctrl+j", fixed_reference=True,
+    )  # fmt: skip
+    app.push_screen(form, left)

@@ -1,0 +1,52 @@
+"""Handing the terminal to another program for a while: the console stands still, agents and engine go on."""
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from textual.app import App
+
+from kugetsu_engine.errors import KugetsuError
+
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def run(command: Sequence[str], folder: str | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run a program in the terminal until it ends; returns its exit code, negative for a signal.
+
+    To be called while the app is suspended. A signal that is to end the console ends the program first; the console itself then
+    ends as it always does, as the event loop hears of the signal too.
+
+    Raises:
+        KugetsuError: the program cannot be run.
+    """
+    try:
+        process = subprocess.Popen(command, cwd=folder, env=environ)
+    except OSError as error:
+        raise KugetsuError(f"{command[0]} cannot run: {error.strerror}") from None
+    with _signals(process):
+        return process.wait()
+
+
+@contextmanager
+def _signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        process.terminate()
+
+    def not_ours(number: int, frame: FrameType | None) -> None:
+        """ctrl+c is for the program in front."""
+
+    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, not_ours)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def can_suspend(app: "App[None]") -> bool:
+    """Whether the terminal can be handed over: not in a test's driver without a terminal, nor in a browser."""
+    return app._driver is not None and app._driver.can_suspend

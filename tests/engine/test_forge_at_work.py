@@ -1,0 +1,128 @@
+"""A forge beside a running task: the issue's words in the prompt, the pull request in the result; and none of it needed."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.process import asking
+from kugetsu_engine.store import pulls
+from tests.support.fleet import Fleet
+from tests.support.forge import FakeForge, Reply
+from tests.support.repositories import bare_remote, run_git
+from tests.support.waiting import wait_until
+
+REF = "forge.test/o/r#7"
+SECRET = "s3cr3t-token"
+
+
+@pytest.fixture
+def forge(fleet: Fleet) -> Iterator[FakeForge]:
+    """A Gitea that the fleet's settings name, and a repository whose teardown pushes."""
+    found = FakeForge("gitea")
+    found.token = SECRET
+    found.issues["o/r#7"] = {"title": "Broken login", "body": "Since monday."}
+    remote = bare_remote(fleet.folder / "remote.git", fleet.repository)
+    run_git(fleet.repository, "remote", "add", "origin", str(remote))
+    Path(fleet.paths.env, "forges.env").write_text(f"KUGETSU_TOKEN_FORGE_TEST={SECRET}\n", encoding="utf-8")
+    push = json.dumps(["git", "push", "--quiet", "origin", "HEAD"])
+    fleet.tables = (
+        f'[forges."forge.test"]\nkind = "gitea"\napi = "{found.api}"\n'
+        f'[repos."forge.test/o/r"]\npath = "{fleet.repository}"\nteardown = {push}\n'
+    )
+    fleet.configure(issue_text="true")
+    yield found
+    found.close()
+
+
+def test_the_issues_words_are_in_the_prompt_and_the_pull_request_in_the_result(fleet: Fleet, forge: FakeForge) -> None:
+    """The token is with the forge alone: in no environment, log, record or argument of the agent's."""
+    forge.add_pull("o/r", 9, "fix/issue-7")
+    dump = fleet.folder / "dump"
+    dump.mkdir()
+    how = json.dumps({"dump": str(dump), "write": "a.txt", "commit": "work"})
+    forge.issues["o/r#7"]["body"] += f"\n\n{how}"  # the agent does as the last line says
+    task_id = fleet.enqueue(REF)
+    fleet.start_engine()
+    [task] = fleet.wait_for_end([task_id])
+    prompt = (dump / "stdin").read_text(encoding="utf-8")
+    assert prompt.startswith("do it\n")
+    assert "# Broken login\n\nSince monday." in prompt
+    assert "Others wrote it" in prompt
+    last = task.last_attempt
+    assert last is not None
+    assert last.delivered is not None
+    assert (last.delivered.pr, last.delivered.unpushed) == ("https://forge.test/o/r/pulls/9", 0)
+    assert (task.reason or "").endswith(", pushed, https://forge.test/o/r/pulls/9")
+    known = pulls.load(fleet.paths).issues[REF]
+    assert known.pull is not None
+    assert known.pull.number == 9
+    for folder, _, names in os.walk(fleet.folder):
+        for name in names:
+            path = Path(folder, name)
+            assert path.name == "forges.env" or not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("fault", ["refused", "gone"])
+def test_without_its_forge_a_task_goes_on(fleet: Fleet, forge: FakeForge, fault: str) -> None:
+    """A wrong token, no server: a line in the log says it, and the agent works with the message alone."""
+    if fault == "refused":
+        forge.token = "another"
+    else:
+        forge.close()
+    task_id = fleet.enqueue(REF, write="a.txt", commit="work")
+    fleet.start_engine()
+    [task] = fleet.wait_for_end([task_id])
+    assert task.state == "completed"
+    assert b"[kugetsu] the issue's text is not in the prompt: forge.test " in fleet.log(task_id)
+    assert task.attempts[0].delivered is not None
+    assert task.attempts[0].delivered.pr is None
+
+
+def test_without_a_setting_or_a_token_nobody_is_asked(fleet: Fleet, forge: FakeForge) -> None:
+    """The same task, with the forge's entry gone."""
+    Path(fleet.paths.env, "forges.env").unlink()
+    fleet.tables = fleet.tables.replace('[forges."forge.test"]', '[forges."other.test"]')
+    fleet.configure()
+    task_id = fleet.enqueue(REF, write="a.txt", commit="work")
+    fleet.start_engine()
+    fleet.wait_for_end([task_id])
+    assert forge.asked == []
+    assert b"issue's text" not in fleet.log(task_id)
+
+
+def test_a_stop_while_the_forge_is_asked_ends_the_helper_too(fleet: Fleet, forge: FakeForge) -> None:
+    """Nothing is left of the attempt."""
+    forge.replies["/repos/o/r/issues/7"] = Reply(hang=True)
+    task_id = fleet.enqueue(REF)
+    fleet.start_engine()
+    wait_until(lambda: forge.asked, 15, "the question")
+    fleet.operator.do("kill", task_id, now=True)
+    [task] = fleet.wait_for_end([task_id])
+    assert task.state == "cancelled"
+    assert fleet.starts() == []
+
+
+def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No JSON, another shape, nothing at all."""
+    for program, wanted in (
+        ("print('{')", {"error": "the question failed"}),
+        ("print('[]')", {}),
+        ("", {"error": "the question failed"}),
+    ):
+        monkeypatch.setattr(asking, "_BOOT", program)
+        question = asking.Question("text")
+        assert question.answer() == wanted
+        question.end()
+
+
+def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ended with it."""
+    monkeypatch.setattr(asking, "_BOOT", "import signal; signal.pause()")
+    monkeypatch.setattr(asking, "LIMIT_S", 0.2)
+    question = asking.Question("text")
+    assert question.answer() == {"error": "no answer within 0.2 s"}
+    question.end()
+    assert question._process.returncode == -9

@@ -1,0 +1,101 @@
+"""What was spent, and the budget of the day."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from kugetsu_engine.alerts import Alerts
+from kugetsu_engine.control import Controls
+from kugetsu_engine.domain import policy
+from kugetsu_engine.domain.policy import Facts, Timing
+from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
+from kugetsu_engine.domain.times import iso
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.spending import Spending, by_day_and_repository
+from kugetsu_engine.store import files, tasks
+
+NOON = datetime(2026, 11, 21, 12, 0).astimezone().timestamp()
+
+
+def attempt(cost: float | None, ended: float = NOON, number: int = 1) -> Attempt:
+    """An attempt that failed and cost something."""
+    return Attempt(
+        number, ended_at=iso(ended), failure="exit", reason="no", usage=Usage(10, cost) if cost is not None else None
+    )
+
+
+def keep(paths: StatePaths, task_id: str, *attempts: Attempt, ref: str = "local/a#1") -> None:
+    """Put an ended task on disk."""
+    task = Task(id=task_id, issue_ref=ref, state="error", attempt=len(attempts), attempts=list(attempts))
+    files.create(paths.ended(task_id), tasks.encode(task, {}))
+    os.utime(paths.ended(task_id), (NOON, NOON))
+
+
+@pytest.fixture
+def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
+    """Hold a budget at a moment; returns the reason of the pause and the types of what was told. One engine's worth of it."""
+    state = {"now": NOON}
+    controls, alerts = Controls(paths, lambda: 3), Alerts(lambda: state["now"])
+    spending = Spending(paths, lambda: state["now"], controls)
+    told: list[Notice] = []
+
+    def hold(limit: float, now: float = NOON, *new: Attempt, resume: bool = False) -> tuple[str, list[str]]:
+        state["now"] = now
+        for one in new:
+            spending.count(one)
+        if resume:
+            controls.set_flow("resume")
+        spending.hold_the_budget(limit, alerts, told.append)
+        assert bool(alerts.now()) == bool(controls.pause_reason)
+        return controls.pause_reason, [notice.type for notice in told]
+
+    return hold
+
+
+def test_a_day_begins_at_midnight_and_a_resume_holds_until_then(
+    paths: StatePaths, budget: Callable[..., tuple[str, list[str]]]
+) -> None:
+    """Yesterday's costs are yesterday's; one pause a day; a larger budget lets the queue go on."""
+    keep(paths, "q_1", attempt(5.0, NOON - 86400), attempt(0.75), attempt(None))
+    assert budget(0) == ("", [])
+    assert budget(1) == ("", [])
+    reason, _ = budget(1, NOON, attempt(0.5))
+    assert reason == "the budget of the day is used up, 1.25 of 1.00; goes on at midnight"
+    assert budget(2, NOON)[0] == ""
+    assert budget(1, NOON)[0] == ""  # once a day
+    tomorrow = NOON + 86400
+    assert budget(1, tomorrow)[0] == ""
+    assert budget(1, tomorrow, attempt(3, tomorrow))[0]
+    assert budget(1, tomorrow, resume=True)[0] == ""
+    assert budget(1, tomorrow + 60, attempt(3, tomorrow))[0] == ""
+    assert budget(1, tomorrow + 86400)[0] == ""
+    assert budget(1, tomorrow + 86400, attempt(3, tomorrow + 86400))[0]
+    assert budget(1, tomorrow + 2 * 86400) == ("", ["engine_budget", "engine_budget_over"] + ["engine_budget"] * 2
+                                               + ["engine_budget_over"])  # fmt: skip
+
+
+def test_sums_are_by_day_and_repository_and_odd_files_are_passed_over(paths: StatePaths) -> None:
+    """From tasks that are still kept."""
+    keep(paths, "q_1", attempt(1.0), attempt(0.5, NOON - 86400))
+    keep(paths, "q_2", attempt(2.0), ref="h/o/r#7")
+    files.create(paths.ended("q_3"), b"{")
+    found = by_day_and_repository(paths, "2026-11-21")
+    assert {key: (one.attempts, one.tokens, one.cost) for key, one in found.items()} == {
+        ("2026-11-21", "local/a"): (1, 10, 1.0), ("2026-11-21", "h/o/r"): (1, 10, 2.0),
+    }  # fmt: skip
+    assert len(by_day_and_repository(paths, "2026-11-20")) == 3
+
+
+def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() -> None:
+    """A retry by the operator has the whole budget again."""
+    timing = Timing(5, 1.0, 1.0, None, 1.0)
+    task = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2)
+    assert policy.after_attempt(task, attempt(0.2, number=2), timing).state == "pending"
+    assert policy.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
+    asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
+    assert policy.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
+    why = policy.queue_reason(Facts(3, 0, paused=True, pause_reason=f"{policy.BUDGET} is used up"))
+    assert why is not None
+    assert why.code == "budget"
