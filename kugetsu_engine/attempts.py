@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from . import issue_sessions
+from .chronicle import Chronicle
 from .config import SettingsSource
 from .domain import failures, policy
 from .domain.draft import shown_id
@@ -51,6 +52,7 @@ class Attempts:
         clock: Callable[[], float], pauses: Pauses, spending: Spending, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
+        self.chronicle = Chronicle(paths, clock, ledger.quarantine)
         self._boot_id = boot_id
         self._paths = paths
         self._ledger = ledger
@@ -339,6 +341,7 @@ class Attempts:
             changes |= {"attempts_before": task.attempts_before + 1}
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
+        self.chronicle.answered(task, attempt, result)
         level, reason = _told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)

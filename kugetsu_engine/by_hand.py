@@ -14,7 +14,7 @@ from .config import Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.task import Task
-from .errors import AlreadySo, AtLimit, KugetsuError
+from .errors import AlreadySo, TryLater, KugetsuError
 from .paths import StatePaths
 from .store import files, sessions
 
@@ -65,7 +65,7 @@ def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], t
 
     Raises:
         AlreadySo: an agent, or another person, is at work on the issue.
-        AtLimit: there is no slot.
+        TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     where = place(paths, settings, operator, task)
@@ -78,7 +78,7 @@ def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], t
     limit = effective_limit(load(paths), settings.max_concurrent_agents)
     entered = gate.enter_by_hand(paths, task.issue_ref, limit)
     if entered == "slots":
-        raise AtLimit(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+        raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, str):
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
     return Attached(where, argv, session_id, entered)

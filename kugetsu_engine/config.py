@@ -18,7 +18,7 @@ from .domain.times import duration
 from .domain.worth import are_hours
 from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
-from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, size
+from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, prompt_kind, size
 from .store import files
 
 
@@ -34,6 +34,8 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
     mode: str = "auto"
     env: dict[str, str] = {}
+    prompt: str | None = None
+    """`dev` or `plain`; None: as `prompt` of all."""
     failures: dict[str, str] = {}
     """Classes of failure by a regular expression that a line at the end of its log matches."""
     max_steps: int | None = None
@@ -116,6 +118,8 @@ class Settings(msgspec.Struct, frozen=True):
     """The same for all that end on one day."""
     stop_grace: float = 10.0
     agent: str = "opencode"
+    prompt: str | None = None
+    """`dev`: the message with rules, context and the pull request; `plain`: the message alone. None: as fits the agent."""
     log_cap: int = 256 << 20
     base_branch: str | None = None
     """Branch that new work starts from; None: the remote's head."""
@@ -176,6 +180,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
     "agent": line_of_text,
+    "prompt": prompt_kind,
     "log_cap": size,
     "base_branch": line_of_text,
     "default_server": line_of_text,
@@ -202,6 +207,9 @@ def _table(name: str, value: Any) -> Any:
     found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
     if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
         raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
+    for own in found.values() if name == "agents" else ():
+        if own.prompt is not None:
+            prompt_kind(own.prompt)
     for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
         if patterns and (fault := fault_of(patterns)) is not None:
             raise UsageError(fault)

@@ -4,6 +4,7 @@
 `domain.policy`; everything it changes goes through the `Ledger`.
 """
 
+import math
 import os
 import threading
 import time
@@ -23,16 +24,18 @@ from .domain import policy
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
-from .domain.task import Notice
+from .domain.task import Notice, Task
 from .domain.times import iso
 from .entries import Entry
 from .errors import EngineHeld, NoSuchTask
 from .host import HostGate
+from .index import Index
 from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
+from .prompts import PromptFile
 from .pulse import Pulse
 from .recovery import Recovery
 from .spending import Spending
@@ -101,6 +104,7 @@ class Engine:
     def _read_books(self) -> None:
         self.settings = SettingsSource(self.paths, self._environ)
         self.env_files = env_files.EnvFiles(self.paths)
+        self.prompt_file = PromptFile(self.paths)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
         self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
@@ -120,11 +124,12 @@ class Engine:
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
-        self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses)
+        self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle)
         self.dispatcher = Dispatcher(
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
             self.launcher, self._clock,
         )  # fmt: skip
+        self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
         self._take_settings()
         self.ledger.rescan()
@@ -137,11 +142,16 @@ class Engine:
             for last_first in (
                 self.lock.release,
                 self._say_stopped,
+                self._leave_index,
                 self.waker.close,
                 self.launcher.close,
                 self.attempts.close,
             ):
                 stack.callback(last_first)
+
+    def _leave_index(self) -> None:
+        if self.lock.still_ours():
+            self._keep_index(math.inf)
 
     def _say_stopped(self) -> None:
         if self.mode != "command" and self.lock.still_ours():
@@ -197,7 +207,9 @@ class Engine:
         self.env_files.refresh()
         for text in self.env_files.make_private():
             self.ledger.tell(Notice(iso(self._clock()), "engine_env_open", text, "warning"))
+        self.prompt_file.refresh()
         self.alerts.warn("env", "; ".join(self.env_files.problems))
+        self.alerts.warn("prompt", self.prompt_file.problem)
         self.ledger.quarantine.look()
         full = now >= self._rescan_at
         try:
@@ -226,12 +238,21 @@ class Engine:
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
         self.pulse.beat(now)
+        self._keep_index(now)
         return self._until_next_turn()
 
     def _refused(self, error: OSError) -> None:
         """The disk or the system refuses something: say so, and look at everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
         self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
+
+    def _keep_index(self, now: float) -> None:
+        try:
+            self.index.keep(now)
+        except IsADirectoryError:
+            self.ledger.quarantine.take(self.paths.index, "a folder where a file belongs")
+        except OSError as error:
+            self.alerts.warn("disk", f"cannot write {self.paths.index}: {error.strerror}")
 
     def hint(self, changed: set[str]) -> None:
         """Take a watcher's word that files changed; from any thread."""
@@ -248,6 +269,16 @@ class Engine:
     def apply_requests(self) -> None:
         """Apply the operator's requests, in order, and answer each."""
         inbox.apply_requests(self.paths, self.verbs, self.ledger.quarantine, self.alerts)
+
+    def _begin(self, task: Task) -> str | None:
+        """Start one task at once; in words why it may not."""
+        self._settle()
+        return self.dispatcher.start_now(task.id)
+
+    def _settle(self) -> None:
+        """Enter what ended while no engine ran: it takes no slot, and no issue."""
+        if self.mode == "command":
+            self.attempts.look_at_all()
 
     def _look_at_clock(self, now: float) -> None:
         """Find out whether someone set the clock: it then went otherwise than time itself."""

@@ -4,14 +4,16 @@ import os
 import re
 import stat
 
+from .domain.reserved import PM_AGENT
 from .errors import BadFile
 from .paths import StatePaths
 from .store import files
 
+DEFAULT, DEV, PM = "default.env", "dev.env", "pm-agent.env"
+NAMES = (DEFAULT, DEV, PM)
+"""In the folder `env`."""
 OWN = "forges.env"
 """Beside them, for kugetsu itself: no agent gets what it says."""
-NAMES = ("default.env", "dev.env")
-"""In the folder `env`; read in this order, later ones win."""
 MAX_FAULTS = 5
 """Faults of one file that are told; a binary file has thousands."""
 
@@ -19,6 +21,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
 """Names that change what a program *is*; an env file may not set them."""
+
+
+def names_for(issue_ref: str) -> tuple[str, str]:
+    """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
+    return (DEFAULT, PM if issue_ref == PM_AGENT else DEV)
 
 
 def parse(text: str) -> tuple[dict[str, str], list[str]]:

@@ -11,6 +11,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 ├── BadFile              1  a state file cannot be read
 │   └── NotNow              the system refused this time; the file may be a good one
 ├── ForgeError           1  a forge did not answer what was asked
+├── TryLater             2  at the limit, or something else that passes; nothing was done
 ├── NoAnswer             1  the engine did not answer a request in time
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
@@ -59,8 +60,8 @@ class AlreadySo(KugetsuError):
     exit_code = 3
 
 
-class AtLimit(KugetsuError):
-    """As many agents run as may; later it can be done."""
+class TryLater(KugetsuError):
+    """Nothing was done, for a reason that passes: all slots are taken, the queue is paused, the issue has an agent."""
 
     exit_code = 2
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from .domain import refs
+from .domain.reserved import session_slug
 from .domain.session import BASE, NEW, Session, Wanted
 from .domain.task import Task
 from .errors import BadFile, ConfigError, KugetsuError
@@ -51,8 +52,9 @@ def keep(paths: StatePaths, task: Task, session_id: str, default_server: str, no
     """
     try:
         ref = refs.parse(task.issue_ref, default_server)
-        before = sessions.load(paths, ref.slug)
-        session = before or Session(ref.slug, created_at=now)
+        slug = session_slug(str(ref))
+        before = sessions.load(paths, slug)
+        session = before or Session(slug, created_at=now)
         changed = msgspec.structs.replace(
             session, issue_ref=str(ref), agent=task.agent, session_id=session_id, worktree=paths.worktree(ref.slug),
             branch=ref.branch,
@@ -66,7 +68,7 @@ def keep(paths: StatePaths, task: Task, session_id: str, default_server: str, no
 def forget(paths: StatePaths, task: Task, default_server: str, now: str) -> None:
     """The issue's session is gone: the next attempt begins another; worktree, branch and pull request stay known."""
     try:
-        session = sessions.load(paths, refs.parse(task.issue_ref, default_server).slug)
+        session = sessions.load(paths, session_slug(str(refs.parse(task.issue_ref, default_server))))
         if session is not None and session.session_id is not None:
             sessions.save(paths, msgspec.structs.replace(session, session_id=None, updated_at=now))
     except (KugetsuError, BadFile):

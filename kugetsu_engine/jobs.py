@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping
 
-from . import issue_sessions, secrets
+from . import issue_sessions, prompts, secrets
 from .agents import environment, known
 from .config import RepoSettings, Settings
 from .domain import refs
+from .domain.reserved import SESSIONS, session_slug
 from .domain.run import Job
 from .domain.session import Wanted
 from .domain.task import Task
@@ -15,6 +16,7 @@ from .errors import ConfigError
 from .forges import hosts
 from .git.repositories import clone_address
 from .paths import StatePaths
+from .store import sessions
 
 
 def agent_of(task: Task, settings: Settings) -> str:
@@ -32,6 +34,8 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     ref = refs.parse(task.issue_ref, settings.default_server)
     own = settings.repos.get(ref.repository) or RepoSettings()
     repository = task.repo or own.path
+    if repository is None and task.issue_ref in SESSIONS:
+        repository = f"{paths.repositories}/{ref.repository}"  # made by `init`
     clone_dir = clone_url = None
     if repository is None:
         if ref.is_local:
@@ -44,13 +48,13 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         clone_url = clone_address(settings.servers[ref.host], ref.path)
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
     run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
-    session = issue_sessions.wanted(paths, task, ref.slug, agent_of(task, settings), worktree)
+    session = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent_of(task, settings), worktree)
     drive = known.drive(agent_of(task, settings), settings, task.issue_ref, worktree, session)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent_of(task, settings), argv=drive.argv,
-        prompt=task.message, worktree=worktree, branch=ref.branch,
+        prompt=_prompt(paths, settings, task, ref), worktree=worktree, branch=ref.branch,
         env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
@@ -73,13 +77,21 @@ def _left(task: Task, budget: float) -> float | None:
 
 
 def _go_on(task: Task, session: Wanted) -> str | None:
-    """The prompt for a session that was interrupted while it worked on this very task."""
+    """The prompt for a session that goes on; it may have been interrupted while it worked on this very task."""
     last = task.last_attempt
-    if session.mode != "continue" or last is None or last.session_id != session.session_id:
+    if session.mode != "continue":
         return None
+    if last is None or last.session_id != session.session_id:
+        return task.message  # it knows the rules, and what was said
     return (
         f"You were interrupted ({last.reason}). Look at what you have done so far, and go on with the task where you stopped."
     )
+
+
+def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef) -> str:
+    session = sessions.load(paths, session_slug(task.issue_ref))
+    plain = known.is_plain(agent_of(task, settings), settings)
+    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=session.pr_url if session else None)
 
 
 def _base_branch(name: str | None) -> str | None:

@@ -41,6 +41,8 @@ class Ledger:
         self.states = TaskStates(paths, self.entries, self.quarantine.holds)
         self.active_ids: set[str] = set()
         """The tasks that are notified or running."""
+        self.version = 0
+        """Changes when the open tasks do."""
         self._on_notice = on_notice
         self._now = now
         self._alert = alert
@@ -272,6 +274,7 @@ class Ledger:
     # the index
 
     def _index(self, task: Task, data: bytes) -> None:
+        self.version += 1
         self._line.drop(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
@@ -292,6 +295,7 @@ class Ledger:
         if task_id in self._active_files:
             self._defend(task_id)
             return
+        self.version += 1
         self._signatures.pop(task_id, None)
         self._no_longer_newer(task_id)
         self._suspects.pop(task_id, None)

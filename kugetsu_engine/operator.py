@@ -11,7 +11,7 @@ import time
 from .domain import refs
 from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
-from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, UsageError
+from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .config import Settings
     from .domain.changes import WorktreeDiff
     from .editing import Edit
+    from .engine import Engine
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -143,7 +144,7 @@ class Operator:
         for wish in wishes:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
-            task_id = (as_task_id(wish.task) or wish.task) if wish.task is not None else None
+            task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
             made = requests.Request(wish.verb, task_id, wish.args, _now(self._clock()))
             numbers.append(requests.submit(self.paths, made))
         bell.ring(self.paths.bell)
@@ -179,7 +180,7 @@ class Operator:
         reply = self.ask(verb, task, **args)
         if reply.ok:
             return reply.text
-        kind = {3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
+        kind = {2: TryLater, 3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
         raise kind(reply.text, reply.hint)
 
     def edit(self, task: str) -> Edit:
@@ -194,6 +195,27 @@ class Operator:
         self._may_change()
         self._prepare()
         return editing.begin(self.paths, task, self._clock)
+
+    def meant(self, text: str, verb: str = "") -> str:
+        """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.
+
+        Raises:
+            NoSuchTask: no task of that issue.
+        """
+        if "/" not in text:
+            return as_task_id(text) or text
+        from .store import of_issue
+
+        ref = str(refs.parse(text, self._default_server(text)))
+        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ())).id
+
+    def reference(self, text: str) -> str:
+        """The whole form of an issue reference.
+
+        Raises:
+            UsageError: it is none.
+        """
+        return str(refs.parse(text, self._default_server(text)))
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -265,15 +287,23 @@ class Operator:
         from .git import diff
         from .store import tasks
 
-        found = tasks.find(self.paths, task)
+        found = tasks.find(self.paths, self.meant(task))
         ref = refs.parse(found.issue_ref, self._default_server(found.issue_ref))
         worktree = self.paths.worktree(ref.slug)
         if not os.path.isdir(worktree):
             raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
         return diff.of_worktree(worktree)
 
+    def settle(self) -> None:
+        """Enter how attempts ended, where no engine runs to do it."""
+        self._act_here(lambda engine: engine.attempts.look_at_all())
+
     def _apply_here(self) -> None:
         """Apply the waiting requests if no engine does."""
+        self._act_here(lambda engine: engine.apply_requests())
+
+    def _act_here(self, act: Callable[[Engine], None]) -> None:
+        """Be the engine for a moment, unless one runs."""
         from .engine import Engine
         from .errors import EngineHeld
         from .store.locks import is_held
@@ -286,7 +316,7 @@ class Operator:
         except EngineHeld:
             return
         try:
-            engine.apply_requests()
+            act(engine)
         finally:
             engine.close()
 
@@ -303,6 +333,16 @@ class Operator:
         if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
             return "github.com"
         return self._settings().default_server
+
+    @property
+    def default_server(self) -> str:
+        """Host of references that name none."""
+        return self._settings().default_server
+
+    @property
+    def default_agent(self) -> str:
+        """The agent of tasks that name none."""
+        return self._settings().agent
 
     def _settings(self) -> Settings:
         from . import config

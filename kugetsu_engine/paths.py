@@ -19,6 +19,8 @@ class StatePaths:
         self.config = join(root, "config.toml")
         self.shell_config = join(root, "config")
         self.env = join(root, "env")
+        self.prompt = join(root, "prompt.md")
+        self.project_manager = join(root, "pm-agent.md")
         self.engine_lock = join(root, "engine.lock")
         self.engine = join(root, "engine.json")
         self.bell = join(root, "engine.bell")
@@ -51,6 +53,7 @@ class StatePaths:
         self.pulls_lock = join(root, "locks", "pulls.lock")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
+        self.project_manager_repository = join(root, "repositories", "local", "pm-agent")
 
     def folders(self) -> tuple[str, ...]:
         """The folders a state directory always has, parents first."""

@@ -68,6 +68,13 @@ def line_of_text(value: Any) -> str:
     return value
 
 
+def prompt_kind(value: Any) -> str:
+    """Read `dev` or `plain`."""
+    if value not in ("dev", "plain"):
+        raise UsageError(f"{value!r} is no kind of prompt", "dev or plain")
+    return str(value)
+
+
 def list_of_names(value: Any) -> list[str]:
     """Names, also as one text with commas."""
     names = value.split(",") if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from . import issue_acts
 from .control import Controls
 from .domain import states
 from .domain.draft import checked_tags, shown_id
@@ -13,7 +14,7 @@ from .domain.session import Mode
 from .domain.task import Expect, Task
 from .domain.times import epoch, iso
 from .entries import Entry
-from .errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
+from .errors import AlreadySo, KugetsuError, NoSuchTask, TryLater, UsageError
 from .ledger import Ledger
 from .pauses import Pauses
 from .store import tasks
@@ -38,16 +39,25 @@ class Verbs:
     """Applies requests to the books."""
 
     def __init__(
-        self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None], pauses: Pauses
-    ) -> None:
+        self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None], pauses: Pauses,
+        begin: Callable[[Task], str | None], settle: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Begin.
+
+        Args:
+            begin: starts one task at once, or tells why it may not.
+            settle: enters how attempts ended, where no engine has done so.
+        """
         self._ledger = ledger
         self._controls = controls
         self._now = now
         self._stop = stop
         self._pauses = pauses
+        self._begin = begin
+        self._settle = settle
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], Done]] = {
             "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold,
-            "release": self._release, "move": self._move, "edit": self._edit,
+            "release": self._release, "move": self._move, "edit": self._edit, "start": self._start,
         }  # fmt: skip
 
     def apply(self, request: Request) -> Answer:
@@ -114,6 +124,21 @@ class Verbs:
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
         self._ledger.reopen(task, "retry asked for by you", **fresh)
         return Done(f"{task.shown} waits for another attempt")
+
+    def _start(self, task: Task, args: dict[str, Any]) -> Done:
+        """Start one task now, before all others, or take it back, as it was made for this; `keep`: it waits as before."""
+        if task.state in states.ACTIVE:
+            return Done(f"{task.shown} starts")  # the request is applied again after a crash
+        self._need_pending(task, "started")
+        refused = self._begin(self._ledger.update(task, held=False) if task.held else task)
+        if refused is not None and args.get("keep"):
+            if task.held:
+                self._ledger.update(self._ledger.get(task.id), held=True)
+            raise TryLater(f"{task.shown} cannot start now: {refused}", "it waits in the queue, as before")
+        if refused is not None:
+            self._ledger.change(self._ledger.get(task.id), "cancelled", f"could not start at once: {refused}")
+            raise TryLater(f"{task.issue_ref} cannot start now: {refused}", "try later; kugetsu enqueue puts it in the queue")
+        return Done(f"{task.shown} starts")
 
     def _hold(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "held")
@@ -225,6 +250,12 @@ class Verbs:
             return Done(controls.set_limit(args.get("limit")), Undo("limit", None, {"limit": before}))
         if verb == "clear":
             return Done(self._clear(args))
+        if verb == "set_pr":
+            text, pr_before = issue_acts.set_pull_request(self._ledger, args, self._now())
+            return Done(text, Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": pr_before}))
+        if verb == "forget":
+            self._settle()
+            return Done(issue_acts.forget(self._ledger, args))
         if verb == "resume" and args.get("agent") is not None:
             return Done(self._resume_agent(str(args["agent"])))
         if verb == "resume" and not controls.paused and not controls.draining and (rest := self._pauses.resting()):

@@ -42,7 +42,7 @@ def build(
     """
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
-    for name in env_files.NAMES:
+    for name in env_files.names_for(task.issue_ref):
         built |= _env_file(f"{paths.env}/{name}")
     built |= FIXED
     built |= drive_env

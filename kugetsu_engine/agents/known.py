@@ -51,6 +51,26 @@ def drive(name: str, settings: Settings, issue_ref: str, worktree: str = "", ses
     )  # fmt: skip
 
 
+def is_plain(name: str, settings: Settings) -> bool:
+    """Whether an agent gets the task's message and nothing else: a command of the operator's own, and the demo."""
+    return name == "demo" or settings.agents.get(name, AgentSettings()).command is not None
+
+
+def delete_session(name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str]) -> bool:
+    """Delete a conversation in the agent program's own store; False where the program is not known to keep any.
+
+    Raises:
+        AttemptFailed: the program refused, or is not there.
+    """
+    own = settings.agents.get(name, AgentSettings())
+    if name != "opencode" or own.command is not None:
+        return False
+    from . import opencode_sessions
+
+    opencode_sessions.delete(own.program or "opencode", session_id, directory, {**env, **own.env})
+    return True
+
+
 def provider(name: str, settings: Settings) -> str:
     """Whose limits an agent runs into: the provider of its model where that is known, else the agent itself."""
     own = settings.agents.get(name, AgentSettings())

@@ -10,6 +10,8 @@ kugetsu: the operator's console for a fleet of coding agents
   kugetsu demo [--headless]             try it: throwaway folder, built-in agent, no keys, no network
 
 tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
+          start REF MESSAGE  continue REF [MESSAGE]  at once, or 2: at the limit
+          delegate MESSAGE                           to each issue it names, else to the project manager
           queue list|stats|clear    list   status    what waits, what runs, how it stands
           show ID    logs ID [-f]    wait ID...      one task
           kill ID... cancel ID... retry ID...        stop, drop, try again
@@ -22,9 +24,13 @@ engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
           doctor [--verify] [--fix]                  is all well; what is wrong, and mending it
           completion bash|zsh|...
+issues    context REF    set-pr REF URL              what was said, its pull request
+          destroy REF|--base|--pm-agent    prune     remove what was made for it, what belongs to none
+setup     server list|add|remove|default|get         where clones come from
 
-Ids are written 41, #41 or q_41. kugetsu VERB --help says more. Exit codes: 0 done, 1 failed, 2 try later,
-3 already so, 4 no such task, 64 wrong usage. Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.
+Ids are written 41, #41 or q_41; a reference stands for the task of its issue. kugetsu VERB --help says more.
+Exit codes: 0 done, 1 failed, 2 try later, 3 already so, 4 no such task, 64 wrong usage.
+Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.
 """
 
 GROUPS = {
@@ -32,6 +38,8 @@ GROUPS = {
     "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
     "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
     "attach": "attach", "shell": "attach",
+    "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
+    "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues",
     "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
     "--headless": "headless",
 }  # fmt: skip

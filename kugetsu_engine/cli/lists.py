@@ -6,62 +6,21 @@ from ..domain import failures, refs
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
-from ..errors import KugetsuError
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
-from .here import paths
-from .output import print_json, print_table, start_words, task_document
+from .here import operator, paths
+from .output import print_json, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show issues, or one task."""
-    return _issues(words) if verb == "list" else _show(words)
+    if verb == "list":
+        from . import roster
 
-
-def _issues(words: list[str]) -> int:
-    parser = Words("list", "Every issue kugetsu knows: its worktree and its newest task.")
-    parser.json_flag()
-    given = parser.parse_args(words)
-    here = paths()
-    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
-    newest: dict[str, Task] = {}
-    for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
-        newest.setdefault(task.issue_ref, task)
-    found = []
-    for reference, task in sorted(newest.items()):
-        worktree = here.worktree(refs.slug(reference))
-        found.append((reference, task, _branch(reference), worktree if os.path.isdir(worktree) else None))
-    if given.json:
-        print_json([
-            {"issue_ref": reference, "branch": branch, "worktree": worktree, "task": task.id, "state": task.state}
-            for reference, task, branch, worktree in found
-        ])  # fmt: skip
-    elif found:
-        rows = [
-            [
-                EMPTY_HANDED if task.empty_handed else GLYPHS[task.state],
-                reference,
-                task.shown,
-                task.state,
-                branch,
-                worktree or "",
-                task.title,
-            ]
-            for reference, task, branch, worktree in found
-        ]
-        print_table(["", "issue", "task", "state", "branch", "worktree", "message"], rows, flexible=6)
-    else:
-        print("No issues yet: kugetsu enqueue owner/repo#N MESSAGE")
-    return 0
-
-
-def _branch(reference: str) -> str:
-    try:
-        return refs.parse(reference).branch
-    except KugetsuError:
-        return ""
+        return roster.main(words)
+    return _show(words)
 
 
 def _show(words: list[str]) -> int:
@@ -70,7 +29,7 @@ def _show(words: list[str]) -> int:
     parser.json_flag()
     given = parser.parse_args(words)
     here = paths()
-    task = tasks.find(here, given.id)
+    task = tasks.find(here, operator().meant(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
     if given.json:

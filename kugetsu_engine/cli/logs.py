@@ -9,7 +9,7 @@ from ..errors import KugetsuError
 from ..logs import LogReader
 from ..secrets import Secrets
 from ..store import tasks
-from .here import paths
+from .here import operator, paths
 from .wait import pause
 from .words import Words
 
@@ -31,7 +31,7 @@ def main(verb: str, words: list[str]) -> int:
     here = paths()
     if given.id is None:
         return print_log(LogReader(here.engine_log), given.raw, given.lines)
-    task = tasks.find(here, given.id)
+    task = tasks.find(here, operator().meant(given.id, "logs"))
     attempt = given.attempt or task.attempt
     if not given.follow:
         path = here.log(task.id, attempt)

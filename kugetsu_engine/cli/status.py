@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from ..domain.policy import clock
+from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
 from ..snapshot import Active, Snapshot, SnapshotReader
+from ..store import sessions
 from .here import paths
 from .output import print_json, print_table
 from .words import Words
@@ -18,7 +20,7 @@ def main(verb: str, words: list[str]) -> int:
     parser = Words(verb, "Engine, slots, counts, running agents and alerts.")
     parser.add_argument("--tmux", action="store_true", help="one short line for the status bar of tmux")
     parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser.parse_args(words[1:] if words[:1] == ["check"] else words)  # `status check`, as the bash kugetsu said
     snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
         print(bar(snapshot))
@@ -34,6 +36,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     engine = msgspec.to_builtins(snapshot.engine)
     return {
         "engine": engine,
+        "sessions": _reserved(),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one) for one in snapshot.active],
@@ -51,6 +54,12 @@ def bar(snapshot: Snapshot) -> str:
     parts += [f"○ {len(snapshot.pending)}"] if snapshot.pending else []
     parts += [f"#[fg=red,bold]! {needing}#[default]"] if needing else []
     return "  ".join(parts)
+
+
+def _reserved() -> dict[str, str | None]:
+    """The sessions that `kugetsu init` makes."""
+    found = {slug: sessions.load(paths(), slug) for slug in SESSIONS.values()}
+    return {slug.replace("-", "_"): session.session_id if session else None for slug, session in found.items()}
 
 
 def _active(one: Active) -> dict[str, Any]:
@@ -78,6 +87,9 @@ def _print(snapshot: Snapshot) -> None:
         if engine.paused:
             print("queue    paused: kugetsu resume")
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
+    made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
+    if made:
+        print(safe_line(f"sessions {', '.join(made)}"))
     print(f"slots    {snapshot.used} of {snapshot.limit}")
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:

@@ -10,7 +10,7 @@ from ..domain.states import ACTIVE, COMPLETED, FINAL
 from ..domain.times import duration
 from ..errors import NoSuchTask
 from ..store import notices, tasks
-from .here import note, paths
+from .here import note, operator, paths
 from .words import Words
 
 LOOK_S = 0.2
@@ -30,7 +30,7 @@ def _wait(words: list[str]) -> int:
     given = parser.parse_args(words)
     deadline = time.monotonic() + duration(given.timeout) if given.timeout else None
     here = paths()
-    open_tasks = {tasks.find(here, text).id for text in given.id}
+    open_tasks = {tasks.find(here, operator().meant(text)).id for text in given.id}
     code = 0
     while True:
         for task_id in sorted(open_tasks):

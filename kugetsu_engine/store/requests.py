@@ -11,7 +11,8 @@ from . import documents, files
 from .numbers import next_number
 
 Verb = Literal[
-    "kill", "cancel", "restore", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear"
+    "kill", "cancel", "restore", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear",
+    "start", "set_pr", "forget",
 ]  # fmt: skip
 VERBS: tuple[Verb, ...] = get_args(Verb)
 

@@ -1,0 +1,107 @@
+"""Work that is to begin at once: `start`, `continue`, `delegate`. All of it goes through the one gate, as ordinary tasks."""
+
+import os
+import time
+from collections.abc import Callable
+
+from .domain import mentions
+from .domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
+from .domain.task import Task
+from .errors import KugetsuError, TryLater
+from .operator import Operator
+from .store import of_issue, runs, sessions, tasks
+from .store.enqueue import checked_message
+
+GO_ON = """\
+Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where
+there is a pull request, its reviews and checks. Finish what is missing, and say in the end what you did.
+"""
+"""What `continue` says without a message."""
+LOOK_S = 0.05
+
+
+def start(operator: Operator, reference: str, message: str, folder: str | None = None, **options: str | None) -> str:
+    """Make a task and start it at once, before all that wait; returns its id.
+
+    Without an engine the agent is started all the same, by the engine's own code in this process, and nothing else is; the
+    next engine adopts it.
+
+    Raises:
+        TryLater: all slots are taken, or another thing that passes keeps it from starting; there is no waiting task then.
+        KugetsuError: something about it is wrong.
+    """
+    ref = operator.reference(reference)
+    options.setdefault("session", "fork" if _base_serves(operator, options.get("agent")) else None)
+    task_id, _ = operator.enqueue(ref, message, folder=folder, hold=True, **options)  # type: ignore[arg-type]
+    operator.do("start", task_id)
+    return task_id
+
+
+def go_on(operator: Operator, reference: str, message: str | None, folder: str | None = None) -> str:
+    """Send the next message to an issue: in its worktree and session, or in new ones where there are none.
+
+    A message that waits already is not sent twice.
+
+    Raises:
+        KugetsuError: as for `start`.
+    """
+    said = checked_message(message) if message is not None else GO_ON
+    if "/" not in reference:
+        reference = tasks.find(operator.paths, reference).issue_ref
+    ref = operator.reference(reference)
+    known = of_issue.tasks_of(operator.paths, ref)
+    for task in known:
+        if task.state == "pending" and task.message == said:
+            operator.do("start", task.id, keep=True)
+            return task.id
+    repo, agent = (known[0].repo, known[0].agent) if known else (None, None)
+    session = sessions.load(operator.paths, session_slug(ref))
+    further: dict[str, str | None] = {"session": "continue"} if session is not None and session.session_id else {}
+    return start(operator, ref, said, None if repo else folder, repo=repo, agent=agent, **further)
+
+
+def _base_serves(operator: Operator, agent: str | None) -> bool:
+    """Whether there is a base session of this agent to fork from."""
+    base = sessions.load(operator.paths, SESSIONS[BASE])
+    return base is not None and base.session_id is not None and (base.agent or "opencode") == (agent or operator.default_agent)
+
+
+def delegate(operator: Operator, message: str, folder: str | None = None) -> list[tuple[str, str]]:
+    """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
+    checked_message(message)
+    found = [str(ref) for ref in mentions.find(message, operator.default_server)]
+    if found:
+        return [(operator.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
+    if not os.path.isdir(operator.paths.project_manager_repository):
+        raise KugetsuError("the message names no issue, and there is no project manager yet", "kugetsu init makes one")
+    return [(operator.enqueue(PM_AGENT, message, session="continue")[0], PM_AGENT)]
+
+
+def wait_until_begun(operator: Operator, task_id: str, pause: Callable[[float], None], limit_s: float | None = None) -> Task:
+    """Wait until the agent of a task runs, or the task has ended; returns the task.
+
+    Raises:
+        TryLater: neither within the time.
+        NoSuchTask: it has disappeared.
+    """
+    deadline = time.monotonic() + limit_s if limit_s is not None else None
+    while True:
+        task = tasks.find(operator.paths, task_id)
+        if task.ended or task.state == "running" or task.attempts:
+            return task
+        if runs.result(operator.paths, task.id, task.attempt, task.token) is not None:
+            operator.settle()  # only where no engine does
+        elif _has_agent(operator, task):
+            return task
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {task_id[2:]}")
+        pause(LOOK_S)
+
+
+def _has_agent(operator: Operator, task: Task) -> bool:
+    """Whether the agent runs, though no engine has entered that."""
+    record = runs.record(operator.paths, task.id, task.attempt)
+    if record is None or record.token != task.token:
+        return False
+    progress = runs.progress(operator.paths, task.id, task.attempt)
+    return progress is not None and progress.pid is not None

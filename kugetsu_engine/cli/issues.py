@@ -1,0 +1,157 @@
+"""What concerns an issue as a whole: `context`, `set-pr`, `destroy`, `prune`."""
+
+import sys
+
+from ..domain.reserved import BASE, PM_AGENT
+from ..domain.safe_text import safe_line, safe_text
+from ..errors import AlreadySo, KugetsuError, UsageError
+from ..operator import Operator
+from .here import note, operator
+from .words import Words
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Do what the verb says."""
+    return {"context": _context, "set-pr": _set_pr, "destroy": _destroy, "prune": _prune}[verb](words)
+
+
+def issue_of(acting: Operator, text: str) -> str:
+    """The issue a person means, by its reference or by the id of a task of it."""
+    if "/" in text:
+        return acting.reference(text)
+    from ..store import tasks
+
+    return acting.reference(tasks.find(acting.paths, text).issue_ref)
+
+
+def _context(words: list[str]) -> int:
+    from ..store import contexts
+
+    parser = Words(
+        "context", "What was said about an issue lately: the last 20 messages, which its next agent is told as well."
+    )
+    parser.add_argument("issue_ref", help="the issue, or the id of a task of it")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    acting = operator()
+    context = contexts.load(acting.paths, issue_of(acting, given.issue_ref))
+    if given.json:
+        from .output import print_json
+
+        print_json(context)
+        return 0
+    if not context.conversation_history:
+        raise KugetsuError(f"nothing was said about {context.issue_ref} yet", "it begins with the first agent")
+    names = {"user": "you", "assistant": "agent", "note": "kugetsu"}
+    for said in context.conversation_history:
+        task = f"  #{said.task[2:]}" if said.task else ""
+        print(safe_line(f"── {names.get(said.role, said.role)}  {said.timestamp or ''}{task}"))
+        print(f"{safe_text(said.content).rstrip()}\n")
+    return 0
+
+
+def _set_pr(words: list[str]) -> int:
+    parser = Words("set-pr", "Remember the pull request of an issue; destroy asks about it. An empty address forgets it.")
+    parser.add_argument("issue_ref", help="the issue, or the id of a task of it")
+    parser.add_argument("url", help="its address")
+    given = parser.parse_args(words)
+    acting = operator()
+    print(safe_line(acting.do("set_pr", issue_ref=issue_of(acting, given.issue_ref), url=given.url or None)))
+    return 0
+
+
+def _destroy(words: list[str]) -> int:
+    parser = Words(
+        "destroy",
+        "Remove what was made for an issue: session, worktree, context, waiting tasks, and the branch if its commits are "
+        "elsewhere. Refused with an agent at work, an open pull request, uncommitted files or unpushed commits.",
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("issue_ref", nargs="?", help="the issue, or the id of a task of it")
+    which.add_argument("--base", action="store_true", help="the base session, and the project manager's that came from it")
+    which.add_argument("--pm-agent", action="store_true", help="the project manager's session")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("--force", action="store_true", help="whatever would be lost; an agent at work is stopped")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, and why not")
+    given = parser.parse_args(words)
+    acting = operator()
+    reserved = [PM_AGENT, BASE] if given.base else [PM_AGENT] if given.pm_agent else []
+    for issue_ref in reserved or [issue_of(acting, given.issue_ref)]:
+        code = _destroy_one(acting, issue_ref, given.yes, given.force, given.dry_run, bool(reserved))
+        if code:
+            return code
+    return 0
+
+
+def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_run: bool, may_be_gone: bool) -> int:
+    from .. import removing
+
+    remains = removing.look(acting, issue_ref)
+    if remains.nothing:
+        if may_be_gone:
+            note(f"{issue_ref}: there is nothing to destroy")
+            return 0
+        raise AlreadySo(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
+    for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
+        note(line) if not dry_run else print(safe_line(line))
+    against = remains.objections(pull_request_state(acting, remains))
+    if against and (dry_run or force):
+        (print if dry_run else note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
+    if dry_run:
+        return 1 if against and not force else 0
+    if against and not force:
+        raise AlreadySo(f"{issue_ref} is not destroyed: {'; '.join(against)}", "--force does it all the same")
+    if not yes and not confirmed("Destroy this?"):
+        note("nothing was done")
+        return 1
+    for done in removing.destroy(acting, remains, force=force):
+        print(safe_line(done), flush=True)
+    return 0
+
+
+def pull_request_state(acting: Operator, remains: object) -> str | None:
+    """`open`, `closed` or `merged`; None where nobody can tell."""
+    return None
+
+
+def confirmed(question: str) -> bool:
+    """Ask the person at the terminal; nobody is asked where there is none."""
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked", "add -y")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _prune(words: list[str]) -> int:
+    from .. import pruning
+
+    parser = Words(
+        "prune",
+        "Remove what belongs to no issue any more: sessions without a worktree, worktrees without a session or task that hold "
+        "nothing of their own, messages of neither. The base and the project manager stay.",
+    )
+    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    acting = operator()
+    found = pruning.look(acting)
+    if given.json:
+        from .output import print_json
+
+        print_json([{"kind": one.kind, "path": one.path, "why": one.why, "kept": one.kept} for one in found])
+        if given.dry_run:
+            return 0
+    going = [one for one in found if not one.kept]
+    for one in () if given.json else found:
+        act = "keeps" if one.kept else "would remove" if given.dry_run else "removes"
+        print(safe_line(f"{act}  {one.kind:8}  {one.path}: {one.why}"))
+    if not going and not given.json:
+        print("nothing to prune")
+    if given.dry_run or not going:
+        return 0
+    if not given.yes and not confirmed(f"Remove {len(going)}?"):
+        note("nothing was done")
+        return 1
+    return pruning.prune(acting, going, note)

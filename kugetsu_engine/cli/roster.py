@@ -1,0 +1,72 @@
+"""`kugetsu list`: every issue with session, worktree, pull request and newest task; the base and the project manager first."""
+
+import os
+from typing import Any
+
+from ..domain import refs
+from ..domain.reserved import SESSIONS
+from ..domain.session import Session
+from ..domain.task import Task
+from ..errors import KugetsuError
+from ..paths import StatePaths
+from ..snapshot import SnapshotReader
+from ..store import sessions
+from .here import paths
+from .output import print_json, print_table
+from .queue import GLYPHS
+from .words import Words
+
+
+def main(words: list[str]) -> int:
+    """Show what there is."""
+    parser = Words(
+        "list", "Every issue kugetsu knows: its session, worktree, pull request and newest task; and the two of no issue."
+    )
+    parser.json_flag()
+    given = parser.parse_args(words)
+    here = paths()
+    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
+    newest: dict[str, Task] = {}
+    for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
+        newest.setdefault(task.issue_ref, task)
+    known = {session.slug: session for session in sessions.all(here)}
+    references = {*newest, *(session.issue_ref for session in known.values() if session.issue_ref)}
+    references |= {reference for reference, slug in SESSIONS.items() if slug in known}
+    rows = [
+        _document(here, reference, newest.get(reference), known.get(SESSIONS.get(reference) or refs.slug(reference)))
+        for reference in sorted(references, key=lambda reference: (reference not in SESSIONS, reference))
+    ]
+    if given.json:
+        print_json(rows)
+    elif rows:
+        print_table(
+            ["", "issue", "task", "state", "session", "branch", "worktree", "pull request", "message"],
+            [_row(row, newest.get(str(row["issue_ref"]))) for row in rows], flexible=8,
+        )  # fmt: skip
+    else:
+        print("No issues yet: kugetsu enqueue owner/repo#N MESSAGE")
+    return 0
+
+
+def _document(here: StatePaths, reference: str, task: Task | None, session: Session | None) -> dict[str, Any]:
+    worktree = here.worktree(refs.slug(reference))
+    return {
+        "issue_ref": reference, "branch": _branch(reference), "worktree": worktree if os.path.isdir(worktree) else None,
+        "task": task.id if task else None, "state": task.state if task else None,
+        "session": session.session_id if session else None, "agent": session.agent if session else None,
+        "pr_url": session.pr_url if session else None, "kind": SESSIONS.get(reference, "issue"),
+    }  # fmt: skip
+
+
+def _row(row: dict[str, Any], task: Task | None) -> list[str]:
+    glyph, shown, title = (GLYPHS[task.state], task.shown, task.title) if task else ("", "", "")
+    name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
+    cells = (row["state"], row["session"], row["branch"], row["worktree"], row["pr_url"])
+    return [glyph, name, shown, *(str(cell or "") for cell in cells), title]
+
+
+def _branch(reference: str) -> str:
+    try:
+        return refs.parse(reference).branch
+    except KugetsuError:
+        return ""

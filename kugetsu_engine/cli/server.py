@@ -1,0 +1,114 @@
+"""`kugetsu server list|add|remove|default|get`: the forges that clones come from, in `config.toml`."""
+
+import os
+import re
+from collections.abc import Callable
+
+from .. import config
+from ..config import Settings
+from ..domain.safe_text import safe_line
+from ..errors import AlreadySo, KugetsuError, UsageError
+from ..paths import StatePaths
+from ..store import files
+from .here import paths
+from .words import Words
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+_URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][^\s'\"]*")
+ABOUT = {
+    "list": "All known servers; * marks the one of references that name none.",
+    "add": "Know a server, or change its address.",
+    "remove": "Forget a server.",
+    "default": "The server of references written owner/repo#N; with a name, make it that one.",
+    "get": "The address of a server; of the default one unless named.",
+}
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Show or change the servers."""
+    action = words[0] if words else "list"
+    if action in ("-h", "--help"):
+        Words(verb, "list, add NAME URL, remove NAME, default [NAME] or get [NAME].").print_help()
+        return 0
+    if action not in ABOUT:
+        raise UsageError(f"kugetsu server has no {action[:40]!r}", "list, add, remove, default or get")
+    parser = Words(f"server {action}", ABOUT[action])
+    if action != "list":
+        parser.add_argument("name", nargs=None if action in ("add", "remove") else "?", help="its host: git.example.org")
+    if action == "add":
+        parser.add_argument("url", help="what comes before /owner/repo: https://git.example.org, ssh://git@host, a folder")
+    if action == "list":
+        parser.json_flag()
+    given = parser.parse_args(words[1:])
+    here = paths()
+    known = config.load(here, os.environ)[0]
+    if action == "list":
+        return _list(known, given.json)
+    if action == "add":
+        return _add(here, known, given.name.lower(), given.url)
+    name = given.name.lower() if given.name else None
+    if name is not None and name not in known.servers:
+        raise KugetsuError(
+            f"no server {name!r} is known", "kugetsu server list shows them, kugetsu server add NAME URL adds one"
+        )
+    if action == "remove":
+        return _remove(here, known, str(name))
+    if action == "get" or name is None:
+        chosen = name or known.default_server
+        print(safe_line(known.servers.get(chosen, "") if action == "get" else chosen))
+        return 0
+    return _set_default(here, known, name)
+
+
+def _list(known: Settings, as_json: bool) -> int:
+    if as_json:
+        from .output import print_json
+
+        print_json([{"name": n, "url": u, "default": n == known.default_server} for n, u in sorted(known.servers.items())])
+        return 0
+    for name, url in sorted(known.servers.items()):
+        print(safe_line(f"{'*' if name == known.default_server else ' '} {name}  {url}"))
+    return 0
+
+
+def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
+    if not _NAME.fullmatch(name) or name == "local":
+        raise UsageError(f"{name[:60]!r} is no name of a server", "write its host, as in git.example.org")
+    if not _URL.fullmatch(url):
+        raise UsageError(f"{url[:100]!r} is no address", "write https://git.example.org, ssh://git@host or a folder")
+    if re.search(r"://[^/@]*:[^/@]*@", url):
+        raise UsageError("the address holds a password", "keep it in env/default.env or in git's credential helper")
+    if known.servers.get(name) == url:
+        raise AlreadySo(f"{name} has that address already")
+    _edit(here, lambda document, set_in: set_in(document, "servers", name, url))
+    print(safe_line(f"{name}: {url}"))
+    return 0
+
+
+def _remove(here: StatePaths, known: Settings, name: str) -> int:
+    if name == known.default_server:
+        raise AlreadySo(f"{name} is the default server", "choose another one first: kugetsu server default NAME")
+    if name in Settings().servers and known.servers[name] == Settings().servers[name]:
+        raise AlreadySo(f"{name} is built in", "it does no harm; kugetsu server add gives it another address")
+    _edit(here, lambda document, set_in: set_in(document, "servers", name, None))
+    print(safe_line(f"{name} is forgotten; clones in repositories/ stay"))
+    return 0
+
+
+def _set_default(here: StatePaths, known: Settings, name: str) -> int:
+    if name == known.default_server:
+        raise AlreadySo(f"{name} is the default server already")
+
+    def change(document: dict[str, object], _set_in: Callable[..., None]) -> None:
+        document["default_server"] = name
+
+    _edit(here, change)
+    print(safe_line(f"owner/repo#N is one of {name} now"))
+    return 0
+
+
+def _edit(here: StatePaths, change: Callable[..., None]) -> None:
+    from .. import config_edit  # loads a library that nothing else needs
+
+    files.prepare(here.folders())
+    config_edit.edit(here, lambda document: change(document, config_edit.set_in_table))

@@ -1,0 +1,31 @@
+"""Finding issue references in what a person wrote: addresses, `host/owner/repo#N`, `owner/repo#N`, `local/name#N`."""
+
+import re
+
+from ..errors import UsageError
+from . import refs
+
+MAX_FOUND = 50
+"""References of one text that are looked at; more are no message but a list."""
+_NAME = r"[\w~+][\w.~+-]*"
+_MENTION = re.compile(
+    rf"(?P<address>(?:https?://)?(?:{_NAME}/){{2,8}}(?:-/)?(?:issues|pulls?|merge_requests)/\d{{1,12}})(?![\w/])"
+    rf"|(?<![\w./~+-])(?P<short>(?:{_NAME}/){{1,8}}{_NAME}#\d{{1,12}})(?!\w)"
+)
+
+
+def find(text: str, default_host: str = "github.com") -> list[refs.IssueRef]:
+    """The issues a text names, each once, in the order in which they stand there."""
+    found: dict[str, refs.IssueRef] = {}
+    for match in _MENTION.finditer(text):
+        words = match["short"] or match["address"]
+        if match["address"] and not words.startswith("http"):
+            words = f"https://{words}"
+        try:
+            ref = refs.parse(words, default_host)
+        except UsageError:
+            continue
+        found.setdefault(str(ref), ref)
+        if len(found) == MAX_FOUND:
+            break
+    return list(found.values())

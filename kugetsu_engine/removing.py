@@ -1,0 +1,199 @@
+"""Destroying what was made for an issue: session, worktree, branch where its commits are elsewhere, and what was said.
+
+The issue's lock is held meanwhile, so no agent starts on it; the books are changed by a request, as everything is.
+"""
+
+import os
+import select
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from . import config
+from .agents import known
+from .domain import refs
+from .domain.reserved import session_slug
+from .domain.session import Session
+from .domain.states import ACTIVE, PENDING
+from .domain.task import Task
+from .errors import AlreadySo, AttemptFailed, GitError, KugetsuError
+from .git import removal
+from .git.removal import Holds
+from .operator import Operator
+from .process.preparing import lock_name
+from .store import contexts, of_issue, sessions
+from .store.locks import try_lock, unlock, wait_lock
+
+WAIT_S = 20.0
+LOOK_S = 0.05
+
+
+class Remains(msgspec.Struct, frozen=True):
+    """What there is of an issue."""
+
+    issue_ref: str
+    branch: str
+    worktree: str | None
+    holds: Holds | None
+    """None without a worktree, or where git does not know it."""
+    session: Session | None
+    said: int
+    """Messages that are kept."""
+    active: tuple[Task, ...]
+    waiting: tuple[Task, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to destroy."""
+        return not (self.worktree or self.session or self.said or self.waiting or self.active)
+
+    def parts(self) -> list[str]:
+        """What would be removed, a line each."""
+        found = [f"agent     {task.shown} is stopped" for task in self.active]
+        found += [f"task      {task.shown} is cancelled: {task.title}" for task in self.waiting]
+        if self.session is not None:
+            what = f"{self.session.session_id} of {self.session.agent or 'opencode'}" if self.session.session_id else ""
+            found.append(f"session   {what or self.session.pr_url or 'nothing yet'}")
+        if self.worktree is not None:
+            found.append(f"worktree  {self.worktree}")
+        if self.holds is not None and self.holds.branch is not None:
+            kept = (
+                "kept: its commits are nowhere else" if self.holds.only_here else "removed: its commits are elsewhere as well"
+            )
+            found.append(f"branch    {self.branch}, {kept}")
+        return found + ([f"context   {self.said} message{'s' * (self.said != 1)}"] if self.said else [])
+
+    def objections(self, pr_state: str | None) -> list[str]:
+        """Why it should not be destroyed, each in a few words.
+
+        Args:
+            pr_state: `open`, `closed` or `merged`; None where nobody could tell.
+        """
+        found = [f"{task.shown} has an agent" for task in self.active]
+        if self.session is not None and self.session.pr_url and pr_state not in ("closed", "merged"):
+            how = "is open" if pr_state == "open" else "may be open, as nobody could be asked"
+            found.append(f"its pull request {how}: {self.session.pr_url}")
+        if self.worktree is not None and self.holds is None:
+            found.append("its worktree is unknown to git, so nobody can tell what it holds")
+        if self.holds is not None and self.holds.dirty:
+            found.append(f"{self.holds.dirty} file{'s' * (self.holds.dirty != 1)} not committed, which would be lost")
+        if self.holds is not None and self.holds.only_here:
+            found.append(f"{self.holds.only_here} commit{'s' * (self.holds.only_here != 1)} not pushed and on no other branch")
+        return found
+
+
+def look(operator: Operator, issue_ref: str) -> Remains:
+    """Find out what there is of an issue; changes nothing."""
+    ref = refs.parse(issue_ref)
+    path = operator.paths.worktree(ref.slug)
+    worktree = path if os.path.lexists(path) else None
+    held = None
+    if worktree is not None:
+        try:
+            held = removal.holds(worktree, ref.branch)
+        except (GitError, ValueError):
+            held = None
+    try:
+        said = len(contexts.load(operator.paths, issue_ref).conversation_history)
+    except KugetsuError:
+        said = 0
+    tasks = of_issue.tasks_of(operator.paths, issue_ref)
+    return Remains(
+        issue_ref, ref.branch, worktree, held, sessions.load(operator.paths, session_slug(issue_ref)), said,
+        tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
+    )  # fmt: skip
+
+
+def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[str]:
+    """Remove all of it, and say each step. Begun again after a crash, it finishes.
+
+    Args:
+        force: stop the agent, and go on where its program does not delete the session.
+
+    Raises:
+        AlreadySo: the issue has an agent.
+        KugetsuError: git or the agent's program refused; what was not said is still there.
+    """
+    with _issue_locked(operator, remains, force):
+        yield from _session(operator, remains, force)
+        if remains.worktree is not None:
+            yield _worktree(operator, remains)
+        yield _forget(operator, remains.issue_ref)
+
+
+@contextmanager
+def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator[None]:
+    path = operator.paths.issue_lock(refs.parse(remains.issue_ref).slug)
+    fd = try_lock(path)
+    if fd is None and not force:
+        raise AlreadySo(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
+    if fd is None:
+        for task in remains.active:
+            operator.ask("kill", task.id)
+        deadline = time.monotonic() + config.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
+        while (fd := try_lock(path)) is None:
+            if time.monotonic() >= deadline:
+                raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
+            _pause()
+    try:
+        yield
+    finally:
+        unlock(fd)
+
+
+def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]:
+    """Delete the agent's own conversation."""
+    session = remains.session
+    if session is None or session.session_id is None:
+        return
+    settings = config.load(operator.paths, operator.environ)[0]
+    folder = next((path for path in (session.worktree, remains.worktree) if path and os.path.isdir(path)), operator.paths.root)
+    environ: Mapping[str, str] = dict(operator.environ)
+    try:
+        gone = known.delete_session(session.agent or "opencode", settings, session.session_id, folder, environ)
+        told = "deleted" if gone else f"forgotten; {session.agent} keeps it in its own way"
+        yield f"session {session.session_id} {told}"
+    except AttemptFailed as error:
+        if not force:
+            raise KugetsuError(f"the session stays, and so does all else: {error.message}", "--force goes on without") from None
+        yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
+
+
+def _worktree(operator: Operator, remains: Remains) -> str:
+    worktree = str(remains.worktree)
+    if remains.holds is None:
+        if os.path.islink(worktree) or not os.path.isdir(worktree):
+            os.unlink(worktree)
+        else:
+            shutil.rmtree(worktree)
+        return f"{worktree} removed"
+    common = remains.holds.repository
+    owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
+    lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
+    try:
+        branch_gone = removal.remove(common, worktree, remains.holds.branch)
+    finally:
+        unlock(lock)
+    if remains.holds.branch is None:
+        return f"worktree {worktree} removed"
+    branch = f"branch {remains.branch} removed" if branch_gone else f"branch {remains.branch} kept"
+    return f"worktree {worktree} removed, {branch}"
+
+
+def _forget(operator: Operator, issue_ref: str) -> str:
+    """Have the engine forget the issue; it may have to enter first how the agent ended."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return operator.do("forget", issue_ref=issue_ref)
+        except AlreadySo:
+            if time.monotonic() >= deadline:
+                raise
+            _pause()
+
+
+def _pause() -> None:
+    select.select([], [], [], LOOK_S)

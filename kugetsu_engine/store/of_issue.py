@@ -1,0 +1,54 @@
+"""Tasks by their issue: what a person means who names a reference where an id is asked for."""
+
+import os
+from typing import Literal
+
+from ..domain.states import ACTIVE, PENDING
+from ..domain.task import Task
+from ..errors import BadFile, NoSuchTask
+from ..paths import StatePaths
+from . import tasks
+
+Kind = Literal["active", "pending", "ended"]
+PREFERRED: dict[str, tuple[Kind, ...]] = {
+    "retry": ("ended", "pending"), "restore": ("ended",), "show": ("active", "pending", "ended"),
+    "logs": ("active", "ended"), **dict.fromkeys(("cancel", "hold", "release", "move", "edit"), ("pending",)),
+}  # fmt: skip
+"""Of which tasks of an issue a verb is most likely meant, where a reference stands for an id."""
+
+
+def tasks_of(paths: StatePaths, issue_ref: str) -> list[Task]:
+    """All tasks of an issue, the newest first; those that cannot be read are passed over."""
+    found: dict[str, Task] = {}
+    for folder, path in ((paths.items, paths.item), (paths.done, paths.ended)):
+        for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
+            try:
+                task = tasks.read(path(task_id), task_id)
+            except (FileNotFoundError, BadFile):
+                continue
+            if task.issue_ref == issue_ref:
+                found.setdefault(task_id, task)
+    return sorted(found.values(), key=_age, reverse=True)
+
+
+def meant(paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = ()) -> Task:
+    """The newest task of an issue, of the first of some kinds of which there is one.
+
+    Raises:
+        NoSuchTask: there is none.
+    """
+    known = tasks_of(paths, issue_ref)
+    for kind in (*preferred, "active", "pending", "ended"):
+        for task in known:
+            if _kind(task) == kind:
+                return task
+    raise NoSuchTask(f"there is no task of {issue_ref}", "kugetsu queue list --all shows them")
+
+
+def _kind(task: Task) -> Kind:
+    return "active" if task.state in ACTIVE else "pending" if task.state == PENDING else "ended"
+
+
+def _age(task: Task) -> tuple[int, str, str]:
+    digits = task.id.removeprefix("q_")
+    return (int(digits) if digits.isdigit() else 0, task.pending_since or "", task.id)
