@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from . import env_files
+from .agent_settings import AgentSettings as AgentSettings
+from .agent_settings import fault_of_agent
 from .domain.failures import fault_of
 from .domain.host import Floors
 from .domain.policy import Timing
@@ -20,25 +22,6 @@ from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
 from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, size
 from .store import files
-
-
-class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[agents.<name>]`."""
-
-    command: list[str] | None = None
-    """argv of any program; it gets the prompt on stdin and the worktree as its directory."""
-    program: str | None = None
-    """Another binary for a known agent."""
-    args: list[str] = []
-    """Further arguments for a known agent."""
-    model: str | None = None
-    mode: str = "auto"
-    env: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    """Classes of failure by a regular expression that a line at the end of its log matches."""
-    max_steps: int | None = None
-    """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
-    max_tokens: int | None = None
 
 
 class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -203,6 +186,10 @@ def _table(name: str, value: Any) -> Any:
     for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
         if patterns and (fault := fault_of(patterns)) is not None:
             raise UsageError(fault)
+    if name == "agents":
+        for agent, own in found.items():
+            if (fault := fault_of_agent(own)) is not None:
+                raise UsageError(f"[agents.{agent}] {fault}")
     return found
 
 

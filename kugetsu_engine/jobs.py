@@ -1,10 +1,12 @@
 """From a task to the job of its supervisor: where it works, what runs, with which environment."""
 
 import os
+import uuid
 from collections.abc import Mapping
 
 from . import issue_sessions, secrets
 from .agents import environment, known
+from .agents.base import Call
 from .config import RepoSettings, Settings
 from .domain import refs
 from .domain.run import Job
@@ -44,19 +46,23 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         clone_url = clone_address(settings.servers[ref.host], ref.path)
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
     run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
-    session = issue_sessions.wanted(paths, task, ref.slug, agent_of(task, settings), worktree)
-    drive = known.drive(agent_of(task, settings), settings, task.issue_ref, worktree, session)
+    agent = agent_of(task, settings)
+    session = known.able(agent, settings, issue_sessions.wanted(paths, task, ref.slug, agent, worktree))
+    prompt, go_on = task.message, _go_on(task, session)
+    call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task))
+    drive = known.drive(agent, settings, call)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
-        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent_of(task, settings), argv=drive.argv,
-        prompt=task.message, worktree=worktree, branch=ref.branch,
-        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir),
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
+        prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
+        prompt_on_stdin=drive.prompt_on_stdin,
+        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
         output=drive.output, reader=drive.reader, reader_options=drive.reader_options, prepare=drive.prepare,
-        session=session, prompt_continued=_go_on(task, session),
+        session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
@@ -80,6 +86,11 @@ def _go_on(task: Task, session: Wanted) -> str | None:
     return (
         f"You were interrupted ({last.reason}). Look at what you have done so far, and go on with the task where you stopped."
     )
+
+
+def _new_id(task: Task) -> str:
+    """An id for a session of this attempt's own; the same each time it is asked for."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{task.id}:{task.attempt}:{task.token}"))
 
 
 def _base_branch(name: str | None) -> str | None:
