@@ -178,19 +178,27 @@ TABLES: dict[str, Any] = {
 
 
 def _table(name: str, value: Any) -> Any:
+    if name == "agents" and isinstance(value, dict):
+        return {agent: _agent(agent, own) for agent, own in value.items()}
     if name == "forges" and isinstance(value, dict):
         value = {host: {"kind": entry} if isinstance(entry, str) else entry for host, entry in value.items()}
     found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
     if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
         raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
-    for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
-        if patterns and (fault := fault_of(patterns)) is not None:
-            raise UsageError(fault)
-    if name == "agents":
-        for agent, own in found.items():
-            if (fault := fault_of_agent(own)) is not None:
-                raise UsageError(f"[agents.{agent}] {fault}")
+    if name == "failures" and (fault := fault_of(found)) is not None:
+        raise UsageError(fault)
     return found
+
+
+def _agent(name: str, value: Any) -> AgentSettings:
+    try:
+        own = msgspec.convert(value, AgentSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"[agents.{name}] {error}") from None
+    fault = fault_of(own.failures) or fault_of_agent(own)
+    if fault is not None:
+        raise UsageError(f"[agents.{name}] {fault}")
+    return own
 
 
 def _repos(value: Any) -> Any:
