@@ -14,7 +14,7 @@ from .config import Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.task import Task
-from .errors import AlreadySo, TryLater, KugetsuError
+from .errors import AlreadySo, KugetsuError, TryLater
 from .paths import StatePaths
 from .store import files, sessions
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from . import env_files
+from .agent_settings import AgentSettings as AgentSettings
+from .agent_settings import fault_of_agent
 from .domain.failures import fault_of
 from .domain.host import Floors
 from .domain.policy import Timing
@@ -20,29 +22,6 @@ from .errors import BadFile, ConfigError, KugetsuError, UsageError
 from .paths import StatePaths
 from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, prompt_kind, size
 from .store import files
-
-
-class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[agents.<name>]`."""
-
-    command: list[str] | None = None
-    """argv of any program; it gets the prompt on stdin and the worktree as its directory."""
-    program: str | None = None
-    """Another binary for a known agent."""
-    args: list[str] = []
-    """Further arguments for a known agent."""
-    model: str | None = None
-    mode: str = "auto"
-    env: dict[str, str] = {}
-    prompt: str | None = None
-    """`dev` or `plain`; None: as `prompt` of all."""
-    failures: dict[str, str] = {}
-    """Classes of failure by a regular expression that a line at the end of its log matches."""
-    max_steps: int | None = None
-    """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
-    max_tokens: int | None = None
-    attach: list[str] | None = None
-    """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
 
 
 class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True):
     """The same for all that end on one day."""
     stop_grace: float = 10.0
     agent: str = "opencode"
-    prompt: str | None = None
+    prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: the message alone. None: as fits the agent."""
     log_cap: int = 256 << 20
     base_branch: str | None = None
@@ -180,7 +159,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
     "agent": line_of_text,
-    "prompt": prompt_kind,
+    "prompt_template": prompt_kind,
     "log_cap": size,
     "base_branch": line_of_text,
     "default_server": line_of_text,
@@ -202,18 +181,30 @@ TABLES: dict[str, Any] = {
 
 
 def _table(name: str, value: Any) -> Any:
+    if name == "agents" and isinstance(value, dict):
+        return {agent: _agent(agent, own) for agent, own in value.items()}
     if name == "forges" and isinstance(value, dict):
         value = {host: {"kind": entry} if isinstance(entry, str) else entry for host, entry in value.items()}
     found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
     if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
         raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
     for own in found.values() if name == "agents" else ():
-        if own.prompt is not None:
-            prompt_kind(own.prompt)
-    for patterns in (found,) if name == "failures" else (own.failures for own in found.values()) if name == "agents" else ():
-        if patterns and (fault := fault_of(patterns)) is not None:
-            raise UsageError(fault)
+        if own.prompt_template is not None:
+            prompt_kind(own.prompt_template)
+    if name == "failures" and (fault := fault_of(found)) is not None:
+        raise UsageError(fault)
     return found
+
+
+def _agent(name: str, value: Any) -> AgentSettings:
+    try:
+        own = msgspec.convert(value, AgentSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"[agents.{name}] {error}") from None
+    fault = fault_of(own.failures) or fault_of_agent(own)
+    if fault is not None:
+        raise UsageError(f"[agents.{name}] {fault}")
+    return own
 
 
 def _repos(value: Any) -> Any:

@@ -16,6 +16,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
     ├── GitError            git refused; carries git's own words
+    ├── BadPrompt           the prompt cannot be given in the way the agent wants it
     └── SetupFailed         a repository's setup command failed
 
 This module imports nothing, so that every command may use it.
@@ -129,6 +130,12 @@ class GitError(AttemptFailed):
     """git refused. The message carries git's own words."""
 
     failure = "git"
+
+
+class BadPrompt(AttemptFailed):
+    """The prompt cannot be given in the way the agent wants it."""
+
+    failure = "config"
 
 
 class SetupFailed(AttemptFailed):

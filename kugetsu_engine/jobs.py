@@ -1,10 +1,12 @@
 """From a task to the job of its supervisor: where it works, what runs, with which environment."""
 
 import os
+import uuid
 from collections.abc import Mapping
 
 from . import issue_sessions, prompts, secrets
 from .agents import environment, known
+from .agents.base import Call
 from .config import RepoSettings, Settings
 from .domain import refs
 from .domain.reserved import SESSIONS, session_slug
@@ -48,19 +50,24 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         clone_url = clone_address(settings.servers[ref.host], ref.path)
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
     run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
-    session = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent_of(task, settings), worktree)
-    drive = known.drive(agent_of(task, settings), settings, task.issue_ref, worktree, session)
+    agent = agent_of(task, settings)
+    wanted = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent, worktree)
+    session = known.able(agent, settings, wanted)
+    prompt, go_on = _prompt(paths, settings, task, ref), _go_on(task, session)
+    call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task))
+    drive = known.drive(agent, settings, call)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
-        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent_of(task, settings), argv=drive.argv,
-        prompt=_prompt(paths, settings, task, ref), worktree=worktree, branch=ref.branch,
-        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir),
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
+        prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
+        prompt_on_stdin=drive.prompt_on_stdin,
+        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
         output=drive.output, reader=drive.reader, reader_options=drive.reader_options, prepare=drive.prepare,
-        session=session, prompt_continued=_go_on(task, session),
+        session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
@@ -92,6 +99,11 @@ def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRe
     session = sessions.load(paths, session_slug(task.issue_ref))
     plain = known.is_plain(agent_of(task, settings), settings)
     return prompts.build(paths, settings, task, ref, plain=plain, pr_url=session.pr_url if session else None)
+
+
+def _new_id(task: Task) -> str:
+    """An id for a session of this attempt's own; the same each time it is asked for."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{task.id}:{task.attempt}:{task.token}"))
 
 
 def _base_branch(name: str | None) -> str | None:

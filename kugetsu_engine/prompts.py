@@ -88,7 +88,7 @@ def build(
         pr_url: the issue's pull request, where one is known.
         issue: title and text of the issue, where a forge told them.
     """
-    kind = settings.agents.get(task.agent or settings.agent, AgentSettings()).prompt or settings.prompt
+    kind = settings.agents.get(task.agent or settings.agent, AgentSettings()).prompt_template or settings.prompt_template
     if kind == "plain" or (kind is None and plain) or task.issue_ref == BASE:
         return task.message
     facts = {

@@ -4,14 +4,32 @@ from typing import Any
 
 import msgspec
 
+from ..domain.session import NEW, Wanted
 from .patterns import COMMON, Patterns
 
 
+class Call(msgspec.Struct, frozen=True):
+    """The facts of one attempt that a command line may name."""
+
+    issue_ref: str
+    worktree: str = ""
+    branch: str = ""
+    prompt_file: str = ""
+    state_dir: str = ""
+    session: Wanted = NEW
+    new_id: str = ""
+    """A UUID for a session of the attempt's own, for programs that let us choose it."""
+
+
 class Drive(msgspec.Struct, frozen=True):
-    """One way to run an agent program; prompt on stdin, cwd = worktree."""
+    """One way to run an agent program; cwd = worktree."""
 
     argv: list[str]
     env: dict[str, str] = {}
+    unset: list[str] = []
+    """Variables of the operator and of the env files that it does not get."""
+    prompt_on_stdin: bool = True
+    """False: its input is empty, and its command line says where the prompt is."""
     output: str = "pump"
     """`pump`: the supervisor copies the output; `file`: the agent writes to the log itself, for one that loses what a pipe
     does not take."""
@@ -22,6 +40,8 @@ class Drive(msgspec.Struct, frozen=True):
     prepare: str | None = None
     """Module with `prepare(job) -> changes of the job`, run by the supervisor in the worktree before the agent; it may take
     seconds, and raise `AttemptFailed`."""
+    resumes_itself: bool = False
+    """Whether `prepare` chooses the prompt for a session that knows the task already."""
     max_steps: int | None = None
     max_tokens: int | None = None
     patterns: Patterns = COMMON

@@ -25,7 +25,7 @@ NOT_NOW = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.
 
 def build(
     paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
-    task: Task, facts: Mapping[str, str], run_dir: str,
+    task: Task, facts: Mapping[str, str], run_dir: str, unset: Sequence[str] = (),
 ) -> dict[str, str]:  # fmt: skip
     """Return the variables of one agent.
 
@@ -35,6 +35,7 @@ def build(
         drive_env: what the agent's driver and its settings add.
         facts: the `KUGETSU_…` variables of this attempt.
         run_dir: the attempt's folder; its `tmp` is removed afterwards.
+        unset: names of the operator's and of the env files that are left out.
 
     Raises:
         ConfigError: an env file cannot be read.
@@ -44,6 +45,7 @@ def build(
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     for name in env_files.names_for(task.issue_ref):
         built |= _env_file(f"{paths.env}/{name}")
+    built = {name: value for name, value in built.items() if name not in unset}
     built |= FIXED
     built |= drive_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}

@@ -1,7 +1,7 @@
 """From the name of an agent to the way it is driven."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -9,44 +9,36 @@ from ..config import AgentSettings, Settings
 from ..domain.policy import Rest
 from ..domain.session import NEW, Wanted
 from ..errors import ConfigError
-from . import demo, opencode
-from .base import Drive
+from . import aider, claude, codex, demo, gemini, opencode, template
+from .base import Call, Drive
 from .patterns import COMMON
 
-KNOWN = ("demo", "opencode")
-"""Agents that need no `command`."""
 
-
-def drive(name: str, settings: Settings, issue_ref: str, worktree: str = "", session: Wanted = NEW) -> Drive:
+def drive(name: str, settings: Settings, call: Call | str) -> Drive:
     """Return how to run the agent of that name.
 
     Args:
-        session: what it is to do with a session of its own.
+        call: the facts of the attempt; the issue's reference alone where nothing is to be run.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it cannot do what is asked of it.
     """
     own = settings.agents.get(name, AgentSettings())
-    if own.command:
-        found = Drive([*own.command, *own.args])
-    elif own.command is not None:
-        raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
-    elif name == "opencode":
-        argv = opencode.command(own.program or "opencode", own.model, own.args, issue_ref)
-        found = Drive(
-            argv, opencode.ENVIRONMENT, "file", opencode.__name__, {"directory": worktree},
-            prepare=opencode.__name__ if session.mode != "new" else None,
-            max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
-        )  # fmt: skip
-    elif name == "demo":
-        found = Drive([sys.executable, "-I", "-S", str(demo.__file__), *own.args])
+    call = Call(call) if isinstance(call, str) else call
+    kind = kind_of(name, own)
+    if kind is None:
+        if not own.command:
+            raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
+        found = template.drive(own, call)
+    elif kind in DRIVERS:
+        found = DRIVERS[kind](own, call)
     else:
         raise ConfigError(
-            f"there is no agent {name!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
+            f"there is no agent {kind!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
         )
     told_by_operator = (*own.failures.items(), *settings.failures.items())
     return msgspec.structs.replace(
-        found, env=found.env | own.env, patterns=(*told_by_operator, *found.patterns),
+        found, env=found.env | own.env, unset=own.unset, patterns=(*told_by_operator, *found.patterns),
         max_steps=own.max_steps or found.max_steps, max_tokens=own.max_tokens or found.max_tokens,
     )  # fmt: skip
 
@@ -71,12 +63,81 @@ def delete_session(name: str, settings: Settings, session_id: str, directory: st
     return True
 
 
+def kind_of(name: str, own: AgentSettings) -> str | None:
+    """The known program that an agent is; None for one of a command of the operator's own."""
+    return None if own.command is not None else own.kind or name
+
+
+def able(name: str, settings: Settings, session: Wanted) -> Wanted:
+    """What an agent can do of what is wanted with a session: one that cannot go on with an old one begins a new one.
+
+    Raises:
+        ConfigError: a copy of a session is wanted, which cannot be replaced by a new one.
+    """
+    own = settings.agents.get(name, AgentSettings())
+    kind = kind_of(name, own)
+    resumes = own.resume is not None if kind is None else kind != "demo"
+    forks = own.fork is not None if kind is None else kind not in ("demo", "gemini")
+    if session.mode == "fork" and not forks:
+        hint = "give its table a `fork`" if kind is None else "its sessions belong to their directory"
+        raise ConfigError(f"{name} cannot fork a session", hint)
+    return NEW if session.mode == "continue" and not resumes else session
+
+
+def _opencode(own: AgentSettings, call: Call) -> Drive:
+    argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
+    return Drive(
+        argv, opencode.ENVIRONMENT, output="file", reader=opencode.__name__, reader_options={"directory": call.worktree},
+        prepare=opencode.__name__ if call.session.mode != "new" else None, resumes_itself=True,
+        max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
+    )  # fmt: skip
+
+
+def _claude(own: AgentSettings, call: Call) -> Drive:
+    options = {"directory": call.worktree, "session": claude.session_id(call)}
+    return Drive(
+        claude.command(own, call), reader=claude.__name__, reader_options=options, patterns=(*claude.FAILURES, *COMMON)
+    )  # fmt: skip
+
+
+def _codex(own: AgentSettings, call: Call) -> Drive:
+    options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
+    return Drive(codex.command(own, call), reader=codex.__name__, reader_options=options, patterns=(*codex.FAILURES, *COMMON))
+
+
+def _gemini(own: AgentSettings, call: Call) -> Drive:
+    options = {"directory": call.worktree, "session": gemini.session_id(call)}
+    return Drive(
+        gemini.command(own, call), reader=gemini.__name__, reader_options=options, patterns=(*gemini.FAILURES, *COMMON)
+    )  # fmt: skip
+
+
+def _aider(own: AgentSettings, call: Call) -> Drive:
+    return Drive(
+        aider.command(own, call), prompt_on_stdin=False, reader=aider.__name__,
+        reader_options={"session": aider.session_id(call)}, prepare=aider.__name__ if call.session.mode != "new" else None,
+        patterns=(*aider.FAILURES, *COMMON),
+    )  # fmt: skip
+
+
+def _demo(own: AgentSettings, _call: Call) -> Drive:
+    return Drive([sys.executable, "-I", "-S", str(demo.__file__), *own.args])
+
+
+DRIVERS: dict[str, Callable[[AgentSettings, Call], Drive]] = {
+    "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
+}  # fmt: skip
+KNOWN = tuple(DRIVERS)
+"""Agents that need no `command`."""
+
+
 def provider(name: str, settings: Settings) -> str:
     """Whose limits an agent runs into: the provider of its model where that is known, else the agent itself."""
     own = settings.agents.get(name, AgentSettings())
-    if name == "opencode" and not own.command and own.model and "/" in own.model:
+    kind = kind_of(name, own) or name
+    if kind in ("opencode", "aider") and own.model and "/" in own.model:
         return own.model.partition("/")[0]
-    return name
+    return kind
 
 
 def rests(by_provider: Mapping[str, Rest], settings: Settings) -> dict[str, Rest]:
@@ -89,4 +150,4 @@ def rests(by_provider: Mapping[str, Rest], settings: Settings) -> dict[str, Rest
 
 def names(settings: Settings) -> list[str]:
     """Every agent that can be asked for."""
-    return sorted({*KNOWN, *settings.agents})
+    return sorted({*DRIVERS, *settings.agents})

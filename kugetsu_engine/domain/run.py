@@ -34,6 +34,8 @@ class Job(msgspec.Struct, frozen=True):
     base_branch: str | None
     repository_locks: str
     """Folder for the locks under which git changes a repository."""
+    prompt_on_stdin: bool = True
+    """False: the agent's input is empty, its command line says where the prompt is."""
     output: str = "pump"
     """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
     reader: str | None = None

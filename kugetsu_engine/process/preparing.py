@@ -8,12 +8,15 @@ from binascii import crc32
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import GitError, RepositoryError, SetupFailed
+from ..domain.argv_template import PROMPT
+from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, repositories, worktrees
 from ..store.locks import unlock, wait_lock
 from . import asking, tree
 from .output import LogFile
 
+LONGEST_PROMPT = 120 << 10
+"""Bytes; the system takes words of 128 KiB (Linux)."""
 TEARDOWN_S = 60.0
 """How long all teardown commands of an attempt may take: by then the agent has ended, and the slot is to be free soon."""
 LOOK_S = 1.0
@@ -45,6 +48,21 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if code:
             raise SetupFailed(f"setup failed, {_ending(code)}: {_shown(command)}")
         log.note(f"setup: done in {time.monotonic() - started:.0f} s")
+
+
+def argv(job: dict[str, Any]) -> list[str]:
+    """The agent's command line, with the prompt in it where the agent wants it there.
+
+    Raises:
+        BadPrompt: it does not fit.
+    """
+    words = [str(word) for word in job["argv"]]
+    if not any(PROMPT in word for word in words):
+        return words
+    prompt = str(job["prompt"])
+    if "\0" in prompt or len(prompt.encode("utf-8", "surrogateescape")) > LONGEST_PROMPT:
+        raise BadPrompt('the prompt is too long for a command line, or holds a NUL: use prompt = "file" or "stdin"')
+    return [word.replace(PROMPT, prompt) for word in words]
 
 
 def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[], bool]) -> None:

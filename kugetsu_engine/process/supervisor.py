@@ -135,9 +135,9 @@ class Supervisor:
         pumped = self.job["output"] == "pump"
         pipe, output = os.pipe() if pumped else (None, os.dup(self.log.fd))
         try:
-            with open(prompt, "rb") as stdin:
+            with open(prompt if self.job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
                 agent = subprocess.Popen(
-                    list(self.job["argv"]), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
+                    preparing.argv(self.job), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
                     env=dict(self.job["env"]), start_new_session=True, preexec_fn=preparing.as_agent, close_fds=True,
                 )  # fmt: skip
         except BaseException:

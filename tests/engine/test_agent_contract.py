@@ -188,7 +188,7 @@ def test_opencode_writes_its_log_itself_and_is_judged_by_its_words(fleet: Fleet)
     program.write_text('#!/bin/sh\necho "args: $*"\ncat\necho "! permission requested: bash; auto-rejecting" >&2\n', "utf-8")
     program.chmod(0o755)
     fleet.tables = f'[agents.opencode]\nprogram = "{program}"\nmodel = "p/m"'
-    fleet.configure(prompt="plain")
+    fleet.configure(prompt_template="plain")
     task_id = fleet.enqueue("local/work#4", options={"agent": "opencode"})
     fleet.start_engine()
     task = fleet.wait_for_end([task_id])[0]

@@ -90,11 +90,11 @@ def test_a_template_that_makes_no_sense_is_told_and_the_built_in_one_used(paths:
 
 def test_plain_or_not_is_the_agents_the_settings_or_that_of_its_table(paths: StatePaths) -> None:
     """The narrower word wins."""
-    everyone = Settings(prompt="plain")
+    everyone = Settings(prompt_template="plain")
     assert build(paths, settings=everyone) == "Do it."
-    one = msgspec.structs.replace(everyone, agents={"opencode": AgentSettings(prompt="dev")})
+    one = msgspec.structs.replace(everyone, agents={"opencode": AgentSettings(prompt_template="dev")})
     assert "## Rules" in build(paths, settings=one)
-    assert "## Rules" in build(paths, settings=Settings(prompt="dev"), plain=True)
+    assert "## Rules" in build(paths, settings=Settings(prompt_template="dev"), plain=True)
 
 
 def test_the_project_manager_is_told_what_it_is(paths: StatePaths) -> None:

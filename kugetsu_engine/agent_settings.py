@@ -1,0 +1,77 @@
+"""The settings of one agent, `[agents.<name>]`, and what can be wrong with them."""
+
+from typing import Any
+
+import msgspec
+
+from .domain import event_paths
+from .domain.argv_template import PromptBy
+from .domain.argv_template import fault as fault_of_argv
+
+
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[agents.<name>]`."""
+
+    command: list[str] | None = None
+    """argv of any program, with placeholders, see `domain.argv_template`; its directory is the worktree."""
+    resume: list[str] | None = None
+    """argv that goes on with a session of it."""
+    fork: list[str] | None = None
+    """argv that begins a copy of a session."""
+    prompt: PromptBy = "stdin"
+    kind: str | None = None
+    """A known agent that this one is, with settings of its own."""
+    program: str | None = None
+    """Another binary for a known agent."""
+    args: list[str] = []
+    """Further arguments for a known agent."""
+    model: str | None = None
+    mode: str = "auto"
+    env: dict[str, str] = {}
+    unset: list[str] = []
+    """Variables that it does not get, though the operator or the env files have them."""
+    stream: dict[str, Any] | None = None
+    """Where things stand in the JSON that it prints, see `domain.event_paths`."""
+    session_bound_to_directory: bool = True
+    """Whether a session only works in the worktree it was begun in, so that it cannot be forked into another."""
+    failures: dict[str, str] = {}
+    """Classes of failure by a regular expression that a line at the end of its log matches."""
+    max_steps: int | None = None
+    """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
+    max_tokens: int | None = None
+    attach: list[str] | None = None
+    """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
+    prompt_template: str | None = None
+    """`dev` or `plain`; None: as `prompt_template` of all."""
+
+
+def fault_of_agent(own: AgentSettings) -> str | None:
+    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is."""
+    if own.command is None:
+        moved = None if own.prompt == "stdin" else own.prompt
+        only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))
+        odd = next((name for name, value in only if value is not None), None)
+        return f"has {odd}, but no command" if odd else None
+    if own.kind is not None:
+        return "has both a command and a kind"
+    chosen = event_paths.chooses_id(own.stream)
+    for name, words in (("command", own.command), ("resume", own.resume), ("fork", own.fork)):
+        if not words:
+            continue  # an empty one is refused when it is to run
+        new, model = name == "command", own.model is not None
+        fault = fault_of_argv(words, prompt=own.prompt, model=model, chosen_id=chosen, new=new)
+        if fault is not None:
+            return f"{name} {fault}"
+    try:
+        stream = event_paths.compiled(own.stream or {})
+    except ValueError as error:
+        return f"stream: {error}"
+    if (own.resume or own.fork) and not event_paths.tells_session(own.stream):
+        return "has a command for sessions, but its stream does not say where their id stands"
+    if own.fork and own.session_bound_to_directory:
+        return "has a fork, but session_bound_to_directory is not false: each issue has a directory of its own"
+    if own.max_steps is not None and "step" not in stream:
+        return "has max_steps, but its stream does not say what a step is"
+    if own.max_tokens is not None and "tokens" not in stream:
+        return "has max_tokens, but its stream does not say where they stand"
+    return None

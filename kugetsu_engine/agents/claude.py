@@ -1,0 +1,187 @@
+"""claude (Claude Code): `claude -p --output-format stream-json --verbose`, prompt on stdin.
+
+Seen with 2.1.197: the session's id is ours to choose; a session is found from every worktree of the repository it was begun
+in, and works in the one it is resumed from; a tool that needs a permission is refused at once, so nothing ever waits; without
+a login its last line says "success" and `is_error`. A supervisor loads this module, so standard library only.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from . import tool_words
+from .events import Event, Reader, Used
+
+if TYPE_CHECKING:
+    from ..config import AgentSettings
+    from .base import Call
+
+FAILURES = (
+    (r"no conversation found with session id", "session"),
+    (r"--dangerously-skip-permissions cannot be used with root", "config"),
+)
+"""What it says on its error output."""
+ERRORS = {
+    "authentication_failed": "credentials", "oauth_org_not_allowed": "credentials", "billing_error": "quota",
+    "rate_limit": "rate_limit", "overloaded": "rate_limit", "server_error": "network", "invalid_request": "refused",
+    "model_not_found": "config",
+}  # fmt: skip
+"""Its names of errors of the provider."""
+ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
+"""What the subtype of its last event means, where it is no success."""
+
+
+def command(own: "AgentSettings", call: "Call") -> list[str]:
+    """Return its command line."""
+    argv = [own.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
+    if call.session.mode == "new":
+        argv += [f"--session-id={call.new_id}", f"--name={call.issue_ref}"]
+    else:
+        argv.append(f"--resume={call.session.session_id}")
+    if call.session.mode == "fork":
+        argv += ["--fork-session", f"--session-id={call.new_id}"]
+    return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
+
+
+def session_id(call: "Call") -> str | None:
+    """The session it will work in."""
+    return call.session.session_id if call.session.mode == "continue" else call.new_id
+
+
+def reader(options: dict[str, Any]) -> "ClaudeReader":
+    """Read what a run tells."""
+    return ClaudeReader(options)
+
+
+class ClaudeReader(Reader):
+    """One run of claude."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Begin.
+
+        Args:
+            options: `directory`, the worktree; `session`, the session it works in.
+        """
+        super().__init__()
+        self.session_id = options.get("session")
+        self._directory = str(options.get("directory") or "")
+        self._told_session = False
+        self._calls: dict[str, tuple[int, str]] = {}
+        """Number and words of the calls of tools that have no result yet."""
+        self._count = 0
+        self._refused: dict[str, int] = {}
+        """Number of each call that failed, by its id: which of them lacked a permission is told at the end."""
+        self._last_good = 0
+        self._tokens: dict[str, int] = {}
+        self._error: str | None = None
+        self._end: dict[str, Any] | None = None
+
+    def read(self, event: dict[str, Any]) -> list[Event]:
+        """Take one event; those of a type that is not known say nothing."""
+        kind = event.get("type")
+        if kind == "system":
+            return self._system(event)
+        if kind == "assistant":
+            return self._answer(event)
+        if kind == "user":
+            content = event["message"]["content"]
+            blocks = content if isinstance(content, list) else []
+            return [self._result(block) for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
+        return self._ended(event) if kind == "result" else []
+
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        """Why it failed; None when it did what it was asked for, or its events do not tell."""
+        end = self._end
+        if end is None:
+            return None if exit_code else ("exit", "exit code 0, but it ended in the middle: it told no result")
+        subtype, said = str(end.get("subtype")), self._said(end)
+        if end.get("is_error") or subtype != "success":
+            known = ENDS.get(subtype) or ERRORS.get(self._error or "")
+            status = end.get("api_error_status")
+            words = said or subtype.replace("_", " ")
+            if known == "rate_limit" and "limit" in words:
+                known = None  # a limit of the subscription prints the same; its words tell it from one of speed
+                words = f"{words} ({self._error}, status {status or 429})"
+            elif status:
+                words = f"{words} (status {status})"
+            return known or "exit", words
+        denied = end.get("permission_denials") or []
+        late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
+        if late:
+            what = tool_words.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self._directory)
+            return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
+        return None
+
+    def _system(self, event: dict[str, Any]) -> list[Event]:
+        if event.get("subtype") == "init":
+            self.session_id = event["session_id"]
+            told, self._told_session = self._told_session, True  # it says so again after each compaction
+            return [] if told else [Event("session", f"{self.session_id}, {event.get('model')}")]
+        if event.get("subtype") == "api_retry":
+            self._error = event.get("error")
+            wait = float(event.get("retry_delay_ms") or 0) / 1000
+            text = f"the provider refused ({event.get('error_status') or event.get('error')}), asking again in {wait:.0f} s"
+            return [Event("note", f"{text}: {event.get('attempt')} of {event.get('max_retries')}")]
+        if event.get("subtype") == "compact_boundary":
+            return [Event("note", "the conversation was compacted")]
+        return []
+
+    def _answer(self, event: dict[str, Any]) -> list[Event]:
+        message, found = event["message"], []
+        self._error = event.get("error")
+        self._use(message)
+        for block in message["content"]:
+            kind = block.get("type")
+            if kind == "text" and self._error:
+                found.append(Event("error", block["text"], str(self._error), failed=True))
+            elif kind == "text":
+                if event.get("parent_tool_use_id") is None:  # not the words of a helper it started
+                    self.last_text = block["text"]
+                found.append(Event("text", block["text"].strip()))
+            elif kind == "thinking" and block.get("thinking"):
+                found.append(Event("thinking", block["thinking"].strip()))
+            elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
+                self._count += 1
+                words = tool_words.call(block["name"], block.get("input"), self._directory)
+                self._calls[block["id"]] = (self._count, words)
+                found.append(Event("tool", words))
+        return found
+
+    def _use(self, message: dict[str, Any]) -> None:
+        """Count the tokens of an answer, which comes in several events with one id; the last event has the true sum."""
+        usage, name = message.get("usage") or {}, str(message.get("id"))
+        if message.get("model") == "<synthetic>":
+            return
+        if name not in self._tokens:
+            self.steps += 1
+        before, self._tokens[name] = self._tokens.get(name, 0), _tokens(usage)
+        self.used = Used((self.used.tokens or 0) + self._tokens[name] - before, self.used.cost)
+
+    def _result(self, block: dict[str, Any]) -> Event:
+        call, failed = str(block.get("tool_use_id")), bool(block.get("is_error"))
+        number, words = self._calls.pop(call, (0, ""))
+        if failed:
+            self._refused[call] = number
+        else:
+            self._last_good = max(self._last_good, number)
+        latest = number == self._count
+        return Event("tool", "" if latest else words, tool_words.outcome(block.get("content")), failed)
+
+    def _ended(self, event: dict[str, Any]) -> list[Event]:
+        self._end = event
+        cost = event.get("total_cost_usd")
+        total = _tokens(event.get("usage") or {})
+        self.used = Used(total or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)
+        if isinstance(event.get("result"), str) and not event.get("is_error"):
+            self.last_text = event["result"]
+        if event.get("is_error") or event.get("subtype") != "success":
+            return [Event("error", self._said(event) or str(event.get("subtype")), failed=True)]
+        return [Event("step", f"done: {self.steps} steps, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")]
+
+    def _said(self, end: dict[str, Any]) -> str:
+        errors = end.get("errors")
+        said = end.get("result") or (" ".join(map(str, errors)) if isinstance(errors, list) else "")
+        return str(said)[:400]
+
+
+def _tokens(usage: dict[str, Any]) -> int:
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+    return sum(count for name in names if isinstance(count := usage.get(name), int))

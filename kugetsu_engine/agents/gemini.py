@@ -1,0 +1,136 @@
+"""gemini (Gemini CLI): `gemini -o stream-json`, prompt on stdin.
+
+Seen with 0.61.0: the session's id is ours to choose; a session belongs to the directory it was begun in, and cannot be forked;
+a directory that it does not trust ends it with exit code 55; tools that need an approval are not even offered to the model, so
+exit code 0 may mean that nothing was done. A supervisor loads this module, so standard library only.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ..domain.times import epoch
+from . import tool_words
+from .events import Event, Reader, Used
+
+if TYPE_CHECKING:
+    from ..config import AgentSettings
+    from .base import Call
+
+FAILURES = (
+    (r"Please set an Auth method|Invalid auth method selected", "credentials"),
+    (r"Error resuming session|No previous sessions found", "session"),
+    (r"not running in a trusted directory", "blocked"),
+    (r"API_KEY_INVALID|API key not valid|PERMISSION_DENIED", "credentials"),
+)
+"""What its own words mean, beside what all programs print."""
+EXIT_CODES = {41: "credentials", 44: "config", 52: "config", 53: "endless", 55: "blocked"}
+"""What its exit codes mean: no login, no sandbox, bad settings, too many turns, a directory it does not trust."""
+
+
+def command(own: "AgentSettings", call: "Call") -> list[str]:
+    """Return its command line."""
+    argv = [own.program or "gemini", "--output-format=stream-json"]
+    argv.append(f"--resume={call.session.session_id}" if call.session.mode == "continue" else f"--session-id={call.new_id}")
+    return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
+
+
+def session_id(call: "Call") -> str | None:
+    """The session it will work in."""
+    return call.session.session_id if call.session.mode == "continue" else call.new_id
+
+
+def reader(options: dict[str, Any]) -> "GeminiReader":
+    """Read what a run tells."""
+    return GeminiReader(options)
+
+
+class GeminiReader(Reader):
+    """One run of gemini."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Begin.
+
+        Args:
+            options: `directory`, the worktree; `session`, the session it works in.
+        """
+        super().__init__()
+        self.session_id = options.get("session")
+        self._directory = str(options.get("directory") or "")
+        self._answer = ""
+        self._unsaid = ""
+        """The part of the answer whose line has not ended yet."""
+        self._call: tuple[str, str] = ("", "")
+        self._end: dict[str, Any] | None = None
+        self._note = ""
+
+    def feed(self, line: bytes) -> list[Event]:
+        """Take one line: an event, or what was said on the error output."""
+        events = super().feed(line)
+        if events and events[-1].kind == "note":
+            self._note = events[-1].text
+        return events
+
+    def read(self, event: dict[str, Any]) -> list[Event]:
+        """Take one event; those of a type that is not known say nothing."""
+        kind, at = event.get("type"), _seconds(event.get("timestamp"))
+        if kind == "message":
+            return self._message(event, at)
+        found = self._flush(at)
+        if kind == "init":
+            self.session_id = event["session_id"]
+            found.append(Event("session", f"{self.session_id}, {event.get('model')}", at=at))
+        elif kind == "tool_use":
+            words = tool_words.call(str(event["tool_name"]), event.get("parameters"), self._directory)
+            self._call = (str(event.get("tool_id")), words)
+            self.steps += 1
+            found.append(Event("tool", words, at=at))
+        elif kind == "tool_result":
+            error = event.get("error")
+            result = str(error.get("message") if isinstance(error, dict) else event.get("output") or "")
+            failed = event.get("status") == "error"
+            latest = self._call[0] == event.get("tool_id")
+            found.append(Event("tool", "" if latest else str(event.get("tool_id")), result, failed, at))
+        elif kind == "error":
+            warning = event.get("severity") == "warning"
+            found.append(Event("note" if warning else "error", str(event["message"]), failed=not warning, at=at))
+        elif kind == "result":
+            found += self._ended(event, at)
+        return found
+
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        """Why it failed; None when it did what it was asked for, or its events do not tell."""
+        if self._end is not None and self._end.get("status") != "success":
+            error = self._end.get("error")
+            return "exit", str(error.get("message") if isinstance(error, dict) else "it ended with an error")
+        if exit_code in EXIT_CODES:
+            return EXIT_CODES[exit_code], f"exit code {exit_code}" + (f": {self._note[:300]}" if self._note else "")
+        if not exit_code and self._end is None:
+            return "exit", "exit code 0, but it ended in the middle: it told no result"
+        return None
+
+    def _message(self, event: dict[str, Any], at: float | None) -> list[Event]:
+        if event.get("role") != "assistant":
+            return []
+        if not self._answer:
+            self.steps += 1
+        self._answer += str(event["content"])
+        self.last_text = self._answer
+        whole, end, self._unsaid = (self._unsaid + str(event["content"])).rpartition("\n")
+        found = [Event("text", whole.strip(), at=at)] if end and whole.strip() else []
+        return found if event.get("delta") else found + self._flush(at)
+
+    def _flush(self, at: float | None) -> list[Event]:
+        """The rest of an answer that has ended."""
+        rest, self._unsaid, self._answer = self._unsaid.strip(), "", ""
+        return [Event("text", rest, at=at)] if rest else []
+
+    def _ended(self, event: dict[str, Any], at: float | None) -> list[Event]:
+        self._end = event
+        total = (event.get("stats") or {}).get("total_tokens")
+        self.used = Used(total if isinstance(total, int) else None)
+        if event.get("status") != "success":
+            return [Event("error", str((event.get("error") or {}).get("message")), failed=True, at=at)]
+        return [Event("step", f"done: {self.steps} steps, {total} tokens", at=at)]
+
+
+def _seconds(stamp: Any) -> float | None:
+    return epoch(stamp) if isinstance(stamp, str) else None

@@ -1,0 +1,111 @@
+"""Reads the events of a program whose operator wrote down where things stand, in `[agents.NAME.stream]`.
+
+Supervisors load this: standard library only.
+"""
+
+from typing import Any
+
+from ..domain import event_paths
+from . import tool_words
+from .events import Event, Reader, Used
+
+
+def reader(options: dict[str, Any]) -> "StreamReader":
+    """Read what a run tells."""
+    return StreamReader(options)
+
+
+class StreamReader(Reader):
+    """One run of such a program."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Begin.
+
+        Args:
+            options: `stream`, the checked table; `session`, the session it works in, where that was chosen; `directory`.
+        """
+        super().__init__()
+        self.session_id = options.get("session")
+        self._stream: dict[str, Any] = options["stream"]
+        self._directory = str(options.get("directory") or "")
+        self._sums: dict[tuple[str, int], float] = {}
+        self._answer = ""
+        self._unsaid = ""
+        self._error: str | None = None
+        self._failed = False
+        self._finished = False
+
+    def read(self, event: dict[str, Any]) -> list[Event]:
+        """Take one event; what stands at none of the places says nothing."""
+        found = self._text(event)
+        for session in self._strings("session", event):
+            if self.session_id is None:
+                self.session_id = session
+                found.append(Event("session", session))
+        found += [Event("thinking", text.strip()) for text in self._strings("thinking", event) if text.strip()]
+        inputs = self._values("input", event)
+        for index, name in enumerate(self._strings("tool", event)):
+            found.append(Event("tool", tool_words.call(name, inputs[index] if index < len(inputs) else None, self._directory)))
+        for value in self._values("result", event):
+            found.append(Event("tool", "", tool_words.outcome(value)))
+        for value in self._values("error", event):
+            if value not in (None, False, ""):
+                self._error = value if isinstance(value, str) else str(value)[:2000]
+                found.append(Event("error", self._error, failed=True))
+        self._count(event)
+        if self._holds("step", event):
+            self.steps += 1
+            found.append(Event("step", f"step {self.steps}"))
+        self._failed = self._failed or self._holds("failed_when", event)
+        self._finished = self._finished or self._holds("finished_when", event)
+        return found
+
+    def failure(self, exit_code: int) -> tuple[str, str] | None:
+        """What the tests on its events say; None when they say nothing."""
+        if self._failed:
+            return "exit", self._error or "one of its events says that it failed"
+        if exit_code:
+            return ("exit", f"exit code {exit_code}: {self._error}") if self._error else None
+        if "finished_when" in self._stream and not self._finished:
+            return "exit", "exit code 0, but no event says that it has finished" + (f": {self._error}" if self._error else "")
+        return None
+
+    def _text(self, event: dict[str, Any]) -> list[Event]:
+        pieces = self._strings("text", event)
+        if not self._stream.get("deltas"):
+            self.last_text = pieces[-1] if pieces else self.last_text
+            return [Event("text", piece.strip()) for piece in pieces if piece.strip()]
+        if not pieces:  # the answer has ended
+            rest, self._unsaid, self._answer = self._unsaid.strip(), "", ""
+            return [Event("text", rest)] if rest else []
+        self._answer += "".join(pieces)
+        self.last_text = self._answer
+        whole, _, self._unsaid = (self._unsaid + "".join(pieces)).rpartition("\n")
+        return [Event("text", whole.strip())] if whole.strip() else []
+
+    def _count(self, event: dict[str, Any]) -> None:
+        for name in ("tokens", "cost"):
+            for index, place in enumerate(self._stream.get(name, ())):
+                numbers = [number for number in self._at(place, event) if _is_number(number)]
+                if numbers:
+                    before = 0 if place["total"] else self._sums.get((name, index), 0)
+                    self._sums[name, index] = before + sum(numbers)
+        tokens = [value for (name, _), value in self._sums.items() if name == "tokens"]
+        costs = [value for (name, _), value in self._sums.items() if name == "cost"]
+        self.used = Used(round(sum(tokens)) if tokens else None, sum(costs) if costs else None)
+
+    def _values(self, name: str, event: dict[str, Any]) -> list[Any]:
+        return [value for place in self._stream.get(name, ()) for value in self._at(place, event)]
+
+    def _strings(self, name: str, event: dict[str, Any]) -> list[str]:
+        return [value for value in self._values(name, event) if isinstance(value, str) and value]
+
+    def _at(self, place: dict[str, Any], event: dict[str, Any]) -> list[Any]:
+        return list(event_paths.at(event, place["at"])) if event_paths.holds(event, place["when"]) else []
+
+    def _holds(self, name: str, event: dict[str, Any]) -> bool:
+        return any(event_paths.holds(event, condition) for condition in self._stream.get(name, ()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15

@@ -1,0 +1,27 @@
+"""Any command by the template in `[agents.NAME]`: argv with placeholders for a new session, to resume one, to fork one."""
+
+from ..config import AgentSettings
+from ..domain import event_paths
+from ..domain.argv_template import PROMPT, filled
+from . import stream
+from .base import Call, Drive
+
+
+def drive(own: AgentSettings, call: Call) -> Drive:
+    """Return how to run it."""
+    mode = call.session.mode
+    words = {"new": own.command, "continue": own.resume, "fork": own.fork}[mode] or []
+    chosen = event_paths.chooses_id(own.stream)
+    values = {
+        "dir": call.worktree, "title": call.issue_ref, "issue": call.issue_ref, "branch": call.branch, "model": own.model or "",
+        "session": call.new_id if mode == "new" else call.session.session_id or "", "new_session": call.new_id,
+        "prompt": PROMPT, "prompt_file": call.prompt_file,
+    }  # fmt: skip
+    session = call.session.session_id if mode == "continue" else call.new_id if chosen else None
+    found = Drive([*filled(words, values), *own.args], prompt_on_stdin=own.prompt == "stdin")
+    if own.stream is None:
+        return found
+    return Drive(
+        found.argv, prompt_on_stdin=found.prompt_on_stdin, reader=stream.__name__,
+        reader_options={"stream": event_paths.compiled(own.stream), "session": session, "directory": call.worktree},
+    )  # fmt: skip

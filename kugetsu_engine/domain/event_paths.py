@@ -1,0 +1,123 @@
+"""Where things stand in the JSON events of an agent, as an operator writes it in `[agents.NAME.stream]`. Standard library only.
+
+A *place* is a path (`"part.text"` or `["part", "text"]`), a table `{at = path, when = condition}`, or a list of such tables. In
+a path a number is an index of a list, `*` each element. A *condition* is a table of paths and the value, or list of values,
+that must stand there; `"*"` means anything but null and false. Read once, checked, and kept as plain lists that fit into JSON.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+Keys = list[str]
+Condition = list[tuple[Keys, list[Any]]]
+"""All of them must hold: a path, and the values one of which stands there."""
+
+PLACES = ("session", "text", "thinking", "tool", "input", "result", "error", "tokens", "cost")
+CONDITIONS = ("step", "failed_when", "finished_when")
+CHOSEN = "uuid"
+"""`session = "uuid"`: the id is chosen for the program, which is told it by `{session}` in its command."""
+_SCALARS = (str, int, float, bool)
+
+
+def compiled(stream: dict[str, Any]) -> dict[str, Any]:
+    """The checked form of a stream's table, for a reader.
+
+    Raises:
+        ValueError: it says something that makes no sense.
+    """
+    found: dict[str, Any] = {}
+    for name, value in stream.items():
+        try:
+            if name == "session" and value == CHOSEN:
+                continue
+            if name in PLACES:
+                found[name] = [_place(one) for one in _several(value)]
+            elif name in CONDITIONS:
+                found[name] = [_condition(one) for one in (value if isinstance(value, list) else [value])]
+            elif name == "deltas":
+                if not isinstance(value, bool):
+                    raise ValueError("is true or false")
+                found[name] = value
+            else:
+                raise ValueError(f"is nothing a stream has: use {', '.join((*PLACES, *CONDITIONS, 'deltas'))}")
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    return found
+
+
+def chooses_id(stream: dict[str, Any] | None) -> bool:
+    """Whether ids of sessions are chosen for the program."""
+    return stream is not None and stream.get("session") == CHOSEN
+
+
+def tells_session(stream: dict[str, Any] | None) -> bool:
+    """Whether the id of a session is known in the end, from whichever side."""
+    return stream is not None and "session" in stream
+
+
+def at(event: Any, keys: Keys) -> Iterator[Any]:
+    """What stands at a path of an event; nothing where there is no such place."""
+    if not keys:
+        yield event
+    elif isinstance(event, dict):
+        if keys[0] in event:
+            yield from at(event[keys[0]], keys[1:])
+        elif keys[0] == "*":
+            for value in event.values():
+                yield from at(value, keys[1:])
+    elif isinstance(event, list):
+        if keys[0] == "*":
+            for value in event:
+                yield from at(value, keys[1:])
+        elif keys[0].isdecimal() and int(keys[0]) < len(event):
+            yield from at(event[int(keys[0])], keys[1:])
+
+
+def holds(event: Any, condition: Condition) -> bool:
+    """Whether a condition is true of an event."""
+    return all(any(_is(value, wanted) for value in at(event, keys) for wanted in values) for keys, values in condition)
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    if wanted == "*":
+        return value is not None and value is not False
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
+
+
+def _place(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {"at": _keys(value), "when": [], "total": False}
+    unknown = value.keys() - {"at", "when", "total"}
+    if unknown or "at" not in value:
+        raise ValueError("has a table with other keys than `at`, `when` and `total`" if unknown else "has a table without `at`")
+    if not isinstance(value.get("total", False), bool):
+        raise ValueError("has a `total` that is neither true nor false")
+    return {"at": _keys(value["at"]), "when": _condition(value.get("when", {})), "total": value.get("total", False)}
+
+
+def _keys(value: Any) -> Keys:
+    keys = value.split(".") if isinstance(value, str) else value
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, (str, int)) and str(key) for key in keys):
+        raise ValueError(f'is no path: {value!r}; write it like "part.text" or ["part", "text"]')
+    return [str(key) for key in keys]
+
+
+def _condition(value: Any, above: tuple[str, ...] = ()) -> Condition:
+    """A table, whose inner tables are longer paths, as TOML makes them of `part.reason = "stop"`."""
+    if not isinstance(value, dict):
+        raise ValueError(f'is no condition: {value!r}; write it like {{ type = "error" }}')
+    found: Condition = []
+    for name, wanted in value.items():
+        keys = (*above, *name.split("."))
+        if isinstance(wanted, dict):
+            found += _condition(wanted, keys)
+            continue
+        values = wanted if isinstance(wanted, list) else [wanted]
+        if not values or not all(isinstance(one, _SCALARS) for one in values):
+            raise ValueError(f"compares {'.'.join(keys)} with {wanted!r}, which is no text, number or truth value")
+        found.append((list(keys), values))
+    return found

@@ -1,0 +1,203 @@
+"""The command lines of agents: known programs, templates, and what is refused when the settings are read."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kugetsu_engine.agents import aider, known
+from kugetsu_engine.agents.base import Call
+from kugetsu_engine.config import AgentSettings, Settings, load
+from kugetsu_engine.domain.argv_template import PROMPT, filled
+from kugetsu_engine.domain.session import Wanted
+from kugetsu_engine.errors import ConfigError
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.process import preparing
+
+OLD, NEW_ID = "01a1ff39-b3a2-7a93-821e-a03407a04015", "6f1c9f7e-5a63-4f0f-8d0f-0123456789ab"
+APPROVING = {
+    "--auto", "--yolo", "-y", "--yes-always", "--yes", "--full-auto", "--dangerously-skip-permissions", "--trust",
+    "--skip-trust", "--dangerously-bypass-approvals-and-sandbox", "--approve-for-me",
+}  # fmt: skip
+
+
+def call(mode: Any = "new") -> Call:
+    """An attempt that begins, resumes or forks a session."""
+    wanted = Wanted(mode, None if mode == "new" else OLD)
+    return Call("local/a#1", "/w/tree", "fix/issue-1", "/run/prompt", "/state", wanted, NEW_ID)
+
+
+def argv(name: str, mode: str = "new", **own: Any) -> list[str]:
+    """Its command line."""
+    return known.drive(name, Settings(agents={name: AgentSettings(**own)}), call(mode)).argv
+
+
+def test_claude_gets_an_id_of_our_choice_and_resumes_and_forks_by_id() -> None:
+    """Options with their values in one word; the operator's arguments come last."""
+    start = ["claude", "-p", "--output-format=stream-json", "--verbose"]
+    assert argv("claude") == [*start, f"--session-id={NEW_ID}", "--name=local/a#1"]
+    assert argv("claude", "continue", args=["--allowedTools=Edit"]) == [*start, f"--resume={OLD}", "--allowedTools=Edit"]
+    assert argv("claude", "fork", program="/x/claude", model="sonnet") == [
+        "/x/claude", *start[1:], f"--resume={OLD}", "--fork-session", f"--session-id={NEW_ID}", "--model=sonnet",
+    ]  # fmt: skip
+
+
+def test_codex_gets_its_options_before_the_verb_which_knows_only_some_of_them() -> None:
+    """And `-` last, so that the prompt comes from standard input."""
+    assert argv("codex", args=["-s", "workspace-write"]) == ["codex", "exec", "--json", "-s", "workspace-write", "-"]
+    assert argv("codex", "continue", model="m") == ["codex", "exec", "--json", "--model=m", "resume", OLD, "-"]
+    assert argv("codex", "fork") == ["codex", "exec", "--json", "fork", OLD, "-"]
+
+
+def test_gemini_resumes_by_id_and_cannot_fork() -> None:
+    """A fork is refused in a sentence; nothing else could take its place."""
+    assert argv("gemini", model="m") == ["gemini", "--output-format=stream-json", f"--session-id={NEW_ID}", "--model=m"]
+    assert argv("gemini", "continue") == ["gemini", "--output-format=stream-json", f"--resume={OLD}"]
+    with pytest.raises(ConfigError, match="cannot fork"):
+        known.able("gemini", Settings(), Wanted("fork", OLD))
+
+
+def test_aider_reads_a_file_and_keeps_its_conversation_for_each_session() -> None:
+    """New, resumed and forked ones have a file each; standard input is empty."""
+    drive = known.drive("aider", Settings(), call())
+    assert not drive.prompt_on_stdin
+    assert {"--message-file=/run/prompt", f"--chat-history-file=/state/sessions/{NEW_ID}.aider.md"} <= set(drive.argv)
+    assert "--restore-chat-history" not in drive.argv
+    resumed = argv("aider", "continue")
+    assert {f"--chat-history-file=/state/sessions/{OLD}.aider.md", "--restore-chat-history"} <= set(resumed)
+    assert {f"--chat-history-file=/state/sessions/{NEW_ID}.aider.md", "--restore-chat-history"} <= set(argv("aider", "fork"))
+
+
+def test_aiders_fork_is_a_copy_of_the_conversation_and_a_lost_one_is_told(tmp_path: Path) -> None:
+    """The original stays; class `session` where there is none."""
+    (tmp_path / "sessions").mkdir()
+    job = {
+        "state_dir": str(tmp_path), "session": {"mode": "fork", "session_id": OLD}, "reader_options": {"session": NEW_ID},
+    }  # fmt: skip
+    with pytest.raises(aider.NoHistory) as refused:
+        aider.prepare(job)
+    assert refused.value.failure == "session"
+    Path(aider.history(str(tmp_path), OLD)).write_text("#### do it\n", encoding="utf-8")
+    assert aider.prepare(job) == {}
+    assert Path(aider.history(str(tmp_path), NEW_ID)).read_text(encoding="utf-8") == "#### do it\n"
+    assert os.path.exists(aider.history(str(tmp_path), OLD))
+
+
+@pytest.mark.parametrize("name", known.KNOWN)
+@pytest.mark.parametrize("mode", ["new", "continue", "fork"])
+def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) -> None:
+    """In none of the three ways to begin."""
+    assert not APPROVING & {word.partition("=")[0] for word in argv(name, mode)}
+
+
+def test_a_table_may_be_another_of_a_known_kind() -> None:
+    """With its own model; it shares the limits of its kind's provider."""
+    settings = Settings(agents={"opus": AgentSettings(kind="claude", model="opus")})
+    drive = known.drive("opus", settings, call())
+    assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "kugetsu_engine.agents.claude")
+    assert known.provider("opus", settings) == "claude"
+    with pytest.raises(ConfigError, match="there is no agent 'ghost'"):
+        known.drive("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
+
+
+def test_placeholders_are_filled_word_by_word_and_other_braces_are_left_alone() -> None:
+    """A value with spaces, quotes or placeholders stays one word and is not looked at again."""
+    hostile = 'a b "c" $(id) {dir}'
+    words = ["{title}", "--in={dir}/x", "{{dir}}", '{"a": {"b": 1}}', "${HOME} {print $1} {A} {}", "{title}{title}"]
+    assert filled(words, {"title": hostile, "dir": "/w"}) == [
+        hostile, "--in=/w/x", "{dir}", '{"a": {"b": 1}}', "${HOME} {print $1} {A} {}", hostile + hostile,
+    ]  # fmt: skip
+
+
+STREAM = {"session": "id", "step": {"type": "step"}, "tokens": "used.tokens"}
+
+
+def test_a_template_has_a_command_line_for_each_way_to_begin() -> None:
+    """The session to resume or fork, and the one that was chosen."""
+    own: dict[str, Any] = {
+        "command": ["my", "{dir}", "{branch}", "{issue}", "{model}", "--id={session}"], "resume": ["my", "-r", "{session}"],
+        "fork": ["my", "-f", "{session}", "{new_session}"], "model": "p/m", "args": ["-v", "{dir}"],
+        "stream": {"session": "uuid"}, "session_bound_to_directory": False,
+    }  # fmt: skip
+    assert argv("x", **own) == ["my", "/w/tree", "fix/issue-1", "local/a#1", "p/m", f"--id={NEW_ID}", "-v", "{dir}"]
+    assert argv("x", "continue", **own) == ["my", "-r", OLD, "-v", "{dir}"]
+    assert argv("x", "fork", **own) == ["my", "-f", OLD, NEW_ID, "-v", "{dir}"]
+    drive = known.drive("x", Settings(agents={"x": AgentSettings(**own)}), call())
+    assert drive.reader_options["session"] == NEW_ID
+
+
+def test_an_agent_that_cannot_resume_begins_anew_and_one_that_cannot_fork_says_so() -> None:
+    """Going on where an attempt was interrupted is a comfort; a fork is asked for."""
+    settings = Settings(agents={"x": AgentSettings(command=["my"])})
+    assert known.able("x", settings, Wanted("continue", OLD)) == Wanted()
+    with pytest.raises(ConfigError, match="fork"):
+        known.able("x", settings, Wanted("fork", OLD))
+    assert known.able("claude", settings, Wanted("fork", OLD)) == Wanted("fork", OLD)
+
+
+def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not_fit_is_told() -> None:
+    """By then the issue's text may have been added to it."""
+    words = argv("x", command=["my", "--task={prompt}", "--"], prompt="argv")
+    assert words == ["my", f"--task={PROMPT}", "--"]
+    assert preparing.argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
+    for prompt in ("x" * 200_000, "a\0b"):
+        with pytest.raises(preparing.BadPrompt):
+            preparing.argv({"argv": words, "prompt": prompt})
+    assert preparing.argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
+
+
+FAULTY = [
+    ('command = ["my", "{directory}"]', "there is no placeholder {directory}"),
+    ('command = ["{prompt}"]', 'needs prompt = "argv"'),
+    ('command = ["my"]\nprompt = "argv"', "has no {prompt}"),
+    ('command = ["my"]\nprompt = "file"', "has no {prompt_file}"),
+    ('command = ["my"]\nprompt = "pipe"', "pipe"),
+    ('command = ["my", "{model}"]', "there is no model"),
+    ('command = ["my", "{session}"]', 'session = "uuid"'),
+    ('command = ["my"]\nresume = ["my", "{session}"]', "does not say where their id stands"),
+    ('command = ["my"]\nresume = ["my"]\nstream = {session = "id"}', "does not name the {session}"),
+    ('command = ["my"]\nfork = ["my", "{session}"]\nstream = {session = "id"}', "session_bound_to_directory"),
+    ('command = ["my"]\nresume = ["{new_session}", "{session}"]\nstream = {session = "id"}', 'session = "uuid"'),
+    ('command = [" "]', "names no program"),
+    ('command = ["my"]\nkind = "claude"', "both a command and a kind"),
+    ('resume = ["my", "{session}"]', "has resume, but no command"),
+    ('prompt = "file"', "has prompt, but no command"),
+    ('command = ["my"]\nmax_steps = 3', "what a step is"),
+    ('command = ["my"]\nmax_tokens = 3', "where they stand"),
+    ('command = ["my"]\nstream = {words = "x"}', "words is nothing a stream has"),
+    ('command = ["my"]\nstream = {text = 7}', "text is no path"),
+    ('command = ["my"]\nstream = {text = []}', "text is no path"),
+    ('command = ["my"]\nstream = {text = {when = {a = 1}}}', "without `at`"),
+    ('command = ["my"]\nstream = {text = {at = "a", then = "b"}}', "other keys than"),
+    ('command = ["my"]\nstream = {failed_when = "error"}', "failed_when is no condition"),
+    ('command = ["my"]\nstream = {failed_when = {type = [[1]]}}', "which is no text"),
+    ('command = ["my"]\nstream = {deltas = 1}', "true or false"),
+    ('command = ["my"]\nstream = {cost = {at = "a", total = 1}}', "neither true nor false"),
+]
+
+
+@pytest.mark.parametrize(("toml", "words"), FAULTY, ids=lambda value: value[:60])
+def test_a_table_that_makes_no_sense_is_told_in_one_line_when_it_is_read(paths: StatePaths, toml: str, words: str) -> None:
+    """With the name of the agent and of the key."""
+    Path(paths.config).write_text(f"[agents.mine]\n{toml}\n", encoding="utf-8")
+    problems = load(paths, {})[1]
+    assert len(problems) == 1
+    assert words in problems[0]
+    assert "mine" in problems[0]
+    assert "\n" not in problems[0]
+
+
+def test_a_table_that_makes_sense_is_read(paths: StatePaths) -> None:
+    """Conditions may be written as TOML writes inner tables."""
+    Path(paths.config).write_text(
+        '[agents.mine]\ncommand = ["my", "{{x}}"]\nmax_steps = 5\nunset = ["TOKEN"]\n'
+        '[agents.mine.stream]\nsession = ["a", "id"]\nstep.type = "step"\nfailed_when = [{ a.b = [1, 2] }, { "c.d" = true }]\n',
+        encoding="utf-8",
+    )
+    settings, problems = load(paths, {})
+    assert problems == []
+    drive = known.drive("mine", settings, call())
+    assert drive.argv == ["my", "{x}"]
+    assert (drive.max_steps, drive.unset) == (5, ["TOKEN"])
+    assert drive.reader_options["stream"]["failed_when"] == [[(["a", "b"], [1, 2])], [(["c", "d"], [True])]]
