@@ -100,7 +100,7 @@ def environment_of(fleet: Fleet, task: Task) -> dict[str, str]:
 
 def test_each_way_to_fail_has_its_class_and_its_words(fleet: Fleet, model: ModelServer, opencode: Path) -> None:
     """A permission, a refused key or request, a broken provider, answers without end; an unknown agent or model."""
-    fleet.configure(max_concurrent_agents=2)
+    fleet.configure(max_concurrent_agents=2, rate_limit_delay="100ms")
     wanted = {
         "blocked": (
             model.script("outside", use("write", filePath="/outside/x", content="x"), say("no")),
