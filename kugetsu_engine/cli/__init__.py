@@ -14,7 +14,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           show ID    logs ID [-f]    wait ID...      one task
           kill ID... cancel ID... retry ID...        stop, drop, try again
           hold ID... release ID... move ID edit ID   before it starts
-          plan [--limit N]                           who starts when
+          plan [--limit N]    usage [--since 6d]     who starts when; tokens and cost
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
@@ -30,7 +30,7 @@ GROUPS = {
     "enqueue": "enqueue", "queue": "queue", "list": "lists", "status": "status", "show": "lists", "kill": "acts",
     "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
     "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
-    "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
+    "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan", "usage": "usage",
     "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""
