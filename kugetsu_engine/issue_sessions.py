@@ -25,9 +25,8 @@ def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) 
         ConfigError: there is no base session to fork from, or it is another agent's.
     """
     last = task.last_attempt
-    mine = last.session_id if last is not None and task.attempts_before < last.number else None
-    if task.session != "new" and mine and last is not None and last.failure in INTERRUPTED:
-        return Wanted("continue", mine)
+    if task.session != "new" and last is not None and last.session_id and last.failure in INTERRUPTED:
+        return Wanted("continue", last.session_id)
     if task.session == "continue":
         found = sessions.load(paths, slug)
         # A session of another agent, or of another directory, is none that could be gone on with here.

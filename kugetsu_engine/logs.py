@@ -8,9 +8,17 @@ import stat
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from .paths import StatePaths
+
 CHUNK = 1 << 16
 MAX_LINE = 4096
 """Bytes of a line that are shown; the rest is counted."""
+
+
+def shown(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
+    """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
+    told = paths.told(task_id, attempt)
+    return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
 
 
 class LogReader:

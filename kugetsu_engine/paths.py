@@ -102,6 +102,10 @@ class StatePaths:
         """The output of one attempt, as the agent wrote it."""
         return f"{self.logs}/{task_id}/{attempt}.log"
 
+    def told(self, task_id: str, attempt: int) -> str:
+        """What an agent that prints a stream of JSON told, as a person reads it."""
+        return f"{self.logs}/{task_id}/{attempt}.txt"
+
     def session(self, slug: str) -> str:
         """What is kept of an issue's session."""
         return f"{self.sessions}/{slug}.json"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kugetsu_engine.logs import LogReader
+from kugetsu_engine.logs import LogReader, shown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 
@@ -43,7 +43,7 @@ class LogFeed:
         def job() -> LogPart:
             if self._reader is not None:
                 self._reader.close()
-            self._reader = LogReader(self._paths.log(task_id, attempt))
+            self._reader = LogReader(shown(self._paths, task_id, attempt))
             self._reader.refresh()
             return self._tail(self._reader)
 

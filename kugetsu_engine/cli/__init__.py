@@ -17,7 +17,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           kill ID... cancel ID... retry ID...        stop, drop, try again
           hold ID... release ID... move ID edit ID   before it starts
           attach ID    shell ID                      take over by hand, in its worktree
-          plan [--limit N]                           who starts when
+          plan [--limit N]    usage [--since 6d]     who starts when; tokens and cost
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
@@ -41,6 +41,7 @@ GROUPS = {
     "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
     "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues",
     "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
+    "usage": "usage",
     "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""

@@ -6,6 +6,7 @@ from ..domain import failures, refs
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
+from ..domain.usage import consumed
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import operator, paths
@@ -69,4 +70,5 @@ def _told(attempt: Attempt) -> str:
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
     parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
+    parts.append(consumed(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

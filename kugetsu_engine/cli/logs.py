@@ -6,7 +6,7 @@ import sys
 from ..domain.safe_text import safe_text
 from ..domain.secrets import Mask
 from ..errors import KugetsuError
-from ..logs import LogReader
+from ..logs import LogReader, shown
 from ..secrets import Secrets
 from ..store import tasks
 from .here import operator, paths
@@ -25,7 +25,7 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("--attempt", type=int, metavar="N", help="another one than the last")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
     parser.add_argument(
-        "--raw", action="store_true", help="the bytes as they are, with what a terminal would obey and with secrets"
+        "--raw", action="store_true", help="what it printed, byte for byte: with secrets, and what a terminal would obey"
     )
     given = parser.parse_args(words)
     here = paths()
@@ -34,7 +34,7 @@ def main(verb: str, words: list[str]) -> int:
     task = tasks.find(here, operator().meant(given.id, "logs"))
     attempt = given.attempt or task.attempt
     if not given.follow:
-        path = here.log(task.id, attempt)
+        path = shown(here, task.id, attempt, given.raw)
         if not os.path.exists(path):
             raise KugetsuError(
                 f"{task.shown} has no log of attempt {attempt}" if attempt else f"{task.shown} has not started yet"
@@ -54,9 +54,12 @@ def _follow(task_id: str, only: int | None, raw: bool) -> int:
     """Print what comes until the task has ended; later attempts follow by themselves."""
     here, secrets = paths(), _secrets()
     number, printed = only or max(tasks.find(here, task_id).attempt, 1), 0
-    reader = LogReader(here.log(task_id, number))
+    reader = LogReader(shown(here, task_id, number, raw))
     while True:
         task = tasks.find(here, task_id)  # before the log, so that its last lines are not missed
+        if not printed and (path := shown(here, task_id, number, raw)) != reader.path:
+            reader.close()
+            reader = LogReader(path)
         reader.refresh()
         over = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
         # A line that is still being written waits for its end.
@@ -65,7 +68,7 @@ def _follow(task_id: str, only: int | None, raw: bool) -> int:
         if over and only is None and task.attempt > number:
             number, printed = number + 1, 0
             reader.close()
-            reader = LogReader(here.log(task_id, number))
+            reader = LogReader(shown(here, task_id, number, raw))
         elif over and (only is not None or task.ended):
             return 0
         else:

@@ -72,6 +72,9 @@ def _active(one: Active) -> dict[str, Any]:
         "last_output_age_s": round(one.last_output_age_s, 1) if one.last_output_age_s is not None else None,
         "stalled": one.stalled, "failure": one.task.failure,
         "worktree": one.record.worktree if one.record else None,
+        "session_id": progress.session_id if progress else None, "activity": (progress.activity or None) if progress else None,
+        "steps": progress.steps if progress else 0, "tokens": progress.tokens if progress else None,
+        "cost": progress.cost if progress else None,
     }  # fmt: skip
 
 
@@ -103,6 +106,7 @@ def _print(snapshot: Snapshot) -> None:
             cpu = f"{progress.cpu_percent:.0f} %" if progress and progress.cpu_percent is not None else ""
             memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
             times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
-            rows.append([one.task.shown, one.task.issue_ref, one.task.title, one.phase, times, cpu, memory])
+            doing = safe_line(progress.activity, 40) if progress and one.phase == "agent" and progress.activity else one.phase
+            rows.append([one.task.shown, one.task.issue_ref, one.task.title, doing, times, cpu, memory])
         print()
         print_table(["id", "issue", "message", "phase", "time", "cpu", "memory"], rows, flexible=2)

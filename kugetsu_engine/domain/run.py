@@ -41,6 +41,8 @@ class Job(msgspec.Struct, frozen=True):
     reader: str | None = None
     """Module with `reader(options)`, which reads what the agent tells."""
     reader_options: dict[str, Any] = {}
+    told: str | None = None
+    """Where what it tells is written as a person reads it, in the place of a log of JSON."""
     prepare: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""
     session: Wanted = NEW

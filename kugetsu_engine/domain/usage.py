@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from .task import Attempt
+from .task import Attempt, Usage
 from .times import epoch
 
 
@@ -38,6 +38,12 @@ def ended_on(attempt: Attempt) -> str | None:
 def cost_of(attempts: Iterable[Attempt], before: int = 0) -> float:
     """What attempts cost together, those after number `before`."""
     return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
+
+
+def consumed(usage: Usage) -> str:
+    """`3,030 tokens, cost 0.0031`; what is not known is left out."""
+    tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""
+    return ", ".join(part for part in (tokens, f"cost {money(usage.cost)}" if usage.cost else "") if part)
 
 
 def money(cost: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..domain.safe_text import safe_line, safe_text
 from ..errors import AttemptFailed
 from .output import Cut, LogFile
+from .telling import Telling
 
 TURN_S = 0.05
 """Time that one look may take."""
@@ -73,9 +74,12 @@ class Reading:
         self._skipping = False
         self._activity = ""
         self._reader: Reader | None = None
+        self._telling: Telling | None = None
         name = job.get("reader")
         if name:
             self._reader = self._sheltered(lambda: import_module(str(name)).reader(job.get("reader_options") or {}))
+            if self._reader is not None and job.get("told"):
+                self._telling = Telling(str(job["told"]), log.cap)
 
     @property
     def session_id(self) -> str | None:
@@ -104,9 +108,14 @@ class Reading:
         if self._part and not self._skipping:
             self._feed(self._part)
         self._part = b""
+        if self._telling is not None:
+            self._telling.keep_below_cap()
+            self._telling.close()
 
     def follow(self, cut: Cut | None) -> None:
         """Go on at the same place of a log whose middle was dropped."""
+        if self._telling is not None:
+            self._telling.keep_below_cap()
         if cut is None:
             return
         if self._offset >= cut.before:
@@ -181,9 +190,15 @@ class Reading:
 
     def _feed(self, line: bytes) -> None:
         reader = self._reader
-        if reader is None or line.startswith(b"[kugetsu] "):
+        if line.startswith(b"[kugetsu] "):
+            if self._telling is not None:
+                self._telling.add(line)
+            return
+        if reader is None:
             return
         for event in self._sheltered(lambda: reader.feed(line)) or ():
+            if self._telling is not None:
+                self._telling.tell(event)
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
                 self._activity = safe_line(self._log.mask(said.strip()), 120)
 

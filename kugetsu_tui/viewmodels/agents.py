@@ -24,7 +24,7 @@ QUIET_SHOWN_S = 60.0
 
 PHASES = {
     "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
-    "delivery": "delivery", "waiting for git": "waits for git",
+    "delivery": "delivery", "waiting for git": "waits for git", "session": "session",
 }  # fmt: skip
 
 

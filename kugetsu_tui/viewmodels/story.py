@@ -2,6 +2,7 @@
 
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.domain.usage import consumed
 from kugetsu_engine.snapshot import Active
 
 from ..formatting import states, times
@@ -110,6 +111,10 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  memory ", "muted"), (times.size(progress.rss_bytes), "text")]
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
+        if progress.usage is not None:
+            spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
+        if progress.activity and active.phase == "agent":
+            spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     if active is not None:
         spans += _stall(active)
     if active is not None and active.record is not None and active.record.worktree:
@@ -151,6 +156,8 @@ def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
         spans.append((f"  signal {ended.signal}", "muted"))
     if ended.elapsed_s is not None:
         spans.append((f"  {times.span(ended.elapsed_s)}", "muted"))
+    if ended.usage is not None and (used := consumed(ended.usage)):
+        spans.append((f"  {used}", "muted"))
     if ended.delivered is not None:
         spans.append(
             (

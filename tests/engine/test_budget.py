@@ -1,10 +1,13 @@
 """What agents tell while they run is kept: sessions, usage, budgets. The agent is a stand-in that prints what opencode does."""
 
+import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import cli
 from kugetsu_engine.domain.task import Usage
 from kugetsu_engine.spending import by_day_and_repository
 from kugetsu_engine.store import files, sessions
@@ -61,6 +64,8 @@ def test_what_an_agent_tells_is_on_disk_while_it_runs_and_in_its_attempt_afterwa
     result = fleet.result(task_id)
     assert result is not None
     assert result.last_text == "said do it"
+    told = Path(fleet.paths.told(task_id, 1)).read_text("utf-8").splitlines()
+    assert told[:3] == [f"- session {progress.session_id}", "* edit src/a.py", "- step 1: tool-calls, 100 tokens"]
     assert by_day_and_repository(fleet.paths, "2026-01-01").popitem()[0][1] == "local/work"
 
 
@@ -117,3 +122,29 @@ def test_the_budget_of_the_day_pauses_the_queue_until_the_operator_says_otherwis
     fleet.operator.do("resume")
     assert fleet.wait_for_end([waits])[0].state == "completed"
     assert len(fleet.notices("engine_budget")) == 1
+
+
+def test_what_was_consumed_is_in_show_status_and_usage(
+    opencode: Fleet, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what an agent does right now, in `status`; `logs` shows what it told, `--raw` what it printed."""
+    fleet = opencode
+    monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
+    task_id = fleet.enqueue("local/work#1", steps=2, wait=fleet.waiting_file("go"), cost=0.25)
+    fleet.start_engine()
+    wait_until(lambda: (told := fleet.progress(task_id)) is not None and told.cost, 15, "the first step to be told")
+    cli.run(["status", "--json"])
+    active = json.loads(capsys.readouterr().out)["active"][0]
+    assert (active["activity"], active["steps"], active["tokens"], active["cost"]) == ("edit src/a.py", 1, 100, 0.25)
+    fleet.release("go")
+    fleet.wait_for_end([task_id])
+    cli.run(["show", task_id])
+    assert "200 tokens, cost 0.50" in capsys.readouterr().out
+    cli.run(["usage"])
+    assert capsys.readouterr().out.split()[-4:] == ["local/work", "1", "200", "0.50"]
+    cli.run(["usage", "--json"])
+    assert json.loads(capsys.readouterr().out)["repositories"][0]["cost"] == 0.5
+    cli.run(["logs", task_id, "-n", "1"])
+    assert capsys.readouterr().out == "said do it\n"
+    cli.run(["logs", task_id, "-n", "1", "--raw"])
+    assert capsys.readouterr().out.startswith('{"type": "text"')

@@ -11,7 +11,7 @@ from kugetsu_engine.agents.base import Call
 from kugetsu_engine.config import AgentSettings, Settings, load
 from kugetsu_engine.domain.argv_template import PROMPT, filled
 from kugetsu_engine.domain.session import Wanted
-from kugetsu_engine.errors import ConfigError
+from kugetsu_engine.errors import BadPrompt, ConfigError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import preparing
 
@@ -142,7 +142,7 @@ def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not
     assert words == ["my", f"--task={PROMPT}", "--"]
     assert preparing.argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
     for prompt in ("x" * 200_000, "a\0b"):
-        with pytest.raises(preparing.BadPrompt):
+        with pytest.raises(BadPrompt):
             preparing.argv({"argv": words, "prompt": prompt})
     assert preparing.argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
 

@@ -162,3 +162,24 @@ def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_t
     assert verdicts.of_end(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
     assert verdicts.of_end(job, log, 1, ("exit", "odd"))["failure"] == "exit"
     assert verdicts.of_end(job, log, -9, ("exit", "odd"))["failure"] == "crash"
+
+
+def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_path: Path) -> None:
+    """Tools with what came of them, words, errors, and kugetsu's own notes; a folder in its place costs only these words."""
+    job = {"reader": "kugetsu_engine.agents.opencode", "told": str(tmp_path / "1.txt")}
+    reads = Reading(job, log)
+    state = {"status": "completed", "input": {"command": "ls"}, "output": "\n".join(map(str, range(30)))}
+    log.write(json.dumps({"type": "tool_use", "sessionID": "ses_1", "part": {"tool": "bash", "state": state}}).encode() + b"\n")
+    log.note("stop requested")
+    log.write(json.dumps({"type": "text", "part": {"text": "Two\nlines."}}).encode() + b"\nplain words\n")
+    log.write(json.dumps({"type": "error", "error": {"name": "APIError", "data": {"message": "no"}}}).encode())
+    reads.finish()
+    lines = (tmp_path / "1.txt").read_text("utf-8").splitlines()
+    assert lines[:3] == ["- session ses_1", "* bash ls", "    0"]
+    assert lines[21:] == [
+        "    19", "    … 10 more lines", "[kugetsu] stop requested", "Two", "lines.", "plain words", "! APIError: no",
+    ]  # fmt: skip
+    (tmp_path / "2.txt").mkdir()
+    blocked = Reading({**job, "told": str(tmp_path / "2.txt")}, log)
+    blocked.finish()
+    assert blocked.session_id == "ses_1"

@@ -73,14 +73,14 @@ def test_a_session_file_that_cannot_be_read_is_none(paths: StatePaths, data: byt
 
 
 def test_an_attempt_begins_anew_and_goes_on_where_it_was_interrupted(paths: StatePaths) -> None:
-    """A fault of the agent's own begins anew, so does a retry that the operator asked for, or who wants it so."""
+    """A fault of the agent's own begins anew, so does one that is told to; a retry by the operator makes no difference."""
     lost = Attempt(1, outcome="lost", failure="lost", session_id="ses_1")
     failed = Attempt(1, outcome="failed", failure="exit", session_id="ses_1")
     assert wanted(paths, task()) == NEW
     assert wanted(paths, task(None, lost)) == Wanted("continue", "ses_1")
     assert wanted(paths, task(None, failed)) == NEW
     assert wanted(paths, task("new", lost)) == NEW
-    assert wanted(paths, task(None, lost, before=1)) == NEW
+    assert wanted(paths, task(None, lost, before=1)) == Wanted("continue", "ses_1")
 
 
 def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePaths) -> None:

@@ -1,0 +1,46 @@
+"""`kugetsu usage`: what agents consumed, by day and repository."""
+
+import os
+import time
+
+from ..domain.times import duration
+from ..domain.usage import Sum, day_of, money
+from ..spending import by_day_and_repository
+from .here import paths
+from .output import print_json, print_table
+from .words import Words
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Print what was consumed, the newest day first, and the sum of each day."""
+    parser = Words(verb, "Tokens and cost by day and repository, as far as agents told, from the tasks that are still kept.")
+    parser.add_argument("--since", default="6d", metavar="D", help="how far back: 6d unless given; 0d is today alone")
+    parser.json_flag()
+    given = parser.parse_args(words)
+    here = paths()
+    found = by_day_and_repository(here, day_of(time.time() - duration(given.since))) if os.path.isdir(here.items) else {}
+    days: dict[str, Sum] = {}
+    for (day, _), one in found.items():
+        total = days.setdefault(day, Sum())
+        total.attempts, total.tokens, total.cost = (
+            total.attempts + one.attempts, total.tokens + one.tokens, total.cost + one.cost,
+        )  # fmt: skip
+    ordered = sorted(found.items(), key=lambda item: (item[0][0], item[1].cost, item[1].tokens), reverse=True)
+    if given.json:
+        rows = [{"day": day, "repository": repository, **_figures(one)} for (day, repository), one in ordered]
+        print_json({"days": [{"day": day, **_figures(days[day])} for day in sorted(days, reverse=True)], "repositories": rows})
+        return 0
+    table = []
+    for day in sorted(days, reverse=True):
+        table.append([day, "all", *_cells(days[day])])
+        table += [["", repository, *_cells(one)] for (of, repository), one in ordered if of == day]
+    print_table(["DAY", "REPOSITORY", "ATTEMPTS", "TOKENS", "COST"], table, 1)
+    return 0
+
+
+def _figures(one: Sum) -> dict[str, object]:
+    return {"attempts": one.attempts, "tokens": one.tokens, "cost": round(one.cost, 6)}
+
+
+def _cells(one: Sum) -> list[str]:
+    return [str(one.attempts), f"{one.tokens:,}", money(one.cost)]

@@ -1,0 +1,70 @@
+"""The readable log of an agent that prints a stream of JSON: its events as text, written while it runs. Stdlib only."""
+
+from typing import Any
+
+from .output import LogFile
+
+RESULT_LINES = 20
+"""Lines that are told of what came of a tool; the agent's own log has all."""
+LINE_CHARACTERS = 4000
+TEXT_CHARACTERS = 100_000
+
+
+class Telling:
+    """Writes events as a person reads them. A disk that refuses costs these words, never the attempt."""
+
+    def __init__(self, path: str, cap: int) -> None:
+        self._log: LogFile | None = None
+        try:
+            self._log = LogFile(path, cap)
+        except OSError:
+            return
+
+    def tell(self, event: Any) -> None:
+        """Add one event."""
+        if self._log is not None:
+            self._log.write(told(event).encode("utf-8", "replace"))
+
+    def add(self, line: bytes) -> None:
+        """Add a line as it is."""
+        if self._log is not None:
+            self._log.write(line + b"\n")
+
+    def keep_below_cap(self) -> None:
+        """Drop the middle of what has grown too long."""
+        if self._log is not None:
+            self._log.keep_below_cap()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+def told(event: Any) -> str:
+    """One event in lines: `* ` a tool and what came of it, `! ` what failed, `- ` a step, and the agent's words as they are."""
+    text = _lines(event.text, TEXT_CHARACTERS)
+    if event.kind == "tool":
+        return _marked("! " if event.failed else "* ", text[:3]) + _result(event.result)
+    if event.kind == "error":
+        return _marked("! ", text)
+    if event.kind in ("step", "session", "thinking"):
+        return _marked({"step": "- ", "session": "- session ", "thinking": "~ "}[event.kind], text)
+    return _marked("", text)
+
+
+def _result(result: str) -> str:
+    lines = _lines(result, TEXT_CHARACTERS)
+    more = [f"… {len(lines) - RESULT_LINES} more lines"] if len(lines) > RESULT_LINES else []
+    return "".join(f"    {line}\n" for line in [*lines[:RESULT_LINES], *more])
+
+
+def _lines(text: str, limit: int) -> list[str]:
+    lines = text[:limit].splitlines()
+    return [line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]}…" for line in lines]
+
+
+def _marked(mark: str, lines: list[str]) -> str:
+    """Lines under a mark: the first one has it, the others are indented as far."""
+    return "".join(f"{mark if place == 0 else ' ' * len(mark)}{line}\n" for place, line in enumerate(lines))
