@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import crowd, disks, engine_death, every_call, programs, soak, trees, two_engines
+from . import crowd, disks, engine_death, every_call, programs, soak, trees, two_engines, worktrees
 from .ground import Amount, Ground, Report
 
 
@@ -46,6 +46,9 @@ TABLE = (
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
+    Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
+    Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
+    Fault("F72", worktrees.git_is_killed, 4, "200 kills", 4, missing=programs.why_no_strace),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}
