@@ -87,7 +87,7 @@ def in_disorder(ground: Ground, amount: Amount) -> Report:
 
 
 def _git_file(name: str) -> Callable[[Fleet, Path], None]:
-    return lambda fleet, _: (fleet.repository / ".git" / name).write_text("")
+    return lambda fleet, _: (fleet.repository / ".git" / name).touch()
 
 
 def _no_git_file(name: str) -> Callable[[Fleet, Path], None]:
@@ -219,7 +219,7 @@ DISORDERS = (
 
 def _files(*folders: Path) -> dict[str, bytes]:
     """What the operator has: the files of the checkout, and of whatever lies where the worktree is to be."""
-    found = {}
+    found: dict[str, bytes] = {}
     for folder in folders:
         for name, below, names in os.walk(folder):
             below[:] = [one for one in below if one != ".git"]
@@ -266,11 +266,13 @@ def git_is_killed(ground: Ground, amount: Amount) -> Report:
             strike += f"-e inject={case.call.name}:signal=KILL:when={case.call.number}"
             task_id = _run_with_git(fleet, real, strike, case.orphan)
             task = fleet.task(task_id)
-            if task.state == "error":  # git's refusals are not tried again by themselves
-                by_hand.append(_remove_lock(fleet, task.error or ""))
-                fleet.operator.do("retry", task_id)
-                settle(fleet, [task_id])
-            task, worktree = fleet.task(task_id), Path(fleet.paths.worktree(parse(REF).slug))
+            for _ in range(2):  # git's refusals are not tried again by themselves
+                if task.state == "error":
+                    by_hand.append(_remove_lock(fleet, task.error or ""))
+                    fleet.operator.do("retry", task_id)
+                    settle(fleet, [task_id])
+                    task = fleet.task(task_id)
+            worktree = Path(fleet.paths.worktree(parse(REF).slug))
             found = verify(fleet, [task_id])
             if task.state != "completed" or fleet.starts() != [task_id]:
                 found.append(f"{task_id} is {task.state} after {len(fleet.starts())} agents: {task.reason}")
