@@ -62,7 +62,10 @@ class LogReader:
             return False
         if identity != self._identity or status.st_size < self._size:
             self._start_over()
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:  # gone, or something else since it was looked at
+                return True
             self._identity = identity
         self._take_in(status.st_size)
         return True

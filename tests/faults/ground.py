@@ -79,7 +79,7 @@ class Ground:
     def fleet_in(self, folder: Path, **settings: str | int) -> Iterator[Fleet]:
         """The same in a folder that is prepared already."""
         fleet = Fleet(folder)
-        fleet.configure(task_timeout="60s", **{"stop_grace": "300ms", "retry_delay": "20ms", **settings})
+        fleet.configure(**{"task_timeout": "60s", "stop_grace": "300ms", "retry_delay": "20ms", **settings})
         try:
             yield fleet
         finally:

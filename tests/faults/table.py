@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import crowd, disks, engine_death, every_call, programs, soak, trees, two_engines
+from . import crowd, disks, engine_death, every_call, logs, programs, races, soak, trees, two_engines, worktrees
 from .ground import Amount, Ground, Report
 
 
@@ -33,6 +33,7 @@ class Fault:
 
 TABLE = (
     Fault("F01", engine_death.killed_at_random, 8, "1,000 kills, 2,000 tasks", 15),
+    Fault("F04", races.engine_stopped_for_a_while, 1, "10 times 30 s", 3),
     Fault("F05", engine_death.killed_while_recovering, 6, "300 kills", 5),
     Fault("F07", engine_death.agents_end_without_an_engine, 6, "300 tasks", 4),
     Fault("F08", engine_death.machine_restarts, 1, "10 restarts", 1),
@@ -45,7 +46,13 @@ TABLE = (
     Fault("F23", every_call.call_fails, 9, "every error at every call", 18, missing=programs.why_no_strace),
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
+    Fault("F55", races.requests_at_the_end, 12, "2,000 pairs", 5),
+    Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
+    Fault("F63", logs.logs_of_any_kind, 6, "1 GiB, 30 s, 7 kinds of replacement", 2),
+    Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
+    Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
+    Fault("F72", worktrees.git_is_killed, 4, "200 kills", 4, missing=programs.why_no_strace),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}
