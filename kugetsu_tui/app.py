@@ -71,6 +71,7 @@ class KugetsuApp(App[None]):
         self.choices = Choices(self)
         # ctrl+q stays with the terminal (XON); q leaves.
         self._bindings.key_to_bindings.pop("ctrl+q", None)
+        self._bindings.key_to_bindings.pop("ctrl+p", None)  # the registry has it, so that it can be another key
 
     # themes
 

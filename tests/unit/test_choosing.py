@@ -11,7 +11,7 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.completion import Known, common_start, completions, hint
 from kugetsu_tui.remembered import KEPT_LINES, LONGEST, Choice, Remembered, load, save
-from kugetsu_tui.viewmodels.choosing import chosen, fuzzy, row_text, compiled
+from kugetsu_tui.viewmodels.choosing import chosen, compiled, fuzzy, row_text
 from kugetsu_tui.viewmodels.rows import Column, Row
 
 
@@ -53,7 +53,8 @@ RATE = row_text("#45 api#91 rate limiter", tag=[], state="waiting", agent=None, 
         ("", True, True), ("login", True, False), ("LOGIN fix", True, False), ("api", True, True), ("api !login", False, True),
         ("!login", False, True), ("!", True, True), ("~", True, True), ("~lgnlp", True, False), ("~rtlmt", False, True),
         ("!~rtlmt", True, False), ("tag:auth", True, False), ("tag:ur", True, False), ("!tag:auth", False, True),
-        ("state:waiting", False, True), ("agent:open", True, False), ("repo:h/o/api limiter", False, True), ("agent:", True, False),
+        ("state:waiting", False, True), ("agent:open", True, False), ("repo:h/o/api limiter", False, True),
+        ("agent:", True, False),
         ("urgent", False, False), ("time:12", False, False),
     ],
 )  # fmt: skip
