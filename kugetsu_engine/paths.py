@@ -24,6 +24,7 @@ class StatePaths:
         self.engine_lock = join(root, "engine.lock")
         self.engine = join(root, "engine.json")
         self.bell = join(root, "engine.bell")
+        self.console = join(root, "console.json")
         self.index = join(root, "index.json")
         self.queue = join(root, "queue")
         self.items = join(root, "queue", "items")

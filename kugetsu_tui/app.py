@@ -10,10 +10,12 @@ from textual.app import App, InvalidThemeError, SystemCommand
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 
 from . import by_hand, calling, telling, themes
+from .choices import Choices
 from .commands import Command, parse
 from .departure import Departure
 from .editing import edit_by_hand
@@ -66,9 +68,10 @@ class KugetsuApp(App[None]):
         self.departure = Departure(self)
         self.presence = Presence()
         self._draft = Draft()
-        self._history: list[str] = []
+        self.choices = Choices(self)
         # ctrl+q stays with the terminal (XON); q leaves.
         self._bindings.key_to_bindings.pop("ctrl+q", None)
+        self._bindings.key_to_bindings.pop("ctrl+p", None)  # the registry has it, so that it can be another key
 
     # themes
 
@@ -267,9 +270,20 @@ class KugetsuApp(App[None]):
             now = screen.situation()
             self.push_screen(Help(self.registry, now, f"Keys in {'the task' if now.pane == 'task' else now.pane}"))
 
-    def open_command_line(self) -> None:
+    def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""
-        self.push_screen(CommandLine(self._history), self._typed)
+        self.push_screen(CommandLine(self.choices.lines, self.choices.known(), text), self._typed)
+
+    def jump(self, task_id: str) -> None:
+        """Go to a task, wherever it is listed."""
+        screen = self.talking
+        task = self.picture.snapshot.task(task_id) if self.picture is not None else None
+        if task is None:
+            self.say(f"there is no {shown_id(task_id)} in the lists", "warning")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(task_id)
+        else:
+            self.open_task(task_id, None)
 
     def ask_quit(self) -> None:
         """Leave; ask only if agents run under the engine of this process."""
@@ -302,7 +316,7 @@ class KugetsuApp(App[None]):
     def _typed(self, text: str | None) -> None:
         if text is None or not text.strip():
             return
-        self._history = [*(line for line in self._history if line != text), text][-100:]
+        self.choices.keep_line(text)
         try:
             self._run(parse(text))
         except KugetsuError as error:
@@ -314,6 +328,10 @@ class KugetsuApp(App[None]):
             return
         if command.verb in ("quit", "help", "theme", "undo", "plan"):
             self._run_here(command)
+        elif command.verb == "jump":
+            self.jump(command.tasks[0])
+        elif command.verb == "sort":
+            self.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
         elif command.verb == "notify":
             self.run_worker(telling.notify(self, command, screen), exit_on_error=False)
         elif command.verb == "enqueue":

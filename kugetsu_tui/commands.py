@@ -10,7 +10,7 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump")
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
@@ -19,7 +19,8 @@ USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
     "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT]",
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
-    "plan": "plan [NUMBER OF SLOTS]",
+    "plan": "plan [NUMBER OF SLOTS]", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
+    "jump": "jump ID, or only 41 or #41",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
     "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
@@ -52,6 +53,8 @@ def parse(text: str) -> Command:
         words = words[1:]
     if words[0] == "queue" and len(words) > 1:
         words = words[1:]
+    if len(words) == 1 and words[0].lstrip("#")[:1].isdigit():
+        words = ["jump", *words]
     verb = ALIASES.get(words[0], words[0])
     if verb not in VERBS:
         raise UsageError(f"there is no command {words[0]!r}", f"one of {', '.join(VERBS)}")
@@ -64,11 +67,6 @@ def parse(text: str) -> Command:
 def usage(verb: str) -> UsageError:
     """Say how a command is written."""
     return UsageError(f"write it like: {USAGE.get(verb, verb)}")
-
-
-def completions(text: str) -> list[str]:
-    """The commands that begin like this."""
-    return [verb for verb in VERBS if verb.startswith(text)] if " " not in text else []
 
 
 def _tasks(verb: str, words: list[str]) -> Command:
@@ -111,6 +109,19 @@ def _plan(verb: str, words: list[str]) -> Command:
     if len(numbers) > 1 or any(int(number) < 1 for number in numbers):
         raise usage(verb)
     return Command(verb, (), {"limit": int(numbers[0])} if numbers else {})
+
+
+def _sort(verb: str, words: list[str]) -> Command:
+    if len(words) > 1:
+        raise usage(verb)
+    name = words[0] if words else ""
+    return Command(verb, (), {"by": name.removeprefix("-"), "backwards": name.startswith("-")})
+
+
+def _jump(verb: str, words: list[str]) -> Command:
+    if len(words) != 1:
+        raise usage(verb)
+    return Command(verb, (_id(words[0]),))
 
 
 def _move(verb: str, words: list[str]) -> Command:
@@ -180,7 +191,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
-    "help": _none, "limit": _limit, "plan": _plan,
+    "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify,
 }  # fmt: skip

@@ -26,13 +26,13 @@ class Look(NamedTuple):
 _UTF8 = {
     "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
     "error": "✗", "cancelled": "⊘", "expired": "◷", "quiet": "◔", "attention": "!", "info": "·", "good": "✓",
-    "warning": "▲", "marker": "▌", "dot": "·", "loose": "*", "mark": "◆", "more": "▼", "limit": "/",
+    "warning": "▲", "marker": "▌", "dot": "·", "loose": "*", "mark": "◆", "more": "▼", "limit": "/", "times": "×",
     "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
 }  # fmt: skip
 _ASCII = {
     "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
     "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
-    "warning": "!", "marker": ">", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/",
+    "warning": "!", "marker": ">", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
     "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",
 }  # fmt: skip
 

@@ -1,15 +1,17 @@
 """The command line at the bottom of the screen: every verb of `kugetsu`, with completion and history."""
 
+from collections.abc import Sequence
+
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from ..commands import VERBS
+from ..completion import Known, common_start, completions, hint
+from ..formatting.safe_text import clean
 
 
 class CommandLine(ModalScreen[str | None]):
@@ -17,32 +19,59 @@ class CommandLine(ModalScreen[str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False),
-        Binding("up", "recall(-1)", show=False),
-        Binding("down", "recall(1)", show=False),
-        Binding("tab", "complete", show=False, priority=True),
+        Binding("up", "recall(-1)", show=False, priority=True),
+        Binding("down", "recall(1)", show=False, priority=True),
+        Binding("tab", "complete(1)", show=False, priority=True),
+        Binding("shift+tab", "complete(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, history: list[str], text: str = "") -> None:
+    def __init__(self, history: Sequence[str], known: Known, text: str = "") -> None:
+        """Make a line.
+
+        Args:
+            history: what was typed before, the last one last.
+            known: what words may stand for.
+            text: what stands there already.
+        """
         super().__init__()
-        self._history = history
-        self._place = len(history)
+        self._history = list(history)
+        self._known = known
         self._text = text
+        self._place = len(self._history)
+        self._begun = text
+        """What was typed before the history or a completion took its place."""
+        self._round: list[str] = []
+        """The completions that `tab` goes through."""
+        self._ours = False
+        """Whether the line changes by our own hand."""
 
     def compose(self) -> ComposeResult:
-        """A colon and a field."""
-        with Horizontal(id="command-line"):
-            yield Static(Content(":"), id="colon")
-            yield Input(
-                self._text, id="command", placeholder="limit 4 · kill 12 · move 7 top · help", compact=True,
-                select_on_focus=False,
-                suggester=SuggestFromList([f"{verb} " for verb in VERBS], case_sensitive=True),
-            )  # fmt: skip
+        """What it may become, above a colon and a field."""
+        with Vertical(id="command-lines"):
+            yield Static(Content(""), id="command-hint")
+            with Horizontal(id="command-line"):
+                yield Static(Content(":"), id="colon")
+                yield Input(
+                    self._text, id="command", placeholder="limit 4 · kill 12 · move 7 top · 41 goes there · help", compact=True,
+                    select_on_focus=False,
+                )  # fmt: skip
 
     def on_mount(self) -> None:
         """Type at once."""
         field = self.query_one(Input)
         field.cursor_blink = False
         field.focus()
+        field.cursor_position = len(field.value)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if not self._ours:
+            self._begun, self._round, self._place = event.value, [], len(self._history)
+        self._ours = False
+        told = hint(event.value, self._known, self.size.width - 4) if event.value else ""
+        self.query_one("#command-hint", Static).update(Content(clean(told, 400)))
+        self.query_one("#command-hint").set_class(bool(told), "-told")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -57,13 +86,36 @@ class CommandLine(ModalScreen[str | None]):
         if self.is_current:
             self.dismiss(text)
 
-    def action_complete(self) -> None:
-        """Take the word that is suggested."""
-        self.query_one(Input).action_cursor_right()
+    def _put(self, text: str) -> None:
+        field = self.query_one(Input)
+        if field.value != text:
+            self._ours = True
+            field.value = text
+        field.cursor_position = len(text)
+
+    def action_complete(self, by: int) -> None:
+        """Take what all completions have in common, then one after the other."""
+        value = self.query_one(Input).value
+        if self._round:
+            place = self._round.index(value) + by if value in self._round else 0
+            self._put(self._round[place % len(self._round)])
+            return
+        found = completions(value, self._known)
+        same = common_start(found)
+        if len(found) == 1 or len(same) > len(value):
+            self._put(same)
+        elif found:
+            self._round = found
+            self._put(found[0 if by > 0 else -1])
 
     def action_recall(self, by: int) -> None:
-        """Bring back what was typed before."""
-        self._place = max(min(self._place + by, len(self._history)), 0)
-        field = self.query_one(Input)
-        field.value = self._history[self._place] if self._place < len(self._history) else ""
-        field.cursor_position = len(field.value)
+        """Bring back what was typed before and begins like this."""
+        place = self._place + by
+        while 0 <= place < len(self._history) and not self._history[place].startswith(self._begun):
+            place += by
+        if 0 <= place < len(self._history):
+            self._place = place
+            self._put(self._history[place])
+        elif place >= len(self._history):
+            self._place = len(self._history)
+            self._put(self._begun)

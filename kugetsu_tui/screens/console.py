@@ -9,8 +9,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
 
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 
+from ..formatting.states import glyph
 from ..keys import TEXTS, Action, Situation
 from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
@@ -43,7 +45,8 @@ class ConsoleScreen(Screen[None]):
             "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),
-            "command": lambda: self.console.open_command_line(), "palette": lambda: self.app.action_command_palette(),
+            "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
+            "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
         }  # fmt: skip
         self._say_again: tuple[str, str] | None = None
@@ -127,8 +130,10 @@ class ConsoleScreen(Screen[None]):
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
-        if action.many and now.marked:
-            return f"{action.words} {now.marked}"
+        if action.many and now.marked > 1:
+            return f"{action.words} {glyph('times')}{now.marked}"
+        if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
+            return f"{self._word(action, replace(now.kinds[0], marked=0))} {shown_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":

@@ -42,7 +42,9 @@ class FindingScreen(ConsoleScreen):
         field = self.query_one("#filter", Input)
         self._filtered = pane
         self.add_class("-filtering")
-        field.placeholder = f"filter {pane.id}, ! inverts" if isinstance(pane, RowList) else "search"
+        field.placeholder = (
+            "filter: all words must be there, !without, ~fuzzy, tag:word" if isinstance(pane, RowList) else "search"
+        )
         field.value = pane.filter if isinstance(pane, RowList) else ""
         self.set_focus(field)
 
@@ -67,6 +69,7 @@ class FindingScreen(ConsoleScreen):
     def _close_filter(self) -> None:
         self.remove_class("-filtering")
         self.set_focus(self._filtered)
+        self.console.choices.keep(self._filtered)
 
     def leave_field(self, key: str) -> None:
         """Escape takes the filter away, any other key lets it stand."""

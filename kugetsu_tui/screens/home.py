@@ -63,6 +63,7 @@ class HomeScreen(MarkingScreen):
             "pane.done": lambda: self.go("done"),
             "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
             "task.open": self.open_task, "back": self.back,
+            "list.sort": lambda: self.console.choices.open_menu(self.focused_pane),
             "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
         }  # fmt: skip
 
@@ -86,6 +87,8 @@ class HomeScreen(MarkingScreen):
     def on_mount(self) -> None:
         """Begin at the agents."""
         super().on_mount()
+        for pane in (self.agents, self.queue, self.done, self.notices):
+            self.console.choices.apply(pane)
         self.set_focus(self.agents)
         self._arrange()
 
@@ -160,6 +163,18 @@ class HomeScreen(MarkingScreen):
             self._show_notices(self.picture)
         self.show_selection()
 
+    def jump(self, task_id: str) -> None:
+        """Go to a task in the list that has it; a filter that hides it is taken away."""
+        for name, pane in (("agents", self.agents), ("queue", self.queue), ("done", self.done)):
+            if not pane.holds(task_id):
+                continue
+            if not pane.select(task_id):
+                pane.set_filter("")
+                pane.select(task_id)
+                self.console.choices.keep(pane)
+            self.go(name)
+            return
+
     def _step(self, by: int) -> None:
         names = list(self.panes)
         here = next((i for i, name in enumerate(names) if self.panes[name] is self.focused_pane), 0)
@@ -176,6 +191,7 @@ class HomeScreen(MarkingScreen):
             pane.clear_search()
         elif isinstance(pane, RowList) and pane.filter:
             pane.set_filter("")
+            self.console.choices.keep(pane)
         elif self.marking:
             self.drop_marks()
         elif self._zoomed:

@@ -1,10 +1,12 @@
 """The rows of the active agents."""
 
+from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.snapshot import Active
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
-from .picture import Picture, short_ref
+from .choosing import row_text
+from .picture import Picture, place_of, short_ref, tags_of
 from .rows import Cell, Column, Row, fitted, widest
 
 COLUMNS = (
@@ -77,7 +79,26 @@ class AgentsView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._active[index].task
-        return f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {self._active[index].phase}"
+        phase = self._active[index].phase
+        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {tags_of(task)}"
+        return row_text(plain, tag=task.tags, state=(task.state, phase), agent=task.agent, repo=repository_of(task.issue_ref))
+
+    sorts = ("order", "elapsed", "quiet", "cpu", "memory", "repository", "agent")
+
+    def sort_key(self, by: str, index: int) -> object:
+        """What a row is sorted by: the most of what draws attention first."""
+        one = self._active[index]
+        if by == "elapsed":
+            return -one.elapsed_s
+        if by == "quiet":
+            return -(one.last_output_age_s or 0.0)
+        if by == "repository":
+            return place_of(one.task.issue_ref)
+        if by == "agent":
+            return one.task.agent or ""
+        progress = one.progress
+        used = None if progress is None else progress.cpu_percent if by == "cpu" else progress.rss_bytes
+        return -(used or 0)
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""

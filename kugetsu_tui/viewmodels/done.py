@@ -3,11 +3,13 @@
 from functools import cached_property
 
 from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.domain.task import Task
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
-from .picture import Picture, short_ref
+from .choosing import row_text
+from .picture import Picture, place_of, short_ref, tags_of
 from .rows import Column, Row, fitted, widest
 
 COLUMNS = (
@@ -64,7 +66,25 @@ class DoneView:
         """What a filter looks at."""
         task = self._done[index]
         words = f"{states.of_task(task).word} {outcome(task)}"
-        return f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''}"
+        plain = f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''} {tags_of(task)}"
+        state = (task.state, states.of_task(task).word)
+        return row_text(plain, tag=task.tags, state=state, agent=task.agent, repo=repository_of(task.issue_ref))
+
+    sorts = ("newest", "number", "repository", "outcome", "took", "agent")
+
+    def sort_key(self, by: str, index: int) -> object:
+        """What a row is sorted by: the longest first, and what failed."""
+        task = self._done[index]
+        if by == "number":
+            digits = task.id.removeprefix("q_")
+            return (int(digits), "") if digits.isdigit() else (0, task.id)
+        if by == "repository":
+            return place_of(task.issue_ref)
+        if by == "outcome":
+            return task.state != "error", outcome(task)
+        if by == "took":
+            return -(task.last_attempt.elapsed_s or 0.0) if task.last_attempt else 0.0
+        return task.agent or ""
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""

@@ -1,15 +1,18 @@
 """The rows of the pending queue, in the order in which they will start."""
 
 from functools import cached_property
+from math import inf
 
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.policy import Why
+from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
-from .picture import Picture, short_ref
+from .choosing import row_text
+from .picture import Picture, place_of, short_ref, tags_of
 from .rows import Column, Row, fitted, widest
 
 COLUMNS = (
@@ -18,6 +21,7 @@ COLUMNS = (
     Column("id", 5),
     Column("issue", 14, keep=4),
     Column("task", 14, flexible=True),
+    Column("tags", 6, keep=1),
     Column("priority", 2, keep=2),
     Column("why", 17),
     Column("start", 6, keep=6, right=True),
@@ -38,6 +42,7 @@ class QueueView:
         self.columns = fitted(
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
+            tags=widest((tags_of(task) for task in self._pending[:300]), 0, 16),
             priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
             why=widest((self._why(task) for task in self._pending[:60]), 9, 26),
             start=widest((self._start(task) for task in self._pending[:60]), 0, 13),
@@ -61,6 +66,7 @@ class QueueView:
                 (clean(task.shown, 40), "muted"),
                 (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
+                (clean(tags_of(task), 200), "info"),
                 (f"p{task.priority}" if task.priority != 5 else "", "info"),
                 (self._why(task), TONES.get(why.code, "muted")),
                 (self._start(task), "muted"),
@@ -70,7 +76,30 @@ class QueueView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._pending[index]
-        return f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {self._snapshot.why(task).text}"
+        why = self._snapshot.why(task)
+        plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {tags_of(task)}"
+        agent, repository = task.agent or self._snapshot.default_agent, repository_of(task.issue_ref)
+        return row_text(
+            plain, tag=task.tags, state=("held" if task.held else "waiting", why.code), agent=agent, repo=repository
+        )
+
+    sorts = ("order", "age", "repository", "priority", "agent", "start", "reason", "tags")
+
+    def sort_key(self, by: str, index: int) -> object:
+        """What a row is sorted by; a start that nobody knows comes last."""
+        task = self._pending[index]
+        if by == "age":
+            return task.pending_since or ""
+        if by == "repository":
+            return (*place_of(task.issue_ref), index)
+        if by == "priority":
+            return -task.priority
+        if by == "agent":
+            return task.agent or self._snapshot.default_agent
+        if by == "start":
+            start = self._snapshot.starts_at(task)
+            return start if start is not None else inf
+        return self._snapshot.why(task).code if by == "reason" else (not task.tags, task.tags)
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""

@@ -7,6 +7,7 @@ from textual.message import Message
 
 from ..formatting.safe_text import clean, fit
 from ..formatting.states import glyph
+from ..viewmodels.choosing import Sortable, chosen
 from ..viewmodels.rows import Column, Row, View, layout
 from .lines import EMPTY, Line, Span
 from .pane import Pane
@@ -56,6 +57,10 @@ class RowList(Pane):
         self.count: str | None = None
         """Shown beside the title in place of the number of rows."""
         self.filter = ""
+        self.sort = ""
+        """Name of the order the rows stand in; empty for the one they come in."""
+        self.backwards = False
+        """Whether that order is turned round."""
         self.newest_first = False
         """An untouched cursor then stays on the first row."""
         self.marked: Set[str] = frozenset()
@@ -84,11 +89,24 @@ class RowList(Pane):
             self.post_message(self.Selected(self, self._key))
 
     def set_filter(self, text: str) -> None:
-        """Show only rows with a text in them; `!` in front shows the others."""
+        """Show only the rows that a filter lets through."""
         if text == self.filter:
             return
-        before = self._key
         self.filter = text
+        self._choose_again()
+
+    def set_sort(self, by: str, backwards: bool) -> None:
+        """Let the rows stand in another order; the cursor stays on its row."""
+        self.sort, self.backwards = by, backwards
+        self._choose_again()
+
+    @property
+    def sorts(self) -> Sequence[str]:
+        """The orders in which the rows can stand, the one they come in first."""
+        return self._view.sorts if isinstance(self._view, Sortable) else ()
+
+    def _choose_again(self) -> None:
+        before = self._key
         self._apply_filter()
         self._restore(before)
         self.sync()
@@ -138,6 +156,10 @@ class RowList(Pane):
         start = next((place for place in range(self.length) if keys[self._index(place)] == self._range_from), self._cursor)
         return range(min(start, self._cursor), max(start, self._cursor) + 1)
 
+    def holds(self, key: str) -> bool:
+        """Whether there is such a row, shown or not."""
+        return key in self._view.keys
+
     def select(self, key: str) -> bool:
         """Put the cursor on a row; False when it is not there."""
         for place in range(self.length):
@@ -150,12 +172,7 @@ class RowList(Pane):
         return place if self._order is None else self._order[place]
 
     def _apply_filter(self) -> None:
-        wanted = self.filter.removeprefix("!").lower()
-        if not wanted:
-            self._order = None
-            return
-        inverse = self.filter.startswith("!")
-        self._order = [i for i in range(len(self._view.keys)) if (wanted in self._view.text(i).lower()) != inverse]
+        self._order = chosen(self._view, self.filter, self.sort or next(iter(self.sorts), ""), self.backwards)
 
     def _restore(self, key: str | None) -> None:
         length = self.length
@@ -208,6 +225,9 @@ class RowList(Pane):
             spans += [(f" {self.length}/{total}", "accent"), (f" /{clean(self.filter, 40)}", "accent")]
         elif count:
             spans.append((f" {count}", "muted"))
+        if self.sort or self.backwards:
+            by = self.sort or next(iter(self.sorts), "")
+            spans.append((f" by {by}{' backwards' if self.backwards else ''}", "accent"))
         if self.in_range:
             spans.append((f" range of {len(self._range())}", "accent"))
         return spans

@@ -1,0 +1,100 @@
+"""What the operator chose for the lists and typed before: applied, changed, and kept between runs."""
+
+from typing import TYPE_CHECKING
+
+from . import remembered
+from .completion import Known
+from .modals.sort_menu import SortMenu
+from .remembered import LONGEST, Choice
+from .widgets.pane import Pane
+from .widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
+KEPT = frozenset({"agents", "queue", "done", "notices"})
+COMPLETED = 100
+"""Tasks of each kind that the command line completes."""
+
+
+class Choices:
+    """The choices of one console; a read-only one keeps nothing."""
+
+    def __init__(self, app: "KugetsuApp") -> None:
+        self._app = app
+        self._kept = remembered.load(app.link.operator.paths)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was typed into the command line, the last one last."""
+        return self._kept.typed
+
+    def keep_line(self, line: str) -> None:
+        """Remember a line of the command line."""
+        self._change(self._kept.with_line(line))
+
+    def apply(self, pane: RowList) -> None:
+        """Let a list stand as it was left."""
+        choice = self._kept.lists.get(pane.id or "")
+        if choice is not None:
+            pane.filter, pane.sort, pane.backwards = choice.filter, choice.sort, choice.backwards
+
+    def keep(self, pane: Pane | None) -> None:
+        """Remember how a list stands."""
+        if isinstance(pane, RowList) and pane.id in KEPT:
+            choice = Choice(pane.sort, pane.backwards, pane.filter[:LONGEST])
+            self._change(self._kept.with_choice(pane.id, choice))
+
+    def _change(self, kept: remembered.Remembered) -> None:
+        if kept == self._kept:
+            return
+        self._kept = kept
+        link = self._app.link
+        if not link.read_only:
+            self._app.run_worker(link.apart(lambda: remembered.save(link.operator.paths, kept)), exit_on_error=False)
+
+    # sorting
+
+    def open_menu(self, pane: Pane) -> None:
+        """Ask for the order of a list."""
+        if not isinstance(pane, RowList) or len(pane.sorts) < 2:
+            self._app.say("this list has one order only", "warning")
+            return
+
+        def chosen(found: tuple[str, bool] | None) -> None:
+            if found is not None:
+                self.sort(pane, *found)
+
+        self._app.push_screen(SortMenu(pane.heading.lower(), pane.sorts, pane.sort, pane.backwards), chosen)
+
+    def sort(self, pane: Pane | None, by: str, backwards: bool = False) -> None:
+        """Let a list stand in another order, by its name; empty for the one it comes in."""
+        if not isinstance(pane, RowList) or not pane.sorts:
+            self._app.say("this list has one order only", "warning")
+            return
+        first = pane.sorts[0]
+        if by and by not in pane.sorts:
+            self._app.say(f"sort by one of {', '.join(pane.sorts)}", "warning")
+            return
+        pane.set_sort("" if by == first else by, backwards)
+        self._app.say(f"{pane.heading.lower()} by {by or first}{', backwards' if backwards else ''}")
+        self.keep(pane)
+
+    # completing
+
+    def known(self) -> Known:
+        """What the words of a command may stand for right now."""
+        app, picture = self._app, self._app.picture
+        tasks: dict[str, list[str]] = {}
+        if picture is not None:
+            snapshot = picture.snapshot
+            here = [task.id for task in app.talking.targets()] if app.talking is not None else []
+            groups = {"active": [one.task.id for one in snapshot.active], "pending": [one.id for one in snapshot.pending]}
+            groups["ended"] = [one.id for one in snapshot.done]
+            for state, ids in groups.items():
+                first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
+                tasks[state] = [one.removeprefix("q_") for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+        settings = app.link.settings
+        agents = dict.fromkeys([settings.agent, *settings.agents])
+        pane = getattr(app.talking, "focused_pane", None)
+        return Known(tasks, list(agents), sorted(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())

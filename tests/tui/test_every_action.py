@@ -1,0 +1,645 @@
+"""Every action of the registry is done once with its key, in a console on a real state directory; one without a pilot fails.
+
+Whoever adds an action adds a pilot here: what is pressed, and what must be seen then.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.widgets import Input
+
+from kugetsu_engine.domain.refs import parse
+from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.git import worktrees
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.store import files
+from kugetsu_tui.keys import ACTIONS, Action
+from kugetsu_tui.modals.command_line import CommandLine
+from kugetsu_tui.modals.help import Help
+from kugetsu_tui.modals.plan import PlanDialog
+from kugetsu_tui.modals.sort_menu import SortMenu
+from kugetsu_tui.modals.story import Story
+from kugetsu_tui.modals.task_form import TaskForm
+from kugetsu_tui.screens.console import ConsoleScreen
+from kugetsu_tui.screens.diff import DiffScreen
+from kugetsu_tui.screens.home import HomeScreen
+from kugetsu_tui.screens.task import TaskScreen
+from kugetsu_tui.widgets.log_view import LogView
+from tests.support.repositories import commit, make_repository
+
+from .conftest import Console, Opener
+from .test_home import home, on_disk
+
+Do = Callable[["Tour"], Awaitable[None]]
+PILOTS: dict[str, Do] = {}
+WAITING, ENDED, RUNNING = ("q_1", "q_2", "q_3"), "q_4", "q_5"
+LINES = 300
+
+
+def pilot(action: str) -> Callable[[Do], Do]:
+    """Register the pilot of an action."""
+
+    def register(do: Do) -> Do:
+        assert action not in PILOTS, f"{action} has two pilots"
+        PILOTS[action] = do
+        return do
+
+    return register
+
+
+class Tour:
+    """A console that is brought home before each action."""
+
+    def __init__(self, here: Console, operator: Operator) -> None:
+        self.here = here
+        self.operator = operator
+        self.press = here.press
+        self.until = here.until
+        self.shows = here.shows
+
+    @property
+    def home(self) -> HomeScreen:
+        """The home screen."""
+        return home(self.here)
+
+    @property
+    def log(self) -> LogView:
+        """The log at home."""
+        return self.home.log_pane
+
+    async def go_home(self) -> None:
+        """Leave whatever is open, with nothing marked, filtered, searched or held."""
+        for _ in range(6):
+            if isinstance(self.here.app.screen, HomeScreen):
+                break
+            await self.press("escape")
+            await self.here.pilot.pause()
+        assert isinstance(self.here.app.screen, HomeScreen)
+        self.home.drop_marks()
+        self.home.queue.set_filter("")
+        self.log.clear_search()
+        await self.press("0")
+
+    async def in_queue(self, task: str = "q_1") -> None:
+        """Stand on a waiting task."""
+        await self.press("2")
+        assert self.home.queue.select(task)
+
+    async def in_log(self) -> None:
+        """Stand in the log of the task that failed, at its top."""
+        await self.press("5")
+        assert self.home.done.select(ENDED)
+        await self.press("3", "g")
+        await self.until(lambda: "line 1 " in self.here.text, "the log")
+
+    async def in_diff(self) -> DiffScreen:
+        """Open the diff of a task with a worktree."""
+        await self.in_queue()
+        await self.press("d")
+        await self.until(lambda: isinstance(self.here.app.screen, DiffScreen), "the diff")
+        await self.shows("changed")
+        assert isinstance(self.here.app.screen, DiffScreen)
+        return self.here.app.screen
+
+    async def opens(self, screen: type[object]) -> None:
+        """Wait for another screen."""
+        await self.until(lambda: isinstance(self.here.app.screen, screen), f"{screen.__name__}")
+
+    async def said(self, text: str) -> None:
+        """Wait for an answer."""
+        await self.until(lambda: text in self.here.said, f"{text!r}, not {self.here.said!r}")
+
+    def task(self, task: str) -> Task:
+        """The task on disk."""
+        return on_disk(self.operator, task)
+
+
+@pytest.fixture
+def scene(operator: Operator, tmp_path: Path) -> Operator:
+    """Waiting tasks, one of them with work in its worktree; one that failed twice and has logs; and one that runs."""
+    for number in (1, 2, 3):
+        operator.enqueue(f"local/web#{number}", f"task {number}")
+    repository = make_repository(tmp_path / "repo")
+    commit(repository, "a.txt", "".join(f"line {number}\n" for number in range(100)))
+    folder = Path(operator.paths.worktree(parse("local/web#1").slug))
+    worktrees.ready(str(repository), str(folder), "fix/issue-1", None)
+    commit(folder, "a.txt", "".join(f"line {n}{' changed' if n in (5, 90) else ''}\n" for n in range(100)))
+    (folder / "b.txt").write_text("new\n")
+    attempts = [Attempt(number, outcome="failed", reason=f"exit code {number}", exit_code=number) for number in (1, 2)]
+    ended = Task(
+        ENDED,
+        "local/web#4",
+        "it failed",
+        state="error",
+        position=9.0,
+        attempt=2,
+        attempts=attempts,
+        completed_at="2026-01-01T00:00:00Z",
+    )
+    files.replace(operator.paths.ended(ENDED), msgspec.json.encode(ended))
+    for number in (1, 2):
+        log = Path(operator.paths.log(ENDED, number))
+        log.parent.mkdir(exist_ok=True)
+        wrong = {100: "error: first", 200: "error: second"}
+        log.write_text("".join(f"{wrong.get(n, f'line {n} of attempt {number}')} {'x' * 150}\n" for n in range(1, LINES + 1)))
+    running = Task(RUNNING, "local/web#5", "it runs", state="running", attempt=1, notified_at="2026-01-01T00:00:00Z", token="t")
+    files.replace(operator.paths.item(RUNNING), msgspec.json.encode(running))
+    return operator
+
+
+def test_every_action_has_a_pilot() -> None:
+    """And every pilot an action."""
+    assert set(PILOTS) == {action.id for action in ACTIONS}
+
+
+@pytest.mark.parametrize("group", sorted({action.group for action in ACTIONS}))
+async def test_every_action_does_what_it_says(
+    console: Opener, scene: Operator, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its first key, and nothing else does it."""
+    performed: list[str] = []
+    perform = ConsoleScreen.perform
+
+    def noted(self: ConsoleScreen, action: Action) -> None:
+        performed.append(action.id)
+        perform(self, action)
+
+    monkeypatch.setattr(ConsoleScreen, "perform", noted)
+    async with console((120, 40)) as here:
+        tour = Tour(here, scene)
+        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.done, "history")
+        for action in ACTIONS:
+            if action.group == group and action.id != "quit":
+                await tour.go_home()
+                performed.clear()
+                await PILOTS[action.id](tour)
+                assert action.id in performed, f"the pilot of {action.id} never did it: {performed}"
+        if group == "The console":
+            await tour.go_home()
+            await PILOTS["quit"](tour)
+
+
+# moving
+
+
+@pilot("move.down")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("j")
+    assert tour.home.selected_id() == "q_2"
+
+
+@pilot("move.up")
+async def _(tour: Tour) -> None:
+    await tour.in_queue("q_2")
+    await tour.press("k")
+    assert tour.home.selected_id() == "q_1"
+
+
+@pilot("move.page_down")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    first = tour.log._first
+    await tour.press("pagedown")
+    assert tour.log._first == first + tour.log.body_height - 1
+
+
+@pilot("move.page_up")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("pagedown", "pageup")
+    assert tour.log._first == 0
+
+
+@pilot("move.top")
+async def _(tour: Tour) -> None:
+    await tour.in_queue("q_3")
+    await tour.press("g")
+    assert tour.home.selected_id() == "q_1"
+
+
+@pilot("move.bottom")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("G")
+    await tour.shows(f"line {LINES} of")
+    assert tour.log.follow
+
+
+@pilot("move.left")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("right", "left")
+    assert tour.log._left == 0
+
+
+@pilot("move.right")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("right")
+    assert tour.log._left > 0
+    await tour.press("left")
+
+
+@pilot("jump")
+async def _(tour: Tour) -> None:
+    await tour.press("number_sign")
+    await tour.opens(CommandLine)
+    await tour.press("3", "enter")
+    await tour.until(lambda: tour.home.selected_id() == "q_3")
+
+
+# panes
+
+
+@pilot("pane.next")
+async def _(tour: Tour) -> None:
+    await tour.press("1", "tab")
+    assert tour.home.focused_pane is tour.home.queue
+
+
+@pilot("pane.previous")
+async def _(tour: Tour) -> None:
+    await tour.press("2", "shift+tab")
+    assert tour.home.focused_pane is tour.home.agents
+
+
+@pilot("pane.agents")
+async def _(tour: Tour) -> None:
+    await tour.press("2", "1")
+    assert tour.home.focused_pane is tour.home.agents
+
+
+@pilot("pane.queue")
+async def _(tour: Tour) -> None:
+    await tour.press("2")
+    assert tour.home.focused_pane is tour.home.queue
+
+
+@pilot("pane.log")
+async def _(tour: Tour) -> None:
+    await tour.press("3")
+    assert tour.home.focused_pane is tour.log
+
+
+@pilot("pane.notices")
+async def _(tour: Tour) -> None:
+    await tour.press("4")
+    assert tour.home.focused_pane is tour.home.notices
+
+
+@pilot("pane.done")
+async def _(tour: Tour) -> None:
+    await tour.press("5")
+    assert tour.home.focused_pane is tour.home.done
+    await tour.shows("it failed")
+
+
+@pilot("pane.all")
+async def _(tour: Tour) -> None:
+    await tour.press("2", "z", "0")
+    await tour.until(lambda: not tour.home.has_class("-one"))
+
+
+@pilot("pane.zoom")
+async def _(tour: Tour) -> None:
+    await tour.press("2", "z")
+    await tour.until(lambda: tour.home.has_class("-one"))
+
+
+@pilot("task.open")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("enter")
+    await tour.opens(TaskScreen)
+
+
+@pilot("view.diff")
+async def _(tour: Tour) -> None:
+    await tour.in_diff()
+
+
+@pilot("view.story")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("i")
+    await tour.opens(Story)
+    await tour.shows("Asked for local/web#1")
+
+
+@pilot("view.plan")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("w")
+    await tour.opens(PlanDialog)
+
+
+@pilot("back")
+async def _(tour: Tour) -> None:
+    await tour.press("5", "escape")
+    assert tour.home.focused_pane is tour.home.queue
+
+
+# the selected task
+
+
+@pilot("task.new")
+async def _(tour: Tour) -> None:
+    await tour.press("n")
+    await tour.opens(TaskForm)
+    form = tour.here.app.screen
+    await tour.press(*"local/web#9", "tab", *"new", "ctrl+j")
+    await tour.until(lambda: tour.here.app.screen is not form, "the form is gone")
+    await tour.said("queued #6")
+
+
+@pilot("task.stop")
+async def _(tour: Tour) -> None:
+    await tour.in_queue("q_6")
+    await tour.press("x")
+    await tour.shows("Cancel #6")
+    await tour.press("y")
+    await tour.said("cancelled #6")
+
+
+@pilot("task.kill")
+async def _(tour: Tour) -> None:
+    await tour.press("1")
+    assert tour.home.agents.select(RUNNING)
+    await tour.press("X")
+    await tour.shows("Kill #5")
+    await tour.press("y")
+    await tour.said("killing #5")
+    await tour.until(lambda: tour.task(RUNNING).stop == "kill")
+
+
+@pilot("task.retry")
+async def _(tour: Tour) -> None:
+    await tour.press("5")
+    assert tour.home.done.select(ENDED)
+    await tour.press("r")
+    await tour.said("#4 waits for another attempt")
+    assert tour.task(ENDED).state == "pending"
+
+
+@pilot("task.hold")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("p")
+    await tour.said("holding #1")
+    await tour.until(lambda: tour.home.situation().held)
+    await tour.press("p")
+    await tour.said("released #1")
+
+
+async def _moved(tour: Tour, task: str, key: str, words: str) -> None:
+    await tour.in_queue(task)
+    await tour.press(key)
+    await tour.said(words)
+
+
+@pilot("task.down")
+async def _(tour: Tour) -> None:
+    await _moved(tour, "q_1", "J", "#1 is number 2")
+
+
+@pilot("task.up")
+async def _(tour: Tour) -> None:
+    await _moved(tour, "q_1", "K", "#1 is number 1")
+
+
+@pilot("task.top")
+async def _(tour: Tour) -> None:
+    await _moved(tour, "q_3", "T", "#3 is number 1")
+
+
+@pilot("task.bottom")
+async def _(tour: Tour) -> None:
+    await _moved(tour, "q_3", "B", "#3 is number 4 of 4")
+
+
+@pilot("task.edit")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("e")
+    await tour.opens(TaskForm)
+    form = tour.here.app.screen
+    assert isinstance(form, TaskForm)
+    await tour.until(lambda: form._filled)
+    await tour.press(*"More: ", "ctrl+j")
+    await tour.said("changed message of #1")
+    assert tour.task("q_1").message == "More: task 1"
+
+
+@pilot("mark.toggle")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("space")
+    assert [task.id for task in tour.home.targets()] == ["q_1"]
+
+
+@pilot("mark.range")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("g", "v", "j", "v")
+    assert len(tour.home.targets()) == 2
+
+
+# the queue
+
+
+@pilot("queue.pause")
+async def _(tour: Tour) -> None:
+    await tour.press("P")
+    await tour.said("paused")
+    await tour.until(lambda: tour.home._flow() == "resume")
+    await tour.press("P")
+    await tour.until(lambda: tour.home._flow() == "pause")
+
+
+async def _limit(tour: Tour, key: str, limit: int) -> None:
+    await tour.press(key)
+    await tour.until(lambda: tour.home.situation().limit == limit)
+
+
+@pilot("queue.more")
+async def _(tour: Tour) -> None:
+    await _limit(tour, "plus", 4)
+
+
+@pilot("queue.fewer")
+async def _(tour: Tour) -> None:
+    await _limit(tour, "minus", 3)
+
+
+@pilot("undo")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("p")
+    await tour.said("holding #1")
+    await tour.press("u")
+    await tour.until(lambda: not tour.task("q_1").held)
+
+
+# the log
+
+
+@pilot("log.previous")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("left_square_bracket", "g")
+    await tour.shows("line 1 of attempt 1")
+
+
+@pilot("log.next")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("left_square_bracket", "right_square_bracket", "g")
+    await tour.shows("line 1 of attempt 2")
+
+
+@pilot("log.error")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("e")
+    await tour.shows("error: first")
+
+
+@pilot("log.error_before")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("e")
+    await tour.shows("error: first")
+    await tour.press("e")
+    await tour.shows("error: second")
+    await tour.press("E")
+    await tour.shows("error: first")
+
+
+@pilot("log.wrap")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("w")
+    await tour.said("long lines are broken")
+    await tour.press("w")
+
+
+@pilot("log.follow")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("f")
+    assert tour.log.follow
+
+
+async def _searched(tour: Tour) -> None:
+    await tour.in_log()
+    await tour.press("slash", *"error:", "enter")
+    await tour.said("2 lines hold error:")
+
+
+@pilot("log.hit")
+async def _(tour: Tour) -> None:
+    await _searched(tour)
+    await tour.press("n")
+    await tour.said("of 2")
+
+
+@pilot("log.hit_before")
+async def _(tour: Tour) -> None:
+    await _searched(tour)
+    await tour.press("N")
+    await tour.said("of 2")
+
+
+# the diff
+
+
+@pilot("diff.hunk")
+async def _(tour: Tour) -> None:
+    await tour.in_diff()
+    await tour.press("right_square_bracket", "right_square_bracket")
+    await tour.said("hunk 2 of 3")
+
+
+@pilot("diff.hunk_before")
+async def _(tour: Tour) -> None:
+    await tour.in_diff()
+    await tour.press("right_square_bracket", "right_square_bracket")
+    await tour.said("hunk 2 of 3")
+    await tour.press("left_square_bracket")
+    await tour.said("hunk 1 of 3")
+
+
+@pilot("diff.file")
+async def _(tour: Tour) -> None:
+    screen = await tour.in_diff()
+    await tour.press("right_curly_bracket")
+    await tour.until(lambda: screen.view.file == 1)
+
+
+@pilot("diff.file_before")
+async def _(tour: Tour) -> None:
+    screen = await tour.in_diff()
+    await tour.press("right_curly_bracket", "left_curly_bracket")
+    await tour.until(lambda: screen.view.file == 0)
+
+
+@pilot("diff.read")
+async def _(tour: Tour) -> None:
+    screen = await tour.in_diff()
+    await tour.press("tab")
+    await tour.until(lambda: screen.focused_pane is screen.files)
+    await tour.press("enter")
+    await tour.until(lambda: screen.focused_pane is screen.view)
+
+
+# the console
+
+
+@pilot("filter")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("slash", *"web#3", "enter")
+    await tour.until(lambda: tour.home.queue.length == 1)
+
+
+@pilot("list.sort")
+async def _(tour: Tour) -> None:
+    await tour.in_queue()
+    await tour.press("o")
+    await tour.opens(SortMenu)
+
+
+@pilot("help")
+async def _(tour: Tour) -> None:
+    await tour.press("question_mark")
+    await tour.opens(Help)
+
+
+@pilot("command")
+async def _(tour: Tour) -> None:
+    await tour.press("colon")
+    await tour.opens(CommandLine)
+    assert tour.here.app.screen.query_one(Input).has_focus
+
+
+@pilot("palette")
+async def _(tour: Tour) -> None:
+    await tour.press("ctrl+p")
+    await tour.until(lambda: type(tour.here.app.screen).__name__ == "CommandPalette")
+
+
+@pilot("reload")
+async def _(tour: Tour) -> None:
+    reader = tour.here.app.link.reader
+    await tour.press("R")
+    await tour.said("reading everything again")
+    assert tour.here.app.link.reader is not reader
+
+
+@pilot("quit")
+async def _(tour: Tour) -> None:
+    await tour.press("q")
+    await tour.until(lambda: tour.here.app._exit, "the console is left")
