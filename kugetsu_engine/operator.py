@@ -38,13 +38,9 @@ class Operator:
     """Acts on one state directory."""
 
     def __init__(
-        self,
-        root: str,
-        environ: Mapping[str, str] = os.environ,
-        *,
-        read_only: bool = False,
+        self, root: str, environ: Mapping[str, str] = os.environ, *, read_only: bool = False,
         clock: Callable[[], float] = time.time,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.paths = StatePaths(root)
         self.environ = environ
         self.read_only = read_only

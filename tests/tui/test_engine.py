@@ -13,7 +13,7 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
-from kugetsu_tui.modals.confirm import Confirm
+from kugetsu_tui.modals.leaving import Leaving
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener
 
@@ -59,15 +59,15 @@ async def test_killing_asks_and_names_what_is_lost(console: Opener, slow_fleet: 
 
 
 async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Opener, slow_fleet: str) -> None:
-    """`n` stays; `q` twice leaves; the agents go on, and the next console finds them."""
+    """Escape stays; `q` twice leaves; the agents go on, and the next console finds them."""
     async with console((100, 30), embed=True, at=slow_fleet) as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
         await here.press("q")
-        await here.shows("3 agents go on without you")
-        await here.press("n")
-        await here.until(lambda: not isinstance(here.app.screen, Confirm))
+        await here.shows("3 agents run under its engine, and none ends by your leaving")
+        await here.press("escape")
+        await here.until(lambda: not isinstance(here.app.screen, Leaving))
         await here.press("q")
-        await here.until(lambda: isinstance(here.app.screen, Confirm))
+        await here.until(lambda: isinstance(here.app.screen, Leaving))
         await here.press("q")
         await here.ends()
     async with console((100, 30), embed=True, at=slow_fleet) as here:
