@@ -13,6 +13,7 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
+from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.leaving import Leaving
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener
