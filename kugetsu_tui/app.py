@@ -28,6 +28,7 @@ from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChange
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
+from .modals.history import HistoryDialog
 from .modals.plan import PlanDialog
 from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
@@ -37,6 +38,7 @@ from .presence import Presence
 from .screens.console import ConsoleScreen
 from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
+from .screens.merged import MergedScreen
 from .screens.task import TaskScreen
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
@@ -226,6 +228,15 @@ class KugetsuApp(App[None]):
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Give a task the whole screen."""
         self.push_screen(TaskScreen(task_id, attempt))
+
+    def open_merged(self) -> None:
+        """Follow all agents at once."""
+        self.push_screen(MergedScreen())
+
+    def open_history(self) -> None:
+        """Show what the slots did."""
+        if self.picture is not None:
+            self.push_screen(HistoryDialog(self.picture.snapshot))
 
     def open_diff(self, task_id: str) -> None:
         """Show what a task's worktree holds that its base does not."""

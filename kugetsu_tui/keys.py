@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 LISTS = frozenset({"agents", "queue", "notices", "done"})
 LOGS = frozenset({"log", "task"})
 DIFFS = frozenset({"diff", "files"})
-TEXTS = LOGS | {"diff"}
+MERGED = frozenset({"merged"})
+READS = LOGS | MERGED
+TEXTS = READS | {"diff"}
 """Where a long text is read."""
 WAITING = frozenset({"queue"})
 MARKABLE = LISTS - {"notices"}
 FLEET = frozenset({"agents", "queue"})
 ALIVE = FLEET | LOGS
-INSIDE = LOGS | DIFFS | {"done"}
+INSIDE = READS | DIFFS | {"done"}
 ENDED = frozenset({"completed", "error", "cancelled", "expired"})
 RUNNING = frozenset({"notified", "running"})
 
@@ -197,6 +199,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.plan", ("w",), "when",
            "who starts when, as agents mostly took; there + and - ask what more or fewer slots would do", PANES, LISTS,
            footer=41, footer_in=WAITING),
+    Action("view.merged", ("m",), "all logs", "follow the logs of all agents as one, each line with its task",
+           PANES, LISTS | LOGS, footer=58, footer_in=frozenset({"agents"})),
+    Action("view.history", ("h",), "history",
+           "what the slots did in the last hours: a timeline, and figures by repository and agent", PANES,
+           LISTS | LOGS, footer=59, footer_in=frozenset({"done"})),
     Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
@@ -231,10 +238,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
            LOG, LISTS | LOGS, _older_attempt, footer=32, footer_in=LOGS),
     Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, _newer_attempt),
-    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, LOGS, footer=29),
-    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, LOGS, footer=30),
-    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, LOGS, footer=33),
-    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, LOGS),
+    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, footer=29),
+    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, footer=30),
+    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, footer=33),
+    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS),
+    Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or what it told in readable lines", LOG, LOGS,
+           _has_task, footer=35, footer_in=LOGS),
     Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
     Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,

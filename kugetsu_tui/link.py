@@ -28,6 +28,7 @@ from .background import Background
 from .freshness import engine_stamp, feel, timeless
 from .listening import Listener
 from .log_feed import LogFeed
+from .merged_feed import MergedFeed
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .undo import Act
 from .viewmodels import away
@@ -77,7 +78,7 @@ class Link:
         self._acts = Background("kugetsu-acts")
         self._git = Background("kugetsu-git")
         self.now = clock
-        self._feeds: list[LogFeed] = []
+        self._feeds: list[LogFeed | MergedFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._must_read = True
@@ -138,6 +139,17 @@ class Link:
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane."""
         feed = LogFeed(self.operator.paths, self.operator.environ)
+        self._feeds.append(feed)
+        return feed
+
+    def merged_feed(self) -> MergedFeed:
+        """Return a reader of the logs of all agents that run."""
+
+        def running() -> list[tuple[str, int]]:
+            active = self._last.active if self._last is not None else ()
+            return [(one.task.id, one.task.attempt) for one in active]
+
+        feed = MergedFeed(self.operator.paths, self.operator.environ, running)
         self._feeds.append(feed)
         return feed
 

@@ -36,6 +36,8 @@ class LogFeed:
         self._secrets = Secrets(paths, environ)
         self._work = Background("kugetsu-log")
         self._reader: LogReader | None = None
+        self.raw = False
+        """Whether what the agent printed is shown, where it also told it in readable lines."""
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
         """Begin with another log, at its end."""
@@ -43,7 +45,7 @@ class LogFeed:
         def job() -> LogPart:
             if self._reader is not None:
                 self._reader.close()
-            self._reader = LogReader(shown(self._paths, task_id, attempt))
+            self._reader = LogReader(shown(self._paths, task_id, attempt, self.raw))
             self._reader.refresh()
             return self._tail(self._reader)
 

@@ -21,8 +21,8 @@ import msgspec  # noqa: E402
 
 from kugetsu_engine.domain.engine_state import EngineState  # noqa: E402
 from kugetsu_engine.domain.run import Progress, RunRecord  # noqa: E402
-from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task  # noqa: E402
-from kugetsu_engine.domain.times import epoch  # noqa: E402
+from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage  # noqa: E402
+from kugetsu_engine.domain.times import epoch, iso  # noqa: E402
 from kugetsu_engine.operator import Operator  # noqa: E402
 from kugetsu_engine.paths import StatePaths  # noqa: E402
 from kugetsu_engine.process import identity  # noqa: E402
@@ -69,6 +69,40 @@ $ git commit -m "Renew an expired cookie for the whole site"
 think is the old cookie dropped on logout, too?
 read  src/logout.py (44 lines)
 """
+
+LOGS = {
+    44: """\
+read  src/settings/page.css (211 lines)
+think the page takes its colours from the old palette, in 14 places
+edit  src/settings/page.css +31 −14
+$ npm run -s lint
+  ok
+read  src/theme/tokens.ts (88 lines)
+edit  src/theme/tokens.ts +12 −2
+$ npm test -- settings
+  PASS src/settings/page.test.ts
+  12 passed in 1.98s
+think are the charts dark, too? their colours stand in a canvas
+$ npm run -s storybook
+  waiting for http://localhost:6006
+""",
+    45: """\
+read  src/api/middleware.py (96 lines)
+think one bucket per key, refilled by the clock of the database
+edit  src/api/limits.py +64 −0
+edit  src/api/middleware.py +9 −1
+$ pytest -q tests/test_limits.py
+  ..F....
+  FAILED tests/test_limits.py::test_a_burst_is_let_through
+  1 failed, 6 passed in 0.22s
+think the first refill comes too late: the bucket must start full
+edit  src/api/limits.py +2 −1
+$ pytest -q tests/test_limits.py
+  .......
+  7 passed in 0.21s
+""",
+}
+"""What the others printed."""
 
 
 class Scene:
@@ -122,7 +156,7 @@ class Scene:
         for each in range(1, attempt + 1):
             log = Path(self.paths.log(task.id, each))
             log.parent.mkdir(exist_ok=True)
-            log.write_text(LOG, encoding="utf-8")
+            log.write_text(LOGS.get(number, LOG), encoding="utf-8")
 
     def _fleet(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
@@ -158,7 +192,11 @@ class Scene:
             (36, f"{web}#201", "Print style sheet", "cancelled", "13:05", None, 95.0, None),
         )
         for number, ref, words, state, at, delivered, took, error in ended:
-            attempt = Attempt(1, outcome="ok" if state == "completed" else "failed", delivered=delivered, elapsed_s=took)
+            end = epoch(f"2026-11-21T{at}:12.000Z") or 0.0
+            attempt = Attempt(
+                1, iso(end - took), iso(end), outcome="ok" if state == "completed" else "failed", delivered=delivered,
+                elapsed_s=took, usage=Usage(int(took * 400), round(took / 900, 3)),
+            )  # fmt: skip
             task = Task(
                 f"q_{number}", ref, words, state=state, completed_at=f"2026-11-21T{at}:12.000Z", error=error, attempt=1,
                 attempts=[attempt],
@@ -325,6 +363,9 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
             await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+            await shoot(scene, folder / "history.svg", (120, 34), ("h",))
+            await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
+            await shoot(scene, folder / "plan.svg", (120, 34), ("w",))
             await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
             make_worktree(scene.paths)
             await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)

@@ -24,12 +24,14 @@ class Look(NamedTuple):
 
 
 _UTF8 = {
+    "slot_free": "·", "slot_used": "▆", "slot_running": "▒", "gutter": "│",
     "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
     "error": "✗", "cancelled": "⊘", "expired": "◷", "quiet": "◔", "attention": "!", "info": "·", "good": "✓",
     "warning": "▲", "marker": "▌", "dot": "·", "loose": "*", "mark": "◆", "more": "▼", "limit": "/", "times": "×",
     "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
 }  # fmt: skip
 _ASCII = {
+    "slot_free": ".", "slot_used": "=", "slot_running": "~", "gutter": "|",
     "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
     "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
     "warning": "!", "marker": ">", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",

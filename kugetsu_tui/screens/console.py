@@ -42,6 +42,7 @@ class ConsoleScreen(Screen[None]):
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
             "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
+            "view.merged": lambda: self.console.open_merged(), "view.history": lambda: self.console.open_history(),
             "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "help": lambda: self.console.open_help(),

@@ -21,6 +21,8 @@ _COMMAND = re.compile(r"^\s*[$>%]\s")
 class Feed(Protocol):
     """Where lines come from; see `kugetsu_tui.log_feed`."""
 
+    raw: bool
+
     def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
     def grown(self) -> Awaitable[LogPart | None]: ...
     def window(self, start: int) -> Awaitable[LogPart]: ...
@@ -162,6 +164,18 @@ class LogView(Searched):
         self.sync()
         return "long lines are broken" if self.wrap else "long lines are cut; ← → show the rest"
 
+    def toggle_raw(self) -> str:
+        """Show what the agent printed, or what it told; returns which it is now."""
+        self._feed.raw = not self._feed.raw
+        wanted = self._wanted
+        if wanted is not None:
+            self._open = None
+            self._part = LogPart(0, 0, 0, ())
+            self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
+            self.clear_search()
+            self._start(self._load(wanted))
+        return "what the agent printed" if self._feed.raw else "what the agent told"
+
     @property
     def _wraps(self) -> bool:
         return self.wrap and not self._carded
@@ -257,6 +271,8 @@ class LogView(Searched):
         """Whose log it is."""
         spans: list[Span] = [("Log", "title" if self.has_focus else "text")]
         spans += [(" ", "text"), *self._title] if self._title else []
+        if self._feed.raw:
+            spans.append((" raw", "muted"))
         if self._wraps:
             spans.append((" wrapped", "muted"))
         spans += self.search_spans()

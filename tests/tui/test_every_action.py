@@ -18,6 +18,7 @@ from kugetsu_engine.store import files
 from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.help import Help
+from kugetsu_tui.modals.history import HistoryDialog
 from kugetsu_tui.modals.plan import PlanDialog
 from kugetsu_tui.modals.sort_menu import SortMenu
 from kugetsu_tui.modals.story import Story
@@ -25,6 +26,7 @@ from kugetsu_tui.modals.task_form import TaskForm
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
+from kugetsu_tui.screens.merged import MergedScreen
 from kugetsu_tui.screens.task import TaskScreen
 from kugetsu_tui.widgets.log_view import LogView
 from tests.support.repositories import commit, make_repository
@@ -86,6 +88,12 @@ class Tour:
         """Stand on a waiting task."""
         await self.press("2")
         assert self.home.queue.select(task)
+
+    async def on_one_that_ran(self) -> None:
+        """Stand on the task that has attempts, whether it has ended or waits for another one."""
+        ended = self.task(ENDED).ended
+        await self.press("5" if ended else "2")
+        assert (self.home.done if ended else self.home.queue).select(ENDED)
 
     async def in_log(self) -> None:
         """Stand in the log of the task that failed, at its top."""
@@ -179,6 +187,66 @@ async def test_every_action_does_what_it_says(
         if group == "The console":
             await tour.go_home()
             await PILOTS["quit"](tour)
+
+
+@pilot("task.attach")
+async def _(tour: Tour) -> None:
+    await tour.on_one_that_ran()
+    await tour.press("a")
+    await tour.said("in another terminal: kugetsu attach 4")  # this driver has no terminal to give away
+    await tour.in_queue()
+    await tour.press("a")
+    await tour.said("has no worktree yet")
+
+
+@pilot("task.shell")
+async def _(tour: Tour) -> None:
+    await tour.on_one_that_ran()
+    await tour.press("s")
+    await tour.said("in another terminal: kugetsu shell 4")
+
+
+@pilot("log.raw")
+async def _(tour: Tour) -> None:
+    """What the agent told in lines, and what it printed."""
+    told = Path(tour.operator.paths.told(ENDED, 2))
+    await tour.in_log()
+    told.write_text("- the agent's own words\n")  # noqa: ASYNC240
+    await tour.press("o")
+    await tour.said("what the agent printed")
+    await tour.press("o")
+    await tour.said("what the agent told")
+    await tour.shows("the agent's own words")
+    told.unlink()  # noqa: ASYNC240
+    await tour.press("o", "o")
+    await tour.shows("of attempt 2")
+
+
+@pilot("view.merged")
+async def _(tour: Tour) -> None:
+    log = Path(tour.operator.paths.log(RUNNING, 1))
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("said by the fifth\n")  # noqa: ASYNC240
+    await tour.press("m")
+    await tour.opens(MergedScreen)
+    await tour.shows("said by the fifth")
+    with log.open("a") as file:  # noqa: ASYNC230
+        file.write("and a further line\nerror: it broke\n")
+    await tour.shows("and a further line")
+    assert next(line for line in tour.here.lines if "further line" in line).strip("│ ").startswith("#5")
+    await tour.press("g", "e")
+    await tour.said("looks like an error")
+
+
+@pilot("view.history")
+async def _(tour: Tour) -> None:
+    await tour.press("h")
+    await tour.opens(HistoryDialog)
+    await tour.shows("the last 6 h")
+    await tour.press("+")
+    await tour.shows("the last 12 h")
+    await tour.press("-", "-", "-")
+    await tour.shows("the last 1 h")
 
 
 # moving

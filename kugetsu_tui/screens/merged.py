@@ -1,0 +1,104 @@
+"""The logs of all agents at once."""
+
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from ..keys import Situation
+from ..merged_feed import GUTTER
+from ..viewmodels import strip
+from ..viewmodels.picture import Picture
+from ..widgets.lines import Line, Span
+from ..widgets.log_view import Feed, LogView, tone_of
+from ..widgets.pane import Pane
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FindingScreen
+from .logs import log_deeds
+from .situations import NOTHING
+
+TONES = ("accent", "info", "good", "warning", "muted", "text")
+"""Of the gutter, by the number of the task; the number stands there too."""
+NAME = "merged"
+
+
+class MergedView(LogView):
+    """A log whose lines begin with the task they are of."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed, pane_id="log")
+
+    def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
+        line = super()._drawn(number, text, tone_of(text[GUTTER + 2 :]), width)
+        first, *rest = line.spans
+        if self._left or len(first[0]) <= GUTTER or not first[0].startswith("#"):
+            return line
+        name = first[0][1:GUTTER].strip()
+        tone = TONES[int(name) % len(TONES)] if name.isdigit() else "muted"
+        spans: tuple[Span, ...] = ((first[0][: GUTTER + 1], tone), (first[0][GUTTER + 1 :], first[1]), *rest)
+        return line._replace(spans=spans)
+
+
+class MergedScreen(FindingScreen):
+    """Follows every agent that runs; escape goes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_view: MergedView | None = None
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
+        self._deeds |= {
+            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
+            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
+            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
+            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
+            "back": self.back,
+        }  # fmt: skip
+
+    def compose(self) -> ComposeResult:
+        """One log."""
+        self.log_view = MergedView(self.console.link.merged_feed())
+        yield StatusStrip()
+        yield Banner()
+        yield self.log_view
+        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def on_mount(self) -> None:
+        """Show what runs at once."""
+        super().on_mount()
+        self.set_focus(self.log_pane)
+        if self.picture is not None:
+            self.show_picture(self.picture)
+
+    @property
+    def log_pane(self) -> LogView:
+        """The pane with the log."""
+        assert self.log_view is not None
+        return self.log_view
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The log is the only one."""
+        return self.log_pane
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show what runs now."""
+        if not self.size:
+            return
+        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(Banner).show(strip.banner(picture))
+        count = len(picture.snapshot.active)
+        title: list[Span] = [(f"of all agents, {count} run{'s' * (count == 1)}", "muted")]
+        self.log_pane.show(NAME, 1, True, title, NOTHING)
+        self.refresh_keys()
+
+    def situation(self) -> Situation:
+        """What the keys need to know; no task is selected."""
+        searching = self.log_view is not None and self.log_view.searching
+        return self.with_undo(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
+
+    def back(self) -> None:
+        """Clear the search, or go home."""
+        if self.log_pane.searching:
+            self.log_pane.clear_search()
+        elif self.is_current:
+            self.app.pop_screen()

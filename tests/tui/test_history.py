@@ -1,0 +1,82 @@
+"""The timeline and the figures: every attempt has its place, none lies over another, and the numbers add up."""
+
+import random
+from itertools import pairwise
+
+from kugetsu_engine.domain.run_times import RunTimes
+from kugetsu_engine.domain.task import Attempt, Delivered, Task, Usage
+from kugetsu_engine.domain.times import iso
+from kugetsu_engine.snapshot import Active, EngineView, Snapshot
+from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.viewmodels import history
+
+NOW = 1_800_000_000.0
+
+
+def ran(number: int, start: float, took: float, outcome: str = "ok", state: str = "completed") -> Task:
+    """An ended task of one attempt; `start` in seconds before now."""
+    attempt = Attempt(
+        1, iso(NOW - start), iso(NOW - start + took), outcome=outcome, elapsed_s=took,  # type: ignore[arg-type]
+        delivered=Delivered(commits=2), usage=Usage(1000, 0.5),
+    )  # fmt: skip
+    return Task(
+        f"q_{number}", f"local/app#{number}", state=state, attempt=1, attempts=[attempt],  # type: ignore[arg-type]
+        completed_at=iso(NOW - start + took),
+    )  # fmt: skip
+
+
+def snapshot(*done: Task, active: tuple[Active, ...] = ()) -> Snapshot:
+    """A picture of the past."""
+    return Snapshot(NOW, EngineView(False), 3, active, (), done, len(done), (), "", (), RunTimes(), default_agent="demo")
+
+
+def text(spans: history.Spans) -> str:
+    """A line without its colours."""
+    return "".join(part for part, _ in spans)
+
+
+def test_bars_never_overlap_and_every_line_is_as_wide_as_it_should_be() -> None:
+    """Whatever ran, at any width."""
+    dice = random.Random(7)
+    for _ in range(60):
+        tasks = [ran(0, 60, 30)] + [ran(n, dice.uniform(1, 7000), dice.uniform(0.1, 4000)) for n in range(dice.randint(1, 40))]
+        bars = history.bars(snapshot(*tasks), NOW - 3600)
+        for row in history.lanes(bars):
+            assert all(one.end <= other.start for one, other in pairwise(row))
+        width = dice.randint(20, 180)
+        lines = history.timeline(bars, NOW - 3600, NOW, width)
+        assert {width_of(text(line)) for line in lines} == {width}
+
+
+def test_what_runs_now_reaches_to_the_right_end_and_says_its_number() -> None:
+    task = Task("q_5", "local/app#5", state="running", attempt=1)
+    picture = snapshot(ran(1, 3000, 1500), active=(Active(task, None, None, 1200.0, 3600.0, None),))
+    line, *_ = history.timeline(history.bars(picture, NOW - 3600), NOW - 3600, NOW, 60)
+    assert "#1" in text(line)
+    assert "#5" in text(line)
+    assert line[-1][1] == "info"
+    assert [tone for _, tone in line if tone == "good"] == ["good"]
+
+
+def test_nothing_ran() -> None:
+    assert text(history.timeline([], NOW - 60, NOW, 40)[0]) == "no agent ran in this time"
+
+
+def test_the_figures_add_up_and_the_biggest_comes_first() -> None:
+    tasks = [ran(n, 5000 - n, 100.0) for n in range(6)]
+    tasks += [ran(9, 300, 10.0, "failed", "error")]
+    other = Task("q_20", "local/zoo#1", state="cancelled", completed_at=iso(NOW))
+    total, by_repository, by_agent = history.figures([*tasks, other], "demo")
+    assert (total.tasks, total.completed, total.failed, total.attempts, total.commits) == (8, 6, 1, 7, 14)
+    assert (total.tokens, total.cost) == (7000, 3.5)
+    assert list(by_repository) == ["app", "zoo"]
+    assert list(by_agent) == ["demo"]
+    lines = [text(line) for line in history.table(total, (("by repository", by_repository),), 100)]
+    assert "75 %" in lines[1]
+
+
+def test_a_narrow_table_drops_columns_from_the_right() -> None:
+    total, by_repository, _ = history.figures([ran(1, 100, 10.0)], "demo")
+    for width in (20, 40, 80, 140):
+        lines = history.table(total, (("by repository", by_repository),), width)
+        assert all(width_of(text(line)) <= max(width, 24) for line in lines)
