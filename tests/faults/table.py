@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import crowd, disks, engine_death, every_call, logs, programs, races, soak, trees, two_engines, worktrees
+from . import crowd, disks, engine_death, every_call, logs, opencode_trees, programs, races, soak, trees, two_engines, worktrees
 from .ground import Amount, Ground, Report
 
 
@@ -46,6 +46,7 @@ TABLE = (
     Fault("F23", every_call.call_fails, 9, "every error at every call", 18, missing=programs.why_no_strace),
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
+    Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
     Fault("F55", races.requests_at_the_end, 12, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
