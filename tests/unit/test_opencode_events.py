@@ -89,6 +89,7 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
         ([api_error(None, "socket closed", True)], 1, "network", "socket closed"),
         ([logged("failed", ' error="ProviderModelNotFoundError: Model not found: p/x."'), UNKNOWN], 1, "config", "p/x"),
         ([logged("failed", ' error="Failed query: insert into \\"project\\""'), UNKNOWN], 1, "locked", "Failed query"),
+        ([b"Failed query: ", *[b"  CREATE TABLE"] * 20, b"params: "], 1, "locked", "another process"),
         ([UNKNOWN], 1, "exit", "Unexpected"),
         ([line("error", error={"name": "ProviderAuthError", "data": {}})], 1, "credentials", "ProviderAuthError"),
         ([line("error", error="odd")], 1, "exit", "odd"),
