@@ -36,6 +36,7 @@ class LogFeed:
         self._secrets = Secrets(paths, environ)
         self._work = Background("kugetsu-log")
         self._reader: LogReader | None = None
+        self._of: tuple[str, int] | None = None
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
         """Begin with another log, at its end."""
@@ -43,7 +44,8 @@ class LogFeed:
         def job() -> LogPart:
             if self._reader is not None:
                 self._reader.close()
-            self._reader = LogReader(shown(self._paths, task_id, attempt))
+            self._of = (task_id, attempt)
+            self._reader = LogReader(shown(self._paths, *self._of))
             self._reader.refresh()
             return self._tail(self._reader)
 
@@ -53,6 +55,11 @@ class LogFeed:
         """Return the end of the log if it has changed, else None."""
 
         def job() -> LogPart | None:
+            if self._reader is not None and self._of is not None:
+                path = shown(self._paths, *self._of)
+                if self._reader.path != path:  # what the agent tells begins a moment after its log
+                    self._reader.close()
+                    self._reader = LogReader(path)
             reader = self._reader
             return self._tail(reader) if reader is not None and reader.refresh() else None
 

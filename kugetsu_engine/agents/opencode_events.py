@@ -18,7 +18,8 @@ EMPTY_STEPS = 25
 _REJECTED = re.compile(r"permission requested: (\w+)(?: \((.*)\))?; auto-rejecting")
 _NO_AGENT = re.compile(r'agent "(.*?)" not found|agent "(.*?)" is a subagent')
 _LOGGED = re.compile(r"timestamp=\S+ level=(\w+) .*?message=(\"[^\"]*\"|\S+)(.*)")
-_CREATED = re.compile(r" id=(ses_\w+)")
+_SESSION = {"created": re.compile(r" id=(ses_\w+)"), "loop": re.compile(r" session\.id=(ses_\w+)")}
+"""Where its log names the session: a new one when it is made, another one when it goes on."""
 _CAUSE = re.compile(r'\b(?:error|error\.error)="((?:[^"\\]|\\.)*)"')
 _NOTES = (
     (r"Session not found|NotFoundError.*ses_", "session"),
@@ -131,9 +132,9 @@ class OpencodeReader(Reader):
 
     def _log_line(self, level: str, message: str, rest: str) -> list[Event]:
         """Take a line of its log: the id of the session, long before the model's first word, and why a provider refused."""
-        if message == "created" and self.session_id is None and (created := _CREATED.search(rest)) is not None:
-            self.session_id = created[1]
-            return [Event("session", created[1])]
+        if self.session_id is None and message in _SESSION and (named := _SESSION[message].search(rest)) is not None:
+            self.session_id = named[1]
+            return [Event("session", named[1])]
         if level != "ERROR":
             return []
         cause = _CAUSE.search(rest)

@@ -140,6 +140,8 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
     reader = read(logged("creating instance", " directory=/w", "INFO"))
     assert reader.feed(logged("created", f" id={SESSION} slug=x directory=/w", "INFO"))[0].text == SESSION
     assert reader.session_id == SESSION
+    again = read(logged("loop", f" session.id={SESSION} step=0", "INFO"))  # one that goes on is not created
+    assert again.session_id == SESSION
     reader.feed(logged("created", " id=ses_otherotherotherotherother parentID=x", "INFO"))
     assert reader.session_id == SESSION
     assert reader.feed(logged("share subscriber failed", ' cause="x"')) == []
