@@ -146,7 +146,7 @@ def delete(program: str, session: str, directory: str, env: dict[str, str]) -> N
             return
     except NoSession:
         return
-    _run([program, "session", "delete", session], directory, env, subprocess.DEVNULL)
+    _run([program, "session", "delete", session], directory if os.path.isdir(directory) else "/", env, subprocess.DEVNULL)
     try:
         still = directory_of(session, env)
     except NoSession:
@@ -163,8 +163,8 @@ def _run(argv: list[str], worktree: str, env: dict[str, str], output: int) -> No
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=said, cwd=worktree, env={**env, "PWD": worktree},
                 timeout=COMMAND_S, check=False, start_new_session=True,
             )  # fmt: skip
-        except FileNotFoundError:
-            raise ForkFailed(f"no such program: {argv[0]}") from None
+        except OSError as error:
+            raise ForkFailed(f"{argv[0]} cannot be run in {worktree}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise ForkFailed(f"opencode {argv[1]} did not end within {COMMAND_S:.0f} s") from None
         if done.returncode:

@@ -83,7 +83,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     fleet.stop_engine(engine)
     env = environment_of(fleet, task)
     program = str(real_opencode.program())
-    opencode_sessions.delete(program, str(copy), str(other), env)
+    opencode_sessions.delete(program, str(copy), "/gone/with/its/worktree", env)
     with pytest.raises(opencode_sessions.NoSession):
         opencode_sessions.directory_of(str(copy), env)
     assert opencode_sessions.directory_of(str(kept.session_id), env) == str(place)

@@ -128,7 +128,7 @@ def test_what_opencode_refuses_is_told_in_its_own_words(place: Place) -> None:
     (place.folder / "refuse").touch()
     with pytest.raises(ForkFailed, match="exit code 1: Error: no, export"):
         opencode_sessions.ready(place.job("fork"))
-    with pytest.raises(ForkFailed, match="no such program"):
+    with pytest.raises(ForkFailed, match="/no/such/opencode cannot be run"):
         opencode_sessions.ready({**place.job("fork"), "argv": ["/no/such/opencode"]})
 
 
@@ -139,6 +139,6 @@ def test_a_deletion_is_believed_only_when_the_session_is_gone(place: Place) -> N
         opencode_sessions.delete(place.program, OLD, str(place.folder), place.env)
     (place.folder / "keep").unlink()
     opencode_sessions.delete(place.program, OLD, str(place.folder), place.env)
-    opencode_sessions.delete(place.program, OLD, str(place.folder), place.env)
+    opencode_sessions.delete(place.program, OLD, str(place.folder / "gone"), place.env)
     opencode_sessions.delete(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
     assert (place.folder / "called").read_text("utf-8").count("session delete") == 2
