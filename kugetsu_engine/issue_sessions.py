@@ -29,9 +29,9 @@ def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) 
         return Wanted("continue", last.session_id)
     if task.session == "continue":
         found = sessions.load(paths, slug)
-        # A session of another agent, or of another directory, is none that could be gone on with here.
-        if found is not None and found.session_id and _same_agent(found, agent) and found.worktree in (None, worktree):
-            return Wanted("continue", found.session_id)
+        # A session of another agent is none that could be gone on with; one of another directory is copied into this one.
+        if found is not None and found.session_id and _same_agent(found, agent):
+            return Wanted("continue" if found.worktree in (None, worktree) else "fork", found.session_id)
         return NEW
     if task.session == "fork":
         base = sessions.load(paths, BASE)

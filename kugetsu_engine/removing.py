@@ -73,9 +73,11 @@ class Remains(msgspec.Struct, frozen=True):
             pr_state: `open`, `closed` or `merged`; None where nobody could tell.
         """
         found = [f"{task.shown} has an agent" for task in self.active]
-        if self.session is not None and self.session.pr_url and pr_state not in ("closed", "merged"):
-            how = "is open" if pr_state == "open" else "may be open, as nobody could be asked"
-            found.append(f"its pull request {how}: {self.session.pr_url}")
+        url = self.session.pr_url if self.session is not None else None
+        if pr_state == "open":
+            found.append(f"its pull request is open{f': {url}' if url else ''}")
+        elif url and pr_state is None:
+            found.append(f"its pull request may be open, as nobody could be asked: {url}")
         if self.worktree is not None and self.holds is None:
             found.append("its worktree is unknown to git, so nobody can tell what it holds")
         if self.holds is not None and self.holds.dirty:
