@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable
 
-from . import beginning, config
+from . import beginning
 from .agents import known
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain.session import Wanted
 from .domain.task import Task
 from .errors import KugetsuError
 from .git.command import git
@@ -74,8 +75,8 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
 
 def keeps_sessions(operator: Operator) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
-    settings = config.load(operator.paths, operator.environ)[0]
-    return known.drive(settings.agent, settings, BASE).reader is not None
+    settings = operator.settings
+    return known.able(settings.agent, settings, Wanted("continue", "any")).mode == "continue"
 
 
 def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], None]) -> str:

@@ -55,7 +55,7 @@ def delete_session(name: str, settings: Settings, session_id: str, directory: st
         AttemptFailed: the program refused, or is not there.
     """
     own = settings.agents.get(name, AgentSettings())
-    if name != "opencode" or own.command is not None:
+    if kind_of(name, own) != "opencode":
         return False
     from . import opencode_sessions
 
