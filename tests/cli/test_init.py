@@ -1,4 +1,4 @@
-"""`kugetsu init`: without a terminal, by ordinary tasks. Then work begins from the base, and delegate has someone to talk to."""
+"""`kugetsu init` without a terminal, by ordinary tasks. Then work begins from the base, and delegate has someone to talk to."""
 
 import sys
 from collections.abc import Callable
