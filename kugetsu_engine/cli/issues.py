@@ -94,7 +94,7 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
         raise AlreadySo(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
     for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
         note(line) if not dry_run else print(safe_line(line))
-    against = remains.objections(pull_request_state(acting, issue_ref))
+    against = remains.objections(removing.pull_request_state(acting, issue_ref, note))
     if against and (dry_run or force):
         (print if dry_run else note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
     if dry_run:
@@ -107,25 +107,6 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
     for done in removing.destroy(acting, remains, force=force):
         print(safe_line(done), flush=True)
     return 0
-
-
-def pull_request_state(acting: Operator, issue_ref: str) -> str | None:
-    """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
-    from ..domain import refs
-    from ..errors import ForgeError
-    from ..forges.knowing import Forges
-
-    ref = refs.parse(issue_ref)
-    if ref.is_local:
-        return None
-    forges = Forges(acting.paths, acting.environ)
-    try:
-        pull = forges.pull_request_of(ref, ref.branch)
-    except ForgeError as error:
-        note(f"the forge was not to be asked: {error.message}")
-        known = forges.known(ref)
-        pull = known.pull if known is not None else None
-    return pull.state if pull is not None else None
 
 
 def confirmed(question: str) -> bool:
