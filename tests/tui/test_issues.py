@@ -1,6 +1,5 @@
 """The verbs about issues in the console's own command line: the same as in the shell, with the same refusals."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +39,11 @@ def test_what_lacks_something_is_told(line: str) -> None:
         parse(line)
 
 
+def list_of(operator: Operator) -> list[str]:
+    """The worktrees there are."""
+    return sorted(path.name for path in Path(operator.paths.worktrees).iterdir())
+
+
 async def test_delegate_start_and_destroy(console: Opener, operator: Operator, tmp_path: Path) -> None:
     """Delegate queues, start says why not, destroy shows what goes and asks."""
     operator.do("pause")
@@ -58,8 +62,7 @@ async def test_delegate_start_and_destroy(console: Opener, operator: Operator, t
         await here.press("colon", *"destroy local/web#7", "enter")
         await here.until(lambda: isinstance(here.app.screen, Confirm))
         assert "session   s7 of demo" in here.text
-        assert os.path.exists(place)
+        assert list_of(operator) == ["local-web-7"]
         await here.press("y")
         await here.until(lambda: "fix/issue-7 removed" in here.said)
-    assert not os.path.exists(place)
-    assert sessions.all(operator.paths) == []
+    assert list_of(operator) == []
