@@ -40,6 +40,7 @@ NO_COUNTERPART = {
 }
 DONE = "taken-over"
 """In the backup: everything was done."""
+ITEMS = os.path.relpath(StatePaths("/").items, "/")
 COPIED = (
     "config",
     "index.json",
@@ -49,7 +50,7 @@ COPIED = (
     "env",
     "sessions",
     "context",
-    "queue/items",
+    ITEMS,
 )
 
 
@@ -72,7 +73,7 @@ class Takeover:
             UsageError: there is no bash kugetsu.
             KugetsuError: its daemon runs.
         """
-        marks = [name for name in ("config", "notifications.json", "repos.json", "index.json", "queue/items", "sessions")
+        marks = [name for name in ("config", "notifications.json", "repos.json", "index.json", ITEMS, "sessions")
                  if os.path.lexists(f"{self.old}/{name}")]  # fmt: skip
         if not marks:
             raise UsageError(f"{self.old} holds nothing of a bash kugetsu", "name its directory: kugetsu import ~/.kugetsu")
@@ -274,14 +275,14 @@ class Takeover:
 
     def _tasks(self) -> Iterator[str]:
         counts: dict[str, int] = {}
-        for name in self._names("queue/items"):
+        for name in self._names(ITEMS):
             task_id = name.removesuffix(".json")
             try:
-                task = tasks.read(f"{self.old}/queue/items/{name}", task_id)
+                task = tasks.read(f"{self.old}/{ITEMS}/{name}", task_id)
                 if as_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id!r} is no task id")
             except (FileNotFoundError, BadFile) as error:
-                yield f"queue/items/{name}: {error}; the engine sets it aside"
+                yield f"{ITEMS}/{name}: {error}; the engine sets it aside"
                 continue
             counts[task.state] = counts.get(task.state, 0) + 1
             self._note_host(task)
@@ -296,7 +297,7 @@ class Takeover:
     def _copy(self, task: Task, name: str) -> None:
         target = self.paths.ended(task.id) if task.state in FINAL else self.paths.item(task.id)
         if not os.path.lexists(self.paths.item(task.id)) and not os.path.lexists(self.paths.ended(task.id)):
-            files.create(target, files.read(f"{self.old}/queue/items/{name}"))
+            files.create(target, files.read(f"{self.old}/{ITEMS}/{name}"))
 
     def _note_host(self, task: Task) -> None:
         try:
