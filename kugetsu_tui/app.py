@@ -14,9 +14,9 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 
-from . import by_hand, calling, telling, themes
+from . import by_hand, calling, issues, telling, themes
 from .choices import Choices
-from .commands import Command, parse
+from .commands import OF_ISSUES, Command, parse
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.safe_text import clean
@@ -334,6 +334,8 @@ class KugetsuApp(App[None]):
             self.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
         elif command.verb == "notify":
             self.run_worker(telling.notify(self, command, screen), exit_on_error=False)
+        elif command.verb in OF_ISSUES:
+            self.run_worker(issues.run(self, command), exit_on_error=False)
         elif command.verb == "enqueue":
             self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb in ("pause", "resume", "drain", "limit", "clear"):
