@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..config import AgentSettings
     from .base import Call
 
+ENVIRONMENT = {"DISABLE_AUTOUPDATER": "1"}
 FAILURES = (
     (r"no conversation found with session id", "session"),
     (r"--dangerously-skip-permissions cannot be used with root", "config"),

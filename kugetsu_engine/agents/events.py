@@ -17,7 +17,11 @@ class Event(NamedTuple):
 
     kind: Kind
     text: str
-    """What it said or did, in a line or more; not cleaned for a terminal."""
+    """What it said or did, in a line or more; not cleaned for a terminal.
+
+    A tool whose program tells its call and its outcome apart is two events: the second has an empty text if it belongs to the
+    latest call.
+    """
     result: str = ""
     """What came of it: of a tool its output, of an error its details."""
     failed: bool = False
