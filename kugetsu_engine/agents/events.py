@@ -57,7 +57,7 @@ class Reader:
             if isinstance(found, dict):
                 try:
                     return self.read(found)
-                except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+                except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
                     return []  # an event of a shape we do not know is no fault of the attempt
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
         return [Event("note", text)] if text else []
