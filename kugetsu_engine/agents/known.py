@@ -94,9 +94,9 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
 
 
 def _claude(own: AgentSettings, call: Call) -> Drive:
-    options = {"directory": call.worktree, "session": claude.session_id(call)}
     return Drive(
-        claude.command(own, call), reader=claude.__name__, reader_options=options, patterns=(*claude.FAILURES, *COMMON)
+        claude.command(own, call), claude.ENVIRONMENT, reader=claude.__name__,
+        reader_options={"directory": call.worktree, "session": claude.session_id(call)}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ news      notify list|clear|mute|test    watch       what happened, and how you 
 engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
           doctor [--verify] [--fix]                  is all well; what is wrong, and mending it
+          doctor agents                              which agents are installed, and whether they can run
           completion bash|zsh|...
 issues    context REF    set-pr REF URL              what was said, its pull request
           destroy REF|--base|--pm-agent    prune     remove what was made for it, what belongs to none

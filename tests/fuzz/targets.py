@@ -32,6 +32,7 @@ from tests.model.world import World
 from . import mutations as valid
 from . import real
 from .mutations import changed_value, dump, mutated
+from .streams import read_streams
 
 Target = Callable[[int, random.Random], None]
 
@@ -240,6 +241,7 @@ def command_lines(count: int, chance: random.Random) -> None:
 TARGETS: dict[str, tuple[Target, int, int]] = {
     "documents": (parse_documents, 2000, 20_000),
     "task files": (parse_tasks, 2000, 20_000),
+    "agents' events": (read_streams, 2000, 20_000),
     "settings and env files": (parse_settings, 500, 20_000),
     "files before a living engine": (through_the_engine, 500, 20_000),
     "issue references": (references, 2000, 100_000),
