@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz model planted real-agents
+.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz floors model planted real-agents
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -44,6 +44,9 @@ real-agents: $(DEV_STAMP)  ## the real opencode, fetched if need be, also in wha
 
 fuzz: $(DEV_STAMP)  ## 20,000 broken files and more, with a seed and a table
 	$(BIN)/python -m tests.fuzz
+
+floors:  ## the tests with the oldest version of every dependency; FLOORS=tests/unit
+	@PYTHON=$(PYTHON) .ci/floors $(FLOORS)
 
 model: $(DEV_STAMP)  ## 5,000 random histories of 100 steps of the engine's core, with a seed; MODEL='--histories 500 --seed 1'
 	$(BIN)/python -m tests.model $(MODEL)

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Iterable
 from typing import Any
 
+from rich.text import Text
 from textual.app import App, InvalidThemeError, SystemCommand
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
@@ -14,7 +16,7 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 
-from . import by_hand, calling, issues, telling, themes
+from . import by_hand, calling, crash, issues, telling, themes
 from .choices import Choices
 from .commands import OF_ISSUES, Command, parse
 from .departure import Departure
@@ -45,7 +47,7 @@ from .viewmodels.sentences import told
 
 log = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 
 
 class KugetsuApp(App[None]):
@@ -122,6 +124,12 @@ class KugetsuApp(App[None]):
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
         self.link.close()
+
+    def _fatal_error(self) -> None:
+        """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
+        error = sys.exc_info()[1] or self._exception
+        words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
+        self.panic(Text(words))
 
     # what the link tells
 
