@@ -3,7 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import crowd, disks, engine_death, every_call, logs, programs, races, soak, trees, two_engines, worktrees
+from . import (
+    consoles,
+    crowd,
+    disks,
+    engine_death,
+    every_call,
+    limits,
+    logs,
+    programs,
+    races,
+    soak,
+    trees,
+    two_engines,
+    worktrees,
+)
 from .ground import Amount, Ground, Report
 
 
@@ -33,6 +47,8 @@ class Fault:
 
 TABLE = (
     Fault("F01", engine_death.killed_at_random, 8, "1,000 kills, 2,000 tasks", 15),
+    Fault("F02", consoles.console_is_killed, 1, "50 times", 2),
+    Fault("F03", consoles.console_is_ended, 2, "40 times", 2),
     Fault("F04", races.engine_stopped_for_a_while, 1, "10 times 30 s", 3),
     Fault("F05", engine_death.killed_while_recovering, 6, "300 kills", 5),
     Fault("F07", engine_death.agents_end_without_an_engine, 6, "300 tasks", 4),
@@ -46,6 +62,7 @@ TABLE = (
     Fault("F23", every_call.call_fails, 9, "every error at every call", 18, missing=programs.why_no_strace),
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
+    Fault("F47", limits.nothing_left, 5, "60 tries of 5 kinds", 2, missing=programs.why_no_strace),
     Fault("F55", races.requests_at_the_end, 12, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
