@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import (
+    blind,
     consoles,
     crowd,
     disks,
@@ -66,6 +67,7 @@ TABLE = (
     Fault("F55", races.requests_at_the_end, 12, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
+    Fault("F62", blind.watcher_is_blind, 4, "20 times, 30,000 events", 2),
     Fault("F63", logs.logs_of_any_kind, 6, "1 GiB, 30 s, 7 kinds of replacement", 2),
     Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
