@@ -39,7 +39,7 @@ def console_is_killed(ground: Ground, amount: Amount) -> Report:
 
 def console_is_ended(ground: Ground, amount: Amount) -> Report:
     """SIGTERM, SIGHUP, SIGINT, and a tmux pane that is closed: an orderly end within 3 s, agents go on and are adopted."""
-    every = [Way(*way) for way in WAYS] + ([Way("pane", 0)] if Tmux.available else [])
+    every = ([Way("pane", 0)] if Tmux.available else []) + [Way(*way) for way in WAYS]
     ways = (every * (amount.number(40) // len(every) + 1))[: amount.number(40)]
 
     def attempt(way: Way) -> list[str]:
