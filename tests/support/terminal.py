@@ -33,7 +33,7 @@ class Tmux:
 
     def __init__(self, state: Path, folder: Path, columns: int = 140, lines: int = 40) -> None:
         self._socket = ""
-        self._environ = environment(state)
+        self.environ = environment(state)
         self._folder = folder
         self._size = ("-x", str(columns), "-y", str(lines))
 
@@ -81,7 +81,7 @@ class Tmux:
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["tmux", "-L", self._socket, *words], env=self._environ, cwd=self._folder, capture_output=True, text=True,
+            ["tmux", "-L", self._socket, *words], env=self.environ, cwd=self._folder, capture_output=True, text=True,
             check=False, timeout=60,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
@@ -93,7 +93,7 @@ class Pty:
 
     def __init__(
         self, state: Path, folder: Path, words: Sequence[str] = (), columns: int = 120, lines: int = 36,
-        program: Sequence[str] = PROGRAM,
+        program: Sequence[str] = PROGRAM, **environ: str,
     ) -> None:  # fmt: skip
         self.master, slave = pty.openpty()
         self.slave = slave
@@ -101,8 +101,8 @@ class Pty:
         self.before = termios.tcgetattr(slave)
         self.written = b""
         self.process = subprocess.Popen(
-            [*program, *words], stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment(state),
-            start_new_session=True, preexec_fn=_own_terminal,
+            [*program, *words], stdin=slave, stdout=slave, stderr=slave, cwd=folder,
+            env=environment(state, **environ), start_new_session=True, preexec_fn=_own_terminal,
         )  # fmt: skip
 
     def read(self, quiet_s: float = 0.3, limit_s: float = 15.0) -> bytes:
