@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz model planted
+.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz floors model planted real-agents
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -38,8 +38,15 @@ faults: $(DEV_STAMP)  ## the long fault loops, with docs/reliability.md written 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+real-agents: $(DEV_STAMP)  ## the real opencode, fetched if need be, also in what takes minutes
+	$(BIN)/python tests/support/real_opencode.py
+	KUGETSU_LONG_TESTS=1 $(BIN)/python -m pytest -q -n 0 tests/real_agents
+
 fuzz: $(DEV_STAMP)  ## 20,000 broken files and more, with a seed and a table
 	$(BIN)/python -m tests.fuzz
+
+floors:  ## the tests with the oldest version of every dependency; FLOORS=tests/unit
+	@PYTHON=$(PYTHON) .ci/floors $(FLOORS)
 
 model: $(DEV_STAMP)  ## 5,000 random histories of 100 steps of the engine's core, with a seed; MODEL='--histories 500 --seed 1'
 	$(BIN)/python -m tests.model $(MODEL)

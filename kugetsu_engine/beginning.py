@@ -4,10 +4,12 @@ import os
 import time
 from collections.abc import Callable
 
+from .agents import known
 from .domain import mentions
 from .domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
+from .domain.session import Wanted
 from .domain.task import Task
-from .errors import KugetsuError, TryLater
+from .errors import ConfigError, KugetsuError, TryLater
 from .operator import Operator
 from .store import of_issue, runs, sessions, tasks
 from .store.enqueue import checked_message
@@ -49,12 +51,12 @@ def go_on(operator: Operator, reference: str, message: str | None, folder: str |
     if "/" not in reference:
         reference = tasks.find(operator.paths, reference).issue_ref
     ref = operator.reference(reference)
-    known = of_issue.tasks_of(operator.paths, ref)
-    for task in known:
+    earlier = of_issue.tasks_of(operator.paths, ref)
+    for task in earlier:
         if task.state == "pending" and task.message == said:
             operator.do("start", task.id, keep=True)
             return task.id
-    repo, agent = (known[0].repo, known[0].agent) if known else (None, None)
+    repo, agent = (earlier[0].repo, earlier[0].agent) if earlier else (None, None)
     session = sessions.load(operator.paths, session_slug(ref))
     further: dict[str, str | None] = {"session": "continue"} if session is not None and session.session_id else {}
     return start(operator, ref, said, None if repo else folder, repo=repo, agent=agent, **further)
@@ -62,8 +64,13 @@ def go_on(operator: Operator, reference: str, message: str | None, folder: str |
 
 def _base_serves(operator: Operator, agent: str | None) -> bool:
     """Whether there is a base session of this agent to fork from."""
-    base = sessions.load(operator.paths, SESSIONS[BASE])
-    return base is not None and base.session_id is not None and (base.agent or "opencode") == (agent or operator.default_agent)
+    base, name = sessions.load(operator.paths, SESSIONS[BASE]), agent or operator.default_agent
+    if base is None or base.session_id is None or (base.agent or "opencode") != name:
+        return False
+    try:
+        return known.able(name, operator.settings, Wanted("fork", base.session_id)).mode == "fork"
+    except ConfigError:
+        return False  # its sessions cannot be copied: a new one is begun
 
 
 def delegate(operator: Operator, message: str, folder: str | None = None) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from . import env_files
+from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
 from .agent_settings import fault_of_agent
 from .domain.failures import fault_of
@@ -254,7 +254,8 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
             what = error.message if isinstance(error, KugetsuError) else str(error)
             problems.append(f"{source}: {name}: {what}; keeping {kept!r}" if name in READERS else f"{source}: {name}: {what}")
 
-    for name, value in _shell_assignments(paths.shell_config, problems).items():
+    assignments, old_servers = _shell_assignments(paths.shell_config, problems)
+    for name, value in assignments.items():
         if name in OLD_NAMES:
             take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)")
     document = _toml(paths.config, problems)
@@ -271,8 +272,7 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
     for name in READERS:
         if (variable := f"KUGETSU_{name.upper()}") in environ and variable not in OLD_NAMES:
             take(name, environ[variable], f"${variable}")
-    if "servers" in values:
-        values["servers"] = defaults.servers | values["servers"]
+    values["servers"] = defaults.servers | old_servers | values.get("servers", {})
     return msgspec.structs.replace(defaults, **values), problems
 
 
@@ -333,11 +333,13 @@ def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
         return None
 
 
-def _shell_assignments(path: str, problems: list[str]) -> dict[str, str]:
+def _shell_assignments(path: str, problems: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The assignments of a v0.2 file, and its table of servers."""
     try:
-        return env_files.parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[0]
+        text = files.read(path, 1 << 20).decode("utf-8", "replace")
+        return {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}, old_config.servers(text)
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except BadFile as error:
         problems.append(f"config (v0.2): {error}")
-        return {}
+        return {}, {}

@@ -300,16 +300,20 @@ class Engine:
 
     def _expire(self) -> None:
         expired = self.ledger.expired()
-        rests = self.dispatcher.facts().rests if expired else {}
+        facts = self.dispatcher.facts() if expired else None
         for entry in expired:
             try:
-                self._expire_one(entry, rests.get(entry.agent or self.settings.current.agent))
+                if facts is not None:
+                    self._expire_one(entry, facts)
             except NoSuchTask:
                 self.ledger.look_at({entry.id})
 
-    def _expire_one(self, entry: Entry, rest: policy.Rest | None) -> None:
+    def _expire_one(self, entry: Entry, facts: policy.Facts) -> None:
         task = self.ledger.get(entry.id)
-        if rest is not None and entry.expires_at is None:  # it grows old from when it may start
+        rest = facts.rests.get(entry.agent or facts.default_agent)
+        if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
+            self.ledger.update(task, pending_since=iso(self._clock()))
+        elif rest is not None and entry.expires_at is None:  # it grows old from when it may start
             self.ledger.update(task, pending_since=iso(rest.until))
         elif task.state == "pending":
             waited = policy.clock(self.settings.current.queue_expiry or 0)

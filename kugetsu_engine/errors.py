@@ -142,3 +142,7 @@ class SetupFailed(AttemptFailed):
     """A command that prepares the worktree failed."""
 
     failure = "setup"
+
+
+class GitNotStarted(GitError):
+    """git could not even be started: the machine has no room for it now."""

@@ -8,7 +8,7 @@ from .domain.states import FINAL
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
-from .store import files, tasks
+from .store import files, locks, tasks
 
 ANSWER_AGE_S = 300.0
 DRAFT_AGE_S = 7 * 86400.0
@@ -83,7 +83,19 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     finish_removals(paths)
     put_away(paths.engine_log)
+    remove_free_locks(paths, now - LITTER_AGE_S)
     return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
+
+
+def remove_free_locks(paths: StatePaths, before: float) -> None:
+    """Remove the lock files of tasks, issues and repositories that were made before a time and that nobody holds."""
+    for name in os.listdir(paths.locks):
+        path = f"{paths.locks}/{name}"
+        try:
+            if name.endswith(".lock") and os.lstat(path).st_mtime < before:
+                locks.remove_free(path)
+        except OSError:
+            continue  # gone, or no file: doctor tells of it
 
 
 def put_away(log: str) -> None:

@@ -1,14 +1,18 @@
 """`index.json`: which session belongs to which issue, what runs and what waits. For scripts; made from the rest at any time."""
 
+import os
 from collections.abc import Callable
 
 import msgspec
 
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .errors import BadFile
 from .ledger import Ledger
 from .paths import StatePaths
 from .store import files, sessions
 
+ASIDE = "index-v0.2.json"
+"""Where the one of a bash kugetsu is kept, which says what its sessions are."""
 EVERY_S = 3.0
 """Seconds between two looks whether something changed."""
 
@@ -39,8 +43,19 @@ class Index:
         seen = (self._ledger.version, files.identity(self._paths.sessions), files.identity(self._paths.index))
         if seen == self._seen and seen[2] is not None:
             return
+        if self._seen is None:
+            self._keep_old()
         files.replace(self._paths.index, msgspec.json.encode(document(self._paths, self._ledger)), durable=False)
         self._seen = (*seen[:2], files.identity(self._paths.index))
+
+    def _keep_old(self) -> None:
+        """Put the file of a bash kugetsu aside, once."""
+        try:
+            found = msgspec.json.decode(files.read(self._paths.index))
+        except (FileNotFoundError, BadFile, ValueError, RecursionError):
+            return
+        if isinstance(found, dict) and "base" in found and "queued" not in found:
+            os.rename(self._paths.index, f"{self._paths.root}/{ASIDE}")
 
 
 def document(paths: StatePaths, ledger: Ledger) -> dict[str, object]:

@@ -29,10 +29,13 @@ def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) 
         return Wanted("continue", last.session_id)
     if task.session == "continue":
         found = sessions.load(paths, slug)
-        # A session of another agent, or of another directory, is none that could be gone on with here.
-        if found is not None and found.session_id and _same_agent(found, agent) and found.worktree in (None, worktree):
+        # A session of another agent is none that could be gone on with.
+        if found is None or not found.session_id or not _same_agent(found, agent):
+            return NEW
+        if found.worktree in (None, worktree):
             return Wanted("continue", found.session_id)
-        return NEW
+        # One of another directory is copied into this one, where that is known to work.
+        return Wanted("fork", found.session_id) if agent == "opencode" else NEW
     if task.session == "fork":
         base = sessions.load(paths, BASE)
         if base is None or not base.session_id:

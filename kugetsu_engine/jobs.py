@@ -18,7 +18,7 @@ from .errors import ConfigError
 from .forges import hosts
 from .git.repositories import clone_address
 from .paths import StatePaths
-from .store import sessions
+from .store import pulls, sessions
 
 
 def agent_of(task: Task, settings: Settings) -> str:
@@ -97,9 +97,10 @@ def _go_on(task: Task, session: Wanted) -> str | None:
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef) -> str:
-    session = sessions.load(paths, session_slug(task.issue_ref))
+    session, known_pull = sessions.load(paths, session_slug(task.issue_ref)), pulls.load(paths).issues.get(task.issue_ref)
+    told = known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None
     plain = known.is_plain(agent_of(task, settings), settings)
-    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=session.pr_url if session else None)
+    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=(session.pr_url if session else None) or told)
 
 
 def _new_id(task: Task) -> str:

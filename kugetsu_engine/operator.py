@@ -331,6 +331,11 @@ class Operator:
         return self._settings().default_server
 
     @property
+    def settings(self) -> Settings:
+        """The settings as they stand now."""
+        return self._settings()
+
+    @property
     def default_server(self) -> str:
         """Host of references that name none."""
         return self._settings().default_server

@@ -44,6 +44,7 @@ class StatePaths:
         self.logs = join(root, "logs")
         self.engine_log = join(root, "logs", "engine.log")
         self.daemon_log = join(root, "logs", "daemon.log")
+        self.console_log = join(root, "logs", "console.log")
         self.sessions = join(root, "sessions")
         self.context = join(root, "context")
         self.notifications = join(root, "notifications.jsonl")

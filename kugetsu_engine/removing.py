@@ -7,7 +7,7 @@ import os
 import select
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -19,7 +19,8 @@ from .domain.reserved import session_slug
 from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
-from .errors import AlreadySo, AttemptFailed, GitError, KugetsuError
+from .errors import AlreadySo, AttemptFailed, ForgeError, GitError, KugetsuError
+from .forges.knowing import Forges
 from .git import removal
 from .git.removal import Holds
 from .operator import Operator
@@ -73,9 +74,11 @@ class Remains(msgspec.Struct, frozen=True):
             pr_state: `open`, `closed` or `merged`; None where nobody could tell.
         """
         found = [f"{task.shown} has an agent" for task in self.active]
-        if self.session is not None and self.session.pr_url and pr_state not in ("closed", "merged"):
-            how = "is open" if pr_state == "open" else "may be open, as nobody could be asked"
-            found.append(f"its pull request {how}: {self.session.pr_url}")
+        url = self.session.pr_url if self.session is not None else None
+        if pr_state == "open":
+            found.append(f"its pull request is open{f': {url}' if url else ''}")
+        elif url and pr_state is None:
+            found.append(f"its pull request may be open, as nobody could be asked: {url}")
         if self.worktree is not None and self.holds is None:
             found.append("its worktree is unknown to git, so nobody can tell what it holds")
         if self.holds is not None and self.holds.dirty:
@@ -105,6 +108,21 @@ def look(operator: Operator, issue_ref: str) -> Remains:
         issue_ref, ref.branch, worktree, held, sessions.load(operator.paths, session_slug(issue_ref)), said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
     )  # fmt: skip
+
+
+def pull_request_state(operator: Operator, issue_ref: str, complain: Callable[[str], None]) -> str | None:
+    """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
+    ref = refs.parse(issue_ref)
+    if ref.is_local:
+        return None
+    forges = Forges(operator.paths, operator.environ)
+    try:
+        pull = forges.pull_request_of(ref, ref.branch)
+    except ForgeError as error:
+        complain(f"the forge could not be asked: {error.message}")
+        known_pull = forges.known(ref)
+        pull = known_pull.pull if known_pull is not None else None
+    return pull.state if pull is not None else None
 
 
 def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[str]:

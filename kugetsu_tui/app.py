@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Iterable
 from typing import Any
 
+from rich.text import Text
 from textual.app import App, InvalidThemeError, SystemCommand
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
@@ -14,9 +16,9 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 
-from . import by_hand, calling, telling, themes
+from . import by_hand, calling, crash, issues, telling, themes
 from .choices import Choices
-from .commands import Command, parse
+from .commands import OF_ISSUES, Command, parse
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.safe_text import clean
@@ -47,7 +49,7 @@ from .viewmodels.sentences import told
 
 log = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 
 
 class KugetsuApp(App[None]):
@@ -124,6 +126,12 @@ class KugetsuApp(App[None]):
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
         self.link.close()
+
+    def _fatal_error(self) -> None:
+        """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
+        error = sys.exc_info()[1] or self._exception
+        words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
+        self.panic(Text(words))
 
     # what the link tells
 
@@ -345,6 +353,8 @@ class KugetsuApp(App[None]):
             self.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
         elif command.verb == "notify":
             self.run_worker(telling.notify(self, command, screen), exit_on_error=False)
+        elif command.verb in OF_ISSUES:
+            self.run_worker(issues.run(self, command), exit_on_error=False)
         elif command.verb == "enqueue":
             self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb in ("pause", "resume", "drain", "limit", "clear"):

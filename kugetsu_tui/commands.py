@@ -10,8 +10,9 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
+OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump")
-VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_CONSOLE)))
+VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
 
@@ -23,6 +24,8 @@ USAGE = {
     "jump": "jump ID, or only 41 or #41",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "start": "start ISSUE_REF MESSAGE", "continue": "continue ISSUE_REF [MESSAGE]", "delegate": "delegate MESSAGE",
+    "set-pr": "set-pr ISSUE_REF URL", "destroy": "destroy ISSUE_REF [--force]",
     "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
 }  # fmt: skip
 
@@ -185,6 +188,21 @@ def _notify(verb: str, words: list[str]) -> Command:
     return Command(verb, tuple(_id(word) for word in rest), {"how": how, "for_s": for_s, "all": "all" in words})
 
 
+def _issue(verb: str, words: list[str]) -> Command:
+    if verb == "delegate":
+        if not words:
+            raise usage(verb)
+        return Command(verb, (), {"message": " ".join(words)})
+    if verb == "destroy":
+        plain = [word for word in words if word != "--force"]
+        if len(plain) != 1 or plain[0].startswith("-"):
+            raise usage(verb)
+        return Command(verb, (), {"reference": plain[0], "force": len(plain) != len(words)})
+    if (verb == "set-pr" and len(words) != 2) or len(words) < (1 if verb == "continue" else 2):
+        raise usage(verb)
+    return Command(verb, (), {"reference": words[0], "url" if verb == "set-pr" else "message": " ".join(words[1:])})
+
+
 def _theme(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"name": words[0]})
 
@@ -193,7 +211,7 @@ _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
     "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
-    "notify": _notify,
+    "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue),
 }  # fmt: skip
 
 

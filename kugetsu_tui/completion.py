@@ -22,13 +22,16 @@ class Known:
 STATES: dict[str, tuple[str, ...]] = {
     "kill": ("active", "pending"), "cancel": ("pending",), "hold": ("pending",), "release": ("pending",), "move": ("pending",),
     "edit": ("pending",), "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
-    "diff": ("active", "ended", "pending"), "jump": ("active", "pending", "ended"),
+    "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
+    "jump": ("active", "pending", "ended"),
 }  # fmt: skip
 """States of the tasks that a command can be about."""
 OPTIONS: dict[str, tuple[str, ...]] = {
     "kill": ("--now",), "resume": ("--agent",), "plan": ("--limit",),
     "enqueue": ("--priority", "--agent", "--repo", "--after", "--tag", "--at", "--timeout", "--hold"),
 }  # fmt: skip
+ONE = ("show", "diff", "jump", "attach", "shell", "edit")
+"""Commands that are about one task only."""
 FIELDS = ("priority", "agent", "tags", "message")
 
 
@@ -59,7 +62,7 @@ def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
         return list(FIELDS) if len(words) == 1 else []
     if verb == "notify":
         return ["test", "mute", "unmute"] if not words else ["all", *_tasks(("active", "pending"), known)]
-    tasks = [] if verb in ("show", "diff", "jump") and words else _tasks(STATES.get(verb, ()), known)
+    tasks = [] if verb in ONE and words else _tasks(STATES.get(verb, ()), known)
     return [*(one for one in tasks if one not in words), *(one for one in OPTIONS.get(verb, ()) if one not in words)]
 
 

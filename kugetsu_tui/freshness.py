@@ -19,6 +19,7 @@ def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
     """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
     watched = (
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
+        paths.edits, paths.run_times,
     )  # fmt: skip
     return (*(_stamp(path) for path in watched), engine_stamp(paths), runs_engine)
 

@@ -38,6 +38,7 @@ class LogFeed:
         self._reader: LogReader | None = None
         self.raw = False
         """Whether what the agent printed is shown, where it also told it in readable lines."""
+        self._of: tuple[str, int] | None = None
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
         """Begin with another log, at its end."""
@@ -46,6 +47,8 @@ class LogFeed:
             if self._reader is not None:
                 self._reader.close()
             self._reader = LogReader(shown(self._paths, task_id, attempt, self.raw))
+            self._of = (task_id, attempt)
+            self._reader = LogReader(shown(self._paths, *self._of))
             self._reader.refresh()
             return self._tail(self._reader)
 
@@ -55,6 +58,11 @@ class LogFeed:
         """Return the end of the log if it has changed, else None."""
 
         def job() -> LogPart | None:
+            if self._reader is not None and self._of is not None:
+                path = shown(self._paths, *self._of)
+                if self._reader.path != path:  # what the agent tells begins a moment after its log
+                    self._reader.close()
+                    self._reader = LogReader(path)
             reader = self._reader
             return self._tail(reader) if reader is not None and reader.refresh() else None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..config import AgentSettings
     from .base import Call
 
+ENVIRONMENT = {"DISABLE_AUTOUPDATER": "1"}
 FAILURES = (
     (r"no conversation found with session id", "session"),
     (r"--dangerously-skip-permissions cannot be used with root", "config"),
@@ -103,7 +104,8 @@ class ClaudeReader(Reader):
             elif status:
                 words = f"{words} (status {status})"
             return known or "exit", words
-        denied = end.get("permission_denials") or []
+        told = end.get("permission_denials")
+        denied = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
         late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
         if late:
             what = tool_words.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self._directory)
@@ -116,7 +118,7 @@ class ClaudeReader(Reader):
             told, self._told_session = self._told_session, True  # it says so again after each compaction
             return [] if told else [Event("session", f"{self.session_id}, {event.get('model')}")]
         if event.get("subtype") == "api_retry":
-            self._error = event.get("error")
+            self._error = _name(event.get("error"))
             wait = float(event.get("retry_delay_ms") or 0) / 1000
             text = f"the provider refused ({event.get('error_status') or event.get('error')}), asking again in {wait:.0f} s"
             return [Event("note", f"{text}: {event.get('attempt')} of {event.get('max_retries')}")]
@@ -126,7 +128,7 @@ class ClaudeReader(Reader):
 
     def _answer(self, event: dict[str, Any]) -> list[Event]:
         message, found = event["message"], []
-        self._error = event.get("error")
+        self._error = _name(event.get("error"))
         self._use(message)
         for block in message["content"]:
             kind = block.get("type")
@@ -180,6 +182,10 @@ class ClaudeReader(Reader):
         errors = end.get("errors")
         said = end.get("result") or (" ".join(map(str, errors)) if isinstance(errors, list) else "")
         return str(said)[:400]
+
+
+def _name(error: Any) -> str | None:
+    return str(error) if error else None
 
 
 def _tokens(usage: dict[str, Any]) -> int:

@@ -17,7 +17,11 @@ class Event(NamedTuple):
 
     kind: Kind
     text: str
-    """What it said or did, in a line or more; not cleaned for a terminal."""
+    """What it said or did, in a line or more; not cleaned for a terminal.
+
+    A tool whose program tells its call and its outcome apart is two events: the second has an empty text if it belongs to the
+    latest call.
+    """
     result: str = ""
     """What came of it: of a tool its output, of an error its details."""
     failed: bool = False
@@ -53,7 +57,7 @@ class Reader:
             if isinstance(found, dict):
                 try:
                     return self.read(found)
-                except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+                except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
                     return []  # an event of a shape we do not know is no fault of the attempt
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
         return [Event("note", text)] if text else []

@@ -39,7 +39,7 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
     told_by_operator = (*own.failures.items(), *settings.failures.items())
     return msgspec.structs.replace(
         found, env=found.env | own.env, unset=own.unset, patterns=(*told_by_operator, *found.patterns),
-        max_steps=own.max_steps or found.max_steps, max_tokens=own.max_tokens or found.max_tokens,
+        max_steps=found.max_steps if own.max_steps is None else own.max_steps or None, max_tokens=own.max_tokens or None,
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def delete_session(name: str, settings: Settings, session_id: str, directory: st
         AttemptFailed: the program refused, or is not there.
     """
     own = settings.agents.get(name, AgentSettings())
-    if name != "opencode" or own.command is not None:
+    if kind_of(name, own) != "opencode":
         return False
     from . import opencode_sessions
 
@@ -94,9 +94,9 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
 
 
 def _claude(own: AgentSettings, call: Call) -> Drive:
-    options = {"directory": call.worktree, "session": claude.session_id(call)}
     return Drive(
-        claude.command(own, call), reader=claude.__name__, reader_options=options, patterns=(*claude.FAILURES, *COMMON)
+        claude.command(own, call), claude.ENVIRONMENT, reader=claude.__name__,
+        reader_options={"directory": call.worktree, "session": claude.session_id(call)}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 

@@ -18,11 +18,12 @@ EMPTY_STEPS = 25
 _REJECTED = re.compile(r"permission requested: (\w+)(?: \((.*)\))?; auto-rejecting")
 _NO_AGENT = re.compile(r'agent "(.*?)" not found|agent "(.*?)" is a subagent')
 _LOGGED = re.compile(r"timestamp=\S+ level=(\w+) .*?message=(\"[^\"]*\"|\S+)(.*)")
-_CREATED = re.compile(r" id=(ses_\w+)")
+_SESSION = {"created": re.compile(r" id=(ses_\w+)"), "loop": re.compile(r" session\.id=(ses_\w+)")}
+"""Where its log names the session: a new one when it is made, another one when it goes on."""
 _CAUSE = re.compile(r'\b(?:error|error\.error)="((?:[^"\\]|\\.)*)"')
 _NOTES = (
     (r"Session not found|NotFoundError.*ses_", "session"),
-    (r"database is locked|SQLITE_BUSY|Failed query: ", "locked"),
+    (r"database is locked|SQLITE_BUSY|Failed query:", "locked"),
     (r"You must provide a message|Unknown argument|Invalid values", "config"),
     (r"ProviderModelNotFound|Model not found|ConfigInvalid|ConfigJson", "config"),
 )
@@ -53,7 +54,8 @@ class OpencodeReader(Reader):
         self._refused = 0
         self._logged = ""
         """The last error of opencode's own log."""
-        self._notes: list[str] = []
+        self._last_note = ""
+        self._known_note: tuple[str, str] | None = None
 
     def feed(self, line: bytes) -> list[Event]:
         """Take one line: an event, or what was said on the error output, opencode's own log included."""
@@ -130,9 +132,9 @@ class OpencodeReader(Reader):
 
     def _log_line(self, level: str, message: str, rest: str) -> list[Event]:
         """Take a line of its log: the id of the session, long before the model's first word, and why a provider refused."""
-        if message == "created" and self.session_id is None and (created := _CREATED.search(rest)) is not None:
-            self.session_id = created[1]
-            return [Event("session", created[1])]
+        if self.session_id is None and message in _SESSION and (named := _SESSION[message].search(rest)) is not None:
+            self.session_id = named[1]
+            return [Event("session", named[1])]
         if level != "ERROR":
             return []
         cause = _CAUSE.search(rest)
@@ -148,7 +150,9 @@ class OpencodeReader(Reader):
             self._rejected = (rejected[1], rejected[2] or "")
         elif (missing := _NO_AGENT.search(text)) is not None:
             self._no_agent = missing[1] or missing[2]
-        self._notes = [*self._notes[-9:], text]
+        elif self._known_note is None:
+            self._known_note = next(((failure, text) for pattern, failure in _NOTES if re.search(pattern, text)), None)
+        self._last_note = text or self._last_note
 
     def _tool(self, part: dict[str, Any], at: float | None) -> Event:
         state, name = part["state"], str(part["tool"])
@@ -178,12 +182,9 @@ class OpencodeReader(Reader):
         return Event("step", f"step {self.steps}: {self._last_reason}, {total} tokens", at=at)
 
     def _failed_before_it_began(self, exit_code: int) -> tuple[str, str]:
-        for note in reversed(self._notes):
-            for pattern, failure in _NOTES:
-                if re.search(pattern, note):
-                    return failure, f"exit code {exit_code}: {note[:300]}"
-        said = next((note for note in reversed(self._notes) if note), "")
-        return "exit", f"exit code {exit_code}" + (f": {said[:300]}" if said else "")
+        failure, said = self._known_note or ("exit", self._last_note)
+        why = "another process of it had its database: " if failure == "locked" else ""
+        return failure, f"exit code {exit_code}" + (f": {why}{said[:300]}" if said else "")
 
 
 def _said(error: dict[str, Any]) -> str:

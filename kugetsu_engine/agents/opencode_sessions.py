@@ -95,13 +95,16 @@ def fork(program: str, session: str, worktree: str, env: dict[str, str], title: 
         exported.seek(0)
         data = exported.read()
     try:
-        document, new = with_new_ids(data.decode(), session)
-    except (ValueError, KeyError, TypeError) as error:
+        document = with_new_ids(data.decode())
+        info = document["info"]
+        new = str(info["id"])
+        info |= {"title": title, "metadata": {**(info.get("metadata") or {}), "fork_of": session}}
+        info.pop("parentID", None)
+        info.pop("share", None)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ForkFailed(f"what opencode exported is no session: {error}") from None
-    info = document["info"]
-    info |= {"title": title, "metadata": {**(info.get("metadata") or {}), "fork_of": session}}
-    info.pop("parentID", None)
-    info.pop("share", None)
+    if _SESSION.fullmatch(new) is None:
+        raise ForkFailed(f"what opencode exported is no session: its id is {new[:60]!r}")
     path = f"{env.get('TMPDIR') or tempfile.gettempdir()}/session-copy.json"
     files.replace(path, json.dumps(document).encode(), durable=False)
     _run([program, "import", path], worktree, env, subprocess.DEVNULL)
@@ -109,7 +112,7 @@ def fork(program: str, session: str, worktree: str, env: dict[str, str], title: 
     return new
 
 
-def with_new_ids(text: str, session: str) -> tuple[dict[str, Any], str]:
+def with_new_ids(text: str) -> dict[str, Any]:
     """Give every session, message and part of an exported document a new id, the same one wherever it stands.
 
     What sorts by its id keeps its order: only the random end of an id is new.
@@ -123,7 +126,7 @@ def with_new_ids(text: str, session: str) -> tuple[dict[str, Any], str]:
         return renamed[old]
 
     document: dict[str, Any] = json.loads(_IDS.sub(rename, text))
-    return document, renamed.get(session) or new_id()
+    return document
 
 
 def new_id() -> str:
@@ -143,7 +146,7 @@ def delete(program: str, session: str, directory: str, env: dict[str, str]) -> N
             return
     except NoSession:
         return
-    _run([program, "session", "delete", session], directory, env, subprocess.DEVNULL)
+    _run([program, "session", "delete", session], directory if os.path.isdir(directory) else "/", env, subprocess.DEVNULL)
     try:
         still = directory_of(session, env)
     except NoSession:
@@ -160,8 +163,8 @@ def _run(argv: list[str], worktree: str, env: dict[str, str], output: int) -> No
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=said, cwd=worktree, env={**env, "PWD": worktree},
                 timeout=COMMAND_S, check=False, start_new_session=True,
             )  # fmt: skip
-        except FileNotFoundError:
-            raise ForkFailed(f"no such program: {argv[0]}") from None
+        except OSError as error:
+            raise ForkFailed(f"{argv[0]} cannot be run in {worktree}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise ForkFailed(f"opencode {argv[1]} did not end within {COMMAND_S:.0f} s") from None
         if done.returncode:

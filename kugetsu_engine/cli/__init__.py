@@ -23,10 +23,12 @@ news      notify list|clear|mute|test    watch       what happened, and how you 
 engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
           doctor [--verify] [--fix]                  is all well; what is wrong, and mending it
+          doctor agents                              which agents are installed, and whether they can run
           completion bash|zsh|...
 issues    context REF    set-pr REF URL              what was said, its pull request
           destroy REF|--base|--pm-agent    prune     remove what was made for it, what belongs to none
-setup     server list|add|remove|default|get         where clones come from
+setup     init [--force]    import [--dry-run] [DIR]   sessions and files; taking over a bash kugetsu
+          server list|add|remove|default|get         where clones come from
 
 Ids are written 41, #41 or q_41; a reference stands for the task of its issue. kugetsu VERB --help says more.
 Exit codes: 0 done, 1 failed, 2 try later, 3 already so, 4 no such task, 64 wrong usage.
@@ -39,7 +41,7 @@ GROUPS = {
     "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
     "attach": "attach", "shell": "attach",
     "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
-    "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues",
+    "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues", "init": "init", "import": "importing",
     "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
     "usage": "usage",
     "--headless": "headless",

@@ -1,18 +1,20 @@
 """`kugetsu start`, `continue` and `delegate`: work that begins at once, and work for whom it concerns."""
 
 import os
+import re
 import sys
 
 from .. import beginning
 from ..domain.safe_text import safe_line
 from ..domain.times import duration
-from ..errors import KugetsuError
+from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
 from ..store.locks import is_held
 from .here import note, operator
 from .wait import pause
 from .words import Words
 
+_PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
 ABOUT = {
     "start": "Start an agent on an issue at once, before all that waits. 0: it runs, 1: it failed, 2: at the limit, try later.",
     "continue": "Send the next message to an issue: in its worktree and session, or in new ones where there are none. Exit "
@@ -37,6 +39,8 @@ def main(verb: str, words: list[str]) -> int:
         parser.add_argument("--wait", metavar="D", help="wait so long for the agent to run; without limit unless given")
     parser.add_argument("--debug", action="store_true", help="accepted, as before; the log holds everything anyway")
     given = parser.parse_args(words)
+    if verb == "start" and given.pr is None and len(given.message) == 2 and _PULL.fullmatch(given.message[1]):
+        given.pr = given.message.pop()  # REF MESSAGE PR_URL, as the bash kugetsu took it
     message = " ".join(given.message)
     message = sys.stdin.read() if message == "-" else message
     if verb == "delegate":
@@ -45,10 +49,20 @@ def main(verb: str, words: list[str]) -> int:
     if verb == "continue":
         task_id = beginning.go_on(acting, given.issue_ref, message if given.message else None, folder)
     else:
+        _note_pull_request(acting, given.issue_ref, given.pr)
         task_id = beginning.start(
             acting, given.issue_ref, message, folder, repo=given.repo, agent=given.agent, timeout=given.timeout
         )
     return _tell(acting, task_id, duration(given.wait) if given.wait else None)
+
+
+def _note_pull_request(acting: Operator, reference: str, url: str | None) -> None:
+    """Remember it before the agent starts, which is told."""
+    if url is not None:
+        try:
+            acting.do("set_pr", issue_ref=acting.reference(reference), url=url)
+        except AlreadySo:
+            return
 
 
 def _tell(acting: Operator, task_id: str, limit_s: float | None) -> int:

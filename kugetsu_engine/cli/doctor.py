@@ -16,10 +16,13 @@ from .words import Words
 def main(verb: str, words: list[str]) -> int:
     """Look, tell, and mend where asked; 0 when healthy, 1 with findings."""
     parser = Words(verb, "Check the state directory and what kugetsu needs. Reads only, unless --fix is given.")
+    parser.add_argument("what", nargs="?", choices=["agents"], help="agents: which are installed, and whether they can run")
     parser.add_argument("--verify", action="store_true", help="the state directory only, not the surroundings")
     parser.add_argument("--fix", action="store_true", help="mend what can be mended; nothing of yours is deleted")
     parser.json_flag()
     given = parser.parse_args(words)
+    if given.what == "agents":
+        return _agents(given.json)
     facts, found = _look(given.verify)
     done: list[str] = []
     if given.fix and any(finding.remedy for finding in found):
@@ -30,6 +33,27 @@ def main(verb: str, words: list[str]) -> int:
     else:
         _print(facts, found, done)
     return 1 if found else 0
+
+
+def _agents(as_json: bool) -> int:
+    """Tell of every agent; 1 when the one that is used by default cannot run."""
+    from ..doctor.programs import look
+
+    here = paths()
+    settings = SettingsSource(here, os.environ).current
+    found = look(here, settings, os.environ)
+    if as_json:
+        print_json({"default": settings.agent, "agents": msgspec.to_builtins(found)})
+    else:
+        room, wide = max(len(one.name) for one in found), max(len(one.version or "–") for one in found)
+        for one in found:
+            sign = {"yes": "✓", "no": "✗", "unknown": "?"}[one.ready]
+            what = "; ".join(part for part in (one.path or "not installed", one.login, one.todo) if part)
+            mine = " (default)" if one.name == settings.agent else ""
+            print(f"{sign} {safe_line(one.name):{room}}  {safe_line(one.version or '–'):{wide}}  {safe_line(what)}{mine}")
+            if one.advice:
+                print(f"  {'':{room}}  {'':{wide}}  {safe_line(one.advice)}")
+    return int(any(one.ready == "no" for one in found if one.name == settings.agent))
 
 
 def _look(only_state_dir: bool) -> tuple[list[Fact], list[Finding]]:

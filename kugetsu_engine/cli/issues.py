@@ -94,7 +94,7 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
         raise AlreadySo(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
     for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
         note(line) if not dry_run else print(safe_line(line))
-    against = remains.objections(pull_request_state(acting, remains))
+    against = remains.objections(removing.pull_request_state(acting, issue_ref, note))
     if against and (dry_run or force):
         (print if dry_run else note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
     if dry_run:
@@ -107,11 +107,6 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
     for done in removing.destroy(acting, remains, force=force):
         print(safe_line(done), flush=True)
     return 0
-
-
-def pull_request_state(acting: Operator, remains: object) -> str | None:
-    """`open`, `closed` or `merged`; None where nobody can tell."""
-    return None
 
 
 def confirmed(question: str) -> bool:

@@ -6,7 +6,7 @@ from ..domain import failures, refs
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
-from ..domain.usage import consumed
+from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import operator, paths
@@ -56,6 +56,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("expects", task.expect))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
+    if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
+        lines.append(("used", used))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}
     lines += [(name, stamp) for name, stamp in stamps.items() if stamp]
     for name, text in lines:

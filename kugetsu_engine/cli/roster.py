@@ -4,16 +4,17 @@ import os
 from typing import Any
 
 from ..domain import refs
-from ..domain.reserved import SESSIONS
+from ..domain.pulls import KnownPull
+from ..domain.reserved import SESSIONS, session_slug
 from ..domain.session import Session
 from ..domain.task import Task
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..snapshot import SnapshotReader
-from ..store import sessions
+from ..store import pulls, sessions
 from .here import paths
 from .output import print_json, print_table
-from .queue import GLYPHS
+from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
 
@@ -32,8 +33,9 @@ def main(words: list[str]) -> int:
     known = {session.slug: session for session in sessions.all(here)}
     references = {*newest, *(session.issue_ref for session in known.values() if session.issue_ref)}
     references |= {reference for reference, slug in SESSIONS.items() if slug in known}
+    forged = pulls.load(here).issues
     rows = [
-        _document(here, reference, newest.get(reference), known.get(SESSIONS.get(reference) or refs.slug(reference)))
+        _document(here, reference, newest.get(reference), known.get(session_slug(reference)), forged.get(reference))
         for reference in sorted(references, key=lambda reference: (reference not in SESSIONS, reference))
     ]
     if given.json:
@@ -48,18 +50,24 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _document(here: StatePaths, reference: str, task: Task | None, session: Session | None) -> dict[str, Any]:
+def _document(
+    here: StatePaths, reference: str, task: Task | None, session: Session | None, known_pull: KnownPull | None
+) -> dict[str, Any]:
     worktree = here.worktree(refs.slug(reference))
+    pull = known_pull.pull if known_pull else None
     return {
         "issue_ref": reference, "branch": _branch(reference), "worktree": worktree if os.path.isdir(worktree) else None,
         "task": task.id if task else None, "state": task.state if task else None,
         "session": session.session_id if session else None, "agent": session.agent if session else None,
-        "pr_url": session.pr_url if session else None, "kind": SESSIONS.get(reference, "issue"),
+        "pr_url": (session.pr_url if session else None) or (pull.url if pull else None),
+        "pr_state": pull.state if pull else None, "kind": SESSIONS.get(reference, "issue"),
     }  # fmt: skip
 
 
 def _row(row: dict[str, Any], task: Task | None) -> list[str]:
     glyph, shown, title = (GLYPHS[task.state], task.shown, task.title) if task else ("", "", "")
+    if task is not None and task.empty_handed:
+        glyph = EMPTY_HANDED
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
     cells = (row["state"], row["session"], row["branch"], row["worktree"], row["pr_url"])
     return [glyph, name, shown, *(str(cell or "") for cell in cells), title]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cached_property
 from math import isfinite
-from statistics import median
 from typing import Literal
 
 import msgspec
@@ -78,7 +77,13 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
     @staticmethod
     def _of(ground: Ground, times: Sequence[float]) -> Expected | None:
         sound = [seconds for seconds in times if isfinite(seconds) and seconds > 0]
-        return Expected(median(sound), len(sound), ground) if sound else None
+        return Expected(_median(sound), len(sound), ground) if sound else None
+
+
+def _median(numbers: Sequence[float]) -> float:
+    """The middle of some numbers. The module `statistics` would cost `queue list` a tenth of its time to load."""
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def repository_of(issue_ref: str) -> str:

@@ -40,6 +40,14 @@ def cost_of(attempts: Iterable[Attempt], before: int = 0) -> float:
     return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
 
 
+def total(attempts: Iterable[Attempt]) -> Usage:
+    """What attempts consumed together; None for what none of them told."""
+    told = [one.usage for one in attempts if one.usage is not None]
+    tokens = [one.tokens for one in told if one.tokens is not None]
+    costs = [one.cost for one in told if one.cost is not None]
+    return Usage(sum(tokens) if tokens else None, sum(costs) if costs else None)
+
+
 def consumed(usage: Usage) -> str:
     """`3,030 tokens, cost 0.0031`; what is not known is left out."""
     tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from ..errors import GitError
+from ..errors import GitError, GitNotStarted
 
 TIMEOUT_S = 120.0
 """For what stays on this machine."""
@@ -43,7 +43,7 @@ def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -
         missing = folder if error.filename == folder else "git"
         raise GitError(f"{missing} is not there") from None
     except OSError as error:
-        raise GitError(f"git cannot run in {folder}: {error.strerror}") from None
+        raise GitNotStarted(f"git cannot run in {folder}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
     if done.returncode:

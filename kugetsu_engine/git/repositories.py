@@ -2,7 +2,7 @@
 
 import os
 
-from ..errors import GitError, RepositoryError
+from ..errors import GitError, GitNotStarted, RepositoryError
 from .command import NETWORK_TIMEOUT_S, answers, git
 
 
@@ -87,6 +87,8 @@ def _ask(repository: str, *args: str, feed: str = "") -> str:
         raise RepositoryError(f"the repository {repository} is not there")
     try:
         return git(repository, *args, feed=feed)
+    except GitNotStarted:
+        raise
     except GitError as error:
         raise RepositoryError(f"{repository} is no git repository ({error.message})") from None
 

@@ -66,5 +66,7 @@ def _document(paths: StatePaths, slug: str) -> dict[str, object]:
         raise BadFile(f"{path} cannot be read: {error}") from None
     if not isinstance(document, dict):
         raise BadFile(f"{path} is no session")
+    if document.get("issue_ref", "") is None:
+        del document["issue_ref"]  # so the bash kugetsu wrote it of the sessions of no issue
     renamed = {_OLD_NAMES[name]: value for name, value in document.items() if name in _OLD_NAMES}
     return renamed | {name: value for name, value in document.items() if name not in _OLD_NAMES}

@@ -56,6 +56,15 @@ class TestStart:
         for words in (["start", "local/app#1"], ["start", "nonsense", "x"], ["start", "local/app#1", " "], ["start"]):
             assert ready(*words).returncode == 64, words
 
+    def test_the_pull_request_is_known_to_the_agent(self, ready: Shell) -> None:
+        """As an option, or as the third word, as in the bash kugetsu."""
+        url = "https://forge.test/o/app/pulls/3"
+        assert ready("start", "local/app#1", QUICK, url).returncode == 0
+        assert ready.json("list")[0]["pr_url"] == url
+        assert ready.json("show", "1")["message"] == QUICK
+        ready("--headless", "--until-idle")
+        assert ready("start", "local/app#1", QUICK, "--pr", url).returncode == 0
+
     def test_without_an_engine_the_next_one_enters_how_it_ended(self, ready: Shell) -> None:
         """The agent goes on without one; nothing is lost, nothing runs twice."""
         done = ready("start", "local/app#1", QUICK)

@@ -165,6 +165,21 @@ def test_what_an_editor_can_do_besides(fleet: Fleet) -> None:
         once(bytes_of(b"\xff"))
 
 
+def test_a_task_does_not_expire_while_it_is_edited(fleet: Fleet) -> None:
+    """It grows old anew from then on; others expire."""
+    fleet.configure(queue_expiry="700ms")
+    edited, other = (
+        fleet.enqueue(options={"after": [earlier]}) for earlier in [fleet.enqueue(wait=fleet.waiting_file("go"))] * 2
+    )
+    edit = fleet.operator.edit(edited)
+    fleet.start_engine()
+    fleet.wait_for(other, "expired")
+    assert fleet.state(edited) == "pending"
+    edit.cancel()
+    fleet.wait_for(edited, "expired")
+    fleet.release("go")
+
+
 def test_only_a_task_that_waits_can_be_edited(fleet: Fleet) -> None:
     """Not one that runs, has ended, or is not there."""
     running, ended = fleet.enqueue(wait=fleet.waiting_file("go")), fleet.enqueue()

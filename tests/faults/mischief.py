@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -35,13 +36,16 @@ class Mischief:
         self._fleet = load.fleet
         self._never = threading.Event()
         load.engine_may_end = deadly
-        names = (*OF_ALL, *(OF_ENGINES if deadly else ()))
-        self._all: list[Callable[[], None]] = [getattr(self, name) for name in names]
+        self._names = (*OF_ALL, *(OF_ENGINES if deadly else ()))
+        self._deck = [*OF_ENGINES[:1]] if deadly else []
 
     def strike(self) -> None:
-        """Do one thing."""
-        what = self.random.choice(self._all)
-        name = what.__name__.removeprefix("_")
+        """Do one thing; each has its turn before any comes again."""
+        if not self._deck:
+            self._deck = self.random.sample(self._names, len(self._names))
+        name = self._deck.pop(0)
+        what: Callable[[], None] = getattr(self, name)
+        name = name.removeprefix("_")
         self.done[name] = self.done.get(name, 0) + 1
         try:
             what()
@@ -133,7 +137,7 @@ class Mischief:
         task_id = self._one_of("pending")
         path = self._fleet.paths.item(task_id)
         before = files.read(path)
-        after = before.replace(b'"priority":5', b'"priority":%d' % self.random.randint(0, 9))
+        after = re.sub(rb'"priority": ?5', b'"priority":%d' % self.random.randint(0, 9), before)
         self.load.out_of_order.add(task_id)
         self._replace_if(path, before, after)
 

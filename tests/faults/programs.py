@@ -60,6 +60,15 @@ def engine_argv(fleet: Fleet, until_idle: bool = True) -> list[str]:
     return [sys.executable, "-c", ENGINE, fleet.paths.root, "until-idle" if until_idle else "for-ever"]
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started itself."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
 def holds_lock(fleet: Fleet, process: "subprocess.Popen[str]") -> bool:
     """Whether a process is the engine of a fleet, by what it has told."""
     try:

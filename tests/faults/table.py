@@ -3,7 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import crowd, disks, engine_death, every_call, logs, programs, races, soak, trees, two_engines, worktrees
+from . import (
+    blind,
+    consoles,
+    crowd,
+    disks,
+    engine_death,
+    every_call,
+    limits,
+    logs,
+    opencode_trees,
+    programs,
+    races,
+    soak,
+    trees,
+    two_engines,
+    worktrees,
+)
 from .ground import Amount, Ground, Report
 
 
@@ -33,26 +49,31 @@ class Fault:
 
 TABLE = (
     Fault("F01", engine_death.killed_at_random, 8, "1,000 kills, 2,000 tasks", 15),
+    Fault("F02", consoles.console_is_killed, 1, "50 times", 2),
+    Fault("F03", consoles.console_is_ended, 1, "40 times", 2),
     Fault("F04", races.engine_stopped_for_a_while, 1, "10 times 30 s", 3),
     Fault("F05", engine_death.killed_while_recovering, 6, "300 kills", 5),
     Fault("F07", engine_death.agents_end_without_an_engine, 6, "300 tasks", 4),
     Fault("F08", engine_death.machine_restarts, 1, "10 restarts", 1),
     Fault("F10", two_engines.started_at_once, 1, "100 rounds of 8", 9),
     Fault("F11", two_engines.lock_file_taken_away, 2, "100 times", 11),
-    Fault("F14", crowd.commands_at_once, 4, "20 minutes", 20.5),
+    Fault("F14", crowd.commands_at_once, 3, "20 minutes", 20.5),
     Fault("F20", every_call.engine_is_killed, 9, "every call", 6, missing=programs.why_no_strace),
     Fault("F21", every_call.supervisor_is_killed, 6, "every call", 4, missing=programs.why_no_strace),
     Fault("F22", every_call.command_is_killed, 10, "every call", 5, missing=programs.why_no_strace),
     Fault("F23", every_call.call_fails, 9, "every error at every call", 18, missing=programs.why_no_strace),
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
-    Fault("F55", races.requests_at_the_end, 12, "2,000 pairs", 5),
+    Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
+    Fault("F47", limits.nothing_left, 5, "60 tries of 5 kinds", 2, missing=programs.why_no_strace),
+    Fault("F55", races.requests_at_the_end, 9, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
+    Fault("F62", blind.watcher_is_blind, 2, "20 times, 30,000 events", 2),
     Fault("F63", logs.logs_of_any_kind, 6, "1 GiB, 30 s, 7 kinds of replacement", 2),
     Fault("F70", worktrees.made_at_once, 1, "20 rounds of 8", 1),
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
-    Fault("F72", worktrees.git_is_killed, 4, "200 kills", 4, missing=programs.why_no_strace),
+    Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}

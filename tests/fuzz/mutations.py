@@ -28,6 +28,8 @@ ENGINE = {"pid": 1, "mode": "headless", "since": STAMP, "boot_id": "b", "start_t
 REQUEST = {"verb": "move", "task": "q_1", "args": {"to": "number", "number": 2}, "at": STAMP}
 ANSWER = {"ok": True, "text": "done", "hint": "", "exit_code": 0}
 NOTICE = {"time": STAMP, "type": "task_started", "text": "#1 started", "level": "info", "id": "q_1", "issue_ref": "local/a#1"}
+RUN_TIMES = {"schema": 1, "runs": [{"repository": "local/a", "agent": "fake", "seconds": [1.0, 2.5]}]}
+REMEMBERED = {"lists": {"queue": {"sort": "age", "backwards": True, "filter": "!x"}}, "typed": ["limit 4"]}
 CONFIG = b"""max_concurrent_agents = 2
 queue_expiry = "1d"
 agent = "fake"

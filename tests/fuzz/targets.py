@@ -17,27 +17,32 @@ import msgspec
 
 from kugetsu_engine import cli, config, env_files
 from kugetsu_engine.cli.status import document
-from kugetsu_engine.domain import refs
+from kugetsu_engine.domain import edit_text, refs
 from kugetsu_engine.domain.engine_state import Control, EngineState
 from kugetsu_engine.domain.run import Progress, Result, RunRecord
+from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.safe_text import safe_line, safe_text
-from kugetsu_engine.domain.task import Notice
-from kugetsu_engine.errors import BadFile, KugetsuError
+from kugetsu_engine.domain.task import Notice, Task
+from kugetsu_engine.errors import BadFile, KugetsuError, UsageError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import documents, files, tasks
 from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.verbs import EDITABLE
+from kugetsu_tui.remembered import Remembered
 from tests.model.world import World
 
 from . import mutations as valid
 from . import real
 from .mutations import changed_value, dump, mutated
+from .streams import read_streams
 
 Target = Callable[[int, random.Random], None]
 
 DOCUMENTS: tuple[tuple[dict[str, Any], Any], ...] = (
     (valid.RUN, RunRecord), (valid.PROGRESS, Progress), (valid.RESULT, Result), (valid.CONTROL, Control),
     (valid.ENGINE, EngineState), (valid.REQUEST, Request), (valid.ANSWER, Answer), (valid.NOTICE, Notice),
+    (valid.RUN_TIMES, RunTimes), (valid.REMEMBERED, Remembered),
 )  # fmt: skip
 BATCH = 50
 
@@ -64,6 +69,18 @@ def parse_tasks(count: int, chance: random.Random) -> None:
             continue
         again = tasks.encode(task, tasks.unknown_fields(data))
         assert tasks.decode(again, "q_1") == task, data
+
+
+def edit_texts(count: int, chance: random.Random) -> None:
+    """Mutated texts of edits: changes that make sense, or `UsageError`; a text that was not touched changes nothing."""
+    task = msgspec.convert(valid.TASK | {"message": "work\n---\n# more"}, Task)
+    whole = edit_text.document(task)
+    assert edit_text.changes(task, *edit_text.read(whole), 0.0) == {}
+    for _ in range(count):
+        text = mutated(whole.encode(), chance).decode("utf-8", "replace")
+        with contextlib.suppress(UsageError):
+            found = edit_text.changes(task, *edit_text.read(text), 1_800_000_000.0)
+            assert found.keys() <= EDITABLE.keys()
 
 
 def parse_settings(count: int, chance: random.Random) -> None:
@@ -240,6 +257,8 @@ def command_lines(count: int, chance: random.Random) -> None:
 TARGETS: dict[str, tuple[Target, int, int]] = {
     "documents": (parse_documents, 2000, 20_000),
     "task files": (parse_tasks, 2000, 20_000),
+    "agents' events": (read_streams, 2000, 20_000),
+    "texts of edits": (edit_texts, 500, 20_000),
     "settings and env files": (parse_settings, 500, 20_000),
     "files before a living engine": (through_the_engine, 500, 20_000),
     "issue references": (references, 2000, 100_000),

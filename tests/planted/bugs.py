@@ -188,8 +188,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the prompt in the command line",
         "kugetsu_engine/process/supervisor.py",
-        'list(self.job["argv"]), stdin=stdin',
-        '[*self.job["argv"], str(self.job["prompt"])], stdin=stdin',
+        "preparing.argv(self.job), stdin=stdin",
+        '[*preparing.argv(self.job), str(self.job["prompt"])], stdin=stdin',
         "tests/engine/test_agent_contract.py -k never_in_argv",
     ),
     Bug(

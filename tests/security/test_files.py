@@ -145,7 +145,8 @@ PLACES: dict[str, Callable[[StatePaths], str]] = {
     "request-number": lambda p: p.request_number, "slot": lambda p: p.slot_lock(1), "task lock": lambda p: p.task_lock("q_1"),
     "notifications": lambda p: p.notifications, "read": lambda p: p.notifications_read, "engine.log": lambda p: p.engine_log,
     "log": lambda p: p.log("q_2", 1), "run.json": lambda p: f"{p.run('q_2', 1)}/run.json", "index": lambda p: p.index,
-    "pauses": lambda p: p.pauses,
+    "pauses": lambda p: p.pauses, "run times": lambda p: p.run_times, "edit": lambda p: p.edit("q_1"),
+    "edit lock": lambda p: p.edit_lock("q_1"), "console": lambda p: p.console,
     "exit.json": lambda p: f"{p.run('q_2', 1)}/exit.json", "progress": lambda p: f"{p.run('q_2', 1)}/progress.json",
 }  # fmt: skip
 """Every path that is opened for reading or writing."""

@@ -33,7 +33,7 @@ class Tmux:
 
     def __init__(self, state: Path, folder: Path, columns: int = 140, lines: int = 40) -> None:
         self._socket = ""
-        self._environ = environment(state)
+        self.environ = environment(state)
         self._folder = folder
         self._size = ("-x", str(columns), "-y", str(lines))
 
@@ -81,7 +81,7 @@ class Tmux:
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["tmux", "-L", self._socket, *words], env=self._environ, cwd=self._folder, capture_output=True, text=True,
+            ["tmux", "-L", self._socket, *words], env=self.environ, cwd=self._folder, capture_output=True, text=True,
             check=False, timeout=60,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
@@ -91,15 +91,18 @@ class Tmux:
 class Pty:
     """A console under a pty; every byte it writes is kept."""
 
-    def __init__(self, state: Path, folder: Path, words: Sequence[str] = (), columns: int = 120, lines: int = 36) -> None:
+    def __init__(
+        self, state: Path, folder: Path, words: Sequence[str] = (), columns: int = 120, lines: int = 36,
+        program: Sequence[str] = PROGRAM, **environ: str,
+    ) -> None:  # fmt: skip
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self.before = termios.tcgetattr(slave)
         self.slave = slave
+        self.resize(columns, lines)
+        self.before = termios.tcgetattr(slave)
         self.written = b""
         self.process = subprocess.Popen(
-            [*PROGRAM, *words], stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment(state),
-            start_new_session=True, preexec_fn=_own_terminal,
+            [*program, *words], stdin=slave, stdout=slave, stderr=slave, cwd=folder,
+            env=environment(state, **environ), start_new_session=True, preexec_fn=_own_terminal,
         )  # fmt: skip
 
     def read(self, quiet_s: float = 0.3, limit_s: float = 15.0) -> bytes:
@@ -121,6 +124,19 @@ class Pty:
             assert not deadline.over, f"{wanted!r} did not come, but {self.written[-2000:]!r}"
             self.read(quiet_s=0.1, limit_s=1.0)
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size; the kernel tells the program."""
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def end(self) -> int:
+        """Read on until the program has ended; its exit code."""
+        deadline = Deadline(20)
+        while self.process.poll() is None:
+            assert not deadline.over, "the console did not end"
+            self.read(quiet_s=0.05, limit_s=0.2)
+        self.read(quiet_s=0.1, limit_s=2.0)
+        return self.process.returncode
+
     def press(self, keys: str) -> None:
         """Send keys as bytes."""
         os.write(self.master, keys.encode())
@@ -128,12 +144,7 @@ class Pty:
     def signal(self, number: int) -> int:
         """Send a signal and wait for the end; the exit code."""
         self.process.send_signal(number)
-        deadline = Deadline(15)
-        while self.process.poll() is None:
-            assert not deadline.over, "the console did not end"
-            self.read(quiet_s=0.05, limit_s=0.2)
-        self.read(quiet_s=0.1, limit_s=2.0)
-        return self.process.returncode
+        return self.end()
 
     @property
     def restored(self) -> bool:

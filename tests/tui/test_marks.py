@@ -51,7 +51,8 @@ def test_an_act_is_refused_only_if_no_marked_task_can_have_it() -> None:
 
 def test_every_act_on_tasks_knows_of_marks() -> None:
     """But those that open something, or make a new task."""
-    assert {action.id for action in ACTIONS if action.id.startswith("task.") and not action.many} == {"task.open", "task.new"}
+    opening = {"task.open", "task.new", "task.edit", "task.attach", "task.shell"}
+    assert {action.id for action in ACTIONS if action.id.startswith("task.") and not action.many} == opening
 
 
 async def test_space_marks_and_escape_clears(console: Opener, five: list[str]) -> None:

@@ -100,3 +100,13 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
     ):
         with pytest.raises(ConfigError, match="--repo PATH"):
             jobs.build(paths, Settings(), {}, unknown)
+
+
+def test_an_endless_agent_has_a_limit_of_steps_that_can_be_changed_and_taken_away() -> None:
+    """opencode tells its steps, so it has one by itself; 0 is none."""
+
+    def steps(value: int | None) -> int | None:
+        settings = Settings(agents={"opencode": AgentSettings(max_steps=value, max_tokens=value)})
+        return known.drive("opencode", settings, "r").max_steps
+
+    assert [steps(None), steps(7), steps(0)] == [opencode.MAX_STEPS, 7, None]

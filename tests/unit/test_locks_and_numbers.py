@@ -1,14 +1,18 @@
 """Kernel locks that are passed on, and numbers that are given out once."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import housekeeping
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import locks
@@ -107,6 +111,92 @@ def test_who_waits_for_a_lock_gets_it_when_it_is_free(tmp_path: Path) -> None:
     locks.unlock(fd)
     assert got.wait(60)
     thread.join(60)
+
+
+@pytest.mark.parametrize("take", [locks.try_lock, locks.wait_lock, locks.is_held], ids=lambda take: take.__name__)
+def test_a_lock_whose_file_is_removed_at_the_last_moment_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take: Callable[[str], int | bool | None]
+) -> None:
+    """Between the opening of the file and the lock on it: who holds a lock holds that of the file with the name."""
+    path, flock = _lock(tmp_path), fcntl.flock
+    os.close(locks.try_lock(path) or -1)
+    taken: list[int] = []
+
+    def late(fd: int, how: int) -> None:
+        if not taken:
+            taken.append(-1)
+            assert locks.remove_free(path)
+            taken[0] = locks.try_lock(path) or -1
+            if take is not locks.is_held:
+                locks.unlock(taken[0])
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    found = take(path)
+    if take is locks.is_held:
+        assert found is True, "someone else holds the file that has the name now"
+        locks.unlock(taken[0])
+    else:
+        assert isinstance(found, int)
+        assert os.path.samestat(os.fstat(found), os.stat(path))
+        assert locks.is_held(path)
+        assert not locks.remove_free(path)
+        locks.unlock(found)
+    assert locks.remove_free(path)
+    assert locks.remove_free(path), "what is not there is gone"
+    assert not os.path.exists(path)
+
+
+CONTENDER = """
+import os, sys
+from kugetsu_engine.store import locks
+path, wanted, wait = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "wait"
+while wanted:
+    fd = locks.wait_lock(path) if wait else locks.try_lock(path)
+    if fd is None:
+        continue
+    os.close(os.open(path + ".witness", os.O_CREAT | os.O_EXCL))
+    assert locks.is_held(path)
+    os.unlink(path + ".witness")
+    locks.unlock(fd)
+    wanted -= 1
+    if wanted % 3 == 0:
+        locks.remove_free(path)
+"""
+
+
+def test_no_two_hold_a_lock_whose_file_is_removed_again_and_again(tmp_path: Path) -> None:
+    """Four processes take it 300 times each and remove its file in between; a witness tells of a second holder."""
+    words = [sys.executable, "-c", CONTENDER, _lock(tmp_path), "300"]
+    processes = [subprocess.Popen([*words, "wait" if number % 2 else "try"], cwd=ROOT) for number in range(4)]
+    assert [process.wait(100) for process in processes] == [0] * 4
+
+
+def test_where_files_cannot_be_told_apart_locks_hold_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system whose numbers change with every look: as good as before, only that nothing is removed."""
+    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+    fd = locks.try_lock(_lock(tmp_path))
+    assert fd is not None
+    assert locks.try_lock(_lock(tmp_path)) is None
+    locks.unlock(fd)
+    assert not locks.remove_free(_lock(tmp_path))
+    assert os.path.exists(_lock(tmp_path))
+
+
+def test_tidying_removes_old_locks_that_nobody_holds(paths: StatePaths) -> None:
+    """One that is held, one that is new and what is no lock stay; slots are not touched."""
+    held = locks.try_lock(paths.task_lock("q_1"))
+    for path in (paths.task_lock("q_2"), paths.issue_lock("a"), f"{paths.locks}/note.txt", paths.slot_lock(1)):
+        Path(path).touch()
+    for name in os.listdir(paths.locks):
+        os.utime(f"{paths.locks}/{name}", (1000.0, 1000.0))
+    os.utime(paths.slot_lock(1), (1000.0, 1000.0))
+    Path(paths.task_lock("q_3")).touch()
+    housekeeping.tidy(paths, time.time(), None)
+    assert sorted(os.listdir(paths.locks)) == ["note.txt", "q_1.lock", "q_3.lock"]
+    assert os.path.exists(paths.slot_lock(1))
+    assert held is not None
+    locks.unlock(held)
 
 
 def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text
         ([api_error(None, "socket closed", True)], 1, "network", "socket closed"),
         ([logged("failed", ' error="ProviderModelNotFoundError: Model not found: p/x."'), UNKNOWN], 1, "config", "p/x"),
         ([logged("failed", ' error="Failed query: insert into \\"project\\""'), UNKNOWN], 1, "locked", "Failed query"),
+        ([b"Failed query: ", *[b"  CREATE TABLE"] * 20, b"params: "], 1, "locked", "another process"),
         ([UNKNOWN], 1, "exit", "Unexpected"),
         ([line("error", error={"name": "ProviderAuthError", "data": {}})], 1, "credentials", "ProviderAuthError"),
         ([line("error", error="odd")], 1, "exit", "odd"),
@@ -139,6 +140,8 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
     reader = read(logged("creating instance", " directory=/w", "INFO"))
     assert reader.feed(logged("created", f" id={SESSION} slug=x directory=/w", "INFO"))[0].text == SESSION
     assert reader.session_id == SESSION
+    again = read(logged("loop", f" session.id={SESSION} step=0", "INFO"))  # one that goes on is not created
+    assert again.session_id == SESSION
     reader.feed(logged("created", " id=ses_otherotherotherotherother parentID=x", "INFO"))
     assert reader.session_id == SESSION
     assert reader.feed(logged("share subscriber failed", ' cause="x"')) == []

@@ -84,7 +84,7 @@ def test_an_attempt_begins_anew_and_goes_on_where_it_was_interrupted(paths: Stat
 
 
 def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePaths) -> None:
-    """Another agent's, or one that belongs to another directory, is none to go on with."""
+    """Another agent's is none to go on with; one that belongs to another directory is copied."""
     assert wanted(paths, task("continue")) == NEW
     issue_sessions.keep(paths, task(), "ses_1", "github.com", NOW)
     kept = sessions.load(paths, "local-a-1")
@@ -94,7 +94,7 @@ def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePath
     place = paths.worktree("local-a-1")
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", place) == NEW
-    assert wanted(paths, task("continue")) == NEW
+    assert wanted(paths, task("continue")) == Wanted("fork", "ses_1")
     issue_sessions.forget(paths, task(), "github.com", NOW)
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == NEW
 

@@ -12,6 +12,7 @@ from kugetsu_engine.domain import policy
 from kugetsu_engine.domain.policy import Facts, Timing
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.usage import consumed, total
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.spending import Spending, by_day_and_repository
 from kugetsu_engine.store import files, tasks
@@ -86,6 +87,15 @@ def test_sums_are_by_day_and_repository_and_odd_files_are_passed_over(paths: Sta
         ("2026-11-21", "local/a"): (1, 10, 1.0), ("2026-11-21", "h/o/r"): (1, 10, 2.0),
     }  # fmt: skip
     assert len(by_day_and_repository(paths, "2026-11-20")) == 3
+
+
+def test_what_attempts_told_is_added_up_and_what_none_told_stays_unknown() -> None:
+    """In words as in `show`."""
+    assert total([attempt(None), attempt(0.25), attempt(0.5)]) == Usage(20, 0.75)
+    assert total([attempt(None)]) == Usage(None, None)
+    assert [consumed(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
+        "1,234,567 tokens, cost 0.0031", "5 tokens", "cost 2.00", "",
+    ]  # fmt: skip
 
 
 def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() -> None:

@@ -1,0 +1,44 @@
+"""`kugetsu import`: taking over the directory of a bash kugetsu (v0.2)."""
+
+import os
+import time
+
+from .. import initial, takeover
+from ..domain.safe_text import safe_line
+from ..store import files
+from ..store.engine_lock import EngineLock
+from .here import operator
+from .words import Words
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Take it over, and say line by line what becomes what."""
+    parser = Words(
+        verb,
+        "Take over the directory of a bash kugetsu (v0.2): settings, env files, sessions, queue, messages, notifications. "
+        "What is changed or moved is kept in a backup. It loads without this, too.",
+    )
+    parser.add_argument("folder", nargs="?", metavar="DIR", help="the old directory; the state directory itself unless given")
+    parser.add_argument("--dry-run", action="store_true", help="say what would become what, and change nothing")
+    given = parser.parse_args(words)
+    acting = operator()
+    work = takeover.Takeover(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
+    work.check()
+    takeover.refuse_twice(acting.paths)
+    if given.dry_run:
+        for line in work.steps():
+            print(safe_line(line))
+        return 0
+    os.makedirs(acting.paths.root, 0o700, exist_ok=True)
+    files.prepare(acting.paths.folders())
+    lock = EngineLock(acting.paths)
+    lock.take()
+    try:
+        for line in work.steps():
+            print(safe_line(line), flush=True)
+        for path in initial.make_files(acting):
+            print(safe_line(f"made {path}"))
+    finally:
+        lock.release()
+    print("Done. Next: kugetsu doctor, then kugetsu")
+    return 0

@@ -1,0 +1,72 @@
+"""`kugetsu init`: settings, env files, and the sessions of the base and the project manager."""
+
+import os
+import subprocess
+import sys
+
+from .. import config, initial, removing
+from ..domain.reserved import BASE, PM_AGENT, SESSIONS
+from ..domain.safe_text import safe_line
+from ..errors import AlreadySo
+from ..operator import Operator
+from ..store import sessions
+from .here import note, operator
+from .issues import confirmed
+from .wait import pause
+from .words import Words
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Make what is missing."""
+    parser = Words(
+        verb,
+        "Make settings and env files to fill in, and the sessions that new ones are forked from and that delegate talks to. "
+        "It needs no terminal; with one it offers the agent's own screen.",
+    )
+    parser.add_argument("--force", action="store_true", help="destroy both sessions first, and make new ones")
+    parser.add_argument("--files", action="store_true", help="the files only: no agent is run")
+    given = parser.parse_args(words)
+    acting = operator()
+    for path in initial.make_files(acting):
+        print(safe_line(f"made {path}"))
+    if given.files:
+        return 0
+    if not initial.keeps_sessions(acting):
+        print(safe_line(f"{acting.default_agent} keeps no sessions, so there is nothing else to make"))
+        return 0
+    there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
+    if len(there) == 2 and not given.force:
+        raise AlreadySo("base and project manager have their sessions already", "--force destroys them and makes new ones")
+    for ref in there if given.force else ():
+        for done in removing.destroy(acting, removing.look(acting, ref), force=True):
+            print(safe_line(done))
+    for ref in (BASE, PM_AGENT):
+        if _session(acting, ref) is None:
+            print(safe_line(f"{SESSIONS[ref]}: asking {acting.default_agent} ..."), file=sys.stderr, flush=True)
+            print(safe_line(f"{SESSIONS[ref]} session {initial.make_session(acting, ref, pause)}"), flush=True)
+    if sys.stdin.isatty() and acting.default_agent == "opencode":
+        return _offer_screen(acting)
+    return 0
+
+
+def _session(acting: Operator, issue_ref: str) -> str | None:
+    session = sessions.load(acting.paths, SESSIONS[issue_ref])
+    return session.session_id if session else None
+
+
+def _offer_screen(acting: Operator) -> int:
+    """Offer opencode's own screen on the base session: what is said there every later agent knows."""
+    session = sessions.load(acting.paths, SESSIONS[BASE])
+    if session is None or not session.session_id or not session.worktree or not os.path.isdir(session.worktree):
+        return 0
+    if not confirmed("Open opencode's own screen, to tell the base session more?"):
+        return 0
+    own = config.load(acting.paths, acting.environ)[0].agents.get("opencode")
+    program = (own.program if own else None) or "opencode"
+    try:
+        return subprocess.run(
+            [program, "-s", session.session_id], cwd=session.worktree, env={**os.environ, "PWD": session.worktree}, check=False
+        ).returncode
+    except OSError as error:
+        note(f"kugetsu: {program}: {error.strerror}")
+        return 1

@@ -1,0 +1,111 @@
+"""What `kugetsu init` makes: files to fill in, and the sessions of base and project manager, by ordinary tasks."""
+
+import os
+from collections.abc import Callable
+
+from . import beginning
+from .agents import known
+from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain.session import Wanted
+from .domain.task import Task
+from .errors import KugetsuError
+from .git.command import git
+from .operator import Operator
+from .paths import StatePaths
+from .prompts import RULES
+from .store import files, runs, sessions, tasks
+
+CONFIG = """\
+# Settings of kugetsu; docs/configuration.md says more. A change acts at once.
+
+# max_concurrent_agents = 3
+# agent = "opencode"
+# task_timeout = "1h"
+# default_server = "github.com"
+
+# [agents.opencode]
+# model = "provider/model"
+
+# [repos]
+# "github.com/owner/repo" = "~/src/repo"
+
+# [servers]
+# "git.example.org" = "https://git.example.org"
+"""
+ENV = {
+    "default.env": "# KEY=VALUE for every agent, one a line; read as data, never run. Keep it private.\n# GITEA_TOKEN=\n",
+    "dev.env": "# KEY=VALUE for the agents of issues; wins over default.env.\n",
+    "pm-agent.env": "# KEY=VALUE for the project manager alone; wins over default.env.\n",
+}
+FIRST_WORDS = f"""\
+This is the conversation that the agents of all issues begin from. Keep these rules in mind; there is nothing to do now.
+
+{RULES}
+Answer with the one word "ready", and use no tool.
+"""
+PM_FIRST_WORDS = 'There is nothing to do yet. Answer with the one word "ready", and use no tool.\n'
+
+
+def make_files(operator: Operator) -> list[str]:
+    """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
+    paths, made = operator.paths, []
+    files.prepare(paths.folders())
+    wanted = {f"{paths.env}/{name}": text for name, text in ENV.items()}
+    if not os.path.lexists(paths.shell_config):
+        wanted[paths.config] = CONFIG
+    for path, text in sorted(wanted.items()):
+        if not os.path.lexists(path):
+            files.create(path, text.encode())
+            made.append(path)
+    made += [folder for ref in (BASE, PM_AGENT) if (folder := _repository(paths, ref)) is not None]
+    return made
+
+
+def _repository(paths: StatePaths, issue_ref: str) -> str | None:
+    """Make the small repository that a task of no issue works in; None where it is there."""
+    folder = f"{paths.repositories}/{issue_ref.partition('#')[0]}"
+    if os.path.isdir(f"{folder}/.git"):
+        return None
+    os.makedirs(folder, 0o700, exist_ok=True)
+    git(folder, "init", "--quiet", "-b", "main")
+    who = ("-c", "user.name=kugetsu", "-c", "user.email=kugetsu@localhost", "-c", "commit.gpgsign=false")
+    git(folder, *who, "commit", "--quiet", "--allow-empty", "-m", f"The place of the {SESSIONS[issue_ref]} session")
+    return folder
+
+
+def keeps_sessions(operator: Operator) -> bool:
+    """Whether the agent of tasks that name none has conversations that can be gone on with."""
+    settings = operator.settings
+    return known.able(settings.agent, settings, Wanted("continue", "any")).mode == "continue"
+
+
+def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], None]) -> str:
+    """Make the base's or the project manager's session, and wait for it; returns its id.
+
+    Raises:
+        TryLater: all slots are taken.
+        KugetsuError: the agent failed, in its words.
+    """
+    words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
+    task_id = beginning.start(operator, issue_ref, words, session="new", timeout="10m")
+    task = _wait_until_ended(operator, task_id, pause)
+    session = sessions.load(operator.paths, SESSIONS[issue_ref])
+    if session is not None and session.session_id is not None and task.state == "completed":
+        return session.session_id
+    raise KugetsuError(
+        f"no {SESSIONS[issue_ref]} session was made: {task.reason or task.state}",
+        f"kugetsu logs {task_id[2:]}, then init again",
+    )
+
+
+def _wait_until_ended(operator: Operator, task_id: str, pause: Callable[[float], None]) -> Task:
+    """Wait until an attempt of a task has ended for good, or has failed; a further one is not waited for."""
+    while True:
+        task = tasks.find(operator.paths, task_id)
+        if task.ended or task.attempts:
+            if not task.ended:
+                operator.do("cancel", task_id)
+            return task
+        if runs.result(operator.paths, task.id, task.attempt, task.token) is not None:
+            operator.settle()
+        pause(beginning.LOOK_S)

@@ -1,0 +1,77 @@
+"""`:start`, `:continue`, `:delegate`, `:set-pr` and `:destroy`: what begins at once, and what concerns a whole issue."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kugetsu_engine import beginning, removing
+from kugetsu_engine.errors import KugetsuError, UsageError
+from kugetsu_engine.operator import Operator
+from kugetsu_engine.removing import Remains
+
+from .commands import Command
+from .formatting.safe_text import clean
+from .modals.confirm import Confirm
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
+
+async def run(app: "KugetsuApp", command: Command) -> None:
+    """Do what was typed, and say how it went."""
+    operator, args = app.link.operator, command.args
+    jobs: dict[str, Callable[[], str]] = {
+        "start": lambda: f"#{_start(app, args)[2:]} starts",
+        "continue": lambda: (
+            f"#{beginning.go_on(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts"
+        ),
+        "delegate": lambda: _delegated(app, args["message"]),
+        "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
+    }
+    try:
+        if command.verb == "destroy":
+            await _destroy(app, args["reference"], args["force"])
+        else:
+            app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
+    except KugetsuError as error:
+        app.say(str(error), "warning")
+
+
+def _start(app: "KugetsuApp", args: dict[str, str]) -> str:
+    return beginning.start(app.link.operator, args["reference"], args["message"], app.link.folder)
+
+
+def _delegated(app: "KugetsuApp", message: str) -> str:
+    made = beginning.delegate(app.link.operator, message, app.link.folder)
+    return f"queued {', '.join(f'#{task_id[2:]} for {reference}' for task_id, reference in made)}"
+
+
+async def _destroy(app: "KugetsuApp", reference: str, force: bool) -> None:
+    """Show what would go and what would be lost, and ask; the same refusals as on the command line."""
+    operator = app.link.operator
+    if operator.read_only:
+        raise UsageError("read-only: nothing is changed")
+    ref = operator.reference(reference)
+    remains = await app.link.aside(lambda: removing.look(operator, ref))
+    if remains.nothing:
+        app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
+        return
+    state = await app.link.aside(lambda: removing.pull_request_state(operator, ref, lambda _: None))
+    against = remains.objections(state)
+    if against and not force:
+        app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
+        return
+    lines = [clean(line, 200) for line in (*remains.parts(), *(f"in spite of: {one}" for one in against))]
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(_remove(app, operator, remains, force), exit_on_error=False)
+
+    app.push_screen(Confirm(f"Destroy {clean(ref, 100)}?", lines, yes="Destroy"), answered)
+
+
+async def _remove(app: "KugetsuApp", operator: Operator, remains: Remains, force: bool) -> None:
+    try:
+        done = await app.link.aside(lambda: list(removing.destroy(operator, remains, force=force)))
+        app.say(clean("; ".join(done), 400), "good")
+    except KugetsuError as error:
+        app.say(str(error), "warning")

@@ -1,0 +1,125 @@
+"""A v0.2 directory of the bash kugetsu: loads as it is, and is taken over line by line."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.config import load
+from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import sessions
+from tests.support import old_kugetsu
+from tests.support.old_kugetsu import ISSUE, MOVED
+from tests.support.repositories import run_git
+
+from .conftest import Shell
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def old(shell: Shell, tmp_path: Path) -> Path:
+    """An old directory where the new one is to be; private, as kugetsu demands."""
+    root = old_kugetsu.make(shell.state, shell.folder, tmp_path / "elsewhere")
+    shell.environ |= {"KUGETSU_AGENT": "demo"}
+    return root
+
+
+def test_it_loads_without_being_taken_over(shell: Shell, old: Path) -> None:
+    """Settings, servers, queue, sessions and messages are there; the old index is kept."""
+    settings, problems = load(StatePaths(str(old)), {})
+    assert problems == []
+    assert (settings.max_concurrent_agents, settings.task_timeout, settings.default_server) == (2, 10800.0, "git.fbrns.co")
+    assert settings.servers["forge.test"] == "ssh://git@forge.test"
+    assert "old.test" not in settings.servers
+    old.chmod(0o700)
+    assert [(task["id"], task["state"]) for task in shell.json("queue", "list")] == [
+        ("q_171_ab", "notified"), ("q_170_ab", "pending"),
+    ]  # fmt: skip
+    assert shell.json("status")["sessions"] == {"base": old_kugetsu.BASE, "pm_agent": None}
+    listed = {row["issue_ref"]: row for row in shell.json("list")}
+    assert (listed[ISSUE]["session"], listed[ISSUE]["pr_url"]) == ("ses_14", "https://git.fbrns.co/shoko/kugetsu/pulls/15")
+    assert shell("hold", "q_170_ab").returncode == 0
+    assert "shoko/kugetsu" in (old / "index-v0.2.json").read_text()
+    assert shell("destroy", ISSUE, "--dry-run").returncode == 1
+
+
+def test_a_dry_run_says_all_of_it_and_changes_nothing(shell: Shell, old: Path) -> None:
+    """Line by line, the same lines as the real one says."""
+    old.chmod(0o700)
+    before = contents(old)
+    done = shell("import", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert contents(old) == before
+    for line in (
+        "config: MAX_CONCURRENT_AGENTS=2 becomes max_concurrent_agents = 2 in config.toml",
+        "config: QUEUE_DAEMON_INTERVAL_MINUTES is not taken over: nothing is polled",
+        '"forge.test" = "ssh://git@forge.test" of [servers]',
+        "PM_ONLY is in pm-agent.env alone",
+        f"session ses_7 of {MOVED} becomes sessions/{slug(MOVED)}.json",
+        "index.json: pm-agent: session ses_3fpm",
+        "worktree ",
+        "queue: 1 notified task, given back to the queue",
+        "notifications.json: 2 become lines",
+        "context: messages of 1 issue",
+    ):
+        assert line in done.stdout, line
+    real = shell("import")
+    assert real.returncode == 0, real.stderr
+    wanted = [line for line in done.stdout.splitlines() if not line.startswith("backup")]
+    assert [line for line in real.stdout.splitlines() if line in wanted] == wanted
+
+
+def test_taken_over_in_place(shell: Shell, old: Path, tmp_path: Path) -> None:
+    """Everything has the place of today, what was changed is in the backup, and work goes on."""
+    old.chmod(0o700)
+    before = contents(old)
+    assert shell("import").returncode == 0
+    settings = tomllib.loads((old / "config.toml").read_text())
+    assert (settings["max_concurrent_agents"], settings["task_timeout"]) == (2, "3h")
+    assert settings["repos"] == {"git.fbrns.co/shoko/kugetsu": str(shell.folder)}
+    assert not (old / "config").exists()
+    assert (old / "env/dev.env").stat().st_mode & 0o077 == 0
+    paths = StatePaths(str(old))
+    kept = {session.slug: session for session in sessions.all(paths)}
+    assert kept["base"].session_id == old_kugetsu.BASE
+    assert kept["pm-agent"].session_id == old_kugetsu.PM
+    assert kept[slug(MOVED)].issue_ref == MOVED
+    assert run_git(Path(paths.worktree(slug(MOVED))), "branch", "--show-current") == "fix/issue-7"
+    assert not (tmp_path / "elsewhere").exists()
+    assert "message 2" in shell("context", MOVED).stdout
+    assert [notice["text"] for notice in shell.json("notify", "list")] == ["second"]
+    (backup,) = old.glob("backup-v0.2-*")
+    saved = contents(backup)
+    assert {name: before[name] for name in saved if name in before} == {n: d for n, d in saved.items() if n != "taken-over"}
+    assert {"config", "index.json", "queue/items/q_170_ab.json", "sessions/base.json"} <= saved.keys()
+    assert shell("import").returncode == 3
+    assert shell("hold", "q_170_ab").returncode == 0
+    assert shell("--headless", "--until-idle").returncode == 0
+    states = {task["id"]: task["state"] for task in shell.json("queue", "list", "--all")}
+    assert states == {"q_170_ab": "pending", "q_171_ab": "completed", "q_172_ab": "completed", "q_173_ab": "error"}
+    assert shell("delegate", "what is up").returncode == 0
+
+
+def test_taken_over_into_another_directory(shell: Shell, tmp_path: Path) -> None:
+    """The old one stays as it is, but for its worktrees, which git moves."""
+    old = old_kugetsu.make(tmp_path / "old", shell.folder, tmp_path / "elsewhere")
+    before = {name: data for name, data in contents(old).items() if not name.startswith("worktrees")}
+    done = shell("import", str(old))
+    assert done.returncode == 0, done.stderr
+    assert {name: data for name, data in contents(old).items() if not name.startswith("worktrees")} == before
+    assert (shell.state / "env/pm-agent.env").read_text() == before["env/pm-agent.env"].decode()
+    assert {task["id"] for task in shell.json("queue", "list", "--all")} == {f"q_17{n}_ab" for n in range(4)}
+    assert (shell.state / f"worktrees/{slug(ISSUE)}/README.md").exists()
+    assert (shell.state / "pm-agent.md").exists()
+
+
+def test_what_is_no_old_directory_is_refused(shell: Shell, tmp_path: Path) -> None:
+    """In one line, and nothing is made of it."""
+    done = shell("import", str(tmp_path / "nothing"))
+    assert (done.returncode, done.stderr.count("\n")) == (64, 1)
+    assert not shell.state.exists()

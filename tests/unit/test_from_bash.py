@@ -1,0 +1,66 @@
+"""What the page for those who come from the bash kugetsu promises is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine import old_config
+from kugetsu_engine.cli import GROUPS, run
+from kugetsu_engine.config import OLD_NAMES
+from kugetsu_engine.takeover import NO_COUNTERPART
+
+PAGE = (Path(__file__).parents[2] / "docs/from-bash-kugetsu.md").read_text(encoding="utf-8")
+UPSTREAM = (
+    "init", "start", "continue", "delegate", "list", "prune", "destroy", "status", "doctor", "notify", "logs", "queue",
+    "queue-daemon", "context", "set-pr", "server",
+)  # fmt: skip
+
+
+def rows(title: str) -> list[tuple[str, str]]:
+    """The first two columns of a table, without its head."""
+    part = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    cells = [line.split(" | ") for line in part.splitlines() if line.startswith("| ")]
+    return [(row[0].removeprefix("| "), row[1].removesuffix(" |")) for row in cells[1:]]
+
+
+@pytest.mark.parametrize("verb", UPSTREAM)
+def test_every_command_of_old_is_there_and_on_the_page(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It tells what it takes."""
+    assert verb in GROUPS
+    assert any(old.startswith(f"`kugetsu {verb}") for old, _ in rows("Commands"))
+    try:
+        code = run([verb, "--help"])
+    except SystemExit as end:
+        code = int(str(end.code or 0))
+    assert code == 0
+    assert verb in capsys.readouterr().out
+
+
+def test_every_command_the_page_names_is_one_of_ours() -> None:
+    """No row promises what is not there."""
+    for _, now in rows("Commands"):
+        for name in re.findall(r"`([a-z-]+)", now):
+            assert name in GROUPS or name.startswith("--"), now
+
+
+def test_every_variable_of_old_has_a_row() -> None:
+    """Those that are taken over, and those that are not."""
+    named = {name for old, _ in rows("Variables") for name in re.findall(r"`([A-Z_]+)`", old)}
+    assert set(OLD_NAMES) | set(NO_COUNTERPART) <= named
+
+
+def test_servers_are_read_in_either_way_of_writing_and_nothing_is_run() -> None:
+    """Comments are none; a value with a default is that default."""
+    text = """
+    declare -A GIT_SERVERS=( ["A.test"]="https://a.test" [b.test:3000]='http://b.test:3000'
+      # ["no.test"]="https://no.test"
+      ["$(touch x)"]="https://evil" )
+    GIT_SERVERS[c.test]=https://c.test
+    """
+    assert old_config.servers(text) == {
+        "a.test": "https://a.test", "b.test:3000": "http://b.test:3000", "c.test": "https://c.test",
+    }  # fmt: skip
+    assert old_config.plain("${MAX:-5}") == "5"
+    assert old_config.plain('${MAX:-"7"}') == "7"
+    assert old_config.plain("3") == "3"
