@@ -46,9 +46,8 @@ class LogFeed:
         def job() -> LogPart:
             if self._reader is not None:
                 self._reader.close()
-            self._reader = LogReader(shown(self._paths, task_id, attempt, self.raw))
             self._of = (task_id, attempt)
-            self._reader = LogReader(shown(self._paths, *self._of))
+            self._reader = LogReader(shown(self._paths, *self._of, self.raw))
             self._reader.refresh()
             return self._tail(self._reader)
 
@@ -59,7 +58,7 @@ class LogFeed:
 
         def job() -> LogPart | None:
             if self._reader is not None and self._of is not None:
-                path = shown(self._paths, *self._of)
+                path = shown(self._paths, *self._of, self.raw)
                 if self._reader.path != path:  # what the agent tells begins a moment after its log
                     self._reader.close()
                     self._reader = LogReader(path)

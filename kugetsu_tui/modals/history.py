@@ -12,6 +12,7 @@ from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import times
 from ..viewmodels import history
+from ..viewmodels.history import TICK
 from ..widgets.lines import EMPTY, Line, Lines, Span
 
 
@@ -48,7 +49,7 @@ class HistoryLines(Lines, can_focus=True):
 
     def prepare(self) -> None:
         """Keep within what there is."""
-        self._all = self.lay_out(self.size.width)
+        self._all = self.lay_out(max(self.size.width, TICK))
         self._first = max(min(self._first, len(self._all) - self.size.height), 0)
 
     def line_at(self, y: int, width: int) -> Line:
@@ -96,7 +97,13 @@ class HistoryDialog(ModalScreen[None]):
         self.set_focus(self.query_one(HistoryLines))
         self._entitle()
 
+    def on_resize(self) -> None:
+        """As high as there is something to say, where there is room."""
+        lines = self.query_one(HistoryLines)
+        lines.styles.height = max(min(len(lines.lay_out(100)), self.size.height - 6), 1)
+
     def _entitle(self) -> None:
+        self.on_resize()
         lines = self.query_one(HistoryLines)
         self.query_one("#history-title", Static).update(Content(f"The slots, the last {times.span(lines.span_s)}"))
         lines.sync()
