@@ -25,6 +25,7 @@ from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
+from .prompts import PromptFile
 from .store import documents, edits, notices, runs, tasks
 from .store.locks import is_held
 
@@ -219,6 +220,7 @@ class SnapshotReader:
         self.paths = paths
         self.settings = SettingsSource(paths, environ)
         self._env_files = env_files.EnvFiles(paths)
+        self._prompt_file = PromptFile(paths)
         self._clock = clock
         self._done_kept = done_kept
         self._open: dict[str, _Known] = {}
@@ -237,6 +239,7 @@ class SnapshotReader:
         now = self._clock()
         self.settings.refresh()
         self._env_files.refresh()
+        self._prompt_file.refresh()
         engine, state = self._engine()
         done = self._read_done() if with_history else ()
         open_tasks, faults = self._read_open()
@@ -350,6 +353,7 @@ class SnapshotReader:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
             alerts += [Alert("rate_limit", rest, "")] if rest else []
             alerts += [Alert("env", problem, "") for problem in self._env_files.problems]
+            alerts += [Alert("prompt", self._prompt_file.problem, "")] if self._prompt_file.problem else []
         alerts += [Alert("unreadable", fault, "") for fault in faults]
         if engine.stale:
             alerts.append(

@@ -175,7 +175,8 @@ class Takeover:
             if text is None:
                 continue
             given[name] = set(env_files.parse(text)[0])
-            yield f"env/{name}: {len(given[name])} variables, {'as it is' if self.same else 'copied'}, private"
+            count = len(given[name])
+            yield f"env/{name}: {count} variable{'s' * (count != 1)}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
                 files.replace(f"{self.paths.env}/{name}", text.encode())
         only_manager = given.get(env_files.PM, set()) - given.get(env_files.DEFAULT, set()) - given.get(env_files.DEV, set())
@@ -291,8 +292,8 @@ class Takeover:
             if not self.dry_run and task.state not in FINAL:  # it grows old from now on; the old kugetsu knew no expiry
                 tasks.save(self.paths, msgspec.structs.replace(task, pending_since=self._now))
         for state, count in sorted(counts.items()):
-            what = {"notified": ", given back to the queue", "pending": ", which wait as before"}.get(state, ", kept as ended")
-            yield f"queue: {count} {state} task{'s' * (count != 1)}{what}"
+            what = {"notified": "given back to the queue", "pending": "waiting as before"}.get(state, "kept as ended")
+            yield f"queue: {count} {state} task{'s' * (count != 1)}, {what}"
 
     def _copy(self, task: Task, name: str) -> None:
         target = self.paths.ended(task.id) if task.state in FINAL else self.paths.item(task.id)

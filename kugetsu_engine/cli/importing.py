@@ -4,6 +4,7 @@ import os
 import time
 
 from .. import initial, takeover
+from ..doctor import check, gather, mend
 from ..domain.safe_text import safe_line
 from ..store import files
 from ..store.engine_lock import EngineLock
@@ -40,5 +41,7 @@ def main(verb: str, words: list[str]) -> int:
             print(safe_line(f"made {path}"))
     finally:
         lock.release()
+    for text in mend(acting.paths, os.environ, check(gather(acting.paths, acting.settings))):
+        print(safe_line(text))
     print("Done. Next: kugetsu doctor, then kugetsu")
     return 0

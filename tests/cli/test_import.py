@@ -92,11 +92,12 @@ def test_taken_over_in_place(shell: Shell, old: Path, tmp_path: Path) -> None:
     assert run_git(Path(paths.worktree(slug(MOVED))), "branch", "--show-current") == "fix/issue-7"
     assert not (tmp_path / "elsewhere").exists()
     assert "message 2" in shell("context", MOVED).stdout
-    assert [notice["text"] for notice in shell.json("notify", "list")] == ["second"]
+    assert shell.json("notify", "list")[0]["text"] == "second"
     (backup,) = old.glob("backup-v0.2-*")
     saved = contents(backup)
     assert {name: before[name] for name in saved if name in before} == {n: d for n, d in saved.items() if n != "taken-over"}
     assert {"config", "index.json", "queue/items/q_170_ab.json", "sessions/base.json"} <= saved.keys()
+    assert shell("doctor", "--verify").returncode == 0
     assert shell("import").returncode == 3
     assert shell("hold", "q_170_ab").returncode == 0
     assert shell("--headless", "--until-idle").returncode == 0

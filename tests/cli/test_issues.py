@@ -1,7 +1,10 @@
 """`list`, `context`, `set-pr`, `destroy`, `prune`, and `index.json`: what is kept of an issue, and how it goes."""
 
 import json
+import sqlite3
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -191,3 +194,47 @@ class TestIndexAndContext:
         assert len(kept.conversation_history) == 20
         assert len(msgspec.json.encode(kept)) < 20_000
         assert ready("context", "local/never#1").returncode == 1
+
+
+class TestAgentsOwnSession:
+    """`destroy` deletes the conversation in opencode's own store, and looks whether it is gone."""
+
+    SESSION = "ses_3f0000000000aaaaaaaaaaaaaa"
+
+    def opencode(self, shell: Shell, folder: Path, works: bool) -> Path:
+        """A stand-in for opencode with a store that holds one session; it deletes it, or says so and does not."""
+        place = folder / "data/opencode/opencode.db"
+        place.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(place)) as store:
+            store.execute("create table session (id text, directory text)")
+            store.execute("insert into session values (?, ?)", (self.SESSION, "/elsewhere"))
+            store.commit()
+        program = folder / "opencode"
+        act = f"import sqlite3; c = sqlite3.connect({str(place)!r}); c.execute('delete from session'); c.commit()"
+        program.write_text(
+            f"#!{sys.executable}\nimport sys\nassert sys.argv[1:3] == ['session', 'delete']\n{act if works else ''}\n"
+        )
+        program.chmod(0o755)
+        shell.environ["XDG_DATA_HOME"] = str(folder / "data")
+        (shell.state / "config.toml").write_text(f'{CONFIG}[agents.opencode]\nprogram = "{program}"\n')
+        sessions.save(StatePaths(str(shell.state)), Session("local-app-1", "local/app#1", "opencode", self.SESSION))
+        return place
+
+    def test_it_is_deleted(self, ready: Shell, tmp_path: Path) -> None:
+        """And then the rest goes."""
+        worked(ready)
+        place = self.opencode(ready, tmp_path, works=True)
+        done = ready("destroy", "1", "-y")
+        assert (done.returncode, f"session {self.SESSION} deleted" in done.stdout) == (0, True), done.stderr
+        with closing(sqlite3.connect(place)) as store:
+            assert store.execute("select count(*) from session").fetchone() == (0,)
+
+    def test_one_that_stays_keeps_everything_unless_forced(self, ready: Shell, tmp_path: Path) -> None:
+        """What opencode says is not enough."""
+        tree = worked(ready)
+        self.opencode(ready, tmp_path, works=False)
+        done = ready("destroy", "1", "-y")
+        assert (done.returncode, "it is still there" in done.stderr, tree.exists()) == (1, True, True), done.stderr
+        assert ready.json("list")[0]["session"] == self.SESSION
+        forced = ready("destroy", "1", "-y", "--force")
+        assert (forced.returncode, tree.exists()) == (0, False), forced.stderr

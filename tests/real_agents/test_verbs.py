@@ -1,0 +1,69 @@
+"""`init`, `start`, `continue` and `destroy` with the real opencode: what they leave in its store, and what they take away."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine import beginning, initial, removing
+from kugetsu_engine.agents import opencode_sessions
+from kugetsu_engine.cli.wait import pause
+from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS
+from kugetsu_engine.store import contexts, sessions
+from tests.support.fleet import Fleet
+from tests.support.model_server import ModelServer, bash, say
+
+from .conftest import WAIT_S
+from .test_opencode import environment_of
+
+pytestmark = [pytest.mark.xdist_group("real-agents"), pytest.mark.timeout(900)]
+
+
+def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
+    monkeypatch.setattr(initial, "FIRST_WORDS", f"{initial.RULES} {model.script('base', say('ready, says the base'))}")
+    monkeypatch.setattr(initial, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
+    fleet.start_engine()
+    operator = fleet.operator
+    initial.make_files(operator)
+    assert initial.keeps_sessions(operator)
+    base, manager = (initial.make_session(operator, ref, pause) for ref in (BASE, PM_AGENT))
+    assert base != manager
+
+    words = model.script("one", bash("pwd > where.txt"), say("One is done."))
+    first = beginning.start(operator, "local/work#1", f"Please do {words}")
+    task = fleet.wait_for_end([first], WAIT_S)[0]
+    assert task.state == "completed", fleet.log(first)
+    place = Path(fleet.paths.worktree("local-work-1"))
+    assert (place / "where.txt").read_text("utf-8").strip() == str(place)
+    told = json.dumps(model.prompts[-1])
+    assert "ready, says the base" in told
+    assert "There is no forge" in told
+    own = sessions.load(fleet.paths, "local-work-1")
+    assert own is not None
+    assert own.session_id not in (None, base, manager)
+
+    again = beginning.go_on(operator, "local/work#1", f"And then {model.script('two', say('Two is done.'))}")
+    task = fleet.wait_for_end([again], WAIT_S)[0]
+    assert (task.state, task.attempts[0].session_id) == ("completed", own.session_id), fleet.log(again)
+    told = json.dumps(model.prompts[-1])
+    assert "One is done." in told
+    assert told.count("## Rules") == 2  # the base's and the first message's; the second is the message alone
+    assert [said.role for said in said_about_it(fleet)] == ["user", "assistant", "note"] * 2
+
+    remains = removing.look(operator, "local/work#1")
+    assert [words for words in remains.objections(None) if "not committed" in words]
+    env = environment_of(fleet, task)
+    assert opencode_sessions.directory_of(str(own.session_id), env) == str(place)
+    said = "; ".join(removing.destroy(operator, remains, force=True))
+    assert f"session {own.session_id} deleted" in said
+    with pytest.raises(opencode_sessions.NoSession):
+        opencode_sessions.directory_of(str(own.session_id), env)
+    assert not place.exists()
+    assert {session.slug for session in sessions.all(fleet.paths)} == set(SESSIONS.values())
+    assert opencode_sessions.directory_of(base, env) is not None
+
+
+def said_about_it(fleet: Fleet) -> list[contexts.Message]:
+    """What was said about the first issue."""
+    return contexts.load(fleet.paths, "local/work#1").conversation_history
