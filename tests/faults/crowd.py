@@ -19,6 +19,8 @@ from .ground import Amount, Ground, Report
 from .load import Load
 
 COMMANDERS = 8
+THINKS_S = 1.0
+"""Seconds between two commands of one command line, at most."""
 EXPECTED = (0, 3, 4)
 """Exit codes of a command that met a task which had gone on, or was gone."""
 PLACES = (["--top"], ["--bottom"], ["--to", "2"])
@@ -61,7 +63,9 @@ class _Commander:
     def command(self, seconds: float) -> None:
         """Give commands for a while."""
         end = time.monotonic() + seconds
+        never = threading.Event()
         while time.monotonic() < end:
+            never.wait(self._random.uniform(0.0, THINKS_S))
             words = self._words()
             self.count += 1
             code, said, complained = programs.finish(

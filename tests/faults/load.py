@@ -86,10 +86,11 @@ class Load:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop_tasks.set()
         self._stop_engine.set()
-        if self.engine is not None:
-            self.engine.kill()
-        for thread in self._threads:
-            thread.join(20)
+        while self._threads[0].is_alive():
+            if self.engine is not None:
+                self.engine.kill()
+            self._threads[0].join(0.5)
+        self._threads[1].join(20)
         self.observer.__exit__(kind, error, trace)
         self.witness.__exit__(kind, error, trace)
 
@@ -126,9 +127,13 @@ class Load:
 
     # the end
 
+    def hush(self) -> None:
+        """No more tasks come."""
+        self._stop_tasks.set()
+
     def end(self, limit_s: float = 90.0) -> None:
         """No more tasks come: let the engine finish all that can be finished."""
-        self._stop_tasks.set()
+        self.hush()
         self._threads[1].join(20)
         self.fleet.configure()
         for verb, words in (("resume", {}), ("limit", {"limit": 3})):

@@ -10,7 +10,7 @@ from .load import Load
 from .mischief import Mischief
 from .steady import Steadiness
 
-SHORT = (2.0, 6, (0.1, 0.4), 0.1)
+SHORT = (2.0, 4, (0.1, 0.4), 0.1)
 LONG = (5.0, 40, (1.0, 5.0), 1.0)
 """Tasks that come to each engine in a second; how many may wait; seconds between faults, from and to; and between samples."""
 
@@ -28,6 +28,8 @@ def everything_at_once(ground: Ground, amount: Amount) -> Report:
             assert engine is not None
             with Steadiness(engine.pid, sample_s) as steady, ThreadPoolExecutor() as pool:
                 list(pool.map(lambda one: _strike(one, seconds, pause), mischief))
+            for load in loads:
+                load.hush()
             for load in loads:
                 load.end()
         for load in loads:
