@@ -50,8 +50,10 @@ def test_the_editor_has_the_terminal_to_itself_and_the_console_comes_back(fleet:
     screen = tmux.wait_for("Agents 1/1")
     assert "THE EDITOR" not in screen
     fleet.release("two")
+    fleet.wait_for(edited, "completed")
+    tmux.wait_for("Agents 0/1")
     tmux.keys("q")
-    wait_until(lambda: tmux.ended() or tmux.keys("q") is not None, 15, "the console to end")
+    wait_until(tmux.ended, 15, "the console to end")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
