@@ -50,7 +50,7 @@ def test_the_editor_has_the_terminal_to_itself_and_the_console_comes_back(fleet:
     screen = tmux.wait_for("Agents 1/1")
     assert "THE EDITOR" not in screen
     fleet.release("two")
-    fleet.wait_for_end([running, edited])
+    fleet.wait_for(edited, "completed")
     tmux.wait_for("Agents 0/1")
     tmux.keys("q")
     wait_until(tmux.ended, 15, "the console to end")
