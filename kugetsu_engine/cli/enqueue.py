@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = frozenset({
     "issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect", "tags",
+    "session",
 })  # fmt: skip
 MAX_LINES = 100_000
 
@@ -34,7 +35,7 @@ def main(verb: str, words: list[str]) -> int:
     return _one(
         given.issue_ref, sys.stdin.read() if given.message == "-" else given.message, given.json, repo=given.repo,
         agent=given.agent, priority=given.priority, after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
-        expect=given.expect, tags=given.tag,
+        expect=given.expect, tags=given.tag, session=given.session,
     )  # fmt: skip
 
 
@@ -58,6 +59,11 @@ def parser_of(verb: str) -> Words:
         "--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave; less is a failure"
     )
     parser.add_argument("--tag", action="append", metavar="WORD", help="to find it by; may be repeated")
+    parser.add_argument(
+        "--session",
+        choices=("new", "continue", "fork"),
+        help="of the agent: the issue's goes on, or a copy of the base session",
+    )
     parser.add_argument("--hold", action="store_true", help="wait until it is released")
     parser.json_flag()
     return parser

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import cli
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.store import sessions
 from tests.support.fleet import Fleet
@@ -106,3 +107,18 @@ def test_without_a_base_session_a_fork_ends_at_once_with_what_to_do(fleet: Fleet
     task = fleet.wait_for_end([task_id])[0]
     assert (task.state, task.attempts) == ("error", [])
     assert "kugetsu init" in (task.error or "")
+
+
+def test_what_to_do_with_a_session_is_said_at_enqueue(
+    fleet: Fleet, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words or in a file of many; anything else is refused."""
+    monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
+    lines = fleet.folder / "many.jsonl"
+    lines.write_text('{"issue_ref": "local/work#3", "message": "x", "session": "fork"}\n', encoding="utf-8")
+    assert cli.run(["enqueue", "local/work#2", "x", "--session", "continue"]) == 0
+    assert cli.run(["enqueue", "--file", str(lines)]) == 0
+    assert [fleet.task(task_id).session for task_id in ("q_1", "q_2")] == ["continue", "fork"]
+    lines.write_text('{"issue_ref": "local/work#3", "message": "x", "session": "steal"}\n', encoding="utf-8")
+    assert cli.run(["enqueue", "--file", str(lines)]) != 0
+    assert "new, continue or fork" in capsys.readouterr().err
