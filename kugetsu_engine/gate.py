@@ -7,7 +7,7 @@ import os
 
 from .domain.refs import slug
 from .paths import StatePaths
-from .store.locks import try_lock
+from .store.locks import is_held, try_lock
 
 
 class Pass:
@@ -35,6 +35,8 @@ def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
 
 
 def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) -> Pass | str:
+    if _above(paths, limit):
+        return "slots"
     fds: list[int] = []
     try:
         slot = 0
@@ -56,6 +58,15 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) 
     except BaseException:
         _close(fds)
         raise
+
+
+def _above(paths: StatePaths, limit: int) -> bool:
+    """Whether agents that started under a higher limit take all of this one: they hold slots that are not tried any more."""
+    names = (name.removesuffix(".lock") for name in os.listdir(paths.slots))
+    above = sum(
+        is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit() and int(name) > limit
+    )
+    return above > 0 and above + sum(is_held(paths.slot_lock(number)) for number in range(1, limit + 1)) >= limit
 
 
 def _close(fds: list[int]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import housekeeping
+from kugetsu_engine import gate, housekeeping
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import locks
@@ -282,3 +282,17 @@ def test_a_counter_can_be_told_where_to_go_on(tmp_path: Path) -> None:
     assert next_number(counter, 41) == 41
     assert next_number(counter, 7) == 42
     wait_until(lambda: Path(counter).read_bytes().strip() == b"42", 1, "the counter on disk")
+
+
+def test_an_agent_in_a_slot_above_a_lowered_limit_counts(paths: StatePaths) -> None:
+    """Slot 2 is held and the limit is 1 now: slot 1 is free and not to be had; with a limit of 2 it is."""
+    second = locks.try_lock(paths.slot_lock(2))
+    assert second is not None
+    assert gate.enter(paths, "q_1", "local/a#1", 1) == "slots"
+    found = gate.enter(paths, "q_1", "local/a#1", 2)
+    assert isinstance(found, gate.Pass)
+    found.give_up()
+    locks.unlock(second)
+    found = gate.enter(paths, "q_1", "local/a#1", 1)
+    assert isinstance(found, gate.Pass)
+    found.give_up()
