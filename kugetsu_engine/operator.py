@@ -259,19 +259,10 @@ class Operator:
 
     def try_telling(self) -> list[str]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from .store.notices import Message
-        from .telling.rungs import NotSent, rungs
+        from .telling.rungs import try_all
 
         self._may_change()
-        told = []
-        ways = rungs(self._settings().notify, self.environ)
-        for name, send in ways.items():
-            try:
-                send(Message("kugetsu", "a test: this is how you are told", "test"))
-                told.append(f"{name}: sent")
-            except NotSent as error:
-                told.append(f"{name}: {error}")
-        return told or ["nothing else is set up: command, desktop and urls of [notify] in config.toml"]
+        return try_all(self._settings().notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.

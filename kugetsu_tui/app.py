@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.text import Text
-from textual.app import App, InvalidThemeError, SystemCommand
+from textual.app import InvalidThemeError, SystemCommand
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
@@ -30,29 +30,24 @@ from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChange
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
 from .modals.help import Help
-from .modals.history import HistoryDialog
-from .modals.plan import PlanDialog
-from .modals.story import Story
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
+from .opening import Opening
 from .palette import Actions
 from .presence import Presence
 from .screens.console import ConsoleScreen
-from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
-from .screens.merged import MergedScreen
 from .screens.task import TaskScreen
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
-from .viewmodels.picture import Picture, short_ref
-from .viewmodels.sentences import told
+from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 
 
-class KugetsuApp(App[None]):
+class KugetsuApp(Opening):
     """The operator's console."""
 
     CSS_PATH = "app.tcss"
@@ -236,30 +231,6 @@ class KugetsuApp(App[None]):
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Give a task the whole screen."""
         self.push_screen(TaskScreen(task_id, attempt))
-
-    def open_merged(self) -> None:
-        """Follow all agents at once."""
-        self.push_screen(MergedScreen())
-
-    def open_history(self) -> None:
-        """Show what the slots did."""
-        if self.picture is not None:
-            self.push_screen(HistoryDialog(self.picture.snapshot))
-
-    def open_diff(self, task_id: str) -> None:
-        """Show what a task's worktree holds that its base does not."""
-        self.push_screen(DiffScreen(task_id))
-
-    def open_story(self, task_id: str) -> None:
-        """Tell what happened to a task."""
-        task = self.picture.snapshot.task(task_id) if self.picture is not None else None
-        if task is not None and self.picture is not None:
-            self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
-
-    def open_plan(self, limit: int | None = None) -> None:
-        """Show who starts when; with another number of slots, where one is asked for."""
-        if self.picture is not None:
-            self.push_screen(PlanDialog(self.picture.snapshot, limit))
 
     def open_task_form(self) -> None:
         """Ask for a new task."""

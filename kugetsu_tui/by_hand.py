@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from .app import KugetsuApp
 
 TMUX_LIMIT_S = 5.0
-HELD = '"$@" || { printf "\\n%s " "$0"; read -r _; }'
-"""For a shell: what a program says last stays readable until enter is pressed, if it failed."""
 
 
 async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
     number = task_id.removeprefix("q_")
-    argv = [sys.executable, "-m", "kugetsu_engine", verb, number, *(["--stop"] if stop else [])]
+    argv = [sys.executable, "-m", "kugetsu_engine", verb, number, "--pause", *(["--stop"] if stop else [])]
     environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"
     if environ.get("TMUX"):
@@ -31,17 +29,16 @@ async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) ->
         app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
         return
     with app.suspend():
-        code = outside.run(["sh", "-c", f"{HELD}; exit 0", "enter goes back to the console", *argv], environ=environ)
+        code = outside.run(argv, environ=environ)
     app.say(f"back from {what} of #{number}", "warning" if code else "good")
     app.link.reload()
 
 
 def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) -> tuple[str, str]:
     kept = [f"{variable}={environ[variable]}" for variable in ("KUGETSU_DIR", "PATH", "HOME") if variable in environ]
-    held = ["sh", "-c", HELD, "enter closes this window", *argv]
     try:
         done = subprocess.run(
-            ["tmux", "new-window", "-n", name, "env", *kept, *held], env=dict(environ), capture_output=True,
+            ["tmux", "new-window", "-n", name, "env", *kept, *argv], env=dict(environ), capture_output=True,
             timeout=TMUX_LIMIT_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -29,8 +29,23 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("id")
     if verb == "attach":
         parser.add_argument("--stop", action="store_true", help="stop its agent first, if one is at work")
+    parser.add_argument("--pause", action="store_true", help="after a failure wait for enter, as a window is about to close")
     given = parser.parse_args(words)
-    task = tasks.find(paths(), given.id)
+    try:
+        code = _go(verb, given.id, verb == "attach" and given.stop)
+    except KugetsuError as error:
+        if not given.pause:
+            raise
+        note(f"kugetsu: {error}")
+        code = error.exit_code
+    if code and given.pause:
+        note("enter goes back")
+        sys.stdin.readline()
+    return code
+
+
+def _go(verb: str, wanted: str, stop: bool) -> int:
+    task = tasks.find(paths(), wanted)
     settings = load_strictly(paths(), os.environ)
     if verb == "shell":
         where = place(paths(), settings, os.environ, task)
@@ -38,7 +53,7 @@ def main(verb: str, words: list[str]) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
     if task.state in ("notified", "running"):
-        task = _stopped(task, given.stop)
+        task = _stopped(task, stop)
     attached = attach(paths(), settings, os.environ, task)
     try:
         what = f"session {attached.session_id}" if attached.session_id else "a new session"

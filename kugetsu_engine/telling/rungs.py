@@ -32,6 +32,18 @@ def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Sen
     return found
 
 
+def try_all(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
+    """Send a test message by every way; a sentence on each."""
+    told = []
+    for name, send in rungs(settings, environ).items():
+        try:
+            send(Message("kugetsu", "a test: this is how you are told", "test"))
+            told.append(f"{name}: sent")
+        except NotSent as error:
+            told.append(f"{name}: {error}")
+    return told or ["nothing else is set up: command, desktop and urls of [notify] in config.toml"]
+
+
 def has_desktop(environ: Mapping[str, str]) -> bool:
     """Whether this process may reach a desktop."""
     program = shutil.which("notify-send", path=environ.get("PATH")) or shutil.which("osascript", path=environ.get("PATH"))

@@ -94,7 +94,7 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
 
 def _axis(start: float, end: float, width: int) -> Spans:
     text = ""
-    for column in range(0, max(width - 5, 1), TICK):
+    for column in range(0, max(width - TICK, 1), TICK):
         text += fit(times.moment(start + (end - start) * column / width, end)[-5:], TICK)
     return [(fit(text[: width - 4].rstrip(), width - 3) + "now", "muted")]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import beginning, initial, removing
+from kugetsu_engine import beginning, initial, prompts, removing
 from kugetsu_engine.agents import opencode_sessions
 from kugetsu_engine.cli.wait import pause
 from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.xdist_group("real-agents"), pytest.mark.timeout(900)]
 
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
-    monkeypatch.setattr(initial, "FIRST_WORDS", f"{initial.RULES} {model.script('base', say('ready, says the base'))}")
+    monkeypatch.setattr(initial, "FIRST_WORDS", f"{prompts.RULES} {model.script('base', say('ready, says the base'))}")
     monkeypatch.setattr(initial, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
     fleet.start_engine()
     operator = fleet.operator
