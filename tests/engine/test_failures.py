@@ -249,7 +249,7 @@ def test_no_process_can_be_started_is_waited_out_and_then_an_error(fleet: Fleet,
     fleet.start_engine()
     task = fleet.wait_for_end([task_id], limit_s=15)[0]
     assert task.state == "error"
-    assert "no process could be started" in (task.error or "")
+    assert "the start was refused: No such file or directory" in (task.error or "")
     assert task.attempts == []
     assert len(fleet.notices("task_retry", task_id)) == 2
 
