@@ -12,11 +12,13 @@ from .engine import Engine
 from .errors import EngineHeld, KugetsuError
 from .housekeeping import tidy
 from .paths import StatePaths
-from .process import identity
-from .store import files
+from .process import asking, identity
+from .store import files, pulls
 from .store.watch import watch
 from .telling.messenger import Messenger
 
+LOOK_AT_PULLS_S = 60.0
+FIRST_FORECAST_S = 10.0
 FIRST_TIDY_S = 60.0
 TIDY_S = 3600.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -103,6 +105,8 @@ class EngineThread:
             for work in (
                 threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True),
                 threading.Thread(target=self._tidy, args=(engine, end_of_watch), name="kugetsu-tidy", daemon=True),
+                threading.Thread(target=_forecast, args=(engine, end_of_watch), name="kugetsu-forecast", daemon=True),
+                threading.Thread(target=self._ask_forges, args=(end_of_watch,), name="kugetsu-forges", daemon=True),
             ):
                 work.start()
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
@@ -134,6 +138,15 @@ class EngineThread:
             except OSError as error:
                 self._note(f"tidying failed: {error}")
 
+    def _ask_forges(self, end: threading.Event) -> None:
+        """Have forges asked again about pull requests that are known; without any, nothing is started."""
+        while not end.wait(LOOK_AT_PULLS_S):
+            try:
+                if pulls.due(pulls.load(self.paths), time.time()):
+                    asking.refresh(self.paths.root)
+            except OSError as error:
+                self._note(f"the forges were not asked: {error}")
+
     def _note(self, text: str) -> None:
         self._log(f"{iso(time.time())} {text}")
 
@@ -153,3 +166,10 @@ class EngineThread:
         self._log(f"{iso(time.time())} engine failed: {words}", *details.splitlines())
         if self._on_fault is not None:
             self._on_fault(words)
+
+
+def _forecast(engine: Engine, end: threading.Event) -> None:
+    """Look now and then which running worktrees change the same files."""
+    wait_s = FIRST_FORECAST_S
+    while not end.wait(wait_s):
+        wait_s = engine.forecast.look()

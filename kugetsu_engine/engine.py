@@ -28,6 +28,7 @@ from .domain.task import Notice, Task
 from .domain.times import iso
 from .entries import Entry
 from .errors import EngineHeld, NoSuchTask
+from .forecast import Forecast
 from .host import HostGate
 from .index import Index
 from .ledger import Ledger
@@ -124,6 +125,7 @@ class Engine:
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
+        self.forecast = Forecast(self.paths, self.alerts, self.ledger.tell, self._clock)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle)
         self.dispatcher = Dispatcher(
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
@@ -333,6 +335,7 @@ class Engine:
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn("stalled", "; ".join(stalled))
+        self.forecast.turn(self.ledger.active())
 
     # telling
 
@@ -347,6 +350,7 @@ class Engine:
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
+            list(self.forecast.now),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

@@ -20,6 +20,9 @@ from .git.repositories import clone_address
 from .paths import StatePaths
 from .store import pulls, sessions
 
+ISSUE_MARK = "\x00issue\x00"
+"""Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
+
 
 def agent_of(task: Task, settings: Settings) -> str:
     """Name of the agent that works on a task."""
@@ -53,7 +56,9 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     agent = agent_of(task, settings)
     wanted = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent, worktree)
     session = known.able(agent, settings, wanted)
-    prompt, go_on = _prompt(paths, settings, task, ref), _go_on(task, session)
+    go_on = _go_on(task, session)
+    mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
+    prompt = _prompt(paths, settings, task, ref, mark)
     call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task))
     drive = known.drive(agent, settings, call)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
@@ -61,7 +66,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
         prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
-        prompt_on_stdin=drive.prompt_on_stdin,
+        prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
         env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
@@ -74,7 +79,6 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        forge=forge, issue_text=forge and settings.issue_text,
         secrets=sorted(secrets.given(paths, settings, operator)),
     )  # fmt: skip
 
@@ -96,11 +100,12 @@ def _go_on(task: Task, session: Wanted) -> str | None:
     )
 
 
-def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef) -> str:
+def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
     session, known_pull = sessions.load(paths, session_slug(task.issue_ref)), pulls.load(paths).issues.get(task.issue_ref)
     told = known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None
     plain = known.is_plain(agent_of(task, settings), settings)
-    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=(session.pr_url if session else None) or told)
+    pr_url = (session.pr_url if session else None) or told
+    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
 
 
 def _new_id(task: Task) -> str:

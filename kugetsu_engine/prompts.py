@@ -20,6 +20,7 @@ from .store import contexts, files
 FIELDS = {
     "task": "the message of the task",
     "issue_ref": "the issue, as host/owner/repo#N",
+    "issue": "title and text of the issue, where `issue_text` is set and its forge tells them",
     "worktree": "the directory the agent works in",
     "branch": "its branch",
     "rules": "what every agent keeps to",
@@ -35,7 +36,7 @@ DEV = """\
 You work on $issue_ref, alone and without anybody to ask, in the git worktree $worktree on the branch $branch.
 
 $rules
-$context$attempt
+$issue$context$attempt
 ## Your task
 
 $task
@@ -77,19 +78,22 @@ Never wait for an agent; say what you handed on, and end.
 """
 
 
-def build(paths: StatePaths, settings: Settings, task: Task, ref: IssueRef, *, plain: bool, pr_url: str | None = None) -> str:
+def build(
+    paths: StatePaths, settings: Settings, task: Task, ref: IssueRef, *, plain: bool, pr_url: str | None = None, issue: str = ""
+) -> str:
     """Return the prompt of an attempt.
 
     Args:
         plain: for an agent that gets the message and nothing else, unless the settings say otherwise.
         pr_url: the issue's pull request, where one is known.
+        issue: what stands for the issue's words until a forge has told them.
     """
     kind = settings.agents.get(task.agent or settings.agent, AgentSettings()).prompt_template or settings.prompt_template
     if kind == "plain" or (kind is None and plain) or task.issue_ref == BASE:
         return task.message
     facts = {
         "task": task.message, "issue_ref": task.issue_ref, "worktree": paths.worktree(ref.slug), "branch": ref.branch,
-        "context": _context(paths, task), "attempt": _attempt(task), "rules": RULES,
+        "context": _context(paths, task), "attempt": _attempt(task), "issue": _section("The issue", issue), "rules": RULES,
     }  # fmt: skip
     if task.issue_ref == PM_AGENT:
         return f"{_project_manager(paths)}\n{facts['context']}## Your task\n\n{task.message}\n"

@@ -16,8 +16,10 @@ from . import control, env_files, pauses, run_times
 from .config import SettingsSource
 from .domain import plan, policy, states
 from .domain.engine_state import Alert, EngineState
+from .domain.overlaps import Overlap
 from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
+from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
 from .domain.task import Notice, Task
@@ -26,7 +28,7 @@ from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
 from .prompts import PromptFile
-from .store import documents, edits, notices, runs, tasks
+from .store import documents, edits, files, notices, pulls, runs, tasks
 from .store.locks import is_held
 
 STALE_S = 5.0
@@ -52,6 +54,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Why the queue is paused, where it was not the operator."""
     found: dict[str, int] = {}
     """What the engine found when it started, in numbers."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Running tasks that change the same files."""
 
     @property
     def stale(self) -> bool:
@@ -112,6 +116,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     default_agent: str = ""
     edited: frozenset[str] = frozenset()
     """Tasks that someone edits right now."""
+    pulls: Mapping[str, KnownPull] = {}
+    """What forges said about pull requests, by issue reference."""
 
     @property
     def used(self) -> int:
@@ -176,6 +182,10 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         overall = self.run_times.overall
         return overall.seconds if overall is not None else None
 
+    def overlap(self, task_id: str) -> Overlap | None:
+        """The first running task that changes the same files as this one."""
+        return next((one for one in self.engine.overlaps if task_id in one.tasks), None)
+
     def task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
         return self._by_id.get(task_id)
@@ -226,6 +236,8 @@ class SnapshotReader:
         self._open: dict[str, _Known] = {}
         self._done: dict[str, _Known] = {}
         self._done_names: frozenset[str] = frozenset()
+        self._pulls_seen: object = None
+        self._pulls: Mapping[str, KnownPull] = {}
         self._last: Snapshot | None = None
         self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
         """What was read of run times, with the signature of its file."""
@@ -254,7 +266,7 @@ class SnapshotReader:
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
             run_times=self._run_times(done),
-            default_agent=self.settings.current.agent, edited=edits.edited(self.paths),
+            default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
         )  # fmt: skip
         self._last = snapshot
         return snapshot
@@ -276,7 +288,7 @@ class SnapshotReader:
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
-            state.pressure, state.pause_reason, state.found,
+            state.pressure, state.pause_reason, state.found, tuple(state.overlaps),
         )  # fmt: skip
         return view, state
 
@@ -325,6 +337,13 @@ class SnapshotReader:
             old = known.get(name)
             fresh[name] = old if old is not None and old.signature == signature else self._load(folder, name, signature)
         return fresh
+
+    def _read_pulls(self) -> Mapping[str, KnownPull]:
+        seen = files.identity(self.paths.pulls)
+        if seen != self._pulls_seen:
+            self._pulls_seen = seen
+            self._pulls = pulls.load(self.paths).issues
+        return self._pulls
 
     def _load(self, folder: str, name: str, signature: tuple[int, int, int]) -> _Known:
         try:

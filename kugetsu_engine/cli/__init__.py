@@ -18,6 +18,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           hold ID... release ID... move ID edit ID   before it starts
           attach ID    shell ID                      take over by hand, in its worktree
           plan [--limit N]    usage [--since 6d]     who starts when; tokens and cost
+          worktrees [--clean [--dry-run]]            what they hold; remove those whose work is elsewhere
 queue     pause  resume  drain  limit N              the whole queue
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
@@ -43,7 +44,7 @@ GROUPS = {
     "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
     "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues", "init": "init", "import": "importing",
     "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
-    "usage": "usage",
+    "usage": "usage", "worktrees": "worktrees",
     "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""

@@ -10,7 +10,7 @@ from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import operator, paths
-from .output import learned_from, print_json, start_words, task_document
+from .output import learned_from, print_json, pull_words, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
@@ -60,6 +60,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("takes about", learned_from(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
+    if pull := pull_words(snapshot, task.issue_ref):
+        lines.append(("pull request", pull))
     if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
         lines.append(("used", used))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}

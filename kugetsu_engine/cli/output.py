@@ -10,7 +10,7 @@ from ..domain.policy import clock
 from ..domain.run_times import Expected
 from ..domain.safe_text import safe_line
 from ..domain.task import Task
-from ..domain.times import iso, time_of_day
+from ..domain.times import epoch, iso, time_of_day
 from ..snapshot import Snapshot
 
 
@@ -63,6 +63,7 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     del document["token"]
     why = snapshot.why(task) if task.state == "pending" else None
     document["failure"] = task.failure
+    document["pull_request"] = pull_document(snapshot, task.issue_ref)
     document["empty_handed"] = task.empty_handed
     start = snapshot.starts_at(task) if why else None
     document["start_estimate"] = iso(start) if start is not None else None
@@ -86,3 +87,22 @@ def learned_from(expected: Expected | None) -> str:
         return "unknown how long"
     runs = f"{expected.runs} run{'s' * (expected.runs != 1)}"
     return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
+
+
+def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
+    """What a forge last said about the pull request of an issue; None where it knew of none, or nobody asked."""
+    known = snapshot.pulls.get(reference)
+    if known is None or known.pull is None:
+        return None
+    document: dict[str, Any] = msgspec.to_builtins(known.pull)
+    return document | {"asked_at": known.asked_at}
+
+
+def pull_words(snapshot: Snapshot, reference: str, age: bool = True) -> str:
+    """The same in words, with the age of the answer and the address."""
+    known = snapshot.pulls.get(reference)
+    if known is None or known.pull is None:
+        return ""
+    asked = epoch(known.asked_at)
+    ago = f", as of {clock(snapshot.taken_at - asked)} ago" if asked is not None else ""
+    return f"{known.pull}{ago}  {known.pull.url}" if age else str(known.pull)

@@ -3,17 +3,19 @@
 import os
 from typing import Any
 
+import msgspec
+
 from ..domain import refs
 from ..domain.pulls import KnownPull
 from ..domain.reserved import SESSIONS, session_slug
 from ..domain.session import Session
-from ..domain.task import Task
+from ..domain.task import Delivered, Task
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from ..snapshot import SnapshotReader
+from ..snapshot import Snapshot, SnapshotReader
 from ..store import pulls, sessions
-from .here import paths
-from .output import print_json, print_table
+from .here import note, paths
+from .output import print_json, print_table, pull_document, pull_words
 from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
@@ -23,9 +25,12 @@ def main(words: list[str]) -> int:
     parser = Words(
         "list", "Every issue kugetsu knows: its session, worktree, pull request and newest task; and the two of no issue."
     )
+    parser.add_argument("--refresh", action="store_true", help="ask the forges about pull requests now")
     parser.json_flag()
     given = parser.parse_args(words)
     here = paths()
+    if given.refresh:
+        _refresh(here)
     snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
     newest: dict[str, Task] = {}
     for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
@@ -36,14 +41,15 @@ def main(words: list[str]) -> int:
     forged = pulls.load(here).issues
     rows = [
         _document(here, reference, newest.get(reference), known.get(session_slug(reference)), forged.get(reference))
+        | {"pull_request": pull_document(snapshot, reference)}
         for reference in sorted(references, key=lambda reference: (reference not in SESSIONS, reference))
     ]
     if given.json:
         print_json(rows)
     elif rows:
         print_table(
-            ["", "issue", "task", "state", "session", "branch", "worktree", "pull request", "message"],
-            [_row(row, newest.get(str(row["issue_ref"]))) for row in rows], flexible=8,
+            ["", "issue", "task", "state", "session", "branch", "worktree", "delivered", "pull request", "message"],
+            [_row(row, newest.get(str(row["issue_ref"])), snapshot) for row in rows], flexible=9,
         )  # fmt: skip
     else:
         print("No issues yet: kugetsu enqueue owner/repo#N MESSAGE")
@@ -61,16 +67,37 @@ def _document(
         "session": session.session_id if session else None, "agent": session.agent if session else None,
         "pr_url": (session.pr_url if session else None) or (pull.url if pull else None),
         "pr_state": pull.state if pull else None, "kind": SESSIONS.get(reference, "issue"),
+        "delivered": msgspec.to_builtins(_delivered(task)),
     }  # fmt: skip
 
 
-def _row(row: dict[str, Any], task: Task | None) -> list[str]:
+def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str]:
     glyph, shown, title = (GLYPHS[task.state], task.shown, task.title) if task else ("", "", "")
     if task is not None and task.empty_handed:
         glyph = EMPTY_HANDED
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
-    cells = (row["state"], row["session"], row["branch"], row["worktree"], row["pr_url"])
-    return [glyph, name, shown, *(str(cell or "") for cell in cells), title]
+    pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
+    cells = (row["state"], row["session"], row["branch"], row["worktree"], _delivered(task))
+    return [glyph, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
+
+
+def _delivered(task: Task | None) -> Delivered | None:
+    """What the newest attempt left; they add up over the attempts of an issue."""
+    return task.last_attempt.delivered if task and task.last_attempt else None
+
+
+def _refresh(here: StatePaths) -> None:
+    """Ask the forges about the pull request of every issue that has commits to show."""
+    from ..forges.knowing import Forges
+
+    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
+    wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}
+    for task in snapshot.done:
+        last = task.last_attempt
+        if last is not None and last.delivered is not None and last.delivered.commits:
+            wanted.setdefault(task.issue_ref, _branch(task.issue_ref))
+    for fault in Forges(here, os.environ).ask_again(wanted):
+        note(f"kugetsu: {fault}")
 
 
 def _branch(reference: str) -> str:

@@ -1,19 +1,20 @@
 """A waiting task as a text to be edited: its fields, a line of dashes, and the message as it is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ..errors import UsageError
 from .draft import checked_tags, shown_id, task_id
-from .task import Task
+from .task import Expect, Task
 from .times import duration, epoch, iso, local, moment
 
 RULE = "---"
-FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "tags")
+FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")
 HELP = {
     "priority": "0 to 9, 9 starts first", "agent": "empty: as set", "after": "start only when these have completed: 41 42",
     "at": "start not before: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
     "repo": "path of a local repository, if not as set", "tags": "words to find it by",
+    "expect": "what an attempt must leave: anything, none, changes or commits",
 }  # fmt: skip
 COMPLAINT = "# ! "
 
@@ -24,7 +25,7 @@ def fields_of(task: Task) -> dict[str, str]:
     return {
         "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(shown_id(one)[1:] for one in task.after),
         "at": local(at) if at is not None else "", "timeout": f"{task.timeout_s:g}s" if task.timeout_s else "",
-        "repo": task.repo or "", "tags": " ".join(task.tags),
+        "repo": task.repo or "", "expect": task.expect, "tags": " ".join(task.tags),
     }  # fmt: skip
 
 
@@ -97,6 +98,10 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
             changed["after"] = [_id(word) for word in value.replace(",", " ").split()]
         elif name == "at":
             changed["not_before"] = iso(moment(value, now)) if value else None
+        elif name == "expect":
+            if value and value not in get_args(Expect):
+                raise UsageError(f"expect: {value[:40]!r} is nothing to expect", f"use one of {', '.join(get_args(Expect))}")
+            changed["expect"] = value or "anything"
         elif name == "timeout":
             changed["timeout_s"] = duration(value) if value else None
         elif name == "tags":

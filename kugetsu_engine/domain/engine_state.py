@@ -2,6 +2,8 @@
 
 import msgspec
 
+from .overlaps import Overlap
+
 
 class Alert(msgspec.Struct, frozen=True):
     """Something an operator should know, as long as it is so."""
@@ -38,6 +40,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Why the queue is paused, where it was not the operator."""
     found: dict[str, int] = {}
     """What the engine found when it started, in numbers."""
+    overlaps: list[Overlap] = []
+    """Running tasks that change the same files."""
 
 
 class Control(msgspec.Struct, frozen=True):

@@ -64,8 +64,8 @@ class Job(msgspec.Struct, frozen=True):
     """What an agent must leave, as in a task; less is a failure, whatever its exit code."""
     forge: bool = False
     """Whether the issue's forge may be asked about its pull request."""
-    issue_text: bool = False
-    """Whether the forge's words about the issue are added to the prompt."""
+    issue_mark: str = ""
+    """What stands in the prompt for the forge's words about the issue; empty: they are not asked for."""
     setup: list[list[str]] = []
     """Commands that are run in the worktree before the agent."""
     teardown: list[list[str]] = []

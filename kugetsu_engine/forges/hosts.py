@@ -29,6 +29,9 @@ class Forge(NamedTuple):
     source: str
     """Name of the variable the token comes from, for words about it."""
 
+    def __repr__(self) -> str:
+        return f"Forge({self.host!r}, {self.kind!r}, {self.api!r})"  # a token belongs in no traceback
+
 
 def forge_of(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge | None:
     """The forge at a host; None when nobody asked for its use.

@@ -7,14 +7,16 @@ from typing import TypeVar
 import msgspec
 
 from ..config import Settings, load
+from ..domain import refs
 from ..domain.pulls import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
 from ..domain.times import epoch, iso, time_of_day
-from ..errors import ForgeError
+from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..store import pulls
 from .hosts import Forge, forge_of, tokens
 
+AT_ONCE = 4
 SILENCE_S = 60.0
 """After the first failure in a row; doubles."""
 MAX_SILENCE_S = 1800.0
@@ -63,6 +65,26 @@ class Forges:
         known = KnownPull(iso(self._clock()), branch, found)
         self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {str(ref): known}))
         return found
+
+    def ask_again(self, wanted: Mapping[str, str] | None = None) -> list[str]:
+        """Ask about pull requests, several at a time; a sentence for each forge or issue that did not answer.
+
+        Args:
+            wanted: branches by issue reference; None: those whose answers have grown old.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        asked = pulls.due(pulls.load(self._paths), self._clock()) if wanted is None else wanted
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            said = [*pool.map(self._fault, asked, asked.values())]
+        return sorted({fault for fault in said if fault})
+
+    def _fault(self, reference: str, branch: str) -> str | None:
+        try:
+            self.pull_request_of(refs.parse(reference, self._settings.default_server), branch)
+        except KugetsuError as error:  # also a reference that someone wrote into the file by hand
+            return str(error)
+        return None
 
     def known(self, ref: IssueRef) -> KnownPull | None:
         """The last answer about an issue's pull request; asks nobody."""

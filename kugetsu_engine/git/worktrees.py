@@ -66,12 +66,22 @@ def base_commit(worktree: str) -> str | None:
     return str(mark["base"]) if mark else None
 
 
+def common_folder(worktree: str) -> str | None:
+    """The folder that all worktrees of its repository share; None where it is no worktree. Runs nothing."""
+    try:
+        folder = admin_dir(worktree)
+        with open(f"{folder}/commondir", encoding="utf-8") as file:
+            return os.path.realpath(os.path.join(folder, file.read().strip()))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def _same_repository(repository: str, worktree: str) -> None:
     if os.path.islink(worktree) or not os.path.exists(f"{worktree}/.git"):
         raise RepositoryError(f"{worktree} is no worktree of ours: move it away")
     try:
-        with open(f"{_admin_dir(worktree)}/commondir", encoding="utf-8") as file:
-            owner = os.path.join(_admin_dir(worktree), file.read().strip())
+        with open(f"{admin_dir(worktree)}/commondir", encoding="utf-8") as file:
+            owner = os.path.join(admin_dir(worktree), file.read().strip())
     except (OSError, UnicodeDecodeError):
         raise RepositoryError(f"{worktree} is no worktree of ours: move it away") from None
     if os.path.realpath(owner) != os.path.realpath(common_dir(repository)):
@@ -85,7 +95,7 @@ def _take_back(repository: str, worktree: str) -> None:
 
 def _mark(worktree: str) -> dict[str, object] | None:
     try:
-        with open(f"{_admin_dir(worktree)}/{BASE_FILE}", encoding="ascii", errors="replace") as file:
+        with open(f"{admin_dir(worktree)}/{BASE_FILE}", encoding="ascii", errors="replace") as file:
             mark = json.load(file)
     except (OSError, ValueError):
         return None
@@ -94,10 +104,10 @@ def _mark(worktree: str) -> dict[str, object] | None:
 
 
 def _set_mark(worktree: str, base: str, ready: bool) -> None:
-    files.replace(f"{_admin_dir(worktree)}/{BASE_FILE}", json.dumps({"base": base, "ready": ready}).encode(), durable=False)
+    files.replace(f"{admin_dir(worktree)}/{BASE_FILE}", json.dumps({"base": base, "ready": ready}).encode(), durable=False)
 
 
-def _admin_dir(worktree: str) -> str:
+def admin_dir(worktree: str) -> str:
     """git's own folder of a worktree, from the `.git` file; runs nothing."""
     with open(f"{worktree}/.git", encoding="utf-8") as file:
         return os.path.join(worktree, file.read().removeprefix("gitdir:").strip())

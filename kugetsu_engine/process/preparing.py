@@ -33,9 +33,9 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     question = asking.about_issue(job)
     try:
         _worktree(job, log, tell)
-        if question is not None:
+        if job.get("issue_mark"):
             tell("issue")
-            job["prompt"] += asking.told_about_issue(job, question, log)
+            job["prompt"] = asking.with_issue(job, question, log)
     finally:
         if question is not None:
             question.end()

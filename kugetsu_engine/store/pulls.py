@@ -6,11 +6,18 @@ from contextlib import contextmanager
 import msgspec
 
 from ..domain.pulls import KnownPull
+from ..domain.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
 from . import documents, files
 from .locks import unlock, wait_lock
 
+AGAIN_S = 240.0
+"""How old an answer about an open pull request may grow."""
+AGAIN_WITHOUT_S = 1740.0
+"""The same for a branch that had none."""
+FORGOTTEN_S = 30 * 86400.0
+MAX_AT_ONCE = 50
 MAX_KNOWN = 2_000
 """Issues whose pull requests are remembered, the newest."""
 
@@ -41,6 +48,21 @@ def load(paths: StatePaths) -> Pulls:
         return documents.read(paths.pulls, Pulls)
     except (FileNotFoundError, BadFile):
         return Pulls()
+
+
+def due(known: Pulls, now: float) -> dict[str, str]:
+    """The issues to be asked about again, with their branches, the oldest answer first; settled ones are not.
+
+    Args:
+        now: seconds since 1970.
+    """
+    found = []
+    for reference, one in known.issues.items():
+        age = now - (epoch(one.asked_at) or 0.0)
+        after = AGAIN_S if one.pull is not None else AGAIN_WITHOUT_S
+        if (one.pull is None or one.pull.state == "open") and after <= age <= FORGOTTEN_S:
+            found.append((one.asked_at, reference, one.branch))
+    return {reference: branch for _, reference, branch in sorted(found)[:MAX_AT_ONCE]}
 
 
 def change(paths: StatePaths, make: Callable[[Pulls], Pulls]) -> None:

@@ -27,6 +27,7 @@ QUIET_SHOWN_S = 60.0
 PHASES = {
     "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
     "delivery": "delivery", "waiting for git": "waits for git", "session": "session",
+    "issue": "asks the forge",
 }  # fmt: skip
 
 
@@ -53,7 +54,10 @@ class AgentsView:
         task, progress = one.task, one.progress
         look = states.of_task(task)
         quiet = one.stalled is not None
-        glyph: Cell = (states.glyph("attention"), "danger") if quiet else (look.glyph, look.tone)
+        shared = self._picture.snapshot.overlap(task.id) is not None
+        glyph: Cell = (states.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
+        if quiet:
+            glyph = (states.glyph("attention"), "danger")
         history = self._picture.cpu.get(task.id, ())
         return Row(
             task.id,

@@ -48,6 +48,9 @@ class DoneView:
         last = task.last_attempt
         delivered = last.delivered if last else None
         result = str(delivered) if delivered and not delivered.nothing else (task.error or task.reason or "")
+        known = self._snapshot.pulls.get(task.issue_ref)
+        if known is not None and known.pull is not None:
+            result = f"{known.pull}, {result}"
         return Row(
             task.id,
             (

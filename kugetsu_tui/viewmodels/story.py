@@ -31,7 +31,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
     active = find_active(picture, task.id)
     if active is not None:
         spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
-        spans += [("  ", "text"), phase(active), *_stall(active)]
+        spans += [("  ", "text"), phase(active), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
         why = picture.snapshot.why(task)
         spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
@@ -117,11 +117,31 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
+    spans += _pull(picture, task)
     if active is not None:
-        spans += _stall(active)
+        spans += _stall(active) + _overlap(picture, task)
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
     return spans
+
+
+def _pull(picture: Picture, task: Task) -> Spans:
+    """What the issue's forge last said about its pull request."""
+    known = picture.snapshot.pulls.get(task.issue_ref)
+    if known is None or known.pull is None:
+        return []
+    bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"
+    words = f"{known.pull} {times.moment(known.asked_at, picture.snapshot.taken_at)}"
+    return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
+
+
+def _overlap(picture: Picture, task: Task) -> Spans:
+    """Which other running task changes the same files."""
+    found = picture.snapshot.overlap(task.id)
+    if found is None:
+        return []
+    other = f"#{found.other(task.id).removeprefix('q_')}"
+    return [(f"  {states.glyph('warning')} {clean(f'{other} changes {found.what} too', 200)}", "warning")]
 
 
 def _stall(active: Active) -> Spans:

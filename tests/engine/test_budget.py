@@ -43,7 +43,8 @@ def opencode(fleet: Fleet) -> Fleet:
     program = fleet.folder / "opencode"
     program.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
     program.chmod(0o755)
-    fleet.tables = f'[agents.opencode]\nprogram = "{program}"\nenv = {{ XDG_DATA_HOME = "{fleet.folder}/data" }}'
+    environ = f'{{ XDG_DATA_HOME = "{fleet.folder}/data" }}'
+    fleet.tables = f'[agents.opencode]\nprogram = "{program}"\nprompt_template = "plain"\nenv = {environ}'
     fleet.configure(agent="opencode")
     return fleet
 

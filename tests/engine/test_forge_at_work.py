@@ -2,13 +2,22 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import embedded
+from kugetsu_engine.cli import run
+from kugetsu_engine.domain.pulls import KnownPull, PullRequest
+from kugetsu_engine.domain.times import iso
 from kugetsu_engine.process import asking
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import pulls
+from kugetsu_tui.viewmodels import story
+from kugetsu_tui.viewmodels.done import DoneView
+from kugetsu_tui.viewmodels.picture import Picture
 from tests.support.fleet import Fleet
 from tests.support.forge import FakeForge, Reply
 from tests.support.repositories import bare_remote, run_git
@@ -49,8 +58,8 @@ def test_the_issues_words_are_in_the_prompt_and_the_pull_request_in_the_result(f
     [task] = fleet.wait_for_end([task_id])
     prompt = (dump / "stdin").read_text(encoding="utf-8")
     assert prompt.startswith("do it\n")
-    assert "# Broken login\n\nSince monday." in prompt
-    assert "Others wrote it" in prompt
+    assert "### Broken login\n\nSince monday." in prompt
+    assert "Others wrote this" in prompt
     last = task.last_attempt
     assert last is not None
     assert last.delivered is not None
@@ -79,6 +88,92 @@ def test_without_its_forge_a_task_goes_on(fleet: Fleet, forge: FakeForge, fault:
     assert b"[kugetsu] the issue's text is not in the prompt: forge.test " in fleet.log(task_id)
     assert task.attempts[0].delivered is not None
     assert task.attempts[0].delivered.pr is None
+
+
+def test_lists_show_what_the_forge_said_last_and_ask_on_demand(
+    fleet: Fleet, forge: FakeForge, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`list` and `show`, for people and scripts, and the console's header; `--refresh` asks, and says what went wrong."""
+    monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
+    forge.add_pull("o/r", 9, "fix/issue-7", sha="abc")
+    forge.statuses["abc"] = ["pending"]
+    task_id = fleet.enqueue(REF, write="a.txt", commit="work")
+    fleet.configure(issue_text="false")
+    fleet.start_engine()
+    fleet.wait_for_end([task_id])
+    assert run(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert "PR #9 open, checks under way" in shown
+    assert "1 commit, +1 −0, pushed, https://" in shown
+    forge.statuses["abc"] = ["success", "failure"]
+    assert run(["list", "--refresh", "--json"]) == 0
+    [document] = json.loads(capsys.readouterr().out)
+    assert (document["delivered"]["commits"], document["delivered"]["unpushed"]) == (1, 0)
+    assert document["pull_request"]["checks"] == {"state": "failure", "total": 2, "failed": 1}
+    assert run(["show", task_id]) == 0
+    assert "PR #9 open, 1 of 2 checks failed, as of 0:0" in capsys.readouterr().out
+    assert run(["show", task_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pull_request"]["number"] == 9
+    snapshot = SnapshotReader(fleet.paths, {}).read()
+    picture = Picture(snapshot)
+    words = "".join(text for line in story.header(picture, snapshot.done[0], 1) for text, _ in line)
+    assert "PR #9 open, 1 of 2 checks failed" in words
+    assert DoneView(picture).row(0).cells[5][0].startswith("PR #9 open, 1 of 2 checks failed, 1 commit")
+    forge.token = "another"
+    assert run(["list", "--refresh"]) == 0
+    told = capsys.readouterr()
+    assert "refuses the token (401)" in told.err
+    assert "PR #9 open" in told.out
+
+
+def test_destroy_refuses_an_open_pull_request_and_takes_a_merged_one(
+    fleet: Fleet, forge: FakeForge, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks the forge; where that fails, what it said last counts."""
+    monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
+    forge.add_pull("o/r", 9, "fix/issue-7")
+    fleet.configure(issue_text="false")
+    engine = fleet.start_engine()
+    fleet.wait_for_end([fleet.enqueue(REF, write="a.txt", commit="work")])
+    fleet.stop_engine(engine)
+    assert run(["destroy", REF, "-y"]) == 3
+    assert "its pull request is open" in capsys.readouterr().err
+    forge.token = "another"
+    assert run(["destroy", REF, "-y"]) == 3
+    forge.token = SECRET
+    forge.pulls["o/r"][0] |= {"state": "closed", "merged": True}
+    assert run(["destroy", REF, "-y"]) == 0
+    assert not os.path.exists(fleet.paths.worktree("forge.test-o-r-7"))
+
+
+def test_the_prompt_of_a_known_agent_has_the_issue_in_its_place(fleet: Fleet, forge: FakeForge) -> None:
+    """In the section that the template has for it; a forge that does not answer leaves a word there, no mark."""
+    fleet.configure(prompt_template="dev")
+    for ref, wanted in ((REF, "### Broken login\n\nSince monday."), ("forge.test/o/r#8", "(Its text could not be had.)")):
+        task_id = fleet.enqueue(ref)
+        fleet.start_engine() if not fleet.engines else None
+        fleet.wait_for_end([task_id])
+        prompt = Path(fleet.paths.run(task_id, 1), "prompt").read_text(encoding="utf-8")
+        issue = prompt.partition("## The issue\n")[2].partition("## Your task")[0]
+        assert wanted in issue
+        assert "\0" not in prompt
+
+
+def test_open_pull_requests_are_asked_about_again_by_themselves(
+    fleet: Fleet, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process beside the engine, once the answer has grown old."""
+    monkeypatch.setattr(embedded, "LOOK_AT_PULLS_S", 0.05)
+    known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
+    pulls.change(fleet.paths, lambda _: pulls.Pulls(issues={REF: known}))
+    forge.add_pull("o/r", 9, "fix/issue-7", "merged")
+    fleet.start_engine()
+
+    def merged() -> bool:
+        found = pulls.load(fleet.paths).issues[REF].pull
+        return found is not None and found.state == "merged"
+
+    wait_until(merged, 20, "the forge's answer")
 
 
 def test_without_a_setting_or_a_token_nobody_is_asked(fleet: Fleet, forge: FakeForge) -> None:

@@ -173,7 +173,7 @@ def test_what_is_expected_can_be_edited_while_a_task_waits(fleet: Fleet) -> None
 def test_commits_that_are_on_the_remote_are_told_from_those_that_are_not(fleet: Fleet) -> None:
     """By what git remembers of the remote; nobody is asked. Without a remote nothing is said."""
     fleet.start_engine()
-    [alone] = fleet.wait_for_end([fleet.enqueue("local/work#1", write="a", commit="one")])
+    [alone] = fleet.wait_for_end([fleet.enqueue("local/work#1", write="a", commit="of another issue")])
     assert alone.attempts[0].delivered is not None
     assert alone.attempts[0].delivered.unpushed is None
     remote = bare_remote(fleet.folder / "remote.git", fleet.repository)

@@ -46,6 +46,7 @@ def test_any_message_comes_back_as_it_went(message: str) -> None:
         ("timeout: 30m", {"timeout_s": 1800.0}), ("timeout:", {"timeout_s": None}), ("at:", {"not_before": None}),
         ("repo: ~/src/b", {"repo": "~/src/b"}),
         ("tags: +Urgent new urgent", {"tags": ["urgent", "new"]}), ("tags:", {"tags": []}),
+        ("expect: commits", {"expect": "commits"}),
     ],
 )  # fmt: skip
 def test_each_field_can_be_changed(line: str, found: dict[str, Any]) -> None:
@@ -66,7 +67,9 @@ def test_a_time_may_be_written_as_everywhere() -> None:
     [
         ("priority: 7", "priority: ten", "priority"), ("priority: 7", "prio: 7", "line"), ("priority: 7", "priority 7", "line"),
         ("after: 3 17_ab", "after: x", "no task id"), ("timeout: 5400s", "timeout: soon", "length of time"),
-        ("tags: urgent", "tags: a/b", "no tag"), ("agent: demo", "tags: a", "twice"), ("\n---\n", "\n", "no field"),
+        ("tags: urgent", "tags: a/b", "no tag"),
+        ("expect: anything", "expect: wonders", "nothing to expect"),
+        ("agent: demo", "tags: a", "twice"), ("\n---\n", "\n", "no field"),
         ("\n---\nno line of dashes", "", "missing"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from kugetsu_engine.domain.pulls import Checks, PullRequest
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.errors import ForgeError
 from kugetsu_engine.forges import client, hosts
-from kugetsu_engine.forges.helper import main, refresh
+from kugetsu_engine.forges.helper import main
 from kugetsu_engine.forges.knowing import Forges
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import pulls
@@ -210,15 +210,16 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
     known = asking.known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
-    count = len(forge.asked)
-    assert refresh(paths, asking) == 0
+    assert pulls.due(pulls.load(paths), time.time()) == {}
     old = Forges(paths, {}, lambda: time.time() - 1000)
     old.pull_request_of(REF, BRANCH)
+    assert pulls.due(pulls.load(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
-    assert refresh(paths, asking) == 1
-    old.pull_request_of(REF, BRANCH)
-    assert refresh(paths, asking) == 0
-    assert len(forge.asked) > count
+    assert asking.ask_again() == []
+    known = asking.known(REF)
+    assert known is not None
+    assert str(known.pull) == "PR #4 merged"
+    assert pulls.due(pulls.load(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
     assert asking.known(REF) is None
     asking.pull_request_of(REF, BRANCH)
@@ -239,7 +240,17 @@ def test_the_helper_prints_one_document(
     assert found[:3] == [{"title": "T", "body": "B"}, {"url": "https://forge.test/o/r/pulls/4"}, {}]
     assert "knows nothing of it (404)" in found[3]["error"]
     assert "is no issue reference" in found[4]["error"]
-    assert found[5] == {"asked": 0}
+    assert found[5] == {"asked": 0, "faults": []}
+
+
+def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: Forges) -> None:
+    """A sentence for each fault, whatever the number of issues; a reference that is none is one of them."""
+    forge.token = "another"
+    wanted = {f"forge.test/o/r#{number}": BRANCH for number in range(1, 7)} | {"nonsense": BRANCH, "local/x#1": BRANCH}
+    faults = asking.ask_again(wanted)
+    assert len(faults) == 2
+    assert faults[0].startswith("'nonsense' is no issue reference")
+    assert "refuses the token" in faults[1]
 
 
 @pytest.mark.parametrize(
