@@ -254,7 +254,7 @@ class Engine:
         except IsADirectoryError:
             self.ledger.quarantine.take(self.paths.index, "a folder where a file belongs")
         except OSError as error:
-            self.alerts.warn("disk", f"cannot write {self.paths.index}: {error.strerror}")
+            self.alerts.warn("disk", f"cannot write {self.paths.index}: {error}")
 
     def hint(self, changed: set[str]) -> None:
         """Take a watcher's word that files changed; from any thread."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kugetsu_engine.errors import BadFile, KugetsuError, NoAnswer
 from kugetsu_engine.process import identity
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, runs, tasks
 from kugetsu_engine.store.requests import Verb
 from tests.support.observer import marked_processes
@@ -50,7 +51,11 @@ class Mischief:
         try:
             what()
         except NoAnswer as error:
-            self.load.violations.append(f"{name}: {error}")
+            picture = SnapshotReader(self._fleet.paths, {}).read()
+            alerts = [f"{alert.code}: {alert.text}" for alert in picture.alerts]
+            self.load.violations.append(
+                f"{name}: {error}; {picture.engine.running}, {picture.engine.heartbeat_age_s} s, {alerts}"
+            )
         except (KugetsuError, FileNotFoundError, ProcessLookupError):
             return  # the task went on meanwhile, the request is refused, the process is gone
         except (AssertionError, OSError) as error:
@@ -108,7 +113,7 @@ class Mischief:
         self._fleet.operator.do(verb, task_id, **args)
 
     def _flow(self) -> None:
-        verb: Verb = self.random.choice(("pause", "drain"))
+        verb: Verb = self.random.choice(("pause", "drain") if self.load.engine_may_end else ("pause",))  # drained, it ends
         self._fleet.operator.do(verb)
         self._never.wait(0.3)
         self._fleet.operator.do("resume")

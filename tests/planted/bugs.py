@@ -118,8 +118,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a refused look means free",
         "kugetsu_engine/store/locks.py",
-        "    except FileNotFoundError:\n        return False\n",
-        "    except OSError:\n        return False\n",
+        "    except FileNotFoundError:\n        return False\n    except BlockingIOError:\n        return True\n",
+        "    except BlockingIOError:\n        return True\n    except OSError:\n        return False\n",
         "tests/unit/test_identity.py",
     ),
     Bug(
