@@ -82,7 +82,6 @@ class Scene:
         self._lock.take()
         state = EngineState(
             4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
-            median_run_s=1320.0,
         )  # fmt: skip
         self._write(self.paths.engine, state)
         self._fleet()
@@ -133,11 +132,11 @@ class Scene:
     def _queue(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
         waiting = [
-            Task("q_46", f"{web}#211", "Write the release notes for 2.1", priority=7),
+            Task("q_46", f"{web}#211", "Write the release notes for 2.1", priority=7, tags=["release"]),
             Task("q_47", f"{api}#92", "Find out why the nightly job hangs", retry_at="2026-11-21T14:05:12.000Z", attempt=1,
                  attempts=[Attempt(1, outcome="timeout", failure="timeout", reason="no end within 1h")]),
             Task("q_48", f"{web}#9", "Move the icons to one sprite", held=True),
-            Task("q_49", f"{api}#93", "Upgrade the date library"),
+            Task("q_49", f"{api}#93", "Upgrade the date library", tags=["deps"]),
             Task("q_50", f"{api}#94", "Remove the old date helpers", after=["q_49"]),
             Task("q_51", f"{web}#213", "Translate the error pages: 日本語 and Ελληνικά"),
             Task("q_52", f"{api}#95", "Check whether the cache needs a lock"),
@@ -326,9 +325,13 @@ async def main(folder: Path) -> None:
             await shoot(scene, folder / "done.svg", (140, 40), ("5",))
             await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
             await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
+            await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
+            await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
+            await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
             make_worktree(scene.paths)
             await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
             await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
+            await shoot(scene, folder / "edit.svg", (120, 34), ("2", "j", "j", "e"))
         finally:
             scene.close()
 

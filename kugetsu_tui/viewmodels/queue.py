@@ -20,7 +20,7 @@ COLUMNS = (
     Column("state", 1, gap=1),
     Column("id", 5),
     Column("issue", 14, keep=4),
-    Column("task", 14, flexible=True),
+    Column("task", 10, flexible=True),
     Column("tags", 6, keep=1),
     Column("priority", 2, keep=2),
     Column("why", 17),
@@ -44,7 +44,7 @@ class QueueView:
             issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
             tags=widest((tags_of(task) for task in self._pending[:300]), 0, 16),
             priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
-            why=widest((self._why(task) for task in self._pending[:60]), 9, 26),
+            why=widest((self._why(task) for task in self._pending[:60]), 9, 22),
             start=widest((self._start(task) for task in self._pending[:60]), 0, 13),
         )  # fmt: skip
 
