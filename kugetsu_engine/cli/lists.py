@@ -10,7 +10,7 @@ from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from .here import operator, paths
-from .output import print_json, start_words, task_document
+from .output import learned_from, print_json, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
 from .words import Words
 
@@ -54,6 +54,10 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     lines.append(("agent", f"{task.agent or 'the default'}, priority {task.priority}"))
     if task.expect != "anything":
         lines.append(("expects", task.expect))
+    if task.tags:
+        lines.append(("tags", " ".join(task.tags)))
+    if task.state == "pending" and (expected := snapshot.expected(task)) is not None:
+        lines.append(("takes about", learned_from(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
     if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):

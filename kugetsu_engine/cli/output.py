@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ..domain.policy import clock
+from ..domain.run_times import Expected
 from ..domain.safe_text import safe_line
 from ..domain.task import Task
 from ..domain.times import iso, time_of_day
@@ -73,3 +75,14 @@ def start_words(task: Task, snapshot: Snapshot) -> str:
     if start is None:
         return ""
     return "now" if start - snapshot.taken_at < 1 else f"~{time_of_day(start, snapshot.taken_at)}"
+
+
+GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
+
+
+def learned_from(expected: Expected | None) -> str:
+    """How long it takes, and how that is known."""
+    if expected is None:
+        return "unknown how long"
+    runs = f"{expected.runs} run{'s' * (expected.runs != 1)}"
+    return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"

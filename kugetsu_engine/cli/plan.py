@@ -7,16 +7,14 @@ import msgspec
 
 from ..domain.plan import Plan, Start
 from ..domain.policy import clock
-from ..domain.run_times import Expected, RunTimes
+from ..domain.run_times import RunTimes
 from ..domain.times import iso, time_of_day
 from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
 from .here import paths
-from .output import print_json, print_table
+from .output import learned_from, print_json, print_table
 from .queue import GLYPHS
 from .words import Words
-
-GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -112,14 +110,6 @@ def headline(plan: Plan, limit_now: int) -> list[str]:
 def about(epoch_s: float | None, now: float) -> str:
     """A point in time nobody is sure of."""
     return f"~{time_of_day(epoch_s, now)}" if epoch_s is not None else "?"
-
-
-def learned_from(expected: Expected | None) -> str:
-    """How long it takes, and how that is known."""
-    if expected is None:
-        return "unknown how long"
-    runs = f"{expected.runs} run{'s' * (expected.runs != 1)}"
-    return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
 
 
 def _print_run_times(known: RunTimes) -> None:

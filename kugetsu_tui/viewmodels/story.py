@@ -8,7 +8,7 @@ from kugetsu_engine.snapshot import Active
 from ..formatting import states, times
 from ..formatting.safe_text import clean, clean_lines
 from .agents import phase
-from .picture import Picture, short_ref
+from .picture import Picture, short_ref, tags_of
 from .queue import start_estimate, why_words
 from .rows import Cell
 
@@ -101,6 +101,8 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
     spans += [("  queued ", "muted"), (times.moment(task.pending_since, picture.snapshot.taken_at), "text")]
+    if task.tags:
+        spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
     if task.after:
         spans += [("  after ", "muted"), (clean(" ".join(f"#{one.removeprefix('q_')}" for one in task.after), 120), "text")]
     if active is not None and active.progress is not None:

@@ -28,6 +28,7 @@ def test_a_plan_of_a_queue_for_people_and_programs(shell: Shell, quick_agents: C
     assert "held by you" in told
     assert "10:00" in shell("plan", "--agents").stdout
     assert [one["start_estimate"] for one in shell.json("queue", "list")] == [None] * 4, "no engine, no estimate"
+    assert "takes about   10:00, by 3 runs of this agent here" in shell("show", "1").stdout
     assert shell("plan", "--limit", "0").returncode == 64
 
 
