@@ -64,7 +64,7 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
         "base_branch": "dev",
         "agent": "x",
         "theme": "x",
-        "prompt": "plain",
+        "prompt_template": "plain",
     }
     value = good.get(name, "forge.test" if name == "default_server" else "17")
     settings, problems = load(paths, {f"KUGETSU_{name.upper()}": value})
