@@ -24,11 +24,11 @@ def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) 
     Raises:
         ConfigError: there is no base session to fork from, or it is another agent's.
     """
-    last = task.last_attempt
+    last, found = task.last_attempt, sessions.load(paths, slug)
     if task.session != "new" and last is not None and last.session_id and last.failure in INTERRUPTED:
-        return Wanted("continue", last.session_id)
+        given_to_another = found is not None and found.session_id == last.session_id and not _same_agent(found, agent)
+        return NEW if given_to_another else Wanted("continue", last.session_id)
     if task.session == "continue":
-        found = sessions.load(paths, slug)
         # A session of another agent is none that could be gone on with.
         if found is None or not found.session_id or not _same_agent(found, agent):
             return NEW

@@ -95,6 +95,9 @@ def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePath
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", place) == NEW
     assert wanted(paths, task("continue")) == Wanted("fork", "ses_1")
+    lost = task(None, Attempt(1, outcome="lost", failure="lost", session_id="ses_1"))
+    assert issue_sessions.wanted(paths, lost, "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
+    assert issue_sessions.wanted(paths, lost, "local-a-1", "claude", place) == NEW  # edited between two attempts
     issue_sessions.forget(paths, task(), "github.com", NOW)
     assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == NEW
 
