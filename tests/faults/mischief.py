@@ -113,7 +113,8 @@ class Mischief:
         self._fleet.operator.do(verb, task_id, **args)
 
     def _flow(self) -> None:
-        verb: Verb = self.random.choice(("pause", "drain") if self.load.engine_may_end else ("pause",))  # drained, it ends
+        # Drained, an engine ends.
+        verb: Verb = "drain" if self.load.engine_may_end and self.random.random() < 0.5 else "pause"
         self._fleet.operator.do(verb)
         self._never.wait(0.3)
         self._fleet.operator.do("resume")
