@@ -32,7 +32,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument(
-        "--jobs", type=int, default=(os.cpu_count() or 1) + 1, metavar="N",
+        "--jobs", type=int, default=(os.cpu_count() or 1) + 2, metavar="N",
         help="loops that run side by side; 1: one after the other, in this process",
     )  # fmt: skip
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
