@@ -38,8 +38,8 @@ class Leaving(ModalScreen[Choice | None]):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine, and none ends by your leaving."), classes="dialog-line")
             for key, _, word, about in CHOICES:
-                words = Content.assemble((f"{key}  ", "bold $accent"), (f"{word:9}", "bold"), about)
-                yield Static(words, classes="dialog-line")
+                line = ((f"{key}  ", "bold $accent"), (f"{word:9}", "bold"), about)
+                yield Static(Content.assemble(*line), classes="dialog-line")
             yield Static(Content.assemble(("esc ", "bold $accent"), "stay"), classes="dialog-line")
 
     def action_choose(self, choice: Choice) -> None:

@@ -89,7 +89,7 @@ class QueueView:
         """What a row is sorted by; a start that nobody knows comes last."""
         task = self._pending[index]
         if by == "age":
-            return task.pending_since or ""
+            return task.pending_since or "", task.order[2]
         if by == "repository":
             return (*place_of(task.issue_ref), index)
         if by == "priority":

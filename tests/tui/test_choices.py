@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.modals.command_line import CommandLine
@@ -38,6 +38,12 @@ def kept(root: str) -> dict[str, object]:
     return found
 
 
+def menu_stands(here: Console) -> bool:
+    """Whether the sort menu takes keys."""
+    screen = here.app.screen
+    return isinstance(screen, SortMenu) and bool(screen.query(OptionList)) and screen.query_one(OptionList).has_focus
+
+
 async def test_a_list_is_sorted_and_stays_so_in_the_next_console(console: Opener, enqueue: Put, root: str) -> None:
     """The cursor stays on its task; the queue itself is not touched; `0` brings its own order back."""
     for number, priority in ((1, 5), (2, 3), (3, 8)):
@@ -46,13 +52,13 @@ async def test_a_list_is_sorted_and_stays_so_in_the_next_console(console: Opener
         await here.press("2", "j")
         assert home(here).queue.selected_task == "q_1"
         await here.press("o")
-        await here.until(lambda: isinstance(here.app.screen, SortMenu))
+        await here.until(lambda: menu_stands(here), "the menu")
         await here.press("j", "enter")
         await here.until(lambda: order(here) == ["q_1", "q_2", "q_3"], "by age")
         assert home(here).queue.selected_task == "q_1"
         await here.shows("by age")
         await here.press("o")
-        await here.until(lambda: isinstance(here.app.screen, SortMenu))
+        await here.until(lambda: menu_stands(here), "the menu")
         await here.press("enter")
         await here.until(lambda: order(here) == ["q_3", "q_2", "q_1"], "and backwards")
         await here.until(lambda: "age" in str(kept(root)))
@@ -64,7 +70,7 @@ async def test_a_list_is_sorted_and_stays_so_in_the_next_console(console: Opener
         await here.press(":", *"sort colour", "enter")
         await here.until(lambda: "sort by one of order, age" in here.said)
         await here.press("o")
-        await here.until(lambda: isinstance(here.app.screen, SortMenu))
+        await here.until(lambda: menu_stands(here), "the menu")
         await here.press("0")
         await here.until(lambda: order(here) == ["q_3", "q_1", "q_2"], "the queue's own order")
         await here.until(lambda: kept(root).get("lists") == {})

@@ -22,8 +22,9 @@ def test_sinks_get_content() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func).rpartition(".")[2]
-                # `_glyphs.update` is a dictionary.
-                if name in SINKS and node.args and not safe(node.args[0]) and "_glyphs" not in ast.unparse(node.func):
+                # `_glyphs.update` is a dictionary, `telling.notify` a command.
+                other = ast.unparse(node.func) in ("_glyphs.update", "telling.notify")
+                if name in SINKS and node.args and not safe(node.args[0]) and not other:
                     wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)[:80]}")
             targets = node.targets if isinstance(node, ast.Assign) else []
             wrong += [f"{path.name}: {t.attr}" for t in targets if isinstance(t, ast.Attribute) and t.attr in ATTRIBUTES]
@@ -31,11 +32,14 @@ def test_sinks_get_content() -> None:
 
 
 def test_nobody_sleeps_or_starts_processes() -> None:
-    """The console waits for events; what is slow belongs to the engine or to a thread of the link."""
+    """The console waits for events; what is slow belongs to the engine or to a thread of the link.
+
+    But where the terminal is handed to a program of the operator's: an editor, a shell, the agent's own screen.
+    """
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "time.sleep" not in text, path
-        assert "import subprocess" not in text, path
+        assert "import subprocess" not in text or path.name in ("outside.py", "by_hand.py"), path
 
 
 def test_importing_the_package_loads_no_textual() -> None:
