@@ -152,12 +152,17 @@ def _chunks(reply: Reply, turn: int) -> Iterator[dict[str, Any]]:
         yield base | {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}}
 
 
+def _text(content: Any) -> str:
+    """The words of a message, which may come in parts."""
+    return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
+
+
 def _script_and_turn(messages: Sequence[dict[str, Any]]) -> tuple[str, int]:
     """The script that the newest user message with one names, and how many turns the model has had since."""
     name, turn = "", 0
     for message in messages:
         if message["role"] == "user":
-            found = _NAME.search(json.dumps(message["content"]))
+            found = _NAME.search(_text(message["content"]))
             name, turn = (found[1], 0) if found else (name, turn)
         elif message["role"] == "assistant":
             turn += 1
