@@ -190,7 +190,7 @@ class Operator:
 
         self._may_change()
         self._prepare()
-        return editing.begin(self.paths, task, self._clock)
+        return editing.begin(self.paths, self.meant(task, "edit"), self._clock)
 
     def meant(self, text: str, verb: str = "") -> str:
         """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.

@@ -1,9 +1,12 @@
 """The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
 
 import errno
+import os
+import sys
 from collections.abc import Mapping, Sequence
 
 from .. import env_files
+from ..domain.reserved import PM_AGENT
 from ..domain.task import Task
 from ..errors import BadFile, ConfigError
 from ..paths import StatePaths
