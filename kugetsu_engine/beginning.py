@@ -64,7 +64,7 @@ def go_on(operator: Operator, reference: str, message: str | None, folder: str |
 
 def _base_serves(operator: Operator, agent: str | None) -> bool:
     """Whether there is a base session of this agent to fork from."""
-    base, name = sessions.load(operator.paths, SESSIONS[BASE]), agent or operator.default_agent
+    base, name = sessions.load(operator.paths, SESSIONS[BASE]), agent or operator.settings.agent
     if base is None or base.session_id is None or (base.agent or "opencode") != name:
         return False
     try:
@@ -76,7 +76,7 @@ def _base_serves(operator: Operator, agent: str | None) -> bool:
 def delegate(operator: Operator, message: str, folder: str | None = None) -> list[tuple[str, str]]:
     """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
     checked_message(message)
-    found = [str(ref) for ref in mentions.find(message, operator.default_server)]
+    found = [str(ref) for ref in mentions.find(message, operator.settings.default_server)]
     if found:
         return [(operator.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
     if not os.path.isdir(operator.paths.project_manager_repository):

@@ -190,7 +190,7 @@ class Operator:
 
         self._may_change()
         self._prepare()
-        return editing.begin(self.paths, task, self._clock)
+        return editing.begin(self.paths, self.meant(task, "edit"), self._clock)
 
     def meant(self, text: str, verb: str = "") -> str:
         """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.
@@ -262,7 +262,7 @@ class Operator:
         from .telling.rungs import try_all
 
         self._may_change()
-        return try_all(self._settings().notify, self.environ)
+        return try_all(self.settings.notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.
@@ -319,36 +319,23 @@ class Operator:
     def _default_server(self, reference: str) -> str:
         if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
             return "github.com"
-        return self._settings().default_server
+        return self.settings.default_server
 
     @property
     def settings(self) -> Settings:
         """The settings as they stand now."""
-        return self._settings()
-
-    @property
-    def default_server(self) -> str:
-        """Host of references that name none."""
-        return self._settings().default_server
-
-    @property
-    def default_agent(self) -> str:
-        """The agent of tasks that name none."""
-        return self._settings().agent
-
-    def _settings(self) -> Settings:
         from . import config
 
         return config.load(self.paths, self.environ)[0]
 
     def _has_path(self, repository: str) -> bool:
-        own = self._settings().repos.get(repository)
+        own = self.settings.repos.get(repository)
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
         from .agents import known
 
-        names = known.names(self._settings())
+        names = known.names(self.settings)
         if agent not in names:
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"

@@ -1,9 +1,12 @@
 """The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
 
 import errno
+import os
+import sys
 from collections.abc import Mapping, Sequence
 
 from .. import env_files
+from ..domain.reserved import PM_AGENT
 from ..domain.task import Task
 from ..errors import BadFile, ConfigError
 from ..paths import StatePaths
@@ -46,6 +49,8 @@ def build(
     for name in env_files.names_for(task.issue_ref):
         built |= _env_file(f"{paths.env}/{name}")
     built = {name: value for name, value in built.items() if name not in unset}
+    if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
+        built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
     built |= FIXED
     built |= drive_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}

@@ -45,7 +45,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _go(verb: str, wanted: str, stop: bool) -> int:
-    task = tasks.find(paths(), wanted)
+    task = tasks.find(paths(), operator().meant(wanted, "show"))
     settings = load_strictly(paths(), os.environ)
     if verb == "shell":
         where = place(paths(), settings, os.environ, task)

@@ -32,7 +32,7 @@ def main(verb: str, words: list[str]) -> int:
     if given.files:
         return 0
     if not initial.keeps_sessions(acting):
-        print(safe_line(f"{acting.default_agent} keeps no sessions, so there is nothing else to make"))
+        print(safe_line(f"{acting.settings.agent} keeps no sessions, so there is nothing else to make"))
         return 0
     there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
     if len(there) == 2 and not given.force:
@@ -42,9 +42,9 @@ def main(verb: str, words: list[str]) -> int:
             print(safe_line(done))
     for ref in (BASE, PM_AGENT):
         if _session(acting, ref) is None:
-            print(safe_line(f"{SESSIONS[ref]}: asking {acting.default_agent} ..."), file=sys.stderr, flush=True)
+            print(safe_line(f"{SESSIONS[ref]}: asking {acting.settings.agent} ..."), file=sys.stderr, flush=True)
             print(safe_line(f"{SESSIONS[ref]} session {initial.make_session(acting, ref, pause)}"), flush=True)
-    if sys.stdin.isatty() and acting.default_agent == "opencode":
+    if sys.stdin.isatty() and acting.settings.agent == "opencode":
         return _offer_screen(acting)
     return 0
 

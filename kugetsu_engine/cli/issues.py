@@ -25,6 +25,7 @@ def issue_of(acting: Operator, text: str) -> str:
 
 
 def _context(words: list[str]) -> int:
+    from ..secrets import Secrets
     from ..store import contexts
 
     parser = Words(
@@ -34,7 +35,9 @@ def _context(words: list[str]) -> int:
     parser.json_flag()
     given = parser.parse_args(words)
     acting = operator()
-    context = contexts.load(acting.paths, issue_of(acting, given.issue_ref))
+    context = contexts.masked(
+        contexts.load(acting.paths, issue_of(acting, given.issue_ref)), Secrets(acting.paths, acting.environ).mask()
+    )
     if given.json:
         from .output import print_json
 

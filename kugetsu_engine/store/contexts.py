@@ -1,6 +1,7 @@
 """`context/<slug>.json`: the last messages about an issue. The engine writes them; any process may read."""
 
 import os
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -76,6 +77,13 @@ def with_message(context: Context, said: Message, branch: str | None) -> Context
         context.issue_ref, branch or context.current_branch, context.created_at or said.timestamp, said.timestamp,
         said.content if said.role == "user" else context.last_message, [*context.conversation_history, said][-KEPT:],
     )  # fmt: skip
+
+
+def masked(context: Context, mask: Callable[[str], str]) -> Context:
+    """The context as it may be shown, without secrets."""
+    said = [msgspec.structs.replace(one, content=mask(one.content)) for one in context.conversation_history]
+    last = mask(context.last_message) if context.last_message else None
+    return msgspec.structs.replace(context, conversation_history=said, last_message=last)
 
 
 def _shortened(text: str) -> str:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.cli import init
+from kugetsu_engine.domain.reserved import BASE
+from kugetsu_engine.domain.session import Session
+from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import sessions
+from kugetsu_engine.store import files, sessions
 
 from .conftest import Shell
 
@@ -99,3 +103,27 @@ def test_files_are_made_once_and_private(shell: Shell) -> None:
     assert (done.returncode, done.stdout) == (0, "demo keeps no sessions, so there is nothing else to make\n")
     assert (shell.state / "env/dev.env").read_text() == "A=1\n"
     assert shell("status").returncode == 0
+
+
+def test_opencodes_own_screen_is_opened_in_the_base_sessions_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Only when asked for, and with the session's id; a missing program is one line."""
+    operator = Operator(str(tmp_path / "state"))
+    files.prepare(operator.paths.folders())
+    program = tmp_path / "opencode"
+    program.write_text('#!/bin/sh\necho "$@"; pwd; echo "$PWD"\n')
+    program.chmod(0o755)
+    config = Path(operator.paths.config)
+    config.write_text(f'[agents.opencode]\nprogram = "{program}"\n')
+    assert init._offer_screen(operator) == 0
+    sessions.save(operator.paths, Session("base", BASE, "opencode", "ses_1", str(tmp_path)))
+    monkeypatch.setattr(init, "confirmed", lambda _question: False)
+    assert init._offer_screen(operator) == 0
+    assert capfd.readouterr().out == ""
+    monkeypatch.setattr(init, "confirmed", lambda _question: True)
+    assert init._offer_screen(operator) == 0
+    assert capfd.readouterr().out == f"-s ses_1\n{tmp_path}\n{tmp_path}\n"
+    config.write_text('[agents.opencode]\nprogram = "/not/there"\n')
+    assert init._offer_screen(operator) == 1
+    assert capfd.readouterr().err == "kugetsu: /not/there: No such file or directory\n"

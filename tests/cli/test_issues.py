@@ -180,9 +180,12 @@ class TestIndexAndContext:
 
     def test_context_shows_what_was_said(self, ready: Shell) -> None:
         """Cleaned for the terminal, whole in JSON; the last twenty; files of the bash kugetsu load."""
-        worked(ready, "one \x1b[31mred\x1b[0m\ndemo: steps=0 end=nothing")
+        (ready.state / "env").mkdir(exist_ok=True)
+        (ready.state / "env/dev.env").write_text("FORGE_TOKEN=tok-8f2a9c71d3\n")
+        worked(ready, "one \x1b[31mred\x1b[0m with tok-8f2a9c71d3\ndemo: steps=0 end=nothing")
         shown = ready("context", "local/app#1").stdout
-        assert "one red" in shown
+        assert "one red with ***" in shown
+        assert "tok-8f2a9c71d3" not in ready("context", "1", "--json").stdout
         assert "\x1b" not in shown
         assert ready.json("context", "1")["last_message"].startswith("one \x1b[31mred")
         said = [{"role": "user", "content": "hi", "timestamp": "z"}] * 30

@@ -100,3 +100,4 @@ def test_each_agent_gets_its_own_env_files(paths: StatePaths, issue_ref: str, wa
     Path(paths.env, env_files.PM).write_text("B=manager\nD=manager\n")
     built = environment.build(paths, {}, [], {}, Task("q_1", issue_ref), {}, "run")
     assert {name: value for name, value in built.items() if name in "ABCD"} == wanted
+    assert ("PATH" in built) is (issue_ref == PM_AGENT)  # where kugetsu itself is
