@@ -122,9 +122,9 @@ class Server:
         if path == ["global", "health"]:
             return {"healthy": True, "version": "1.18.33"}
         if path == ["session"]:
-            session = Session(self, f"ses_{len(self.sessions):06d}{os.getpid():014d}", directory)
-            self.sessions[session.id] = session
-            return {"id": session.id, "directory": directory}
+            new = Session(self, f"ses_{len(self.sessions):06d}{os.getpid():014d}", directory)
+            self.sessions[new.id] = new
+            return {"id": new.id, "directory": directory}
         if path == ["session", "status"]:
             return {one.id: {"type": "busy"} for one in self.sessions.values() if one.busy and one.directory == directory}
         if path == ["instance", "dispose"]:
@@ -134,7 +134,11 @@ class Server:
             for one in self.sessions.values():
                 one.answered.set()
             return True
-        session = self.sessions[path[1]]
+        session = self.sessions.get(path[1])
+        if session is None and not path[1].startswith("ses_"):
+            raise KeyError(path[1])
+        if session is None:  # a server before this one knew it
+            session = self.sessions[path[1]] = Session(self, path[1], directory)
         if path[2:] == ["prompt_async"]:
             threading.Thread(target=session.work, args=(body["parts"][0]["text"],), daemon=True).start()
         elif path[2:] == ["abort"]:
