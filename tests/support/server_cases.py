@@ -85,9 +85,9 @@ def lose_the_server(fleet: OpencodeFleet, whom: str) -> None:
     again = fleet.ready_server(other_than=server)
     assert identity.start_ticks(server) is None
     assert again["restarts"] == (1 if whom == "server" else 0)
-    for task in fleet.wait_for_end(ids, LONG_S):
-        assert (task.state, len(task.attempts)) == ("completed", 2), fleet.told(task.id)
-        assert task.attempts[0].session_id == task.attempts[1].session_id  # it goes on where it was interrupted
+    for ended in fleet.wait_for_end(ids, LONG_S):
+        assert (ended.state, len(ended.attempts)) == ("completed", 2), fleet.told(ended.id)
+        assert ended.attempts[0].session_id == ended.attempts[1].session_id  # it goes on where it was interrupted
     done = fleet.prompt({"text": "the queue goes on"})
     assert fleet.wait_for(done, "completed", "error", limit_s=LONG_S).state == "completed"
 
