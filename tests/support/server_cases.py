@@ -98,7 +98,7 @@ def survive_the_engine(fleet: OpencodeFleet) -> None:
     engine = fleet.start_engine_process()
     gate = fleet.waiting_file("on")
     task = fleet.prompt(
-        {"bash": f"until [ -e {gate} ]; do read -t 0.05 < <(tail -f /dev/null); done; echo went on"}, {"text": "done"}
+        {"bash": f"tail -f /dev/null & until [ -e {gate} ]; do sleep 0.05; done; kill $!; echo went on"}, {"text": "done"}
     )
     wait_until(lambda: fleet.tools(task), LONG_S, f"the tool: {fleet.told(task)}")
     server = fleet.ready_server()
