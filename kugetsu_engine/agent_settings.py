@@ -1,12 +1,14 @@
 """The settings of one agent, `[agents.<name>]`, and what can be wrong with them."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from .domain import event_paths
 from .domain.argv_template import PromptBy
 from .domain.argv_template import fault as fault_of_argv
+from .domain.times import duration
+from .setting_values import size
 
 
 class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +28,12 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: list[str] = []
     """Further arguments for a known agent."""
     model: str | None = None
-    mode: str = "auto"
+    mode: Literal["process", "server", "auto"] = "process"
+    """opencode: one process per attempt, or all on one shared server; `auto`: the server where more than one may run."""
+    server_memory: str = "2GiB"
+    """The shared server is replaced when it holds more."""
+    server_idle: str = "5m"
+    """The shared server ends when nobody has used it for so long."""
     env: dict[str, str] = {}
     unset: list[str] = []
     """Variables that it does not get, though the operator or the env files have them."""
@@ -46,7 +53,13 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def fault_of_agent(own: AgentSettings) -> str | None:
-    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is."""
+    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is.
+
+    Raises:
+        UsageError: a length or a size is none.
+    """
+    size(own.server_memory)
+    duration(own.server_idle)
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
         only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))

@@ -20,6 +20,7 @@ from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .process.launcher import Launcher
+from .servers import Servers
 from .store import edits
 
 TRY_AGAIN_S = 0.2
@@ -32,6 +33,7 @@ class Dispatcher:
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, controls: Controls,
         attempts: Attempts, pauses: Pauses, host: HostGate, launcher: Launcher, clock: Callable[[], float],
+        servers: Servers,
     ) -> None:  # fmt: skip
         self._paths = paths
         self._environ = environ
@@ -43,6 +45,7 @@ class Dispatcher:
         self._host = host
         self._launcher = launcher
         self._clock = clock
+        self._servers = servers
         self._refused: set[str] = set()
         """Issues whose lock someone else holds; asked again at the next full look."""
         self._refusals = 0
@@ -134,7 +137,7 @@ class Dispatcher:
             task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=jobs.agent_of(task, settings)
         )
         try:
-            job = jobs.build(self._paths, settings, self._environ, planned)
+            job = jobs.build(self._paths, settings, self._environ, planned, self._controls.limit)
         except KugetsuError as error:
             self._ledger.change(task, "error", str(error), error=str(error))
             return
@@ -142,6 +145,8 @@ class Dispatcher:
             task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
         )
         try:
+            if job.after is not None:
+                self._servers.ensure()
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
             self._attempts.refuse(task, error.errno or 0)

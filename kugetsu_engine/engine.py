@@ -39,6 +39,7 @@ from .process.launcher import Launcher, Waker
 from .prompts import PromptFile
 from .pulse import Pulse
 from .recovery import Recovery
+from .servers import Servers
 from .spending import Spending
 from .store import bell, files
 from .store.engine_lock import EngineLock
@@ -127,9 +128,10 @@ class Engine:
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
         self.forecast = Forecast(self.paths, self.alerts, self.ledger.tell, self._clock)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle)
+        self.servers = Servers(self.paths, self._environ, self.settings, self.ledger, self.alerts, lambda: self.controls.limit)
         self.dispatcher = Dispatcher(
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
-            self.launcher, self._clock,
+            self.launcher, self._clock, self.servers,
         )  # fmt: skip
         self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
@@ -229,6 +231,7 @@ class Engine:
             self._expire()
             self._look_at_rests()
             self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
+            self.servers.look()
             self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:

@@ -10,7 +10,9 @@ from .errors import BadFile, ConfigError, KugetsuError
 from .paths import StatePaths
 from .store import sessions
 
-INTERRUPTED = frozenset({"lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"})
+INTERRUPTED = frozenset(
+    {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}
+)
 """Failures after which the same session goes on: they came from outside, and what the agent knows by then is worth keeping."""
 
 

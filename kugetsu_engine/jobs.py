@@ -29,7 +29,7 @@ def agent_of(task: Task, settings: Settings) -> str:
     return task.agent or settings.agent
 
 
-def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Job:
+def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, slots: int = 1) -> Job:
     """Return the job of the task's current attempt.
 
     Raises:
@@ -59,7 +59,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
-    call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task))
+    call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task), slots)
     drive = known.drive(agent, settings, call)
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
@@ -73,6 +73,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         repository_locks=paths.locks,
         output=drive.output, reader=drive.reader, reader_options=drive.reader_options,
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
+        after=drive.after,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,

@@ -53,6 +53,9 @@ class StatePaths:
         self.last_seen = join(root, "console.seen")
         self.pulls = join(root, "pulls.json")
         self.pulls_lock = join(root, "locks", "pulls.lock")
+        self.servers = join(root, "servers")
+        self.server = join(root, "servers", "opencode.json")
+        self.server_seat = join(root, "servers", "opencode.lock")
         self.repositories = join(root, "repositories")
         self.worktrees = join(root, "worktrees")
         self.project_manager_repository = join(root, "repositories", "local", "pm-agent")
@@ -61,7 +64,8 @@ class StatePaths:
         """The folders a state directory always has, parents first."""
         return (
             self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
-            self.slots, self.locks, self.runs, self.logs, self.sessions, self.context, self.repositories, self.worktrees,
+            self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context, self.repositories,
+            self.worktrees,
         )  # fmt: skip
 
     def item(self, task_id: str) -> str:
@@ -91,6 +95,10 @@ class StatePaths:
     def issue_lock(self, slug: str) -> str:
         """The lock of an issue: an issue never has two agents."""
         return f"{self.locks}/issue-{slug}.lock"
+
+    def server_life(self, token: str) -> str:
+        """The lock that the keeper of a shared opencode server holds as long as it lives."""
+        return f"{self.servers}/opencode-{token}.lock"
 
     def repository_lock(self, digest: str) -> str:
         """The lock under which git changes one repository's shared files."""

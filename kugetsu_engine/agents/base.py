@@ -19,6 +19,8 @@ class Call(msgspec.Struct, frozen=True):
     session: Wanted = NEW
     new_id: str = ""
     """A UUID for a session of the attempt's own, for programs that let us choose it."""
+    slots: int = 1
+    """How many agents may run at once."""
 
 
 class Drive(msgspec.Struct, frozen=True):
@@ -42,6 +44,10 @@ class Drive(msgspec.Struct, frozen=True):
     seconds, and raise `AttemptFailed`."""
     resumes_itself: bool = False
     """Whether `prepare` chooses the prompt for a session that knows the task already."""
+    after: str | None = None
+    """Module with `after(job)`, run by the supervisor when the agent is gone, for what it had done elsewhere."""
+    program: str | None = None
+    """The agent's program, where it is not the first word of `argv`."""
     max_steps: int | None = None
     max_tokens: int | None = None
     patterns: Patterns = COMMON

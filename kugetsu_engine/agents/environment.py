@@ -10,7 +10,7 @@ from ..domain.reserved import PM_AGENT
 from ..domain.task import Task
 from ..errors import BadFile, ConfigError
 from ..paths import StatePaths
-from ..process.marked import MARK
+from ..process.marked import MARK, SERVER
 from ..store import files
 
 PASSED = frozenset({
@@ -44,18 +44,36 @@ def build(
         ConfigError: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
-    wanted = PASSED | set(pass_env)
-    built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
-    for name in env_files.names_for(task.issue_ref):
-        built |= _env_file(f"{paths.env}/{name}")
-    built = {name: value for name, value in built.items() if name not in unset}
+    built = _common(paths, operator, pass_env, env_files.names_for(task.issue_ref), unset)
     if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
-    built |= FIXED
     built |= drive_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}
     built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": f"{run_dir}/tmp"}
     return built
+
+
+def of_server(
+    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], token: str, unset: Sequence[str]
+) -> dict[str, str]:
+    """Return the variables of a server that works for the agents of issues; it has a mark of its own.
+
+    Raises:
+        ConfigError: an env file cannot be read.
+        OSError: the system refuses to read one now.
+    """
+    names = (env_files.DEFAULT, env_files.DEV)
+    return _common(paths, operator, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
+
+
+def _common(
+    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], names: Sequence[str], unset: Sequence[str]
+) -> dict[str, str]:
+    wanted = PASSED | set(pass_env)
+    built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
+    for name in names:
+        built |= _env_file(f"{paths.env}/{name}")
+    return {name: value for name, value in built.items() if name not in unset} | FIXED
 
 
 def _env_file(path: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from ..config import AgentSettings, Settings
 from ..domain.policy import Rest
 from ..domain.session import NEW, Wanted
 from ..errors import ConfigError
-from . import aider, claude, codex, demo, gemini, opencode, template
+from . import aider, claude, codex, demo, gemini, opencode, opencode_server, template
 from .base import Call, Drive
 from .patterns import COMMON
 
@@ -26,6 +26,8 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
     own = settings.agents.get(name, AgentSettings())
     call = Call(call) if isinstance(call, str) else call
     kind = kind_of(name, own)
+    if name != kind:  # only the agent that is called like its program has a server to share
+        call = msgspec.structs.replace(call, slots=0)
     if kind is None:
         if not own.command:
             raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
@@ -85,6 +87,9 @@ def able(name: str, settings: Settings, session: Wanted) -> Wanted:
 
 
 def _opencode(own: AgentSettings, call: Call) -> Drive:
+    if opencode_server.is_wanted(own, call):
+        found = opencode_server.drive(own, call)
+        return msgspec.structs.replace(found, patterns=(*opencode_server.FAILURES, *opencode.FAILURES, *COMMON))
     argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
     return Drive(
         argv, opencode.ENVIRONMENT, output="file", reader=opencode.__name__, reader_options={"directory": call.worktree},

@@ -11,6 +11,8 @@ from typing import Any
 from ..domain.safe_text import safe_line
 from .events import Event, Reader, Used
 
+OF_THE_SERVER = {"ServerLost": "server_lost", "NoProgram": "no_program"}
+"""Errors that the client of the shared server tells."""
 QUIET_S = 20.0
 """Silence after which it is worth saying what is waited for: opencode is silent while it asks a provider again."""
 EMPTY_STEPS = 25
@@ -207,6 +209,8 @@ def _class_of(error: dict[str, Any], logged: str) -> tuple[str, str]:
     if isinstance(headers, dict) and (wait := headers.get("retry-after")):
         reason += f", retry-after: {safe_line(str(wait), 40)}"
     words = f"{reason} {body}".lower()
+    if name in OF_THE_SERVER:
+        return OF_THE_SERVER[name], reason
     if status in (401, 403) or name == "ProviderAuthError" or (status == 400 and re.search(r"api[ _-]?key|credential", words)):
         return "credentials", reason
     if status == 402 or re.search(r"insufficient_quota|exceeded your current quota|usagelimiterror|monthly usage limit", words):

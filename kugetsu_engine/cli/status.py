@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ..agents import opencode_desk
 from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
@@ -40,6 +41,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one) for one in snapshot.active],
+        "opencode_server": opencode_desk.shown(paths().root),
         "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
 
@@ -89,6 +91,9 @@ def _print(snapshot: Snapshot) -> None:
         print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
         if engine.paused:
             print("queue    paused: kugetsu resume")
+    if (server := opencode_desk.shown(paths().root)) is not None:
+        print(f"server   opencode {server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, "
+              f"{server['attempts']} attempts, {server['restarts']} restarts")  # fmt: skip
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
     if made:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..agents import approval, known
+from ..agents import approval, known, opencode_desk
 from ..config import SettingsSource
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
@@ -57,6 +57,7 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.problems))
     _engine(paths, environ, say)
     approving = approval.by_agent(paths, settings.current)
+    _server(paths, say)
     for name in sorted({settings.current.agent, *settings.current.agents}):
         text, trouble = _agent(name, settings, path, wanted=name == settings.current.agent)
         mark = f"; approves everything by itself ({approving[name]})" if name in approving else ""
@@ -102,10 +103,24 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., No
     say("engine", holder(paths), stale)
 
 
+def _server(paths: StatePaths, say: Callable[..., None]) -> None:
+    """The shared opencode server, where there is one at this moment."""
+    server = opencode_desk.shown(paths.root)
+    if server is None:
+        return
+    trouble = None
+    if server["fault"]:
+        log = f"{paths.logs}/opencode-server.log"
+        trouble = Finding("opencode_server", str(server["fault"]), path=log, fix='mend it, or set mode = "process"')
+    text = f"{server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, since {server['since']}"
+    say("opencode server", f"{text}, {server['restarts']} restarts", trouble)
+
+
 def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) -> tuple[str, Finding | None]:
     """Where the program of an agent is; only a missing one of the agent that is used by default is a finding."""
     try:
-        program = known.drive(name, settings.current, "local/doctor#1").argv[0]
+        drive = known.drive(name, settings.current, "local/doctor#1")
+        program = drive.program or drive.argv[0]
     except KugetsuError as error:
         return error.message, Finding("agent", error.message, fix=error.hint)
     where = shutil.which(os.path.expanduser(program), path=path)

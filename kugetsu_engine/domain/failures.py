@@ -55,6 +55,7 @@ CLASSES: dict[str, Policy] = {
     "locked": Policy("locked", retried=True, prefixed=True),  # the agent's own database, by another process of it
     "blocked": Policy("blocked", retried=False, prefixed=True),  # a question that nobody is there to answer
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
+    "server_lost": Policy("server lost", retried=True, prefixed=True),  # the shared server of many agents went away
     "stopped": Policy("stopped", retried=True),  # a signal from outside that no operator asked for
     "config": Policy("settings", retried=False),
     "unknown": Policy("unknown", retried=True),

@@ -44,6 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     told: str | None = None
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
     prepare: str | None = None
+    after: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""
     session: Wanted = NEW
     """What it does with a session of its own; the agent's driver knows how."""

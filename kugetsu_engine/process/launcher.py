@@ -127,7 +127,7 @@ class Launcher:
     def _start(self) -> Handle:
         ours, theirs = socket.socketpair()
         try:
-            with theirs, _open_log(self._log_path) as log:
+            with theirs, open_log(self._log_path) as log:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
@@ -220,7 +220,7 @@ def _anonymous_file(data: bytes) -> int:
     return fd
 
 
-def _open_log(path: str) -> IO[bytes]:
+def open_log(path: str) -> IO[bytes]:
     """The supervisors' log; where something else has its place, what they say there is let go."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)

@@ -23,12 +23,12 @@ class Leftover(NamedTuple):
 
     process: Marked
     attempt: int
-    """Number of the attempt it is from; 0 where no attempt has its token."""
+    """Number of the attempt it is from; 0 where no attempt has its token, -1 for a shared server."""
 
     @property
     def surely_ours(self) -> bool:
         """Whether it may be ended."""
-        return self.attempt > 0
+        return self.attempt != 0
 
 
 def find(paths: StatePaths) -> list[Leftover]:
@@ -39,7 +39,9 @@ def find(paths: StatePaths) -> list[Leftover]:
         if not one.is_of(paths.root):
             continue
         mark = (one.task_id, one.token)
-        if mark not in known:
+        if mark not in known and one.task_id == marked.SERVER:
+            known[mark] = None if is_held(paths.server_life(one.token)) else Leftover(one, -1)
+        elif mark not in known:
             attempt = _attempt_of(paths, one)
             if attempt is None:
                 known[mark] = None if _has_supervisor(paths, one) else Leftover(one, 0)

@@ -6,12 +6,15 @@ A process is named by pid, start ticks and boot id together, and looked at again
 import os
 import select
 import signal
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from . import identity, tree
 
 MARK = "KUGETSU_TASK"
 STATE_DIR = "KUGETSU_DIR"
+SERVER = "server"
+"""Stands for the task in the mark of a server that many attempts share."""
 
 
 class Marked(NamedTuple):
@@ -34,6 +37,12 @@ def everyone() -> list[Marked]:
         return []
     found = (_look(int(name)) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
     return [one for one in found if one is not None]
+
+
+def pids(job: Mapping[str, Any]) -> list[int]:
+    """The processes that carry the mark of a job's attempt, wherever they live."""
+    mark = (job["task_id"], job["token"])
+    return [one.pid for one in everyone() if (one.task_id, one.token) == mark and one.is_of(str(job["state_dir"]))]
 
 
 def kill(one: Marked) -> bool:

@@ -49,6 +49,16 @@ def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
         raise AttemptFailed(f"the session could not be prepared: {type(error).__name__}: {error}") from error
 
 
+def after(job: dict[str, Any], log: LogFile) -> None:
+    """Let the agent's driver end what the agent had done elsewhere, such as on a server that many attempts share."""
+    if not job.get("after"):
+        return
+    try:
+        import_module(str(job["after"])).after(job)
+    except Exception as error:  # a plug-in's boundary
+        log.note(f"what it did elsewhere may go on: {type(error).__name__}: {safe_line(str(error), 200)}")
+
+
 class Reader(Protocol):
     """What is asked of a reader, see `agents.events.Reader`."""
 

@@ -24,9 +24,9 @@ from ..errors import AttemptFailed
 from ..git import delivery
 from ..store import files
 from ..store.locks import unlock
-from . import asking, identity, preparing, tree, verdicts
+from . import asking, identity, marked, preparing, tree, verdicts
 from .output import CHUNK, LogFile
-from .reading import Reading, prepare
+from .reading import Reading, after, prepare
 from .stall import StallWatch
 
 RESULT_RESERVE = 16 << 10
@@ -85,6 +85,7 @@ class Supervisor:
         self._tell("sweeping")
         grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
         swept = tree.sweep(os.getpid(), self.agent_pid, grace)
+        after(self.job, self.log)
         shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")
@@ -247,7 +248,8 @@ class Supervisor:
             self.log_length, self.last_output = length, now
         processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
-            processes, cpu_s, rss = tree.usage(os.getpid())
+            elsewhere = marked.pids(self.job) if self.job.get("after") else ()  # what a server does for it
+            processes, cpu_s, rss = tree.usage(os.getpid(), elsewhere)
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
             self.cpu_before = (now, cpu_s)

@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
 from .identity import stat_fields
 
@@ -52,10 +53,14 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def usage(root: int) -> tuple[int, float, int]:
-    """How many processes live below `root`, their processor time in seconds and their resident memory in bytes."""
+def usage(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
+    """How many processes live below `root`, their processor time in seconds and their resident memory in bytes.
+
+    Args:
+        elsewhere: further processes that count.
+    """
     count, ticks, pages = 0, 0, 0
-    for pid in descendants(root):
+    for pid in {*descendants(root), *elsewhere}:
         fields = stat_fields(pid)
         if fields is not None:
             count += 1

@@ -22,7 +22,7 @@ from .report import Goal, Table, skipped
 Subject = Callable[[Options], list[Table]]
 SUBJECTS = {
     "start": "commands", "enqueue": "enqueuers", "claim": "claims", "refill": "refill", "drain": "refill", "latency": "latency",
-    "supervisor": "residents", "engine": "residents", "console": "console",
+    "supervisor": "residents", "engine": "residents", "console": "console", "agents": "agents",
 }  # fmt: skip
 """For each subject the module that measures it, in a function of the subject's name."""
 

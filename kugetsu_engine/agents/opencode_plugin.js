@@ -1,0 +1,16 @@
+// Loaded by the shared opencode server: gives each command of an agent the variables of its own attempt.
+// Without it the commands of all attempts would see one environment, and nobody could tell whose a process is.
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+
+export const KugetsuPlugin = async ({ directory }) => ({
+  "shell.env": async (_input, output) => {
+    const name = createHash("sha256").update(directory).digest("hex")
+    const file = `${process.env.KUGETSU_SERVER_ATTEMPTS}/${name}.json`
+    try {
+      Object.assign(output.env, JSON.parse(readFileSync(file, "utf8")))
+    } catch {
+      // no attempt of ours works there
+    }
+  },
+})

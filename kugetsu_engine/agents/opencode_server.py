@@ -1,0 +1,99 @@
+"""opencode on one shared server: which attempts use it, what their client and the server are started with."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from ..config import AgentSettings
+from ..domain.reserved import PM_AGENT
+from ..errors import ConfigError
+from .base import Call, Drive
+from .opencode import ENVIRONMENT, MAX_STEPS
+
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_BOOT = f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); from kugetsu_engine.agents.{{}} import {{}}; {{}}"
+PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "opencode_plugin.js")
+WITH_VALUE, ALONE = ("--agent", "--variant", "--model", "-m"), ("--auto",)
+"""Arguments of `opencode run` that mean the same to the client of the server."""
+FAILURES = ((r'"name": ?"ServerLost"', "server_lost"),)
+_OF_A_TERMINAL = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORTERM", "SHELL", "LC_", "LANG")
+"""Variables that differ from login to login, and are no reason for another server."""
+
+
+def is_wanted(own: AgentSettings, call: Call) -> bool:
+    """Whether an attempt runs on the shared server; the project manager's never does, as it has variables of its own.
+
+    Raises:
+        ConfigError: it is to, but has arguments that only a process understands.
+    """
+    strange = _strange(own.args)
+    alone = call.slots < 1 or call.issue_ref == PM_AGENT
+    if own.command is not None or own.mode == "process" or alone or (own.mode == "auto" and (call.slots < 2 or strange)):
+        return False
+    if strange:
+        raise ConfigError(
+            f"[agents.opencode] args has {strange!r}, which the shared server does not know",
+            'leave it out, or mode = "process"',
+        )
+    return True
+
+
+def drive(own: AgentSettings, call: Call) -> Drive:
+    """How an attempt is made on the server: by a small client that prints what `opencode run` prints."""
+    words = [f"--title={call.issue_ref}", *(["-m", own.model] if own.model else []), *own.args]
+    desk = f"{__package__}.opencode_desk"
+    return Drive(
+        [*_python("opencode_client", "sys.exit(main())"), *words], program=own.program or "opencode",
+        reader=f"{__package__}.opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
+        prepare=desk if call.session.mode != "new" else None, resumes_itself=True, after=desk,
+    )  # fmt: skip
+
+
+def server_command(own: AgentSettings) -> list[str]:
+    """The command line of the server; port 0 stands for one that is free."""
+    return [own.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
+
+
+def server_environment(own: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the server, and so of all its tools, with our plugin in it."""
+    env = {**base, **ENVIRONMENT, **own.env}
+    try:
+        content = json.loads(env.get("OPENCODE_CONFIG_CONTENT") or "{}")
+        content["plugin"] = [*content.get("plugin", ()), f"file://{PLUGIN}"]
+    except (ValueError, TypeError):
+        return env  # opencode will say what is wrong with it
+    return env | {"OPENCODE_CONFIG_CONTENT": json.dumps(content)}
+
+
+def keeper_command(seat: int, life: int, spec: Mapping[str, object]) -> list[str]:
+    """The command line of the keeper; nothing of it is secret."""
+    return [*_python("opencode_keeper", "main(sys.argv[1:])"), str(seat), str(life), json.dumps(spec)]
+
+
+def starter_command() -> list[str]:
+    """What the keeper starts the server with: its own pid and the server's command line follow."""
+    return _python("opencode_keeper", "become(sys.argv[1:])", "become")
+
+
+def digest(argv: list[str], env: Mapping[str, str]) -> str:
+    """Tells whether a server was started with what one would be started with now."""
+    kept = {name: value for name, value in env.items() if not name.startswith(_OF_A_TERMINAL)}
+    return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _python(module: str, call: str, name: str = "main") -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", _BOOT.format(module, name, call)]
+
+
+def _strange(args: list[str]) -> str | None:
+    """The first argument that the client does not know."""
+    words = iter(args)
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in WITH_VALUE and not equals:
+            next(words, None)
+        elif word not in ALONE and name not in WITH_VALUE:
+            return word
+    return None

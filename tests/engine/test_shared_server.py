@@ -1,0 +1,170 @@
+"""Attempts on one shared opencode server, with a program that speaks like it; `tests/real_agents` has the real one."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine import servers
+from kugetsu_engine.agents import opencode_server
+from kugetsu_engine.agents.base import Call
+from kugetsu_engine.config import AgentSettings
+from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.errors import ConfigError
+from kugetsu_engine.process import identity, leftovers, marked
+from kugetsu_engine.snapshot import SnapshotReader
+from kugetsu_engine.store import locks
+from tests.support import fake_opencode
+from tests.support.model_server import ModelServer
+from tests.support.opencode_fleet import OpencodeFleet
+from tests.support.server_cases import CASES, LONG_S, WORK
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpencodeFleet]:
+    """A fleet whose opencode is not the real one, and whose health is looked at often."""
+    monkeypatch.setattr(servers, "HEALTH_LOOK_S", 0.3)
+    program = tmp_path / "opencode"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {fake_opencode.__file__} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    with ModelServer() as model:
+        fleet = OpencodeFleet(tmp_path, program, model)
+        yield fleet
+        fleet.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_on_the_shared_server(case: str, fleet: OpencodeFleet) -> None:
+    """What each case says."""
+    CASES[case](fleet)
+
+
+def test_a_server_that_does_not_answer_is_started_again(fleet: OpencodeFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped like a hung one: its attempts fail as `server_lost`, and the next one has another server."""
+    monkeypatch.setattr(servers, "HEALTH_S", 1.0)
+    fleet.configure(max_attempts=1)
+    fleet.start_engine()
+    task = fleet.prompt(*WORK)
+    wait_until(lambda: len(fleet.tools(task)) == 2, LONG_S, "the tool")
+    server = int(fleet.ready_server()["pid"])
+    os.kill(server, signal.SIGSTOP)
+    found = fleet.wait_for(task, "error", limit_s=LONG_S).attempts[0]
+    assert (found.outcome, found.failure) == ("failed", "server_lost")
+    assert fleet.tools(task) == []
+    assert fleet.ready_server(other_than=server)["restarts"] == 1
+    assert identity.start_ticks(server) is None
+
+
+def test_a_server_that_does_not_start_is_told(fleet: OpencodeFleet) -> None:
+    """Its last words are the reason of the attempt and an alert; a missing program has the class it has elsewhere."""
+    broken = fleet.folder / "broken"
+    broken.write_text("#!/bin/sh\necho 'Error: the configuration is broken'\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    fleet.configure(max_attempts=1)
+    fleet.configure_opencode(program=str(broken))
+    fleet.start_engine()
+    task = fleet.prompt({"text": "never"})
+    attempt = fleet.wait_for(task, "error", limit_s=LONG_S).attempts[0]
+    assert attempt.failure == "server_lost"
+    assert "the configuration is broken" in (attempt.reason or "")
+    assert fleet.server()["state"] == "failing"
+    told = [alert.text for alert in SnapshotReader(fleet.paths, {}).read().alerts if alert.code == "opencode_server"]
+    assert told
+    assert "the configuration is broken" in told[0]
+    fleet.configure_opencode(program=str(fleet.folder / "nowhere"))
+    missing = fleet.prompt({"text": "never"})
+    assert fleet.wait_for(missing, "error", limit_s=LONG_S).attempts[0].failure == "no_program"
+    fleet.configure_opencode(program=str(fleet.program))
+    good = fleet.prompt({"text": "at last"})
+    assert fleet.wait_for(good, "completed", "error", limit_s=LONG_S).state == "completed"
+
+
+def test_other_settings_mean_another_server(fleet: OpencodeFleet) -> None:
+    """The one before goes on for the attempt it has; who changes nothing keeps the server, also over a restart."""
+    engine = fleet.start_engine()
+    task = fleet.prompt(*WORK)
+    wait_until(lambda: len(fleet.tools(task)) == 2, LONG_S, "the tool")
+    first = fleet.ready_server()
+    fleet.stop_engine(engine)
+    fleet.start_engine()
+    same = fleet.prompt({"text": "on the same"})
+    fleet.wait_for(same, "completed", limit_s=LONG_S)
+    assert fleet.ready_server()["token"] == first["token"]
+    Path(fleet.paths.env, "dev.env").write_text("NEW_KEY=1\n", encoding="utf-8")
+    other = fleet.prompt({"bash": "echo $NEW_KEY > key"}, {"text": "on another"})
+    wait_until(lambda: fleet.ready_server()["token"] != first["token"], LONG_S, "another server")
+    assert fleet.wait_for(other, "completed", "error", limit_s=LONG_S).state == "completed"
+    assert len(fleet.tools(task)) == 2
+    again = fleet.prompt({"bash": "echo $NEW_KEY > key"}, {"text": "on another"})
+    fleet.wait_for(again, "completed", limit_s=LONG_S)
+    assert Path(fleet.worktree(again), "key").read_text("utf-8") == "1\n"
+
+
+def test_the_password_is_in_no_file_and_no_command_line(fleet: OpencodeFleet) -> None:
+    """Server and tools of the same user could read it in the environment of the server, and nowhere else."""
+    fleet.start_engine()
+    task = fleet.prompt(*WORK)
+    wait_until(lambda: len(fleet.tools(task)) == 2, LONG_S, "the tool")
+    environ = Path(f"/proc/{fleet.ready_server()['pid']}/environ").read_bytes().split(b"\0")
+    password = next(entry.partition(b"=")[2] for entry in environ if entry.startswith(b"OPENCODE_SERVER_PASSWORD="))
+    assert len(password) > 20
+    for folder, _, names in os.walk(fleet.paths.root):
+        for name in names:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if "worktrees" not in folder:
+                assert not stat.S_IMODE(mode) & 0o077, path
+            assert not stat.S_ISREG(mode) or password not in path.read_bytes(), path
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            assert password not in Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue
+
+
+def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
+    """A process with the mark of a server is left alone as long as its keeper lives, and ended after."""
+    environ = {"KUGETSU_TASK": "server:abc", "KUGETSU_DIR": fleet.paths.root, "PATH": os.environ["PATH"]}
+    stray = subprocess.Popen(["tail", "-f", "/dev/null"], env=environ)
+    try:
+        life = locks.try_lock(fleet.paths.server_life("abc"))
+        assert life is not None
+        wait_until(lambda: [one.pid for one in marked.everyone() if one.token == "abc"], 10, "its mark")
+        assert leftovers.find(fleet.paths) == []
+        locks.unlock(life)
+        found = leftovers.find(fleet.paths)
+        assert [one.surely_ours for one in found] == [True]
+        assert leftovers.end(fleet.paths, found) == 1
+        assert stray.wait(10) == -signal.SIGKILL
+    finally:
+        stray.kill()
+        stray.wait()
+        os.unlink(fleet.paths.server_life("abc"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "slots", "wanted"),
+    [
+        (AgentSettings(mode="process"), 9, False), (AgentSettings(mode="server"), 1, True),
+        (AgentSettings(mode="auto"), 1, False), (AgentSettings(mode="auto"), 2, True),
+        (AgentSettings(mode="auto", args=["--auto", "--agent", "plan"]), 2, True),
+        (AgentSettings(mode="auto", args=["--pure"]), 2, False), (AgentSettings(mode="server", args=["--agent=x"]), 1, True),
+        (AgentSettings(mode="server", command=["cat"]), 2, False),
+    ],
+)  # fmt: skip
+def test_which_attempts_use_the_server(settings: AgentSettings, slots: int, wanted: bool) -> None:
+    """By mode, slots and arguments; those that only a process understands keep `auto` from it."""
+    assert not opencode_server.is_wanted(settings, Call(PM_AGENT, slots=slots)), "it has variables of its own"
+    assert opencode_server.is_wanted(settings, Call("local/work#1", slots=slots)) is wanted
+
+
+def test_arguments_that_only_a_process_understands_are_refused() -> None:
+    """With `mode = "server"`, by name."""
+    with pytest.raises(ConfigError, match="--pure"):
+        opencode_server.is_wanted(AgentSettings(mode="server", args=["--auto", "--pure"]), Call("local/work#1"))
