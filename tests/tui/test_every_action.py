@@ -488,23 +488,6 @@ async def _(tour: Tour) -> None:
     await _moved(tour, "q_3", "B", "#3 is number 4 of 4")
 
 
-async def _by_hand(tour: Tour, key: str, verb: str) -> None:
-    """Here there is no terminal to hand over, so the console says where there is one."""
-    await tour.in_queue(ENDED)
-    await tour.press(key)
-    await tour.said(f"kugetsu {verb} 4")
-
-
-@pilot("task.attach")
-async def _(tour: Tour) -> None:
-    await _by_hand(tour, "a", "attach")
-
-
-@pilot("task.shell")
-async def _(tour: Tour) -> None:
-    await _by_hand(tour, "s", "shell")
-
-
 @pilot("task.edit")
 async def _(tour: Tour) -> None:
     await tour.in_queue()
