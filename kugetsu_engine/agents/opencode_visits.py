@@ -16,7 +16,9 @@ from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
 
 STOP_S = 30.0
-"""How long a session may take to stop before the whole server has to."""
+"""How long a session may go on that was told to stop, before the whole server has to."""
+GIVE_UP_S = 600.0
+"""How long a server may leave the question open that answers others."""
 GO_S = 5.0
 """How long a client may take to go when its server is lost."""
 LATE_S = 3.0
@@ -142,31 +144,36 @@ class Visits:
         Args:
             ended: whether the client has seen its session come to its end.
         """
-        now = time.monotonic()
-        deadline, begins_until = now + STOP_S, now if ended else now + LATE_S
-        while self._api is api:
-            try:
-                busy = api.busy(directory, timeout_s=10.0)
-                for session in busy:
-                    begins_until = 0.0
-                    api.call("POST", f"/session/{session}/abort", directory, timeout_s=10.0)
-                    self._end_tools(mark)  # one that holds on to its output keeps the session from ending
-                if not busy and time.monotonic() >= begins_until:
-                    break
-            except (ServerLost, Refused) as error:
-                if time.monotonic() > deadline:
-                    self.stuck = str(error)
-                    break
-            if time.monotonic() > deadline:
-                self.stuck = directory
-                break
-            self._pause()
+        if not ended:
+            self._abort(api, directory, mark)
         self._end_tools(mark)
         with suppress(OSError):
             os.remove(self._variables(directory))
         if self._api is api and not self.stuck:
             with suppress(ServerLost, Refused):
                 api.call("POST", "/instance/dispose", directory, timeout_s=10.0)
+
+    def _abort(self, api: Api, directory: str, mark: str) -> None:
+        """Stop the sessions of a worktree, and make sure of it as long as this server lives.
+
+        One that is slow to answer is no reason to end it, as it works for others; whether it answers at all, its keeper looks.
+        """
+        now = time.monotonic()
+        begins_until, give_up, stop_by = now + LATE_S, now + GIVE_UP_S, None
+        while self._api is api:
+            now = time.monotonic()
+            with suppress(ServerLost, Refused):
+                busy = api.busy(directory, timeout_s=10.0)
+                if not busy and now >= begins_until:
+                    return
+                for session in busy:
+                    api.call("POST", f"/session/{session}/abort", directory, timeout_s=10.0)
+                    self._end_tools(mark)  # one that holds on to its output keeps the session from ending
+                    begins_until, stop_by = 0.0, stop_by or time.monotonic() + STOP_S
+            if now > (stop_by or give_up):
+                self.stuck = directory
+                return
+            self._pause()
 
     def _hopeless(self) -> dict[str, Any]:
         return {"fault": self.fault, "no_program": self.no_program}
