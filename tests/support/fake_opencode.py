@@ -121,6 +121,11 @@ class Server:
         """The answer to a request; None for 204."""
         if path == ["global", "health"]:
             return {"healthy": True, "version": "1.18.33"}
+        if path[0] == "experimental":
+            self.sessions[body["sessionID"]].directory = body["destination"]["directory"]
+            return None
+        if path[0] == "session" and path[2:] == ["fork"]:
+            path = ["session"]
         if path == ["session"]:
             new = Session(self, f"ses_{len(self.sessions):06d}{os.getpid():014d}", directory)
             self.sessions[new.id] = new

@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Attempt
 from kugetsu_engine.process import identity
-from kugetsu_engine.store import locks
+from kugetsu_engine.store import locks, sessions
 
 from .observer import marked_processes
 from .opencode_fleet import OpencodeFleet
@@ -180,6 +182,19 @@ def go_on_with_a_session(fleet: OpencodeFleet) -> None:
     assert ended.attempts[0].session_id == fleet.task(first).attempts[0].session_id
 
 
+def fork_a_session(fleet: OpencodeFleet) -> None:
+    """`fork`: a copy of the base session, made and moved by the server itself, works in the other issue's worktree."""
+    fleet.start_engine()
+    first = fleet.prompt({"text": "first"}, ref="local/work#1")
+    origin = fleet.wait_for_end([first], LONG_S)[0].attempts[0].session_id
+    sessions.save(fleet.paths, Session(BASE, agent="opencode", session_id=origin))
+    copy = fleet.prompt({"bash": "pwd > where"}, {"text": "second"}, ref="local/work#2", session="fork")
+    ended = fleet.wait_for_end([copy], LONG_S)[0]
+    assert ended.state == "completed", fleet.told(copy)
+    assert ended.attempts[0].session_id not in (None, origin)
+    assert Path(fleet.worktree(copy), "where").read_text("utf-8").strip() == fleet.worktree(copy)
+
+
 CASES: dict[str, Callable[[OpencodeFleet], None]] = {
     "work together": work_together,
     **{
@@ -194,6 +209,7 @@ CASES: dict[str, Callable[[OpencodeFleet], None]] = {
     "recycled": be_recycled,
     "idle": end_when_idle,
     "continue": go_on_with_a_session,
+    "fork": fork_a_session,
 }  # fmt: skip
 
 
