@@ -6,8 +6,9 @@ Looked at once a second by its supervisor; files only when output and processor 
 import os
 import time
 
-CPU_SHARE = 0.01
-"""Processor time since the last sign of life, as a part of `stall_after`, that is a sign of life. An idle program uses some."""
+CPU_SHARE = 0.03
+"""Processor time since the last sign of life, as a part of `stall_after`, that is a sign of life. An idle program uses some:
+measured, an opencode whose provider hangs 0.01."""
 CPU_FLOOR_S = 0.2
 """The least that counts: a program needs some to start."""
 SCAN_EVERY_S = 60.0

@@ -55,7 +55,7 @@ def test_a_provider_that_hangs_is_seen_as_a_stall_and_ended_where_that_is_asked_
     fleet: Fleet, model: ModelServer, opencode: Path
 ) -> None:
     """And the attempt after it goes on."""
-    fleet.configure(stall_after="30s", stall_kills="true", max_attempts=2)
+    fleet.configure(stall_after="40s", stall_kills="true", max_attempts=2)
     task_id = enqueue(fleet, 1, model.script("hang", Reply(end="hang")))
     fleet.start_engine()
     wait_until(lambda: fleet.task(task_id).attempts, 2 * WAIT_S, "the end of the first attempt")

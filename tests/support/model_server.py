@@ -117,7 +117,8 @@ class ModelServer:
             _head(request, reply.status, "application/json", (*reply.headers, ("content-length", str(len(body)))))
             request.wfile.write(body)
             return
-        _head(request, 200, "text/event-stream", reply.headers)
+        more = (("content-length", "1000000"),) if reply.end == "cut" else ()  # so that an early end is one
+        _head(request, 200, "text/event-stream", (*reply.headers, *more))
         for chunk in _chunks(reply, turn):
             request.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         if reply.end == "cut":
