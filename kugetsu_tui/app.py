@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from rich.text import Text
-from textual.app import InvalidThemeError, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
-from textual.theme import BUILTIN_THEMES
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
@@ -21,7 +21,6 @@ from .choices import Choices
 from .commands import OF_ISSUES, Command, parse
 from .departure import Departure
 from .editing import edit_by_hand
-from .formatting.safe_text import clean
 from .formatting.states import glyph
 from .formatting.times import moment
 from .keys import ACTIONS, RUNNING, Registry, shown_key
@@ -58,7 +57,9 @@ class KugetsuApp(Opening):
 
     def __init__(self, link: Link) -> None:
         # The variables of the theme are asked for in the base class's constructor.
-        super().__init__()
+        # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
+        self.colourless = bool(os.environ.get("NO_COLOR"))
+        super().__init__(ansi_color=True if self.colourless else None)
         self.link = link
         self.picture: Picture | None = None
         self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
@@ -79,18 +80,6 @@ class KugetsuApp(Opening):
         theme = self.current_theme
         return themes.fallback_variables(theme.dark, theme.ansi)
 
-    def _choose_theme(self) -> None:
-        for theme in themes.ALL:
-            self.register_theme(theme)
-        import os
-
-        wanted = os.environ.get("TEXTUAL_THEME") or self.link.settings.theme or themes.DEFAULT
-        try:
-            self.theme = wanted
-        except InvalidThemeError:
-            self.theme = themes.DEFAULT
-            self.key_problems.append(f"there is no theme {wanted!r}; :theme NAME knows {', '.join(sorted(BUILTIN_THEMES))}")
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Only what the registry does not have."""
         yield SystemCommand("Theme", "choose other colours", self.search_themes)
@@ -99,7 +88,7 @@ class KugetsuApp(Opening):
 
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
-        self._choose_theme()
+        self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         for number in ENDING_SIGNALS:
             try:
                 asyncio.get_running_loop().add_signal_handler(number, self._end, number)
@@ -343,10 +332,7 @@ class KugetsuApp(Opening):
         elif command.verb == "plan":
             self.open_plan(command.args.get("limit"))
         else:
-            try:
-                self.theme = str(command.args["name"])
-            except InvalidThemeError:
-                self.say(f"there is no theme {clean(str(command.args['name']), 60)}", "warning")
+            self.say(*themes.change(self, str(command.args["name"]), self.colourless))
 
     def _run_on_tasks(self, command: Command, screen: ConsoleScreen) -> None:
         named = {task: None for task in command.tasks}

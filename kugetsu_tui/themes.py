@@ -1,6 +1,21 @@
-"""The console's own colours: a moonlit night, and its day. Every colour is a variable of the theme, so others can be used."""
+"""The console's own colours: a moonlit night and its day, both in high contrast, the terminal's own sixteen, and none at all.
 
+Every colour and every emphasis is a variable of the theme, so others can be used.
+"""
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+from textual.app import App, InvalidThemeError
 from textual.theme import Theme
+
+from .formatting.safe_text import clean
+
+COLOURED = {"k-cursor-style": "none", "k-faint-style": "none", "k-button-style": "bold"}
+"""Emphasis where a background can show the cursor."""
+PLAIN = {"k-cursor-style": "reverse", "k-faint-style": "dim", "k-button-style": "bold reverse"}
+"""Emphasis where no background can be relied on: whatever the terminal's colours are, turned round they can be read."""
 
 DARK = Theme(
     name="kugetsu-dark",
@@ -15,7 +30,8 @@ DARK = Theme(
     surface="#1a202d",
     panel="#232b3b",
     dark=True,
-    variables={
+    variables=COLOURED
+    | {
         "k-muted": "#8d98af",
         "k-faint": "#5a6680",
         "k-border": "#35405a",
@@ -30,16 +46,17 @@ LIGHT = Theme(
     name="kugetsu-light",
     primary="#3b5b92",
     secondary="#6478a0",
-    accent="#8a6410",
-    warning="#9a5b10",
+    accent="#835e0e",
+    warning="#965810",
     error="#b3303f",
-    success="#2f7a45",
+    success="#2a713f",
     foreground="#262c3a",
     background="#f7f6f1",
     surface="#ffffff",
     panel="#e9e7de",
     dark=False,
-    variables={
+    variables=COLOURED
+    | {
         "k-muted": "#5f687a",
         "k-faint": "#8d94a3",
         "k-border": "#c5c6c6",
@@ -50,18 +67,138 @@ LIGHT = Theme(
     },
 )
 
-ALL = (DARK, LIGHT)
+CONTRAST = Theme(
+    name="kugetsu-contrast",
+    primary="#9cc4ff",
+    secondary="#c0d4ff",
+    accent="#ffe14d",
+    warning="#ffb454",
+    error="#ff9a9a",
+    success="#7dff9b",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#262626",
+    dark=True,
+    variables=COLOURED
+    | {
+        "k-muted": "#dadada",
+        "k-faint": "#b4b4b4",
+        "k-border": "#a0a0a0",
+        "k-cursor": "#00408a",
+        "k-cursor-dim": "#222222",
+        "k-bar": "#1c1c1c",
+        "k-info": "#8fd0ff",
+    },
+)
+
+CONTRAST_LIGHT = Theme(
+    name="kugetsu-contrast-light",
+    primary="#003a8c",
+    secondary="#2a3c5c",
+    accent="#5c3d00",
+    warning="#723700",
+    error="#960016",
+    success="#00561c",
+    foreground="#000000",
+    background="#ffffff",
+    surface="#ffffff",
+    panel="#e4e4e4",
+    dark=False,
+    variables=COLOURED
+    | {
+        "k-muted": "#303030",
+        "k-faint": "#505050",
+        "k-border": "#606060",
+        "k-cursor": "#bcd7ff",
+        "k-cursor-dim": "#f2f2f2",
+        "k-bar": "#f0f0f0",
+        "k-info": "#00439c",
+    },
+)
+
+_OWN = "ansi_default"
+
+
+def _of_terminal(name: str, dark: bool, accent: str, warning: str, error: str, success: str, info: str) -> Theme:
+    # Bright black is no colour to write in: common palettes make it the background.
+    return Theme(
+        name=name,
+        ansi=True,
+        dark=dark,
+        primary=info,
+        secondary=info,
+        accent=accent,
+        warning=warning,
+        error=error,
+        success=success,
+        foreground=_OWN,
+        background=_OWN,
+        surface=_OWN,
+        panel=_OWN,
+        boost=_OWN,
+        variables=PLAIN
+        | {
+            **dict.fromkeys(("k-muted", "k-faint", "k-border", "k-cursor", "k-cursor-dim", "k-bar"), _OWN),
+            "k-info": info,
+            "ansi-background": _OWN,
+            "ansi-foreground": _OWN,
+            "block-cursor-text-style": "reverse",
+            "block-cursor-foreground": _OWN,
+            "block-cursor-background": _OWN,
+            "block-cursor-blurred-text-style": "underline",
+            "input-cursor-text-style": "reverse",
+            "input-cursor-foreground": _OWN,
+            "input-cursor-background": _OWN,
+        },
+    )
+
+
+ANSI = _of_terminal(
+    "kugetsu-ansi", True, "ansi_yellow", "ansi_bright_yellow", "ansi_bright_red", "ansi_green", "ansi_cyan"
+)  # fmt: skip
+ANSI_LIGHT = _of_terminal("kugetsu-ansi-light", False, "ansi_blue", "ansi_magenta", "ansi_red", "ansi_green", "ansi_blue")
+MONO = _of_terminal("kugetsu-mono", True, _OWN, _OWN, _OWN, _OWN, _OWN)
+
+ALL = (DARK, LIGHT, CONTRAST, CONTRAST_LIGHT, ANSI, ANSI_LIGHT, MONO)
 DEFAULT = DARK.name
 
 
 def fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
     """Values of the console's own variables for a theme that does not know them."""
     if ansi:
-        return {
-            "k-muted": "ansi_default", "k-faint": "ansi_bright_black", "k-border": "ansi_bright_black",
-            "k-cursor": "ansi_blue", "k-cursor-dim": "ansi_default", "k-bar": "ansi_default", "k-info": "ansi_cyan",
-        }  # fmt: skip
-    return dict((DARK if dark else LIGHT).variables) if not dark else {
+        return dict((ANSI if dark else ANSI_LIGHT).variables)
+    return dict(LIGHT.variables) if not dark else COLOURED | {
         "k-muted": "#9aa0a8", "k-faint": "#6f757d", "k-border": "#4a4f57", "k-cursor": "#3a4250",
         "k-cursor-dim": "#2a2e35", "k-bar": "#24282e", "k-info": "#7fb2f0",
     }  # fmt: skip
+
+
+def full_name(name: str, known: Collection[str]) -> str:
+    """The name of a theme; the console's own may be given without `kugetsu-` before it, and go before others of that name."""
+    return f"kugetsu-{name}" if f"kugetsu-{name}" in known else name
+
+
+def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
+    """Put on the theme of the environment or of the settings; returns what is wrong with it, in words."""
+    for theme in ALL:
+        app.register_theme(theme)
+    wanted = os.environ.get("TEXTUAL_THEME") or wanted or DEFAULT
+    try:
+        app.theme = MONO.name if colourless else full_name(wanted, app.available_themes)
+    except InvalidThemeError:
+        app.theme = DEFAULT
+        known = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
+        return [f"there is no theme {clean(wanted, 40)!r}; there are {known}, and more that :theme completes"]
+    return []
+
+
+def change(app: App[Any], name: str, colourless: bool) -> tuple[str, str]:
+    """Put on another theme; returns the answer and its tone."""
+    if colourless:
+        return "NO_COLOR is set: there are no colours to choose", "warning"
+    try:
+        app.theme = full_name(name, app.available_themes)
+    except InvalidThemeError:
+        return f"there is no theme {clean(name, 60)}", "warning"
+    return f"theme {app.theme}; theme = {app.theme!r} in config.toml keeps it", "text"

@@ -46,7 +46,7 @@ class Lines(Widget):
     Lines {
         & .tone--text { color: $foreground; }
         & .tone--muted { color: $k-muted; }
-        & .tone--faint { color: $k-faint; }
+        & .tone--faint { color: $k-faint; text-style: $k-faint-style; }
         & .tone--accent { color: $accent; }
         & .tone--title { color: $foreground; text-style: bold; }
         & .tone--good { color: $success; }
@@ -54,10 +54,10 @@ class Lines(Widget):
         & .tone--danger { color: $error; text-style: bold; }
         & .tone--removed { color: $error; }
         & .tone--info { color: $k-info; }
-        & .tone--border { color: $k-border; }
+        & .tone--border { color: $k-border; text-style: $k-faint-style; }
         & .tone--focus { color: $accent; }
         & .tone--key { color: $accent; text-style: bold; }
-        & .base--cursor { background: $k-cursor; }
+        & .base--cursor { background: $k-cursor; text-style: $k-cursor-style; }
         & .base--cursor-dim { background: $k-cursor-dim; }
         & .base--bar { background: $k-bar; }
     }
@@ -125,7 +125,12 @@ class Lines(Widget):
         if key not in self._tones:
             style = self.get_component_rich_style(f"tone--{name}")
             if base:
-                style += Style(bgcolor=self.get_component_rich_style(f"base--{base}").bgcolor, bold=style.bold)
+                ground = self.get_component_rich_style(f"base--{base}")
+                if ground.reverse:
+                    # Colours turned round would be a patchwork, and not readable in every palette.
+                    style = self.get_component_rich_style("tone--text") + Style(bold=style.bold, reverse=True)
+                else:
+                    style += Style(bgcolor=ground.bgcolor, bold=style.bold)
             self._tones[key] = style
         return self._tones[key]
 
