@@ -236,6 +236,8 @@ class World:
             if not started or job.task_id in self.unseen or task is None or other in self.unseen or other == job.task_id:
                 continue
             busy = any(one.job.issue_ref == task.issue_ref for one in live)
+            # One whose lock was refused is asked again in a moment: what ended meanwhile is not known yet.
+            busy = busy or (self.engine is not None and task.issue_ref in self.engine.dispatcher.facts().busy_refs)
             free = not (task.held or task.after or busy or (epoch(task.retry_at) or 0) > self.now)
             known = self.engine is not None and other in self.engine.ledger.entries
             if free and known and task.order < started.key and other not in self.known_active():
