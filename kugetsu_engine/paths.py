@@ -35,7 +35,7 @@ class StatePaths:
         self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
         self.edits = join(root, "queue", "edits")
-        self.run_times = join(root, "queue", "run-times.json")
+        self.run_times = join(root, "run-times.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
         self.slots = join(root, "slots")

@@ -1,4 +1,4 @@
-"""The engine's memory of how long attempts took: `queue/run-times.json`, written when one has ended well."""
+"""The engine's memory of how long attempts took: `run-times.json`, written when one has ended well."""
 
 import os
 from itertools import islice

@@ -12,7 +12,7 @@ def test_a_plan_of_a_queue_for_people_and_programs(shell: Shell, quick_agents: C
         shell.enqueue(f"local/app#{number}")
     shell.enqueue("local/app#9", "held", "--hold")
     known = {"runs": [{"repository": "local/app", "agent": "demo", "seconds": [600, 600, 900]}]}
-    (shell.state / "queue/run-times.json").write_text(json.dumps(known))
+    (shell.state / "run-times.json").write_text(json.dumps(known))
     plan = shell.json("plan", "--limit", "1")
     assert (plan["limit"], plan["limit_now"], plan["blocked"]["code"]) == (1, 3, "no_engine")
     assert [(one["id"], one["position_in_queue"], one["start"] is None) for one in plan["waiting"]] == [

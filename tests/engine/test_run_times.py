@@ -48,5 +48,5 @@ def test_the_run_times_that_ended_tasks_tell_stand_in_for_a_file(fleet: Fleet) -
     with open(fleet.paths.run_times, "wb") as file:
         file.write(msgspec.json.encode(RunTimes()))
     assert SnapshotReader(fleet.paths, {}).read().run_times == RunTimes()
-    fleet.folder.joinpath("state/queue/run-times.json").unlink()
+    fleet.folder.joinpath("state/run-times.json").unlink()
     assert SnapshotReader(fleet.paths, {}).read().run_times == known
