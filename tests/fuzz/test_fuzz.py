@@ -29,6 +29,8 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     """Any value of a field's type."""
     if get_origin(hint) is list:
         return st.lists(_values(get_args(hint)[0]), max_size=3)
+    if get_origin(hint) is tuple:
+        return st.tuples(*map(_values, get_args(hint)))
     if hint is Any:
         return (
             st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.just("text") | st.lists(st.just(1.5), max_size=2)

@@ -137,8 +137,9 @@ def test_s22_a_whole_life_of_a_task_opens_no_network_socket(tmp_path: Path) -> N
     assert "AF_INET" not in told, told
 
 
-def test_s22_only_two_modules_know_sockets_and_one_a_protocol() -> None:
-    """The engine's local sockets to its supervisors, and HTTP for forges, which nobody asks unasked; no mail, nothing else."""
+def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
+    """Local sockets to supervisors and to the keeper of a shared server, HTTP to that server on the loopback, and HTTP for
+    forges, which nobody asks unasked; no mail, nothing else."""
     networks = {"socket", "ssl", "urllib", "http", "ftplib", "smtplib", "socketserver", "requests", "httpx", "aiohttp"}
     found = set()
     for package in ("kugetsu_engine", "kugetsu_tui"):
@@ -148,4 +149,6 @@ def test_s22_only_two_modules_know_sockets_and_one_a_protocol() -> None:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
                 found |= {(path.name, name) for name in names if name.partition(".")[0] in networks}
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
-    assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges
+    server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
+    server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
+    assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
