@@ -16,6 +16,8 @@ CHOICES: tuple[tuple[str, Choice, str, str], ...] = (
     ("w", "drain", "Drain", "an engine in the background waits for the agents, starts nothing new, and ends"),
     ("x", "stop", "Stop all", "every agent is stopped (TERM, then the grace); worktrees are kept"),
 )
+ROOMY = 60
+"""Columns from which on the ways are explained."""
 
 
 class Leaving(ModalScreen[Choice | None]):
@@ -30,6 +32,7 @@ class Leaving(ModalScreen[Choice | None]):
     def __init__(self, agents: int) -> None:
         super().__init__()
         self._agents = agents
+        self._ways: dict[str, Static] = {}
 
     def compose(self) -> ComposeResult:
         """The question and the ways."""
@@ -38,9 +41,22 @@ class Leaving(ModalScreen[Choice | None]):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine, and none ends by your leaving."), classes="dialog-line")
             for key, _, word, about in CHOICES:
-                line = ((f"{key}  ", "bold $accent"), (f"{word:9}", "bold"), about)
+                line = ((f"{key}  ", "bold $accent"), (f"{word:10}", "bold"), about)
                 yield Static(Content.assemble(*line), classes="dialog-line")
             yield Static(Content.assemble(("esc ", "bold $accent"), "stay"), classes="dialog-line")
+
+    def on_mount(self) -> None:
+        """The first size came before there was anything to lay out."""
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Say what each way means where there is room for it."""
+        width, height = self.app.size  # the screen still has the size before
+        roomy = width >= ROOMY and height >= 16
+        for key, _, word, about in CHOICES:
+            words = Content.assemble((f"{key}  ", "bold $accent"), (f"{word:10}", "bold"), about if roomy else "")
+            if key in self._ways:
+                self._ways[key].update(words)
 
     def action_choose(self, choice: Choice) -> None:
         """Answer; a second key finds the question gone."""
