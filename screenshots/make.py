@@ -4,13 +4,18 @@
 """
 
 import asyncio
+import io
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -63,36 +68,77 @@ def robust(svg: str) -> str:
     return re.sub(pattern, moved, svg)
 
 
+def shoot_doctor(scene: Scene, target: Path) -> None:
+    """What `kugetsu doctor` prints; it is a command, and has no screen. One file was left open to others for it to find."""
+    os.chmod(scene.paths.notifications, 0o644)
+    environ = {"PATH": os.environ["PATH"], "HOME": "/home/me", "KUGETSU_DIR": scene.paths.root, "KUGETSU_AGENT": "demo"}
+    command = [sys.executable, "-m", "kugetsu_engine", "doctor"]
+    done = subprocess.run(command, env=environ, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    said = done.stdout.replace(scene.paths.root, "~/.kugetsu").replace(sys.executable, ".venv/bin/python")
+    console.print(Text("$ kugetsu doctor\n" + said.rstrip()))
+    save(target, robust(console.export_svg(title="kugetsu doctor")))
+    os.chmod(scene.paths.notifications, 0o600)
+
+
+async def undo_list(app: KugetsuApp) -> None:
+    """Acts that can be taken back."""
+    app.undo_log.add("moved #46 to the end of the queue", ())
+    app.undo_log.add("hold of #49", ())
+    app.open_undo_list()
+
+
 async def main(folder: Path) -> None:
     """Make all pictures."""
     with tempfile.TemporaryDirectory(prefix="kugetsu-pictures-") as temporary:
         scene = Scene(f"{temporary}/state")
         try:
-            await shoot(scene, folder / "home-wide.svg", (140, 40))
-            await shoot(scene, folder / "home-80x24.svg", (80, 24))
-            await shoot(scene, folder / "home-40x12.svg", (40, 12))
-            await shoot(scene, folder / "home-light.svg", (140, 40), ("2", "j", "j", "j"), theme="kugetsu-light")
-            await shoot(scene, folder / "task-form.svg", (120, 34), ("n",), more=fill_form)
-            await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
-            await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
-            await shoot(scene, folder / "done.svg", (140, 40), ("5",))
-            await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
-            await shoot(scene, folder / "history.svg", (120, 34), ("h",))
-            await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
-            await shoot(scene, folder / "plan.svg", (120, 34), ("w",))
-            await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
-            await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
-            await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
-            await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
-            make_worktree(scene.paths)
-            await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
-            await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
-            await shoot(scene, folder / "edit.svg", (120, 34), ("2", "j", "j", "e"))
+            await shoot_lists(scene, folder)
+            await shoot_tasks(scene, folder)
+            shoot_doctor(scene, folder / "doctor.svg")
+        finally:
+            scene.close()
+        scene = Scene(f"{temporary}/restarted", restarted=True)
+        try:
+            await shoot(scene, folder / "restart-report.svg", (120, 34))
         finally:
             scene.close()
 
 
+async def shoot_lists(scene: Scene, folder: Path) -> None:
+    """The home screen in its sizes and themes, and the dialogs over it."""
+    await shoot(scene, folder / "home-wide.svg", (140, 40))
+    await shoot(scene, folder / "home-80x24.svg", (80, 24))
+    await shoot(scene, folder / "home-40x12.svg", (40, 12))
+    for name in ("light", "contrast", "contrast-light", "ansi"):
+        await shoot(scene, folder / f"home-{name}.svg", (140, 40), ("2", "j", "j", "j"), theme=name)
+    await shoot(scene, folder / "task-form.svg", (120, 34), ("n",), more=fill_form)
+    await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
+    await shoot(scene, folder / "help-search.svg", (120, 34), ("2", "question_mark", *"queue move"))
+    await shoot(scene, folder / "done.svg", (140, 40), ("5",))
+    await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+    await shoot(scene, folder / "history.svg", (120, 34), ("h",))
+    await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
+    await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
+    await shoot(scene, folder / "undo.svg", (120, 34), more=undo_list)
+    await shoot(scene, folder / "leaving.svg", (120, 34), ("q",))
+    await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
+
+
+async def shoot_tasks(scene: Scene, folder: Path) -> None:
+    """What is about one task, or about what agents print."""
+    await shoot(scene, folder / "task.svg", (120, 40), ("1", "j", "enter"))
+    await shoot(scene, folder / "log-search.svg", (120, 40), ("1", "j", "enter", "slash", *"pytest", "enter", "n"))
+    await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
+    await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
+    make_worktree(scene.paths)
+    await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
+    await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
+    await shoot(scene, folder / "edit.svg", (120, 34), ("2", "j", "j", "e"))
+
+
 if __name__ == "__main__":
     os.environ["TZ"] = "UTC"
+    os.umask(0o077)
     time.tzset()
     asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent))

@@ -9,6 +9,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from ..widgets.pane import words
+
 Choice = Literal["leave", "detach", "drain", "stop"]
 CHOICES: tuple[tuple[str, Choice, str, str], ...] = (
     ("q", "leave", "Leave", "nothing new starts until an engine runs; how agents end is learned then"),
@@ -18,6 +20,10 @@ CHOICES: tuple[tuple[str, Choice, str, str], ...] = (
 )
 ROOMY = 60
 """Columns from which on the ways are explained."""
+WIDTH = 98
+FRAME = 6
+"""Columns of the dialog's frame and of the space in it."""
+INDENT = " " * 14
 
 
 class Leaving(ModalScreen[Choice | None]):
@@ -37,7 +43,7 @@ class Leaving(ModalScreen[Choice | None]):
     def compose(self) -> ComposeResult:
         """The question and the ways."""
         agents = "1 agent runs" if self._agents == 1 else f"{self._agents} agents run"
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog", id="leaving"):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine, and none ends by your leaving."), classes="dialog-line")
             for key, _, word, about in CHOICES:
@@ -52,11 +58,12 @@ class Leaving(ModalScreen[Choice | None]):
     def on_resize(self) -> None:
         """Say what each way means where there is room for it."""
         width, height = self.app.size  # the screen still has the size before
+        room = min(width, WIDTH) - FRAME - len(INDENT)
         roomy = width >= ROOMY and height >= 16
         for key, _, word, about in CHOICES:
-            words = Content.assemble((f"{key}  ", "bold $accent"), (f"{word:10}", "bold"), about if roomy else "")
+            told = f"\n{INDENT}".join(words(about, room)) if roomy else ""
             if key in self._ways:
-                self._ways[key].update(words)
+                self._ways[key].update(Content.assemble((f"{key}   ", "bold $accent"), (f"{word:10}", "bold"), told))
 
     def action_choose(self, choice: Choice) -> None:
         """Answer; a second key finds the question gone."""

@@ -14,6 +14,7 @@ from textual.color import Color
 
 from kugetsu_tui.app import KugetsuApp
 
+Rgb = tuple[int, int, int]
 FOLDER = Path(__file__).parents[1] / "snapshots"
 TEXT_TONES = {
     "foreground": "t", "k-muted": "m", "k-faint": "f", "accent": "a", "warning": "w", "error": "d", "success": "g",
@@ -53,16 +54,14 @@ def _rgb(value: str) -> tuple[int, int, int]:
     return Color.parse(value).rgb
 
 
-def _tone(
-    char: str, style: Style | None, texts: dict[tuple[int, int, int], str], grounds: dict[tuple[int, int, int], str]
-) -> str:
+def _tone(char: str, style: Style | None, texts: dict[Rgb, str], grounds: dict[Rgb, str]) -> str:
     if style is None:
         return "o"
-    ground = grounds.get(tuple(style.bgcolor.triplet), ".o") if style.bgcolor and style.bgcolor.triplet else ""
+    ground = grounds.get(style.bgcolor.triplet, ".o") if style.bgcolor and style.bgcolor.triplet else ""
     turned = "~" if style.reverse else ""
     if char == " ":
         return f"{turned}_{ground}"
-    letter = texts.get(tuple(style.color.triplet), "o") if style.color and style.color.triplet else "o"
+    letter = texts.get(style.color.triplet, "o") if style.color and style.color.triplet else "o"
     return f"{turned}{letter.upper() if style.bold else letter}{ground}"
 
 
