@@ -6,6 +6,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -46,24 +48,28 @@ class Leaving(ModalScreen[Choice | None]):
         with Vertical(classes="dialog", id="leaving"):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine, and none ends by your leaving."), classes="dialog-line")
-            for key, _, word, about in CHOICES:
-                line = ((f"{key}  ", "bold $accent"), (f"{word:10}", "bold"), about)
-                yield Static(Content.assemble(*line), classes="dialog-line")
+            for key, _, word, _ in CHOICES:
+                self._ways[key] = Static(Content(word), classes="dialog-line")
+                yield self._ways[key]
             yield Static(Content.assemble(("esc ", "bold $accent"), "stay"), classes="dialog-line")
 
     def on_mount(self) -> None:
         """The first size came before there was anything to lay out."""
-        self.on_resize()
+        self._explain(self.app.size)
 
-    def on_resize(self) -> None:
-        """Say what each way means where there is room for it."""
-        width, height = self.app.size  # the screen still has the size before
+    def on_resize(self, event: Resize) -> None:
+        """Lay it out again."""
+        self._explain(event.size)
+
+    def _explain(self, size: Size) -> None:
+        # What each way means, where there is room for it.
+        width, height = size
         room = min(width, WIDTH) - FRAME - len(INDENT)
         roomy = width >= ROOMY and height >= 16
         for key, _, word, about in CHOICES:
             told = f"\n{INDENT}".join(words(about, room)) if roomy else ""
             if key in self._ways:
-                self._ways[key].update(Content.assemble((f"{key}   ", "bold $accent"), (f"{word:10}", "bold"), told))
+                self._ways[key].update(Content.assemble((f"{key}  ", "bold $accent"), (f"{word:11}", "bold"), told))
 
     def action_choose(self, choice: Choice) -> None:
         """Answer; a second key finds the question gone."""
