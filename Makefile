@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run install test check format lint types contracts faults bench screenshots keys clean fuzz floors model planted real-agents
+.PHONY: run install test check format lint types contracts faults bench bench-console screenshots snapshots keys clean fuzz floors model planted real-agents
 
 run: $(STAMP)  ## install, and open the console on a demo
 	@$(BIN)/kugetsu demo
@@ -39,6 +39,9 @@ faults: $(DEV_STAMP)  ## the long fault loops, with docs/reliability.md written 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+bench-console: $(DEV_STAMP)  ## the console beside a fleet at work, into its section of docs/benchmarks.md; ARGS=--quick
+	$(BIN)/python -m tests.benchmarks fleet console --section docs/benchmarks.md $(ARGS)
+
 real-agents: $(DEV_STAMP)  ## the real opencode, fetched if need be, also in what takes minutes
 	$(BIN)/python tests/support/real_opencode.py
 	KUGETSU_LONG_TESTS=1 $(BIN)/python -m pytest -q -n 0 tests/real_agents
@@ -57,6 +60,9 @@ planted: $(DEV_STAMP)  ## plant each known bug in a copy and see that tests noti
 
 screenshots: $(DEV_STAMP)  ## make screenshots/ from the real console
 	$(BIN)/python screenshots/make.py
+
+snapshots: $(DEV_STAMP)  ## write tests/snapshots/ anew: what every screen is to look like
+	KUGETSU_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q -n auto tests/tui/test_snapshots.py
 
 keys: $(DEV_STAMP)  ## write docs/keys.md from the registry of actions
 	$(BIN)/python -m kugetsu_tui.keys > docs/keys.md

@@ -4,234 +4,24 @@
 """
 
 import asyncio
+import io
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
-os.environ["TZ"] = "UTC"
-time.tzset()
+from rich.console import Console
+from rich.text import Text
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import msgspec  # noqa: E402
-
-from kugetsu_engine.domain.engine_state import EngineState  # noqa: E402
-from kugetsu_engine.domain.run import Progress, RunRecord  # noqa: E402
-from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage  # noqa: E402
-from kugetsu_engine.domain.times import epoch, iso  # noqa: E402
-from kugetsu_engine.operator import Operator  # noqa: E402
-from kugetsu_engine.paths import StatePaths  # noqa: E402
-from kugetsu_engine.process import identity  # noqa: E402
-from kugetsu_engine.snapshot import Snapshot  # noqa: E402
-from kugetsu_engine.store import files  # noqa: E402
-from kugetsu_engine.store.engine_lock import EngineLock  # noqa: E402
-from kugetsu_tui.app import KugetsuApp  # noqa: E402
-from kugetsu_tui.link import Link  # noqa: E402
-from kugetsu_tui.viewmodels.picture import Picture  # noqa: E402
-
-NOW = epoch("2026-11-21T14:02:31Z") or 0.0
-CURVES = {"q_41": (12.0, 40.0, 88.0, 61.0, 35.0, 72.0, 90.0, 41.0), "q_45": (70.0, 44.0, 10.0, 4.0, 3.0, 2.0, 3.0, 3.0),
-          "q_44": (30.0, 8.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)}  # fmt: skip
-
-LOG = """\
-opencode 1.0.82  model provider/large  session ses_4f1c
-task  fix the login loop after the cookie expires
-read  src/auth.py (312 lines)
-read  src/session.py (148 lines)
-think the redirect is decided before the cookie is refreshed
-$ pytest -q tests/test_auth.py
-  ....F....                                                    [100%]
-  FAILED tests/test_auth.py::test_expired_cookie_goes_to_login_once
-  1 failed, 8 passed in 0.41s
-think the loop comes from the cookie path: "/login" shadows "/"
-edit  src/auth.py +14 −3
-  def refresh(cookie, now):
-+     if cookie.expires <= now:
-+         return renew(cookie, path="/")
-$ pytest -q tests/test_auth.py
-  .........                                                    [100%]
-  9 passed in 0.39s
-think one path is left: a cookie that was set by the old release
-read  src/migrations/0007_cookie_path.py (21 lines)
-edit  tests/test_auth.py +22 −0
-$ pytest -q
-  ........................................................     [ 81%]
-  .............                                                [100%]
-  69 passed in 3.12s
-edit  docs/changes/88.md +3 −0
-$ git commit -m "Renew an expired cookie for the whole site"
-  [fix/issue-88 7d1e0c2] Renew an expired cookie for the whole site
-  3 files changed, 39 insertions(+), 3 deletions(-)
-think is the old cookie dropped on logout, too?
-read  src/logout.py (44 lines)
-"""
-
-LOGS = {
-    44: """\
-read  src/settings/page.css (211 lines)
-think the page takes its colours from the old palette, in 14 places
-edit  src/settings/page.css +31 −14
-$ npm run -s lint
-  ok
-read  src/theme/tokens.ts (88 lines)
-edit  src/theme/tokens.ts +12 −2
-$ npm test -- settings
-  PASS src/settings/page.test.ts
-  12 passed in 1.98s
-think are the charts dark, too? their colours stand in a canvas
-$ npm run -s storybook
-  waiting for http://localhost:6006
-""",
-    45: """\
-read  src/api/middleware.py (96 lines)
-think one bucket per key, refilled by the clock of the database
-edit  src/api/limits.py +64 −0
-edit  src/api/middleware.py +9 −1
-$ pytest -q tests/test_limits.py
-  ..F....
-  FAILED tests/test_limits.py::test_a_burst_is_let_through
-  1 failed, 6 passed in 0.22s
-think the first refill comes too late: the bucket must start full
-edit  src/api/limits.py +2 −1
-$ pytest -q tests/test_limits.py
-  .......
-  7 passed in 0.21s
-""",
-}
-"""What the others printed."""
-
-
-class Scene:
-    """A state directory with a fleet in the middle of its work."""
-
-    def __init__(self, root: str) -> None:
-        self.paths = StatePaths(root)
-        files.prepare(self.paths.folders())
-        Path(self.paths.config).write_text("max_concurrent_agents = 3\nmax_attempts = 3\n", encoding="utf-8")
-        self._lock = EngineLock(self.paths)
-        self._lock.take()
-        state = EngineState(
-            4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
-        )  # fmt: skip
-        self._write(self.paths.engine, state)
-        self._fleet()
-        self._queue()
-        self._done()
-        self._notices()
-
-    def close(self) -> None:
-        """Let the engine's lock go."""
-        self._lock.release()
-
-    @staticmethod
-    def _write(path: str, record: msgspec.Struct) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(msgspec.json.encode(record))
-
-    def _running(
-        self, number: int, ref: str, words: str, began: str, quiet: float, cpu: float, rss: int, attempt: int = 1
-    ) -> None:
-        started = f"2026-11-21T{began}.000Z"
-        task = Task(
-            f"q_{number}", ref, words, agent="opencode", state="running", attempt=attempt, notified_at=started,
-            started_at=started, token="t", position=float(number), pending_since="2026-11-21T13:01:00.000Z",
-            attempts=[
-                Attempt(1, "2026-11-21T13:20:11.000Z", "2026-11-21T13:30:22.000Z", outcome="failed",
-                        failure="exit", reason="the checks fail: 1 of 69", exit_code=1, elapsed_s=611.0,
-                        delivered=Delivered(1, 2, 31, 2))
-            ] if attempt > 1 else [],
-        )  # fmt: skip
-        self._write(self.paths.item(task.id), task)
-        worktree = self.paths.worktree(ref.replace("/", "-").replace("#", "-")).replace(self.paths.root, "~/.kugetsu")
-        record = RunRecord(task.id, attempt, "t", 1, 1, "", started, 3600.0, worktree)
-        self._write(f"{self.paths.run(task.id, attempt)}/run.json", record)
-        elapsed = NOW - (epoch(started) or 0)
-        progress = Progress("agent", 9, started, elapsed, 4, cpu, rss, 4096, quiet, time.monotonic() + 3600)
-        self._write(f"{self.paths.run(task.id, attempt)}/progress.json", progress)
-        for each in range(1, attempt + 1):
-            log = Path(self.paths.log(task.id, each))
-            log.parent.mkdir(exist_ok=True)
-            log.write_text(LOGS.get(number, LOG), encoding="utf-8")
-
-    def _fleet(self) -> None:
-        api, web = "github.com/moon/api", "github.com/moon/web"
-        self._running(41, f"{api}#88", "Fix the login loop after the cookie expires", "13:41:10", 2.0, 41.0, 430 << 20, 2)
-        self._running(45, f"{api}#91", "Add a rate limiter to the public API", "13:57:02", 1.0, 3.0, 310 << 20)
-        self._running(44, f"{web}#210", "Dark theme for the settings page", "13:14:20", 552.0, 0.0, 295 << 20)
-
-    def _queue(self) -> None:
-        api, web = "github.com/moon/api", "github.com/moon/web"
-        waiting = [
-            Task("q_46", f"{web}#211", "Write the release notes for 2.1", priority=7, tags=["release"]),
-            Task("q_47", f"{api}#92", "Find out why the nightly job hangs", retry_at="2026-11-21T14:05:12.000Z", attempt=1,
-                 attempts=[Attempt(1, outcome="timeout", failure="timeout", reason="no end within 1h")]),
-            Task("q_48", f"{web}#9", "Move the icons to one sprite", held=True),
-            Task("q_49", f"{api}#93", "Upgrade the date library", tags=["deps"]),
-            Task("q_50", f"{api}#94", "Remove the old date helpers", after=["q_49"]),
-            Task("q_51", f"{web}#213", "Translate the error pages: 日本語 and Ελληνικά"),
-            Task("q_52", f"{api}#95", "Check whether the cache needs a lock"),
-            Task("q_53", f"{web}#214", "Speed up the search index", not_before="2026-11-21T22:00:00.000Z"),
-            Task("q_54", "local/dotfiles#3", "Tidy the shell functions"),
-        ]  # fmt: skip
-        for place, task in enumerate(waiting):
-            made = msgspec.structs.replace(task, position=float(place), pending_since="2026-11-21T13:50:00.000Z")
-            self._write(self.paths.item(task.id), made)
-
-    def _done(self) -> None:
-        api, web = "github.com/moon/api", "github.com/moon/web"
-        ended = (
-            (40, f"{web}#208", "Keep the scroll position", "completed", "13:58", Delivered(2, 4, 66, 18), 840.0, None),
-            (39, f"{api}#80", "Rotate the signing keys", "error", "14:01", None, 4.0, "401 from the provider (not retried)"),
-            (38, f"{web}#205", "Lazy images in the gallery", "completed", "14:00", Delivered(3, 6, 120, 41), 720.0, None),
-            (37, f"{api}#79", "Page the audit log", "completed", "13:31", Delivered(1, 2, 34, 5), 610.0, None),
-            (36, f"{web}#201", "Print style sheet", "cancelled", "13:05", None, 95.0, None),
-        )
-        for number, ref, words, state, at, delivered, took, error in ended:
-            end = epoch(f"2026-11-21T{at}:12.000Z") or 0.0
-            attempt = Attempt(
-                1, iso(end - took), iso(end), outcome="ok" if state == "completed" else "failed", delivered=delivered,
-                elapsed_s=took, usage=Usage(int(took * 400), round(took / 900, 3)),
-            )  # fmt: skip
-            task = Task(
-                f"q_{number}", ref, words, state=state, completed_at=f"2026-11-21T{at}:12.000Z", error=error, attempt=1,
-                attempts=[attempt],
-            )  # type: ignore[arg-type]  # fmt: skip
-            self._write(self.paths.ended(task.id), task)
-
-    def _notices(self) -> None:
-        api, web = "github.com/moon/api", "github.com/moon/web"
-        told = (
-            ("13:41:10", "task_retry", f"#41 {api}#88 started again, attempt 2", "info", 41, f"{api}#88"),
-            ("13:57:02", "task_started", f"#45 {api}#91 started", "info", 45, f"{api}#91"),
-            ("13:58:12", "task_completed", f"#40 {web}#208 completed: 2 commits, +66 −18", "good", 40, f"{web}#208"),
-            ("14:00:12", "task_completed", f"#38 {web}#205 completed: 3 commits, +120 −41", "good", 38, f"{web}#205"),
-            ("14:00:40", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47,
-             f"{api}#92"),
-            ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider, not retried: fix the key, then r",
-             "error", 39, f"{api}#80"),
-        )  # fmt: skip
-        with open(self.paths.notifications, "wb") as file:
-            for at, kind, text, level, number, ref in told:
-                notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
-                file.write(msgspec.json.encode(notice) + b"\n")
-        Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
-
-
-class StillLink(Link):
-    """A link whose machine never changes."""
-
-    @property
-    def runs_engine(self) -> bool:
-        """In the pictures the engine runs here."""
-        return True
-
-    def _picture(self, snapshot: Snapshot) -> Picture:
-        still = super()._picture(snapshot)
-        return replace(still, load=0.6, free_bytes=int(4.1 * (1 << 30)), cpu=CURVES)
+from kugetsu_engine.operator import Operator
+from kugetsu_tui.app import KugetsuApp
+from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, make_worktree
 
 
 async def shoot(
@@ -278,74 +68,24 @@ def robust(svg: str) -> str:
     return re.sub(pattern, moved, svg)
 
 
-def make_worktree(paths: StatePaths) -> None:
-    """Give the selected task a worktree with work in it."""
-    from kugetsu_engine.domain.refs import parse
-    from kugetsu_engine.git import worktrees
-    from tests.support.repositories import commit, make_repository
-
-    os.environ |= {"GIT_AUTHOR_DATE": "2026-11-21T12:00:00Z", "GIT_COMMITTER_DATE": "2026-11-21T12:00:00Z"}
-    repository = make_repository(Path(paths.root).parent / "api")
-    for folder in ("src", "tests"):
-        (repository / folder).mkdir()
-    commit(repository, "src/auth.py", AUTH)
-    commit(repository, "tests/test_auth.py", "def test_login():\n    assert login()\n")
-    worktree = Path(paths.worktree(parse("github.com/moon/api#88").slug))
-    worktrees.ready(str(repository), str(worktree), "fix/issue-88", None)
-    renewed = '    if cookie.expires <= now:\n        return renew(cookie, path="/")\n'
-    commit(worktree, "src/auth.py", AUTH.replace('    log.debug("no cookie")\n', renewed).replace('"/login"', '"/"'))
-    (worktree / "docs").mkdir()
-    commit(worktree, "docs/88.md", "An expired cookie is renewed for the whole site.\n")
-    words = "\n\ndef test_expired_cookie_goes_to_login_once():\n    assert redirects(expired()) == 1\n"
-    with open(worktree / "tests/test_auth.py", "a", encoding="utf-8") as file:
-        file.write(words)
-    (worktree / "notes.txt").write_text("look at logout, too\n", encoding="utf-8")
+def shoot_doctor(scene: Scene, target: Path) -> None:
+    """What `kugetsu doctor` prints; it is a command, and has no screen. One file was left open to others for it to find."""
+    os.chmod(scene.paths.notifications, 0o644)
+    environ = {"PATH": os.environ["PATH"], "HOME": "/home/me", "KUGETSU_DIR": scene.paths.root, "KUGETSU_AGENT": "demo"}
+    command = [sys.executable, "-m", "kugetsu_engine", "doctor"]
+    done = subprocess.run(command, env=environ, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    said = done.stdout.replace(scene.paths.root, "~/.kugetsu").replace(sys.executable, ".venv/bin/python")
+    console.print(Text("$ kugetsu doctor\n" + said.rstrip()))
+    save(target, robust(console.export_svg(title="kugetsu doctor")))
+    os.chmod(scene.paths.notifications, 0o600)
 
 
-async def diff_read(app: KugetsuApp) -> None:
-    """Wait for git."""
-    from kugetsu_tui.screens.diff import DiffScreen
-
-    deadline = time.monotonic() + 20
-    while not (isinstance(app.screen, DiffScreen) and app.screen.ready):
-        assert time.monotonic() < deadline, "the diff was never read"
-        await asyncio.sleep(0.05)
-
-
-AUTH = '''"""Who is logged in."""
-
-import log
-
-
-def login(request):
-    """Send to the login page, once."""
-    cookie = request.cookies.get("session", path="/login")
-    if cookie is None:
-        return redirect("/login")
-    return refresh(cookie, request.now)
-
-
-def refresh(cookie, now):
-    """Renew a cookie before the redirect is decided."""
-    log.debug("no cookie")
-    return cookie
-
-
-def logout(request):
-    """Drop the cookie."""
-    return redirect("/").without("session")
-'''
-
-
-async def fill_form(app: KugetsuApp) -> None:
-    """Type a task."""
-    from textual.widgets import Input, TextArea
-
-    app.screen.query_one("#reference", Input).value = "moon/api#96"
-    message = "Cache the currency rates for an hour\n\nThe rates come from one slow endpoint. Keep them in memory,\n"
-    app.screen.query_one("#message", TextArea).text = f"{message}and serve the old ones when it does not answer."
-    app.screen.query_one("#priority", Input).value = "7"
-    app.screen.query_one("#after", Input).value = "49"
+async def undo_list(app: KugetsuApp) -> None:
+    """Acts that can be taken back."""
+    app.undo_log.add("moved #46 to the end of the queue", ())
+    app.undo_log.add("hold of #49", ())
+    app.open_undo_list()
 
 
 async def main(folder: Path) -> None:
@@ -353,29 +93,52 @@ async def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="kugetsu-pictures-") as temporary:
         scene = Scene(f"{temporary}/state")
         try:
-            await shoot(scene, folder / "home-wide.svg", (140, 40))
-            await shoot(scene, folder / "home-80x24.svg", (80, 24))
-            await shoot(scene, folder / "home-40x12.svg", (40, 12))
-            await shoot(scene, folder / "home-light.svg", (140, 40), ("2", "j", "j", "j"), theme="kugetsu-light")
-            await shoot(scene, folder / "task-form.svg", (120, 34), ("n",), more=fill_form)
-            await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
-            await shoot(scene, folder / "log-zoomed.svg", (120, 40), ("enter",))
-            await shoot(scene, folder / "done.svg", (140, 40), ("5",))
-            await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
-            await shoot(scene, folder / "history.svg", (120, 34), ("h",))
-            await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
-            await shoot(scene, folder / "plan.svg", (120, 34), ("w",))
-            await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
-            await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
-            await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
-            await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
-            make_worktree(scene.paths)
-            await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
-            await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
-            await shoot(scene, folder / "edit.svg", (120, 34), ("2", "j", "j", "e"))
+            await shoot_lists(scene, folder)
+            await shoot_tasks(scene, folder)
+            shoot_doctor(scene, folder / "doctor.svg")
+        finally:
+            scene.close()
+        scene = Scene(f"{temporary}/restarted", restarted=True)
+        try:
+            await shoot(scene, folder / "restart-report.svg", (120, 34))
         finally:
             scene.close()
 
 
+async def shoot_lists(scene: Scene, folder: Path) -> None:
+    """The home screen in its sizes and themes, and the dialogs over it."""
+    await shoot(scene, folder / "home-wide.svg", (140, 40))
+    await shoot(scene, folder / "home-80x24.svg", (80, 24))
+    await shoot(scene, folder / "home-40x12.svg", (40, 12))
+    for name in ("light", "contrast", "contrast-light", "ansi"):
+        await shoot(scene, folder / f"home-{name}.svg", (140, 40), ("2", "j", "j", "j"), theme=name)
+    await shoot(scene, folder / "task-form.svg", (120, 34), ("n",), more=fill_form)
+    await shoot(scene, folder / "help.svg", (120, 40), ("2", "question_mark"))
+    await shoot(scene, folder / "help-search.svg", (120, 34), ("2", "question_mark", *"queue move"))
+    await shoot(scene, folder / "done.svg", (140, 40), ("5",))
+    await shoot(scene, folder / "marks.svg", (140, 40), ("2", "space", "j", "space", "space", "x"))
+    await shoot(scene, folder / "history.svg", (120, 34), ("h",))
+    await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
+    await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
+    await shoot(scene, folder / "undo.svg", (120, 34), more=undo_list)
+    await shoot(scene, folder / "leaving.svg", (120, 34), ("q",))
+    await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
+
+
+async def shoot_tasks(scene: Scene, folder: Path) -> None:
+    """What is about one task, or about what agents print."""
+    await shoot(scene, folder / "task.svg", (120, 40), ("1", "j", "enter"))
+    await shoot(scene, folder / "log-search.svg", (120, 40), ("1", "j", "enter", "slash", *"pytest", "enter", "n"))
+    await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
+    await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
+    make_worktree(scene.paths)
+    await shoot(scene, folder / "diff.svg", (140, 40), ("1", "j", "d"), more=diff_read)
+    await shoot(scene, folder / "diff-80x24.svg", (80, 24), ("1", "j", "d"), more=diff_read)
+    await shoot(scene, folder / "edit.svg", (120, 34), ("2", "j", "j", "e"))
+
+
 if __name__ == "__main__":
+    os.environ["TZ"] = "UTC"
+    os.umask(0o077)
+    time.tzset()
     asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent))

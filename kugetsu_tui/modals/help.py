@@ -12,6 +12,7 @@ from ..formatting.safe_text import fit
 from ..keys import Registry, Situation, shown_key
 from ..widgets.lines import EMPTY, Line, Lines, Span
 from ..widgets.pane import words
+from .help_pages import entries
 
 
 class HelpLines(Lines, can_focus=False):
@@ -28,7 +29,7 @@ class HelpLines(Lines, can_focus=False):
         self._all: list[list[Span]] = []
 
     def look_for(self, text: str) -> None:
-        """Show only what has a text in it."""
+        """Show only what has all of some words in it."""
         self._wanted, self._first = text.lower(), 0
         self.sync()
 
@@ -47,22 +48,40 @@ class HelpLines(Lines, can_focus=False):
         group = ""
         for action in self._registry.actions:
             keys = " ".join(shown_key(key) for key in action.keys)
-            if self._wanted not in f"{keys} {action.words} {action.help} {action.group}".lower():
+            if not self._asked_for(f"{keys} {action.words} {action.help} {action.group}"):
                 continue
             here = action.reachable(self._now.pane)
             reason = (
                 action.refusal(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
             )
-            if action.group != group:
-                lines += [[], [(action.group, "title")]] if lines else [[(action.group, "title")]]
-                group = action.group
             told = f"{action.help}  ({reason})" if reason else action.help
-            for place, part in enumerate(words(told, max(width - 16, 10))):
-                key = fit(keys if place == 0 else "", 12)
-                lines.append(
-                    [("  ", "text"), (key, "faint" if reason else "key"), ("  ", "text"), (part, "muted" if reason else "text")]
-                )
+            lines += self._heading(group, action.group, bool(lines))
+            group = action.group
+            lines += self._entry(keys, told, width, dim=bool(reason))
+        for entry in entries():
+            if self._asked_for(f"{entry.name} {entry.words} {entry.group}"):
+                lines += self._heading(group, entry.group, bool(lines))
+                group = entry.group
+                lines += self._entry(entry.name, entry.words, width)
         return lines or [[("nothing matches", "muted")]]
+
+    def _asked_for(self, text: str) -> bool:
+        return all(word in text.lower() for word in self._wanted.split())
+
+    @staticmethod
+    def _heading(before: str, group: str, gap: bool) -> list[list[Span]]:
+        heading: list[Span] = [(group, "title")]
+        return [] if group == before else [[], heading] if gap else [heading]
+
+    @staticmethod
+    def _entry(name: str, told: str, width: int, dim: bool = False) -> list[list[Span]]:
+        return [
+            [
+                ("  ", "text"), (fit(name if place == 0 else "", 12), "faint" if dim else "key"), ("  ", "text"),
+                (part, "muted" if dim else "text"),
+            ]
+            for place, part in enumerate(words(told, max(width - 16, 10)))
+        ]  # fmt: skip
 
     def line_at(self, y: int, width: int) -> Line:
         """One line of help."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
+from . import section
 from .measure import ROOT, Unavailable, base_folder
 from .options import Options
 from .report import Goal, Table, skipped
@@ -23,8 +24,11 @@ Subject = Callable[[Options], list[Table]]
 SUBJECTS = {
     "start": "commands", "enqueue": "enqueuers", "claim": "claims", "refill": "refill", "drain": "refill", "latency": "latency",
     "supervisor": "residents", "engine": "residents", "console": "console", "agents": "agents",
+    "fleet": "fleet",
 }  # fmt: skip
 """For each subject the module that measures it, in a function of the subject's name."""
+ASKED_FOR = ("fleet",)
+"""Subjects that take minutes and have a section of their own: not in a run of everything."""
 
 
 def main() -> int:
@@ -33,6 +37,7 @@ def main() -> int:
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that everything works")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write it all as Markdown: docs/benchmarks.md")
+    parser.add_argument("--section", type=Path, metavar="FILE", help="write it into the console's section of a document")
     parser.add_argument("--keep", action="store_true", help="keep the folders that were worked in")
     given = parser.parse_args()
     if unknown := [name for name in given.subjects if name not in SUBJECTS]:
@@ -40,7 +45,12 @@ def main() -> int:
     # Ends by way of `finally`, so that no process and no folder is left.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
-        return _run(given.subjects or list(SUBJECTS), Options(quick=given.quick), given.write)
+        return _run(
+            given.subjects or [name for name in SUBJECTS if name not in ASKED_FOR],
+            Options(given.quick),
+            given.write,
+            given.section,
+        )
     except KeyboardInterrupt:
         return 130
     finally:
@@ -48,7 +58,7 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(names: list[str], options: Options, document: Path | None) -> int:
+def _run(names: list[str], options: Options, document: Path | None, own: Path | None) -> int:
     began = time.monotonic()
     header = _header(options)
     print("\n".join(header) + "\n", flush=True)
@@ -63,6 +73,8 @@ def _run(names: list[str], options: Options, document: Path | None) -> int:
     _print_goals(tables)
     if document is not None:
         _write(document, header, tables)
+    if own is not None:
+        section.put(own, section.section(header, tables))
     return 1 if failed else 0
 
 
@@ -156,7 +168,8 @@ def _write(path: Path, header: list[str], tables: list[Table]) -> None:
             lines += [*(f"| {' | '.join(goal.cells)} |" for goal in chosen), ""]
     for table in tables:
         lines += [table.markdown().rstrip(), ""]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    own = section.kept(path)
+    path.write_text("\n".join(lines).rstrip() + "\n" + (f"\n{own}" if own else ""), encoding="utf-8")
     print(f"wrote {path}")
 
 

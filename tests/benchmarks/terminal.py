@@ -94,6 +94,21 @@ class Terminal:
             size += len(data)
         return Answer(first, last, size)
 
+    def press_until(self, key: bytes, pattern: bytes, limit_s: float) -> Answer:
+        """Send a key and take output until a text is among what it brought; no times when it never was."""
+        while self.take(0):
+            continue
+        before, came = time.perf_counter(), b""
+        os.write(self.fd, key)
+        first = None
+        while (now := time.perf_counter()) < before + limit_s:
+            came += self.take(before + limit_s - now)
+            passed = (time.perf_counter() - before) * 1000
+            first = passed if first is None and came else first
+            if re.search(pattern, plain(came)):
+                return Answer(first, passed, len(came))
+        return Answer(first, None, len(came))
+
     def idle(self, seconds: float) -> tuple[int, float]:
         """Bytes it writes and processor seconds it uses while nobody does anything."""
         size, deadline, before = 0, time.perf_counter() + seconds, cpu_s(self.process.pid)

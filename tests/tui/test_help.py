@@ -1,0 +1,30 @@
+"""Help is complete, and finds what is asked for."""
+
+from kugetsu_tui.commands import VERBS
+from kugetsu_tui.keys import ACTIONS, Registry, Situation
+from kugetsu_tui.modals.help import HelpLines
+from kugetsu_tui.widgets.lines import Span
+
+
+def told(lines: list[list[Span]]) -> str:
+    """Lines as text, with single spaces."""
+    return " ".join(" ".join("".join(text for text, _ in line) for line in lines).split())
+
+
+def test_help_names_every_action_and_every_command() -> None:
+    """Also those that cannot be used in this pane."""
+    shown = told(HelpLines(Registry(ACTIONS), Situation()).lay_out(90))
+    assert not [action.id for action in ACTIONS if " ".join(action.help.split()) not in shown]
+    assert not [verb for verb in VERBS if f" :{verb} " not in shown]
+
+
+def test_typing_narrows_help_to_what_has_all_the_words() -> None:
+    """In any order, from keys and commands alike; nothing found is said."""
+    page = HelpLines(Registry(ACTIONS), Situation())
+    page.look_for("queue move")
+    few = told(page.lay_out(90))
+    assert ":move" in few
+    assert "move it to the top of the queue" in few
+    assert ":theme" not in few
+    page.look_for("no such thing anywhere")
+    assert told(page.lay_out(90)) == "nothing matches"
