@@ -7,6 +7,9 @@ from .domain import policy, states
 from .domain.policy import Timing
 from .entries import Entry
 
+SPARE = 1000
+"""Times of tasks that wait no longer, which are kept before they are cleared away."""
+
 
 class Expiry:
     """The times at which the waiting tasks of a ledger expire."""
@@ -27,6 +30,9 @@ class Expiry:
 
     def note(self, entry: Entry) -> None:
         """Take in that a task waits, or waits otherwise than before."""
+        if len(self._times) > SPARE + 2 * len(self._entries):
+            self._count_again()  # most are of tasks that have long ended; this one's is among the others
+            return
         when = self._expires(entry)
         if when is not None:
             heapq.heappush(self._times, (when, entry.id))
@@ -61,10 +67,10 @@ class Expiry:
         self._count_again()
 
     def _count_again(self) -> None:
-        self._times = []
-        for entry in self._entries.values():
-            if entry.state == states.PENDING:
-                self.note(entry)
+        waiting = (entry for entry in self._entries.values() if entry.state == states.PENDING)
+        times = ((self._expires(entry), entry.id) for entry in waiting)
+        self._times = [(when, task_id) for when, task_id in times if when is not None]
+        heapq.heapify(self._times)
 
     def _expires(self, entry: Entry) -> float | None:
         when = policy.expiry(entry, self.timing) if self.timing else None

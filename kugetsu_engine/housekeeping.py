@@ -21,6 +21,13 @@ LOG_KEPT_BYTES = 8 << 20
 
 def remove_ended(paths: StatePaths, before: float) -> int:
     """Remove the ended tasks that ended before a time (seconds since 1970), with their runs and logs; how many."""
+    removed = set_aside_ended(paths, before)
+    finish_removals(paths)
+    return removed
+
+
+def set_aside_ended(paths: StatePaths, before: float) -> int:
+    """Take ended tasks out of the list, for `finish_removals` to remove with all that belongs to them; how many."""
     removed = 0
     for task_id in list(tasks.task_ids(paths.done)):
         path = paths.ended(task_id)
@@ -38,7 +45,6 @@ def remove_ended(paths: StatePaths, before: float) -> int:
             os.rename(path, _aside(paths, task_id))
         except FileNotFoundError:
             continue
-        _remove_rest(paths, task_id, task.attempt)
         removed += 1
     return removed
 
@@ -81,10 +87,11 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
                 _remove_older(f"{folder}/{name}", now - age)
     for name in os.listdir(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
-    finish_removals(paths)
     put_away(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
-    return remove_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
+    removed = set_aside_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
+    finish_removals(paths)
+    return removed
 
 
 def remove_free_locks(paths: StatePaths, before: float) -> None:

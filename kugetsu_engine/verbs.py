@@ -1,5 +1,6 @@
 """What the operator's requests do: one function each, the same whether an engine runs or a command applies its own request."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from .pauses import Pauses
 from .store import tasks
 from .store.enqueue import checked_message
 from .store.requests import Answer, Request, Undo
+
+CLEARED_AT_ONCE = 100
+"""Ended tasks whose logs are removed before `clear` is answered; those of more are removed beside the engine's turns."""
 
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
@@ -277,10 +281,15 @@ class Verbs:
 
     def _clear(self, args: dict[str, Any]) -> str:
         """Drop ended tasks from the list, with their logs; worktrees and branches stay."""
-        from .housekeeping import remove_ended
+        from .housekeeping import finish_removals, set_aside_ended
 
         older_than_s = msgspec.convert(args.get("older_than_s", 0.0), float)
-        count = remove_ended(self._ledger.paths, self._now() - older_than_s)
+        paths = self._ledger.paths
+        count = set_aside_ended(paths, self._now() - older_than_s)
+        if count <= CLEARED_AT_ONCE:
+            finish_removals(paths)
+        else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying
+            threading.Thread(target=finish_removals, args=(paths,), name="kugetsu-clear").start()
         return f"cleared {count} ended task{'s' * (count != 1)}, their worktrees are kept"
 
 
