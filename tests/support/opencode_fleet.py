@@ -91,6 +91,14 @@ class OpencodeFleet(Fleet):
         marked = marked_processes(self.paths.root)
         return [pid for pid, mark in marked.items() if mark.startswith(f"{task_id}:") and _command(pid).startswith(b"tail\0")]
 
+    def server_of(self, task_id: str) -> int:
+        """The pid of the server that runs the tools of a task: the nearest of their ancestors that was told to serve."""
+        pid = self.tools(task_id)[0]
+        while b"\0serve\0" not in _command(pid) + b"\0":
+            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+            assert pid > 1, "the tools have lost their server"
+        return pid
+
     def client(self, task_id: str) -> int:
         """The process that drives the server for a task."""
         progress = self.progress(task_id)

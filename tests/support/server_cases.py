@@ -145,10 +145,13 @@ def be_recycled(fleet: OpencodeFleet) -> None:
     fleet.configure_opencode(server_memory="1MiB")
     fleet.start_engine()
     task = fleet.prompt(*WORK)
-    first = _at_work(fleet, task)
+    _at_work(fleet, task)
+    first = fleet.server_of(task)
+    wait_until(lambda: fleet.server().get("pid") != first, LONG_S, "the first server to be retired")
     other = fleet.prompt(*WORK)
-    second = int(fleet.ready_server(other_than=first)["pid"])
     wait_until(lambda: len(fleet.tools(other)) == 2, LONG_S, f"the tool of the second server: {fleet.told(other)}")
+    second = fleet.server_of(other)
+    assert second != first
     assert identity.start_ticks(first) is not None
     assert len(fleet.tools(task)) == 2
     fleet.configure_opencode(server_memory="1GiB")
