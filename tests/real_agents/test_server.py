@@ -1,5 +1,6 @@
 """Attempts on one shared opencode server, with the real program."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from tests.support import real_opencode
 from tests.support.model_server import ModelServer
 from tests.support.opencode_fleet import OpencodeFleet
 from tests.support.server_cases import CASES
+
+QUICK = frozenset({"work together", "stop: kill", "server killed", "engine killed", "failures", "continue", "fork"})
+"""What `make test` tries with the real program; the rest of the cases it tries with a stand-in, `make real-agents` with both."""
 
 pytestmark = [pytest.mark.xdist_group("real-agents"), pytest.mark.timeout(900)]
 
@@ -25,6 +29,8 @@ def shared(tmp_path: Path, model: ModelServer) -> Iterator[OpencodeFleet]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_on_the_shared_server(case: str, shared: OpencodeFleet) -> None:
+def test_on_the_shared_server(case: str, request: pytest.FixtureRequest) -> None:
     """What each case says."""
-    CASES[case](shared)
+    if case not in QUICK and not os.environ.get("KUGETSU_LONG_TESTS"):
+        pytest.skip("takes minutes with the others: make real-agents")
+    CASES[case](request.getfixturevalue("shared"))
