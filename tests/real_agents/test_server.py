@@ -12,7 +12,7 @@ from tests.support.opencode_fleet import OpencodeFleet
 from tests.support.server_cases import CASES
 
 QUICK = frozenset({"work together", "stop: kill", "server killed", "engine killed", "failures", "continue", "fork"})
-"""What `make test` tries with the real program; the rest of the cases it tries with a stand-in, `make real-agents` with both."""
+"""What `make test` tries with the real program; it tries the other cases with a stand-in, `make real-agents` with both."""
 
 pytestmark = [pytest.mark.xdist_group("real-agents"), pytest.mark.timeout(900)]
 
