@@ -1,6 +1,7 @@
 """`init`, `start`, `continue` and `destroy` with the real opencode: what they leave in its store, and what they take away."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,11 @@ from tests.support.model_server import ModelServer, bash, say
 from .conftest import WAIT_S
 from .test_opencode import environment_of
 
-pytestmark = [pytest.mark.xdist_group("real-agents"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.xdist_group("real-agents"),
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not os.environ.get("KUGETSU_LONG_TESTS"), reason="takes a minute or more: make real-agents"),
+]
 
 
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
