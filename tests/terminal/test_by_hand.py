@@ -33,7 +33,7 @@ def test_the_operator_takes_over_and_hands_back(handy: Fleet, tmux: Tmux) -> Non
     handy.enqueue(text="the second", wait=handy.waiting_file("two"))
     tmux.start()
     handy.wait_for("q_1", "running")
-    tmux.wait_for("the first")
+    tmux.wait_for("working")  # what is on disk is a moment later on the screen, and keys are about what is on the screen
     tmux.keys("2", "g", "p")
     wait_until(lambda: handy.task("q_2").held, 15, "q_2 to be held")
     tmux.keys("1", "g", "a")
@@ -56,6 +56,7 @@ def test_a_shell_in_the_worktree_takes_no_slot(handy: Fleet, tmux: Tmux) -> None
     handy.enqueue(text="the second")
     tmux.start()
     handy.wait_for("q_1", "running")
+    tmux.wait_for("working")  # what is on disk is a moment later on the screen, and keys are about what is on the screen
     tmux.keys("2", "g", "s")
     tmux.wait_for("no worktree yet")
     tmux.keys("1", "g", "s")
@@ -73,6 +74,7 @@ def test_detaching_leaves_an_engine_behind_that_goes_on(handy: Fleet, tmux: Tmux
     handy.enqueue(text="the second")
     tmux.start()
     handy.wait_for("q_1", "running")
+    tmux.wait_for("working")  # what is on disk is a moment later on the screen, and keys are about what is on the screen
     tmux.keys("q")
     tmux.wait_for("Detach")
     tmux.keys("d")
@@ -92,6 +94,7 @@ def test_stopping_all_closes_the_console_with_the_last_agent(handy: Fleet, tmux:
     handy.enqueue(text="the first", wait=handy.waiting_file("one"))
     tmux.start()
     handy.wait_for("q_1", "running")
+    tmux.wait_for("working")  # what is on disk is a moment later on the screen, and keys are about what is on the screen
     tmux.keys("q")
     tmux.wait_for("Stop all")
     tmux.keys("x")
