@@ -113,7 +113,8 @@ class OpencodeFleet(Fleet):
         for engine in self.engines:
             engine.join(10)
         for name in os.listdir(self.paths.servers):
-            if name.startswith("opencode-") and name.endswith(".lock"):
+            # The lock of a retired server is no keeper's life: it is free when that keeper has ended.
+            if name.startswith("opencode-") and name.endswith(".lock") and name != "opencode-retired.lock":
                 self._end_keeper(name.removeprefix("opencode-").removesuffix(".lock"))
         super().close()
 
