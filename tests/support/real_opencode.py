@@ -10,14 +10,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import urllib.request
 from pathlib import Path
 
 VERSION = "1.18.33"
 PACKAGE = "opencode-linux-x64"
-ADDRESS = f"https://registry.npmjs.org/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
 FETCH_S = 240
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kugetsu-tests"
 FOLDER = CACHE / f"{PACKAGE}-{VERSION}"
@@ -46,31 +43,29 @@ def fetch() -> str:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         try:
-            source = _by_npm(Path(folder)) or _by_hand(Path(folder))
-            os.rename(source, FOLDER)
-        except (OSError, subprocess.SubprocessError, tarfile.TarError, ValueError) as error:
+            os.rename(_by_npm(Path(folder)), FOLDER)
+        except (OSError, subprocess.SubprocessError) as error:
             return f"opencode could not be fetched, its tests are skipped: {error}"
     return f"opencode was fetched: {program()}"
 
 
-def _by_npm(folder: Path) -> Path | None:
+def _by_npm(folder: Path) -> Path:
+    """From wherever npm is told to look.
+
+    Raises:
+        OSError: there is no npm, or it brought nothing.
+    """
     npm = shutil.which("npm")
     if npm is None:
-        return None
+        raise OSError("there is no npm")
     done = subprocess.run(
         [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), f"{PACKAGE}@{VERSION}"],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=FETCH_S, check=False, cwd=folder,
     )  # fmt: skip
     found = folder / "node_modules" / PACKAGE
-    return found if done.returncode == 0 and (found / "bin" / "opencode").is_file() else None
-
-
-def _by_hand(folder: Path) -> Path:
-    """The package is an archive with one folder in it, `package`."""
-    with urllib.request.urlopen(ADDRESS, timeout=60) as answer, tarfile.open(fileobj=answer, mode="r|gz") as archive:
-        archive.extractall(folder, filter="data")
-    os.chmod(folder / "package" / "bin" / "opencode", 0o755)
-    return folder / "package"
+    if done.returncode or not (found / "bin" / "opencode").is_file():
+        raise OSError(f"npm ended with {done.returncode}: {done.stderr.decode('utf-8', 'replace')[-300:].strip()}")
+    return found
 
 
 def agent_table(home: Path, address: str, program_path: Path, **more: object) -> str:
