@@ -32,6 +32,7 @@ def test_the_editor_has_the_terminal_to_itself_and_the_console_comes_back(fleet:
     tmux.start()
     tmux.wait_for("to be edited")
     fleet.wait_for(running, "running")
+    tmux.wait_for("2 Queue 1")  # so that the key is about the one that waits
     tmux.keys("2", "e")
     tmux.wait_for("THE EDITOR")
     assert "Queue" not in tmux.screen()
