@@ -1,0 +1,78 @@
+"""What dialogs share that show lines to be read: the lines, the keys that scroll them, and the way out."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from ..widgets.lines import EMPTY, Line, Lines, Span
+
+
+class ReadingLines(Lines, can_focus=True):
+    """Lines that are laid out for the width, and scrolled."""
+
+    DEFAULT_CSS = "ReadingLines { height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first = 0
+        self._all: list[list[Span]] = []
+
+    def lay_out(self, width: int) -> list[list[Span]]:
+        """All lines; the one method a dialog's lines must have."""
+        raise NotImplementedError
+
+    def go(self, by: int) -> None:
+        """Go up or down."""
+        self._first += by
+        self.sync()
+
+    def prepare(self) -> None:
+        """Lay the lines out for the width, and keep within what there is."""
+        self._all = self.lay_out(self.size.width)
+        self._first = max(min(self._first, len(self._all) - self.size.height), 0)
+
+    def line_at(self, y: int, width: int) -> Line:
+        """One line."""
+        index = self._first + y
+        return Line(tuple(self._all[index])) if index < len(self._all) else EMPTY
+
+    def on_mouse_scroll_down(self) -> None:
+        """Go down."""
+        self.go(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Go up."""
+        self.go(-3)
+
+
+class ReadingDialog(ModalScreen[None]):
+    """Shows `ReadingLines`; escape leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "leave", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown,space", "scroll(10)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+        Binding("home,g", "scroll(-100000)", show=False),
+        Binding("end,G", "scroll(100000)", show=False),
+    ]
+
+    def on_mount(self) -> None:
+        """Keys go to the lines."""
+        self.set_focus(self.query_one(ReadingLines))
+
+    def fit(self, width: int) -> None:
+        """Be as high as there is something to read, where there is room."""
+        lines = self.query_one(ReadingLines)
+        lines.styles.height = max(min(len(lines.lay_out(width)), self.size.height - 6), 1)
+
+    def action_scroll(self, by: int) -> None:
+        """Go up or down."""
+        self.query_one(ReadingLines).go(by)
+
+    def action_leave(self) -> None:
+        """Go back."""
+        if self.is_current:
+            self.dismiss(None)
