@@ -9,10 +9,8 @@ from ..viewmodels import strip
 from ..viewmodels.picture import Picture
 from ..widgets.lines import Line, Span
 from ..widgets.log_view import Feed, LogView, tone_of
-from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FindingScreen
-from .logs import log_deeds
+from .log_screen import LogScreen
 from .situations import NOTHING
 
 TONES = ("accent", "info", "good", "warning", "muted", "text")
@@ -37,20 +35,8 @@ class MergedView(LogView):
         return line._replace(spans=spans)
 
 
-class MergedScreen(FindingScreen):
+class MergedScreen(LogScreen):
     """Follows every agent that runs; escape goes back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log_view: MergedView | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane)
-        self._deeds |= {
-            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
-            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
-            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
-            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
-            "back": self.back,
-        }  # fmt: skip
 
     def compose(self) -> ComposeResult:
         """One log."""
@@ -69,17 +55,6 @@ class MergedScreen(FindingScreen):
         if self.picture is not None:
             self.show_picture(self.picture)
 
-    @property
-    def log_pane(self) -> LogView:
-        """The pane with the log."""
-        assert self.log_view is not None
-        return self.log_view
-
-    @property
-    def focused_pane(self) -> Pane:
-        """The log is the only one."""
-        return self.log_pane
-
     def show_picture(self, picture: Picture) -> None:
         """Show what runs now."""
         if not self.size:
@@ -95,10 +70,3 @@ class MergedScreen(FindingScreen):
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
         return self.with_undo(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
-
-    def back(self) -> None:
-        """Clear the search, or go home."""
-        if self.log_pane.searching:
-            self.log_pane.clear_search()
-        elif self.is_current:
-            self.app.pop_screen()

@@ -7,30 +7,20 @@ from ..keys import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
 from ..widgets.log_view import LogView
-from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FindingScreen
 from .head import Head
-from .logs import log_deeds
+from .log_screen import LogScreen
 from .situations import NOTHING, log_title, situation_of
 
 
-class TaskScreen(FindingScreen):
+class TaskScreen(LogScreen):
     """Everything about one task; escape goes back."""
 
     def __init__(self, task_id: str, attempt: int | None = None) -> None:
         super().__init__()
         self.task_id = task_id
         self._attempt = attempt
-        self.log_view: LogView | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane)
-        self._deeds |= {
-            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
-            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
-            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
-            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
-            "back": self.back, "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-        }  # fmt: skip
+        self._deeds |= {"log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1)}
 
     def compose(self) -> ComposeResult:
         """Story and log."""
@@ -53,17 +43,6 @@ class TaskScreen(FindingScreen):
         self.log_pane.set_class(self.size.height < 24 or self.size.width < 60, "-open")
         if self.picture is not None:
             self.show_picture(self.picture)
-
-    @property
-    def log_pane(self) -> LogView:
-        """The pane with the log."""
-        assert self.log_view is not None
-        return self.log_view
-
-    @property
-    def focused_pane(self) -> Pane:
-        """The log is the only one."""
-        return self.log_pane
 
     def show_picture(self, picture: Picture) -> None:
         """Show what is known of the task now."""
@@ -105,10 +84,3 @@ class TaskScreen(FindingScreen):
         return self.with_undo(
             situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
         )
-
-    def back(self) -> None:
-        """Clear the search, or go home."""
-        if self.log_pane.searching:
-            self.log_pane.clear_search()
-        elif self.is_current:
-            self.app.pop_screen()

@@ -1,0 +1,40 @@
+"""What screens share that are one log and little else."""
+
+from ..widgets.log_view import LogView
+from ..widgets.pane import Pane
+from .finding import FindingScreen
+from .logs import log_deeds
+
+
+class LogScreen(FindingScreen):
+    """A screen with one log; every key that moves is about it, and escape goes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_view: LogView | None = None
+        self._deeds |= log_deeds(self, lambda: self.log_pane)
+        self._deeds |= {
+            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
+            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
+            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
+            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
+            "back": self.back,
+        }  # fmt: skip
+
+    @property
+    def log_pane(self) -> LogView:
+        """The pane with the log."""
+        assert self.log_view is not None
+        return self.log_view
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The log is the only one."""
+        return self.log_pane
+
+    def back(self) -> None:
+        """Clear the search, or go home."""
+        if self.log_pane.searching:
+            self.log_pane.clear_search()
+        elif self.is_current:
+            self.app.pop_screen()
