@@ -84,6 +84,8 @@ class Reading:
         self._skipping = False
         self._activity = ""
         self._reader: Reader | None = None
+        self._broken = False
+        """Whether the reader has failed, which is noted once: it goes on with the next line, and what it knows counts."""
         self._telling: Telling | None = None
         name = job.get("reader")
         if name:
@@ -109,7 +111,7 @@ class Reading:
         while data := os.pread(self._log.fd, CHUNK, self._offset):
             self._offset += len(data)
             self._take(data)
-            if self._reader is None or time.monotonic() > end:
+            if time.monotonic() > end:
                 return
 
     def finish(self) -> None:
@@ -213,10 +215,11 @@ class Reading:
                 self._activity = safe_line(self._log.mask(said.strip()), 120)
 
     def _sheltered(self, ask: Any) -> Any:
-        """Ask the reader; one that breaks is not asked again, and the attempt goes on without it."""
+        """Ask the reader; what breaks it is passed over."""
         try:
             return ask()
         except Exception as error:  # a plug-in's boundary
-            self._reader = None
-            self._log.note(f"what the agent tells cannot be read: {type(error).__name__}: {safe_line(str(error), 200)}")
+            if not self._broken:
+                self._broken = True
+                self._log.note(f"what the agent tells cannot all be read: {type(error).__name__}: {safe_line(str(error), 200)}")
             return None

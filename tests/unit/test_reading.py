@@ -1,6 +1,7 @@
 """What a supervisor learns from the log of its agent: a little each second, whole lines only, and never in the agent's way."""
 
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -101,14 +102,17 @@ def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
     assert reader.lines == [b"short", b"after"]
 
 
-def test_a_reader_that_breaks_is_left_alone_and_the_attempt_goes_on(log: LogFile, reader: Lines) -> None:
-    """A fault of a plug-in is told in the log, once; the exit code decides then."""
-    reads = Reading({"reader": NAME}, log)
-    log.write(b"one\nboom\ntwo\n")
+def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFile, reader: Lines) -> None:
+    """A fault of a plug-in is told in the log, once, and loses neither the session nor a failure that was told."""
+    reads = Reading({"reader": NAME, "max_steps": 9}, log)
+    log.write(b"id S1\nboom\nboom\ntwo\n")
     reads.look()
     reads.finish()
-    assert (reads.progress(0, 1), reads.result(), reads.failure(0), reads.beyond()) == ({}, {}, None, None)
-    assert log.last_lines()[-1] == "one"
+    assert reader.lines == [b"id S1", b"two"]
+    assert reads.result() == {"session_id": "S1", "usage": {"tokens": 20, "cost": 0.2}, "last_text": "two"}
+    assert os.pread(log.fd, 9999, 0).count(b"cannot all be read") == 1
+    reader.failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
+    assert reads.failure(0) == ("network", "it said so")
     none = Reading({"reader": "kugetsu_engine.no_such_reader"}, log)
     none.look()
     assert none.session_id is None
