@@ -129,7 +129,12 @@ class OpencodeReader(Reader):
             return f"the provider has refused {self._refused} times, it is asked again: {self._logged}"
         if quiet_s < QUIET_S:
             return None
-        what = "a tool runs" if processes > 1 else "waits for the provider, which is silent or refuses"
+        if processes > 1:
+            what = "a tool runs"
+        elif self.session_id is None:
+            what = "opencode has not begun yet"
+        else:
+            what = "waits for the provider, which is silent or refuses"
         return f"{what} ({quiet_s:.0f} s)"
 
     def _log_line(self, level: str, message: str, rest: str) -> list[Event]:

@@ -155,6 +155,8 @@ def test_the_log_tells_the_session_before_the_model_says_a_word_and_why_a_provid
 def test_silence_is_told_apart_from_a_tool_that_runs() -> None:
     """opencode itself says nothing while it asks a provider again."""
     reader = read()
+    assert "not begun" in (reader.waiting(45, 1) or "")
+    reader.feed(line("step_start", {}))
     assert reader.waiting(5, 1) is None
     assert "provider" in (reader.waiting(45, 1) or "")
     assert "tool" in (reader.waiting(45, 3) or "")
