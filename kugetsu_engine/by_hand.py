@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import env_files, gate, jobs
 from .agents import by_hand
-from .config import Settings
+from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.task import Task
@@ -53,6 +53,8 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
             env |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
         except FileNotFoundError:
             continue
+    own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())
+    env = {name: value for name, value in env.items() if name not in own.unset} | own.env
     env |= {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,

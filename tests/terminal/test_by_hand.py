@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
-SCREEN = ["sh", "-c", 'echo "session <{session}>" > "$KUGETSU_WORKTREE/taken"; read -r _']
+SCREEN = ["sh", "-c", 'echo "session <{session}> key $HANDY_KEY" > "$KUGETSU_WORKTREE/taken"; read -r _']
 """An agent's own screen: it leaves a mark, and ends with a line."""
 
 
@@ -22,7 +23,8 @@ SCREEN = ["sh", "-c", 'echo "session <{session}>" > "$KUGETSU_WORKTREE/taken"; r
 def handy(fleet: Fleet) -> Fleet:
     """A fleet of one slot, whose agent has a screen of its own."""
     command = [sys.executable, "-I", "-S", str(AGENT), str(fleet.journal_file)]
-    fleet.tables = f"[agents.handy]\ncommand = {json.dumps(command)}\nattach = {json.dumps(SCREEN)}"
+    named = f"command = {json.dumps(command)}\nattach = {json.dumps(SCREEN)}"
+    fleet.tables = f'[agents.handy]\n{named}\nenv = {{HANDY_KEY = "k1"}}'
     fleet.configure(max_concurrent_agents=1, stop_grace="300ms", agent="handy")
     return fleet
 
@@ -41,7 +43,7 @@ def test_the_operator_takes_over_and_hands_back(handy: Fleet, tmux: Tmux) -> Non
     tmux.keys("y")
     handy.wait_for("q_1", "cancelled", limit_s=30)
     taken = f"{handy.paths.worktrees}/{os.listdir(handy.paths.worktrees)[0]}/taken"
-    wait_until(lambda: os.path.exists(taken), 30, "the agent's screen")
+    wait_until(lambda: os.path.exists(taken) and "key k1" in Path(taken).read_text(), 30, "the agent's screen with its key")
     assert is_held(handy.paths.slot_lock(1))
     handy.operator.do("release", "q_2")
     tmux.type("\n")
