@@ -14,7 +14,7 @@ import msgspec
 
 from . import control, env_files, pauses, run_times
 from .config import SettingsSource
-from .domain import plan, policy, states
+from .domain import plan, policy, states, worth
 from .domain.engine_state import Alert, EngineState
 from .domain.overlaps import Overlap
 from .domain.plan import Plan
@@ -203,6 +203,11 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         for task in (*(one.task for one in self.active), *self.pending, *self.done):
             counts[task.state] += 1
         return counts
+
+    @cached_property
+    def needing(self) -> int:
+        """How many things wait for a person: unread notifications that say so, and what is wrong right now."""
+        return worth.needing(self.notices, self.read_until) + len(self.alerts)
 
     @property
     def unread(self) -> int:

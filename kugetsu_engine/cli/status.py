@@ -1,16 +1,19 @@
 """`kugetsu status`: who runs the engine, slots, counts, what runs, what is wrong."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..agents import opencode_desk
+from ..domain import worth
 from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
+from ..domain.task import Notice
 from ..snapshot import Active, Snapshot, SnapshotReader
-from ..store import sessions
+from ..store import notices, sessions
 from .here import paths
 from .output import print_json, print_table
 from .words import Words
@@ -24,7 +27,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parser.parse_args(words[1:] if words[:1] == ["check"] else words)  # `status check`, as the bash kugetsu said
     snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
-        print(bar(snapshot))
+        print(bar(snapshot, notices.newest(paths())))
     elif given.json:
         print_json(document(snapshot))
     else:
@@ -46,12 +49,18 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def bar(snapshot: Snapshot) -> str:
-    """How the fleet stands, for tmux: running and limit, what waits, what needs a person; in tmux's own marks of colour."""
+def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
+    """How the fleet stands, for tmux: running and limit, what waits, what needs a person; in tmux's own marks of colour.
+
+    Args:
+        snapshot: a picture, which need not hold what has ended.
+        told: the newest notifications.
+    """
     engine = snapshot.engine
-    flow = "#[fg=red]off" if not engine.running else "#[fg=yellow]‖" if engine.paused or engine.draining else "#[fg=green]▶"
-    unread = {n.id or n.text for n in snapshot.notices if n.level == "error" and n.time > snapshot.read_until}
-    needing = len(unread) + len(snapshot.alerts)
+    idle = not (snapshot.pending or snapshot.active)
+    off = "off" if idle else "#[fg=red]off"
+    flow = off if not engine.running else "#[fg=yellow]‖" if engine.paused or engine.draining else "#[fg=green]▶"
+    needing = worth.needing(told, snapshot.read_until) + len(snapshot.alerts)
     parts = [f"{flow}#[default] {snapshot.used}/{snapshot.limit}"]
     parts += [f"○ {len(snapshot.pending)}"] if snapshot.pending else []
     parts += [f"#[fg=red,bold]! {needing}#[default]"] if needing else []

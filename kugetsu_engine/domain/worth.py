@@ -1,7 +1,7 @@
 """Which notifications are worth reaching for the operator, who may not be looking; and how many of them become one line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from .safe_text import safe_line
@@ -29,6 +29,15 @@ def needs_you(notice: Notice) -> bool:
     """Whether a person should look at it."""
     undelivered = notice.type == "task_completed" and notice.level == "warning"
     return notice.level == "error" or undelivered or notice.type in NEEDS_YOU
+
+
+def needing(notices: Iterable[Notice], read_until: str) -> int:
+    """How many things wait for a person: notifications that were not read, of a task only if the newest about it says so."""
+    found: dict[str, bool] = {}
+    for notice in notices:
+        if notice.time > read_until:
+            found[notice.id or notice.text] = needs_you(notice)
+    return sum(found.values())
 
 
 def is_worth(notice: Notice, worth: Worth) -> bool:

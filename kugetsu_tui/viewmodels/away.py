@@ -5,7 +5,6 @@ from kugetsu_engine.domain.times import epoch
 from ..formatting import times
 from .picture import Picture
 from .rows import Cell
-from .strip import needs_you
 
 AWAY_S = 10 * 60.0
 """After a shorter time nobody needs to be told."""
@@ -25,7 +24,7 @@ def since(picture: Picture, last_seen: float | None) -> Cell | None:
     counts = [(sum(task.state == state for task in ended), word) for state, word in
               (("completed", "done"), ("error", "failed"), ("cancelled", "cancelled"), ("expired", "expired"))]  # fmt: skip
     parts = [f"{count}{more} {word}" for count, word in counts if count]
-    needing = needs_you(picture)
+    needing = snapshot.needing
     if needing:
         parts.append(f"{needing} need{'s' if needing == 1 else ''} you")
     if not parts:

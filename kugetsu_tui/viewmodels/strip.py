@@ -19,7 +19,7 @@ def fleet(picture: Picture) -> list[list[Cell]]:
         [("agents ", "muted"), (f"{used}{states.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
     ]
-    needing = needs_you(picture)
+    needing = snapshot.needing
     if needing:
         groups.append([(f"! {needing} need{'s' if needing == 1 else ''} you", "danger")])
     groups.append([("done ", "muted"), (str(snapshot.done_count), "text")])
@@ -28,13 +28,6 @@ def fleet(picture: Picture) -> list[list[Cell]]:
     if picture.free_bytes is not None:
         groups.append([(times.size(picture.free_bytes), "text"), (" free", "muted")])
     return groups
-
-
-def needs_you(picture: Picture) -> int:
-    """How many things wait for a person: unread errors, and what is wrong right now."""
-    snapshot = picture.snapshot
-    unread = {n.id or n.text for n in snapshot.notices if n.level == "error" and n.time > snapshot.read_until}
-    return len(unread) + len(snapshot.alerts)
 
 
 def engine(picture: Picture) -> list[Cell]:

@@ -151,6 +151,17 @@ class TestQueueWithoutAnEngine:
         assert {"running", "pid", "mode", "since", "heartbeat_age_s", "paused", "draining"} <= set(status["engine"])
         assert status["counts"]["pending"] == 1
 
+    def test_the_bar_of_tmux_tells_what_needs_a_person(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
+        """In one line; an engine that is off is red only where work waits for it, and errors count until they are read."""
+        assert shell("status", "--tmux").stdout == "off#[default] 0/3\n"
+        quick_agents('max_attempts = 1\n[agents.bad]\ncommand = ["false"]\n')
+        shell("enqueue", "local/app#1", "work", "--agent", "bad")
+        assert shell("status", "--tmux").stdout == "#[fg=red]off#[default] 0/3  ○ 1\n"
+        assert shell("--headless", "--until-idle").returncode == 0
+        assert shell("status", "--tmux").stdout == "off#[default] 0/3  #[fg=red,bold]! 1#[default]\n"
+        assert shell("notify", "clear").returncode == 0
+        assert shell("status", "--tmux").stdout == "off#[default] 0/3\n"
+
 
 class TestWithAnEngine:
     """The same verbs, answered by a running engine."""

@@ -173,10 +173,14 @@ def test_a_viewer_says_that_quitting_stops_nothing() -> None:
 
 
 def test_red_is_for_what_needs_a_person() -> None:
-    """Unread errors count once per task."""
+    """Unread errors count once per task, and no longer when the task is tried again."""
     notices = tuple(Notice(f"2027-01-15T07:5{i}:00.000Z", "task_error", "failed", "error", "q_3") for i in range(3))
-    assert strip.needs_you(Picture(snapshot(notices=notices))) == 1
-    assert strip.needs_you(Picture(snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z"))) == 0
+    assert snapshot(notices=notices).needing == 1
+    assert snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z").needing == 0
+    again = Notice("2027-01-15T07:58:00.000Z", "task_retry", "waits again", "info", "q_3")
+    assert snapshot(notices=(*notices, again)).needing == 0
+    empty = Notice("2027-01-15T07:58:00.000Z", "task_completed", "nothing delivered", "warning", "q_4")
+    assert snapshot(notices=(*notices, empty)).needing == 2
 
 
 def test_the_story_names_every_attempt() -> None:
