@@ -29,6 +29,7 @@ def main(verb: str, words: list[str]) -> int:
     if given.dry_run:
         for line in work.steps():
             print(safe_line(line))
+        print("Nothing was changed. To take it over: the same without --dry-run")
         return 0
     os.makedirs(acting.paths.root, 0o700, exist_ok=True)
     files.prepare(acting.paths.folders())

@@ -68,9 +68,11 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(shell: Shell, old: Path) -
         "context: messages of 1 issue",
     ):
         assert line in done.stdout, line
+    *would, last = done.stdout.splitlines()
+    assert last.startswith("Nothing was changed")
     real = shell("import")
     assert real.returncode == 0, real.stderr
-    wanted = [line for line in done.stdout.splitlines() if not line.startswith("backup")]
+    wanted = [line for line in would if not line.startswith("backup")]
     assert [line for line in real.stdout.splitlines() if line in wanted] == wanted
 
 
