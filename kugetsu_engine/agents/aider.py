@@ -7,6 +7,7 @@ standard library only.
 
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AttemptFailed
@@ -46,17 +47,12 @@ class NoHistory(AttemptFailed):
 
 def command(own: "AgentSettings", call: "Call") -> list[str]:
     """Return its command line."""
-    session = session_id(call) or ""
+    session = call.session_id or ""
     argv = [own.program or "aider", *OPTIONS, f"--message-file={call.prompt_file}"]
     argv += [f"--chat-history-file={history(call.state_dir, session)}", f"--input-history-file={os.devnull}"]
     if call.session.mode != "new":
         argv.append("--restore-chat-history")
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
-
-
-def session_id(call: "Call") -> str | None:
-    """The session it will work in."""
-    return call.session.session_id if call.session.mode == "continue" else call.new_id
 
 
 def history(state_dir: str, session: str) -> str:
@@ -79,7 +75,7 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def reader(options: dict[str, Any]) -> "AiderReader":
+def reader(options: Mapping[str, Any]) -> "AiderReader":
     """Read what a run tells."""
     return AiderReader(options)
 
@@ -87,14 +83,8 @@ def reader(options: dict[str, Any]) -> "AiderReader":
 class AiderReader(Reader):
     """One run of aider. Its answer is plain text, told line by line."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `session`, the session it works in.
-        """
-        super().__init__()
-        self.session_id = options.get("session")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._error: str | None = None
         self._answer: list[str] = []
 

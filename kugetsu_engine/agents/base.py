@@ -22,6 +22,11 @@ class Call(msgspec.Struct, frozen=True):
     slots: int = 1
     """How many agents may run at once."""
 
+    @property
+    def session_id(self) -> str | None:
+        """The session it will work in, for programs that let us choose it."""
+        return self.session.session_id if self.session.mode == "continue" else self.new_id
+
 
 class Drive(msgspec.Struct, frozen=True):
     """One way to run an agent program; cwd = worktree."""

@@ -5,6 +5,7 @@ in, and works in the one it is resumed from; a tool that needs a permission is r
 a login its last line says "success" and `is_error`. A supervisor loads this module, so standard library only.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import tool_words
@@ -42,12 +43,7 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
-def session_id(call: "Call") -> str | None:
-    """The session it will work in."""
-    return call.session.session_id if call.session.mode == "continue" else call.new_id
-
-
-def reader(options: dict[str, Any]) -> "ClaudeReader":
+def reader(options: Mapping[str, Any]) -> "ClaudeReader":
     """Read what a run tells."""
     return ClaudeReader(options)
 
@@ -55,15 +51,8 @@ def reader(options: dict[str, Any]) -> "ClaudeReader":
 class ClaudeReader(Reader):
     """One run of claude."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `directory`, the worktree; `session`, the session it works in.
-        """
-        super().__init__()
-        self.session_id = options.get("session")
-        self._directory = str(options.get("directory") or "")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._told_session = False
         self._calls: dict[str, tuple[int, str]] = {}
         """Number and words of the calls of tools that have no result yet."""
@@ -108,7 +97,7 @@ class ClaudeReader(Reader):
         denied = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
         late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
         if late:
-            what = tool_words.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self._directory)
+            what = tool_words.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
         return None
 
@@ -142,7 +131,7 @@ class ClaudeReader(Reader):
                 found.append(Event("thinking", block["thinking"].strip()))
             elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
                 self._count += 1
-                words = tool_words.call(block["name"], block.get("input"), self._directory)
+                words = tool_words.call(block["name"], block.get("input"), self.directory)
                 self._calls[block["id"]] = (self._count, words)
                 found.append(Event("tool", words))
         return found

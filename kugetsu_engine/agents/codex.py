@@ -5,6 +5,7 @@ options stand before `resume`, which knows only some of them; it tells the token
 sandbox is read-only unless it is told otherwise. A supervisor loads this module, so standard library only.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import tool_words
@@ -35,7 +36,7 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, "-"]
 
 
-def reader(options: dict[str, Any]) -> "CodexReader":
+def reader(options: Mapping[str, Any]) -> "CodexReader":
     """Read what a run tells."""
     return CodexReader(options)
 
@@ -43,14 +44,8 @@ def reader(options: dict[str, Any]) -> "CodexReader":
 class CodexReader(Reader):
     """One run of codex."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `directory`, the worktree; `resumed`, true where the session is not new.
-        """
-        super().__init__()
-        self._directory = str(options.get("directory") or "")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._resumed = bool(options.get("resumed"))
         self._completed = False
         self._error: str | None = None
@@ -122,15 +117,15 @@ class CodexReader(Reader):
             changes = [f"{change.get('kind')} {self._short(str(change.get('path')))}" for change in item["changes"]]
             return f"edit {', '.join(changes)}"
         if kind == "mcp_tool_call":
-            return tool_words.call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self._directory)
+            return tool_words.call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
         if kind == "web_search":
             return f"search {item.get('query')}"
         if kind == "collab_tool_call":
-            return tool_words.call(str(item.get("tool")), item, self._directory)
+            return tool_words.call(str(item.get("tool")), item, self.directory)
         return None
 
     def _short(self, path: str) -> str:
-        return path.removeprefix(f"{self._directory}/") if self._directory else path
+        return path.removeprefix(f"{self.directory}/") if self.directory else path
 
     def _turn(self, usage: dict[str, Any]) -> list[Event]:
         self._completed = True

@@ -5,6 +5,8 @@ events that a person can read, and remembers what the attempt must know: session
 """
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["session", "text", "thinking", "tool", "step", "error", "note"]
@@ -39,8 +41,15 @@ class Used(NamedTuple):
 class Reader:
     """Reads the stream of one attempt. Subclasses override `read`; they set the attributes as they learn them."""
 
-    def __init__(self) -> None:
-        self.session_id: str | None = None
+    def __init__(self, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Begin.
+
+        Args:
+            options: `session`, the session it works in, where that is known before; `directory`, the worktree, in front of
+                which paths are shortened; and what a subclass needs.
+        """
+        self.session_id: str | None = options.get("session")
+        self.directory = str(options.get("directory") or "")
         self.used = Used()
         self.steps = 0
         """Turns of the model so far."""

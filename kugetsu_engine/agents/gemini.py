@@ -5,6 +5,7 @@ a directory that it does not trust ends it with exit code 55; tools that need an
 exit code 0 may mean that nothing was done. A supervisor loads this module, so standard library only.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..domain.times import epoch
@@ -33,12 +34,7 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
-def session_id(call: "Call") -> str | None:
-    """The session it will work in."""
-    return call.session.session_id if call.session.mode == "continue" else call.new_id
-
-
-def reader(options: dict[str, Any]) -> "GeminiReader":
+def reader(options: Mapping[str, Any]) -> "GeminiReader":
     """Read what a run tells."""
     return GeminiReader(options)
 
@@ -46,15 +42,8 @@ def reader(options: dict[str, Any]) -> "GeminiReader":
 class GeminiReader(Reader):
     """One run of gemini."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `directory`, the worktree; `session`, the session it works in.
-        """
-        super().__init__()
-        self.session_id = options.get("session")
-        self._directory = str(options.get("directory") or "")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._answer = ""
         self._unsaid = ""
         """The part of the answer whose line has not ended yet."""
@@ -79,7 +68,7 @@ class GeminiReader(Reader):
             self.session_id = event["session_id"]
             found.append(Event("session", f"{self.session_id}, {event.get('model')}", at=at))
         elif kind == "tool_use":
-            words = tool_words.call(str(event["tool_name"]), event.get("parameters"), self._directory)
+            words = tool_words.call(str(event["tool_name"]), event.get("parameters"), self.directory)
             self._call = (str(event.get("tool_id")), words)
             self.steps += 1
             found.append(Event("tool", words, at=at))

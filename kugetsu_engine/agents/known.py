@@ -101,7 +101,7 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
 def _claude(own: AgentSettings, call: Call) -> Drive:
     return Drive(
         claude.command(own, call), claude.ENVIRONMENT, reader=claude.__name__,
-        reader_options={"directory": call.worktree, "session": claude.session_id(call)}, patterns=(*claude.FAILURES, *COMMON),
+        reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def _codex(own: AgentSettings, call: Call) -> Drive:
 
 
 def _gemini(own: AgentSettings, call: Call) -> Drive:
-    options = {"directory": call.worktree, "session": gemini.session_id(call)}
+    options = {"directory": call.worktree, "session": call.session_id}
     return Drive(
         gemini.command(own, call), reader=gemini.__name__, reader_options=options, patterns=(*gemini.FAILURES, *COMMON)
     )  # fmt: skip
@@ -120,7 +120,7 @@ def _gemini(own: AgentSettings, call: Call) -> Drive:
 def _aider(own: AgentSettings, call: Call) -> Drive:
     return Drive(
         aider.command(own, call), prompt_on_stdin=False, reader=aider.__name__,
-        reader_options={"session": aider.session_id(call)}, prepare=aider.__name__ if call.session.mode != "new" else None,
+        reader_options={"session": call.session_id}, prepare=aider.__name__ if call.session.mode != "new" else None,
         patterns=(*aider.FAILURES, *COMMON),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ mean done: it is a success only if there was no error, the last step ended with 
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ..domain.safe_text import safe_line
@@ -40,14 +41,8 @@ _TARGETS = {
 class OpencodeReader(Reader):
     """One run of opencode."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `directory`, the worktree, in front of which paths are shortened.
-        """
-        super().__init__()
-        self._directory = str(options.get("directory") or "")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._last_reason: str | None = None
         self._empty_steps = 0
         self._error: dict[str, Any] | None = None
@@ -167,8 +162,8 @@ class OpencodeReader(Reader):
         target = given.get(_TARGETS.get(name, ""))
         if not isinstance(target, str):
             target = str(state.get("title") or "")
-        if self._directory and target.startswith(f"{self._directory}/"):
-            target = target[len(self._directory) + 1 :]
+        if self.directory and target.startswith(f"{self.directory}/"):
+            target = target[len(self.directory) + 1 :]
         code = (state.get("metadata") or {}).get("exit")
         failed = state.get("status") == "error" or (isinstance(code, int) and code != 0)
         result = state.get("error") if state.get("status") == "error" else state.get("output")

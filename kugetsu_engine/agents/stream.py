@@ -3,6 +3,7 @@
 Supervisors load this: standard library only.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..domain import event_paths
@@ -10,7 +11,7 @@ from . import tool_words
 from .events import Event, Reader, Used
 
 
-def reader(options: dict[str, Any]) -> "StreamReader":
+def reader(options: Mapping[str, Any]) -> "StreamReader":
     """Read what a run tells."""
     return StreamReader(options)
 
@@ -18,16 +19,9 @@ def reader(options: dict[str, Any]) -> "StreamReader":
 class StreamReader(Reader):
     """One run of such a program."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        """Begin.
-
-        Args:
-            options: `stream`, the checked table; `session`, the session it works in, where that was chosen; `directory`.
-        """
-        super().__init__()
-        self.session_id = options.get("session")
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._stream: dict[str, Any] = options["stream"]
-        self._directory = str(options.get("directory") or "")
         self._sums: dict[tuple[str, int], float] = {}
         self._answer = ""
         self._unsaid = ""
@@ -45,7 +39,7 @@ class StreamReader(Reader):
         found += [Event("thinking", text.strip()) for text in self._strings("thinking", event) if text.strip()]
         inputs = self._values("input", event)
         for index, name in enumerate(self._strings("tool", event)):
-            found.append(Event("tool", tool_words.call(name, inputs[index] if index < len(inputs) else None, self._directory)))
+            found.append(Event("tool", tool_words.call(name, inputs[index] if index < len(inputs) else None, self.directory)))
         for value in self._values("result", event):
             found.append(Event("tool", "", tool_words.outcome(value)))
         for value in self._values("error", event):
