@@ -73,7 +73,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         repository_locks=paths.locks,
         output=drive.output, reader=drive.reader, reader_options=drive.reader_options,
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
-        after=drive.after,
+        times=paths.times(task.id, task.attempt), after=drive.after,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,

@@ -24,8 +24,10 @@ def shown(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> s
 class LogReader:
     """One log file, which may grow, be cut short, be replaced, or not exist yet. Not for several threads at once."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, until: int | None = None) -> None:
+        """Begin to read; `until`: bytes beyond which it does not look, which may be changed before a `refresh`."""
         self.path = path
+        self.until = until
         self._fd: int | None = None
         self._identity: tuple[int, int] | None = None
         self._ends: list[int] = []
@@ -58,42 +60,48 @@ class LogReader:
             self._start_over()
             return changed
         identity = (status.st_dev, status.st_ino)
-        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and status.st_size == self._size):
+        size = status.st_size if self.until is None else min(status.st_size, self.until)
+        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and size == self._size):
             return False
-        if identity != self._identity or status.st_size < self._size:
+        if identity != self._identity or size < self._size:
             self._start_over()
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:  # gone, or something else since it was looked at
                 return True
             self._identity = identity
-        self._take_in(status.st_size)
+        self._take_in(size)
         return True
 
     def lines(self, start: int, count: int) -> list[bytes]:
         """Return up to `count` lines from number `start` (from 0) on, without their ends, each cut at `MAX_LINE` bytes."""
+        return [line for _, line in self.placed(start, count)]
+
+    def placed(self, start: int, count: int) -> list[tuple[int, bytes]]:
+        """Return the same lines, each with the offset of its first byte."""
         if self._fd is None or count <= 0 or start >= self.line_count:
             return []
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
-        skip = start - (self._ends[chunk - 1] if chunk else 0)
-        found: list[bytes] = []
-        offset, rest = chunk * CHUNK, b""
-        if start and skip == 0:
-            skip, offset, rest = 0, *self._line_start(chunk)
+        skip = start - (self._ends[chunk - 1] if chunk else 0)  # what runs in from the chunk before is skipped as a line
+        found: list[tuple[int, bytes]] = []
+        begin = offset = chunk * CHUNK
+        rest = b""
         while len(found) < skip + count and offset < self._size:
             data = os.pread(self._fd, min(CHUNK, self._size - offset), offset)
             if not data:
                 break
-            offset += len(data)
+            place, offset = offset, offset + len(data)
             first, *more = data.split(b"\n")
             rest = (rest + first)[: MAX_LINE + 1]
-            if more:
-                found += [rest, *(line[: MAX_LINE + 1] for line in more[:-1])]
-                rest = more[-1]
+            place += len(first)
+            for line in more:
+                found.append((begin, rest))
+                begin, rest = place + 1, line[: MAX_LINE + 1]
+                place = begin + len(line)
         if rest and len(found) < skip + count:
-            found.append(rest)
-        return [_shown(line) for line in found[skip : skip + count]]
+            found.append((begin, rest))
+        return [(begin, _shown(line)) for begin, line in found[skip : skip + count]]
 
     def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
         """Return the numbers of the lines that hold a text, in order, at most `limit`."""
@@ -118,17 +126,6 @@ class LogReader:
     def close(self) -> None:
         """Let go of the file."""
         self._start_over()
-
-    def _line_start(self, chunk: int) -> tuple[int, bytes]:
-        """Offset from which to read on, and the beginning of the line that runs into a chunk from the one before."""
-        assert self._fd is not None
-        while chunk > 0:
-            data = os.pread(self._fd, CHUNK, (chunk - 1) * CHUNK)
-            end = data.rfind(b"\n")
-            if end >= 0:
-                return chunk * CHUNK, data[end + 1 :][: MAX_LINE + 1]
-            chunk -= 1
-        return 0, b""
 
     def _blocks(self) -> Iterator[bytes]:
         """The whole file in blocks that end with a line."""

@@ -116,6 +116,10 @@ class StatePaths:
         """What an agent that prints a stream of JSON told, as a person reads it."""
         return f"{self.logs}/{task_id}/{attempt}.txt"
 
+    def times(self, task_id: str, attempt: int) -> str:
+        """When the log of an attempt had which length."""
+        return f"{self.logs}/{task_id}/{attempt}.times"
+
     def session(self, slug: str) -> str:
         """What is kept of an issue's session."""
         return f"{self.sessions}/{slug}.json"

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import time
 
 from ..domain.safe_text import safe_text
 from ..domain.secrets import Mask
-from ..errors import KugetsuError
+from ..errors import KugetsuError, UsageError
+from ..log_times import LogTimes
 from ..logs import LogReader, shown
 from ..secrets import Secrets
 from ..store import tasks
@@ -14,7 +16,11 @@ from .wait import pause
 from .words import Words
 
 LOOK_S = 0.1
+PATIENCE_S = 3.0
+"""How long a line that is followed waits for its time, which comes a second later."""
 BLOCK = 500
+TIME = "%Y-%m-%d %H:%M:%S "
+NO_TIME = " " * len("2026-11-21 14:02:11 ")
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -24,12 +30,15 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the task has ended")
     parser.add_argument("--attempt", type=int, metavar="N", help="another one than the last")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
+    parser.add_argument("-t", "--times", action="store_true", help="when each line was written, to the second, before it")
     parser.add_argument(
         "--raw", action="store_true", help="what it printed, byte for byte: with secrets, and what a terminal would obey"
     )
     given = parser.parse_args(words)
     here = paths()
     if given.id is None:
+        if given.times:
+            raise UsageError("the lines of the engine's own log tell their times", f"kugetsu {verb}")
         return print_log(LogReader(here.engine_log), given.raw, given.lines)
     task = tasks.find(here, operator().meant(given.id, "logs"))
     attempt = given.attempt or task.attempt
@@ -39,57 +48,82 @@ def main(verb: str, words: list[str]) -> int:
             raise KugetsuError(
                 f"{task.shown} has no log of attempt {attempt}" if attempt else f"{task.shown} has not started yet"
             )
-        return print_log(LogReader(path), given.raw, given.lines)
-    return _follow(task.id, given.attempt, given.raw)
+        times = LogTimes.load(here, task.id, attempt, given.raw) if given.times else None
+        return print_log(LogReader(path), given.raw, given.lines, times)
+    return _follow(task.id, given.attempt, given.raw, given.times)
 
 
-def print_log(reader: LogReader, raw: bool, last: int | None) -> int:
+def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | None = None) -> int:
     """Print a log, or its last lines."""
     reader.refresh()
-    _write(reader, max(reader.line_count - last, 0) if last is not None else 0, None if raw else _secrets().mask())
+    start = max(reader.line_count - last, 0) if last is not None else 0
+    _write(reader, start, reader.line_count, None if raw else _secrets().mask(), times)
     return 0
 
 
-def _follow(task_id: str, only: int | None, raw: bool) -> int:
+def _follow(task_id: str, only: int | None, raw: bool, timed: bool) -> int:
     """Print what comes until the task has ended; later attempts follow by themselves."""
     here, secrets = paths(), _secrets()
     number, printed = only or max(tasks.find(here, task_id).attempt, 1), 0
-    reader = LogReader(shown(here, task_id, number, raw))
+    reader, times = _opened(task_id, number, raw, timed)
+    news = time.monotonic()
     while True:
         task = tasks.find(here, task_id)  # before the log, so that its last lines are not missed
-        if not printed and (path := shown(here, task_id, number, raw)) != reader.path:
-            reader.close()
-            reader = LogReader(path)
+        if not printed and shown(here, task_id, number, raw) != reader.path:
+            reader, times = _opened(task_id, number, raw, timed)
         reader.refresh()
         over = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
         # A line that is still being written waits for its end.
         whole = reader.line_count if over else reader.complete_lines
-        printed = _write(reader, min(printed, whole), None if raw else secrets.mask(), whole)
+        if times is not None and (times.refresh() or printed >= whole):
+            news = time.monotonic()
+        waits = not over and time.monotonic() - news < PATIENCE_S
+        printed = _write(reader, min(printed, whole), whole, None if raw else secrets.mask(), times, waits)
         if over and only is None and task.attempt > number:
             number, printed = number + 1, 0
-            reader.close()
-            reader = LogReader(shown(here, task_id, number, raw))
+            reader, times = _opened(task_id, number, raw, timed)
         elif over and (only is not None or task.ended):
             return 0
         else:
             pause(LOOK_S)
 
 
+def _opened(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReader, LogTimes | None]:
+    """The log of an attempt, and its times if they are asked for."""
+    here = paths()
+    return LogReader(shown(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
+
+
 def _secrets() -> Secrets:
     return Secrets(paths(), os.environ)
 
 
-def _write(reader: LogReader, start: int, mask: Mask | None, end: int | None = None) -> int:
-    """Print lines from `start` up to `end`, as they are without a mask; returns the number of the next one."""
-    end = reader.line_count if end is None else end
+def _write(
+    reader: LogReader, start: int, end: int, mask: Mask | None, times: LogTimes | None = None, waits: bool = False
+) -> int:
+    """Print lines from `start` up to `end`, as they are without a mask; returns the number of the next one.
+
+    Args:
+        times: when they were written, printed before each.
+        waits: stop at a line whose time is still to come.
+    """
     while start < end:
-        lines = reader.lines(start, min(BLOCK, end - start))
+        lines = reader.placed(start, min(BLOCK, end - start))
+        if times is not None and times.known and waits:
+            lines = [line for line in lines if line[0] < times.known_to]
         if not lines:
             break
         start += len(lines)
+        stamped = [(_stamp(times.time_of(place)) if times is not None else "", line) for place, line in lines]
         if mask is None:
-            sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
+            sys.stdout.buffer.write(b"".join(b"%s%s\n" % (stamp.encode(), line) for stamp, line in stamped))
         else:
-            sys.stdout.write("".join(f"{mask(safe_text(line.decode('utf-8', 'replace')))}\n" for line in lines))
+            texts = ((stamp, mask(safe_text(line.decode("utf-8", "replace")))) for stamp, line in stamped)
+            sys.stdout.write("".join(f"{stamp}{text}\n" for stamp, text in texts))
     sys.stdout.flush()
     return start
+
+
+def _stamp(at: float | None) -> str:
+    """A time before a line; as wide where it is not known."""
+    return time.strftime(TIME, time.localtime(at)) if at is not None else NO_TIME

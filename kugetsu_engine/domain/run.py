@@ -43,6 +43,8 @@ class Job(msgspec.Struct, frozen=True):
     reader_options: dict[str, Any] = {}
     told: str | None = None
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
+    times: str | None = None
+    """Where it is kept when the log had which length."""
     prepare: str | None = None
     after: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""

@@ -3,23 +3,16 @@
 import errno
 import os
 import stat
-from typing import NamedTuple
 
 from ..domain.safe_text import safe_line
 from ..domain.secrets import Mask
+from ..domain.stamps import Cut
 from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16
 TAIL_READ = 64 << 10
 """Bytes at the end in which the reason of a failure is looked for."""
-
-
-class Cut(NamedTuple):
-    """Where the newest part of a log began before its middle was dropped, and where it begins now."""
-
-    before: int
-    after: int
 
 
 class LogFile:
@@ -37,6 +30,8 @@ class LogFile:
         self.cap = max(cap, 4096)
         self.mask = mask or Mask()
         self.dropped = 0
+        self.cuts: list[Cut] = []
+        """Cuts so far; taken out by whoever keeps the places of lines."""
 
     @property
     def length(self) -> int:
@@ -69,7 +64,8 @@ class LogFile:
             return None
         self.dropped += dropped
         self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
-        cut = Cut(length - len(tail), self.length)
+        cut = Cut(length - len(tail), self.length, head)
+        self.cuts.append(cut)
         self.write(tail)
         return cut
 

@@ -13,8 +13,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from ..domain.safe_text import safe_line, safe_text
+from ..domain.stamps import Cut
 from ..errors import AttemptFailed
-from .output import Cut, LogFile
+from .output import LogFile
 from .telling import Telling
 
 TURN_S = 0.05
@@ -86,12 +87,13 @@ class Reading:
         self._reader: Reader | None = None
         self._broken = False
         """Whether the reader has failed, which is noted once: it goes on with the next line, and what it knows counts."""
-        self._telling: Telling | None = None
+        self.telling: Telling | None = None
+        """Where it is written as a person reads it."""
         name = job.get("reader")
         if name:
             self._reader = self._sheltered(lambda: import_module(str(name)).reader(job.get("reader_options") or {}))
             if self._reader is not None and job.get("told"):
-                self._telling = Telling(str(job["told"]), log.cap)
+                self.telling = Telling(str(job["told"]), log.cap)
 
     @property
     def session_id(self) -> str | None:
@@ -120,14 +122,14 @@ class Reading:
         if self._part and not self._skipping:
             self._feed(self._part)
         self._part = b""
-        if self._telling is not None:
-            self._telling.keep_below_cap()
-            self._telling.close()
+        if self.telling is not None:
+            self.telling.keep_below_cap()
+            self.telling.close()
 
     def follow(self, cut: Cut | None) -> None:
         """Go on at the same place of a log whose middle was dropped."""
-        if self._telling is not None:
-            self._telling.keep_below_cap()
+        if self.telling is not None:
+            self.telling.keep_below_cap()
         if cut is None:
             return
         if self._offset >= cut.before:
@@ -203,14 +205,14 @@ class Reading:
     def _feed(self, line: bytes) -> None:
         reader = self._reader
         if line.startswith(b"[kugetsu] "):
-            if self._telling is not None:
-                self._telling.add(line)
+            if self.telling is not None:
+                self.telling.add(line)
             return
         if reader is None:
             return
         for event in self._sheltered(lambda: reader.feed(line)) or ():
-            if self._telling is not None:
-                self._telling.tell(event)
+            if self.telling is not None:
+                self.telling.tell(event)
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
                 self._activity = safe_line(self._log.mask(said.strip()), 120)
 

@@ -28,6 +28,7 @@ from . import asking, identity, marked, preparing, tree, verdicts
 from .output import CHUNK, LogFile
 from .reading import Reading, after, prepare
 from .stall import StallWatch
+from .stamping import Stamping
 
 RESULT_RESERVE = 16 << 10
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
@@ -54,6 +55,7 @@ class Supervisor:
         self.run_dir = str(job["run_dir"])
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.reading = Reading(job, self.log)
+        self.stamping = Stamping(job.get("times"), self.log, self.reading.telling)
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
@@ -185,6 +187,7 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         self.reading.finish()
         self.log.keep_below_cap()
+        self.stamping.look(end=True)
         return status
 
     def _pump(self, pipe: int) -> bool:
@@ -246,6 +249,7 @@ class Supervisor:
         length = self.log.length
         if length != self.log_length:
             self.log_length, self.last_output = length, now
+        self.stamping.look()
         processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
             elsewhere = marked.pids(self.job) if self.job.get("after") else ()  # what a server does for it
@@ -270,6 +274,7 @@ class Supervisor:
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
+        self.stamping.look(end=True)
         data = json.dumps(self._document(result)).encode()
         try:
             files.replace(f"{self.run_dir}/exit.json", data)

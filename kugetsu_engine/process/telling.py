@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..domain.stamps import Cut
 from .output import LogFile
 
 RESULT_LINES = 20
@@ -15,10 +16,21 @@ class Telling:
 
     def __init__(self, path: str, cap: int) -> None:
         self._log: LogFile | None = None
+        self._length = 0
+        self.cuts: list[Cut] = []
+        """As those of a `LogFile`."""
         try:
             self._log = LogFile(path, cap)
         except OSError:
             return
+        self.cuts = self._log.cuts
+
+    @property
+    def length(self) -> int:
+        """Bytes so far."""
+        if self._log is not None:
+            self._length = self._log.length
+        return self._length
 
     def tell(self, event: Any) -> None:
         """Add one event."""
@@ -38,6 +50,7 @@ class Telling:
     def close(self) -> None:
         """Let go of the file."""
         if self._log is not None:
+            self._length = self._log.length
             self._log.close()
             self._log = None
 

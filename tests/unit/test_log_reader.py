@@ -51,6 +51,8 @@ def test_any_range_of_lines_equals_the_naive_one_while_the_file_grows(
         assert reader.lines(0, 10_000) == naive
         for number, line in enumerate(naive):
             assert reader.lines(number, 1) == [line]
+            offset = sum(len(one) + 1 for one in naive[:number])
+            assert reader.placed(number, 1) == [(offset, line)]
     reader.close()
 
 

@@ -1,0 +1,104 @@
+"""When the lines of a log were written, from the stamps that its supervisor keeps beside it."""
+
+import os
+import stat
+from bisect import bisect_right
+
+from .domain.stamps import stamp_of
+from .logs import shown
+from .paths import StatePaths
+
+MOST_BYTES = 4 << 20
+"""Of a longer file, which no supervisor writes, the rest is not read."""
+
+
+class LogTimes:
+    """The times of one attempt's log, which may grow, be written anew, or have none. Not for several threads at once."""
+
+    def __init__(self, path: str, told: bool) -> None:
+        """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
+        self.path = path
+        self.told = told
+        self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._read = 0
+        self._part = b""
+        self._times: list[float] = []
+        self._lengths: list[int] = []
+
+    @classmethod
+    def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
+        """Read the times of the log that `logs.shown` names."""
+        told = shown(paths, task_id, attempt, raw) == paths.told(task_id, attempt)
+        times = cls(paths.times(task_id, attempt), told)
+        times.refresh()
+        return times
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is."""
+        return bool(self._times)
+
+    @property
+    def known_to(self) -> int:
+        """Bytes of the log up to which times are known; 0 where none are."""
+        return self._lengths[-1] if self._lengths else 0
+
+    def refresh(self) -> bool:
+        """Take in what was added since last time; whether anything changed."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            changed = bool(self._times)
+            self.close()
+            return changed
+        identity = (status.st_dev, status.st_ino)
+        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and status.st_size == self._read):
+            return False
+        if identity != self._identity or status.st_size < self._read:
+            self.close()
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:  # gone, or something else since it was looked at
+                return True
+            self._identity = identity
+        self._take_in(status.st_size)
+        return True
+
+    def time_of(self, offset: int) -> float | None:
+        """By when the byte at an offset was written, in seconds since 1970; None where that is not known."""
+        place = bisect_right(self._lengths, offset)
+        return self._times[place] if 0 < place < len(self._times) else None
+
+    def offset_at(self, seconds: float) -> int | None:
+        """How long the log was at a time, in bytes; None where nothing is known of that time.
+
+        After the last stamp it is `known_to`: a log whose supervisor was killed may be a little longer.
+        """
+        place = bisect_right(self._times, seconds) - 1
+        if place >= 0:
+            return self._lengths[place]
+        return 0 if self._lengths and self._lengths[0] == 0 else None
+
+    def close(self) -> None:
+        """Let go of the file, and forget."""
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = self._identity = None
+        self._read, self._part, self._times, self._lengths = 0, b"", [], []
+
+    def _take_in(self, size: int) -> None:
+        assert self._fd is not None
+        wanted = min(size, MOST_BYTES) - self._read
+        data = os.pread(self._fd, wanted, self._read) if wanted > 0 else b""
+        self._read = size
+        *lines, self._part = (self._part + data).split(b"\n")
+        for line in lines:
+            stamp = stamp_of(line)
+            if stamp is None:
+                continue
+            length = stamp.told if self.told else stamp.log
+            if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
+                continue  # broken: neither goes back
+            self._times.append(stamp.at)
+            self._lengths.append(length)
