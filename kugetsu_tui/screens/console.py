@@ -116,6 +116,10 @@ class ConsoleScreen(Screen[None]):
         deed = self._deeds.get(action.id)
         if deed is not None:
             deed()
+        self.acted()
+
+    def acted(self) -> None:
+        """After a key: show what it changed here, in the frame that shows the key."""
         self.refresh_keys()
 
     def can(self, action_id: str) -> bool:
