@@ -315,7 +315,7 @@ class Link:
         self._pulse, self._last_read = pulse, now
         snapshot = self.reader.read(with_history)
         self._last = snapshot
-        _ = snapshot.plan  # made here, so that the rows find it
+        _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
         if (calling := self._listener.look(snapshot)) is not None:
             self._post(Called(calling))

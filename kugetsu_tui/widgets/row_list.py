@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from textual.message import Message
 
@@ -11,6 +12,9 @@ from ..viewmodels.choosing import Sortable, chosen
 from ..viewmodels.rows import Column, Row, View, layout
 from .lines import EMPTY, Line, Span
 from .pane import Pane
+
+ROWS_KEPT = 256
+"""Made rows that are kept while the rows are the same; more than any screen is high."""
 
 
 class NoRows:
@@ -68,6 +72,8 @@ class RowList(Pane):
         self._range_from: str | None = None
         """Key of the row at which a range begins."""
         self._view: View = NoRows()
+        self._row = self._view.row
+        """Makes a row; those that were seen last are kept."""
         self._order: Sequence[int] | None = None
         """Indexes of the rows that pass the filter; None when all do."""
         self._cursor = 0
@@ -82,6 +88,7 @@ class RowList(Pane):
         """Show other rows; the cursor stays on its row wherever that went, and else on its place."""
         before = self._key
         self._view = view
+        self._row = lru_cache(ROWS_KEPT)(view.row)
         self._apply_filter()
         self._restore(None if self.newest_first and self._cursor == 0 and not self.has_focus else before)
         self.sync()
@@ -255,7 +262,7 @@ class RowList(Pane):
             return Line((("  ", "text"), (fit(words, width - 2), "muted"))) if y == 0 else EMPTY
         if place >= self.length:
             return EMPTY
-        row = self._view.row(self._index(place))
+        row = self._row(self._index(place))
         here = place == self._cursor
         task = self._view.task_id(self._index(place)) if self.marked or self._ranged else None
         mark = glyph("mark") if task is not None and (task in self.marked or place in self._ranged) else " "
