@@ -21,7 +21,7 @@ from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
-from .domain.task import Notice, Task
+from .domain.task import Notice, State, Task
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
@@ -128,7 +128,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     def facts(self) -> Facts:
         """What the engine's own decisions need to know, for `why`."""
         known = {task.id: task.state for task in self.done}
-        known |= dict.fromkeys(self.places, states.PENDING) | {one.task.id: one.task.state for one in self.active}
+        waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
+        known |= waiting | {one.task.id: one.task.state for one in self.active}
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
