@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,14 +21,15 @@ from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
-from .domain.task import Notice, Task
+from .domain.task import Notice, State, Task
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
 from .prompts import PromptFile
-from .store import documents, edits, files, notices, pulls, runs, tasks
+from .store import documents, edits, files, notices, pulls, runs
 from .store.locks import is_held
+from .store.task_folder import TaskFolder
 
 STALE_S = 5.0
 """A heartbeat older than this means that the engine does not answer."""
@@ -128,7 +128,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     def facts(self) -> Facts:
         """What the engine's own decisions need to know, for `why`."""
         known = {task.id: task.state for task in self.done}
-        known |= {task.id: task.state for task in self.pending} | {one.task.id: one.task.state for one in self.active}
+        waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
+        known |= waiting | {one.task.id: one.task.state for one in self.active}
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
@@ -188,13 +189,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     def task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
-        return self._by_id.get(task_id)
+        place = self.places.get(task_id)
+        return self.pending[place - 1] if place is not None else self._others.get(task_id)
 
     @cached_property
-    def _by_id(self) -> Mapping[str, Task]:
-        by_id = {task.id: task for task in self.done}
-        by_id |= {task.id: task for task in self.pending}
-        return by_id | {one.task.id: one.task for one in self.active}
+    def _others(self) -> Mapping[str, Task]:
+        return {task.id: task for task in self.done} | {one.task.id: one.task for one in self.active}
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -215,12 +215,6 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return sum(1 for notice in self.notices if notice.time > self.read_until)
 
 
-class _Known(NamedTuple):
-    signature: tuple[int, int, int]
-    task: Task | None
-    fault: str | None
-
-
 class SnapshotReader:
     """Reads the pictures of one state directory; not for several threads at once."""
 
@@ -237,44 +231,39 @@ class SnapshotReader:
         self._env_files = env_files.EnvFiles(paths)
         self._prompt_file = PromptFile(paths)
         self._clock = clock
-        self._done_kept = done_kept
-        self._open: dict[str, _Known] = {}
-        self._done: dict[str, _Known] = {}
-        self._done_names: frozenset[str] = frozenset()
+        self._open = TaskFolder(paths.items)
+        self._done = TaskFolder(paths.done, done_kept)
+        self._in_order: tuple[tuple[Task, ...], list[Task], tuple[Task, ...]] = ((), [], ())
+        """Open tasks as they were read, and of them the active and the pending ones in order."""
         self._pulls_seen: object = None
         self._pulls: Mapping[str, KnownPull] = {}
-        self._last: Snapshot | None = None
         self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
         """What was read of run times, with the signature of its file."""
 
-    def read(self, with_history: bool = True) -> Snapshot:
+    def read(self, with_history: bool = True, every_file: bool = True) -> Snapshot:
         """Take a picture; equal to the last one but for its time where nothing has changed.
 
         Args:
             with_history: also read ended tasks and notifications, which a first paint can do without.
+            every_file: see `TaskFolder.refresh`; without it a picture of many tasks costs a tenth.
         """
         now = self._clock()
         self.settings.refresh()
         self._env_files.refresh()
         self._prompt_file.refresh()
         engine, state = self._engine()
-        done = self._read_done() if with_history else ()
-        open_tasks, faults = self._read_open()
+        done = self._read_done(every_file) if with_history else ()
+        active, pending = self._read_open(every_file)
+        faults = (*self._open.faults, *self._done.faults)
         rest = pauses.resting(pauses.load(self.paths), now)
-        active = sorted(
-            (task for task in open_tasks if task.state in states.ACTIVE), key=lambda task: (task.notified_at or "", task.id)
-        )
-        pending = sorted((task for task in open_tasks if task.state == states.PENDING), key=lambda task: task.order)
-        snapshot = Snapshot(
-            taken_at=now, engine=engine, limit=self._limit(engine, state), pending=tuple(pending), done=done,
-            active=tuple(self._active(task, now, engine.running) for task in active), done_count=len(self._done_names),
+        return Snapshot(
+            taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
+            active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
         )  # fmt: skip
-        self._last = snapshot
-        return snapshot
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:
         state: EngineState | None
@@ -309,39 +298,22 @@ class SnapshotReader:
             return state.limit  # the engine's own: it may have kept the last good setting
         return control.effective_limit(control.load(self.paths), self.settings.current.max_concurrent_agents)
 
-    def _read_open(self) -> tuple[list[Task], list[str]]:
-        self._open = self._refresh(self.paths.items, self._open, None)
-        faults = [known.fault for known in (*self._open.values(), *self._done.values()) if known.fault]
-        return [known.task for known in self._open.values() if known.task], faults
+    def _read_open(self, every_file: bool) -> tuple[list[Task], tuple[Task, ...]]:
+        """The active tasks in the order in which they started, the pending ones in that in which they will."""
+        self._open.refresh(every_file)
+        found = self._open.tasks
+        if found is not self._in_order[0]:
+            active = sorted(
+                (task for task in found if task.state in states.ACTIVE), key=lambda one: (one.notified_at or "", one.id)
+            )
+            pending = sorted((task for task in found if task.state == states.PENDING), key=lambda one: one.order)
+            self._in_order = found, active, tuple(pending)
+        return self._in_order[1:]
 
-    def _read_done(self) -> tuple[Task, ...]:
+    def _read_done(self, every_file: bool) -> tuple[Task, ...]:
         """The newest ended tasks, by the time of their files; the rest is only counted."""
-        self._done = self._refresh(self.paths.done, self._done, self._done_kept)
-        ended = [known.task for known in self._done.values() if known.task]
-        return tuple(sorted(ended, key=lambda task: (task.completed_at or "", task.id), reverse=True))
-
-    def _refresh(self, folder: str, known: dict[str, _Known], newest: int | None) -> dict[str, _Known]:
-        found: list[tuple[int, str, tuple[int, int, int]]] = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name[0] != "." and entry.name.endswith(".json"):
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-                        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
-                        found.append((status.st_mtime_ns, entry.name[:-5], signature))
-        except FileNotFoundError:
-            return {}
-        if newest is not None:
-            self._done_names = frozenset(name for _, name, _ in found)
-            found = sorted(found, reverse=True)[:newest]
-        fresh: dict[str, _Known] = {}
-        for _, name, signature in found:
-            old = known.get(name)
-            fresh[name] = old if old is not None and old.signature == signature else self._load(folder, name, signature)
-        return fresh
+        self._done.refresh(every_file)
+        return tuple(sorted(self._done.tasks, key=lambda task: (task.completed_at or "", task.id), reverse=True))
 
     def _read_pulls(self) -> Mapping[str, KnownPull]:
         seen = files.identity(self.paths.pulls)
@@ -349,14 +321,6 @@ class SnapshotReader:
             self._pulls_seen = seen
             self._pulls = pulls.load(self.paths).issues
         return self._pulls
-
-    def _load(self, folder: str, name: str, signature: tuple[int, int, int]) -> _Known:
-        try:
-            return _Known(signature, tasks.read(f"{folder}/{name}.json", name), None)
-        except FileNotFoundError:
-            return _Known((0, 0, 0), None, None)
-        except BadFile as error:
-            return _Known(signature, None, error.message)
 
     def _active(self, task: Task, now: float, engine_runs: bool) -> Active:
         record = runs.record(self.paths, task.id, task.attempt)

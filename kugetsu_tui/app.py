@@ -24,7 +24,7 @@ from .editing import edit_by_hand
 from .formatting.states import glyph
 from .formatting.times import moment
 from .keys import ACTIONS, RUNNING, Registry, shown_key
-from .link import Link, keys_of
+from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
@@ -62,7 +62,7 @@ class KugetsuApp(Opening):
         super().__init__(ansi_color=True if self.colourless else None)
         self.link = link
         self.picture: Picture | None = None
-        self.registry, self.key_problems = Registry(ACTIONS).remapped(keys_of(link.settings))
+        self.registry, self.key_problems = Registry(ACTIONS).remapped(link.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
         self.departure = Departure(self)

@@ -283,6 +283,7 @@ class Registry:
     def __init__(self, actions: Sequence[Action] = ACTIONS) -> None:
         self.actions = tuple(actions)
         self._by_id = {action.id: action for action in self.actions}
+        self._by_key = {key: [action for action in self.actions if key in action.keys] for key in self.all_keys}
 
     def __getitem__(self, action_id: str) -> Action:
         return self._by_id[action_id]
@@ -294,7 +295,7 @@ class Registry:
 
     def resolve(self, key: str, now: Situation) -> Action | None:
         """What a key does in this situation, whether or not it can be done; None when it means nothing here."""
-        meant = [action for action in self.actions if key in action.keys and action.reachable(now.pane)]
+        meant = [action for action in self._by_key.get(key, ()) if action.reachable(now.pane)]
         taken = [action for action in meant if action.only_when is not None and action.only_when(now)]
         plain = [action for action in meant if action.only_when is None]
         return next(iter([*taken, *plain]), None)

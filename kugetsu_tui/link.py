@@ -81,13 +81,13 @@ class Link:
         self._feeds: list[LogFeed | MergedFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
-        self._must_read = True
+        self._must_read = self._every_file = True
         self._stop_watching = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._pulse: object = None
         self._last: Snapshot | None = None
-        self._last_read = 0.0
+        self._last_read = self._last_full = 0.0
         self._posted: Picture | None = None
         self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
         self._greeted = False
@@ -295,9 +295,9 @@ class Link:
             lively = self._last is not None and (bool(self._last.active) or self._last.engine.stale)
             try:
                 await asyncio.wait_for(self._wake.wait(), ACTIVE_LOOK_S if lively or self._starting else IDLE_LOOK_S)
-                self._must_read = True
+                self._must_read = self._every_file = True
             except TimeoutError:
-                self._must_read = lively
+                self._must_read, self._every_file = lively, False
             self._wake.clear()
 
     @property
@@ -313,9 +313,11 @@ class Link:
         if unchanged and now - self._last_read < FULL_LOOK_S:
             return None
         self._pulse, self._last_read = pulse, now
-        snapshot = self.reader.read(with_history)
+        every_file = self._every_file or now - self._last_full >= FULL_LOOK_S
+        self._last_full = now if every_file else self._last_full
+        snapshot = self.reader.read(with_history, every_file)
         self._last = snapshot
-        _ = snapshot.plan  # made here, so that the rows find it
+        _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
         if (calling := self._listener.look(snapshot)) is not None:
             self._post(Called(calling))
@@ -393,8 +395,3 @@ def as_verb(text: str) -> Verb:
         if verb == text:
             return verb
     raise UsageError(f"there is no verb {text!r}")
-
-
-def keys_of(settings: Settings) -> Mapping[str, str]:
-    """The keys the operator has chosen, by id of the action."""
-    return settings.keys

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
+SWITCH_S = 0.0005
+"""So soon a thread that reads ten thousand tasks gives way to a key; Python's own 5 ms come at each step of its way."""
 
 
 def start(words: list[str]) -> int:
@@ -42,6 +44,7 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
     from .formatting.states import choose_glyphs, speaks_utf8
     from .link import Link
 
+    sys.setswitchinterval(SWITCH_S)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())

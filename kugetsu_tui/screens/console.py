@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
@@ -65,7 +66,14 @@ class ConsoleScreen(Screen[None]):
     @property
     def stands(self) -> bool:
         """Whether the screen has its parts: not before it is composed, and not while it is taken down."""
-        return self.is_mounted and all(self.query(part) for part in (StatusStrip, Banner, Talk, KeyBar))
+        if not self.is_mounted:
+            return False
+        try:
+            for part in (StatusStrip, Banner, Talk, KeyBar):
+                self.query_one(part)  # what it found is kept, unlike what `query` found
+        except NoMatches:
+            return False
+        return True
 
     def on_mount(self) -> None:
         """Bind every key of the registry to this screen.
@@ -116,6 +124,10 @@ class ConsoleScreen(Screen[None]):
         deed = self._deeds.get(action.id)
         if deed is not None:
             deed()
+        self.acted()
+
+    def acted(self) -> None:
+        """After a key: show what it changed here, in the frame that shows the key."""
         self.refresh_keys()
 
     def can(self, action_id: str) -> bool:

@@ -263,8 +263,15 @@ class HomeScreen(MarkingScreen):
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
-        if event.pane.id == self._source or event.pane is self.focused_pane:
+        if (event.pane.id == self._source or event.pane is self.focused_pane) and self.selected_id() != self._shown_task:
             self.show_selection()
+
+    def acted(self) -> None:
+        """Show another selection at once: by the message of its list it would come a frame later."""
+        if self.selected_id() != self._shown_task:
+            self.show_selection()
+        else:
+            super().acted()
 
     @on(RowList.Opened)
     def _opened(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
@@ -32,11 +31,6 @@ class Picture:
     def approves(self, task: Task) -> str | None:
         """The word by which the agent of a task approves everything."""
         return self.approving.get(task.agent or self.snapshot.default_agent)
-
-    @cached_property
-    def places(self) -> Mapping[str, int]:
-        """The index in the queue by id of the task."""
-        return {task.id: place for place, task in enumerate(self.snapshot.pending)}
 
 
 def tags_of(task: Task) -> str:

@@ -51,7 +51,7 @@ class QueueView:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """Ids in order."""
-        return tuple(task.id for task in self._pending)
+        return tuple(self._snapshot.places)
 
     def row(self, index: int) -> Row:
         """One waiting task."""

@@ -103,9 +103,9 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
     if task.state == "pending":
         why = picture.snapshot.why(task)
         words = f"It waits: {why_words(why, now)}"
-        place = picture.places.get(task.id)
+        place = picture.snapshot.places.get(task.id)
         if place is not None:
-            words = f"{words}; number {place + 1} of {len(picture.snapshot.pending)} in the queue"
+            words = f"{words}; number {place} of {len(picture.snapshot.pending)} in the queue"
             start = start_estimate(task, why, picture.snapshot)
             words += f", starts about {times.moment(start, now)}" if start is not None else ""
         return [(label, (clean(f"{words}.", 600), "text"))]

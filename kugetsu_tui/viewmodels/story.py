@@ -35,9 +35,9 @@ def state_words(picture: Picture, task: Task) -> Spans:
     elif task.state == "pending":
         why = picture.snapshot.why(task)
         spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
-        place = picture.places.get(task.id)
+        place = picture.snapshot.places.get(task.id)
         if place is not None:
-            spans.append((f"  number {place + 1} of {len(picture.snapshot.pending)}", "muted"))
+            spans.append((f"  number {place} of {len(picture.snapshot.pending)}", "muted"))
             start = start_estimate(task, why, picture.snapshot)
             if start is not None:
                 spans.append((f", starts about {times.moment(start)}", "muted"))
@@ -196,11 +196,11 @@ def card(picture: Picture, task: Task) -> list[Spans]:
         [(clean(task.issue_ref, 300), "accent")],
         _reason(picture, task),
     ]
-    place = picture.places.get(task.id)
+    place = picture.snapshot.places.get(task.id)
     if place is not None:
         start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
         about = f", starts about {times.moment(start)}" if start is not None else ""
-        lines.append([("place   ", "muted"), (f"{place + 1} of {len(picture.snapshot.pending)}{about}", "text")])
+        lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task, None))
     if task.timeout_s or task.repo:
         more: Spans = [("limit   ", "muted"), (times.limit(task.timeout_s), "text")] if task.timeout_s else []

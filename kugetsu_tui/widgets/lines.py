@@ -80,15 +80,15 @@ class Lines(Widget):
         if not self.is_mounted:
             return
         width, height = self.size
-        lines = self._lines(width, height)
-        if len(lines) != len(self._shown):
-            self._shown = lines
+        lines, shown = self._lines(width, height), self._shown
+        self._shown = lines
+        if len(lines) != len(shown):
             self.refresh()
             return
-        changed = [y for y, (new, old) in enumerate(zip(lines, self._shown, strict=True)) if new != old]
+        changed = [y for y, (new, old) in enumerate(zip(lines, shown, strict=True)) if new != old]
         if changed:
-            self._shown = lines
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+            # Textual paints a region from the left edge of its widget on, so only its right end can be spared.
+            self.refresh(*(Region(0, y, min(changed_until(lines[y], shown[y]), width), 1) for y in changed))
 
     def _lines(self, width: int, height: int) -> list[Line]:
         # The boundary of a pane: what goes wrong in it must not end the console.
@@ -106,18 +106,10 @@ class Lines(Widget):
         if len(self._shown) != height:
             self._shown = self._lines(width, height)
         line = self._shown[y] if y < len(self._shown) else EMPTY
-        last = len(line.spans) - 1
-        segments = [
-            Segment(text, self.tone(name, "" if line.framed and place in (0, last) else line.base))
-            for place, (text, name) in enumerate(line.spans)
-            if text
-        ]
         used = sum(width_of(text) for text, _ in line.spans)
-        if used < width:
-            segments.append(Segment(" " * (width - used), self.tone("text", line.base)))
-            used = width
-        strip = Strip(segments, used)
-        return strip if used == width else strip.crop(0, width)
+        padded = line if used >= width else line._replace(spans=(*line.spans, (" " * (width - used), "text")))
+        strip = Strip([Segment(text, self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
+        return strip if used <= width else strip.crop(0, width)
 
     def tone(self, name: str, base: str = "") -> Style:
         """The style of a tone on a background, of the theme that is on."""
@@ -144,6 +136,41 @@ class Lines(Widget):
         width, height = self.size
         self._shown = self._lines(width, height)
         self.refresh()
+
+
+def joined(line: Line) -> list[tuple[str, tuple[str, str]]]:
+    """The texts of a line with their tone and background, as few as look the same: each costs a style on its way out.
+
+    Blanks have no tone, so they go with what stands beside them on the same background.
+    """
+    runs: list[tuple[str, tuple[str, str]]] = []
+    last = len(line.spans) - 1
+    for place, (text, tone) in enumerate(line.spans):
+        base = "" if line.framed and place in (0, last) else line.base
+        if runs and base == runs[-1][1][1]:
+            before, (tone_before, _) = runs[-1]
+            if tone == tone_before or text.isspace():
+                runs[-1] = (before + text, (tone_before, base))
+                continue
+            if before.isspace():
+                runs[-1] = (before + text, (tone, base))
+                continue
+        if text:
+            runs.append((text, (tone, base)))
+    return runs
+
+
+def changed_until(new: Line, old: Line) -> int:
+    """The cell from which on two lines are the same to their end."""
+    widths = [sum(width_of(text) for text, _ in line.spans) for line in (new, old)]
+    if widths[0] != widths[1] or new[1:] != old[1:]:
+        return max(widths)
+    end = widths[0]
+    for (text, tone), before in zip(reversed(new.spans), reversed(old.spans), strict=False):
+        if (text, tone) != before:
+            break
+        end -= width_of(text)
+    return end
 
 
 def filled(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...]:

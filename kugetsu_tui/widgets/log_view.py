@@ -42,6 +42,8 @@ class LogView(Searched):
         self._open: tuple[str, int] | None = None
         self._part = LogPart(0, 0, 0, ())
         self._card: list[list[Span]] = []
+        self._card_broken: tuple[int, list[list[Span]]] | None = None
+        """The card with its long lines broken, and the width they were broken at."""
         self._first = 0
         self._row = 0
         """Of the first line, when lines are wrapped: the first row that is seen."""
@@ -68,7 +70,7 @@ class LogView(Searched):
             title: what is said of the task in the title.
             card: lines that stand where no log is.
         """
-        self._title, self._card = title, card
+        self._title, self._card, self._card_broken = title, card, None
         wanted = (task, attempt) if task is not None and attempt > 0 else None
         if wanted != self._wanted:
             self._wanted, self._open = wanted, None
@@ -335,12 +337,15 @@ class LogView(Searched):
         return [*spans, (rest, tone)]
 
     def _card_lines(self, width: int) -> list[list[Span]]:
+        if self._card_broken is not None and self._card_broken[0] == width:
+            return self._card_broken[1]
         lines: list[list[Span]] = []
         for spans in self._card:
             if len(spans) == 1 and width_of(spans[0][0]) > width > 10:
                 lines += [[(part, spans[0][1])] for part in words(spans[0][0], width)]
             else:
                 lines.append(spans)
+        self._card_broken = width, lines
         return lines
 
 

@@ -18,6 +18,8 @@ class Pane(Lines, can_focus=True):
 
     number = ""
     """The key that goes to the pane."""
+    _thumbs: range | None = None
+    """Lines of the inside that the scroll thumb stands beside; None until the next line is asked for."""
 
     # what a kind of pane decides
 
@@ -63,6 +65,10 @@ class Pane(Lines, can_focus=True):
         """Cells of the inside."""
         return max(self.size.width - (4 if self.framed else 2), 0)
 
+    def _lines(self, width: int, height: int) -> list[Line]:
+        self._thumbs = None
+        return super()._lines(width, height)
+
     def line_at(self, y: int, width: int) -> Line:
         """Draw the frame around the inside."""
         edge = "focus" if self.has_focus else "border"
@@ -96,13 +102,18 @@ class Pane(Lines, can_focus=True):
         return Line((*title, (rule * (width - used - 2), edge), *aside, (rule + right, edge)))
 
     def _thumb(self, y: int, plain: str, edge: str) -> Span:
+        if self._thumbs is None:
+            self._thumbs = self._thumb_lines()
+        return (glyph("thumb"), "muted" if edge == "border" else "focus") if y in self._thumbs else (plain, edge)
+
+    def _thumb_lines(self) -> range:
         first, total = self.extent()
         height = self.body_height
         if total <= height or height < 1:
-            return (plain, edge)
+            return range(0)
         length = max(height * height // total, 1)
         start = round(first / max(total - height, 1) * (height - length))
-        return (glyph("thumb"), "muted" if edge == "border" else "focus") if start <= y < start + length else (plain, edge)
+        return range(start, start + length)
 
     # focus and mouse
 

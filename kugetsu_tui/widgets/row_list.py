@@ -1,7 +1,10 @@
 """A list of any length: it keeps the key of the selected row, not its number, and makes only the rows that are seen."""
 
+import asyncio
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from textual.message import Message
 
@@ -11,6 +14,11 @@ from ..viewmodels.choosing import Sortable, chosen
 from ..viewmodels.rows import Column, Row, View, layout
 from .lines import EMPTY, Line, Span
 from .pane import Pane
+
+AT_ONCE = 500
+"""Rows that are filtered and sorted between two keys; ten thousand take a tenth of a second."""
+ROWS_KEPT = 256
+"""Made rows that are kept while the rows are the same; more than any screen is high."""
 
 
 class NoRows:
@@ -30,6 +38,17 @@ class NoRows:
     def task_id(self, index: int) -> str | None:
         """There is none."""
         return None
+
+
+class Asked(NamedTuple):
+    """Which rows of which view are to be shown."""
+
+    view: View
+    filter: str
+    sort: str
+    backwards: bool
+    keep: bool
+    """Whether the cursor stays on its row, wherever that goes."""
 
 
 class RowList(Pane):
@@ -68,6 +87,13 @@ class RowList(Pane):
         self._range_from: str | None = None
         """Key of the row at which a range begins."""
         self._view: View = NoRows()
+        self._row = self._view.row
+        """Makes a row; those that were seen last are kept."""
+        self._newest: View = self._view
+        """The view that was shown last; its rows may still be chosen."""
+        self._asked: Asked | None = None
+        """What is being chosen."""
+        self._choosing = False
         self._order: Sequence[int] | None = None
         """Indexes of the rows that pass the filter; None when all do."""
         self._cursor = 0
@@ -80,35 +106,52 @@ class RowList(Pane):
 
     def show(self, view: View) -> None:
         """Show other rows; the cursor stays on its row wherever that went, and else on its place."""
-        before = self._key
-        self._view = view
-        self._apply_filter()
-        self._restore(None if self.newest_first and self._cursor == 0 and not self.has_focus else before)
-        self.sync()
-        if self._key != before:
-            self.post_message(self.Selected(self, self._key))
+        self._choose(view, keep=not self.newest_first or self._cursor > 0 or self.has_focus)
 
     def set_filter(self, text: str) -> None:
         """Show only the rows that a filter lets through."""
         if text == self.filter:
             return
         self.filter = text
-        self._choose_again()
+        self._choose(self._newest, keep=True)
 
     def set_sort(self, by: str, backwards: bool) -> None:
         """Let the rows stand in another order; the cursor stays on its row."""
         self.sort, self.backwards = by, backwards
-        self._choose_again()
+        self._choose(self._newest, keep=True)
 
     @property
     def sorts(self) -> Sequence[str]:
         """The orders in which the rows can stand, the one they come in first."""
         return self._view.sorts if isinstance(self._view, Sortable) else ()
 
-    def _choose_again(self) -> None:
-        before = self._key
-        self._apply_filter()
-        self._restore(before)
+    def _choose(self, view: View, keep: bool) -> None:
+        """Find the rows that are shown; where that takes long apart from the event loop, so that keys do not wait for it."""
+        self._newest = view
+        order = self.sort or next(iter(view.sorts if isinstance(view, Sortable) else ()), "")
+        self._asked = asked = Asked(view, self.filter, order, self.backwards, keep)
+        if len(view.keys) <= AT_ONCE or not (self.filter or self.sort or self.backwards):
+            self._take(asked, chosen(*asked[:4]))
+            return
+        self.sync()
+        if not self._choosing:
+            self._choosing = True
+            self.run_worker(self._choose_apart(), group="choose", description="choose")
+
+    async def _choose_apart(self) -> None:
+        try:
+            while (asked := self._asked) is not None:
+                order = await asyncio.to_thread(chosen, *asked[:4])
+                if asked is self._asked:
+                    self._take(asked, order)
+        finally:
+            self._choosing = False
+
+    def _take(self, asked: Asked, order: Sequence[int] | None) -> None:
+        before, self._asked = self._key, None
+        self._view, self._order = asked.view, order
+        self._row = lru_cache(ROWS_KEPT)(self._view.row)
+        self._restore(before if asked.keep else None)
         self.sync()
         if self._key != before:
             self.post_message(self.Selected(self, self._key))
@@ -170,9 +213,6 @@ class RowList(Pane):
 
     def _index(self, place: int) -> int:
         return place if self._order is None else self._order[place]
-
-    def _apply_filter(self) -> None:
-        self._order = chosen(self._view, self.filter, self.sort or next(iter(self.sorts), ""), self.backwards)
 
     def _restore(self, key: str | None) -> None:
         length = self.length
@@ -255,7 +295,7 @@ class RowList(Pane):
             return Line((("  ", "text"), (fit(words, width - 2), "muted"))) if y == 0 else EMPTY
         if place >= self.length:
             return EMPTY
-        row = self._view.row(self._index(place))
+        row = self._row(self._index(place))
         here = place == self._cursor
         task = self._view.task_id(self._index(place)) if self.marked or self._ranged else None
         mark = glyph("mark") if task is not None and (task in self.marked or place in self._ranged) else " "

@@ -2,8 +2,10 @@
 
 import itertools
 import random
+import re
 import threading
 import time
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -29,8 +31,9 @@ LINES_A_SECOND = 1_000
 BATCHES_A_SECOND = 10
 """How often each agent writes; a pipe hands lines on in batches, too."""
 PROGRESS_S = 1.0
-SELECTED = rb"waiting"
-"""Only the line about the selected task, and the title of its log, say so; both are painted when the cursor comes to a row."""
+CURSOR = "▌".encode()
+IN_QUEUE, IN_AGENTS = rb"\s+(\d+)\s", rb"\s+\S+\s+#(\d+)\s"
+"""What stands beside the cursor in a list, with the number of the row's place or task: so it is told where the cursor is."""
 WORDS = (
     "read  src/auth.py (312 lines)",
     "think the loop comes from the cookie path",
@@ -128,7 +131,7 @@ def fleet(options: Options) -> list[Table]:
     quiet, noisy = _filled(waiting), _filled(waiting)
     table = Table(
         "fleet", f"A key, {waiting:,} tasks wait (120 × 36)",
-        ("fleet", "first byte ms", "last byte ms", "p95", "bytes", "keys", "lines/s"),
+        ("fleet", "first byte ms", "cursor ms", "p95", "last byte ms", "bytes", "keys", "lines/s"),
     )  # fmt: skip
     still = Table(
         "fleet",
@@ -146,8 +149,9 @@ def fleet(options: Options) -> list[Table]:
             if working is not None:
                 working.close()
     table.notes += [
-        "keys: down and up in turns in the queue. Quiet: the last byte before 0.2 s of silence; with agents at work: the piece"
-        " in which the newly selected task is named, as the agents go on being painted after it",
+        "keys: down and up in turns. Cursor: until the piece of output in which it stands at its new row; last byte and bytes:"
+        " before 0.2 s of silence, and with agents at work up to the cursor, as they go on being painted after it",
+        f"{AGENTS} agents: keys in the queue; followed: keys among the agents, each of which opens a log that grows",
         f"{AGENTS} agents: {LINES_A_SECOND:,} lines a second in total, as the state directory of a running engine is written",
     ]
     return [table, still]
@@ -166,11 +170,13 @@ def _watch(options: Options, name: str, state: Path, working: Fleet | None, tabl
             said = plain(terminal.output)[-300:].decode(errors="replace").strip()
             raise Unavailable(f"the console does not come up: {said or 'it wrote nothing'}")
         terminal.quiet(1.0, 5)
-        _warm_up(terminal)
-        began, lines = time.monotonic(), working.lines if working else 0
-        answers = _keys(terminal, options.pick(60, 10), working is not None)
-        rate = (working.lines - lines) / (time.monotonic() - began) if working else 0.0
-        _add_keys(table, name, answers, rate, working is None)
+        ways = [(name, b"2", IN_QUEUE)] if working is None else [(f"{name}, followed", b"1", IN_AGENTS), (name, b"2", IN_QUEUE)]
+        for way, pane, beside in ways:
+            rows = _rows(terminal, pane, beside)
+            began, lines = time.monotonic(), working.lines if working else 0
+            answers = _keys(terminal, options.pick(60, 10), rows, beside, working is not None)
+            rate = (working.lines - lines) / (time.monotonic() - began) if working else 0.0
+            _add_keys(table, way, answers, rate, working is None)
         seconds = options.pick(300, 6) if working else 0
         before = rss_kib(terminal.process.pid)
         written, _ = terminal.idle(options.pick(30, 4))
@@ -187,26 +193,34 @@ def _watch(options: Options, name: str, state: Path, working: Fleet | None, tabl
         still.goals.append(Goal(f"memory grows in {minutes:.1f} min with {AGENTS} agents", 4, (after - before) / 1024, "MiB"))
 
 
-def _warm_up(terminal: Terminal) -> None:
-    """Go to the queue, and past the first keys, which lay things out."""
-    terminal.press(b"2")
+def _rows(terminal: Terminal, pane: bytes, beside: bytes) -> tuple[int, int]:
+    """Go to a list and past the first keys, which lay things out; the rows the next keys go down to and up to."""
+    terminal.press(pane, limit_s=0.5)
     for key in (KEYS[0], KEYS[0], KEYS[1]):
         terminal.press(key, limit_s=0.5)
+    found = re.findall(CURSOR + beside, plain(terminal.output))
+    if not found:
+        raise Unavailable("no row has a cursor")
+    return int(found[-1]) + 1, int(found[-1])
 
 
-def _keys(terminal: Terminal, count: int, noisy: bool) -> list[Answer]:
-    if not noisy:
-        return [terminal.press(KEYS[number % 2]) for number in range(count)]
-    return [terminal.press_until(KEYS[number % 2], SELECTED, limit_s=2.0) for number in range(count)]
+def _keys(terminal: Terminal, count: int, rows: tuple[int, int], beside: bytes, noisy: bool) -> list[Answer]:
+    at = [CURSOR + beside.replace(rb"(\d+)", str(row).encode()) for row in rows]
+    return [terminal.press(KEYS[number % 2], shows=at[number % 2], then_ends=noisy) for number in range(count)]
 
 
 def _add_keys(table: Table, name: str, answers: list[Answer], rate: float, quiet: bool) -> None:
-    firsts = [answer.first_ms for answer in answers if answer.first_ms is not None]
-    lasts = [answer.last_ms for answer in answers if answer.last_ms is not None]
-    sizes = [float(answer.size) for answer in answers if answer.last_ms is not None]
-    found = f"{len(lasts)} of {len(answers)}"
-    table.add(name, median(firsts), median(lasts), quantile(lasts, 0.95), median(sizes), found, f"{rate:,.0f}")
-    why = "no key brought any output"
-    table.goals.append(Goal(f"key to screen, {name}", 10 if quiet else 30, median(lasts), "ms", why))
+    shown = [answer for answer in answers if answer.shown_ms is not None]
+    firsts, cursors, lasts = (
+        [time for answer in shown if (time := found(answer)) is not None]
+        for found in (attrgetter("first_ms"), attrgetter("shown_ms"), attrgetter("last_ms"))
+    )
+    sizes = [float(answer.size) for answer in shown]
+    table.add(
+        name, median(firsts), median(cursors), quantile(cursors, 0.95), median(lasts), median(sizes),
+        f"{len(shown)} of {len(answers)}", f"{rate:,.0f}",
+    )  # fmt: skip
+    why = "no key moved the cursor on the screen"
+    table.goals.append(Goal(f"key to screen, {name}", 10 if quiet else 30, median(lasts if quiet else cursors), "ms", why))
     if quiet:
         table.goals.append(Goal(f"bytes a key, {name}", 2048, median(sizes), "bytes", why))

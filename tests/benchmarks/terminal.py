@@ -29,6 +29,8 @@ class Answer:
     first_ms: float | None
     last_ms: float | None
     size: int
+    shown_ms: float | None = None
+    """Until what was asked for had come."""
 
 
 class Terminal:
@@ -79,35 +81,33 @@ class Terminal:
         while time.perf_counter() < deadline and self.take(silence_s):
             continue
 
-    def press(self, key: bytes, silence_s: float = 0.2, limit_s: float = 2.0) -> Answer:
-        """Send a key and take what it brings until there is silence."""
-        before, deadline = time.perf_counter(), time.perf_counter() + limit_s
-        os.write(self.fd, key)
-        first = last = None
-        size = 0
-        while time.perf_counter() < deadline:
-            data = self.take(silence_s)
-            if not data:
-                break
-            last = (time.perf_counter() - before) * 1000
-            first = last if first is None else first
-            size += len(data)
-        return Answer(first, last, size)
+    def press(
+        self, key: bytes, silence_s: float = 0.2, limit_s: float = 2.0, shows: bytes | None = None, then_ends: bool = False
+    ) -> Answer:
+        """Send a key and take what it brings until there is silence.
 
-    def press_until(self, key: bytes, pattern: bytes, limit_s: float) -> Answer:
-        """Send a key and take output until a text is among what it brought; no times when it never was."""
+        Args:
+            shows: a pattern; when it has come is noted, and a piece that it came in is not looked at before it is timed.
+            then_ends: end at once when it has come, as where others write all the time there is no silence.
+        """
         while self.take(0):
             continue
-        before, came = time.perf_counter(), b""
+        before, deadline = time.perf_counter(), time.perf_counter() + limit_s
         os.write(self.fd, key)
-        first = None
-        while (now := time.perf_counter()) < before + limit_s:
-            came += self.take(before + limit_s - now)
+        first = last = shown = None
+        came = b""
+        while (now := time.perf_counter()) < deadline:
+            data = self.take(min(silence_s, deadline - now))
             passed = (time.perf_counter() - before) * 1000
-            first = passed if first is None and came else first
-            if re.search(pattern, plain(came)):
-                return Answer(first, passed, len(came))
-        return Answer(first, None, len(came))
+            if not data and not then_ends:
+                break
+            if data:
+                came, last, first = came + data, passed, passed if first is None else first
+            if shows is not None and shown is None and re.search(shows, plain(came)):
+                shown = passed
+                if then_ends:
+                    break
+        return Answer(first, last, len(came), shown)
 
     def idle(self, seconds: float) -> tuple[int, float]:
         """Bytes it writes and processor seconds it uses while nobody does anything."""

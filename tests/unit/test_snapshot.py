@@ -1,5 +1,6 @@
 """The picture of a state directory, right whoever runs the engine."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,23 @@ def test_a_broken_engine_file_hides_nothing(paths: StatePaths, engine_factory: C
     assert picture.engine.running
     assert picture.engine.pid is None
     assert len(picture.pending) == 1
+
+
+def test_a_look_that_trusts_the_folder_sees_what_comes_and_goes(paths: StatePaths) -> None:
+    """Only a file written in place waits for a look at every file; the pending tasks are the same tuple while nothing comes."""
+    reader = _reader(paths)
+    first = _add(paths, 1)
+    os.utime(paths.items, (1, 1))  # long ago, as a change within the clock's step would look like none
+    before = [reader.read(every_file=False).pending for _ in range(3)]
+    assert before[0] is before[2]
+    _add(paths, 2)
+    assert [task.id for task in reader.read(every_file=False).pending] == ["q_1", "q_2"]
+    os.utime(paths.items, (2, 2))
+    for _ in range(2):
+        reader.read(every_file=False)
+    Path(paths.item(first)).write_bytes(Path(paths.item(first)).read_bytes() + b" \n")
+    Path(paths.item(first)).write_bytes(Path(paths.item(first)).read_bytes().replace(b'"priority":5', b'"priority":7'))
+    assert [task.priority for task in reader.read(every_file=False).pending] == [5, 5]
+    assert [task.priority for task in reader.read().pending] == [7, 5]
+    os.unlink(paths.item(first))
+    assert [task.id for task in reader.read(every_file=False).pending] == ["q_2"]

@@ -1,0 +1,54 @@
+"""Lines on their way to the terminal: few styles, and nothing painted again that is the same."""
+
+import itertools
+import random
+
+from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.widgets.lines import Line, changed_until, joined
+
+WORDS = ("a", "bc", " ", "   ", "", "宽", "#41 ", " x")
+
+
+def _line(chance: random.Random) -> Line:
+    spans = tuple((chance.choice(WORDS), chance.choice(("text", "muted"))) for _ in range(chance.randint(0, 6)))
+    return Line(spans, chance.choice(("", "cursor")), chance.random() < 0.5)
+
+
+def _cells(line: Line) -> list[tuple[str, str, str]]:
+    """Each character with its tone and background, one by one; a blank has no tone."""
+    last = len(line.spans) - 1
+    return [
+        (char, "" if char == " " else tone, "" if line.framed and place in (0, last) else line.base)
+        for place, (text, tone) in enumerate(line.spans)
+        for char in text
+    ]
+
+
+def test_joined_texts_look_as_before() -> None:
+    """Whatever is joined, each character keeps its tone and its background; no two neighbours have the same style."""
+    chance = random.Random(1)
+    for _ in range(2_000):
+        line = _line(chance)
+        runs = joined(line)
+        assert [(char, "" if char == " " else tone, base) for text, (tone, base) in runs for char in text] == _cells(line)
+        assert all(before[1] != after[1] for before, after in itertools.pairwise(runs))
+
+
+def test_what_is_spared_is_the_same() -> None:
+    """From the cell on that `changed_until` names, two lines show the same."""
+    chance = random.Random(2)
+    for _ in range(2_000):
+        new, old = _line(chance), _line(chance)
+        if chance.random() < 0.5:
+            old = new._replace(spans=(*old.spans[:2], *new.spans[2:]))
+        end = changed_until(new, old)
+        assert _beyond(new, end) == _beyond(old, end)
+
+
+def _beyond(line: Line, end: int) -> list[tuple[str, str, str]]:
+    used, kept = 0, []
+    for cell in _cells(line):
+        if used >= end:
+            kept.append(cell)
+        used += width_of(cell[0])
+    return kept
