@@ -179,7 +179,7 @@ def _can_be_read(seen: Evidence) -> Iterator[Finding]:
 def _abnormal_is_told(seen: Evidence) -> Iterator[Finding]:
     present = set(seen.set_aside)
     for name in seen.set_aside:
-        if not name.endswith(".reason") and f"{name}.reason" not in present:
+        if name[0] != "." and not name.endswith(".reason") and f"{name}.reason" not in present:
             path = f"{StatePaths(seen.root).corrupt}/{name}"
             yield Finding("no_reason", f"{name[:80]} was set aside without a reason", "I11", path=path, fix="look at it")
     if seen.requests and not seen.engine_runs:

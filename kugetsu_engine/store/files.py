@@ -232,14 +232,17 @@ def check_root(root: str) -> None:
 def set_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
     """Move a file that cannot be read into `folder`, with the reason beside it; returns its new name.
 
-    Nothing is overwritten; None when the file was gone.
+    Nothing is overwritten; None when the file was gone. The reason comes first, so that after a crash no file is without one.
     """
     target = _name_aside(path, folder, stamp)
+    told = _write_reason(target, path, reason, stamp)
     try:
         os.rename(path, target)
-    except FileNotFoundError:
-        return None
-    _write_reason(target, path, reason, stamp)
+    except OSError as error:
+        remove(told)
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise
     return target
 
 
@@ -252,8 +255,8 @@ def copy_aside(path: str, folder: str, reason: str, stamp: str) -> str | None:
     except BadFile:
         return set_aside(path, folder, reason, stamp)  # no regular file, or too long
     target = _name_aside(path, folder, stamp)
-    create(target, data)
     _write_reason(target, path, reason, stamp)
+    create(target, data)
     return target
 
 
@@ -262,5 +265,7 @@ def _name_aside(path: str, folder: str, stamp: str) -> str:
     return f"{folder}/{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}"
 
 
-def _write_reason(target: str, path: str, reason: str, stamp: str) -> None:
-    create(f"{target}.reason", f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
+def _write_reason(target: str, path: str, reason: str, stamp: str) -> str:
+    told = f"{target}.reason"
+    create(told, f"{stamp} {path}: {reason}\n".encode("utf-8", "replace"))
+    return told

@@ -302,3 +302,26 @@ def test_a_folder_that_went_missing_is_made_again(tmp_path: Path) -> None:
     os.rmdir(paths.logs)
     files.prepare(paths.folders())
     assert _mode(paths.logs) == 0o700
+
+
+def test_what_is_set_aside_has_its_reason_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in between leaves a reason without a file, never a file without a reason; a file that is gone leaves neither."""
+    bad, aside = tmp_path / "q_1.json", tmp_path / "corrupt"
+    aside.mkdir()
+    bad.write_bytes(b"{")
+
+    def crash(*_: object) -> None:
+        assert [name for name in os.listdir(aside) if name.endswith("q_1.json.reason")]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", crash)
+        with pytest.raises(KeyboardInterrupt):
+            files.set_aside(str(bad), str(aside), "no JSON", "2026-11-21T00:00:00Z")
+    assert bad.read_bytes() == b"{"
+    target = files.set_aside(str(bad), str(aside), "no JSON", "2026-11-21T00:00:01Z")
+    assert target is not None
+    assert "no JSON" in Path(f"{target}.reason").read_text()
+    known = set(os.listdir(aside))
+    assert files.set_aside(str(bad), str(aside), "no JSON", "2026-11-21T00:00:02Z") is None
+    assert set(os.listdir(aside)) == known
