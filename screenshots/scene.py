@@ -10,6 +10,7 @@ import msgspec
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.run import Progress, RunRecord
+from kugetsu_engine.domain.stamps import Stamp, line_of
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage
 from kugetsu_engine.domain.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
@@ -149,6 +150,16 @@ class Scene:
             log = Path(self.paths.log(task.id, each))
             log.parent.mkdir(exist_ok=True)
             log.write_text(LOGS.get(number, LOG), encoding="utf-8")
+            self._times(task.id, each, log, NOW - elapsed, NOW - quiet)
+
+    def _times(self, task_id: str, attempt: int, log: Path, since: float, until: float) -> None:
+        """Let the lines of a log have been written at even distances."""
+        lines, length = log.read_bytes().splitlines(keepends=True), 0
+        stamps = [Stamp(since, 0, 0)]
+        for number, line in enumerate(lines, 1):
+            length += len(line)
+            stamps.append(Stamp(since + (until - since) * number / len(lines), length, 0))
+        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
 
     def _fleet(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
