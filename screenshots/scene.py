@@ -59,6 +59,8 @@ think is the old cookie dropped on logout, too?
 read  src/logout.py (44 lines)
 """
 
+DOES = {41: "read src/logout.py", 45: "7 passed in 0.21s", 44: "waiting for http://localhost:6006"}
+"""What the agents do."""
 LOGS = {
     44: """\
 read  src/settings/page.css (211 lines)
@@ -144,7 +146,9 @@ class Scene:
         record = RunRecord(task.id, attempt, "t", 1, 1, "", started, 3600.0, worktree)
         self._write(f"{self.paths.run(task.id, attempt)}/run.json", record)
         elapsed = NOW - (epoch(started) or 0)
-        progress = Progress("agent", 9, started, elapsed, 4, cpu, rss, 4096, quiet, time.monotonic() + 3600)
+        progress = Progress(
+            "agent", 9, started, elapsed, 4, cpu, rss, 4096, quiet, time.monotonic() + 3600, activity=DOES.get(number, ""),
+        )  # fmt: skip
         self._write(f"{self.paths.run(task.id, attempt)}/progress.json", progress)
         for each in range(1, attempt + 1):
             log = Path(self.paths.log(task.id, each))
