@@ -29,15 +29,24 @@ class LogTimes:
     @classmethod
     def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
         """Read the times of the log that `logs.shown` names."""
-        told = shown(paths, task_id, attempt, raw) == paths.told(task_id, attempt)
-        times = cls(paths.times(task_id, attempt), told)
+        times = cls.beside(shown(paths, task_id, attempt, raw), paths, task_id, attempt)
         times.refresh()
         return times
+
+    @classmethod
+    def beside(cls, log: str, paths: StatePaths, task_id: str, attempt: int) -> "LogTimes":
+        """Begin to read the times of a log by its path: the agent's own or the readable one."""
+        return cls(paths.times(task_id, attempt), log == paths.told(task_id, attempt))
 
     @property
     def known(self) -> bool:
         """Whether anything is."""
         return bool(self._times)
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The first and the last time that is known."""
+        return (self._times[0], self._times[-1]) if self._times else None
 
     @property
     def known_to(self) -> int:

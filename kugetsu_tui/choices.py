@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from . import remembered
 from .completion import Known
 from .modals.sort_menu import SortMenu
 from .remembered import LONGEST, Choice
+from .widgets.log_view import LogView
 from .widgets.pane import Pane
 from .widgets.row_list import RowList
 
@@ -44,6 +47,19 @@ class Choices:
         if isinstance(pane, RowList) and pane.id in KEPT:
             choice = Choice(pane.sort, pane.backwards, pane.filter[:LONGEST])
             self._change(self._kept.with_choice(pane.id, choice))
+
+    def apply_to_log(self, log: LogView) -> None:
+        """Let a log stand as logs were left."""
+        log.show_times(self._kept.log_times)
+
+    def toggle_times(self) -> str:
+        """Show in every log when each line was written, or in none; returns which it is now."""
+        wanted = not self._kept.log_times
+        self._change(msgspec.structs.replace(self._kept, log_times=wanted))
+        for screen in self._app.screen_stack:
+            for log in screen.query(LogView):
+                self.apply_to_log(log)
+        return "when each line was written" if wanted else "times are left out"
 
     def _change(self, kept: remembered.Remembered) -> None:
         if kept == self._kept:

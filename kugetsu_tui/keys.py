@@ -241,6 +241,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, footer=29),
     Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, footer=30),
     Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, footer=33),
+    Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, footer=36),
     Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS),
     Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or what it told in readable lines", LOG, LOGS,
            _has_task, footer=35, footer_in=LOGS),
@@ -346,7 +347,7 @@ def conflicts(actions: Iterable[Action]) -> list[str]:
 def page() -> str:
     """`docs/keys.md`."""
     lines = ["# Keys", "", "Made from the registry of actions by `make keys`. Any of them can be changed in `config.toml`:", ""]
-    lines += ["```toml", "[keys]", '"task.retry" = "t"', "```", ""]
+    lines += ["```toml", "[keys]", '"task.retry" = "Y"', "```", ""]
     for group in dict.fromkeys(action.group for action in ACTIONS):
         lines += [f"## {group}", "", "| key | action | what it does |", "|---|---|---|"]
         for action in ACTIONS:

@@ -138,7 +138,7 @@ class Link:
 
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane."""
-        feed = LogFeed(self.operator.paths, self.operator.environ)
+        feed = LogFeed(self.operator.paths, self.operator.environ, self.now)
         self._feeds.append(feed)
         return feed
 
@@ -149,7 +149,7 @@ class Link:
             active = self._last.active if self._last is not None else ()
             return [(one.task.id, one.task.attempt) for one in active]
 
-        feed = MergedFeed(self.operator.paths, self.operator.environ, running)
+        feed = MergedFeed(self.operator.paths, self.operator.environ, running, self.now)
         self._feeds.append(feed)
         return feed
 

@@ -1,13 +1,16 @@
 """The log of one attempt, read in a thread of its own and handed out as clean lines."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, shown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 
 from .background import Background
+from .formatting import line_times
 from .formatting.problems import looks_wrong
 from .formatting.safe_text import SafeText, clean
 
@@ -26,30 +29,34 @@ class LogPart(NamedTuple):
     size: int
     start: int
     lines: tuple[SafeText, ...]
+    times: tuple[str, ...] = ()
+    """When each was written, empty where that is not known; none at all where they are not asked for."""
 
 
 class LogFeed:
     """Follows one log file at a time; secrets are masked in what it hands out."""
 
-    def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._paths = paths
+        self._clock = clock
         self._secrets = Secrets(paths, environ)
         self._work = Background("kugetsu-log")
         self._reader: LogReader | None = None
         self.raw = False
         """Whether what the agent printed is shown, where it also told it in readable lines."""
+        self.timed = False
+        """Whether the times of the lines are wanted."""
         self._of: tuple[str, int] | None = None
+        self._times: LogTimes | None = None
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
         """Begin with another log, at its end."""
 
         def job() -> LogPart:
-            if self._reader is not None:
-                self._reader.close()
             self._of = (task_id, attempt)
-            self._reader = LogReader(shown(self._paths, *self._of, self.raw))
-            self._reader.refresh()
-            return self._tail(self._reader)
+            reader = self._begin(shown(self._paths, *self._of, self.raw))
+            reader.refresh()
+            return self._tail(reader)
 
         return await self._work.run(job)
 
@@ -60,10 +67,13 @@ class LogFeed:
             if self._reader is not None and self._of is not None:
                 path = shown(self._paths, *self._of, self.raw)
                 if self._reader.path != path:  # what the agent tells begins a moment after its log
-                    self._reader.close()
-                    self._reader = LogReader(path)
-            reader = self._reader
-            return self._tail(reader) if reader is not None and reader.refresh() else None
+                    self._begin(path)
+            reader, times = self._reader, self._times
+            if reader is None:
+                return None
+            came = reader.refresh()
+            dated = self.timed and times is not None and times.refresh()
+            return self._tail(reader) if came or dated else None
 
         return await self._work.run(job)
 
@@ -118,10 +128,25 @@ class LogFeed:
         """Read no more."""
         self._work.close()
 
+    def _begin(self, path: str) -> LogReader:
+        assert self._of is not None
+        for one in (self._reader, self._times):
+            if one is not None:
+                one.close()
+        self._times = LogTimes.beside(path, self._paths, *self._of)
+        self._reader = LogReader(path)
+        return self._reader
+
     def _tail(self, reader: LogReader) -> LogPart:
         return self._part(reader, max(reader.line_count - WINDOW, 0))
 
     def _part(self, reader: LogReader, first: int) -> LogPart:
         mask = self._secrets.mask()
-        lines = tuple(SafeText(mask(clean(line.decode("utf-8", "replace")))) for line in reader.lines(first, WINDOW))
-        return LogPart(reader.line_count, reader.size, first, lines)
+        placed = reader.placed(first, WINDOW)
+        lines = tuple(SafeText(mask(clean(line.decode("utf-8", "replace")))) for _, line in placed)
+        times: tuple[str, ...] = ()
+        if self.timed and self._times is not None:
+            self._times.refresh()
+            dated = line_times.other_day(self._times.span or (), self._clock())
+            times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
+        return LogPart(reader.line_count, reader.size, first, lines, times)

@@ -1,13 +1,19 @@
 """The logs of all agents that run, as one: lines in the order in which they came, each with the task it is of."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from math import inf
+from typing import NamedTuple
 
+from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, shown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 
 from .background import Background
+from .formatting import line_times
 from .formatting.problems import looks_wrong
 from .formatting.safe_text import SafeText, clean, fit
 from .formatting.states import glyph
@@ -22,20 +28,49 @@ AT_ONCE = 2_000
 GUTTER = 7
 
 
+class Source(NamedTuple):
+    """One of the logs."""
+
+    reader: LogReader
+    times: LogTimes
+    taken: int
+    """Lines so far."""
+
+
+class Taken:
+    """A line of one of the logs."""
+
+    __slots__ = ("at", "key", "offset", "text")
+
+    def __init__(self, key: tuple[str, int], offset: int, text: SafeText) -> None:
+        self.key = key
+        self.offset = offset
+        self.text = text
+        self.at: float | None = None
+        """When it was written, once that is known."""
+
+
 class MergedFeed:
     """Follows the logs of several attempts; a `Feed` of the log pane."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], attempts: Callable[[], Sequence[tuple[str, int]]]
+        self,
+        paths: StatePaths,
+        environ: Mapping[str, str],
+        attempts: Callable[[], Sequence[tuple[str, int]]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin; `attempts` names those that run right now, by task and number."""
         self._paths = paths
         self._secrets = Secrets(paths, environ)
         self._attempts = attempts
+        self._clock = clock
         self._work = Background("kugetsu-merged")
         self.raw = False
-        self._readers: dict[tuple[str, int], tuple[LogReader, int]] = {}
-        self._lines: deque[SafeText] = deque(maxlen=KEPT)
+        self.timed = False
+        """Whether the times of the lines are wanted."""
+        self._sources: dict[tuple[str, int], Source] = {}
+        self._lines: deque[Taken] = deque(maxlen=KEPT)
 
     async def open(self, _task: str, _attempt: int) -> LogPart:
         """Begin with the end of each log."""
@@ -54,7 +89,7 @@ class MergedFeed:
     async def search(self, text: str) -> list[int]:
         """Return the numbers of the lines that hold a text, whatever the case."""
         wanted = text.lower()
-        return await self._work.run(lambda: [n for n, line in enumerate(self._lines) if wanted and wanted in line.lower()])
+        return await self._work.run(lambda: [n for n, line in enumerate(self._lines) if wanted and wanted in line.text.lower()])
 
     async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
         """Look for a line that tells of an error, from a line on, up or down."""
@@ -62,7 +97,7 @@ class MergedFeed:
         def job() -> tuple[int | None, bool]:
             lines = list(self._lines)
             numbers = range(max(start, 0), len(lines)) if by > 0 else range(min(start, len(lines) - 1), -1, -1)
-            return next((number for number in numbers if looks_wrong(lines[number][GUTTER + 2 :])), None), True
+            return next((number for number in numbers if looks_wrong(lines[number].text[GUTTER + 2 :])), None), True
 
         return await self._work.run(job)
 
@@ -72,31 +107,55 @@ class MergedFeed:
 
     def _look(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
         """Take in what has come. An attempt that has ended is read to its end once more, then let go."""
-        came = False
+        dated, fresh = False, list[tuple[float, Taken]]()
         for key in attempts:
-            if key not in self._readers:
-                reader = LogReader(shown(self._paths, *key))
+            if key not in self._sources:
+                path = shown(self._paths, *key)
+                reader = LogReader(path)
                 reader.refresh()
-                self._readers[key] = reader, max(reader.complete_lines - AT_FIRST, 0)
-        for key, (reader, taken) in list(self._readers.items()):
+                times = LogTimes.beside(path, self._paths, *key)
+                self._sources[key] = Source(reader, times, max(reader.complete_lines - AT_FIRST, 0))
+        for key, (reader, times, taken) in list(self._sources.items()):
             reader.refresh()
+            dated = times.refresh() or dated
             taken = min(taken, reader.complete_lines)
-            fresh = reader.lines(taken, min(reader.complete_lines - taken, AT_ONCE))
-            self._take(key[0], fresh)
-            came = came or bool(fresh)
-            self._readers[key] = reader, taken + len(fresh)
-            if key not in attempts and not fresh:
-                reader.close()
-                del self._readers[key]
-        return self._part(max(len(self._lines) - WINDOW, 0)) if came else None
+            placed = reader.placed(taken, min(reader.complete_lines - taken, AT_ONCE))
+            fresh += self._take(key, times, placed)
+            self._sources[key] = Source(reader, times, taken + len(placed))
+            if key not in attempts and not placed:
+                self._let_go(key)
+        self._lines.extend(line for _, line in sorted(fresh, key=lambda one: one[0]))
+        return self._part(max(len(self._lines) - WINDOW, 0)) if fresh or (self.timed and dated) else None
 
-    def _take(self, task_id: str, fresh: Sequence[bytes]) -> None:
+    def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
+        """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
         mask = self._secrets.mask()
-        name = fit(f"#{task_id.removeprefix('q_')}", GUTTER)
+        name = fit(f"#{key[0].removeprefix('q_')}", GUTTER)
         bar = glyph("gutter")
-        for line in fresh:
-            self._lines.append(SafeText(f"{name}{bar} {mask(clean(line.decode('utf-8', 'replace')))}"))
+        came: list[tuple[float, Taken]] = []
+        for offset, line in placed:
+            taken = Taken(key, offset, SafeText(f"{name}{bar} {mask(clean(line.decode('utf-8', 'replace')))}"))
+            taken.at = times.time_of(offset)
+            came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
+        return came
+
+    def _let_go(self, key: tuple[str, int]) -> None:
+        """Read a log no more whose attempt has ended."""
+        source = self._sources.pop(key)
+        for line in self._lines:
+            if line.key == key and line.at is None:
+                line.at = source.times.time_of(line.offset)
+        source.reader.close()
+        source.times.close()
 
     def _part(self, first: int) -> LogPart:
-        lines = tuple(self._lines)[first : first + WINDOW]
-        return LogPart(len(self._lines), 0, first, lines)
+        shown_lines = list(islice(self._lines, first, first + WINDOW))
+        times: tuple[str, ...] = ()
+        if self.timed:
+            for line in shown_lines:
+                if line.at is None and line.key in self._sources:
+                    line.at = self._sources[line.key].times.time_of(line.offset)
+            spans = [source.times.span or () for source in self._sources.values()]
+            dated = line_times.other_day((at for span in spans for at in span), self._clock())
+            times = line_times.column([line.at for line in shown_lines], dated)
+        return LogPart(len(self._lines), 0, first, tuple(line.text for line in shown_lines), times)

@@ -1,4 +1,4 @@
-"""What the console keeps between runs: sort and filter of each list, and the commands that were typed. In `console.json`.
+"""What the console keeps between runs: the sorting and filter of each list, typed commands, times in logs. In `console.json`.
 
 Written by consoles alone; of two, the last one to write wins. What cannot be read is forgotten.
 """
@@ -33,6 +33,8 @@ class Remembered(msgspec.Struct, frozen=True):
     """By id of the pane."""
     typed: tuple[str, ...] = ()
     """Lines of the command line, the last one last."""
+    log_times: bool = False
+    """Whether logs show when each line was written."""
 
     def with_choice(self, pane: str, choice: Choice) -> "Remembered":
         """Return it with another choice for a list."""
@@ -57,7 +59,7 @@ def load(paths: StatePaths) -> Remembered:
         pane[:40]: Choice(clean(one.sort, 40), one.backwards, clean(one.filter, LONGEST))
         for pane, one in list(found.lists.items())[:MOST_PANES]
     }
-    return Remembered(1, lists, tuple(clean(line, LONGEST) for line in found.typed[-KEPT_LINES:]))
+    return Remembered(1, lists, tuple(clean(line, LONGEST) for line in found.typed[-KEPT_LINES:]), found.log_times)
 
 
 def save(paths: StatePaths, remembered: Remembered) -> None:

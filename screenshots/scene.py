@@ -10,6 +10,7 @@ import msgspec
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.run import Progress, RunRecord
+from kugetsu_engine.domain.stamps import Stamp, line_of
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage
 from kugetsu_engine.domain.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
@@ -58,6 +59,8 @@ think is the old cookie dropped on logout, too?
 read  src/logout.py (44 lines)
 """
 
+DOES = {41: "read src/logout.py", 45: "7 passed in 0.21s", 44: "waiting for http://localhost:6006"}
+"""What the agents do."""
 LOGS = {
     44: """\
 read  src/settings/page.css (211 lines)
@@ -143,12 +146,24 @@ class Scene:
         record = RunRecord(task.id, attempt, "t", 1, 1, "", started, 3600.0, worktree)
         self._write(f"{self.paths.run(task.id, attempt)}/run.json", record)
         elapsed = NOW - (epoch(started) or 0)
-        progress = Progress("agent", 9, started, elapsed, 4, cpu, rss, 4096, quiet, time.monotonic() + 3600)
+        progress = Progress(
+            "agent", 9, started, elapsed, 4, cpu, rss, 4096, quiet, time.monotonic() + 3600, activity=DOES.get(number, ""),
+        )  # fmt: skip
         self._write(f"{self.paths.run(task.id, attempt)}/progress.json", progress)
         for each in range(1, attempt + 1):
             log = Path(self.paths.log(task.id, each))
             log.parent.mkdir(exist_ok=True)
             log.write_text(LOGS.get(number, LOG), encoding="utf-8")
+            self._times(task.id, each, log, NOW - elapsed, NOW - quiet)
+
+    def _times(self, task_id: str, attempt: int, log: Path, since: float, until: float) -> None:
+        """Let the lines of a log have been written at even distances."""
+        lines, length = log.read_bytes().splitlines(keepends=True), 0
+        stamps = [Stamp(since, 0, 0)]
+        for number, line in enumerate(lines, 1):
+            length += len(line)
+            stamps.append(Stamp(since + (until - since) * number / len(lines), length, 0))
+        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
 
     def _fleet(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"

@@ -69,10 +69,14 @@ class LogFile:
         self.write(tail)
         return cut
 
-    def last_lines(self, count: int = 50) -> list[str]:
-        """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote."""
+    def last_lines(self, count: int = 50, within: int = TAIL_READ) -> list[str]:
+        """The last lines that say something, the newest first, without control characters and what kugetsu itself wrote.
+
+        Args:
+            within: bytes at the end that are looked at.
+        """
         length = self.length
-        text = os.pread(self.fd, TAIL_READ, max(length - TAIL_READ, 0)).decode("utf-8", "replace")
+        text = os.pread(self.fd, within, max(length - within, 0)).decode("utf-8", "replace")
         found: list[str] = []
         for raw in reversed(text.splitlines()):
             line = self.mask(safe_line(raw, 2000)).strip()

@@ -27,6 +27,9 @@ LINE_BYTES = 1 << 20
 """A longer line is passed over."""
 FAR_BEHIND = 64 << 20
 """Bytes of backlog beyond which the older part is passed over."""
+OVERHEARD = 4 << 10
+"""Bytes at the end of a log in which it is looked for what an agent does that only prints."""
+OVERHEARD_LINES = 20
 LAST_TEXT_BYTES = 6 << 10
 """As JSON; the result must fit into the reserve that is made for it."""
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
@@ -104,6 +107,7 @@ class Reading:
     def look(self, limit_s: float = TURN_S) -> None:
         """Read what was added, as far as the time allows."""
         if self._reader is None:
+            self._overhear()
             return
         end = time.monotonic() + limit_s
         behind = self._log.length - self._offset
@@ -140,7 +144,7 @@ class Reading:
     def progress(self, quiet_s: float, processes: int) -> dict[str, Any]:
         """What `progress.json` says about it."""
         if self._reader is None:
-            return {}
+            return {"activity": self._activity} if self._activity else {}
         reader = self._reader
         waiting = self._sheltered(lambda: reader.waiting(quiet_s, processes))
         steps = reader.steps
@@ -176,6 +180,16 @@ class Reading:
             if limit is not None and isinstance(have, int) and have >= limit:
                 return "endless", f"{have} {unit} without coming to an end: {name} is {limit}"
         return self._told("trouble")
+
+    def _overhear(self) -> None:
+        """Of an agent that only prints: the last line that holds a word, and is none of a stream of JSON."""
+        length = self._log.length
+        if length != self._offset:
+            self._offset = length
+            lines = self._log.last_lines(OVERHEARD_LINES, OVERHEARD)
+            said = next((line for line in lines if not line.startswith('{"') and any(map(str.isalnum, line))), None)
+            if said:
+                self._activity = safe_line(said, 120)
 
     def _told(self, question: str, *facts: int) -> tuple[str, str] | None:
         found = self._sheltered(lambda: getattr(self._reader, question)(*facts)) if self._reader else None

@@ -89,6 +89,7 @@ class HomeScreen(MarkingScreen):
         super().on_mount()
         for pane in (self.agents, self.queue, self.done, self.notices):
             self.console.choices.apply(pane)
+        self.console.choices.apply_to_log(self.log_pane)
         self.set_focus(self.agents)
         self._arrange()
 

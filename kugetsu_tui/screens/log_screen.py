@@ -21,6 +21,11 @@ class LogScreen(FindingScreen):
             "back": self.back,
         }  # fmt: skip
 
+    def on_mount(self) -> None:
+        """Show the log as logs were left."""
+        super().on_mount()
+        self.console.choices.apply_to_log(self.log_pane)
+
     @property
     def log_pane(self) -> LogView:
         """The pane with the log."""

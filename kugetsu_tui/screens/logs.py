@@ -20,6 +20,7 @@ def log_deeds(screen: ConsoleScreen, pane: Callable[[], LogView]) -> dict[str, C
     return {
         "move.left": lambda: pane().shift(-8), "move.right": lambda: pane().shift(8),
         "log.follow": lambda: pane().jump(True), "log.wrap": lambda: screen.say(pane().toggle_wrap()),
+        "log.times": lambda: screen.say(screen.console.choices.toggle_times()),
         "log.raw": lambda: screen.say(pane().toggle_raw()),
         "log.error": lambda: go(1), "log.error_before": lambda: go(-1),
     }  # fmt: skip

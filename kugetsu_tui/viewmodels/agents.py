@@ -23,6 +23,9 @@ COLUMNS = (
     Column("attempt", 9, keep=1),
 )
 QUIET_SHOWN_S = 60.0
+PHASE = 16
+ACTIVITY_MORE = 12
+"""Further cells for what an agent does, where there is room."""
 
 PHASES = {
     "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
@@ -38,11 +41,14 @@ class AgentsView:
         self._picture = picture
         self._active = picture.snapshot.active
         tasks = [one.task for one in self._active]
+        # Of one width whatever they do, so that the columns stand still.
+        tells = any(one.progress is not None and one.progress.activity for one in self._active)
+        columns = [column._replace(more=ACTIVITY_MORE) if column.name == "phase" and tells else column for column in COLUMNS]
         self.columns = fitted(
-            COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
+            columns, id=widest((task.shown for task in tasks), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
             time=widest(map(self._time, self._active), 7, 14),
-            phase=widest((phase(one)[0] for one in self._active), 10, 16),
+            phase=PHASE if tells else widest((phase(one)[0] for one in self._active), 10, PHASE),
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
             attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
@@ -119,7 +125,17 @@ def phase(one: Active) -> Cell:
         return (f"stalled {times.span(one.last_output_age_s or 0)}", "danger")
     if one.phase == "agent" and one.last_output_age_s is not None and one.last_output_age_s >= QUIET_SHOWN_S:
         return (f"quiet {times.span(one.last_output_age_s)}", "warning")
+    if one.phase == "agent" and one.progress is not None and one.progress.activity:
+        return (activity(one.progress.activity), "text")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
+
+
+def activity(told: str) -> str:
+    """What an agent does, short: of a word and a path only the file's name."""
+    word, _, path = told.partition(" ")
+    if "/" in path and " " not in path and not path.endswith("/"):
+        told = f"{word} {path.rpartition('/')[2]}"
+    return clean(told, 80)
 
 
 def time_tone(one: Active) -> str:

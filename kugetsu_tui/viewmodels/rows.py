@@ -28,6 +28,8 @@ class Column(NamedTuple):
     right: bool = False
     gap: int = 2
     """Cells between it and the next one."""
+    more: int = 0
+    """Further cells that it takes where as many are left for the flexible one."""
 
 
 def fitted(columns: Sequence[Column], **widths: int) -> tuple[Column, ...]:
@@ -84,6 +86,10 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     rest = max(width - needed(), 0)
     flexible = [index for index in kept if columns[index].flexible]
     widths = [columns[index].width if index in kept else 0 for index in range(len(columns))]
+    for index in kept:
+        further = min(columns[index].more, rest // 2)
+        widths[index] += further
+        rest -= further
     if flexible:
         widths[flexible[0]] += rest
         over = needed() - width

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from textual.timer import Timer
 
+from ..formatting.line_times import CLOCK
 from ..formatting.problems import looks_wrong
 from ..formatting.safe_text import clean, fit, width_of
 from ..formatting.states import glyph
@@ -15,6 +16,8 @@ from .pane import Searched, words
 from .wrapping import Place, Wrapped
 
 POLL_S = 0.12
+NARROW = 60
+"""A narrower pane leaves the day out of the times."""
 _COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
@@ -22,6 +25,7 @@ class Feed(Protocol):
     """Where lines come from; see `kugetsu_tui.log_feed`."""
 
     raw: bool
+    timed: bool
 
     def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
     def grown(self) -> Awaitable[LogPart | None]: ...
@@ -126,8 +130,10 @@ class LogView(Searched):
         if self.follow or part.total < self._part.total:
             self._part = part
         else:
-            # Held still: only the number of lines is news.
+            # Held still: only the number of lines is news, and times that come a moment after their lines.
             self._part = self._part._replace(total=part.total, size=part.size)
+            if self._part.times and not self._part.times[-1]:
+                self._start(self._fetch())
         self.sync()
 
     async def _fetch(self) -> None:
@@ -178,6 +184,25 @@ class LogView(Searched):
             self._start(self._load(wanted))
         return "what the agent printed" if self._feed.raw else "what the agent told"
 
+    def show_times(self, wanted: bool) -> None:
+        """Show when each line was written, or do not."""
+        if self._feed.timed != wanted:
+            self._feed.timed = wanted
+            self._row = 0
+            if self._open is not None:
+                self._start(self._fetch())
+
+    @property
+    def _column(self) -> int:
+        """Cells that the times take, with the gap behind them."""
+        if self._carded or not self._part.times:
+            return 0
+        return (CLOCK if self.body_width < NARROW else max(CLOCK, *map(len, self._part.times))) + 1
+
+    @property
+    def _text_width(self) -> int:
+        return max(self.body_width - self._column, 1)
+
     @property
     def _wraps(self) -> bool:
         return self.wrap and not self._carded
@@ -190,7 +215,7 @@ class LogView(Searched):
             index = number - part.start
             return part.lines[index] if 0 <= index < len(part.lines) else ""
 
-        return Wrapped(line, part.total, self.body_width)
+        return Wrapped(line, part.total, self._text_width)
 
     def _last_place(self) -> Place:
         """From where the end fills the pane."""
@@ -243,7 +268,7 @@ class LogView(Searched):
         """Bring a line that was found into the middle."""
         if self._wraps:
             found = "".join(self._wrapped.rows(line)).lower().find(self._search.lower()) if self._search else 0
-            row = max(found, 0) // max(self.body_width, 1)
+            row = max(found, 0) // self._text_width
             self._look_from(*self._wrapped.step((line, row), -(self.body_height // 2)))
         else:
             self._look_from(line - self.body_height // 2)
@@ -313,14 +338,25 @@ class LogView(Searched):
             if y >= len(self._page):
                 return EMPTY
             number, row = self._page[y]
-            return self._drawn(number, row, tone_of(self._wrapped.rows(number)[0]), width)
+            first = y == 0 or self._page[y - 1][0] != number
+            line = self._drawn(number, row, tone_of(self._wrapped.rows(number)[0]), width - self._column)
+            return self._with_time(number if first else -1, line)
         number = self._first + y
         index = number - self._part.start
         if number >= self._part.total or not 0 <= index < len(self._part.lines):
             empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
             return Line(((empty, "muted"),)) if empty else EMPTY
         text: str = self._part.lines[index]
-        return self._drawn(number, text[self._left :], tone_of(text), width)
+        return self._with_time(number, self._drawn(number, text[self._left :], tone_of(text), width - self._column))
+
+    def _with_time(self, number: int, line: Line) -> Line:
+        """Put before a line when it was written; nothing before a row that only goes on with it."""
+        column = self._column
+        if not column:
+            return line
+        index = number - self._part.start
+        at = self._part.times[index] if 0 <= index < len(self._part.times) else ""
+        return line._replace(spans=((at[-(column - 1) :].ljust(column), "muted"), *line.spans))
 
     def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
         shown = fit(text, width) if width_of(text) > width else text

@@ -82,6 +82,7 @@ def test_each_line_has_the_time_at_which_it_was_written(fleet: Fleet, name: str)
     fleet.start_engine()
     wait_until(lambda: times_of(fleet, task_id, raw=False).get("early") is not None, 10, "the first line to have a time")
     size = os.path.getsize(fleet.paths.times(task_id, 1))
+    wait_until(lambda: getattr(fleet.progress(task_id), "activity", "") == "early", 5, "it to be told what the agent does")
     reached = LogTimes.load(fleet.paths, task_id, 1, raw=True).known_to
     begun = elapsed(fleet, task_id)
     with follower(fleet, task_id) as process:

@@ -594,6 +594,17 @@ async def _(tour: Tour) -> None:
     await tour.press("w")
 
 
+@pilot("log.times")
+async def _(tour: Tour) -> None:
+    await tour.in_log()
+    Path(tour.operator.paths.times(ENDED, 2)).write_bytes(b"@1795262400.00 0 0\n@1795262401.00 100000 0\n")  # noqa: ASYNC240
+    await tour.press("t")
+    await tour.said("when each line was written")
+    await tour.until(lambda: tour.log._part.times, "times")
+    await tour.press("t")
+    await tour.said("times are left out")
+
+
 @pilot("log.follow")
 async def _(tour: Tour) -> None:
     await tour.in_log()

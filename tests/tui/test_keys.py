@@ -64,11 +64,11 @@ def test_read_only_forbids_every_change() -> None:
 
 def test_keys_can_be_changed_but_not_into_a_conflict() -> None:
     """A wish that cannot be granted is told and changes nothing."""
-    registry, problems = Registry().remapped({"task.retry": "t", "task.kill": "x", "task.fly": "f"})
-    assert registry["task.retry"].keys == ("t",)
+    registry, problems = Registry().remapped({"task.retry": "Y", "task.kill": "x", "task.fly": "f"})
+    assert registry["task.retry"].keys == ("Y",)
     assert registry["task.kill"].keys == ("X",)
     assert len(problems) == 2
-    found = registry.resolve("t", Situation())
+    found = registry.resolve("Y", Situation())
     assert found is not None
     assert found.id == "task.retry"
 

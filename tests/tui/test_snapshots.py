@@ -48,6 +48,7 @@ SCREENS = (
     Shown("queue-marked", ("2", "space", "j", "space")),
     Shown("task", ("1", "g", "j", "enter", "enter")),
     Shown("log-search", ("1", "g", "j", "enter", "slash", *"pytest", "enter", "n")),
+    Shown("log-times", ("1", "g", "j", "enter", "t")),
     Shown("diff", ("1", "g", "j", "d"), diff_read, worktree=True),
     Shown("done", ("5",)),
     Shown("form", ("n",), fill_form),

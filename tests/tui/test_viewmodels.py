@@ -56,6 +56,24 @@ def test_an_agent_shows_time_load_and_phase() -> None:
         assert part in shown
 
 
+def test_what_an_agent_does_stands_where_it_tells() -> None:
+    """Of a path the file's name; cleaned; at most as wide as the task beside it, and silence goes before it."""
+
+    def doing(text: str, quiet: float = 1.0) -> AgentsView:
+        one = active(1, quiet)
+        assert one.progress is not None
+        progress = msgspec.structs.replace(one.progress, activity=text)
+        return AgentsView(Picture(snapshot(active=(msgspec.structs.replace(one, progress=progress),))))
+
+    assert ("edit auth.py", "text") in doing("edit src/login/auth.py").row(0).cells
+    assert ("$ pytest -q tests/unit", "text") in doing("$ pytest -q tests/unit").row(0).cells
+    assert ("one · two", "text") in doing("one \u202e two").row(0).cells
+    assert ("quiet 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
+    columns = doing("edit a.py").columns
+    place = next(index for index, column in enumerate(columns) if column.name == "phase")
+    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [18, 16, 28, 28]
+
+
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
     """Quiet for minutes is a warning, however long; what the evidence calls a stall is red and has another glyph."""
     row = AgentsView(Picture(snapshot(active=(active(1, 540.0),)))).row(0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.events import Event, Reader, Used
+from kugetsu_engine.domain.secrets import Mask
 from kugetsu_engine.process import reading, verdicts
 from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.process.reading import Reading
@@ -117,6 +118,27 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     none.look()
     assert none.session_id is None
     assert Reading({"reader": None}, log).progress(0, 1) == {}
+
+
+def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path: Path) -> None:
+    """Clean, masked, short, also where it has no end yet; rules, JSON and what kugetsu wrote are passed over."""
+    log = LogFile(str(tmp_path / "1.log"), 1 << 20, Mask(["geheim-123"]))
+    reads = Reading({"reader": None}, log)
+
+    def told(text: str) -> str:
+        log.write(text.encode())
+        reads.look()
+        return str(reads.progress(0, 1).get("activity", ""))
+
+    assert told("\x1b[31mrun the tests\x1b[0m with geheim-123\n-----\n\n") == "run the tests with ***"
+    assert told('{"type": "x"}\n') == "run the tests with ***"
+    assert told("Continue? [y/n] ") == "Continue? [y/n]"
+    log.note("stop requested")
+    assert told("\n").endswith("requested")
+    assert told("z" * 10_000) == "z" * 119 + "…"
+    assert told("\n[12:00] done\n") == "[12:00] done"
+    assert told("=" * 5_000) == "[12:00] done"
+    log.close()
 
 
 def test_what_a_reader_claims_cannot_break_the_result(log: LogFile, reader: Lines) -> None:
