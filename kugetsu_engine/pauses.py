@@ -3,7 +3,6 @@
 Kept in `queue/pauses.json`, written by the engine alone; so a rest outlives it. It ends by itself, or by `resume --agent`.
 """
 
-import random
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -81,6 +80,8 @@ class Pauses:
         longest = max(delay_max, delay * policy.pause)
         until = (ended or now) + min(delay * policy.pause * 2.0 ** min(count - 1, 30), longest)
         if resets_at is not None and now < resets_at <= now + BELIEVED_S:
+            import random  # not at the top: commands that read load this module, and draw no lots
+
             until = resets_at + random.uniform(0.0, min(0.02 * (resets_at - now), 30.0))
         elif same and before is not None:
             until = max(until, epoch(before.until) or 0.0)

@@ -288,10 +288,10 @@ class Link:
             if picture is not None:
                 self._post(PictureChanged(picture))
                 self._take_over(picture)
+            await asyncio.sleep(LEAST_PAUSE_S)  # also before the history is read: first the tasks are painted
             if not with_history:
                 with_history = self._must_read = True
                 continue
-            await asyncio.sleep(LEAST_PAUSE_S)
             lively = self._last is not None and (bool(self._last.active) or self._last.engine.stale)
             try:
                 await asyncio.wait_for(self._wake.wait(), ACTIVE_LOOK_S if lively or self._starting else IDLE_LOOK_S)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -10,6 +11,9 @@ from collections.abc import Mapping
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
+GARBAGE = 10_000
+"""New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
+time at all that was ever loaded; so what is there at the start is left out of it, too."""
 SWITCH_S = 0.0005
 """So soon a thread that reads ten thousand tasks gives way to a key; Python's own 5 ms come at each step of its way."""
 
@@ -45,6 +49,8 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
     from .link import Link
 
     sys.setswitchinterval(SWITCH_S)
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())

@@ -49,6 +49,9 @@ GROUPS = {
 }  # fmt: skip
 """For each verb the module that has it."""
 
+READERS = frozenset({"status", "queue", "list", "show"})
+"""Verbs that read records of all kinds and start often."""
+
 CONSOLE_WORDS = frozenset({"--read-only", "--resume"})
 
 
@@ -98,6 +101,10 @@ def _run(words: list[str]) -> int:
         return 0
     if verb in CONSOLE_WORDS or verb not in GROUPS:
         raise UsageError(f"there is no verb {verb[:40]!r}", "kugetsu --help lists them")
+    if verb in READERS and words[1:2] != ["enqueue"]:
+        from .lean import load_msgspec
+
+        load_msgspec()
     code = import_module(f".{GROUPS[verb]}", __name__).main(verb, words[1:])
     sys.stdout.flush()
     return int(code)

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from ..agents import opencode_desk
 from ..domain import worth
 from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
@@ -44,9 +43,17 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one) for one in snapshot.active],
-        "opencode_server": opencode_desk.shown(paths().root),
+        "opencode_server": _opencode_server(),
         "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
+
+
+def _opencode_server() -> dict[str, Any] | None:
+    if not os.path.exists(paths().server):
+        return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
+    from ..agents import opencode_desk
+
+    return opencode_desk.shown(paths().root)
 
 
 def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
@@ -100,7 +107,7 @@ def _print(snapshot: Snapshot) -> None:
         print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
         if engine.paused:
             print("queue    paused: kugetsu resume")
-    if (server := opencode_desk.shown(paths().root)) is not None:
+    if (server := _opencode_server()) is not None:
         print(f"server   opencode {server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, "
               f"{server['attempts']} attempts, {server['restarts']} restarts")  # fmt: skip
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
