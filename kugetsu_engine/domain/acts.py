@@ -22,7 +22,7 @@ REMOVED = "removed"
 
 TRACKED = (
     "priority", "position", "held", "after", "not_before", "retry_at", "expires_at", "tags", "timeout_s", "stop", "expect",
-    "agent", "repo", "attempts_before",
+    "agent", "repo", "attempts_before", "reason",
 )  # fmt: skip
 """Fields of a task whose changes are kept; moves from state to state are told by notifications."""
 BETWEEN_STATES = ("held", "retry_at", "stop", "attempts_before")
