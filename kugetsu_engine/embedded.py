@@ -134,7 +134,9 @@ class EngineThread:
         while not end.wait(wait_s):
             wait_s = TIDY_S
             try:
-                tidy(self.paths, time.time(), engine.settings.current.cleanup_age)
+                age, now = engine.settings.current.cleanup_age, time.time()
+                if (removed := tidy(self.paths, now, age)) and age is not None:
+                    engine.ledger.journal.removed(now - age, removed)
             except OSError as error:
                 self._note(f"tidying failed: {error}")
 

@@ -28,6 +28,7 @@ from .domain.task import Notice, Task
 from .domain.times import iso
 from .entries import Entry
 from .errors import EngineHeld, NoSuchTask
+from .flight import FlightRecorder
 from .forecast import Forecast
 from .host import HostGate
 from .index import Index
@@ -135,6 +136,7 @@ class Engine:
         )  # fmt: skip
         self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
+        self.flight = FlightRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
         self._take_settings()
         self.ledger.rescan()
         if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
@@ -160,6 +162,7 @@ class Engine:
     def _say_stopped(self) -> None:
         if self.mode != "command" and self.lock.still_ours():
             self.recovery.report(self._now, at_once=True)
+            self.flight.end()
             self.pulse.write(stopped=True)
 
     def recover(self) -> str:
@@ -240,6 +243,7 @@ class Engine:
                 self.alerts.clear("disk")
         except OSError as error:
             self._refused(error)
+        self.flight.turn()
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
         self.pulse.beat(now)
@@ -273,7 +277,7 @@ class Engine:
 
     def apply_requests(self) -> None:
         """Apply the operator's requests, in order, and answer each."""
-        inbox.apply_requests(self.paths, self.verbs, self.ledger.quarantine, self.alerts)
+        inbox.apply_requests(self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight)
 
     def _begin(self, task: Task) -> str | None:
         """Start one task at once; in words why it may not."""

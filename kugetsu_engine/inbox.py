@@ -2,13 +2,14 @@
 
 from .alerts import Alerts
 from .errors import BadFile, NotNow
+from .flight import FlightRecorder
 from .paths import StatePaths
 from .quarantine import Quarantine
 from .store import requests
 from .verbs import Verbs
 
 
-def apply_requests(paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts) -> None:
+def apply_requests(paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts, flight: FlightRecorder) -> None:
     """Apply the waiting requests, in order, and answer each.
 
     Raises:
@@ -18,7 +19,10 @@ def apply_requests(paths: StatePaths, verbs: Verbs, quarantine: Quarantine, aler
         quarantine.take(path, "no request by its name")
     for number in requests.waiting(paths):
         try:
-            reply = verbs.apply(requests.load(paths, number))
+            request = requests.load(paths, number)
+            flight.begin()
+            reply = verbs.apply(request)
+            flight.answered(request, reply)
         except FileNotFoundError:
             continue
         except NotNow as error:

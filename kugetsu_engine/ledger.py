@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from .domain import states
+from .domain.acts import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Facts, Timing
 from .domain.task import Level, Notice, State, Task, move
@@ -18,6 +19,7 @@ from .domain.times import epoch, iso
 from .entries import Entry, TaskStates
 from .errors import BadFile, NoSuchTask, NotNow
 from .expiry import Expiry
+from .journal import Journal, LineGuard
 from .line import Line
 from .paths import StatePaths
 from .quarantine import Quarantine
@@ -37,6 +39,7 @@ class Ledger:
         """Begin with empty books, `rescan` fills them; `alert` takes an alert back when the text is empty."""
         self.paths = paths
         self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
+        self.journal = Journal(paths, now, self.quarantine.take, alert)
         self.entries: dict[str, Entry] = {}
         self.states = TaskStates(paths, self.entries, self.quarantine.holds)
         self.active_ids: set[str] = set()
@@ -50,7 +53,7 @@ class Ledger:
         self._active_files: dict[str, bytes] = {}
         """What the engine wrote last of each task that is notified or running: those files are its alone."""
         self._newer: set[str] = set()
-        self._torn = True
+        self._told = LineGuard(paths.notifications, "notifications", self.quarantine.take, alert)
         self._signatures: dict[str, tuple[int, int, int]] = {}
         self._suspects: dict[str, float] = {}
         self._line = Line(self.entries)
@@ -74,7 +77,7 @@ class Ledger:
                 if self._signatures.get(name[:-5]) != (status.st_ino, status.st_mtime_ns, status.st_size):
                     self._take_in(name[:-5])
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
-            self._forget(task_id)
+            self._gone(task_id)
         self._line.look_again_after_unknown()
 
     def look_at(self, task_ids: set[str]) -> None:
@@ -83,7 +86,7 @@ class Ledger:
             try:
                 status = os.stat(self.paths.item(task_id), follow_symlinks=False)
             except FileNotFoundError:
-                self._forget(task_id)
+                self._gone(task_id)
                 continue
             if self._signatures.get(task_id) != (status.st_ino, status.st_mtime_ns, status.st_size):
                 self._take_in(task_id)
@@ -118,8 +121,12 @@ class Ledger:
         self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
         if task.ended:
             self._file_ended(task_id)
-        else:
-            self._index(task, data)
+            return
+        before = self.entries.get(task_id)
+        self._index(task, data)
+        if before is not None:  # edited by hand
+            was, now = differences(before, self.entries[task_id], OF_ENTRIES)
+            self.journal.changed([Change(was, now, task_id)] if was else [])
 
     def _leave_alone(self, task_id: str, error: BadFile) -> None:
         """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
@@ -162,7 +169,7 @@ class Ledger:
             return
         del self._suspects[task_id]
         self.quarantine.take(path, error.message)
-        self._forget(task_id)
+        self._gone(task_id)
 
     def _tell_corrupt(self, text: str) -> None:
         self.tell(Notice(iso(self._now()), "engine_corrupt", text, "error"))
@@ -213,6 +220,7 @@ class Ledger:
         """
         moved, notice = move(task, to, iso(self._now()), reason, **changes)
         self._save(moved)
+        self._note(task, moved, BETWEEN_STATES)
         self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
         if moved.ended:
             self._file_ended(moved.id)
@@ -229,7 +237,13 @@ class Ledger:
         """Change fields of an open task, not its state."""
         changed: Task = msgspec.structs.replace(task, **changes)
         self._save(changed)
+        self._note(task, changed)
         return changed
+
+    def _note(self, before: Task, after: Task, fields: tuple[str, ...] = TRACKED) -> None:
+        """Write down what has changed beside the state."""
+        if (change := task_change(before, after, fields)) is not None:
+            self.journal.changed([change])
 
     def reopen(self, task: Task, reason: str, **changes: Any) -> Task:
         """Make an ended task pending again."""
@@ -238,16 +252,7 @@ class Ledger:
 
     def tell(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
-        try:
-            if self._torn:
-                notices.mend(self.paths)
-            self._torn = False
-            if notices.misplaced(self.paths):
-                self.quarantine.take(self.paths.notifications, "something else has the place of the notifications")
-            notices.append(self.paths, notice)
-        except OSError as error:
-            self._torn = True
-            self._alert("disk", f"cannot write notifications: {error.strerror}")
+        self._told.write(lambda: notices.append(self.paths, notice))
         if self._on_notice is not None:
             self._on_notice(notice)
 
@@ -290,6 +295,13 @@ class Ledger:
         else:
             self.active_ids.discard(task.id)
             self._active_files.pop(task.id, None)
+
+    def _gone(self, task_id: str) -> None:
+        """The file of a task was taken away by someone else."""
+        entry = self.entries.get(task_id)
+        if entry is not None and entry.state == states.PENDING:
+            self.journal.changed([Change({"state": entry.state}, {"state": None}, task_id)], REMOVED)
+        self._forget(task_id)
 
     def _forget(self, task_id: str) -> None:
         if task_id in self._active_files:

@@ -48,6 +48,7 @@ class StatePaths:
         self.sessions = join(root, "sessions")
         self.context = join(root, "context")
         self.notifications = join(root, "notifications.jsonl")
+        self.acts = join(root, "acts.jsonl")
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")

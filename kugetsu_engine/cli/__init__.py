@@ -20,6 +20,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           plan [--limit N]    usage [--since 6d]     who starts when; tokens and cost
           worktrees [--clean [--dry-run]]            what they hold; remove those whose work is elsewhere
 queue     pause  resume  drain  limit N              the whole queue
+past      replay [TIME] [--plain]  replay --events   how it stood at 03:00, 2h ago; what happened
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
                     --resume: go on after a restart of the machine
@@ -44,7 +45,7 @@ GROUPS = {
     "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
     "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues", "init": "init", "import": "importing",
     "demo": "demo", "queue-daemon": "daemon", "doctor": "doctor", "completion": "completion", "plan": "plan",
-    "usage": "usage", "worktrees": "worktrees",
+    "usage": "usage", "replay": "replay", "worktrees": "worktrees",
     "--headless": "headless",
 }  # fmt: skip
 """For each verb the module that has it."""

@@ -1,10 +1,19 @@
 """`kugetsu queue list|stats|clear|enqueue`."""
 
+from __future__ import annotations
+
 import os
 
 from ..errors import UsageError
 from .here import operator, paths
 from .words import Words
+
+TYPE_CHECKING = False  # the one of `typing` would load it
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..domain.task import Task
+    from ..snapshot import Snapshot
 
 GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
 
@@ -30,7 +39,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _list(verb: str, words: list[str]) -> int:
     from ..snapshot import SnapshotReader
-    from .output import print_json, print_table, start_words, task_document
+    from .output import print_json
 
     parser = Words(verb, "The open tasks in the order in which they will start, and why each waits.")
     parser.add_argument("--all", action="store_true", help="also the ended ones, the newest first")
@@ -38,15 +47,31 @@ def _list(verb: str, words: list[str]) -> int:
     given = parser.parse_args(words)
     reader = SnapshotReader(paths(), os.environ, done_kept=1_000_000 if given.all else 100)
     snapshot = reader.read()
-    ended = snapshot.done if given.all else ()
-    places = {task.id: place for place, task in enumerate(snapshot.pending, 1)}
-    shown = [*(one.task for one in snapshot.active), *snapshot.pending, *ended]
     if given.json:
-        print_json([task_document(task, snapshot, places.get(task.id)) for task in shown])
-        return 0
+        print_json(documents(snapshot, given.all))
+    else:
+        print_tasks(snapshot, given.all)
+    return 0
+
+
+def documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
+    """The tasks of a picture as `queue list --json` shows them."""
+    from .output import task_document
+
+    return [task_document(task, snapshot, snapshot.places.get(task.id)) for task in _shown(snapshot, ended)]
+
+
+def _shown(snapshot: Snapshot, ended: bool) -> list[Task]:
+    return [*(one.task for one in snapshot.active), *snapshot.pending, *(snapshot.done if ended else ())]
+
+
+def print_tasks(snapshot: Snapshot, ended: bool) -> None:
+    """Print the tasks of a picture as `queue list` does."""
+    from .output import print_table, start_words
+
     rows = []
-    for task in shown:
-        place = places.get(task.id)
+    for task in _shown(snapshot, ended):
+        place = snapshot.places.get(task.id)
         why = snapshot.why(task).text if place else task.reason or ""
         glyph = EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]
         start = start_words(task, snapshot)
@@ -55,7 +80,6 @@ def _list(verb: str, words: list[str]) -> int:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
     else:
         print("The queue is empty.")
-    return 0
 
 
 def _stats(verb: str, words: list[str]) -> int:

@@ -36,15 +36,21 @@ def main(verb: str, words: list[str]) -> int:
 
 def document(snapshot: Snapshot) -> dict[str, Any]:
     """The picture as `status --json` shows it."""
-    engine = msgspec.to_builtins(snapshot.engine)
     return {
-        "engine": engine,
+        **pictured(snapshot),
         "sessions": _reserved(),
+        "opencode_server": _opencode_server(),
+        "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
+    }
+
+
+def pictured(snapshot: Snapshot) -> dict[str, Any]:
+    """What of it the picture itself holds, also one of the past."""
+    return {
+        "engine": msgspec.to_builtins(snapshot.engine),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one) for one in snapshot.active],
-        "opencode_server": _opencode_server(),
-        "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
 
 
@@ -97,6 +103,17 @@ def _active(one: Active) -> dict[str, Any]:
 
 
 def _print(snapshot: Snapshot) -> None:
+    _print_engine(snapshot)
+    if (server := _opencode_server()) is not None:
+        print(f"server   opencode {server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, "
+              f"{server['attempts']} attempts, {server['restarts']} restarts")  # fmt: skip
+    made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
+    if made:
+        print(safe_line(f"sessions {', '.join(made)}"))
+    print_picture(snapshot)
+
+
+def _print_engine(snapshot: Snapshot) -> None:
     engine = snapshot.engine
     if engine.running:
         flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
@@ -107,13 +124,11 @@ def _print(snapshot: Snapshot) -> None:
         print("engine   none runs: start `kugetsu`, `kugetsu --headless` or `kugetsu queue-daemon start`")
         if engine.paused:
             print("queue    paused: kugetsu resume")
-    if (server := _opencode_server()) is not None:
-        print(f"server   opencode {server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, "
-              f"{server['attempts']} attempts, {server['restarts']} restarts")  # fmt: skip
+
+
+def print_picture(snapshot: Snapshot) -> None:
+    """Print slots, counts, what is wrong and what runs, also of a moment that is past."""
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
-    made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
-    if made:
-        print(safe_line(f"sessions {', '.join(made)}"))
     print(f"slots    {snapshot.used} of {snapshot.limit}")
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:

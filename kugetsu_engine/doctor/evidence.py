@@ -151,7 +151,7 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
     """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
-    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications]
+    secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.acts]
     secret += [f"{paths.env}/{name}" for name in _names(paths.env)]
     secret += [f"{paths.items}/{name}" for name in _names(paths.items)] + [
         f"{paths.done}/{name}" for name in _names(paths.done)

@@ -7,6 +7,10 @@ from time import gmtime, localtime, strftime
 
 from ..errors import UsageError
 
+TYPE_CHECKING = False  # the one of `typing` would load it
+if TYPE_CHECKING:
+    from datetime import datetime
+
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -104,3 +108,45 @@ def moment(text: str, now_epoch_s: float) -> float:
         return (then if then.tzinfo else then.replace(tzinfo=here.tzinfo)).timestamp()
     except ValueError:
         raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00") from None
+
+
+def past_moment(text: str, now_epoch_s: float) -> float:
+    """Read a point in time that is over: `03:00` (the last one, local time), `2h` or `-2h` (ago), `yesterday 14:30`, ISO 8601.
+
+    Raises:
+        UsageError: the text is no point in time.
+    """
+    from datetime import datetime, timedelta
+
+    words = text.strip().lower().removesuffix(" ago")
+    here = datetime.fromtimestamp(now_epoch_s).astimezone()
+    day, _, rest = words.partition(" ")
+    if day in ("today", "yesterday"):
+        then = _at_time_of_day(rest.strip() or "0:00", here - timedelta(days=day == "yesterday"))
+        if then is not None:
+            return then.timestamp()
+    elif (then := _at_time_of_day(words, here)) is not None:
+        return (then if then <= here else _at_time_of_day(words, here - timedelta(days=1)) or then).timestamp()
+    if words[:1].isdigit() and words[-1:].isalpha() and "t" not in words:
+        return now_epoch_s - duration(words)
+    if words.startswith("-"):
+        return now_epoch_s - duration(words[1:])
+    try:
+        then = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00"
+        ) from None
+    return (then if then.tzinfo else then.astimezone()).timestamp()
+
+
+def _at_time_of_day(text: str, day: "datetime") -> "datetime | None":
+    """A time of day such as `3:00` or `03:12:44` on a day; None for what is none."""
+    parts = text.split(":")
+    if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts):
+        return None
+    hour, minute, second = (int(part) for part in (*parts, "0")[:3])
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    naive = day.replace(tzinfo=None, hour=hour, minute=minute, second=second, microsecond=0)
+    return naive.astimezone()  # by the offset of that day, not of today

@@ -1,0 +1,90 @@
+"""`kugetsu replay [TIME]`: the state of everything at a past moment; in a terminal the console shows it."""
+
+import os
+import sys
+import time
+from math import inf
+
+from ..domain.safe_text import safe_line
+from ..domain.times import epoch, iso, local, past_moment
+from ..replay import Replay
+from ..snapshot import EngineView
+from . import queue, status
+from .here import paths
+from .output import print_json
+from .words import Words
+
+GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
+
+
+def parser(verb: str = "replay") -> Words:
+    """What the words of the command mean."""
+    words = Words(
+        verb, "How everything stood at a past moment: 03:00 (the last one), 2h (ago), 'yesterday 14:30', or ISO 8601. "
+        "In a terminal the console shows it, read-only; esc there leads back to now.",
+    )  # fmt: skip
+    words.add_argument("time", nargs="*", metavar="TIME", help="an hour ago, unless given")
+    words.add_argument("--plain", action="store_true", help="print it, also in a terminal")
+    words.add_argument("--events", action="store_true", help="print what happened, one line each; all of it unless bounded")
+    words.add_argument("--since", metavar="T", help="with --events: from then on")
+    words.add_argument("--until", metavar="T", help="with --events: up to then")
+    words.json_flag()
+    return words
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Print a past moment, or what happened."""
+    given = parser(verb).parse_args([word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words])
+    now = time.time()
+    wanted = past_moment(" ".join(given.time), now) if given.time else None
+    replay = Replay(paths(), os.environ)
+    if given.events or given.since or given.until:
+        since = past_moment(given.since, now) if given.since else wanted or 0.0
+        _events(replay, since, past_moment(given.until, now) if given.until else inf, given.json)
+        return 0
+    when = replay.check(wanted) if wanted is not None else replay.beginning()
+    snapshot = replay.at(when)
+    missing = replay.gaps(when)
+    if given.json:
+        print_json(
+            {
+                "at": iso(when),
+                "missing": missing or None,
+                **status.pictured(snapshot),
+                "tasks": queue.documents(snapshot, False),
+            }
+        )
+        return 0
+    print(f"{'REPLAY':9}{local(when).replace('T', ' ')}" + (f"  ({missing})" if missing else ""))
+    print(f"{'engine':9}{_engine(snapshot.engine)}")
+    status.print_picture(snapshot)
+    print()
+    queue.print_tasks(snapshot, False)
+    return 0
+
+
+def _engine(engine: EngineView) -> str:
+    flow = ", draining" if engine.draining else ""
+    if engine.paused:
+        flow = f", paused: {safe_line(engine.pause_reason)}" if engine.pause_reason else ", paused"
+    if not engine.running:
+        return f"none ran{flow}"
+    if engine.pid is None:
+        return f"not recorded{flow}"
+    return f"pid {engine.pid}, {engine.mode}, since {local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
+
+
+def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
+    events = replay.events(since, until)
+    if as_json:
+        print_json(
+            [
+                {"time": iso(one.time), "level": one.level, "text": one.text, "task": one.task, "by_operator": one.by_operator}
+                for one in events
+            ]
+        )
+        return
+    for one in events:
+        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {GLYPHS[one.level]} {safe_line(one.text)}\n")
+    if not events:
+        print("Nothing is recorded of that time.")

@@ -1,0 +1,222 @@
+"""What became of one task, moment by moment, as far as notifications, the journal and its own file tell."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from math import inf
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from .acts import TRACKED, Change
+from .draft import shown_id
+from .states import ACTIVE, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
+from .task import VERBS, Notice, State, Task
+from .times import epoch, iso
+
+SLACK_S = 0.002
+"""Times are kept in milliseconds: what happened together may differ by this."""
+STATES = {event: cast(State, state) for state, event in EVENTS.items()} | {RETRY_EVENT: cast(State, PENDING)}
+"""The state that a notification tells."""
+KEPT_FIELDS = {*TRACKED, "message"} - {"reason"}
+"""Fields that are known at any time from what changes were written down; the reason comes with each state."""
+UNKNOWN_WORDS = "(its words of that time are not kept)"
+REMOVED_WORDS = "(removed since)"
+
+
+class Move(NamedTuple):
+    """A task comes into a state."""
+
+    time: float
+    state: State
+    reason: str | None = None
+
+
+class Span(NamedTuple):
+    """How long a task stayed in a state."""
+
+    begin: float
+    end: float
+    """`inf` for the last one."""
+    state: State
+    reason: str | None
+
+
+class History:
+    """One task through time."""
+
+    def __init__(
+        self, task: Task, kept: bool, moves: Sequence[Move], changes: Sequence[tuple[float, Change]],
+        stalls: Sequence[tuple[float, str | None]], gone_at: float = inf,
+    ) -> None:  # fmt: skip
+        """Bring together what is known of a task.
+
+        Args:
+            task: as its file has it; where there is none, what notifications tell.
+            kept: whether there is a file.
+            moves: in order of time.
+            changes: what the journal tells, in order of time.
+            stalls: when its agent stood still, in words, and None when it moved again.
+            gone_at: when it was removed.
+        """
+        self.task = task
+        self.kept = kept
+        self.stalls = stalls
+        self._changes = changes
+        self._changed_at = [time for time, _ in changes]
+        ends = [*(move.time for move in moves[1:]), gone_at]
+        self.spans = [
+            Span(move.time, end, move.state, move.reason) for move, end in zip(moves, ends, strict=True) if end > move.time
+        ]
+        self._made: dict[tuple[int, int], Task] = {}
+
+    def at(self, index: int, when: float) -> Task:
+        """The task as it was in one of its spans."""
+        applied = bisect_right(self._changed_at, when)
+        if self.kept and index == len(self.spans) - 1 and applied == len(self._changes):
+            return self.task
+        made = self._made.get((index, applied))
+        if made is None:
+            made = self._made[index, applied] = self._make(index, applied)
+        return made
+
+    def stalled(self, when: float) -> str | None:
+        """What spoke for an agent that stood still then; None when it moved."""
+        words = None
+        for time, told in self.stalls:
+            if time <= when:
+                words = told
+        return words
+
+    def _make(self, index: int, applied: int) -> Task:
+        span, last = self.spans[index], index == len(self.spans) - 1
+        fields = self._fields(applied)
+        ended = [one for one in self.task.attempts if (epoch(one.ended_at) or 0.0) <= span.begin + SLACK_S]
+        began = {state: None for state in (PENDING, NOTIFIED, RUNNING)} | {
+            one.state: iso(one.begin) for one in self.spans[: index + 1]
+        }
+        number = ended[-1].number if ended else 0
+        if not self.kept:  # by the agents that ran
+            number = sum(1 for one in self.spans[:index] if one.state == RUNNING)
+        fields |= {
+            "state": span.state, "reason": span.reason, "attempts": ended, "token": None, "pid": None,
+            "attempt": number + 1 if span.state in ACTIVE else number,
+            "pending_since": began[PENDING] or self.task.pending_since,
+            "notified_at": began[NOTIFIED] or began[RUNNING], "started_at": began[RUNNING],
+            "completed_at": iso(span.begin) if span.state in FINAL else None,
+            "error": span.reason if span.state == ERROR else None,
+            "exit_code": ended[-1].exit_code if ended and span.state in FINAL else None,
+        }  # fmt: skip
+        for time, change in self._changes[:applied]:
+            if time >= span.begin and "reason" in change.now:
+                fields["reason"] = change.now["reason"]
+        if self.kept and last:
+            fields |= {name: getattr(self.task, name) for name in ("attempt", "error", "exit_code", "completed_at")}
+        return msgspec.structs.replace(self.task, **fields)
+
+    def _fields(self, applied: int) -> dict[str, Any]:
+        """What the operator could change, as it stood after so many changes."""
+        fields: dict[str, Any] = {}
+        if not self.kept:
+            for _, change in self._changes[:applied]:
+                fields |= change.now
+        for _, change in reversed(self._changes[applied:]):
+            fields |= change.was
+        if "message" in fields:
+            fields["message"] = UNKNOWN_WORDS
+        return {name: value for name, value in fields.items() if name in KEPT_FIELDS}
+
+
+def history(
+    task: Task | None,
+    told: Sequence[Notice],
+    changes: Sequence[tuple[float, Change]],
+    gone_at: float | None,
+    recorded_from: float,
+) -> History | None:
+    """The history of one task; None when nothing is known of it.
+
+    Args:
+        task: its file, if there is still one.
+        told: its notifications, in order of time.
+        changes: what the journal tells of it, in order of time.
+        gone_at: when the journal says that it was removed; None when it does not.
+        recorded_from: where the journal begins: what was removed later, it tells.
+    """
+    moves, stalls = _moves_told(told), _stalls(told)
+    if task is not None:
+        return History(task, True, _completed(task, moves), changes, stalls)
+    first = next((notice for notice in told if notice.issue_ref), None)
+    if first is None or first.id is None or not moves:
+        return None
+    last = moves[-1]
+    if gone_at is None:  # an ended one was removed before there was a journal; a waiting one was taken away by hand
+        gone_at = max(last.time, recorded_from) if last.state in FINAL else last.time
+    digits = first.id.removeprefix("q_")
+    place = float(digits) if digits.isdigit() else 0.0  # as every task stands at first
+    made = Task(first.id, first.issue_ref or "", REMOVED_WORDS, state=last.state, position=place)
+    return History(made, False, moves, changes, stalls, max(gone_at, last.time))
+
+
+def _moves_told(told: Sequence[Notice]) -> list[Move]:
+    moves: list[Move] = []
+    for notice in told:
+        state, time = STATES.get(notice.type), epoch(notice.time)
+        if state is not None and time is not None:
+            moves.append(Move(time, state, _reason(notice, state)))
+    return moves
+
+
+def _reason(notice: Notice, state: State) -> str | None:
+    """The reason that the text of a notification gives; see `task.move`."""
+    said = notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
+    if said in (VERBS[state], "queued"):
+        return None
+    return said.removeprefix(f"{VERBS[state]}: ")
+
+
+def _stalls(told: Sequence[Notice]) -> list[tuple[float, str | None]]:
+    found: list[tuple[float, str | None]] = []
+    for notice in told:
+        if notice.type in ("task_stalled", "task_moves") and (time := epoch(notice.time)) is not None:
+            words = notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
+            found.append((time, words if notice.type == "task_stalled" else None))
+    return found
+
+
+def _completed(task: Task, told: list[Move]) -> list[Move]:
+    """The moves of a task that has a file: what notifications do not tell, or do not any more, its own times do."""
+    own = _moves_of_file(task)
+    if not told:
+        return own
+    moves = told
+    if told[0].state != PENDING:  # the beginning is no longer kept
+        moves = [move for move in own if move.time < told[0].time] + told
+    if told[-1].state != task.state:
+        moves = moves + [move for move in own if move.state == task.state and move.time > told[-1].time][-1:]
+    return moves
+
+
+def _moves_of_file(task: Task) -> list[Move]:
+    moves: list[Move] = []
+    for attempt in task.attempts:
+        if (started := epoch(attempt.started_at)) is not None:
+            moves.append(Move(started, cast(State, RUNNING)))
+        if (ended := epoch(attempt.ended_at)) is not None:
+            moves.append(Move(ended, cast(State, PENDING), attempt.reason))
+    stamps = {NOTIFIED: task.notified_at, RUNNING: task.started_at}
+    for state in (NOTIFIED, RUNNING) if task.state in ACTIVE else ():
+        if (time := epoch(stamps[state])) is not None and state in (task.state, NOTIFIED):
+            moves.append(Move(time, cast(State, state)))
+    if task.state in FINAL and (time := epoch(task.completed_at)) is not None:
+        moves.append(Move(time, task.state, task.reason))
+    moves.sort(key=lambda move: move.time)
+    since = epoch(task.pending_since)
+    if since is not None and (not moves or since < moves[0].time or task.state == PENDING):
+        moves.append(Move(since, cast(State, PENDING), task.reason if task.state == PENDING else None))
+        moves.sort(key=lambda move: move.time)
+    if not moves or moves[-1].state != task.state:
+        moves.append(Move(moves[-1].time if moves else 0.0, task.state, task.reason))
+    return moves
+
+
+__all__ = ["COMPLETED", "History", "Move", "Span", "history"]

@@ -1,0 +1,311 @@
+"""The past of a fleet: what ran, what waited and what had ended at any moment, from what was written down meanwhile.
+
+Pure: it is given the tasks, the notifications and the journal. What none of them tells is left out.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from .acts import ENDED, REMOVED, STARTED, Act, Change, Flow
+from .draft import shown_id
+from .histories import History, history
+from .states import ACTIVE, FINAL, PENDING
+from .task import Level, Notice, Task
+from .times import epoch
+
+DONE_KEPT = 500
+"""Ended tasks in a picture of the past, newest first; older ones are counted."""
+NOTICES_KEPT = 200
+
+
+One = TypeVar("One")
+
+
+class EngineThen(msgspec.Struct, frozen=True):
+    """Who ran the engine at a moment."""
+
+    running: bool
+    pid: int | None = None
+    mode: str | None = None
+    since: str | None = None
+
+
+class ActiveThen(NamedTuple):
+    """A task that had an agent."""
+
+    task: Task
+    since: float
+    """When the attempt began, in seconds since 1970."""
+    stalled: str | None
+
+
+class Moment(NamedTuple):
+    """How everything stood."""
+
+    active: tuple[ActiveThen, ...]
+    pending: tuple[Task, ...]
+    done: tuple[Task, ...]
+    done_count: int
+    notices: tuple[Notice, ...]
+    flow: Flow | None
+    """None: nothing tells how the queue was set."""
+    engine: EngineThen | None
+    """None: nothing tells whether an engine ran."""
+
+
+class Event(NamedTuple):
+    """Something that happened, in a line."""
+
+    time: float
+    level: Level
+    text: str
+    task: str | None
+    by_operator: bool = False
+
+
+class Past:
+    """Everything that was written down, ready to be asked for any moment."""
+
+    def __init__(
+        self, tasks: Sequence[Task], notices: Sequence[Notice], acts: Sequence[Act], last_alive: float | None = None
+    ) -> None:
+        """Bring everything into order.
+
+        Args:
+            last_alive: when the engine that started last was still seen; None when it runs, or ended in an orderly way.
+        """
+        self._notices = _in_order([(time, one) for one in notices if (time := epoch(one.time)) is not None])
+        self._notice_times = [time for time, _ in self._notices]
+        self._acts = _in_order([(time, one) for one in acts if (time := epoch(one.time)) is not None])
+        self.recorded_from: float | None = self._acts[0][0] if self._acts else None
+        """Where the journal begins, in seconds since 1970: what operators did before is not known."""
+        self._histories = self._write_histories(tasks)
+        spans = [(span.begin, span.end, one, index) for one in self._histories for index, span in enumerate(one.spans)]
+        spans.sort(key=lambda span: (span[0], span[2].task.id))
+        self._begins = [span[0] for span in spans]
+        self._ends = [span[1] for span in spans]
+        self._refs = [(span[2], span[3]) for span in spans]
+        self._flows = _flows(self._acts)
+        self._engines = _engines(self._acts, last_alive)
+        times = {
+            *self._notice_times,
+            *(time for time, _ in self._acts),
+            *self._begins,
+            *(end for end in self._ends if end < inf),
+        }
+        times |= {end for _, end, _ in self._engines if end < inf}
+        self.moments: list[float] = sorted(time for time in times if time > 0)
+        """The times at which something changed, in seconds since 1970."""
+
+    @property
+    def first(self) -> float | None:
+        """When the first of all was written down; None when nothing was."""
+        return self.moments[0] if self.moments else None
+
+    def before(self, when: float) -> float | None:
+        """The last time before at which something changed."""
+        place = bisect_left(self.moments, when)
+        return self.moments[place - 1] if place else None
+
+    def after(self, when: float) -> float | None:
+        """The next time at which something changed."""
+        place = bisect_right(self.moments, when)
+        return self.moments[place] if place < len(self.moments) else None
+
+    def at(self, when: float) -> Moment:
+        """How everything stood at a time, in seconds since 1970; what happened in that very moment has happened."""
+        seen = bisect_right(self._begins, when)
+        active: list[ActiveThen] = []
+        pending: list[Task] = []
+        ended: list[tuple[History, int]] = []
+        refs = [ref for ref, end in zip(self._refs[:seen], self._ends[:seen], strict=True) if end > when]
+        for one, index in refs:
+            state = one.spans[index].state
+            if state in FINAL:
+                ended.append((one, index))
+            elif state == PENDING:
+                pending.append(one.at(index, when))
+            elif state in ACTIVE:
+                active.append(ActiveThen(one.at(index, when), _attempt_began(one, index), one.stalled(when)))
+        active.sort(key=lambda then: (then.task.notified_at or "", then.task.id))
+        pending.sort(key=lambda task: task.order)
+        done = [one.at(index, when) for one, index in ended[-DONE_KEPT:]]
+        done.sort(key=lambda task: (task.completed_at or "", task.id), reverse=True)
+        told = bisect_right(self._notice_times, when)
+        notices = tuple(notice for _, notice in self._notices[max(told - NOTICES_KEPT, 0) : told])
+        return Moment(
+            tuple(active), tuple(pending), tuple(done), len(ended), notices, self._flow_at(when), self._engine_at(when)
+        )
+
+    def events(self, since: float = 0.0, until: float = inf) -> list[Event]:
+        """What happened in some time, in order: notifications, and what operators did."""
+        found = [Event(time, one.level, one.text, one.id) for time, one in _between(self._notices, since, until)]
+        for time, act in _between(self._acts, since, until):
+            if (text := told(act)) is not None:
+                asked = act.verb not in (STARTED, ENDED, REMOVED, "changed")
+                found.append(Event(time, "info" if act.ok else "warning", text, act.task, asked))
+        found.sort(key=lambda event: event.time)
+        return found
+
+    def _flow_at(self, when: float) -> Flow | None:
+        place = bisect_right(self._flows, when, key=lambda flow: flow[0])
+        return self._flows[max(place - 1, 0)][1] if self._flows else None
+
+    def _engine_at(self, when: float) -> EngineThen | None:
+        if self.recorded_from is None or when < self.recorded_from:
+            return None
+        place = bisect_right(self._engines, when, key=lambda engine: engine[0])
+        if not place or when >= self._engines[place - 1][1]:
+            return EngineThen(False)
+        return self._engines[place - 1][2]
+
+    def _write_histories(self, tasks: Sequence[Task]) -> list[History]:
+        files = {task.id: task for task in tasks}
+        told: dict[str, list[Notice]] = {}
+        for _, notice in self._notices:
+            if notice.id is not None:
+                told.setdefault(notice.id, []).append(notice)
+        changes: dict[str, list[tuple[float, Change]]] = {}
+        gone: dict[str, float] = {}
+        for time, act in self._acts:
+            for change in act.changes:
+                if change.task is None:
+                    continue
+                if act.verb == REMOVED:
+                    gone[change.task] = time
+                elif _makes_sense(change):
+                    changes.setdefault(change.task, []).append((time, change))
+        removals = [(time, before) for time, act in self._acts if (before := _removed_before(time, act)) is not None]
+        found = []
+        for task_id in files.keys() | told.keys():
+            own = told.get(task_id, ())
+            gone_at = gone.get(task_id)
+            if task_id not in files and gone_at is None and own:
+                gone_at = _cleared_at(epoch(own[-1].time) or 0.0, removals)
+            one = history(files.get(task_id), own, changes.get(task_id, ()), gone_at, self.recorded_from or inf)
+            if one is not None:
+                found.append(one)
+        return found
+
+
+def told(act: Act) -> str | None:
+    """An act in a line; None for one that says nothing by itself."""
+    if act.verb == STARTED:
+        flow = act.engine.get("flow")
+        limit = flow.get("limit") if isinstance(flow, dict) else None
+        return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {limit} agents"
+    if act.verb == ENDED:
+        return "the engine ends"
+    if act.verb == REMOVED and not act.changes:
+        return f"{act.args.get('count')} ended tasks are removed by age"
+    if act.verb in (REMOVED, "changed"):
+        return "; ".join(_words(change) for change in act.changes[:3]) or None
+    return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
+
+
+def _words(change: Change) -> str:
+    who = shown_id(change.task) if change.task else "queue"
+    if change.now.get("state", "") is None:
+        return f"{who} was taken away by hand"
+    parts = [f"{name} {_value(change.was.get(name))} → {_value(value)}" for name, value in change.now.items()]
+    return f"{who}: {', '.join(parts)}"
+
+
+def _value(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "none"
+    if isinstance(value, list):
+        return " ".join(str(one.get("provider", "")) if isinstance(one, dict) else str(one) for one in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _in_order(found: list[tuple[float, One]]) -> list[tuple[float, One]]:
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _between(found: list[tuple[float, One]], since: float, until: float) -> list[tuple[float, One]]:
+    return found[bisect_left(found, since, key=lambda pair: pair[0]) : bisect_right(found, until, key=lambda pair: pair[0])]
+
+
+def _attempt_began(one: History, index: int) -> float:
+    """When the attempt began whose agent a task has in a span: with the notice before the start."""
+    while index and one.spans[index - 1].state in ACTIVE:
+        index -= 1
+    return one.spans[index].begin
+
+
+def _makes_sense(change: Change) -> bool:
+    """Whether the fields of a change could be those of a task; someone may have written into the journal."""
+    try:
+        for fields in (change.was, change.now):
+            msgspec.convert({"id": "q_1", "issue_ref": "", **fields, "message": ""}, Task)
+    except (msgspec.ValidationError, TypeError):
+        return False
+    return True
+
+
+def _removed_before(time: float, act: Act) -> float | None:
+    """The end before which ended tasks were removed by an act; None when it removed none."""
+    if act.verb == "clear" and act.ok:
+        older = act.args.get("older_than_s", 0.0)
+        return time - older if isinstance(older, int | float) else None
+    if act.verb == REMOVED and not act.changes:
+        return epoch(str(act.args.get("ended_before", "")))
+    return None
+
+
+def _cleared_at(ended: float, removals: Sequence[tuple[float, float]]) -> float | None:
+    return next((time for time, before in removals if ended <= before and ended <= time), None)
+
+
+def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
+    """How the queue was set since when; the first one also before."""
+    found: list[tuple[float, Flow]] = []
+    known: dict[str, Any] = {}
+    for time, act in acts:
+        news = dict(act.engine.get("flow") or {}) if act.verb == STARTED else {}
+        if act.verb == ENDED:  # what ends with an engine
+            news = {"draining": False, "pressure": ""}
+        for change in act.changes:
+            if change.task is None:
+                known = {**change.was, **known} if not found else known
+                news |= change.now
+        if not news or (act.verb == ENDED and not found):
+            continue
+        if not found and act.verb != STARTED and (before := _flow(known)) is not None:
+            found.append((-inf, before))
+        known |= news
+        if (flow := _flow(known)) is not None:
+            found.append((time, flow))
+    return found
+
+
+def _flow(fields: Mapping[str, Any]) -> Flow | None:
+    try:
+        return msgspec.convert(fields, Flow)
+    except msgspec.ValidationError:
+        return None
+
+
+def _engines(acts: Sequence[tuple[float, Act]], last_alive: float | None) -> list[tuple[float, float, EngineThen]]:
+    """The engines that ran: from when, until when, and who."""
+    turns = [(time, act) for time, act in acts if act.verb in (STARTED, ENDED)]
+    found: list[tuple[float, float, EngineThen]] = []
+    if turns and turns[0][1].verb == ENDED:  # its start is no longer kept
+        found.append((-inf, turns[0][0], EngineThen(True)))
+    for place, (time, act) in enumerate(turns):
+        if act.verb != STARTED:
+            continue
+        end = inf if last_alive is None else last_alive
+        if place + 1 < len(turns):
+            end, after = turns[place + 1]
+            if after.verb == STARTED:
+                end = epoch(str(after.engine.get("last_alive", ""))) or end
+        pid, mode = act.engine.get("pid"), act.engine.get("mode")
+        who = EngineThen(True, pid if isinstance(pid, int) else None, mode if isinstance(mode, str) else None, act.time)
+        found.append((time, max(end, time), who))
+    return found

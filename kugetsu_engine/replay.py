@@ -1,0 +1,151 @@
+"""The flight recorder's other half: pictures of any past moment, of the very type that shows the present."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from . import control
+from .config import Settings, SettingsSource
+from .domain.engine_state import EngineState
+from .domain.past import ActiveThen, Event, Moment, Past
+from .domain.policy import Rest
+from .domain.pulls import KnownPull
+from .domain.run import Progress
+from .domain.run_times import learned
+from .domain.task import Task
+from .domain.times import epoch
+from .errors import BadFile, KugetsuError
+from .paths import StatePaths
+from .snapshot import Active, EngineView, Snapshot
+from .store import acts, documents, files, notices, pulls
+from .store.locks import is_held
+
+LEARNED_FROM = 200
+"""Ended tasks that estimates of a past moment are made from."""
+BACK_S = 3600.0
+_decoder = msgspec.json.Decoder(Task)
+
+
+class Replay:
+    """A state directory's past, read once; `at` makes its pictures."""
+
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time) -> None:
+        """Read everything that was written down; takes a second or so where there are thousands of tasks."""
+        self.loaded_at = clock()
+        """The past ends here, in seconds since 1970."""
+        self._settings: Settings = SettingsSource(paths, environ).current
+        tasks = [task for folder in (paths.items, paths.done) for task in _tasks(folder)]
+        self.past = Past(tasks, notices.every(paths), acts.every(paths), _last_alive(paths))
+        self._pulls = pulls.load(paths).issues
+        self._read_until = notices.read_until(paths)
+        self._limit = control.effective_limit(control.load(paths), self._settings.max_concurrent_agents)
+
+    def at(self, when: float) -> Snapshot:
+        """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""
+        then = self.past.at(when)
+        default = self._settings.agent
+        return Snapshot(
+            taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
+            active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
+            done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
+            run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
+            pulls=self._pulls_at(when),
+        )  # fmt: skip
+
+    def check(self, when: float) -> float:
+        """Return the time, or the nearest one that the past knows.
+
+        Raises:
+            KugetsuError: nothing was written down yet at that time, or it is still to come.
+        """
+        from .domain.times import local
+
+        if when > self.loaded_at:
+            raise KugetsuError(f"{_said(local(when))} is still to come", "name a time that is past")
+        if self.past.first is None:
+            raise KugetsuError("nothing is recorded yet", "put a task in the queue first: n, or kugetsu enqueue")
+        if when < self.past.first:
+            raise KugetsuError(f"nothing is recorded before {_said(local(self.past.first))}")
+        return when
+
+    def beginning(self) -> float:
+        """Where a replay begins that no time was named for: an hour ago, or at the first record.
+
+        Raises:
+            KugetsuError: nothing was written down yet.
+        """
+        return self.check(max(self.loaded_at - BACK_S, self.past.first or 0.0))
+
+    def gaps(self, when: float) -> str:
+        """What the picture of a moment does not know, in a sentence; empty where it knows all it can."""
+        begin = self.past.recorded_from
+        if begin is not None and when >= begin:
+            return ""
+        return "what operators set is not recorded for that time: limit, pause and order are as known later"
+
+    def events(self, since: float, until: float) -> list[Event]:
+        """What happened in some time, in order."""
+        return self.past.events(since, until)
+
+    def _engine(self, then: Moment) -> EngineView:
+        flow, engine = then.flow, then.engine
+        paused, reason = (flow.paused, flow.pause_reason) if flow else (False, "")
+        if engine is None or engine.running:
+            return EngineView(
+                True, engine.pid if engine else None, engine.mode if engine else None, engine.since if engine else None,
+                paused=paused, draining=flow.draining if flow else False, pressure=flow.pressure if flow else "",
+                pause_reason=reason,
+            )  # fmt: skip
+        return EngineView(False, paused=paused, pause_reason=reason)
+
+    def _active(self, one: ActiveThen, when: float) -> Active:
+        task = one.task
+        timeout = task.timeout_s or self._settings.task_timeout
+        progress = Progress("agent", stalled=one.stalled) if task.state == "running" else None
+        return Active(task, None, progress, max(when - one.since, 0.0), timeout, None)
+
+    def _rests(self, then: Moment, when: float) -> Mapping[str, Rest]:
+        resting = {one.provider: one for one in then.flow.rests if one.until > when} if then.flow else {}
+        if not resting:
+            return {}
+        from .agents import known
+
+        return known.rests(resting, self._settings)
+
+    def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
+        """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""
+        return {ref: one for ref, one in self._pulls.items() if (epoch(one.asked_at) or 0.0) <= when}
+
+
+def _tasks(folder: str) -> list[Task]:
+    """Every task of a folder that can be read; others are told elsewhere."""
+    found: list[Task] = []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
+        if name.endswith(".json") and name[0] != ".":
+            try:
+                task = _decoder.decode(files.read(f"{folder}/{name}"))
+            except (OSError, BadFile, ValueError, RecursionError):
+                continue
+            if task.id == name[:-5]:
+                found.append(task)
+    return found
+
+
+def _last_alive(paths: StatePaths) -> float | None:
+    """When the last engine was still seen; None when one runs, or it ended in an orderly way."""
+    try:
+        if is_held(paths.engine_lock) or documents.read(paths.engine, EngineState).stopped:
+            return None
+        return os.stat(paths.engine).st_mtime
+    except (OSError, BadFile):
+        return None
+
+
+def _said(stamp: str) -> str:
+    return stamp.replace("T", " ")

@@ -1,0 +1,33 @@
+"""The journal of what was asked and done: `acts.jsonl`, appended by the engine alone."""
+
+import msgspec
+
+from ..domain.acts import Act
+from ..paths import StatePaths
+from . import lines
+
+KEEP_BYTES = lines.KEEP_BYTES
+"""A longer file is put away as `acts.1.jsonl`; older ones are dropped."""
+
+_decoder = msgspec.json.Decoder(Act)
+_encoder = msgspec.json.Encoder()
+
+
+def append(paths: StatePaths, act: Act) -> None:
+    """Add one line.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    lines.append(paths.acts, _encoder.encode(act), KEEP_BYTES)
+
+
+def every(paths: StatePaths) -> list[Act]:
+    """Every act that is kept, oldest first; lines that are none are passed over."""
+    acts: list[Act] = []
+    for line in lines.all_of(paths.acts):
+        try:
+            acts.append(_decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return acts
