@@ -33,7 +33,7 @@ def commands_at_once(ground: Ground, amount: Amount) -> Report:
     with ground.fleet() as fleet:
         load = Load(fleet, ground.seeds(1)[0], 0.5, 6, programs.command_argv("--headless"))
         with load, _console(fleet) as console:
-            with ThreadPoolExecutor() as pool:
+            with ThreadPoolExecutor(COMMANDERS) as pool:
                 crowd = [_Commander(load, seed) for seed in ground.seeds(COMMANDERS)]
                 list(pool.map(lambda one: one.command(seconds), crowd))
             load.end()
