@@ -34,6 +34,12 @@ def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
     return _enter(paths, limit, (("issue", paths.issue_lock(slug(issue_ref))),))
 
 
+def taken_slots(paths: StatePaths) -> int:
+    """How many slots are held at this moment: the truth about agents that run, whatever the files say."""
+    names = (name.removesuffix(".lock") for name in os.listdir(paths.slots))
+    return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())
+
+
 def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) -> Pass | str:
     if _above(paths, limit):
         return "slots"

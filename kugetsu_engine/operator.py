@@ -49,6 +49,12 @@ class Operator:
         self._room = 0
         """Tasks that may be added before they are counted again."""
 
+    def taken_slots(self) -> int:
+        """How many slots are held at this moment, by agents or by hand."""
+        from . import gate
+
+        return gate.taken_slots(self.paths)
+
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
         agent: str | None = None, priority: int = 5, after: list[str] | None = None, at: str | None = None,

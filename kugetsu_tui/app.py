@@ -266,11 +266,7 @@ class KugetsuApp(Opening):
 
     def ask_quit(self) -> None:
         """Leave; ask only if agents run under the engine of this process."""
-        active = self.picture.snapshot.used if self.picture is not None else 0
-        if not active or not self.link.runs_engine:
-            self.leave()
-            return
-        self.departure.ask(active)
+        self.run_worker(self.departure.begin(), group="quit", exclusive=True, exit_on_error=False)
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works; ask first if it is at work."""

@@ -1,12 +1,18 @@
 """Leaving while agents run under this console's engine."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from .background import Background
 from .modals.leaving import Choice, Leaving
 from .viewmodels.picture import Picture
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
+
+
+LOOK_S = 0.3
+"""How long leaving waits for a look at the agents."""
 
 
 class Departure:
@@ -15,12 +21,23 @@ class Departure:
     def __init__(self, app: "KugetsuApp") -> None:
         self._app = app
         self._with_the_last = False
+        self._looks = Background("kugetsu-quit")
         self.afterwards: str | None = None
         """`detach` or `drain`: what is to run in the background once the console has gone."""
 
-    def ask(self, agents: int) -> None:
-        """Ask what is to become of the agents."""
-        self._app.push_screen(Leaving(agents), self._answered)
+    async def begin(self) -> None:
+        """Leave, or ask what is to become of the agents; by a look of its own, as the picture may be older than an agent."""
+        app = self._app
+        known = app.picture.snapshot.used if app.picture is not None else 0
+        if app.link.runs_engine:
+            try:
+                known = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
+            except (TimeoutError, OSError):
+                pass  # a disk that hangs keeps nobody here: what was known counts
+        if known and app.link.runs_engine:
+            app.push_screen(Leaving(known), self._answered)
+        else:
+            app.leave()
 
     def due(self, picture: Picture) -> bool:
         """Whether all agents have been stopped, and the console goes."""

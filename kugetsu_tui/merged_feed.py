@@ -152,10 +152,23 @@ class MergedFeed:
         shown_lines = list(islice(self._lines, first, first + WINDOW))
         times: tuple[str, ...] = ()
         if self.timed:
-            for line in shown_lines:
-                if line.at is None and line.key in self._sources:
-                    line.at = self._sources[line.key].times.time_of(line.offset)
             spans = [source.times.span or () for source in self._sources.values()]
             dated = line_times.other_day((at for span in spans for at in span), self._clock())
-            times = line_times.column([line.at for line in shown_lines], dated)
+            times = line_times.column(self._times_of(shown_lines), dated)
         return LogPart(len(self._lines), 0, first, tuple(line.text for line in shown_lines), times)
+
+    def _times_of(self, lines: Sequence[Taken]) -> list[float | None]:
+        """When lines were written that stand in the order in which they came.
+
+        A stamp tells by when a line was written, each log has its own, and no line is younger than one that came after it.
+        """
+        found: list[float | None] = []
+        latest = inf
+        for line in reversed(lines):
+            source = self._sources.get(line.key)
+            if line.at is None and source is not None:
+                line.at = source.times.time_of(line.offset)
+            comes = source is not None and source.times.known and line.offset >= source.times.known_to
+            latest = min(latest, line.at if line.at is not None else inf)
+            found.append(latest if latest < inf and (line.at is not None or comes) else None)
+        return found[::-1]

@@ -189,7 +189,7 @@ class Reading:
             lines = self._log.last_lines(OVERHEARD_LINES, OVERHEARD)
             said = next((line for line in lines if not line.startswith('{"') and any(map(str.isalnum, line))), None)
             if said:
-                self._activity = safe_line(said, 120)
+                self._activity = safe_line(" ".join(said.split()), 120)
 
     def _told(self, question: str, *facts: int) -> tuple[str, str] | None:
         found = self._sheltered(lambda: getattr(self._reader, question)(*facts)) if self._reader else None

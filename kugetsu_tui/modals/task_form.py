@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,9 +12,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
+from kugetsu_engine.domain.task import Expect
 from kugetsu_engine.errors import KugetsuError
 
 from ..formatting.safe_text import clean
+
+FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,18 @@ class Draft:
     after: str = ""
     at: str = ""
     tags: str = ""
+    timeout: str = ""
+    expect: str = ""
+    """Empty: what is usual."""
 
     @classmethod
     def of_fields(cls, reference: str, message: str, fields: Mapping[str, str]) -> "Draft":
         """A waiting task as its text has it."""
-        known = {name: fields.get(name, "") for name in ("agent", "priority", "repo", "after", "at", "tags")}
-        return cls(reference, message, **known)
+        return cls(reference, message, **{name: fields.get(name, "") for name in FIELDS})
 
     def fields(self) -> dict[str, str]:
         """The fields as the text of a task has them."""
-        given = {"agent": self.agent, "priority": self.priority, "repo": self.repo, "after": self.after, "at": self.at}
-        return {name: value.strip() for name, value in (given | {"tags": self.tags}).items()}
+        return {name: str(getattr(self, name)).strip() for name in FIELDS}
 
     def options(self) -> dict[str, Any]:
         """The options of `Operator.enqueue`, as far as they were given.
@@ -49,16 +53,16 @@ class Draft:
             ValueError: the priority is no number.
         """
         given: dict[str, Any] = {}
-        if self.agent:
-            given["agent"] = self.agent
+        for name in ("agent", "expect"):
+            if value := getattr(self, name):
+                given[name] = value
         if self.priority.strip():
             given["priority"] = int(self.priority)
-        if self.repo.strip():
-            given["repo"] = self.repo.strip()
+        for name in ("repo", "at", "timeout"):
+            if value := getattr(self, name).strip():
+                given[name] = value
         if self.after.strip():
             given["after"] = self.after.replace(",", " ").split()
-        if self.at.strip():
-            given["at"] = self.at.strip()
         if self.tags.strip():
             given["tags"] = self.tags.replace(",", " ").split()
         return given
@@ -80,6 +84,9 @@ class TaskForm(ModalScreen[str | None]):
         # ctrl+enter arrives as ctrl+j in most terminals.
         Binding("ctrl+j,ctrl+enter", "submit", show=False, priority=True),
     ]
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
 
     def __init__(
         self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[list[str]]],
@@ -128,19 +135,27 @@ class TaskForm(ModalScreen[str | None]):
             with Horizontal(classes="row tall"):
                 yield Label(Content("message"))
                 yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)
-            with Horizontal(classes="row"):
+            with Horizontal(classes="row pair"):
                 yield Label(Content("agent"))
                 yield Select[str](
                     [], prompt=clean(f"{self._default_agent}, as set", 60), id="agent", compact=True
                 )  # fmt: skip
                 yield Label(Content("priority"), classes="second")
                 yield Input(draft.priority, id="priority", placeholder="5  (0–9, 9 starts first)", compact=True)
-            with Horizontal(classes="row"):
+            with Horizontal(classes="row pair"):
                 yield Label(Content("after"))
                 yield Input(draft.after, id="after", placeholder="41 42", compact=True)
                 yield Label(Content("at"), classes="second")
                 yield Input(draft.at, id="at", placeholder="22:00, +2h", compact=True)
-            with Horizontal(classes="row"):
+            with Horizontal(classes="row pair"):
+                yield Label(Content("timeout"))
+                yield Input(draft.timeout, id="timeout", placeholder="30m, 2h, if not as set", compact=True)
+                yield Label(Content("expect"), classes="second")
+                yield Select[str](
+                    [(Content(word), word) for word in get_args(Expect)], prompt="anything, or as set", id="expect",
+                    value=draft.expect if draft.expect in get_args(Expect) else Select.NULL, compact=True,
+                )  # fmt: skip
+            with Horizontal(classes="row pair"):
                 yield Label(Content("repo"))
                 yield Input(draft.repo, id="repo", placeholder="path, if not as set", compact=True)
                 yield Label(Content("tags"), classes="second")
@@ -164,7 +179,7 @@ class TaskForm(ModalScreen[str | None]):
         names = await self._agents()
         if self._draft.agent and self._draft.agent not in names:
             names = [*names, self._draft.agent]
-        choice = self.query_one(Select)
+        choice = self.query_one("#agent", Select)
         choice.set_options((Content(clean(name, 60)), name) for name in names)
         if self._draft.agent in names:
             choice.value = self._draft.agent
@@ -172,12 +187,12 @@ class TaskForm(ModalScreen[str | None]):
 
     def draft(self) -> Draft:
         """What stands in the fields."""
-        agent = self.query_one(Select).value if self._filled else self._draft.agent
-        value = {field.id: field.value for field in self.query(Input)}
-        return Draft(
-            value["reference"], self.query_one(TextArea).text, agent if isinstance(agent, str) else "", value["priority"],
-            value["repo"], value["after"], value["at"], value["tags"],
-        )  # fmt: skip
+        value = {str(field.id): field.value for field in self.query(Input)}
+        for field in self.query(Select):
+            value[str(field.id)] = field.value if isinstance(field.value, str) else ""
+        if not self._filled:
+            value["agent"] = self._draft.agent
+        return Draft(message=self.query_one(TextArea).text, **value)
 
     @on(Input.Submitted)
     def _next_field(self, event: Input.Submitted) -> None:

@@ -11,6 +11,7 @@ from kugetsu_engine import demo
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
+from kugetsu_engine.store.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.modals.confirm import Confirm
@@ -77,6 +78,36 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
         for task in ("q_1", "q_2", "q_3"):
             here.app.link.send("kill", task, now=True)
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
+
+
+async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(console: Opener, root: str) -> None:
+    """A slot that was taken a moment ago counts; once it is free, `q` leaves at once."""
+    async with console((100, 30), embed=True) as here:
+        await here.until(lambda: here.app.link.runs_engine, "the engine")
+        slot = try_lock(here.app.link.operator.paths.slot_lock(1))
+        assert slot is not None
+        assert here.app.picture is not None
+        assert here.app.picture.snapshot.used == 0
+        await here.press("q")
+        await here.shows("1 agent runs under its engine")
+        unlock(slot)
+        await here.press("escape")
+        await here.until(lambda: not isinstance(here.app.screen, Leaving))
+        await here.press("q")
+        await here.ends()
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look at the agents has a limit; then the picture counts."""
+    hangs = threading.Event()
+    monkeypatch.setattr(Operator, "taken_slots", lambda self: hangs.wait(LIMIT_S))
+    try:
+        async with console((100, 30), embed=True) as here:
+            await here.until(lambda: here.app.link.runs_engine, "the engine")
+            await here.press("q")
+            await here.ends()
+    finally:
+        hangs.set()
 
 
 async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> None:

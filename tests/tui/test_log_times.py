@@ -54,6 +54,12 @@ def stamp(operator: Operator, task: str, at: float) -> None:
         file.write(line_of(Stamp(at, os.path.getsize(operator.paths.log(task, 1)), 0)) + b"\n")
 
 
+def write_more(operator: Operator, task: str, text: str) -> None:
+    """Add a line to a log."""
+    with Path(operator.paths.log(task, 1)).open("a") as file:
+        file.write(f"{text}\n")
+
+
 def row(here: Console, text: str) -> str:
     """The line of the screen that holds a text."""
     return next((line for line in here.lines if text in line), "")
@@ -144,6 +150,17 @@ async def test_lines_of_several_agents_stand_in_order_of_time(operator: Operator
         await feed.grown()
         later = await feed.window(0)
         assert later.times[-1] == "12:00:07"
+        write_more(operator, "q_2", "seven")
+        assert (await feed.grown() or part).times[-1] == ""
+        running.append(("q_3", 1))
+        write(operator, [("eight", noon + 8.5)], "q_3", noon, ended=False)
+        both = await feed.grown()
+        assert both is not None
+        assert both.times[-3:] == ("12:00:07", "12:00:08", "12:00:08")  # seven came before eight, so it is no younger
+        stamp(operator, "q_2", noon + 9)
+        dated = await feed.grown()
+        assert dated is not None
+        assert dated.times[-3:] == ("12:00:07", "12:00:08", "12:00:08")
     finally:
         feed.close()
 
