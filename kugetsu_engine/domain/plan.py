@@ -60,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     starts: tuple[Start, ...]
     """In the order in which they start."""
     rest: tuple[tuple[int, Waiting], ...]
-    """The tasks that do not start by themselves, or of which nobody knows when, with their places; none where it ended early."""
+    """The tasks that do not start by themselves, or of which nobody knows when, with their places; none if it ended early."""
     facts: Facts
     """What they wait for is told by."""
 
