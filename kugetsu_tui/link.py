@@ -295,9 +295,9 @@ class Link:
             lively = self._last is not None and (bool(self._last.active) or self._last.engine.stale)
             try:
                 await asyncio.wait_for(self._wake.wait(), ACTIVE_LOOK_S if lively or self._starting else IDLE_LOOK_S)
-                self._must_read = self._every_file = True
+                self._must_read = True
             except TimeoutError:
-                self._must_read, self._every_file = lively, False
+                self._must_read = lively
             self._wake.clear()
 
     @property
@@ -314,7 +314,8 @@ class Link:
             return None
         self._pulse, self._last_read = pulse, now
         every_file = self._every_file or now - self._last_full >= FULL_LOOK_S
-        self._last_full = now if every_file else self._last_full
+        if every_file:
+            self._every_file, self._last_full = False, now
         snapshot = self.reader.read(with_history, every_file)
         self._last = snapshot
         _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
@@ -365,6 +366,7 @@ class Link:
         if telling == {"engine.json"} and engine_stamp(self.operator.paths) == self._engine_part():
             return
         if telling:
+            self._every_file |= telling != {"engine.json"}
             self._hint()
 
     def _engine_part(self) -> object:

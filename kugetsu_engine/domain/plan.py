@@ -59,13 +59,20 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     busy: tuple[Busy, ...]
     starts: tuple[Start, ...]
     """In the order in which they start."""
-    others: tuple[Start, ...] = ()
-    """The tasks that do not start by themselves, or of which nobody knows when; in the order of the queue."""
+    rest: tuple[tuple[int, Waiting], ...]
+    """The tasks that do not start by themselves, or of which nobody knows when, with their places; none if it ended early."""
+    facts: Facts
+    """What they wait for is told by."""
+
+    @cached_property
+    def others(self) -> tuple[Start, ...]:
+        """The rest with what each waits for; made when someone asks, as lists of ten thousand do not."""
+        return tuple(Start(task.id, place, waiting_reason(task, self.facts, self.now)) for place, task in self.rest)
 
     @cached_property
     def by_id(self) -> dict[str, Start]:
-        """Every task the plan speaks of."""
-        return {one.task_id: one for one in (*self.starts, *self.others)}
+        """Every task that starts."""
+        return {one.task_id: one for one in self.starts}
 
     def waits_for_a_slot(self, one: Start) -> bool:
         """Whether nothing keeps the task but the slots, and what keeps every task."""
@@ -111,11 +118,9 @@ def simulate(
     started = {one.task_id for one in run.starts}
     full = msgspec.structs.replace(facts, used=max(facts.used, len(busy)))
     rest = [] if most is not None and len(run.starts) >= most else [
-        Start(task.id, place, waiting_reason(task, full, now))
-        for place, task in enumerate(waiting, 1)
-        if task.id not in started
+        (place, task) for place, task in enumerate(waiting, 1) if task.id not in started
     ]  # fmt: skip
-    return Plan(now, facts.limit, blocked, tuple(busy), tuple(run.starts), tuple(rest))
+    return Plan(now, facts.limit, blocked, tuple(busy), tuple(run.starts), tuple(rest), full)
 
 
 def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float | None:
@@ -131,7 +136,7 @@ def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float
     known = plan.by_id.get(task.id)
     if known is not None:
         return known.start
-    if len(plan.starts) < 2 or own_reason(task, facts, plan.now) is not None:
+    if plan.rest or len(plan.starts) < 2 or own_reason(task, facts, plan.now) is not None:
         return None
     first, last = plan.starts[0], plan.starts[-1]
     if first.start is None or last.start is None or place <= last.place:

@@ -54,6 +54,7 @@ class Fleet:
         self._tasks = [f"q_{90_000 + number}" for number in range(AGENTS)]
         self.lines = 0
         """Lines that were written so far."""
+        self._since = iso(time.time() - 60)
         self._beat()
         started = iso(time.time())
         for number, task_id in enumerate(self._tasks):
@@ -82,9 +83,7 @@ class Fleet:
         files.replace(path, msgspec.json.encode(record))
 
     def _beat(self) -> None:
-        state = EngineState(
-            4242, "headless", iso(time.time() - 60), identity.boot_id(), heartbeat=time.monotonic(), limit=AGENTS
-        )
+        state = EngineState(4242, "headless", self._since, identity.boot_id(), heartbeat=time.monotonic(), limit=AGENTS)
         self._write(self._paths.engine, state)
 
     def _work(self) -> None:
