@@ -30,7 +30,7 @@ class Departure:
         app = self._app
         if choice == "stop":
             self._with_the_last = True
-            active = app.picture.snapshot.active if app.picture is not None else ()
+            active = app.present.snapshot.active if app.present is not None else ()
             app.link.send_all([("kill", one.task.id, {}) for one in active])
             app.say("stopping all agents; the console closes with the last one")
         elif choice is not None:
