@@ -18,7 +18,7 @@ from kugetsu_engine.errors import KugetsuError
 
 from . import by_hand, calling, crash, issues, telling, themes
 from .choices import Choices
-from .commands import OF_ISSUES, Command, parse
+from .commands import OF_ISSUES, OF_PAST, Command, parse
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import glyph
@@ -33,6 +33,7 @@ from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .opening import Opening
 from .palette import Actions
+from .past import PastView
 from .presence import Presence
 from .screens.console import ConsoleScreen
 from .screens.home import HomeScreen
@@ -55,13 +56,18 @@ class KugetsuApp(Opening):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = []
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, replay: str | None = None) -> None:
+        """Begin; `replay`: the time in the past that is shown first, empty for an hour ago."""
         # The variables of the theme are asked for in the base class's constructor.
         # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
         self.colourless = bool(os.environ.get("NO_COLOR"))
         super().__init__(ansi_color=True if self.colourless else None)
         self.link = link
         self.picture: Picture | None = None
+        """What the screens show: the present, or a moment of the past."""
+        self.present: Picture | None = None
+        self.past = PastView(self)
+        self._replay_first = replay
         self.registry, self.key_problems = Registry(ACTIONS).remapped(link.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
@@ -110,6 +116,7 @@ class KugetsuApp(Opening):
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
         self.link.close()
+        self.past.close()
 
     def _fatal_error(self) -> None:
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
@@ -132,16 +139,25 @@ class KugetsuApp(Opening):
 
     def on_picture_changed(self, event: PictureChanged) -> None:
         """Show what is known now, on every screen that is open."""
-        told = strip.start_report(self.picture, event.picture)
-        self.picture = event.picture
+        told = strip.start_report(self.present, event.picture)
+        self.present = event.picture
         if self.departure.due(event.picture):
             self.leave()
             return
-        for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen) and screen.stands:
-                screen.show_picture(event.picture)
+        if not self.past.on:
+            self.show(event.picture)
+        if self._replay_first is not None and self.talking is not None and self.talking.stands:
+            self.past.open(self._replay_first)
+            self._replay_first = None
         if told is not None:
             self.say(*told)
+
+    def show(self, picture: Picture) -> None:
+        """Show a picture on every screen that is open."""
+        self.picture = picture
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen) and screen.stands:
+                screen.show_picture(picture)
 
     def on_returned(self, event: Returned) -> None:
         """Say what happened since the operator was last here."""
@@ -164,7 +180,7 @@ class KugetsuApp(Opening):
         left = self.presence.felt(now)
         if self.presence.to_remember(now):
             self.link.mark_seen()
-        cell = away.since(self.picture, left) if left is not None and self.picture is not None else None
+        cell = away.since(self.present, left) if left is not None and self.present is not None else None
         if cell is not None:
             self.say(*cell)
 
@@ -301,8 +317,12 @@ class KugetsuApp(Opening):
         screen = self.talking
         if screen is None:
             return
-        if command.verb in ("quit", "help", "theme", "undo", "plan"):
+        if self.past.on and command.verb not in OF_PAST:
+            self.say("this is the past: esc goes back to now", "warning")
+        elif command.verb in ("quit", "help", "theme", "undo", "plan"):
             self._run_here(command)
+        elif command.verb == "replay":
+            self.past.open(command.args["time"])
         elif command.verb == "jump":
             self.jump(command.tasks[0])
         elif command.verb == "sort":

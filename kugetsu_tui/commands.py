@@ -11,7 +11,9 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay")
+OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
+"""What can be asked of a moment that is past."""
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE)))
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
@@ -21,6 +23,7 @@ USAGE = {
     "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT]",
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "plan": "plan [NUMBER OF SLOTS]", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
+    "replay": "replay [03:00|2h|yesterday 14:30|now]",
     "jump": "jump ID, or only 41 or #41",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
     "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
@@ -127,6 +130,10 @@ def _jump(verb: str, words: list[str]) -> Command:
     return Command(verb, (_id(words[0]),))
 
 
+def _replay(verb: str, words: list[str]) -> Command:
+    return Command(verb, (), {"time": " ".join(words)})
+
+
 def _move(verb: str, words: list[str]) -> Command:
     task, place = _id(words[0]), words[1].removeprefix("--")
     if place in PLACES:
@@ -209,7 +216,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
-    "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump,
+    "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue),
 }  # fmt: skip

@@ -56,6 +56,8 @@ def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
         return _tasks(("pending", "active"), known)
     if verb in ("theme", "sort"):
         return list(known.themes if verb == "theme" else known.sorts) if not words else []
+    if verb == "replay":
+        return ["1h", "yesterday", "now"] if not words else []
     if verb == "move" and words:
         return [*PLACES, "before"] if len(words) == 1 else _tasks(("pending",), known) if latest == "before" else []
     if verb == "edit" and words:

@@ -28,7 +28,7 @@ class Departure:
     async def begin(self) -> None:
         """Leave, or ask what is to become of the agents; by a look of its own, as the picture may be older than an agent."""
         app = self._app
-        known = app.picture.snapshot.used if app.picture is not None else 0
+        known = app.present.snapshot.used if app.present is not None else 0
         if app.link.runs_engine:
             try:
                 known = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
@@ -47,7 +47,7 @@ class Departure:
         app = self._app
         if choice == "stop":
             self._with_the_last = True
-            active = app.picture.snapshot.active if app.picture is not None else ()
+            active = app.present.snapshot.active if app.present is not None else ()
             app.link.send_all([("kill", one.task.id, {}) for one in active])
             app.say("stopping all agents; the console closes with the last one")
         elif choice is not None:

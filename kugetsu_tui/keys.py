@@ -45,6 +45,8 @@ class Situation:
     """Number of marked tasks; acts on tasks are about them as long as there are any."""
     kinds: tuple["Situation", ...] = ()
     """One situation for each kind of marked task."""
+    past: bool = False
+    """Whether a moment of the past is shown."""
     undo: str | None = None
     """The act that can be taken back, in words."""
 
@@ -58,7 +60,9 @@ def always(now: Situation) -> str | None:
 
 
 def writable(now: Situation) -> str | None:
-    """Changing anything needs a console that may."""
+    """Changing anything needs a console that may, and the present."""
+    if now.past:
+        return "this is the past: esc goes back to now"
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
@@ -117,6 +121,18 @@ def _has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
+def _live(now: Situation) -> str | None:
+    return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
+
+
+def _diff(now: Situation) -> str | None:
+    return _has_task(now) or _live(now)
+
+
+def _in_past(now: Situation) -> bool:
+    return now.past
+
+
 def _worked_on(now: Situation) -> str | None:
     return _task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
 
@@ -167,7 +183,7 @@ class Action:
 
 
 MOVING, PANES, TASK, QUEUE, LOG, CONSOLE = "Moving", "Panes", "The selected task", "The queue", "The log", "The console"
-DIFF = "The diff"
+DIFF, PAST = "The diff", "The past"
 
 ACTIONS: tuple[Action, ...] = (
     Action("move.down", ("j", "down"), "down", "go one line down", MOVING),
@@ -193,14 +209,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
            _has_task, footer=20),
     Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
-           PANES, LISTS | LOGS, _has_task, footer=22),
+           PANES, LISTS | LOGS, _diff, footer=22),
     Action("view.story", ("i",), "story", "what happened to it, in sentences, and how it stands", PANES,
            why_not=_has_task, footer=23, footer_in=LOGS | {"done"}),
     Action("view.plan", ("w",), "when",
            "who starts when, as agents mostly took; there + and - ask what more or fewer slots would do", PANES, LISTS,
            footer=41, footer_in=WAITING),
     Action("view.merged", ("m",), "all logs", "follow the logs of all agents as one, each line with its task",
-           PANES, LISTS | LOGS, footer=58, footer_in=frozenset({"agents"})),
+           PANES, LISTS | LOGS, _live, footer=58, footer_in=frozenset({"agents"})),
     Action("view.history", ("h",), "history",
            "what the slots did in the last hours: a timeline, and figures by repository and agent", PANES,
            LISTS | LOGS, footer=59, footer_in=frozenset({"done"})),
@@ -254,6 +270,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff.file", ("}",), "next file", "go to the next file", DIFF, DIFFS, footer=6),
     Action("diff.file_before", ("{",), "file before", "go to the file before", DIFF, DIFFS),
     Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
+    Action("past.open", ("comma",), "look back",
+           "show how everything stood when the last thing happened; `:replay 03:00` begins at a time", PAST, LISTS | LOGS),
+    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, LISTS | LOGS,
+           only_when=_in_past, footer=2),
+    Action("past.forward", (".",), "after", "go on to what happened next", PAST, LISTS | LOGS, only_when=_in_past, footer=3),
+    Action("past.play", ("space",), "play", "let time go on, or hold it; where nothing happens it is skipped",
+           PAST, LISTS | LOGS, only_when=_in_past, footer=4),
+    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, LISTS | LOGS, only_when=_in_past, footer=6),
+    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, LISTS | LOGS, only_when=_in_past, footer=7),
+    Action("past.faster", ("+",), "faster", "let time go faster: 1, 10, 60, 600, 3600 times", PAST, LISTS | LOGS,
+           only_when=_in_past, footer=8),
+    Action("past.slower", ("-",), "slower", "let time go slower", PAST, LISTS | LOGS, only_when=_in_past, footer=9),
+    Action("past.leave", ("escape",), "now", "go back to now; from a task's screen first home", PAST, LISTS | {"log"},
+           only_when=lambda now: now.past and not now.searching, footer=5),
     Action("filter", ("/",), "filter",
            "show only rows with all these words (!word: without it, ~word: fuzzy, tag:word); in a log: search", CONSOLE,
            footer=50),
@@ -268,7 +298,7 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 NAMES = {
-    "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "comma": ",", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "down": "↓", "up": "↑", "left": "←", "right": "→",
     "shift+tab": "shift+tab",
 }  # fmt: skip
 

@@ -78,6 +78,8 @@ class Link:
         self._acts = Background("kugetsu-acts")
         self._git = Background("kugetsu-git")
         self.now = clock
+        self.moment: float | None = None
+        """The moment of the past up to which logs are shown; None: all of them."""
         self._feeds: list[LogFeed | MergedFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
@@ -138,7 +140,7 @@ class Link:
 
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane."""
-        feed = LogFeed(self.operator.paths, self.operator.environ, self.now)
+        feed = LogFeed(self.operator.paths, self.operator.environ, self.now, lambda: self.moment)
         self._feeds.append(feed)
         return feed
 

@@ -36,7 +36,11 @@ class LogPart(NamedTuple):
 class LogFeed:
     """Follows one log file at a time; secrets are masked in what it hands out."""
 
-    def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time,
+        moment: Callable[[], float | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Begin; `moment`: seconds since 1970 up to which logs are shown, None for all there is."""
         self._paths = paths
         self._clock = clock
         self._secrets = Secrets(paths, environ)
@@ -48,6 +52,9 @@ class LogFeed:
         """Whether the times of the lines are wanted."""
         self._of: tuple[str, int] | None = None
         self._times: LogTimes | None = None
+        self._moment = moment
+        self.up_to = ""
+        """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
 
     async def open(self, task_id: str, attempt: int) -> LogPart:
         """Begin with another log, at its end."""
@@ -55,6 +62,7 @@ class LogFeed:
         def job() -> LogPart:
             self._of = (task_id, attempt)
             reader = self._begin(shown(self._paths, *self._of, self.raw))
+            self._limit(reader)
             reader.refresh()
             return self._tail(reader)
 
@@ -71,6 +79,7 @@ class LogFeed:
             reader, times = self._reader, self._times
             if reader is None:
                 return None
+            self._limit(reader)
             came = reader.refresh()
             dated = self.timed and times is not None and times.refresh()
             return self._tail(reader) if came or dated else None
@@ -127,6 +136,15 @@ class LogFeed:
     def close(self) -> None:
         """Read no more."""
         self._work.close()
+
+    def _limit(self, reader: LogReader) -> None:
+        """Let the log be as long as it was at the moment that is shown, where that is known."""
+        moment = self._moment()
+        reader.until, self.up_to = None, ""
+        if moment is not None and self._times is not None:
+            self._times.refresh()
+            reader.until = self._times.offset_at(moment)
+            self.up_to = "up to then" if reader.until is not None else "all, times unknown"
 
     def _begin(self, path: str) -> LogReader:
         assert self._of is not None

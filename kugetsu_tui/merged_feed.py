@@ -67,6 +67,7 @@ class MergedFeed:
         self._clock = clock
         self._work = Background("kugetsu-merged")
         self.raw = False
+        self.up_to = ""
         self.timed = False
         """Whether the times of the lines are wanted."""
         self._sources: dict[tuple[str, int], Source] = {}

@@ -20,8 +20,10 @@ SWITCH_S = 0.0005
 
 def start(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    options = _parse(words)
     try:
+        if words[:1] == ["replay"]:
+            return _replay(words[1:])
+        options = _parse(words)
         if options.verb == "demo":
             return _demo(options)
         from kugetsu_engine.paths import state_dir_from
@@ -32,8 +34,13 @@ def start(words: list[str]) -> int:
         return error.exit_code
 
 
-def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ, resume: bool = False) -> int:
+def run_console(
+    state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ, resume: bool = False, replay: str | None = None
+) -> int:
     """Open the console on a state directory; returns when it was left.
+
+    Args:
+        replay: the time in the past that is shown first.
 
     Raises:
         KugetsuError: there is no terminal, or the state directory cannot be used.
@@ -55,7 +62,7 @@ def run_console(state_dir: str, read_only: bool, environ: Mapping[str, str] = os
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
     link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd(), resume=resume)
-    app = KugetsuApp(link)
+    app = KugetsuApp(link, replay)
     try:
         app.run()
     finally:
@@ -80,6 +87,20 @@ def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> i
     pid = start_engine(StatePaths(state_dir), environ)
     sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
     return 0
+
+
+def _replay(words: list[str]) -> int:
+    """Show the past in a console that changes nothing and runs no engine."""
+    import time
+
+    from kugetsu_engine.cli.replay import parse
+    from kugetsu_engine.domain.times import past_moment
+    from kugetsu_engine.paths import state_dir_from
+
+    wanted = " ".join(parse(words).time)
+    if wanted:
+        past_moment(wanted, time.time())  # what is no time is said before the screen is taken
+    return run_console(state_dir_from(os.environ), read_only=True, replay=wanted)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -55,12 +55,18 @@ READERS = frozenset({"status", "queue", "list", "show"})
 
 CONSOLE_WORDS = frozenset({"--read-only", "--resume"})
 
+PRINTED = frozenset({"--plain", "--json", "--events", "--since", "--until", "-h", "--help"})
+"""With these, `replay` prints in place of opening the console."""
+
 
 def wants_console(words: list[str]) -> bool:
     """Whether the words of a command line ask for the console, not for a verb."""
     if words[:1] == ["demo"]:
         asked = not {"--headless", "-h", "--help"} & set(words)
         return asked and sys.stdin.isatty() and sys.stdout.isatty()
+    if words[:1] == ["replay"]:
+        printed = any(word.split("=")[0] in PRINTED for word in words)
+        return not printed and sys.stdin.isatty() and sys.stdout.isatty()
     return not words or all(word in CONSOLE_WORDS for word in words)
 
 

@@ -1,5 +1,6 @@
 """`kugetsu replay [TIME]`: the state of everything at a past moment; in a terminal the console shows it."""
 
+import argparse
 import os
 import sys
 import time
@@ -32,9 +33,14 @@ def parser(verb: str = "replay") -> Words:
     return words
 
 
+def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:
+    """Understand the words of the command; `-2h` is a time."""
+    return parser(verb).parse_args([word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words])
+
+
 def main(verb: str, words: list[str]) -> int:
     """Print a past moment, or what happened."""
-    given = parser(verb).parse_args([word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words])
+    given = parse(words, verb)
     now = time.time()
     wanted = past_moment(" ".join(given.time), now) if given.time else None
     replay = Replay(paths(), os.environ)

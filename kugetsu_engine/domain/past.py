@@ -10,13 +10,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from .acts import ENDED, REMOVED, STARTED, Act, Change, Flow
+from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
 from .draft import shown_id
 from .histories import History, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
 from .times import epoch
 
+BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
+"""Fields that change with what notifications tell."""
 DONE_KEPT = 500
 """Ended tasks in a picture of the past, newest first; older ones are counted."""
 NOTICES_KEPT = 200
@@ -146,7 +148,7 @@ class Past:
         found = [Event(time, one.level, one.text, one.id) for time, one in _between(self._notices, since, until)]
         for time, act in _between(self._acts, since, until):
             if (text := told(act)) is not None:
-                asked = act.verb not in (STARTED, ENDED, REMOVED, "changed")
+                asked = act.verb not in (STARTED, ENDED, REMOVED, CHANGED)
                 found.append(Event(time, "info" if act.ok else "warning", text, act.task, asked))
         found.sort(key=lambda event: event.time)
         return found
@@ -202,8 +204,9 @@ def told(act: Act) -> str | None:
         return "the engine ends"
     if act.verb == REMOVED and not act.changes:
         return f"{act.args.get('count')} ended tasks are removed by age"
-    if act.verb in (REMOVED, "changed"):
-        return "; ".join(_words(change) for change in act.changes[:3]) or None
+    if act.verb in (REMOVED, CHANGED):
+        worth = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
+        return "; ".join(_words(change) for change in worth[:3]) or None
     return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
 
 

@@ -15,6 +15,7 @@ from kugetsu_engine.domain.task import Task
 
 from ..formatting.states import glyph
 from ..keys import TEXTS, Action, Situation
+from ..past import JUMP_S
 from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
@@ -46,6 +47,11 @@ class ConsoleScreen(Screen[None]):
             "view.merged": lambda: self.console.open_merged(), "view.history": lambda: self.console.open_history(),
             "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
+            "past.open": lambda: self.console.past.open(last=True),
+            "past.back": lambda: self.console.past.step(-1), "past.forward": lambda: self.console.past.step(1),
+            "past.earlier": lambda: self.console.past.jump(-JUMP_S), "past.later": lambda: self.console.past.jump(JUMP_S),
+            "past.play": lambda: self.console.past.play(), "past.faster": lambda: self.console.past.faster(1),
+            "past.slower": lambda: self.console.past.faster(-1), "past.leave": lambda: self.console.past.leave(),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
             "palette": lambda: self.app.action_command_palette(),
@@ -181,7 +187,7 @@ class ConsoleScreen(Screen[None]):
 
     def situation_of_task(self, task: Task) -> Situation:
         """What the keys need to know if one task is what they are about."""
-        return replace(situation_of_one(task), read_only=self.console.link.read_only)
+        return replace(situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on)
 
     def with_undo(self, now: Situation) -> Situation:
         """What the keys need to know of what can be taken back."""

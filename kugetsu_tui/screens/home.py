@@ -259,6 +259,8 @@ class HomeScreen(MarkingScreen):
 
     def _mark_read(self) -> None:
         snapshot = self.picture.snapshot if self.picture is not None else None
+        if self.console.past.on:
+            return  # what is read there is not read now
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             self.console.link.mark_read(snapshot.notices[-1].time)
 

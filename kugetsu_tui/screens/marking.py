@@ -106,7 +106,7 @@ class MarkingScreen(FindingScreen):
         if not self.marking:
             return now
         tasks = self.targets()
-        return replace(now, marked=len(tasks), kinds=kinds_of(tasks, now.read_only))
+        return replace(now, marked=len(tasks), kinds=kinds_of(tasks, now.read_only, now.past))
 
     def marked_words(self) -> list[Cell]:
         """The marked tasks in one line; empty when there are none."""

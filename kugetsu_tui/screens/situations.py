@@ -35,12 +35,18 @@ def situation_of(
     """Make a situation out of the picture."""
     if picture is None:
         return Situation(pane=pane, read_only=read_only)
-    snapshot = picture.snapshot
+    snapshot, past = picture.snapshot, picture.replaying is not None
     task = snapshot.task(task_id) if task_id else None
     if task is None:
-        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit)
+        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
     return replace(
-        situation_of_one(task), pane=pane, read_only=read_only, attempt=attempt, limit=snapshot.limit, searching=searching
+        situation_of_one(task),
+        pane=pane,
+        read_only=read_only,
+        attempt=attempt,
+        limit=snapshot.limit,
+        searching=searching,
+        past=past,
     )
 
 
@@ -52,11 +58,11 @@ def situation_of_one(task: Task) -> Situation:
     )  # fmt: skip
 
 
-def kinds_of(tasks: Iterable[Task], read_only: bool) -> tuple[Situation, ...]:
+def kinds_of(tasks: Iterable[Task], read_only: bool, past: bool = False) -> tuple[Situation, ...]:
     """One situation for each kind of task among many."""
     kinds: dict[tuple[object, ...], Situation] = {}
     for task in tasks:
         key = (task.state, task.held, task.stop is None, task.retry_at is None)
         if key not in kinds:
-            kinds[key] = replace(situation_of_one(task), read_only=read_only)
+            kinds[key] = replace(situation_of_one(task), read_only=read_only, past=past)
     return tuple(kinds.values())

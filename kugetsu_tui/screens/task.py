@@ -49,7 +49,7 @@ class TaskScreen(LogScreen):
         if not self.size:
             return
         self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
-        self.query_one(Banner).show(strip.banner(picture))
+        self.query_one(Banner).show(strip.banner(picture, at_home=False))
         task = picture.snapshot.task(self.task_id)
         header = self.query_one(Head)
         room = max(self.size.height // 3, 3)

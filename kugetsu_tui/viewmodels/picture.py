@@ -8,6 +8,16 @@ from kugetsu_engine.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
+class Replaying:
+    """That a picture is of the past, and how time goes in it."""
+
+    clock: str
+    """The moment as it is shown."""
+    speed: int
+    playing: bool
+
+
+@dataclass(frozen=True)
 class Picture:
     """Everything the view models are made from."""
 
@@ -25,6 +35,8 @@ class Picture:
     free_bytes: int | None = None
     cpu: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """The last percentages of processor time by task."""
+    replaying: Replaying | None = None
+    """None: the picture is of now."""
     approving: Mapping[str, str] = field(default_factory=dict)
     """By the agents that are told to approve everything, the word that tells them."""
 

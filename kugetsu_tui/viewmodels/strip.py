@@ -4,7 +4,7 @@ from kugetsu_engine.domain.times import epoch
 
 from ..formatting import states, times
 from ..formatting.safe_text import clean
-from .picture import Picture
+from .picture import Picture, Replaying
 from .rows import Cell
 
 JUST_S = 60.0
@@ -37,6 +37,8 @@ def engine(picture: Picture) -> list[Cell]:
     if not view.running:
         spans: list[Cell] = [("starting", "muted")] if picture.starting else [("none runs", "danger")]
         return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
+    if picture.replaying is not None and view.pid is None:
+        return [("engine ", "muted"), ("not recorded", "faint"), *([(f"  {stop} paused", "warning")] if view.paused else [])]
     where = "here" if picture.here else f"pid {view.pid}"
     state: Cell = (f"{run} running", "good")
     if view.stale:
@@ -63,10 +65,20 @@ def start_report(before: Picture | None, now: Picture) -> Cell | None:
     return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
 
 
-def banner(picture: Picture) -> Cell | None:
+def replay_banner(then: Replaying, at_home: bool = True) -> Cell:
+    """That this is the past, which moment it is, and the way back."""
+    dot = states.glyph("dot")
+    flow = states.glyph("running") if then.playing else states.glyph("held")
+    way = "now" if at_home else "back"
+    return (f"REPLAY {then.clock} {dot} {then.speed}{states.glyph('times')} {flow} {dot} esc: {way}", "key")
+
+
+def banner(picture: Picture, at_home: bool = True) -> Cell | None:
     """The one line for what is wrong or unusual right now; None when all is well."""
     snapshot = picture.snapshot
     view = snapshot.engine
+    if picture.replaying is not None:
+        return replay_banner(picture.replaying, at_home)
     if picture.fault is not None:
         return (clean(f"! the engine failed and is started again: {picture.fault}", 400), "danger")
     if snapshot.alerts:

@@ -26,6 +26,8 @@ class Feed(Protocol):
 
     raw: bool
     timed: bool
+    up_to: str
+    """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
 
     def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
     def grown(self) -> Awaitable[LogPart | None]: ...
@@ -88,6 +90,10 @@ class LogView(Searched):
         self._grows = running
         self._arm()
         self.sync()
+
+    def forget(self) -> None:
+        """Read the log anew when it is shown next."""
+        self._wanted = None
 
     def _arm(self) -> None:
         wants = self._grows and self._wanted is not None and self.is_attached
@@ -313,6 +319,8 @@ class LogView(Searched):
             new = self._part.total - self._seen
             words = f"{new} new line{'s' * (new != 1)}" if new > 0 else "held, G follows"
             return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
+        if self._grows and self._feed.up_to:
+            return [(self._feed.up_to, "muted")]
         return [("following", "good")] if self._grows else [(f"{self._part.total} lines", "muted")]
 
     def extent(self) -> tuple[int, int]:

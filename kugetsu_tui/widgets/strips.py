@@ -58,7 +58,10 @@ class Banner(Lines):
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
         text, tone = self._span or ("", "muted")
-        return Line(filled([(" ", "text"), (clean(text), tone)], width), "bar")
+        base = "cursor" if tone == "key" else "bar"  # what is shown is not the present: that must not be missed
+        if width_of(text) >= width:  # rather without what parts its words than without the last of them
+            text = text.replace(f" {glyph('dot')} ", " ")
+        return Line(filled([(" ", "text"), (clean(text), tone)], width), base)
 
 
 class Talk(Lines):

@@ -79,6 +79,8 @@ class Tour:
             await self.press("escape")
             await self.here.pilot.pause()
         assert isinstance(self.here.app.screen, HomeScreen)
+        if self.here.app.past.on:
+            self.here.app.past.leave()
         self.home.drop_marks()
         self.home.queue.set_filter("")
         self.log.clear_search()
@@ -672,6 +674,83 @@ async def _(tour: Tour) -> None:
     await tour.until(lambda: screen.focused_pane is screen.files)
     await tour.press("enter")
     await tour.until(lambda: screen.focused_pane is screen.view)
+
+
+# the past
+
+
+async def _in_past(tour: Tour) -> float:
+    """Show the last thing that happened; returns when that was."""
+    await tour.press("comma")
+    await tour.until(lambda: tour.here.app.link.moment is not None, "the past")
+    await tour.shows("REPLAY")
+    assert tour.here.app.link.moment is not None
+    return tour.here.app.link.moment
+
+
+@pilot("past.open")
+async def _(tour: Tour) -> None:
+    await _in_past(tour)
+    await tour.shows("esc: now")
+
+
+@pilot("past.back")
+async def _(tour: Tour) -> None:
+    last = await _in_past(tour)
+    await tour.press("comma")
+    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+
+
+@pilot("past.forward")
+async def _(tour: Tour) -> None:
+    last = await _in_past(tour)
+    await tour.press("comma")
+    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+    await tour.press("full_stop")
+    await tour.until(lambda: tour.here.app.link.moment == last)
+
+
+@pilot("past.earlier")
+async def _(tour: Tour) -> None:
+    last = await _in_past(tour)
+    await tour.press("<")
+    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+
+
+@pilot("past.later")
+async def _(tour: Tour) -> None:
+    last = await _in_past(tour)
+    await tour.press(">")
+    await tour.until(lambda: (tour.here.app.link.moment or last) > last)
+
+
+@pilot("past.play")
+async def _(tour: Tour) -> None:
+    await _in_past(tour)
+    await tour.press("<", "space")
+    await tour.said("nothing was recorded later")
+
+
+@pilot("past.faster")
+async def _(tour: Tour) -> None:
+    await _in_past(tour)
+    await tour.press("+")
+    await tour.shows("600")
+
+
+@pilot("past.slower")
+async def _(tour: Tour) -> None:
+    await _in_past(tour)
+    await tour.press("+", "-", "-", "-")
+    await tour.shows("10×")
+
+
+@pilot("past.leave")
+async def _(tour: Tour) -> None:
+    await _in_past(tour)
+    await tour.press("escape")
+    await tour.said("this is now")
+    assert tour.here.app.link.moment is None
 
 
 # the console
