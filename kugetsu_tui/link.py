@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from kugetsu_engine.store.watch import watch
 from .answers import summed_up
 from .background import Background
 from .freshness import engine_stamp, feel, timeless
+from .gauges import Gauges
 from .listening import Listener
 from .log_feed import LogFeed
 from .merged_feed import MergedFeed
@@ -44,9 +44,6 @@ ACTIVE_LOOK_S = 1.0
 IDLE_LOOK_S = 2.5
 """Without any hint; a watcher may lose events."""
 FULL_LOOK_S = 30.0
-CURVE = 8
-"""Samples of processor time that are kept for each agent."""
-
 
 Told = TypeVar("Told")
 
@@ -93,7 +90,7 @@ class Link:
         self._posted: Picture | None = None
         self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
         self._greeted = False
-        self._curves: dict[str, deque[float]] = {}
+        self._gauges = Gauges()
         self._fault: str | None = None
 
     @property
@@ -335,22 +332,11 @@ class Link:
 
     def _picture(self, snapshot: Snapshot) -> Picture:
         engine, settings = self.engine, self.settings
-        load = free = None
-        if snapshot.active:
-            import psutil
-
-            load, free = os.getloadavg()[0], int(psutil.virtual_memory().available)
-        for one in snapshot.active:
-            if one.progress is not None and one.progress.cpu_percent is not None:
-                curve = self._curves.setdefault(one.task.id, deque(maxlen=CURVE))
-                curve.append(one.progress.cpu_percent)
-        running = {one.task.id for one in snapshot.active}
-        self._curves = {task: curve for task, curve in self._curves.items() if task in running}
+        gauged = self._gauges.read(snapshot)
         return Picture(
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
-            max_attempts=settings.max_attempts, load=load, free_bytes=free,
-            cpu={task: tuple(curve) for task, curve in self._curves.items()},
+            max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
             approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
         )  # fmt: skip
 

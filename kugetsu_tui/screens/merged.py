@@ -8,7 +8,8 @@ from ..merged_feed import GUTTER
 from ..viewmodels import strip
 from ..viewmodels.picture import Picture
 from ..widgets.lines import Line, Span
-from ..widgets.log_view import Feed, LogView, tone_of
+from ..widgets.log_lines import tone_of
+from ..widgets.log_view import Feed, LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .log_screen import LogScreen
 from .situations import NOTHING

@@ -1,24 +1,22 @@
 """The log of one attempt: follows at the bottom only, holds still when scrolled up, repaints at most ten times a second."""
 
-import re
 from collections.abc import Awaitable
 from typing import Protocol
 
 from textual.timer import Timer
 
 from ..formatting.line_times import CLOCK
-from ..formatting.problems import looks_wrong
-from ..formatting.safe_text import clean, fit, width_of
+from ..formatting.safe_text import clean
 from ..formatting.states import glyph
-from ..log_feed import SCAN_LINES, WINDOW, LogPart
+from ..log_feed import SCAN_LINES, LogPart
 from .lines import EMPTY, Line, Span
-from .pane import Searched, words
+from .log_lines import Card, drawn, tone_of
+from .pane import Searched
 from .wrapping import Place, Wrapped
 
 POLL_S = 0.12
 NARROW = 60
 """A narrower pane leaves the day out of the times."""
-_COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
 class Feed(Protocol):
@@ -47,9 +45,7 @@ class LogView(Searched):
         self._wanted: tuple[str, int] | None = None
         self._open: tuple[str, int] | None = None
         self._part = LogPart(0, 0, 0, ())
-        self._card: list[list[Span]] = []
-        self._card_broken: tuple[int, list[list[Span]]] | None = None
-        """The card with its long lines broken, and the width they were broken at."""
+        self._card = Card([])
         self._first = 0
         self._row = 0
         """Of the first line, when lines are wrapped: the first row that is seen."""
@@ -76,20 +72,23 @@ class LogView(Searched):
             title: what is said of the task in the title.
             card: lines that stand where no log is.
         """
-        self._title, self._card, self._card_broken = title, card, None
+        self._title, self._card = title, Card(card)
         wanted = (task, attempt) if task is not None and attempt > 0 else None
         if wanted != self._wanted:
-            self._wanted, self._open = wanted, None
-            self._part = LogPart(0, 0, 0, ())
-            self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
-            self.clear_search()
-            if wanted is not None:
-                self._start(self._load(wanted))
+            self._begin(wanted)
         elif wanted is not None and (running or self._grows):
             self._start(self._poll())
         self._grows = running
         self._arm()
         self.sync()
+
+    def _begin(self, wanted: tuple[str, int] | None) -> None:
+        self._wanted, self._open = wanted, None
+        self._part = LogPart(0, 0, 0, ())
+        self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
+        self.clear_search()
+        if wanted is not None:
+            self._start(self._load(wanted))
 
     def forget(self) -> None:
         """Read the log anew when it is shown next."""
@@ -181,13 +180,8 @@ class LogView(Searched):
     def toggle_raw(self) -> str:
         """Show what the agent printed, or what it told; returns which it is now."""
         self._feed.raw = not self._feed.raw
-        wanted = self._wanted
-        if wanted is not None:
-            self._open = None
-            self._part = LogPart(0, 0, 0, ())
-            self.follow, self._first, self._row, self._left, self._problem = True, 0, 0, 0, None
-            self.clear_search()
-            self._start(self._load(wanted))
+        if self._wanted is not None:
+            self._begin(self._wanted)
         return "what the agent printed" if self._feed.raw else "what the agent told"
 
     def show_times(self, wanted: bool) -> None:
@@ -248,7 +242,7 @@ class LogView(Searched):
             self._start(self._fetch())
 
     def _total(self) -> int:
-        return len(self._card_lines(self.body_width)) if self._carded else self._part.total
+        return len(self._card.lines(self.body_width)) if self._carded else self._part.total
 
     @property
     def _carded(self) -> bool:
@@ -339,7 +333,7 @@ class LogView(Searched):
     def body_line(self, y: int, width: int) -> Line:
         """One line of the log, or of the card."""
         if self._carded:
-            card = self._card_lines(width)
+            card = self._card.lines(width)
             place = self._first + y
             return Line(tuple(card[place])) if place < len(card) else EMPTY
         if self._wraps and self._part.total:
@@ -367,39 +361,4 @@ class LogView(Searched):
         return line._replace(spans=((at[-(column - 1) :].ljust(column), "muted"), *line.spans))
 
     def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
-        shown = fit(text, width) if width_of(text) > width else text
-        if self._search and self._search.lower() in shown.lower():
-            return Line(tuple(self._marked(shown, tone)), "cursor-dim")
-        return Line(((shown, tone),), "cursor-dim" if number == self._problem else "")
-
-    def _marked(self, text: str, tone: str) -> list[Span]:
-        spans: list[Span] = []
-        wanted, rest = self._search.lower(), text
-        while (place := rest.lower().find(wanted)) >= 0 and len(spans) < 40:
-            spans += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
-            rest = rest[place + len(wanted) :]
-        return [*spans, (rest, tone)]
-
-    def _card_lines(self, width: int) -> list[list[Span]]:
-        if self._card_broken is not None and self._card_broken[0] == width:
-            return self._card_broken[1]
-        lines: list[list[Span]] = []
-        for spans in self._card:
-            if len(spans) == 1 and width_of(spans[0][0]) > width > 10:
-                lines += [[(part, spans[0][1])] for part in words(spans[0][0], width)]
-            else:
-                lines.append(spans)
-        self._card_broken = width, lines
-        return lines
-
-
-def tone_of(text: str) -> str:
-    """A little colour for reading: what went wrong, what was run, and what only accompanies."""
-    if looks_wrong(text):
-        return "warning"
-    if _COMMAND.match(text):
-        return "info"
-    return "muted" if text[:2] == "  " else "text"
-
-
-__all__ = ["WINDOW", "Feed", "LogView"]
+        return drawn(text, tone, width, self._search, number == self._problem)
