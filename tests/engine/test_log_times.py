@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import housekeeping
 from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, shown
 from tests.support.fleet import Fleet
@@ -110,11 +111,14 @@ def test_each_line_has_the_time_at_which_it_was_written(fleet: Fleet, name: str)
 
 
 def test_the_engines_log_and_a_log_without_times(fleet: Fleet) -> None:
-    """The engine's own log refuses; lines whose times are not known stand under blanks."""
-    task_id = fleet.enqueue(say="hello")
+    """The engine's own log refuses; lines whose times are not known stand under blanks; times go with their log."""
+    task_id, other = fleet.enqueue(say="hello"), fleet.enqueue()
     fleet.start_engine()
-    fleet.wait_for_end([task_id])
+    fleet.wait_for_end([task_id, other])
+    assert os.path.exists(fleet.paths.times(other, 1))
     os.unlink(fleet.paths.times(task_id, 1))
     assert logs(fleet, task_id, "-t").stdout == f"{' ' * 20}hello\n"
     refused = logs(fleet, "--times")
     assert (refused.returncode, "tell their times" in refused.stderr) == (64, True)
+    assert housekeeping.remove_ended(fleet.paths, time.time() + 1) == 2
+    assert not os.path.exists(fleet.paths.times(other, 1))
