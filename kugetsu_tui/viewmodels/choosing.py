@@ -1,6 +1,7 @@
 """Which rows of a list are shown, and in which order: filters and sorts, without a list."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 from .rows import View
@@ -75,12 +76,18 @@ def row_text(plain: str, **fields: str | Sequence[str] | None) -> str:
     return FIELD.join(parts)
 
 
+@lru_cache(1)
+def _texts(view: View) -> list[str]:
+    """What a filter looks at, by index; kept from one letter to the next, as it is most of the work."""
+    return [view.text(index).lower() for index in range(len(view.keys))]
+
+
 def chosen(view: View, text: str, sort: str = "", backwards: bool = False) -> list[int] | None:
     """Indexes of the rows to show, in their order; None when that is all of them as they come."""
     test = compiled(text)
     order: list[int] | None = None
     if test is not None:
-        order = [index for index in range(len(view.keys)) if test(view.text(index).lower())]
+        order = [index for index, row in enumerate(_texts(view)) if test(row)]
     if isinstance(view, Sortable) and sort in view.sorts and (sort != view.sorts[0] or backwards):
         order = list(range(len(view.keys))) if order is None else order
         if sort == view.sorts[0]:

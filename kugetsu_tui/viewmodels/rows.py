@@ -43,7 +43,9 @@ def widest(texts: Iterable[str], least: int, most: int) -> int:
 
 
 class View(Protocol):
-    """The rows of a list, by index, in order."""
+    """The rows of a list, by index, in order; they never change, so what was made of a view can be kept."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def keys(self) -> Sequence[str]:

@@ -17,6 +17,8 @@ from .pane import Pane
 
 AT_ONCE = 500
 """Rows that are filtered and sorted between two keys; ten thousand take a tenth of a second."""
+TYPED_S = 0.03
+"""What was typed is painted before rows are chosen, and letters typed fast are one filter."""
 ROWS_KEPT = 256
 """Made rows that are kept while the rows are the same; more than any screen is high."""
 
@@ -140,7 +142,10 @@ class RowList(Pane):
 
     async def _choose_apart(self) -> None:
         try:
-            while (asked := self._asked) is not None:
+            while self._asked is not None:
+                await asyncio.sleep(TYPED_S)
+                if (asked := self._asked) is None:
+                    break
                 order = await asyncio.to_thread(chosen, *asked[:4])
                 if asked is self._asked:
                     self._take(asked, order)
