@@ -22,7 +22,8 @@ _ABOUT = {
     "hold": "hold a waiting task back", "jump": "go to a task", "kill": "stop an agent, with --now at once",
     "limit": "how many agents may run at once", "move": "change a task's place in the queue",
     "notify": "try out or mute what tells you", "pause": "start nothing new", "plan": "who starts when",
-    "quit": "leave the console", "release": "let a held task go", "resume": "go on after a pause",
+    "quit": "leave the console", "release": "let a held task go",
+    "replay": "show how everything stood at a past moment", "resume": "go on after a pause",
     "retry": "try an ended task again", "set-pr": "say which pull request belongs to an issue",
     "shell": "open a shell in a worktree", "show": "open a task and its log", "sort": "in which order the list stands",
     "start": "work on an issue", "theme": "choose other colours", "undo": "show what can be taken back",
@@ -38,6 +39,7 @@ _MANNERS = (
     ("mouse", "a click selects, a click on what is selected opens, the wheel scrolls; nothing needs it"),
     ("marks", "keys about tasks act on all marked ones, with one question and one answer"),
     ("undo", "u takes the last act back for half a minute; :undo lists them"),
+    ("past", "it cannot be changed: , and . step through what happened, space plays it, esc leads back to now"),
     ("red", "only what needs you"),
     ("theme", "dark, light, contrast, contrast-light, ansi, ansi-light, mono; :theme NAME, theme in config.toml"),
 )
