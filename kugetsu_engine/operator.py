@@ -360,9 +360,12 @@ class Operator:
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path
-        if folder is None or (os.path.exists(self.paths.config) and self._has_path(ref.repository)):
+        if os.path.exists(self.paths.config) and self._has_path(ref.repository):
             return None
-        enclosing = nearby.enclosing(folder)
+        begun_in = nearby.home_of(self.paths.worktree(ref.slug))
+        if begun_in is not None:  # work on the issue goes on where it is
+            return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
+        enclosing = nearby.enclosing(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
             return None
         return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None

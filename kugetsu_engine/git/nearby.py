@@ -16,6 +16,18 @@ def enclosing(folder: str) -> str | None:
     return folder
 
 
+def home_of(worktree: str) -> str | None:
+    """The repository that a linked worktree belongs to, as its `.git` file says; None where there is no such worktree."""
+    try:
+        with open(f"{worktree}/.git", encoding="utf-8", errors="surrogateescape") as link:
+            name, _, target = link.read(8192).strip().partition(": ")
+    except OSError:
+        return None
+    common, marked, _ = target.rpartition("/worktrees/")
+    home = common.removesuffix("/.git")
+    return home if name == "gitdir" and marked and os.path.isdir(home) else None
+
+
 def may_hold(repository: str, ref_repository: str) -> bool:
     """Whether a local repository can be the one an issue is about: a remote of it says so, or none says otherwise."""
     wanted = ref_repository.lower()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repositories import make_repository
+
 from .conftest import Shell
 
 HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[31mred\x1b[0m \x9b2J \x9d0;title\x9c [/bad] \u202egnp \u200b\r\x08 end"
@@ -150,6 +152,19 @@ class TestQueueWithoutAnEngine:
         assert set(status) == {"engine", "sessions", "slots", "counts", "active", "opencode_server", "alerts"}
         assert {"running", "pid", "mode", "since", "heartbeat_age_s", "paused", "draining"} <= set(status["engine"])
         assert status["counts"]["pending"] == 1
+
+    def test_more_work_on_an_issue_goes_where_its_worktree_belongs(
+        self, shell: Shell, quick_agents: Callable[[str], None], tmp_path: Path
+    ) -> None:
+        """Also when it is put in from within another repository."""
+        quick_agents('[agents.good]\ncommand = ["true"]\n')
+        elsewhere = make_repository(tmp_path / "elsewhere")
+        shell("enqueue", "local/app#1", "work", "--agent", "good")
+        assert shell("--headless", "--until-idle").returncode == 0
+        again = shell("enqueue", "local/app#1", "more", "--agent", "good", folder=elsewhere)
+        assert shell.json("show", again.stdout.split()[-1])["repo"] == str(shell.folder)
+        other = shell("enqueue", "local/app#2", "work", "--agent", "good", folder=elsewhere)
+        assert shell.json("show", other.stdout.split()[-1])["repo"] == str(elsewhere)
 
     def test_the_bar_of_tmux_tells_what_needs_a_person(self, shell: Shell, quick_agents: Callable[[str], None]) -> None:
         """In one line; an engine that is off is red only where work waits for it, and errors count until they are read."""

@@ -307,3 +307,18 @@ def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Pat
     deep.mkdir(parents=True)
     assert nearby.enclosing(str(deep)) == str(repository)
     assert nearby.enclosing(str(tmp_path)) is None
+
+
+def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_path: Path) -> None:
+    """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
+    worktree = tmp_path / "linked"
+    run_git(repository, "worktree", "add", "-q", str(worktree))
+    assert nearby.home_of(str(worktree)) == str(repository)
+    bare = tmp_path / "bare.git"
+    run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
+    run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
+    assert nearby.home_of(str(tmp_path / "of-bare")) == str(bare)
+    assert nearby.home_of(str(repository)) is None
+    assert nearby.home_of(str(tmp_path / "none")) is None
+    repository.rename(tmp_path / "gone")
+    assert nearby.home_of(str(worktree)) is None
