@@ -10,7 +10,7 @@ from .domain.task import Notice
 from .domain.times import iso
 from .engine import Engine
 from .errors import EngineHeld, KugetsuError
-from .housekeeping import tidy
+from .housekeeping import TIDY_S, tidy
 from .paths import StatePaths
 from .process import asking, identity
 from .store import files, pulls
@@ -20,7 +20,6 @@ from .telling.messenger import Messenger
 LOOK_AT_PULLS_S = 60.0
 FIRST_FORECAST_S = 10.0
 FIRST_TIDY_S = 60.0
-TIDY_S = 3600.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the engine is started again after its first, second … failure in a row."""
 

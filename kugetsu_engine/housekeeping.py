@@ -15,6 +15,8 @@ DRAFT_AGE_S = 7 * 86400.0
 """The text of an edit that nobody has finished in that time is forgotten."""
 LITTER_AGE_S = 3600.0
 """A temporary file this old was left by a writer that crashed."""
+TIDY_S = 3600.0
+"""An engine tidies up so often; what is older than this and its own age together, none has removed."""
 LOG_KEPT_BYTES = 8 << 20
 """A longer log of the engine is put away under another name; one such is kept."""
 
@@ -80,12 +82,11 @@ def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
 
 def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     """Remove ended tasks by age, answers nobody fetched and litter of crashed writers; how many tasks."""
-    folders = (paths.items, paths.done, paths.requests, paths.queue, paths.root)
-    for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in folders)):
-        for name in os.listdir(folder):
+    for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in littered(paths))):
+        for name in _names(folder):
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
-    for name in os.listdir(paths.edits):
+    for name in _names(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     put_away(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
@@ -94,9 +95,17 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     return removed
 
 
+def littered(paths: StatePaths) -> tuple[str, ...]:
+    """The folders in which a writer that crashes may leave a temporary file that goes with nothing else."""
+    return (
+        paths.root, paths.queue, paths.items, paths.done, paths.requests, paths.corrupt, paths.sessions, paths.context,
+        paths.servers,
+    )  # fmt: skip
+
+
 def remove_free_locks(paths: StatePaths, before: float) -> None:
     """Remove the lock files of tasks, issues and repositories that were made before a time and that nobody holds."""
-    for name in os.listdir(paths.locks):
+    for name in _names(paths.locks):
         path = f"{paths.locks}/{name}"
         try:
             if name.endswith(".lock") and os.lstat(path).st_mtime < before:
@@ -120,6 +129,13 @@ def is_litter(name: str) -> bool:
 def remove_litter(path: str) -> bool:
     """Remove a temporary file that a crashed writer left; whether it is gone now."""
     return is_litter(os.path.basename(path)) and _remove_older(path, time.time() - LITTER_AGE_S)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:  # someone removed it; it is made again
+        return []
 
 
 def _remove_older(path: str, before: float) -> bool:

@@ -14,7 +14,7 @@ from ..domain.engine_state import Control, EngineState
 from ..domain.run import Result, RunRecord
 from ..domain.task import Notice, Task
 from ..errors import BadFile
-from ..housekeeping import LITTER_AGE_S, is_litter
+from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered
 from ..paths import StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
@@ -167,13 +167,13 @@ def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
 
 
 def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
-    for folder in (paths.root, paths.queue, paths.items, paths.done, paths.requests, paths.answers):
+    for folder in (*littered(paths), paths.answers):
         for name in _names(folder):
             if folder == paths.done and name.startswith(".") and name.endswith(".json.removed"):
                 found.half_removed.append(name[1:].removesuffix(".json.removed"))
             elif is_litter(name):
                 try:
-                    if os.lstat(f"{folder}/{name}").st_mtime < now - LITTER_AGE_S:
+                    if os.lstat(f"{folder}/{name}").st_mtime < now - LITTER_AGE_S - TIDY_S:
                         found.litter.append(f"{folder}/{name}")
                 except FileNotFoundError:
                     continue

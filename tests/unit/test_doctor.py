@@ -1,11 +1,12 @@
 """The checker of the invariants: silent over a sound state directory, and loud about each thing that is not as it must be."""
 
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from kugetsu_engine import config, doctor
+from kugetsu_engine import config, doctor, housekeeping
 from kugetsu_engine.doctor.checks import first_come_first_served
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run
 from kugetsu_engine.domain.run import Result
@@ -169,3 +170,21 @@ def everything(root: str) -> dict[str, tuple[int, int]]:
             status = os.lstat(f"{folder}/{name}")
             found[f"{folder}/{name}"] = (status.st_size, status.st_mtime_ns)
     return found
+
+
+def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) -> None:
+    """A writer may be at work, then an engine has its time. Tidying removes it wherever it lies, also when a folder is gone."""
+    paths, now = StatePaths(str(tmp_path)), 2_000_000_000.0
+    files.prepare(paths.folders())
+    left = [Path(folder, ".x.json.0123456789abcdef") for folder in housekeeping.littered(paths)]
+    for path in left:
+        path.write_text("half")
+        os.utime(path, (now, now))
+    age = housekeeping.LITTER_AGE_S + 1
+    assert doctor.gather(paths, config.Settings(), now=now + age).litter == []
+    assert set(doctor.gather(paths, config.Settings(), now=now + age + housekeeping.TIDY_S).litter) == {
+        str(path) for path in left
+    }
+    os.rmdir(paths.edits)
+    housekeeping.tidy(paths, now + age, None)
+    assert not any(path.exists() for path in left)
