@@ -1,5 +1,6 @@
 """The past on the screens of the present: which moment is shown, and how it goes on. Read only; live changes wait outside."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
@@ -17,6 +18,8 @@ from .widgets.log_view import LogView
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
+
+log = logging.getLogger(__name__)
 
 SPEEDS = (1, 10, 60, 600, 3600)
 AT_FIRST = 2
@@ -76,7 +79,7 @@ class PastView:
             if wanted is None:
                 wanted = replay.past.before(replay.loaded_at) if last else None
             when = replay.check(wanted) if wanted is not None else replay.beginning()
-        except KugetsuError as error:
+        except (KugetsuError, OSError) as error:
             app.say(str(error), "warning")
             return
         self._stop()
@@ -185,6 +188,10 @@ class PastView:
                 self._app.show(self._picture(self._snapshot))
                 if self._when == self._shown:
                     return
+        except Exception as error:  # the boundary of the past: whatever was written there, the present goes on
+            log.exception("the past cannot be shown")
+            self._stop()
+            self._app.say(f"the past cannot be shown: {type(error).__name__}; esc goes back to now", "danger")
         finally:
             self._drawing = False
 

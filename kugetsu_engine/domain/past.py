@@ -270,7 +270,8 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     found: list[tuple[float, Flow]] = []
     known: dict[str, Any] = {}
     for time, act in acts:
-        news = dict(act.engine.get("flow") or {}) if act.verb == STARTED else {}
+        flow_then = act.engine.get("flow")
+        news = dict(flow_then) if act.verb == STARTED and isinstance(flow_then, dict) else {}
         if act.verb == ENDED:  # what ends with an engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:
@@ -281,8 +282,8 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
             continue
         if not found and act.verb != STARTED and (before := _flow(known)) is not None:
             found.append((-inf, before))
-        known |= news
-        if (flow := _flow(known)) is not None:
+        if (flow := _flow(known | news)) is not None:  # what someone else wrote there may be anything
+            known |= news
             found.append((time, flow))
     return found
 
