@@ -6,6 +6,7 @@ import pytest
 
 from kugetsu_engine.domain.acts import Act, Change, shortened
 from kugetsu_engine.domain.past import Past
+from kugetsu_engine.domain.past import told as told_of
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
 from kugetsu_engine.domain.times import iso, past_moment
 from kugetsu_engine.errors import UsageError
@@ -124,6 +125,9 @@ def test_what_happened_is_told_in_order() -> None:
         "you: holding #1", "you: release was refused: no task 'q_9'", "#1: limit 3 → 2, after none → q_1",
         "#1 local/web#1 leaves the queue",
     ]  # fmt: skip
+    edit = Act(stamp(6), "edit", "q_1", text="changed message, priority of #1", changes=(
+        Change({"priority": 5, "message": None}, {"priority": 8, "message": None}, "q_1"),))  # fmt: skip
+    assert told_of(edit) == "you: changed message, priority of #1; priority 5 → 8, message"
     assert [event.by_operator for event in events] == [True, True, False, False]
 
 
