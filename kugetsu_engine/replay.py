@@ -25,6 +25,7 @@ from .store.locks import is_held
 LEARNED_FROM = 200
 """Ended tasks that estimates of a past moment are made from."""
 BACK_S = 3600.0
+UNRECORDED = "not recorded"
 _decoder = msgspec.json.Decoder(Task)
 
 
@@ -92,10 +93,13 @@ class Replay:
     def _engine(self, then: Moment) -> EngineView:
         flow, engine = then.flow, then.engine
         paused, reason = (flow.paused, flow.pause_reason) if flow else (False, "")
-        if engine is None or engine.running:
+        if engine is None:  # why tasks waited then is not known either, as long as slots were free
+            pressure = UNRECORDED if len(then.active) < (flow.limit if flow else self._limit) else ""
+            return EngineView(True, paused=paused, pause_reason=reason, pressure=pressure)
+        if engine.running:
             return EngineView(
-                True, engine.pid if engine else None, engine.mode if engine else None, engine.since if engine else None,
-                paused=paused, draining=flow.draining if flow else False, pressure=flow.pressure if flow else "",
+                True, engine.pid, engine.mode, engine.since, paused=paused,
+                draining=flow.draining if flow else False, pressure=flow.pressure if flow else "",
                 pause_reason=reason,
             )  # fmt: skip
         return EngineView(False, paused=paused, pause_reason=reason)

@@ -13,6 +13,7 @@ MERGED = frozenset({"merged"})
 READS = LOGS | MERGED
 TEXTS = READS | {"diff"}
 """Where a long text is read."""
+REPLAYED = LISTS | LOGS
 WAITING = frozenset({"queue"})
 MARKABLE = LISTS - {"notices"}
 FLEET = frozenset({"agents", "queue"})
@@ -127,6 +128,10 @@ def _live(now: Situation) -> str | None:
 
 def _diff(now: Situation) -> str | None:
     return _has_task(now) or _live(now)
+
+
+def _replaying(now: Situation) -> str | None:
+    return None if now.past else "this is now; , or :replay 03:00 shows the past"
 
 
 def _in_past(now: Situation) -> bool:
@@ -272,18 +277,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
     Action("past.open", ("comma",), "look back",
            "show how everything stood when the last thing happened; `:replay 03:00` begins at a time", PAST, LISTS | LOGS),
-    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, LISTS | LOGS,
-           only_when=_in_past, footer=2),
-    Action("past.forward", (".",), "after", "go on to what happened next", PAST, LISTS | LOGS, only_when=_in_past, footer=3),
+    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, REPLAYED, _replaying, _in_past,
+           footer=2),
+    Action("past.forward", (".",), "after", "go on to what happened next", PAST, REPLAYED, _replaying, _in_past, footer=3),
     Action("past.play", ("space",), "play", "let time go on, or hold it; where nothing happens it is skipped",
-           PAST, LISTS | LOGS, only_when=_in_past, footer=4),
-    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, LISTS | LOGS, only_when=_in_past, footer=6),
-    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, LISTS | LOGS, only_when=_in_past, footer=7),
-    Action("past.faster", ("+",), "faster", "let time go faster: 1, 10, 60, 600, 3600 times", PAST, LISTS | LOGS,
-           only_when=_in_past, footer=8),
-    Action("past.slower", ("-",), "slower", "let time go slower", PAST, LISTS | LOGS, only_when=_in_past, footer=9),
+           PAST, REPLAYED, _replaying, _in_past, footer=4),
+    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, REPLAYED, _replaying, _in_past, footer=6),
+    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, REPLAYED, _replaying, _in_past, footer=7),
+    Action("past.faster", ("+",), "faster", "let time go faster: 1 to 3600 times", PAST, REPLAYED, _replaying, _in_past,
+           footer=8),
+    Action("past.slower", ("-",), "slower", "let time go slower", PAST, REPLAYED, _replaying, _in_past, footer=9),
     Action("past.leave", ("escape",), "now", "go back to now; from a task's screen first home", PAST, LISTS | {"log"},
-           only_when=lambda now: now.past and not now.searching, footer=5),
+           _replaying, lambda now: now.past and not now.searching, footer=5),
     Action("filter", ("/",), "filter",
            "show only rows with all these words (!word: without it, ~word: fuzzy, tag:word); in a log: search", CONSOLE,
            footer=50),

@@ -1,5 +1,6 @@
 """The past on the screens of the present: which moment is shown, and how it goes on. Read only; live changes wait outside."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
@@ -12,11 +13,14 @@ from kugetsu_engine.snapshot import Snapshot
 
 from .background import Background
 from .formatting.times import moment
+from .keys import shown_key
 from .viewmodels.picture import Picture, Replaying
 from .widgets.log_view import LogView
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
+
+log = logging.getLogger(__name__)
 
 SPEEDS = (1, 10, 60, 600, 3600)
 AT_FIRST = 2
@@ -76,7 +80,7 @@ class PastView:
             if wanted is None:
                 wanted = replay.past.before(replay.loaded_at) if last else None
             when = replay.check(wanted) if wanted is not None else replay.beginning()
-        except KugetsuError as error:
+        except (KugetsuError, OSError) as error:
             app.say(str(error), "warning")
             return
         self._stop()
@@ -181,10 +185,14 @@ class PastView:
                         self._forget_logs()
                     self._snapshot, self._shown = snapshot, when
                     self._app.link.moment = when
-                    self._tell(replay, events)
+                    self._tell(replay, events, before is None)
                 self._app.show(self._picture(self._snapshot))
                 if self._when == self._shown:
                     return
+        except Exception as error:  # the boundary of the past: whatever was written there, the present goes on
+            log.exception("the past cannot be shown")
+            self._stop()
+            self._app.say(f"the past cannot be shown: {type(error).__name__}; esc goes back to now", "danger")
         finally:
             self._drawing = False
 
@@ -198,7 +206,7 @@ class PastView:
             ),
         )  # fmt: skip
 
-    def _tell(self, replay: Replay, events: list[Event]) -> None:
+    def _tell(self, replay: Replay, events: list[Event], arrived: bool) -> None:
         """Say what happened in this moment, and once what the recorder does not know of that time."""
         gaps = replay.gaps(self._when)
         if gaps and not self._said_gaps:
@@ -208,6 +216,9 @@ class PastView:
             more = f"  (and {len(events) - 1} more)" if len(events) > 1 else ""
             clock = moment(events[-1].time, seconds=True)
             self._app.say(f"{clock} {events[-1].text[:LONGEST_SAID]}{more}", TONES[events[-1].level])
+        elif arrived:
+            key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
+            self._app.say(f"{key['back']} and {key['forward']} step through what happened, {key['play']} plays it")
 
     def _forget_logs(self) -> None:
         """Logs are read anew: up to the moment, or to their end again."""

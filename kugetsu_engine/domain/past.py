@@ -207,6 +207,8 @@ def told(act: Act) -> str | None:
     if act.verb in (REMOVED, CHANGED):
         worth = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
         return "; ".join(_words(change) for change in worth[:3]) or None
+    if act.verb == "edit" and act.ok:
+        return "; ".join([f"you: {act.text}", *(_words(change).partition(": ")[2] for change in act.changes[:3])])
     return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
 
 
@@ -214,7 +216,10 @@ def _words(change: Change) -> str:
     who = shown_id(change.task) if change.task else "queue"
     if change.now.get("state", "") is None:
         return f"{who} was taken away by hand"
-    parts = [f"{name} {_value(change.was.get(name))} → {_value(value)}" for name, value in change.now.items()]
+    parts = [
+        name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
+        for name, value in change.now.items()
+    ]
     return f"{who}: {', '.join(parts)}"
 
 
@@ -270,7 +275,8 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     found: list[tuple[float, Flow]] = []
     known: dict[str, Any] = {}
     for time, act in acts:
-        news = dict(act.engine.get("flow") or {}) if act.verb == STARTED else {}
+        flow_then = act.engine.get("flow")
+        news = dict(flow_then) if act.verb == STARTED and isinstance(flow_then, dict) else {}
         if act.verb == ENDED:  # what ends with an engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:
@@ -281,8 +287,8 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
             continue
         if not found and act.verb != STARTED and (before := _flow(known)) is not None:
             found.append((-inf, before))
-        known |= news
-        if (flow := _flow(known)) is not None:
+        if (flow := _flow(known | news)) is not None:  # what someone else wrote there may be anything
+            known |= news
             found.append((time, flow))
     return found
 

@@ -1,5 +1,9 @@
 """`kugetsu replay`: a past moment for people and programs, and what happened."""
 
+import pytest
+
+from kugetsu_engine import cli
+
 from .conftest import Shell
 
 
@@ -45,3 +49,14 @@ def test_a_time_that_nothing_is_known_of_is_said_in_a_line(shell: Shell) -> None
     wrong = shell("replay", "some", "day")
     assert (wrong.returncode, "is no point in time" in wrong.stderr) == (64, True)
     assert "replay" in shell("--help").stdout
+
+
+def test_in_a_terminal_the_console_shows_it() -> None:
+    """Unless it is to be printed, or one of both ends is a pipe."""
+    with pytest.MonkeyPatch.context() as patched:
+        for there in (True, False):
+            patched.setattr("sys.stdin.isatty", lambda there=there: there)
+            patched.setattr("sys.stdout.isatty", lambda there=there: there)
+            assert cli.wants_console(["replay", "yesterday", "14:30"]) is there
+            for word in ("--plain", "--json", "--events", "--since=2h", "--help"):
+                assert not cli.wants_console(["replay", "2h", word])

@@ -70,6 +70,7 @@ PLACES: dict[str, Place] = {
     "an answer": Place(lambda paths: f"{paths.answers}/000000001.json", kept=False),
     "control.json": Place(lambda paths: paths.control, "corrupt", _control_broken),
     "engine.json": Place(lambda paths: paths.engine, kept=False),
+    "acts": Place(lambda paths: paths.acts),
     "notifications": Place(lambda paths: paths.notifications),
     "notifications.read": Place(lambda paths: paths.notifications_read),
     "config.toml": Place(lambda paths: paths.config, "config", _config_broken),
@@ -151,7 +152,7 @@ def _meet(place: Place, name: str, running: bool) -> None:
 
 def _kept(paths: StatePaths, path: str, before: bytes) -> bool:
     """Whether the bytes are where they were, at the head of what was appended, put away for their length, or set aside."""
-    for where in (path, f"{paths.root}/notifications.1.jsonl"):
+    for where in (path, f"{paths.root}/notifications.1.jsonl", f"{paths.root}/acts.1.jsonl"):
         now = bytes_of(where)
         if now is not None and now.startswith(before):
             return True

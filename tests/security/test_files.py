@@ -143,7 +143,8 @@ PLACES: dict[str, Callable[[StatePaths], str]] = {
     "item": lambda p: p.item("q_1"), "ended": lambda p: p.ended("q_1"), "request": lambda p: f"{p.requests}/000000001.json",
     "answer": lambda p: f"{p.answers}/000000001.json", "control": lambda p: p.control, "number": lambda p: p.task_number,
     "request-number": lambda p: p.request_number, "slot": lambda p: p.slot_lock(1), "task lock": lambda p: p.task_lock("q_1"),
-    "notifications": lambda p: p.notifications, "read": lambda p: p.notifications_read, "engine.log": lambda p: p.engine_log,
+    "acts": lambda p: p.acts, "notifications": lambda p: p.notifications,
+    "read": lambda p: p.notifications_read, "engine.log": lambda p: p.engine_log,
     "log": lambda p: p.log("q_2", 1), "run.json": lambda p: f"{p.run('q_2', 1)}/run.json", "index": lambda p: p.index,
     "pauses": lambda p: p.pauses, "run times": lambda p: p.run_times, "edit": lambda p: p.edit("q_1"),
     "edit lock": lambda p: p.edit_lock("q_1"), "console": lambda p: p.console,
@@ -152,7 +153,7 @@ PLACES: dict[str, Callable[[StatePaths], str]] = {
 """Every path that is opened for reading or writing."""
 
 
-WRITTEN_IN_PLACE = frozenset({"notifications", "engine.log", "number", "request-number"})
+WRITTEN_IN_PLACE = frozenset({"notifications", "acts", "engine.log", "number", "request-number"})
 """These go into a hard link; but who can make one in a private folder of mine can write the file itself."""
 
 

@@ -80,6 +80,7 @@ async def test_a_moment_is_shown_as_it_was(console: Opener, night: StatePaths) -
     async with console((140, 40)) as here:
         await _replay(here, _at(120))
         await here.shows("REPLAY")
+        await here.until(lambda: here.said == ", and . step through what happened, space plays it")
         assert "esc: now" in here.text
         assert shown(here).active[0].task.id == "q_1"
         assert [task.id for task in shown(here).pending] == ["q_2"]

@@ -6,6 +6,7 @@ import pytest
 
 from kugetsu_engine.domain.acts import Act, Change, shortened
 from kugetsu_engine.domain.past import Past
+from kugetsu_engine.domain.past import told as told_of
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
 from kugetsu_engine.domain.times import iso, past_moment
 from kugetsu_engine.errors import UsageError
@@ -124,6 +125,9 @@ def test_what_happened_is_told_in_order() -> None:
         "you: holding #1", "you: release was refused: no task 'q_9'", "#1: limit 3 → 2, after none → q_1",
         "#1 local/web#1 leaves the queue",
     ]  # fmt: skip
+    edit = Act(stamp(6), "edit", "q_1", text="changed message, priority of #1", changes=(
+        Change({"priority": 5, "message": None}, {"priority": 8, "message": None}, "q_1"),))  # fmt: skip
+    assert told_of(edit) == "you: changed message, priority of #1; priority 5 → 8, message"
     assert [event.by_operator for event in events] == [True, True, False, False]
 
 
@@ -178,3 +182,25 @@ def test_what_is_no_time_is_said_to_be_none(text: str) -> None:
     """With how it is written."""
     with pytest.raises(UsageError):
         past_moment(text, START)
+
+
+def test_whatever_stands_in_the_journal_it_is_read() -> None:
+    """Someone may have written into it: what makes no sense is passed over, the rest is told."""
+    odd: list[dict[str, object]] = [
+        {"flow": "x"},
+        {"flow": {"limit": "many"}},
+        {"flow": {"limit": 4}, "pid": [], "last_alive": {}},
+    ]
+    acts = [Act(stamp(number), "engine_started", engine=engine) for number, engine in enumerate(odd)]
+    acts += [
+        Act(stamp(5), "pause", changes=(Change({"paused": 1}, {"paused": "perhaps"}),)),
+        Act(stamp(6), "clear", args={"older_than_s": "x"}),
+        Act(stamp(7), "removed", args={"ended_before": 3, "count": None}),
+        Act("no time", "pause"),
+        Act(stamp(8), "changed", changes=(Change({"held": {}}, {"held": [1, {"a": 2}]}, "q_404"), Change({}, {}, "q_404"))),
+    ]
+    past = Past([], [Notice("nonsense", "task_started", "x", id="q_1"), Notice(stamp(1), "task_started", "", id="q_2")], acts)
+    for moment in (*past.moments, START - 1e9, START + 1e9):
+        assert past.at(moment).done_count == 0
+    assert past.at(START + 9).flow.limit == 4  # type: ignore[union-attr]
+    assert len(past.events()) == 8
