@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.app import KugetsuApp
-from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, make_worktree
+from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
 
 
 async def shoot(
@@ -121,6 +121,7 @@ async def shoot_lists(scene: Scene, folder: Path) -> None:
     await shoot(scene, folder / "plan.svg", (120, 34), ("2", "w", "plus"))
     await shoot(scene, folder / "sort.svg", (120, 34), ("2", "o", "j", "j"))
     await shoot(scene, folder / "undo.svg", (120, 34), more=undo_list)
+    await shoot(scene, folder / "replay.svg", (120, 34), ("1", "g"), more=in_the_past)
     await shoot(scene, folder / "leaving.svg", (120, 34), ("q",))
     await shoot(scene, folder / "command-line.svg", (120, 34), ("2", "colon", *"move 46 ", "tab"))
 
@@ -129,6 +130,7 @@ async def shoot_tasks(scene: Scene, folder: Path) -> None:
     """What is about one task, or about what agents print."""
     await shoot(scene, folder / "task.svg", (120, 40), ("1", "j", "enter"))
     await shoot(scene, folder / "log-search.svg", (120, 40), ("1", "j", "enter", "slash", *"pytest", "enter", "n"))
+    await shoot(scene, folder / "log-times.svg", (120, 34), ("1", "j", "enter", "t"))
     await shoot(scene, folder / "merged.svg", (140, 40), ("m",))
     await shoot(scene, folder / "story.svg", (110, 30), ("1", "j", "i"))
     make_worktree(scene.paths)

@@ -301,6 +301,19 @@ async def diff_read(app: KugetsuApp) -> None:
         await asyncio.sleep(0.05)
 
 
+async def in_the_past(app: KugetsuApp) -> None:
+    """Show the scene as it was a while ago."""
+    from kugetsu_tui.widgets.strips import Talk
+
+    app.past.open("2026-11-21T13:38:20Z")
+    deadline = time.monotonic() + 20
+    while app.picture is None or app.picture.replaying is None:
+        assert time.monotonic() < deadline, "the past was never shown"
+        await asyncio.sleep(0.01)
+    assert app.talking is not None
+    app.talking.query_one(Talk).hush()  # what was said goes by itself, after a while
+
+
 async def fill_form(app: KugetsuApp) -> None:
     """Type a task."""
     from textual.widgets import Input, TextArea

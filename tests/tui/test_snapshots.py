@@ -14,8 +14,7 @@ from kugetsu_engine.operator import Operator
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.undo import UndoLog
-from kugetsu_tui.widgets.strips import Talk
-from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, make_worktree
+from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
 
 from ..support.waiting import Deadline
 from . import snapshots
@@ -44,16 +43,6 @@ async def _undo_list(app: KugetsuApp) -> None:
     app.open_undo_list()
 
 
-async def _replay(app: KugetsuApp) -> None:
-    app.past.open("2026-11-21T13:38:20Z")
-    deadline = Deadline(LIMIT_S)
-    while app.picture is None or app.picture.replaying is None:
-        assert not deadline.over, "the past was never shown"
-        await asyncio.sleep(0.01)
-    assert app.talking is not None
-    app.talking.query_one(Talk).hush()  # what was said goes by itself, after a while
-
-
 SCREENS = (
     Shown("home"),
     Shown("queue-marked", ("2", "space", "j", "space")),
@@ -74,7 +63,7 @@ SCREENS = (
     Shown("sort-menu", ("2", "o")),
     Shown("restart-report", restarted=True),
     Shown("undo-list", (), _undo_list),
-    Shown("replay", ("1", "g"), _replay),
+    Shown("replay", ("1", "g"), in_the_past),
 )
 
 
