@@ -18,6 +18,7 @@ from kugetsu_engine.process import identity
 from kugetsu_engine.snapshot import Snapshot
 from kugetsu_engine.store import files
 from kugetsu_engine.store.engine_lock import EngineLock
+from kugetsu_engine.store.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.viewmodels.picture import Picture
@@ -106,6 +107,8 @@ class Scene:
         Path(self.paths.config).write_text("max_concurrent_agents = 3\nmax_attempts = 3\n", encoding="utf-8")
         self._lock = EngineLock(self.paths)
         self._lock.take()
+        taken = (try_lock(self.paths.slot_lock(number)) for number in (1, 2, 3))
+        self._slots = [slot for slot in taken if slot is not None]
         state = EngineState(
             4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
         )  # fmt: skip
@@ -120,8 +123,10 @@ class Scene:
         self._notices()
 
     def close(self) -> None:
-        """Let the engine's lock go."""
+        """Let the locks go."""
         self._lock.release()
+        for slot in self._slots:
+            unlock(slot)
 
     @staticmethod
     def _write(path: str, record: msgspec.Struct) -> None:
