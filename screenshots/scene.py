@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from kugetsu_engine.domain.acts import STARTED, Act
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.run import Progress, RunRecord
 from kugetsu_engine.domain.stamps import Stamp, line_of
@@ -218,12 +219,12 @@ class Scene:
     def _notices(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
         told = (
-            ("13:41:10", "task_retry", f"#41 {api}#88 started again, attempt 2", "info", 41, f"{api}#88"),
+            ("13:41:10", "task_started", f"#41 {api}#88 started again, attempt 2", "info", 41, f"{api}#88"),
+            ("13:57:00", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47,
+             f"{api}#92"),
             ("13:57:02", "task_started", f"#45 {api}#91 started", "info", 45, f"{api}#91"),
             ("13:58:12", "task_completed", f"#40 {web}#208 completed: 2 commits, +66 −18", "good", 40, f"{web}#208"),
             ("14:00:12", "task_completed", f"#38 {web}#205 completed: 3 commits, +120 −41", "good", 38, f"{web}#205"),
-            ("14:00:40", "task_retry", f"#47 {api}#92 waits again: attempt 1 failed: no end within 1h", "warning", 47,
-             f"{api}#92"),
             ("14:01:12", "task_error", f"#39 {api}#80 failed: 401 from the provider, not retried: fix the key, then r",
              "error", 39, f"{api}#80"),
         )  # fmt: skip
@@ -231,6 +232,8 @@ class Scene:
             for at, kind, text, level, number, ref in told:
                 notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
                 file.write(msgspec.json.encode(notice) + b"\n")
+        begun = Act("2026-11-21T09:12:00.000Z", STARTED, engine={"pid": 812, "mode": "console", "flow": {"limit": 3}})
+        Path(self.paths.acts).write_bytes(msgspec.json.encode(begun) + b"\n")
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
@@ -310,7 +313,7 @@ async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
     from kugetsu_tui.widgets.strips import Talk
 
-    app.past.open("2026-11-21T13:38:20Z")
+    app.past.open("2026-11-21T14:00:20Z")
     deadline = time.monotonic() + 20
     while app.picture is None or app.picture.replaying is None:
         assert time.monotonic() < deadline, "the past was never shown"
