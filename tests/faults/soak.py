@@ -32,6 +32,8 @@ def everything_at_once(ground: Ground, amount: Amount) -> Report:
                 load.hush()
             for load in loads:
                 load.end()
+            if loads[1].engines == 1:
+                steady.rest()
         for load in loads:
             report.violations += load.verdict()
     if loads[1].engines != 1:

@@ -6,9 +6,12 @@ from statistics import median
 from types import TracebackType
 from typing import NamedTuple
 
+from tests.support.waiting import Deadline
+
 SLACK = 0.05
 WARM_UP = 0.25
 """Share of the samples that belong to the beginning."""
+REST_S = 3.0
 LONG_ENOUGH = 200
 """Samples from which on the memory is judged: an interpreter takes a while to have all it needs."""
 
@@ -26,6 +29,7 @@ class Steadiness:
 
     def __init__(self, pid: int, every_s: float) -> None:
         self.samples: list[Sample] = []
+        self._at_rest: Sample | None = None
         self._pid = pid
         self._every_s = every_s
         self._stop = threading.Event()
@@ -52,17 +56,29 @@ class Steadiness:
         quarter = max(len(warm) // 4, 1)
         return warm[:quarter], warm[-quarter:]
 
+    def rest(self) -> None:
+        """Take how the process stands when it has nothing to do any more; what it has not given back by then, it has lost.
+
+        Its least is taken of a few seconds, as it closes the last things a moment after the last task has ended.
+        """
+        end, never = Deadline(REST_S), threading.Event()
+        while not end.over:
+            now = _sample(self._pid)
+            self._at_rest = now if self._at_rest is None else Sample(*map(min, zip(now, self._at_rest, strict=True)))
+            never.wait(0.2)
+
     def faults(self) -> list[str]:
         """What has grown.
 
-        Descriptors come and go with the attempts, so their floor is compared: what leaks never goes.
+        Descriptors come and go with the attempts, so their floor of the beginning is compared with how the process stands
+        at rest: what leaks never goes.
         """
         first, last = self._ends()
-        if not first:
+        if not first or self._at_rest is None:
             return ["the engine was not sampled"]
         found = []
         for what in ("descriptors", "threads"):
-            before, after = (min(getattr(sample, what) for sample in part) for part in (first, last))
+            before, after = min(getattr(sample, what) for sample in first), getattr(self._at_rest, what)
             if after > before + max(SLACK * before, 1):
                 found.append(f"the engine's {what} grew from {before} to {after}")
         before, after = (median(sample.rss_kib for sample in part) for part in (first, last))
@@ -72,11 +88,12 @@ class Steadiness:
 
     @property
     def told(self) -> str:
-        """How it stood at the beginning and at the end, in words."""
+        """How it stood at the beginning and at rest, in words; of the memory, at the end of the load."""
         first, last = self._ends()
         if not first:
             return ""
-        floors = (min(sample[index] for sample in part) for index in (0, 1) for part in (first, last))
+        at_rest = self._at_rest or last[-1]
+        floors = (floor for index in (0, 1) for floor in (min(sample[index] for sample in first), at_rest[index]))
         rss = (median(sample.rss_kib for sample in part) / 1024 for part in (first, last))
         return "descriptors {}→{}, threads {}→{}, RSS {:.1f}→{:.1f} MiB".format(*floors, *rss)
 
