@@ -74,8 +74,10 @@ def test_a_server_that_does_not_start_is_told(fleet: OpencodeFleet) -> None:
     assert attempt.failure == "server_lost"
     assert "the configuration is broken" in (attempt.reason or "")
     assert fleet.server()["state"] == "failing"
-    told = [alert.text for alert in SnapshotReader(fleet.paths, {}).read().alerts if alert.code == "opencode_server"]
-    assert told
+    reader = SnapshotReader(fleet.paths, {})
+    told = wait_until(
+        lambda: [alert.text for alert in reader.read().alerts if alert.code == "opencode_server"], 30, "the alert of it"
+    )
     assert "the configuration is broken" in told[0]
     fleet.configure_opencode(program=str(fleet.folder / "nowhere"))
     missing = fleet.prompt({"text": "never"})

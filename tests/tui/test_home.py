@@ -166,7 +166,7 @@ async def test_pause_and_limit(console: Opener, enqueue: Put) -> None:
     async with console() as here:
         await here.press("P")
         await here.until(lambda: "paused" in here.said)
-        await here.shows("paused")
+        await here.shows("‖ paused")  # the picture, not the answer: the key is about what is shown
         await here.press("P")
         await here.until(lambda: "resum" in here.said or "goes on" in here.said or "start again" in here.said)
         await here.press("+")
