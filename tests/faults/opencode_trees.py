@@ -38,7 +38,8 @@ def tools_end(ground: Ground, amount: Amount) -> Report:
             fleet.configure()
             tag = f"tree-{fleet.folder.name}"
             asked = json.dumps({"kind": kind, "wait": fleet.waiting_file("tree")})
-            tree = f"echo {shlex.quote(asked)} | {shlex.join([sys.executable, '-I', '-S', str(AGENT), tag])}"
+            # opencode itself waits for whoever keeps a tool's output open: such a tree would end with the attempt's time limit.
+            tree = f"echo {shlex.quote(asked)} | {shlex.join([sys.executable, '-I', '-S', str(AGENT), tag])} >/dev/null 2>&1"
             words = model.script("tree", bash(tree), say("Done."))
             engine = fleet.start_engine()
             task_id = fleet.operator.enqueue("local/work#1", words)[0]
