@@ -16,7 +16,8 @@ from .trees import AGENT, _of_tag
 
 ENDS = ("kill", "kill --now", "exit")
 GRACE_S = 0.3
-WAIT_S = 120.0
+WAIT_S = 240.0
+"""Also the time limit of an attempt: on a busy machine opencode alone takes a minute to begin."""
 
 
 def why_no_opencode() -> str:
@@ -33,7 +34,9 @@ def tools_end(ground: Ground, amount: Amount) -> Report:
 
     def attempt(case: tuple[str, str]) -> list[str]:
         kind, how = case
-        with ModelServer() as model, ground.fleet(stop_grace=f"{GRACE_S:g}s", max_attempts=1, agent="opencode") as fleet:
+        with ModelServer() as model, ground.fleet(
+            stop_grace=f"{GRACE_S:g}s", max_attempts=1, agent="opencode", task_timeout=f"{WAIT_S:g}s"
+        ) as fleet:  # fmt: skip
             fleet.tables = real_opencode.agent_table(fleet.folder / "home", model.address, program)
             fleet.configure()
             tag = f"tree-{fleet.folder.name}"
