@@ -21,6 +21,9 @@ from ..process.leftovers import Leftover
 from ..store import edits, files, requests, runs, tasks
 from ..store.locks import is_held
 
+DYING_S = 2.0
+"""For so long a killed process may take to be gone."""
+
 
 class Run(msgspec.Struct, frozen=True):
     """One attempt's folder."""
@@ -136,8 +139,7 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
     _must_decode(paths.control, Control, found)
     found.engine = state = _must_decode(paths.engine, EngineState, found)
     if state is not None and not state.stopped and not found.engine_runs:
-        alive = identity.is_same(state.pid, state.start_ticks, state.boot_id)
-        found.engine_without_lock = alive and not is_held(paths.engine_lock)
+        found.engine_without_lock = _lives_without_lock(paths, state)
     try:
         lines = files.read(paths.notifications, 64 << 20).split(b"\n")
     except (FileNotFoundError, BadFile):
@@ -147,6 +149,16 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
             found.notices.append(msgspec.json.decode(line, type=Notice))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found.unreadable.append((paths.notifications, f"a line is no notification: {line[:60]!r}"))
+
+
+def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
+    """Whether an engine goes on without its lock; one that was just killed has closed its files a moment before it is gone."""
+    until = time.monotonic() + DYING_S
+    while identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock):
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:

@@ -97,6 +97,7 @@ def test_the_past_is_as_it_was_seen_live(fleet: Fleet) -> None:
     do("resume")
     do("edit", long, message="more words\n{}")
     camera.shoot()
+    fleet.configure(max_concurrent_agents=1, max_attempts=1)
     engine = fleet.start_engine()
     fleet.wait_for_end([failing, long, third])
     camera.shoot()

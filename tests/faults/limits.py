@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from kugetsu_engine.process import identity
 from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
@@ -139,10 +140,12 @@ def _has_all(fleet: Fleet, task_id: str) -> bool:
 
 
 def _end(fleet: Fleet, process: "subprocess.Popen[str]") -> None:
-    """End an engine; under strace it is a child."""
-    for pid in programs.children(process.pid):
+    """End an engine; under strace it is a child, which strace, killed as well, does not wait for."""
+    traced = programs.children(process.pid)
+    for pid in traced:
         os.kill(pid, signal.SIGKILL)
     fleet.kill_engine(process)
+    wait_until(lambda: all(identity.start_ticks(pid) is None for pid in traced), 15, f"{traced} to be gone")
 
 
 def _all_well(fleet: Fleet, ids: list[str]) -> list[str]:

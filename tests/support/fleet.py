@@ -129,16 +129,18 @@ class Fleet:
     def wait_for(self, task_id: str, *wanted: str, limit_s: float = 15.0) -> Task:
         """Wait until a task is in one of some states, and return it."""
         wait_until(
-            lambda: self.state(task_id) in wanted, limit_s, f"{task_id} to be {' or '.join(wanted)}; {self._status(task_id)}"
-        )
+            lambda: self.state(task_id) in wanted, limit_s,
+            lambda: f"{task_id} to be {' or '.join(wanted)}; {self._status([task_id])}",
+        )  # fmt: skip
         return self.task(task_id)
 
     def wait_for_end(self, task_ids: Iterable[str], limit_s: float = 20.0) -> list[Task]:
         """Wait until tasks are in a final state and filed, and return them."""
         wanted = list(task_ids)
         wait_until(
-            lambda: all(os.path.exists(self.paths.ended(task_id)) for task_id in wanted), limit_s, f"{wanted} to have ended"
-        )
+            lambda: all(os.path.exists(self.paths.ended(task_id)) for task_id in wanted), limit_s,
+            lambda: f"{wanted} to have ended; {self._status(wanted)}",
+        )  # fmt: skip
         found = [self.task(task_id) for task_id in wanted]
         assert all(task.state in FINAL for task in found)
         return found
@@ -154,9 +156,11 @@ class Fleet:
         assert found is not None
         return found
 
-    def _status(self, task_id: str) -> str:
-        task = self.task(task_id)
-        return f"it was {task.state} ({task.reason})"
+    def _status(self, task_ids: Iterable[str]) -> str:
+        """What is known of tasks that a test waits for in vain."""
+        tasks = [self.task(task_id) for task_id in task_ids]
+        now = [f"{task.id} is {task.state} ({task.reason}), attempt {task.attempt}, retry at {task.retry_at}" for task in tasks]
+        return "; ".join([*now, "last told:", *(f"{notice.type}: {notice.text}" for notice in self.notices()[-8:])])
 
     # what happened
 

@@ -36,7 +36,7 @@ class Deadline:
         return waited >= self._limit_s and waited >= self._limit_s * patience()
 
 
-def wait_until(condition: Callable[[], Found], limit_s: float = 10.0, what: str = "the condition") -> Found:
+def wait_until(condition: Callable[[], Found], limit_s: float = 10.0, what: str | Callable[[], str] = "the condition") -> Found:
     """Return the first truthy answer of `condition`; fail with `what` when there is none within `limit_s` seconds."""
     deadline = Deadline(limit_s)
     never = threading.Event()
@@ -45,5 +45,5 @@ def wait_until(condition: Callable[[], Found], limit_s: float = 10.0, what: str 
         if found:
             return found
         if deadline.over:
-            raise AssertionError(f"waited {limit_s:g} s in vain for {what}")
+            raise AssertionError(f"waited {limit_s:g} s in vain for {what() if callable(what) else what}")
         never.wait(0.01)
