@@ -1,12 +1,11 @@
 """When the lines of a log were written, from the stamps that its supervisor keeps beside it."""
 
-import os
-import stat
 from bisect import bisect_right
 
 from .domain.stamps import stamp_of
 from .logs import shown
 from .paths import StatePaths
+from .store.growing import GrowingFile
 
 MOST_BYTES = 4 << 20
 """Of a longer file, which no supervisor writes, the rest is not read."""
@@ -17,11 +16,9 @@ class LogTimes:
 
     def __init__(self, path: str, told: bool) -> None:
         """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
-        self.path = path
         self.told = told
-        self._fd: int | None = None
-        self._identity: tuple[int, int] | None = None
-        self._read = 0
+        self._file = GrowingFile(path)
+        self._taken = 0
         self._part = b""
         self._times: list[float] = []
         self._lengths: list[int] = []
@@ -55,23 +52,17 @@ class LogTimes:
 
     def refresh(self) -> bool:
         """Take in what was added since last time; whether anything changed."""
-        try:
-            status = os.stat(self.path, follow_symlinks=False)
-        except OSError:
-            changed = bool(self._times)
-            self.close()
-            return changed
-        identity = (status.st_dev, status.st_ino)
-        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and status.st_size == self._read):
+        news, size = self._file.look(self._taken)
+        if news == "same":
             return False
-        if identity != self._identity or status.st_size < self._read:
-            self.close()
-            try:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:  # gone, or something else since it was looked at
-                return True
-            self._identity = identity
-        self._take_in(status.st_size)
+        if news == "anew":
+            self._forget()
+        wanted = min(size, MOST_BYTES) - self._taken
+        data = self._file.read(wanted, self._taken) if wanted > 0 else b""
+        *lines, self._part = (self._part + data).split(b"\n")
+        self._taken = size
+        for line in lines:
+            self._take_in(line)
         return True
 
     def time_of(self, offset: int) -> float | None:
@@ -91,23 +82,18 @@ class LogTimes:
 
     def close(self) -> None:
         """Let go of the file, and forget."""
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd = self._identity = None
-        self._read, self._part, self._times, self._lengths = 0, b"", [], []
+        self._file.close()
+        self._forget()
 
-    def _take_in(self, size: int) -> None:
-        assert self._fd is not None
-        wanted = min(size, MOST_BYTES) - self._read
-        data = os.pread(self._fd, wanted, self._read) if wanted > 0 else b""
-        self._read = size
-        *lines, self._part = (self._part + data).split(b"\n")
-        for line in lines:
-            stamp = stamp_of(line)
-            if stamp is None:
-                continue
-            length = stamp.told if self.told else stamp.log
-            if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
-                continue  # broken: neither goes back
-            self._times.append(stamp.at)
-            self._lengths.append(length)
+    def _take_in(self, line: bytes) -> None:
+        stamp = stamp_of(line)
+        if stamp is None:
+            return
+        length = stamp.told if self.told else stamp.log
+        if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
+            return  # broken: neither goes back
+        self._times.append(stamp.at)
+        self._lengths.append(length)
+
+    def _forget(self) -> None:
+        self._taken, self._part, self._times, self._lengths = 0, b"", [], []

@@ -4,11 +4,11 @@ A log of 1 GB is 16,384 chunks; counting the line ends of a chunk is one call th
 """
 
 import os
-import stat
 from bisect import bisect_right
 from collections.abc import Iterator
 
 from .paths import StatePaths
+from .store.growing import GrowingFile
 
 CHUNK = 1 << 16
 MAX_LINE = 4096
@@ -26,15 +26,18 @@ class LogReader:
 
     def __init__(self, path: str, until: int | None = None) -> None:
         """Begin to read; `until`: bytes beyond which it does not look, which may be changed before a `refresh`."""
-        self.path = path
         self.until = until
-        self._fd: int | None = None
-        self._identity: tuple[int, int] | None = None
+        self._file = GrowingFile(path)
         self._ends: list[int] = []
         """For each whole chunk, the line ends up to and including it."""
         self._size = 0
         self._tail_ends = 0
         self._open_line = False
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._file.path
 
     @property
     def line_count(self) -> int:
@@ -53,23 +56,12 @@ class LogReader:
 
     def refresh(self) -> bool:
         """Take in what was written since last time; whether anything changed."""
-        try:
-            status = os.stat(self.path, follow_symlinks=False)
-        except OSError:
-            changed, self._size = self._size > 0, 0
-            self._start_over()
-            return changed
-        identity = (status.st_dev, status.st_ino)
-        size = status.st_size if self.until is None else min(status.st_size, self.until)
-        if not stat.S_ISREG(status.st_mode) or (identity == self._identity and size == self._size):
+        news, length = self._file.look(self._size)
+        size = length if self.until is None else min(length, self.until)
+        if news == "anew" or size < self._size:
+            self._forget()
+        elif size == self._size:
             return False
-        if identity != self._identity or size < self._size:
-            self._start_over()
-            try:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:  # gone, or something else since it was looked at
-                return True
-            self._identity = identity
         self._take_in(size)
         return True
 
@@ -79,7 +71,7 @@ class LogReader:
 
     def placed(self, start: int, count: int) -> list[tuple[int, bytes]]:
         """Return the same lines, each with the offset of its first byte."""
-        if self._fd is None or count <= 0 or start >= self.line_count:
+        if count <= 0 or start >= self.line_count:
             return []
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
@@ -88,7 +80,7 @@ class LogReader:
         begin = offset = chunk * CHUNK
         rest = b""
         while len(found) < skip + count and offset < self._size:
-            data = os.pread(self._fd, min(CHUNK, self._size - offset), offset)
+            data = self._file.read(min(CHUNK, self._size - offset), offset)
             if not data:
                 break
             place, offset = offset, offset + len(data)
@@ -125,13 +117,14 @@ class LogReader:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._start_over()
+        self._file.close()
+        self._forget()
 
     def _blocks(self) -> Iterator[bytes]:
         """The whole file in blocks that end with a line."""
         offset, rest = 0, b""
-        while self._fd is not None and offset < self._size:
-            data = os.pread(self._fd, min(CHUNK * 16, self._size - offset), offset)
+        while offset < self._size:
+            data = self._file.read(min(CHUNK * 16, self._size - offset), offset)
             if not data:
                 break
             offset += len(data)
@@ -145,22 +138,18 @@ class LogReader:
             yield rest
 
     def _take_in(self, size: int) -> None:
-        assert self._fd is not None
         total = self._ends[-1] if self._ends else 0
         while (len(self._ends) + 1) * CHUNK <= size:
-            total += os.pread(self._fd, CHUNK, len(self._ends) * CHUNK).count(b"\n")
+            total += self._file.read(CHUNK, len(self._ends) * CHUNK).count(b"\n")
             self._ends.append(total)
         offset = len(self._ends) * CHUNK
-        tail = os.pread(self._fd, size - offset, offset)
+        tail = self._file.read(size - offset, offset)
         self._tail_ends = tail.count(b"\n")
-        last = tail[-1:] or (os.pread(self._fd, 1, size - 1) if size else b"\n")
+        last = tail[-1:] or (self._file.read(1, size - 1) if size else b"\n")
         self._open_line = last != b"\n"
         self._size = size
 
-    def _start_over(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd = self._identity = None
+    def _forget(self) -> None:
         self._ends, self._size, self._tail_ends, self._open_line = [], 0, 0, False
 
 
