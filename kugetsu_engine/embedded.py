@@ -18,7 +18,7 @@ from .store.watch import watch
 from .telling.messenger import Messenger
 
 LOOK_AT_PULLS_S = 60.0
-FIRST_FORECAST_S = 10.0
+FIRST_LOOK_AT_WORK_S = 5.0
 FIRST_TIDY_S = 60.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the engine is started again after its first, second … failure in a row."""
@@ -104,7 +104,7 @@ class EngineThread:
             for work in (
                 threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True),
                 threading.Thread(target=self._tidy, args=(engine, end_of_watch), name="kugetsu-tidy", daemon=True),
-                threading.Thread(target=_forecast, args=(engine, end_of_watch), name="kugetsu-forecast", daemon=True),
+                threading.Thread(target=_look_at_work, args=(engine, end_of_watch), name="kugetsu-work", daemon=True),
                 threading.Thread(target=self._ask_forges, args=(end_of_watch,), name="kugetsu-forges", daemon=True),
             ):
                 work.start()
@@ -169,8 +169,8 @@ class EngineThread:
             self._on_fault(words)
 
 
-def _forecast(engine: Engine, end: threading.Event) -> None:
-    """Look now and then which running worktrees change the same files."""
-    wait_s = FIRST_FORECAST_S
+def _look_at_work(engine: Engine, end: threading.Event) -> None:
+    """Look now and then what running agents have changed."""
+    wait_s = FIRST_LOOK_AT_WORK_S
     while not end.wait(wait_s):
-        wait_s = engine.forecast.look()
+        wait_s = engine.work.look()

@@ -29,7 +29,6 @@ from .domain.times import iso
 from .entries import Entry
 from .errors import EngineHeld, NoSuchTask
 from .flight import FlightRecorder
-from .forecast import Forecast
 from .host import HostGate
 from .index import Index
 from .ledger import Ledger
@@ -46,6 +45,7 @@ from .store import bell, files
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
+from .work_so_far import WorkSoFar
 
 RESCAN_S = 5.0
 TRY_AGAIN_S = 0.2
@@ -127,7 +127,7 @@ class Engine:
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
-        self.forecast = Forecast(self.paths, self.alerts, self.ledger.tell, self._clock)
+        self.work = WorkSoFar(self.paths, self.alerts, self.ledger.tell, self._clock)
         self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle)
         self.servers = Servers(self.paths, self._environ, self.settings, self.ledger, self.alerts, lambda: self.controls.limit)
         self.dispatcher = Dispatcher(
@@ -342,7 +342,7 @@ class Engine:
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn("stalled", "; ".join(stalled))
-        self.forecast.turn(self.ledger.active())
+        self.work.turn(self.ledger.active())
 
     # telling
 
@@ -357,7 +357,7 @@ class Engine:
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
-            list(self.forecast.now),
+            list(self.work.overlaps), self.work.changes,
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

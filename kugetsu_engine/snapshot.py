@@ -14,6 +14,7 @@ import msgspec
 from . import control, env_files, pauses, run_times
 from .config import SettingsSource
 from .domain import plan, policy, states, worth
+from .domain.changes import Changes
 from .domain.engine_state import Alert, EngineState
 from .domain.overlaps import Overlap
 from .domain.plan import Plan
@@ -56,6 +57,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """What the engine found when it started, in numbers."""
     overlaps: tuple[Overlap, ...] = ()
     """Running tasks that change the same files."""
+    changes: dict[str, Changes] = {}
+    """What running tasks have changed so far, by id, where that is known."""
 
     @property
     def stale(self) -> bool:
@@ -187,6 +190,10 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """The first running task that changes the same files as this one."""
         return next((one for one in self.engine.overlaps if task_id in one.tasks), None)
 
+    def changes(self, task_id: str) -> Changes | None:
+        """What a running task has changed so far; None where nobody has counted it."""
+        return self.engine.changes.get(task_id)
+
     def task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
         place = self.places.get(task_id)
@@ -282,7 +289,7 @@ class SnapshotReader:
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
-            state.pressure, state.pause_reason, state.found, tuple(state.overlaps),
+            state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes,
         )  # fmt: skip
         return view, state
 

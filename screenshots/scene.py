@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kugetsu_engine.domain.acts import STARTED, Act
+from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.run import Progress, RunRecord
 from kugetsu_engine.domain.stamps import Stamp, line_of
@@ -27,6 +28,7 @@ from kugetsu_tui.viewmodels.picture import Picture
 NOW = epoch("2026-11-21T14:02:31Z") or 0.0
 CURVES = {"q_41": (12.0, 40.0, 88.0, 61.0, 35.0, 72.0, 90.0, 41.0), "q_45": (70.0, 44.0, 10.0, 4.0, 3.0, 2.0, 3.0, 3.0),
           "q_44": (30.0, 8.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)}  # fmt: skip
+CHANGED = {"q_41": Changes(3, 80, 12), "q_45": Changes(1, 12, 0), "q_44": Changes()}
 
 LOG = """\
 opencode 1.0.82  model provider/large  session ses_4f1c
@@ -112,6 +114,7 @@ class Scene:
         self._slots = [slot for slot in taken if slot is not None]
         state = EngineState(
             4242, "console", "2026-11-21T09:12:00.000Z", identity.boot_id(), heartbeat=time.monotonic() + 3600, limit=3,
+            changes=CHANGED,
         )  # fmt: skip
         if restarted:
             state = msgspec.structs.replace(

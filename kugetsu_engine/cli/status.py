@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ..domain import worth
+from ..domain.changes import Changes
 from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
@@ -50,7 +51,7 @@ def pictured(snapshot: Snapshot) -> dict[str, Any]:
         "engine": msgspec.to_builtins(snapshot.engine),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
-        "active": [_active(one) for one in snapshot.active],
+        "active": [_active(one, snapshot.changes(one.task.id)) for one in snapshot.active],
     }
 
 
@@ -86,7 +87,7 @@ def _reserved() -> dict[str, str | None]:
     return {slug.replace("-", "_"): session.session_id if session else None for slug, session in found.items()}
 
 
-def _active(one: Active) -> dict[str, Any]:
+def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
     progress = one.progress
     return {
         "id": one.task.id, "issue_ref": one.task.issue_ref, "attempt": one.task.attempt,
@@ -99,6 +100,7 @@ def _active(one: Active) -> dict[str, Any]:
         "session_id": progress.session_id if progress else None, "activity": (progress.activity or None) if progress else None,
         "steps": progress.steps if progress else 0, "tokens": progress.tokens if progress else None,
         "cost": progress.cost if progress else None,
+        "changes": msgspec.to_builtins(changes) if changes is not None else None,
     }  # fmt: skip
 
 
@@ -143,6 +145,17 @@ def print_picture(snapshot: Snapshot) -> None:
             memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
             times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 40) if progress and one.phase == "agent" and progress.activity else one.phase
-            rows.append([one.task.shown, one.task.issue_ref, one.task.title, doing, times, cpu, memory])
+            rows.append(
+                [
+                    one.task.shown,
+                    one.task.issue_ref,
+                    one.task.title,
+                    doing,
+                    times,
+                    cpu,
+                    memory,
+                    str(snapshot.changes(one.task.id) or ""),
+                ]
+            )
         print()
-        print_table(["id", "issue", "message", "phase", "time", "cpu", "memory"], rows, flexible=2)
+        print_table(["id", "issue", "message", "phase", "time", "cpu", "memory", "changed"], rows, flexible=2)

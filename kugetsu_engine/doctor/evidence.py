@@ -1,6 +1,7 @@
 """Reading everything the checks need, once. Reads only; a file that moves while it is read is looked for again."""
 
 import os
+import select
 import stat
 import time
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
     while identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock):
         if time.monotonic() > until:
             return True
-        time.sleep(0.02)
+        select.select([], [], [], 0.02)
     return False
 
 

@@ -2,6 +2,29 @@
 
 from typing import NamedTuple
 
+import msgspec
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """How much a worktree differs from its base: committed, uncommitted, and files that git does not know."""
+
+    files: int = 0
+    insertions: int = 0
+    deletions: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.lines} {self.where}" if self.files else "nothing yet"
+
+    @property
+    def lines(self) -> str:
+        """Lines added and removed."""
+        return f"+{self.insertions} −{self.deletions}"
+
+    @property
+    def where(self) -> str:
+        """In how many files they are."""
+        return f"in {self.files} file{'s' * (self.files != 1)}"
+
 
 class ChangedFile(NamedTuple):
     """One file that differs from the base."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from .changes import Changes
 from .overlaps import Overlap
 
 
@@ -42,6 +43,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """What the engine found when it started, in numbers."""
     overlaps: list[Overlap] = []
     """Running tasks that change the same files."""
+    changes: dict[str, Changes] = {}
+    """What running tasks have changed so far, by id."""
 
 
 class Control(msgspec.Struct, frozen=True):

@@ -4,8 +4,6 @@ from ..errors import GitError
 from .command import git
 from .worktrees import base_commit
 
-MAX_CHANGED = 5_000
-
 
 def delivered(worktree: str) -> dict[str, int | None] | None:
     """Measure a worktree against the commit it was made from; None where git cannot tell.
@@ -41,17 +39,6 @@ def delivered(worktree: str) -> dict[str, int | None] | None:
         "dirty": dirty,
         "unpushed": unpushed,
     }
-
-
-def changed_files(worktree: str) -> frozenset[str]:
-    """The files that differ from where the work began, committed or not, and those git does not know; at most `MAX_CHANGED`.
-
-    Raises:
-        GitError: git cannot tell.
-    """
-    found = set(git(worktree, "diff", "--name-only", "--no-renames", "-z", base_commit(worktree) or "HEAD", "--").split("\0"))
-    found |= set(git(worktree, "ls-files", "--others", "--exclude-standard", "-z").split("\0"))
-    return frozenset(sorted(found - {""})[:MAX_CHANGED])
 
 
 def _unpushed(worktree: str, base: str) -> int | None:

@@ -5,11 +5,11 @@ All of it is written by an agent: names and lines are handed out as they are, an
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 
 from ..domain.changes import ChangedFile, WorktreeDiff
 from ..errors import GitError
+from .changes import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git, git_start
 from .worktrees import base_commit
 
@@ -19,8 +19,6 @@ MAX_LINES = 40_000
 MAX_LINE = 4096
 """Characters of a line that are kept."""
 MAX_FILES = 2_000
-MAX_UNTRACKED_BYTES = 128 << 10
-"""Of one untracked file."""
 TIMEOUT_S = 30.0
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
@@ -159,12 +157,12 @@ def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
     shown = name.replace("\n", " ")
     title = [f"diff --git a/{shown} b/{shown}", "untracked file"]
     try:
-        data, whole = _read(os.path.join(worktree, name))
+        data, whole = read_untracked(os.path.join(worktree, name))
     except OSError as error:
         return [*title, f"cannot be read: {error.strerror}"], None
     except ValueError as error:
         return [*title, str(error)], None
-    if b"\0" in data[:8000]:
+    if is_binary(data):
         return [*title, "Binary file"], None
     lines = list(_numbered(_lines(data)))
     rest = [] if whole else [f"\\ only the first {MAX_UNTRACKED_BYTES >> 10} KiB are shown"]
@@ -173,16 +171,3 @@ def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
 
 def _numbered(lines: Iterable[str]) -> Iterator[str]:
     return (f"+{line}" for line in lines)
-
-
-def _read(path: str) -> tuple[bytes, bool]:
-    """The beginning of a regular file, and whether that is all."""
-    status = os.lstat(path)
-    if stat.S_ISLNK(status.st_mode):
-        return os.fsencode(os.readlink(path)), True
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("a folder with a repository of its own" if stat.S_ISDIR(status.st_mode) else "no regular file")
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        data = file.read(MAX_UNTRACKED_BYTES + 1)
-    return data[:MAX_UNTRACKED_BYTES], len(data) <= MAX_UNTRACKED_BYTES

@@ -20,6 +20,8 @@ COLUMNS = (
     Column("curve", 8, keep=2),
     Column("cpu", 5, keep=4, right=True),
     Column("memory", 5, keep=3, right=True),
+    Column("lines", 0, keep=5, gap=1),
+    Column("files", 0, keep=2),
     Column("attempt", 9, keep=1),
 )
 QUIET_SHOWN_S = 60.0
@@ -49,6 +51,8 @@ class AgentsView:
             issue=widest((short_ref(task.issue_ref) for task in tasks), 6, 18),
             time=widest(map(self._time, self._active), 7, 14),
             phase=PHASE if tells else widest((phase(one)[0] for one in self._active), 10, PHASE),
+            lines=widest((lines(picture, one)[0] for one in self._active), 11, 14) if picture.snapshot.engine.changes else 0,
+            files=widest((files(picture, one)[0] for one in self._active), 10, 12) if picture.snapshot.engine.changes else 0,
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
             attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
@@ -78,6 +82,8 @@ class AgentsView:
                 (states.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (times.size(progress.rss_bytes) if progress else "", "muted"),
+                lines(self._picture, one),
+                files(self._picture, one),
                 (f"attempt {task.attempt}" if task.attempt > 1 else "", "warning"),
             ),
         )
@@ -128,6 +134,18 @@ def phase(one: Active) -> Cell:
     if one.phase == "agent" and one.progress is not None and one.progress.activity:
         return (activity(one.progress.activity), "text")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
+
+
+def lines(picture: Picture, one: Active) -> Cell:
+    """Lines that it added and removed so far; empty where nobody has counted them."""
+    changes = picture.snapshot.changes(one.task.id)
+    return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
+
+
+def files(picture: Picture, one: Active) -> Cell:
+    """In how many files."""
+    changes = picture.snapshot.changes(one.task.id)
+    return (changes.where if changes and changes.files else "", "muted")
 
 
 def activity(told: str) -> str:

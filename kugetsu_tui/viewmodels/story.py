@@ -31,7 +31,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
     active = find_active(picture, task.id)
     if active is not None:
         spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
-        spans += [("  ", "text"), phase(active), *_stall(active), *_overlap(picture, task)]
+        spans += [("  ", "text"), phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
         why = picture.snapshot.why(task)
         spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
@@ -119,7 +119,7 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     spans += _pull(picture, task)
     if active is not None:
-        spans += _stall(active) + _overlap(picture, task)
+        spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
     return spans
@@ -133,6 +133,12 @@ def _pull(picture: Picture, task: Task) -> Spans:
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"
     words = f"{known.pull} {times.moment(known.asked_at, picture.snapshot.taken_at)}"
     return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
+
+
+def _changes(picture: Picture, task: Task) -> Spans:
+    """What its agent has changed so far."""
+    changes = picture.snapshot.changes(task.id)
+    return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
 def _overlap(picture: Picture, task: Task) -> Spans:

@@ -9,6 +9,7 @@ import pytest
 from kugetsu_engine.domain.changes import WorktreeDiff
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import diff, worktrees
+from kugetsu_engine.git.changes import MAX_UNTRACKED_BYTES
 from kugetsu_engine.git.command import git_start
 from tests.support.repositories import commit, make_repository, run_git
 
@@ -117,14 +118,13 @@ def test_too_many_lines_and_files_are_cut(worktree: Path, monkeypatch: pytest.Mo
     assert len(found.lines) <= 50
 
 
-def test_a_long_untracked_file_and_a_long_line(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_untracked_file_and_a_long_line(worktree: Path) -> None:
     """Only their beginning is read."""
-    monkeypatch.setattr(diff, "MAX_UNTRACKED_BYTES", 2048)
-    (worktree / "long").write_text("y" * 100_000, encoding="utf-8")
+    (worktree / "long").write_text("y" * (MAX_UNTRACKED_BYTES + 1), encoding="utf-8")
     found = diff.of_worktree(str(worktree))
     assert rows(found)["long"] == ("untracked", None, None, True)
     assert max(map(len, found.lines)) <= diff.MAX_LINE + 1
-    assert any("only the first 2 KiB" in line for line in found.lines)
+    assert any("only the first 128 KiB" in line for line in found.lines)
 
 
 def test_links_pipes_and_nested_repositories_are_not_entered(tmp_path: Path, worktree: Path) -> None:

@@ -1,10 +1,11 @@
-"""Two running worktrees that change the same file: told while both run, not before and not after."""
+"""What running agents have changed so far, and two that change the same file: told while both run, not before, not after."""
 
 import time
 
 import pytest
 
-from kugetsu_engine import embedded, forecast
+from kugetsu_engine import embedded, work_so_far
+from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, overlaps
 from kugetsu_engine.snapshot import SnapshotReader
@@ -19,9 +20,9 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "FIRST_FORECAST_S", 0.02)
-    monkeypatch.setattr(forecast, "EVERY_S", 0.05)
-    monkeypatch.setattr(forecast, "COST_SHARE", 1.0)
+    monkeypatch.setattr(embedded, "FIRST_LOOK_AT_WORK_S", 0.02)
+    monkeypatch.setattr(work_so_far, "EVERY_S", 0.05)
+    monkeypatch.setattr(work_so_far, "COST_SHARE", 1.0)
 
 
 def _told(fleet: Fleet) -> list[Overlap]:
@@ -52,11 +53,18 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     (places[first] / "README.md").write_text("1\n", encoding="utf-8")
     (places[second] / "README.md").write_text("2\n", encoding="utf-8")
     wait_until(lambda: [one.count for one in _told(fleet)] == [2], 15, "the second file")
-    picture = Picture(SnapshotReader(fleet.paths, {}).read())
+    reader = SnapshotReader(fleet.paths, {})
+    wait_until(lambda: reader.read().changes(third) == Changes(2, 2, 0), 15, "the third one's changes")
+    wait_until(lambda: reader.read().changes(first) == Changes(3, 3, 1), 15, "the first one's changes")
+    picture = Picture(reader.read())
     rows = {row.key: row.cells[0] for row in map(AgentsView(picture).row, range(3))}
     assert rows[first] == rows[second] == ("▲", "warning")
     assert rows[third] != rows[first]
+    assert {row.key: row.cells[10:12] for row in map(AgentsView(picture).row, range(3))}[first] == (
+        ("+3 −1", "text"), ("in 3 files", "muted"),
+    )  # fmt: skip
     words = "".join(text for text, _ in story.one_line(picture, first))
+    assert "changed +3 −1 in 3 files" in words
     assert "▲ #2 changes README.md and 1 more file too" in words
     assert [alert.text for alert in picture.snapshot.alerts if alert.code == "overlap"] == [
         "#1 and #2 both change README.md and 1 more file"
@@ -64,6 +72,7 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     fleet.release("first")
     fleet.wait_for_end([first])
     wait_until(lambda: not _told(fleet), 15, "the overlap to be over")
+    assert reader.read().changes(first) is None
     fleet.release("second")
     fleet.release("third")
     fleet.wait_for_end([second, third])
