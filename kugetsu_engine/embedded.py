@@ -1,5 +1,6 @@
 """The engine as a worker thread of the console, or of the headless command: supervised, restarted when it fails."""
 
+import contextlib
 import os
 import threading
 import time
@@ -125,7 +126,11 @@ class EngineThread:
         if self._messenger is not None:
             self._messenger.take(notice)
         if self._on_notice is not None:
-            self._on_notice(notice)
+            try:
+                self._on_notice(notice)
+            except Exception as error:  # who listens must not stop what is told: a task would be left between two states
+                self._on_notice = None
+                self._note(f"nobody hears the engine any more: {type(error).__name__}: {error}")
 
     def _tidy(self, engine: Engine, end: threading.Event) -> None:
         """Put old things away now and then; a disk that refuses is tried again an hour later."""
@@ -166,7 +171,8 @@ class EngineThread:
         self.running.clear()
         self._log(f"{iso(time.time())} engine failed: {words}", *details.splitlines())
         if self._on_fault is not None:
-            self._on_fault(words)
+            with contextlib.suppress(Exception):
+                self._on_fault(words)
 
 
 def _look_at_work(engine: Engine, end: threading.Event) -> None:

@@ -223,7 +223,10 @@ class Ledger:
         self._note(task, moved, BETWEEN_STATES)
         self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
         if moved.ended:
-            self._file_ended(moved.id)
+            try:
+                self._file_ended(moved.id)
+            except OSError as error:  # it has ended all the same, and is filed at one of the next looks
+                self._alert("disk", f"cannot move {moved.id} to the ended tasks: {error.strerror}")
         return moved
 
     def started(self, task: Task, **changes: Any) -> Task:
@@ -271,9 +274,14 @@ class Ledger:
         self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def _file_ended(self, task_id: str) -> None:
-        if os.path.lexists(self.paths.ended(task_id)):
-            self.quarantine.take(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
-        tasks.file_ended(self.paths, task_id)
+        try:
+            if os.path.lexists(self.paths.ended(task_id)):
+                self.quarantine.take(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
+            tasks.file_ended(self.paths, task_id)
+        except OSError:
+            self._signatures.pop(task_id, None)
+            self._suspects[task_id] = self._monotonic()  # looked at again soon
+            raise
         self._forget(task_id)
 
     # the index

@@ -1,5 +1,6 @@
 """`kugetsu --headless`: the engine without a screen, one line per change."""
 
+import contextlib
 import json
 import os
 import signal
@@ -44,8 +45,11 @@ def run(
 
     def tell(notice: Notice) -> None:
         line = json.dumps(_document(notice)) if as_json else _line(notice)
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        except OSError as error:  # whoever read it has gone, or its disk is full: the work goes on without
+            _print_no_more(error)
 
     engine = EngineThread(
         here,
@@ -72,6 +76,15 @@ def run(
     if engine.fault is not None and not got:
         raise KugetsuError(engine.fault)
     return 0
+
+
+def _print_no_more(error: OSError) -> None:
+    """Send what is printed from now on nowhere; the notifications and the engine's log have it all the same."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    with contextlib.suppress(OSError):
+        note(f"kugetsu: nothing is printed any more ({error.strerror}); the engine goes on, see logs/engine.log")
 
 
 def _line(notice: Notice) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -247,6 +249,26 @@ class TestWithAnEngine:
         assert done.returncode == 0, done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines()]
         assert [event["type"] for event in events] == ["task_dequeued", "task_started", "task_completed"]
+
+    @pytest.mark.parametrize("where", ["a pipe that nobody reads", "a full disk"])
+    def test_whoever_reads_what_is_printed_may_go(self, shell: Shell, quick_agents: Callable[[str], None], where: str) -> None:
+        """The work goes on: no start is lost, no attempt is spent, and the engine's log says that nothing is printed."""
+        quick_agents('agent = "demo"\n[agents.demo]\nenv = { KUGETSU_DEMO_SPEED = "50" }\n')
+        ids = [shell.enqueue(f"local/app#{number}", "x\ndemo: steps=0") for number in range(3)]
+        if where == "a full disk":
+            output = os.open("/dev/full", os.O_WRONLY)
+        else:
+            reader, output = os.pipe()
+            os.close(reader)
+        engine = subprocess.run(
+            [sys.executable, "-m", "kugetsu_engine", "--headless", "--until-idle"], stdout=output, stderr=subprocess.PIPE,
+            text=True, timeout=60, cwd=shell.folder, env=shell.environ, check=False,
+        )  # fmt: skip
+        os.close(output)
+        assert engine.returncode == 0, engine.stderr
+        assert engine.stderr.count("\n") == 1 and "nothing is printed any more" in engine.stderr
+        tasks = [shell.json("show", task) for task in ids]
+        assert [(task["state"], task["attempt"]) for task in tasks] == [("completed", 1)] * 3
 
 
 class TestHostileText:

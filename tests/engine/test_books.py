@@ -1,5 +1,6 @@
 """Files that others write: broken ones, unnoticed ones, and the engine's own word about itself."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from kugetsu_engine import embedded, engine
 from kugetsu_engine.attempts import Attempts
+from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process.launcher import Launcher, Waker
 from kugetsu_engine.pulse import Pulse
-from kugetsu_engine.store import bell, files
+from kugetsu_engine.store import bell, files, tasks
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -187,6 +189,25 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
     fleet.release("go")
     assert len(fleet.wait_for_end([task_id])[0].attempts) == 1
     assert fleet.starts() == [task_id]
+
+
+def test_an_ended_task_that_cannot_be_moved_at_once_is_moved_later(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk refuses three times: it is told, the task is filed by itself, and what waits for it starts."""
+    refusals, move = iter([errno.ENOSPC] * 3), tasks.file_ended
+
+    def refused(paths: StatePaths, task_id: str) -> None:
+        if (number := next(refusals, None)) is not None:
+            raise OSError(number, os.strerror(number))
+        move(paths, task_id)
+
+    monkeypatch.setattr(tasks, "file_ended", refused)
+    first = fleet.enqueue()
+    second = fleet.enqueue(options={"after": [first]})
+    fleet.start_engine()
+    assert [task.state for task in fleet.wait_for_end([first, second])] == ["completed", "completed"]
+    assert fleet.starts() == [first, second]
+    assert next(refusals, None) is None
+    wait_until(lambda: b'"disk"' not in files.read(fleet.paths.engine), 5, "the alert to be over")
 
 
 def test_until_idle_an_engine_ends_when_only_held_tasks_are_left(fleet: Fleet) -> None:
