@@ -37,7 +37,7 @@ from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
 from .prompts import PromptFile
-from .pulse import Pulse
+from .pulse import Pulse, engine_lives
 from .recovery import Recovery
 from .servers import Servers
 from .spending import Spending
@@ -48,6 +48,7 @@ from .verbs import Verbs
 from .work_so_far import WorkSoFar
 
 RESCAN_S = 5.0
+BORROWED_S = 2.0
 TRY_AGAIN_S = 0.2
 REFUSED_AGAIN_S = 1.0
 JUMP_S = 2.0  # a clock that gained or lost more from one turn to the next was set, or the machine slept
@@ -97,7 +98,8 @@ class Engine:
         """
         try:
             files.prepare(self.paths.folders())
-            self.lock.take()
+            # Who only looks at the lock, or acts on the queue where there is no engine, has it for a moment.
+            self.lock.take(0.0 if self.mode == "command" or engine_lives(self.paths) else BORROWED_S)
             self._read_books()
         except BaseException:
             self.waker.close()

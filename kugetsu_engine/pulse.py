@@ -8,9 +8,11 @@ import msgspec
 
 from .alerts import Alerts
 from .domain.engine_state import EngineState
+from .errors import BadFile
 from .paths import StatePaths
+from .process import identity
 from .quarantine import Quarantine
-from .store import files
+from .store import documents, files
 
 HEARTBEAT_S = 2.0
 
@@ -61,6 +63,15 @@ class Pulse:
             return
         finally:
             os.close(fd)
+
+
+def engine_lives(paths: StatePaths) -> bool:
+    """Whether the process that last said to be the engine is there, and did not say that it ended. Only the lock is proof."""
+    try:
+        state = documents.read(paths.engine, EngineState)
+    except (FileNotFoundError, BadFile):
+        return False
+    return not state.stopped and identity.is_same(state.pid, state.start_ticks, state.boot_id)
 
 
 def _without_heartbeat(state: EngineState) -> bytes:

@@ -288,13 +288,12 @@ class Keeper:
 
 def become(words: list[str]) -> None:
     """Entry of a process that is to be the server: it dies with its keeper. By exec, as the keeper has threads."""
-    tree.die_with_parent()
-    if os.getppid() == int(words[0]):
-        try:
-            os.execvp(words[1], words[1:])
-        except OSError as error:
-            sys.stderr.write(f"{words[1]}: {error.strerror}\n")
-            sys.exit(NO_PROGRAM)
+    tree.die_with(int(words[0]))
+    try:
+        os.execvp(words[1], words[1:])
+    except OSError as error:
+        sys.stderr.write(f"{words[1]}: {error.strerror}\n")
+        sys.exit(NO_PROGRAM)
 
 
 def main(words: list[str]) -> None:

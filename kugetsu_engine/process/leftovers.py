@@ -15,6 +15,7 @@ from ..paths import StatePaths
 from ..store import runs, tasks
 from ..store.locks import is_held
 from . import marked
+from .identity import is_same
 from .marked import Marked
 
 
@@ -76,8 +77,8 @@ def _attempt_numbers(paths: StatePaths, task_id: str) -> list[int]:
 
 
 def _is_live(paths: StatePaths, record: RunRecord) -> bool:
-    """Whether a supervisor still works on the attempt."""
-    if not is_held(paths.task_lock(record.task_id)):
+    """Whether a supervisor still works on the attempt: by its lock, or by itself, where someone removed the lock's file."""
+    if not is_held(paths.task_lock(record.task_id)) and not is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
         return False
     if runs.result(paths, record.task_id, record.attempt, record.token) is not None:
         return False

@@ -75,8 +75,10 @@ class LogFile:
         Args:
             within: bytes at the end that are looked at.
         """
-        length = self.length
-        text = os.pread(self.fd, within, max(length - within, 0)).decode("utf-8", "replace")
+        try:
+            text = os.pread(self.fd, within, max(self.length - within, 0)).decode("utf-8", "replace")
+        except OSError:  # what cannot be read says nothing
+            return []
         found: list[str] = []
         for raw in reversed(text.splitlines()):
             line = self.mask(safe_line(raw, 2000)).strip()

@@ -85,11 +85,15 @@ def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[]
             log.note(f"teardown: {'done' if not code else _ending(code)}")
 
 
-def as_agent() -> None:
-    """Between fork and exec of what an attempt runs: it ends with its supervisor, and takes signals as any program does."""
-    tree.die_with_parent()
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
+def as_agent(supervisor: int) -> Callable[[], None]:
+    """What an attempt runs does between fork and exec: it ends with its supervisor, and takes signals as any program does."""
+
+    def become() -> None:
+        tree.die_with(supervisor)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+
+    return become
 
 
 def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
@@ -123,7 +127,7 @@ def _run(
     try:
         process = subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=as_agent, close_fds=True,
+            env=dict(job["env"]), start_new_session=True, preexec_fn=as_agent(os.getpid()), close_fds=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)

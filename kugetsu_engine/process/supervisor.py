@@ -17,20 +17,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ..domain.failures import of_errno
 from ..domain.secrets import Mask
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from ..git import delivery
 from ..store import files
 from ..store.locks import unlock
-from . import asking, identity, marked, preparing, tree, verdicts
+from . import asking, identity, marked, preparing, reserve, tree, verdicts
 from .output import CHUNK, LogFile
 from .reading import Reading, after, prepare
 from .stall import StallWatch
 from .stamping import Stamping
 
-RESULT_RESERVE = 16 << 10
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
 
@@ -62,6 +60,8 @@ class Supervisor:
         self.kill_at: float | None = None
         watched = (str(job["worktree"]), f"{self.run_dir}/tmp")
         self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
+        self.blind = False
+        """Whether something that only shows how it stands has failed, which is noted once."""
         self.evidence = ""
         """Why it must be ended, where nobody asked for it."""
 
@@ -75,13 +75,15 @@ class Supervisor:
             return
         result: dict[str, Any]
         try:
-            result = self._attempt()
-        except Interrupted:
+            try:
+                result = self._attempt()
+            except (AttemptFailed, OSError, ValueError, OverflowError) as error:
+                unwatched = self.agent_pid is not None  # an agent that worked has made its attempt
+                result = verdicts.of_unwatched(error) if unwatched else verdicts.of_preparation(error, self.run_dir)
+                self.log.note(result["reason"])
+            self.may_interrupt = False
+        except Interrupted:  # also out of the lines above
             result = self._stopped(None)
-        except (AttemptFailed, OSError, ValueError, OverflowError) as error:
-            result = verdicts.of_preparation(error, self.run_dir)
-            self.log.note(result["reason"])
-        self.may_interrupt = False
         self._keep_outcome(result)
         preparing.tear_down(self.job, self.log, self._tell, lambda: self.asked == "kill")
         self._tell("sweeping")
@@ -105,11 +107,7 @@ class Supervisor:
             "worktree": self.job["worktree"], "reader": self.job.get("reader"),
             "reader_options": self.job.get("reader_options") or {},
         }  # fmt: skip
-        fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            files.write_all(fd, b" " * RESULT_RESERVE)
-        finally:
-            os.close(fd)
+        reserve.make(self.run_dir)
         files.replace(f"{self.run_dir}/run.json", json.dumps(record).encode())
 
     def _attempt(self) -> dict[str, Any]:
@@ -121,6 +119,7 @@ class Supervisor:
         self.may_interrupt = False
         if self.asked:
             return self._stopped(None)
+        wake, wake_end = socket.socketpair()  # made now: once the agent runs, nothing that it does not need may fail
         prompt = f"{self.run_dir}/prompt"
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
         try:
@@ -129,7 +128,7 @@ class Supervisor:
             return self._no_program(error)
         self._tell("agent")
         self._say("started")
-        status = self._watch(agent.pid, pipe)
+        status = self._watch(agent.pid, pipe, wake, wake_end)
         agent.returncode = os.waitstatus_to_exitcode(status)
         return self._judged(agent.returncode)
 
@@ -141,7 +140,8 @@ class Supervisor:
             with open(prompt if self.job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
                 agent = subprocess.Popen(
                     preparing.argv(self.job), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
-                    env=dict(self.job["env"]), start_new_session=True, preexec_fn=preparing.as_agent, close_fds=True,
+                    env=dict(self.job["env"]), start_new_session=True, close_fds=True,
+                    preexec_fn=preparing.as_agent(os.getpid()),
                 )  # fmt: skip
         except BaseException:
             if pipe is not None:
@@ -155,9 +155,12 @@ class Supervisor:
             os.set_blocking(pipe, False)
         return agent, pipe
 
-    def _watch(self, pid: int, pipe: int | None) -> int:
-        """Take the agent's output and hold its limits until it has ended; its wait status."""
-        wake, wake_end = socket.socketpair()
+    def _watch(self, pid: int, pipe: int | None, wake: socket.socket, wake_end: socket.socket) -> int:
+        """Take the agent's output and hold its limits until it has ended; its wait status.
+
+        Args:
+            wake: becomes readable with each signal, as those write into `wake_end`.
+        """
         wake.setblocking(False)
         wake_end.setblocking(False)
         signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
@@ -185,10 +188,18 @@ class Supervisor:
                 continue
             os.close(pipe)
         signal.set_wakeup_fd(-1)
-        self.reading.finish()
-        self.log.keep_below_cap()
-        self.stamping.look(end=True)
+        for look in (self.reading.finish, self.log.keep_below_cap, lambda: self.stamping.look(end=True)):
+            self._observe(look)
         return status
+
+    def _observe(self, look: Callable[[], object]) -> None:
+        """Do what only shows how the agent stands: whatever fails in it must not decide what becomes of the agent."""
+        try:
+            look()
+        except Exception as error:
+            if not self.blind:
+                self.blind = True
+                self.log.note(f"how the agent stands cannot be seen all the time: {type(error).__name__}: {error}")
 
     def _pump(self, pipe: int) -> bool:
         """Copy what the agent printed; False at the end of its output."""
@@ -219,8 +230,8 @@ class Supervisor:
 
     def _tick(self) -> None:
         session = self.reading.session_id
-        self.reading.look()
-        self.reading.follow(self.log.keep_below_cap())
+        self._observe(self.reading.look)
+        self._observe(lambda: self.reading.follow(self.log.keep_below_cap()))
         self._tell(self.phase)
         if self.reading.session_id != session:
             self._say("session")
@@ -243,9 +254,12 @@ class Supervisor:
         return result
 
     def _tell(self, phase: str) -> None:
-        """Write `progress.json`; a disk that refuses does not end the attempt."""
-        now = time.monotonic()
+        """Write `progress.json`; a disk or a system that refuses does not end the attempt."""
         self.phase = phase
+        self._observe(self._write_progress)
+
+    def _write_progress(self) -> None:
+        now, phase = time.monotonic(), self.phase
         length = self.log.length
         if length != self.log_length:
             self.log_length, self.last_output = length, now
@@ -274,14 +288,14 @@ class Supervisor:
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
-        self.stamping.look(end=True)
+        self._observe(lambda: self.stamping.look(end=True))
         data = json.dumps(self._document(result)).encode()
         try:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
-            while not self._use_reserve(data):  # the agent has ended; what it came to must not be lost
+            while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
                 select.select([], [], [], 1.0)
-        files.remove(f"{self.run_dir}/.exit.reserve")
+        reserve.drop(self.run_dir)
         self.log.close()
         for fd in self.locks:
             unlock(fd)
@@ -303,22 +317,6 @@ class Supervisor:
             "elapsed_s": round(time.monotonic() - self.started, 3), **self.reading.result(), **result,
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
-
-    def _use_reserve(self, data: bytes) -> bool:
-        """Write the result over the reserved bytes, which a full disk allows; False while it allows nothing at all."""
-        try:
-            fd = os.open(f"{self.run_dir}/.exit.reserve", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                files.write_all(fd, data.ljust(RESULT_RESERVE))
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            os.rename(f"{self.run_dir}/.exit.reserve", f"{self.run_dir}/exit.json")
-        except OSError as error:
-            if of_errno(error.errno) != "disk":
-                raise
-            return False
-        return True
 
     def _say(self, word: str) -> None:
         """Wake the engine that started us; it may be gone."""

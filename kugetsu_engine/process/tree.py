@@ -30,18 +30,22 @@ def become_subreaper() -> None:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent() -> None:
-    """In a new child: be killed when the supervisor dies. Only from a process with one thread."""
+def die_with(parent: int) -> None:
+    """In a new child: be killed when its parent dies, or end now if it has. Only from a process with one thread."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def descendants(root: int) -> list[int]:
-    """Live processes below `root`, parents before children; zombies are dead."""
-    if not LINUX:
+    """Live processes below `root`, parents before children; zombies are dead. None where the system does not let us look."""
+    try:
+        names = os.listdir("/proc") if LINUX else []
+    except OSError:
         return []
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in names:
         if name.isdigit() and (fields := stat_fields(int(name))) is not None:
             children.setdefault(int(fields[1]), []).append(int(name) if fields[0] not in "ZX" else -int(name))
     found: list[int] = []

@@ -78,6 +78,11 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
     return {"outcome": "not_started", "failure": of_errno(error.errno), "reason": str(error)}
 
 
+def of_unwatched(error: Exception) -> Found:
+    """Judge an attempt whose agent was at work when its supervisor could not go on."""
+    return _failed("unknown", f"the agent could not be watched any longer and was ended: {error}")
+
+
 def _is_full(folder: str) -> bool:
     """Whether a disk has no room worth mentioning."""
     try:

@@ -266,7 +266,8 @@ class TestWithAnEngine:
         )  # fmt: skip
         os.close(output)
         assert engine.returncode == 0, engine.stderr
-        assert engine.stderr.count("\n") == 1 and "nothing is printed any more" in engine.stderr
+        assert engine.stderr.count("\n") == 1
+        assert "nothing is printed any more" in engine.stderr
         tasks = [shell.json("show", task) for task in ids]
         assert [(task["state"], task["attempt"]) for task in tasks] == [("completed", 1)] * 3
 

@@ -97,6 +97,8 @@ def test_a_live_attempt_is_no_leftover(fleet: Fleet) -> None:
     fleet.stop_engine(engine)
     assert leftovers.find(fleet.paths) == []
     assert check(gather(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current)) == []
+    os.unlink(fleet.paths.task_lock(task_id))
+    assert leftovers.find(fleet.paths) == []  # its supervisor lives, whoever took the lock's file away
 
 
 def test_a_pid_that_has_changed_hands_is_not_signalled(fleet: Fleet, started: Started) -> None:

@@ -11,6 +11,7 @@ from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.store import files
+from kugetsu_engine.store.locks import try_lock, unlock
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer, marked_processes
 from tests.support.processes import is_alive, kill_hard
@@ -189,6 +190,16 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_first(fleet: Fleet) -
     assert thread.held_by is not None
     assert f"pid {process.pid} " in thread.held_by
     second.waker.close()
+
+
+def test_an_engine_waits_for_who_has_its_lock_for_a_moment(fleet: Fleet) -> None:
+    """Each look at the lock takes it: an engine that starts just then is not refused for good."""
+    looking = try_lock(fleet.paths.engine_lock)
+    assert looking is not None
+    engine = fleet.start_engine()
+    assert not engine.ended.wait(0.3)
+    unlock(looking)
+    assert fleet.wait_for_end([fleet.enqueue()])[0].state == "completed"
 
 
 def test_of_five_engines_started_at_once_one_runs(fleet: Fleet) -> None:

@@ -17,7 +17,7 @@ from .programs import CHANGING, STARTING, Call, calls, command_argv, engine_argv
 
 ERRNOS = {
     "ENOSPC": ("write", "pwrite64", "fsync", "rename", "link", "mkdir", "openat", "mknodat"),
-    "EIO": ("write", "pwrite64", "fsync", "rename", "link", "unlink", "openat"),
+    "EIO": ("write", "pwrite64", "pread64", "fsync", "rename", "link", "unlink", "openat"),
     "EACCES": ("openat", "rename", "link", "unlink", "mkdir"),
     "EROFS": ("openat", "rename", "link", "unlink", "mkdir", "write"),
     "EMFILE": ("openat", "socketpair", "memfd_create", "pipe2"),
@@ -69,7 +69,7 @@ def supervisor_is_killed(ground: Ground, amount: Amount) -> Report:
 
     def attempt(call: Call) -> list[str]:
         with ground.fleet() as fleet:
-            task_id = fleet.enqueue(orphan=True, last=0.05)
+            task_id = fleet.enqueue(orphan=True, last=0.05, say="at work")
             _run_with_supervisor(fleet, injected(fleet, call, "signal=KILL", detached=True))
             hits.append(struck(fleet))
             settle(fleet, [task_id])
@@ -177,7 +177,7 @@ def _let_it_try(fleet: Fleet, process: "subprocess.Popen[str]") -> None:
 
 def _supervisor_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[str]:
     with ground.fleet() as fleet:
-        task_id = fleet.enqueue(orphan=True, last=0.05)
+        task_id = fleet.enqueue(orphan=True, last=0.05, say="at work")
         _run_with_supervisor(fleet, injected(fleet, fault.call, f"error={fault.error}", detached=True))
         hits.append(struck(fleet))
         settle(fleet, [task_id])
@@ -185,6 +185,9 @@ def _supervisor_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[st
         found = verify(fleet, [task_id])
         if task.state not in FINAL or task.attempt > 2 or (task.state == "error" and not task.error):
             found.append(f"I6 {task_id} is {task.state} at attempt {task.attempt}: {task.error}")
+        made = [attempt for attempt in task.attempts if attempt.outcome != "not_started"]
+        if len(fleet.starts()) > len(made):
+            found.append(f"I5 {len(fleet.starts())} agents worked, and {len(made)} attempts count")
         return found + [f"I8 left running: {mark}" for mark in marked_processes(fleet.paths.root).values()]
 
 
@@ -247,7 +250,7 @@ def _faults(every: Sequence[Call]) -> list[Fault]:
 
 def _supervisor_calls(fleet: Fleet, names: Sequence[str]) -> list[Call]:
     trace = fleet.folder / "supervisor-trace"
-    fleet.enqueue(orphan=True, last=0.05)
+    fleet.enqueue(orphan=True, last=0.05, say="at work")
     watched = ["strace", "-D", "-qq", "-y", "-s", "400", "-o", str(trace), "-e", "signal=none"]
     watched += ["-e", f"trace={','.join(f'?{name}' for name in names)}"]
     _run_with_supervisor(fleet, watched)

@@ -21,7 +21,7 @@ from . import programs
 from .ground import Amount, Ground, Report, verify
 
 GREEDY = Path(__file__).with_name("greedy_agent.py")
-KINDS = ("spawn", "descriptors", "forks", "supervisor", "files")
+KINDS = ("spawn", "descriptors", "forks", "supervisor", "files", "supervisor's descriptors")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def nothing_left(ground: Ground, amount: Amount) -> Report:
     cases = [Case(KINDS[number % len(KINDS)], seed) for number, seed in enumerate(ground.seeds(tries))]
     attempts = {
         "spawn": _no_process_for_the_engine, "supervisor": _no_process_for_a_supervisor,
+        "supervisor's descriptors": _no_descriptors_for_a_supervisor,
         "descriptors": _no_descriptors_for_the_engine, "forks": _greedy, "files": _greedy,
     }  # fmt: skip
     return ground.side_by_side(cases, lambda case: attempts[case.kind](ground, case))
@@ -103,6 +104,25 @@ def _no_descriptors_for_the_engine(ground: Ground, case: Case) -> list[str]:
         found = [] if process.poll() is None else [f"the engine ended with {process.returncode}"]
         _end(fleet, process)
         return found + _all_well(fleet, ids) + verify(fleet, ids)
+
+
+def _no_descriptors_for_a_supervisor(ground: Ground, case: Case) -> list[str]:
+    """A supervisor may open no file while its agent works, and in some tries ends: what it only shows decides nothing."""
+    with ground.fleet(max_attempts=1) as fleet:
+        task_id = fleet.enqueue(wait=fleet.waiting_file("go"), last=0.05)
+        process = programs.start(fleet, programs.engine_argv(fleet))
+        fleet.wait_for_started(task_id)
+        record = wait_until(lambda: fleet.record(task_id), 15, "the record")
+        before = resource.prlimit(record.supervisor_pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(record.supervisor_pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        if case.seed % 2:
+            fleet.release("go")
+        threading.Event().wait(1.5)  # one look at least
+        resource.prlimit(record.supervisor_pid, resource.RLIMIT_NOFILE, before)
+        fleet.release("go")
+        code, said, complained = programs.finish(fleet, process, 45.0)
+        found = [] if code == 0 else [f"the engine ended with {code}: {said} {complained[-300:]}"]
+        return found + _all_well(fleet, [task_id]) + verify(fleet, [task_id])
 
 
 def _greedy(ground: Ground, case: Case) -> list[str]:

@@ -65,7 +65,7 @@ TABLE = (
     Fault("F40", trees.trees_end, 6, "20 × 6 trees × 4 ends", 6, alone=True),
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
     Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
-    Fault("F47", limits.nothing_left, 5, "60 tries of 5 kinds", 2, missing=programs.why_no_strace),
+    Fault("F47", limits.nothing_left, 6, "60 tries of 6 kinds", 2, missing=programs.why_no_strace),
     Fault("F55", races.requests_at_the_end, 9, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),

@@ -29,7 +29,7 @@ def started_at_once(ground: Ground, amount: Amount) -> Report:
                     fleet.kill_engine(process)
                     continue
                 code, said, _ = programs.finish(fleet, process)
-                if code != 3 or not (f"pid {survivor.pid} " in said or "pid " in said):
+                if code != 3 or not (f"pid {survivor.pid} " in said or "pid unknown" in said):
                     report.violations.append(f"I4 an engine that was refused ended with {code}: {said.strip()!r}")
         settle(fleet, ids)
         report.violations += verify(fleet, ids)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import gate, housekeeping
-from kugetsu_engine.errors import EngineHeld
+from kugetsu_engine.errors import EngineHeld, StateDirError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import locks
 from kugetsu_engine.store.engine_lock import EngineLock
@@ -234,6 +234,13 @@ def test_the_engine_lock_has_one_holder_and_notices_when_its_file_is_replaced(pa
     Path(paths.engine_lock).touch()
     assert not first.still_ours()
     first.release()
+
+
+def test_an_engine_does_not_start_where_locks_do_nothing(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a second engine would get as well protects nothing: it is said what to do."""
+    monkeypatch.setattr("fcntl.flock", lambda fd, how: None)
+    with pytest.raises(StateDirError, match="does not keep locks: set KUGETSU_DIR"):
+        EngineLock(paths).take()
 
 
 def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths) -> None:

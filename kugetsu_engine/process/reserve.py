@@ -1,0 +1,51 @@
+"""Room on the disk that an attempt keeps for its result, so that a disk which is full by then can take it all the same."""
+
+import os
+
+from ..domain.failures import REFUSALS, of_errno
+from ..store import files
+
+BYTES = 16 << 10
+
+
+def make(run_dir: str) -> None:
+    """Take the room.
+
+    Raises:
+        OSError: there is none.
+    """
+    fd = os.open(_path(run_dir), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        files.write_all(fd, b" " * BYTES)
+    finally:
+        os.close(fd)
+
+
+def use(run_dir: str, data: bytes) -> bool:
+    """Write the result over it as `exit.json`, which a full disk allows; False while disk or system allow nothing at all.
+
+    Raises:
+        OSError: for another reason than that, such as that the folder is gone.
+    """
+    try:
+        fd = os.open(_path(run_dir), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            files.write_all(fd, data.ljust(BYTES))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(_path(run_dir), f"{run_dir}/exit.json")
+    except OSError as error:
+        if of_errno(error.errno) not in REFUSALS:
+            raise
+        return False
+    return True
+
+
+def drop(run_dir: str) -> None:
+    """Give the room back."""
+    files.remove(_path(run_dir))
+
+
+def _path(run_dir: str) -> str:
+    return f"{run_dir}/.exit.reserve"
