@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -53,9 +54,13 @@ class Messenger:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        ended = False
         while (first := self._incoming.get()) is not None:
-            batch, ended = self._gather(first)
-            self._tell(batch)
+            try:
+                batch, ended = self._gather(first)
+                self._tell(batch)
+            except Exception:  # the thread's boundary: what is told next is told all the same
+                self._log(f"telling failed: {traceback.format_exc()}")
             if ended:
                 return
 
