@@ -94,11 +94,12 @@ class EngineThread:
 
     def _run_once(self) -> None:
         engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id)
-        engine.open()
         end_of_watch = threading.Event()
-        self._messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
-        self._messenger.start()
-        try:
+        messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
+        engine.open()
+        try:  # whatever fails from here on, the lock is given back
+            messenger.start()
+            self._messenger = messenger
             if self.fault is not None:
                 engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
             self._engine = engine
@@ -115,9 +116,11 @@ class EngineThread:
         finally:
             end_of_watch.set()
             self._engine = None
-            engine.close()
-            self._messenger.close()
-            self._messenger = None
+            try:
+                engine.close()
+            finally:
+                self._messenger = None
+                messenger.close()
 
     def _took_turn(self, turns: int) -> None:
         if turns > 100:

@@ -51,7 +51,8 @@ class Messenger:
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what waits, if that is quick, and end."""
         self._incoming.put(None)
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:  # else it could not be started
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         ended = False

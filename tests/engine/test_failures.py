@@ -13,6 +13,7 @@ from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, pulls
+from kugetsu_engine.telling.messenger import Messenger
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.processes import is_alive
@@ -301,6 +302,27 @@ def test_settings_that_have_never_been_read_start_nothing(fleet: Fleet) -> None:
     fleet.configure()
     engine.wake()
     assert fleet.wait_for_end([task_id])[0].state == "completed"
+
+
+def test_an_engine_that_fails_right_after_it_opened_gives_its_lock_back(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread left for the telling: the next round is the engine again, and not refused by the one before."""
+    failed: list[Messenger] = []
+    start = Messenger.start
+
+    def refused(messenger: Messenger) -> None:
+        if failed:
+            start(messenger)
+        else:
+            failed.append(messenger)  # which holds the engine, so that no garbage collection frees its lock
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Messenger, "start", refused)
+    task_id = fleet.enqueue()
+    engine = fleet.start_engine()
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
+    assert failed
+    assert engine.held_by is None
+    assert "can't start new thread" in Path(fleet.paths.engine_log).read_text("utf-8")
 
 
 def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
