@@ -2,12 +2,19 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kugetsu_engine import beginning, cli
+from kugetsu_engine.domain import refs
+from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.domain.session import Session
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.store import files, sessions
 from tests.support.fleet import AGENT, Fleet
 from tests.support.processes import kill_hard
 
@@ -60,3 +67,19 @@ def test_stopping_and_taking_over_needs_no_engine(handy: Fleet, supervised: bool
     assert attach(task_id, "--stop") == 0
     assert taken(handy, task_id) == "session <> for <>\n"
     assert handy.state(task_id) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("issue_ref", "slug", "whose"), [("local/work#1", "local-work-1", "dev"), (PM_AGENT, "pm-agent", "pm")]
+)
+def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issue_ref: str, slug: str, whose: str) -> None:
+    """The project manager's have names of their own."""
+    task = Task("q_1", issue_ref, state="completed")
+    files.replace(handy.paths.ended(task.id), msgspec.json.encode(task))
+    worktree = handy.paths.worktree(refs.parse(issue_ref).slug)
+    os.makedirs(worktree)
+    sessions.save(handy.paths, Session(slug, issue_ref, agent="handy", session_id=f"ses_{whose}"))
+    for name, value in (("default", "all"), ("dev", "dev"), ("pm-agent", "pm")):
+        Path(handy.paths.env, f"{name}.env").write_text(f"WHOSE={value}\n")
+    assert attach(task.id) == 0
+    assert Path(worktree, "taken").read_text() == f"session <ses_{whose}> for <{whose}>\n"
