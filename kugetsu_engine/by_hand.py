@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import env_files, gate, jobs
-from .agents import by_hand
+from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
@@ -74,7 +74,7 @@ def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], t
     session = sessions.load(paths, session_slug(task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = by_hand.command(agent, settings, session_id)
+    argv = known.screen(agent, settings, session_id, paths.root)
     limit = effective_limit(load(paths), settings.max_concurrent_agents)
     entered = gate.enter_by_hand(paths, task.issue_ref, limit)
     if entered == "slots":

@@ -55,6 +55,12 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
+def screen(own: "AgentSettings", session_id: str | None, state_dir: str) -> list[str]:
+    """Return the command line of its own screen, for a person."""
+    going_on = [f"--chat-history-file={history(state_dir, session_id)}", "--restore-chat-history"] if session_id else []
+    return [own.program or "aider", *going_on]
+
+
 def history(state_dir: str, session: str) -> str:
     """The file of a conversation."""
     return f"{state_dir}/sessions/{session}.aider.md"

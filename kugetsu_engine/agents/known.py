@@ -65,6 +65,24 @@ def delete_session(name: str, settings: Settings, session_id: str, directory: st
     return True
 
 
+def screen(name: str, settings: Settings, session_id: str | None, state_dir: str) -> list[str]:
+    """The command line of an agent's own screen, for a person: it goes on with a session, or begins one.
+
+    Raises:
+        ConfigError: none is known.
+    """
+    own = settings.agents.get(name, AgentSettings())
+    if own.attach:
+        return [word.replace("{session}", session_id or "") for word in own.attach]
+    kind = kind_of(name, own)
+    if kind not in SCREENS:
+        raise ConfigError(
+            f"no screen of its own is known of the agent {name}",
+            f'set attach = ["program", …] in [agents.{name}], or: kugetsu shell ID',
+        )
+    return SCREENS[kind](own, session_id, state_dir)
+
+
 def kind_of(name: str, own: AgentSettings) -> str | None:
     """The known program that an agent is; None for one of a command of the operator's own."""
     return None if own.command is not None else own.kind or name
@@ -132,6 +150,10 @@ def _demo(own: AgentSettings, _call: Call) -> Drive:
 DRIVERS: dict[str, Callable[[AgentSettings, Call], Drive]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
+SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
+    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": opencode.screen,
+}  # fmt: skip
+"""Their own screens: settings, session or None, state directory."""
 KNOWN = tuple(DRIVERS)
 """Agents that need no `command`."""
 
