@@ -50,14 +50,20 @@ def is_plain(name: str, settings: Settings) -> bool:
     return name == "demo" or settings.agents.get(name, AgentSettings()).command is not None
 
 
-def delete_session(name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str]) -> bool:
-    """Delete a conversation in the agent program's own store; False where the program is not known to keep any.
+def delete_session(
+    name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str], state_dir: str
+) -> bool:  # fmt: skip
+    """Delete a conversation, in the agent program's own store or in ours; False where nobody knows how.
 
     Raises:
         AttemptFailed: the program refused, or is not there.
     """
     own = settings.agents.get(name, AgentSettings())
-    if kind_of(name, own) != "opencode":
+    kind = kind_of(name, own)
+    if kind == "aider":
+        aider.delete(state_dir, session_id)
+        return True
+    if kind != "opencode":
         return False
     from . import opencode_sessions
 
