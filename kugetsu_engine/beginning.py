@@ -8,11 +8,13 @@ from .agents import known
 from .domain import mentions
 from .domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
 from .domain.session import Wanted
+from .domain.states import ACTIVE
 from .domain.task import Task
 from .errors import ConfigError, KugetsuError, TryLater
 from .operator import Operator
 from .store import of_issue, runs, sessions, tasks
 from .store.enqueue import checked_message
+from .store.locks import is_held
 
 GO_ON = """\
 Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where
@@ -92,17 +94,38 @@ def wait_until_begun(operator: Operator, task_id: str, pause: Callable[[float], 
         NoSuchTask: it has disappeared.
     """
     deadline = time.monotonic() + limit_s if limit_s is not None else None
-    while True:
-        task = tasks.find(operator.paths, task_id)
-        if task.ended or task.state == "running" or task.attempts:
-            return task
-        if runs.result(operator.paths, task.id, task.attempt, task.token) is not None:
-            operator.settle()  # only where no engine does
-        elif _has_agent(operator, task):
-            return task
+
+    def begun(task: Task) -> bool:
+        if task.ended or task.state == "running" or task.attempts or _has_agent(operator, task):
+            return True
         if deadline is not None and time.monotonic() >= deadline:
             raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {task_id[2:]}")
+        return False
+
+    return wait_until(operator, task_id, begun, pause)
+
+
+def wait_until(operator: Operator, task_id: str, wanted: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
+    """Wait until a task is as wanted, and return it. Where no engine runs, the end of its attempt is entered meanwhile.
+
+    Raises:
+        NoSuchTask: it has disappeared.
+    """
+    while True:
+        task = tasks.find(operator.paths, task_id)
+        if task.state in ACTIVE and _is_over(operator, task):
+            operator.settle()
+            task = tasks.find(operator.paths, task_id)
+        if wanted(task):
+            return task
         pause(LOOK_S)
+
+
+def _is_over(operator: Operator, task: Task) -> bool:
+    """Whether the attempt of an active task has ended, or nobody works on it any more."""
+    if runs.result(operator.paths, task.id, task.attempt, task.token) is not None:
+        return True
+    return not is_held(operator.paths.task_lock(task.id))
 
 
 def _has_agent(operator: Operator, task: Task) -> bool:

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import env_files, gate, jobs
-from .agents import by_hand
+from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
+from .domain.reserved import session_slug
 from .domain.task import Task
 from .errors import AlreadySo, KugetsuError, TryLater
 from .paths import StatePaths
 from .store import files, sessions
-
-WHOSE = ("default.env", "dev.env")
 
 
 class Place(NamedTuple):
@@ -48,7 +47,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     if not os.path.isdir(worktree):
         raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
     env = dict(operator)
-    for name in WHOSE:
+    for name in env_files.names_for(task.issue_ref):
         try:
             env |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
         except FileNotFoundError:
@@ -71,12 +70,11 @@ def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], t
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     where = place(paths, settings, operator, task)
-    ref = refs.parse(task.issue_ref, settings.default_server)
     agent = jobs.agent_of(task, settings)
-    session = sessions.load(paths, ref.slug)
+    session = sessions.load(paths, session_slug(task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = by_hand.command(agent, settings, session_id)
+    argv = known.screen(agent, settings, session_id, paths.root)
     limit = effective_limit(load(paths), settings.max_concurrent_agents)
     entered = gate.enter_by_hand(paths, task.issue_ref, limit)
     if entered == "slots":

@@ -6,7 +6,7 @@ cannot be read keeps the one before it and is told as a problem; it never stops 
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -39,7 +39,7 @@ class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     urls: list[str] = []
     """Addresses of apprise."""
     quiet_hours: str | None = None
-    digest_after: int = 5
+    digest_after: Annotated[int, msgspec.Meta(ge=1)] = 5
     """More than so many within a minute become one."""
 
     @property

@@ -71,9 +71,12 @@ class Controls:
         return self._control.pause_reason if self.paused else ""
 
     def pause_for(self, reason: str) -> None:
-        """Pause the queue for a reason of the engine's; one that is paused already stays as it is."""
-        if not self.paused:
-            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason))
+        """Pause the queue until the operator resumes it; one that the operator paused stays as it is.
+
+        It takes the place of the budget's pause, which ends by itself; a budget that is still used up pauses it again then.
+        """
+        if not self.paused or self.pause_reason:
+            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason, budget_day=""))
 
     @property
     def budget_day(self) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from .domain.task import Notice
 from .domain.times import iso
@@ -17,6 +18,7 @@ from .process import asking, identity
 from .store import files, pulls
 from .store.watch import watch
 from .telling.messenger import Messenger
+from .work_so_far import EVERY_S
 
 LOOK_AT_PULLS_S = 60.0
 FIRST_LOOK_AT_WORK_S = 5.0
@@ -92,30 +94,33 @@ class EngineThread:
 
     def _run_once(self) -> None:
         engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id)
-        engine.open()
         end_of_watch = threading.Event()
-        self._messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
-        self._messenger.start()
-        try:
+        messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
+        engine.open()
+        try:  # whatever fails from here on, the lock is given back
+            messenger.start()
+            self._messenger = messenger
             if self.fault is not None:
                 engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
             self._engine = engine
             self.running.set()
             folders = (self.paths.items, self.paths.requests, self.paths.root)
-            for work in (
-                threading.Thread(target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True),
-                threading.Thread(target=self._tidy, args=(engine, end_of_watch), name="kugetsu-tidy", daemon=True),
-                threading.Thread(target=_look_at_work, args=(engine, end_of_watch), name="kugetsu-work", daemon=True),
-                threading.Thread(target=self._ask_forges, args=(end_of_watch,), name="kugetsu-forges", daemon=True),
-            ):
-                work.start()
+            watcher = threading.Thread(
+                target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True
+            )
+            watcher.start()
+            self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
+            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.look, end_of_watch)
+            self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
         finally:
             end_of_watch.set()
             self._engine = None
-            engine.close()
-            self._messenger.close()
-            self._messenger = None
+            try:
+                engine.close()
+            finally:
+                self._messenger = None
+                messenger.close()
 
     def _took_turn(self, turns: int) -> None:
         if turns > 100:
@@ -132,29 +137,41 @@ class EngineThread:
                 self._on_notice = None
                 self._note(f"nobody hears the engine any more: {type(error).__name__}: {error}")
 
-    def _tidy(self, engine: Engine, end: threading.Event) -> None:
-        """Put old things away now and then; a disk that refuses is tried again an hour later."""
-        wait_s = FIRST_TIDY_S
-        while not end.wait(wait_s):
-            wait_s = TIDY_S
-            try:
-                age, now = engine.settings.current.cleanup_age, time.time()
-                if (removed := tidy(self.paths, now, age)) and age is not None:
-                    engine.ledger.journal.removed(now - age, removed)
-            except OSError as error:
-                self._note(f"tidying failed: {error}")
+    def _repeat(
+        self, name: str, first_s: float, every_s: float, work: Callable[[], float | None], end: threading.Event
+    ) -> None:  # fmt: skip
+        """Start a thread that does some work again and again; work that fails is logged, and done again all the same.
 
-    def _ask_forges(self, end: threading.Event) -> None:
+        Args:
+            work: returns the seconds until the next time where these are not `every_s`.
+        """
+
+        def run() -> None:
+            wait_s = first_s
+            while not end.wait(wait_s):
+                wait_s = every_s
+                try:
+                    wait_s = work() or every_s
+                except OSError as error:
+                    self._note(f"{name} failed: {error}")
+                except Exception:  # the thread's boundary
+                    self._note(f"{name} failed: {traceback.format_exc()}")
+
+        threading.Thread(target=run, name=f"kugetsu-{name}", daemon=True).start()
+
+    def _tidy(self, engine: Engine) -> None:
+        """Put old things away."""
+        age, now = engine.settings.current.cleanup_age, time.time()
+        if (removed := tidy(self.paths, now, age)) and age is not None:
+            engine.ledger.journal.removed(now - age, removed)
+
+    def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
-        while not end.wait(LOOK_AT_PULLS_S):
-            try:
-                if pulls.due(pulls.load(self.paths), time.time()):
-                    asking.refresh(self.paths.root)
-            except OSError as error:
-                self._note(f"the forges were not asked: {error}")
+        if pulls.due(pulls.load(self.paths), time.time()):
+            asking.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:
-        self._log(f"{iso(time.time())} {text}")
+        self._log(*f"{iso(time.time())} {text}".splitlines())
 
     def _log(self, *lines: str) -> None:
         """Write to the engine's log; what the disk does not take is let go."""
@@ -173,10 +190,3 @@ class EngineThread:
         if self._on_fault is not None:
             with contextlib.suppress(Exception):
                 self._on_fault(words)
-
-
-def _look_at_work(engine: Engine, end: threading.Event) -> None:
-    """Look now and then what running agents have changed."""
-    wait_s = FIRST_LOOK_AT_WORK_S
-    while not end.wait(wait_s):
-        wait_s = engine.work.look()

@@ -38,6 +38,24 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return order(self.id, self.priority, self.position, self.pending_since)
 
 
+def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
+    """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
+
+    Args:
+        set_aside: whether the file of a task lies in `queue/corrupt`.
+    """
+    if as_task_id(task_id) != task_id:
+        return None  # no task can have had that name
+    if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
+        return UNREADABLE
+    try:
+        return tasks.read(paths.ended(task_id), task_id).state
+    except FileNotFoundError:
+        return None
+    except BadFile:
+        return UNREADABLE
+
+
 class TaskStates(Mapping[str, str]):
     """States of tasks by id, for the condition `after`; ended ones are looked up on disk, and remembered."""
 
@@ -58,16 +76,12 @@ class TaskStates(Mapping[str, str]):
             self._ended.pop(task_id, None)
             return entry.state
         if task_id not in self._ended:
-            if as_task_id(task_id) != task_id:
-                raise KeyError(task_id)  # no task can have had that name
-            if os.path.lexists(self._paths.item(task_id)) or self._set_aside(task_id):
-                return UNREADABLE
-            try:
-                self._ended[task_id] = tasks.read(self._paths.ended(task_id), task_id).state
-            except FileNotFoundError:
-                raise KeyError(task_id) from None
-            except BadFile:
-                return UNREADABLE
+            state = state_on_disk(self._paths, task_id, self._set_aside)
+            if state == UNREADABLE:
+                return state
+            if state is None:
+                raise KeyError(task_id)
+            self._ended[task_id] = state
         return self._ended[task_id]
 
     def forget(self, task_id: str) -> None:

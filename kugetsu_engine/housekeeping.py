@@ -4,11 +4,12 @@ import os
 import shutil
 import time
 
+from .agents.aider import HISTORY
 from .domain.states import FINAL
 from .domain.times import epoch
 from .errors import BadFile
 from .paths import StatePaths
-from .store import files, locks, tasks
+from .store import files, locks, sessions, tasks
 
 ANSWER_AGE_S = 300.0
 DRAFT_AGE_S = 7 * 86400.0
@@ -90,9 +91,23 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     put_away(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
-    removed = set_aside_ended(paths, now - cleanup_age_s) if cleanup_age_s is not None else 0
+    removed = 0
+    if cleanup_age_s is not None:
+        removed = set_aside_ended(paths, now - cleanup_age_s)
+        _remove_conversations(paths, now - max(cleanup_age_s, LITTER_AGE_S))
     finish_removals(paths)
     return removed
+
+
+def _remove_conversations(paths: StatePaths, before: float) -> None:
+    """Remove aider's conversations that were last gone on with before a time, and are the session of no issue."""
+    names, known = _names(paths.sessions), sessions.all(paths)
+    if len(known) < sum(name.endswith(".json") and name[0] != "." for name in names):
+        return  # a file that cannot be read may name any of them
+    kept = {f"{session.session_id}{HISTORY}" for session in known}
+    for name in names:
+        if name.endswith(HISTORY) and name not in kept:
+            _remove_older(f"{paths.sessions}/{name}", before)
 
 
 def littered(paths: StatePaths) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ from . import beginning
 from .agents import known
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
-from .domain.task import Task
 from .errors import KugetsuError
 from .git.command import git
 from .operator import Operator
 from .paths import StatePaths
 from .prompts import RULES
-from .store import files, runs, sessions, tasks
+from .store import files, sessions
 
 CONFIG = """\
 # Settings of kugetsu; docs/configuration.md says more. A change acts at once.
@@ -88,7 +87,10 @@ def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], No
     """
     words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
     task_id = beginning.start(operator, issue_ref, words, session="new", timeout="10m")
-    task = _wait_until_ended(operator, task_id, pause)
+    # a further attempt is not waited for
+    task = beginning.wait_until(operator, task_id, lambda task: task.ended or task.attempts, pause)
+    if not task.ended:
+        operator.do("cancel", task_id)
     session = sessions.load(operator.paths, SESSIONS[issue_ref])
     if session is not None and session.session_id is not None and task.state == "completed":
         return session.session_id
@@ -96,16 +98,3 @@ def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], No
         f"no {SESSIONS[issue_ref]} session was made: {task.reason or task.state}",
         f"kugetsu logs {task_id[2:]}, then init again",
     )
-
-
-def _wait_until_ended(operator: Operator, task_id: str, pause: Callable[[float], None]) -> Task:
-    """Wait until an attempt of a task has ended for good, or has failed; a further one is not waited for."""
-    while True:
-        task = tasks.find(operator.paths, task_id)
-        if task.ended or task.attempts:
-            if not task.ended:
-                operator.do("cancel", task_id)
-            return task
-        if runs.result(operator.paths, task.id, task.attempt, task.token) is not None:
-            operator.settle()
-        pause(beginning.LOOK_S)

@@ -16,12 +16,15 @@ INTERRUPTED = frozenset(
 """Failures after which the same session goes on: they came from outside, and what the agent knows by then is worth keeping."""
 
 
-def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) -> Wanted:
+def wanted(paths: StatePaths, task: Task, slug: str, agent: str, kind: str | None, worktree: str) -> Wanted:
     """What the task's next attempt is to do with a session.
 
     `continue` takes the issue's session, or begins one where there is none. `fork` copies the base session once; a later
     attempt goes on with the copy. Otherwise the first attempt begins anew, and one after an
     interruption goes on where that stopped.
+
+    Args:
+        kind: the known program that the agent is.
 
     Raises:
         ConfigError: there is no base session to fork from, or it is another agent's.
@@ -37,7 +40,7 @@ def wanted(paths: StatePaths, task: Task, slug: str, agent: str, worktree: str) 
         if found.worktree in (None, worktree):
             return Wanted("continue", found.session_id)
         # One of another directory is copied into this one, where that is known to work.
-        return Wanted("fork", found.session_id) if agent == "opencode" else NEW
+        return Wanted("fork", found.session_id) if kind == "opencode" else NEW
     if task.session == "fork":
         base = sessions.load(paths, BASE)
         if base is None or not base.session_id:

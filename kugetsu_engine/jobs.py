@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from . import issue_sessions, prompts, secrets
 from .agents import environment, known
 from .agents.base import Call
-from .config import RepoSettings, Settings
+from .config import AgentSettings, RepoSettings, Settings
 from .domain import refs
 from .domain.reserved import SESSIONS, session_slug
 from .domain.run import Job
@@ -54,7 +54,8 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
     run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
     agent = agent_of(task, settings)
-    wanted = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent, worktree)
+    kind = known.kind_of(agent, settings.agents.get(agent, AgentSettings()))
+    wanted = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent, kind, worktree)
     session = known.able(agent, settings, wanted)
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue

@@ -56,9 +56,7 @@ class Quarantine:
                 return False
             fresh = time.time_ns() - changed_at < 1_000_000_000  # another change may bear the same time
             self._seen = None if fresh else changed_at
-            held = frozenset(
-                name for name in os.listdir(self._paths.corrupt) if not name.endswith(".reason") and name[0] != "."
-            )
+            held = _names(self._paths)
         except OSError:
             return False
         left, self._held = self._held - held, held
@@ -71,4 +69,20 @@ class Quarantine:
 
     def holds(self, task_id: str) -> bool:
         """Whether the file of a task lies here: what comes after that task waits until the operator has decided."""
-        return any(name.endswith(f"-{task_id}.json") for name in self._held)
+        return _is_among(self._held, task_id)
+
+
+def is_aside(paths: StatePaths, task_id: str) -> bool:
+    """Whether the file of a task lies in `queue/corrupt`, as one sees who is not the engine."""
+    try:
+        return _is_among(_names(paths), task_id)
+    except OSError:
+        return False
+
+
+def _names(paths: StatePaths) -> frozenset[str]:
+    return frozenset(name for name in os.listdir(paths.corrupt) if not name.endswith(".reason") and name[0] != ".")
+
+
+def _is_among(names: frozenset[str], task_id: str) -> bool:
+    return any(name.endswith(f"-{task_id}.json") for name in names)

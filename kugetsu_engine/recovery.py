@@ -61,7 +61,7 @@ class Recovery:
         if not self._begun or self._told or (self._suspects & self._ledger.suspects and not at_once):
             return
         self._told = True
-        self.words = report(self.found, self._restarted, bool(self._controls.pause_reason))
+        self.words = report(self.found, self._restarted, self._controls.pause_reason if self._controls.paused else None)
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
@@ -69,10 +69,10 @@ class Recovery:
 
     def remind(self, alerts: Alerts) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""
-        if self._controls.pause_reason:
+        if self._controls.pause_reason == MACHINE_RESTARTED:
             alerts.warn(
                 "machine_restarted",
-                f"queue paused: {self._controls.pause_reason} while tasks ran or waited; kugetsu resume, or P here, goes on",
+                f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, goes on",
             )
         else:
             alerts.clear("machine_restarted")

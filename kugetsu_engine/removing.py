@@ -171,7 +171,9 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
     folder = next((path for path in (session.worktree, remains.worktree) if path and os.path.isdir(path)), operator.paths.root)
     environ: Mapping[str, str] = dict(operator.environ)
     try:
-        gone = known.delete_session(session.agent or "opencode", settings, session.session_id, folder, environ)
+        gone = known.delete_session(
+            session.agent or "opencode", settings, session.session_id, folder, environ, operator.paths.root
+        )
         told = "deleted" if gone else f"forgotten; {session.agent} keeps it in its own way"
         yield f"session {session.session_id} {told}"
     except AttemptFailed as error:

@@ -52,7 +52,7 @@ class Replay:
             active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
             run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
-            pulls=self._pulls_at(when),
+            pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
     def check(self, when: float) -> float:

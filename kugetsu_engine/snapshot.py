@@ -7,7 +7,7 @@ again only what changed.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import msgspec
 
@@ -24,10 +24,12 @@ from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
 from .domain.task import Notice, State, Task
 from .domain.times import epoch
+from .entries import UNREADABLE, state_on_disk
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
 from .prompts import PromptFile
+from .quarantine import is_aside
 from .store import documents, edits, files, notices, pulls, runs
 from .store.locks import is_held
 from .store.task_folder import TaskFolder
@@ -121,6 +123,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """Tasks that someone edits right now."""
     pulls: Mapping[str, KnownPull] = {}
     """What forges said about pull requests, by issue reference."""
+    earlier: Mapping[str, str] = {}
+    """States of tasks that waiting ones come after, where the picture does not hold those tasks."""
 
     @property
     def used(self) -> int:
@@ -130,7 +134,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def facts(self) -> Facts:
         """What the engine's own decisions need to know, for `why`."""
-        known = {task.id: task.state for task in self.done}
+        known = {**self.earlier, **{task.id: task.state for task in self.done}}
         waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
         known |= waiting | {one.task.id: one.task.state for one in self.active}
         return Facts(
@@ -242,6 +246,10 @@ class SnapshotReader:
         self._done = TaskFolder(paths.done, done_kept)
         self._in_order: tuple[tuple[Task, ...], list[Task], tuple[Task, ...]] = ((), [], ())
         """Open tasks as they were read, and of them the active and the pending ones in order."""
+        self._after: tuple[tuple[Task, ...], frozenset[str]] = ((), frozenset())
+        """Pending tasks as they were read, and what they come after that does not wait itself."""
+        self._earlier: dict[str, str | None] = {}
+        """States of such tasks that are neither open nor among the ended ones of the picture."""
         self._pulls_seen: object = None
         self._pulls: Mapping[str, KnownPull] = {}
         self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
@@ -270,6 +278,7 @@ class SnapshotReader:
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
+            earlier=self._read_earlier(pending, active, done),
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:
@@ -321,6 +330,20 @@ class SnapshotReader:
         """The newest ended tasks, by the time of their files; the rest is only counted."""
         self._done.refresh(every_file)
         return tuple(sorted(self._done.tasks, key=lambda task: (task.completed_at or "", task.id), reverse=True))
+
+    def _read_earlier(self, pending: tuple[Task, ...], active: Sequence[Task], done: Sequence[Task]) -> Mapping[str, str]:
+        """Look up what waiting tasks come after and the picture does not hold, each task once, as the engine does."""
+        if pending is not self._after[0]:
+            wanted = {earlier for task in pending for earlier in task.after}
+            self._after = pending, frozenset(wanted.difference(task.id for task in pending) if wanted else ())
+        missing = self._after[1].difference(task.id for task in (*active, *done)) if self._after[1] else ()
+        # what was reopened and has ended anew is among the newest first, and so forgotten here
+        known = {task_id: self._earlier[task_id] for task_id in missing if task_id in self._earlier}
+        for task_id in missing:
+            if known.get(task_id, UNREADABLE) == UNREADABLE:
+                known[task_id] = state_on_disk(self.paths, task_id, partial(is_aside, self.paths))
+        self._earlier = known
+        return {task_id: state for task_id, state in known.items() if state is not None}
 
     def _read_pulls(self) -> Mapping[str, KnownPull]:
         seen = files.identity(self.paths.pulls)

@@ -33,6 +33,8 @@ OPTIONS = (
 )  # fmt: skip
 """Nothing that only a terminal shows, no network beside the model, no change of `.gitignore`, and no commands of the model: a
 question takes its default, as there is no input."""
+HISTORY = ".aider.md"
+"""Ending of the file of a conversation."""
 _TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent.*?([\d.]+)(k?) received")
 _COST = re.compile(r"Cost: \$([\d.]+) message, \$([\d.]+) session")
 _ERROR = re.compile(r"litellm\.(\w+)|^The API provider|^API key|has hit a token limit|reflections allowed, stopping")
@@ -55,9 +57,21 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
+def screen(own: "AgentSettings", session_id: str | None, state_dir: str) -> list[str]:
+    """Return the command line of its own screen, for a person."""
+    going_on = [f"--chat-history-file={history(state_dir, session_id)}", "--restore-chat-history"] if session_id else []
+    return [own.program or "aider", *going_on]
+
+
 def history(state_dir: str, session: str) -> str:
     """The file of a conversation."""
-    return f"{state_dir}/sessions/{session}.aider.md"
+    return f"{state_dir}/sessions/{session}{HISTORY}"
+
+
+def delete(state_dir: str, session: str) -> None:
+    """Delete a conversation; one that is gone already is no error."""
+    if "/" not in session:
+        files.remove(history(state_dir, session))
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:

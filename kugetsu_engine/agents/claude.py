@@ -43,6 +43,11 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
+def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own screen, for a person."""
+    return [own.program or "claude", *(["--resume", session_id] if session_id else [])]
+
+
 def reader(options: Mapping[str, Any]) -> "ClaudeReader":
     """Read what a run tells."""
     return ClaudeReader(options)

@@ -36,6 +36,11 @@ def command(own: "AgentSettings", call: "Call") -> list[str]:
     return [*argv, "-"]
 
 
+def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own screen, for a person."""
+    return [own.program or "codex", *(["resume", session_id] if session_id else [])]
+
+
 def reader(options: Mapping[str, Any]) -> "CodexReader":
     """Read what a run tells."""
     return CodexReader(options)

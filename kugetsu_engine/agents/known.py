@@ -50,19 +50,43 @@ def is_plain(name: str, settings: Settings) -> bool:
     return name == "demo" or settings.agents.get(name, AgentSettings()).command is not None
 
 
-def delete_session(name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str]) -> bool:
-    """Delete a conversation in the agent program's own store; False where the program is not known to keep any.
+def delete_session(
+    name: str, settings: Settings, session_id: str, directory: str, env: Mapping[str, str], state_dir: str
+) -> bool:  # fmt: skip
+    """Delete a conversation, in the agent program's own store or in ours; False where nobody knows how.
 
     Raises:
         AttemptFailed: the program refused, or is not there.
     """
     own = settings.agents.get(name, AgentSettings())
-    if kind_of(name, own) != "opencode":
+    kind = kind_of(name, own)
+    if kind == "aider":
+        aider.delete(state_dir, session_id)
+        return True
+    if kind != "opencode":
         return False
     from . import opencode_sessions
 
     opencode_sessions.delete(own.program or "opencode", session_id, directory, {**env, **own.env})
     return True
+
+
+def screen(name: str, settings: Settings, session_id: str | None, state_dir: str) -> list[str]:
+    """The command line of an agent's own screen, for a person: it goes on with a session, or begins one.
+
+    Raises:
+        ConfigError: none is known.
+    """
+    own = settings.agents.get(name, AgentSettings())
+    if own.attach:
+        return [word.replace("{session}", session_id or "") for word in own.attach]
+    kind = kind_of(name, own)
+    if kind not in SCREENS:
+        raise ConfigError(
+            f"no screen of its own is known of the agent {name}",
+            f'set attach = ["program", …] in [agents.{name}], or: kugetsu shell ID',
+        )
+    return SCREENS[kind](own, session_id, state_dir)
 
 
 def kind_of(name: str, own: AgentSettings) -> str | None:
@@ -132,6 +156,10 @@ def _demo(own: AgentSettings, _call: Call) -> Drive:
 DRIVERS: dict[str, Callable[[AgentSettings, Call], Drive]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
+SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
+    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": opencode.screen,
+}  # fmt: skip
+"""Their own screens: settings, session or None, state directory."""
 KNOWN = tuple(DRIVERS)
 """Agents that need no `command`."""
 

@@ -5,9 +5,12 @@ directory; it leaks 5.6 MB per run unless FFF is off; and its exit code is not t
 A supervisor loads this module, so standard library only.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .opencode_events import OpencodeReader
+
+if TYPE_CHECKING:
+    from ..config import AgentSettings
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 MAX_STEPS = 500
@@ -30,6 +33,11 @@ def command(program: str, model: str | None, args: list[str], title: str) -> lis
     """
     log = [] if any(word.startswith("--log-level") for word in args) else ["--print-logs", "--log-level=INFO"]
     return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
+
+
+def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+    """Return the command line of its own screen, for a person."""
+    return [own.program or "opencode", *(["-s", session_id] if session_id else [])]
 
 
 def reader(options: dict[str, Any]) -> OpencodeReader:

@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from ..beginning import wait_until
 from ..by_hand import attach, place
 from ..config import load_strictly
 from ..domain.safe_text import safe_line
+from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
 from ..store import tasks
 from .here import note, operator, paths
-from .wait import until_idle
+from .wait import pause
 from .words import Words
 
 ABOUT = {
@@ -52,7 +54,7 @@ def _go(verb: str, wanted: str, stop: bool) -> int:
         return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
-    if task.state in ("notified", "running"):
+    if task.state in ACTIVE:
         task = _stopped(task, stop)
     attached = attach(paths(), settings, os.environ, task)
     try:
@@ -72,8 +74,7 @@ def _stopped(task: Task, stop: bool) -> Task:
             f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {task.id[2:]} --stop"
         )
     note(operator().do("kill", task.id))
-    until_idle(task.id)
-    return tasks.find(paths(), task.id)
+    return wait_until(operator(), task.id, lambda task: task.state not in ACTIVE, pause)
 
 
 def _run(argv: list[str], folder: str, env: Mapping[str, str]) -> int:

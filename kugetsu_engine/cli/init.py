@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 
-from .. import config, initial, removing
+from .. import initial, removing
+from ..agents import known
+from ..config import AgentSettings
 from ..domain.reserved import BASE, PM_AGENT, SESSIONS
 from ..domain.safe_text import safe_line
-from ..errors import AlreadySo
+from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
 from ..store import sessions
 from .here import note, operator
@@ -44,7 +46,7 @@ def main(verb: str, words: list[str]) -> int:
         if _session(acting, ref) is None:
             print(safe_line(f"{SESSIONS[ref]}: asking {acting.settings.agent} ..."), file=sys.stderr, flush=True)
             print(safe_line(f"{SESSIONS[ref]} session {initial.make_session(acting, ref, pause)}"), flush=True)
-    if sys.stdin.isatty() and acting.settings.agent == "opencode":
+    if sys.stdin.isatty():
         return _offer_screen(acting)
     return 0
 
@@ -55,18 +57,20 @@ def _session(acting: Operator, issue_ref: str) -> str | None:
 
 
 def _offer_screen(acting: Operator) -> int:
-    """Offer opencode's own screen on the base session: what is said there every later agent knows."""
+    """Offer the agent's own screen on the base session: what is said there every later agent knows."""
     session = sessions.load(acting.paths, SESSIONS[BASE])
     if session is None or not session.session_id or not session.worktree or not os.path.isdir(session.worktree):
         return 0
-    if not confirmed("Open opencode's own screen, to tell the base session more?"):
-        return 0
-    own = config.load(acting.paths, acting.environ)[0].agents.get("opencode")
-    program = (own.program if own else None) or "opencode"
+    agent, settings = session.agent or "opencode", acting.settings
     try:
-        return subprocess.run(
-            [program, "-s", session.session_id], cwd=session.worktree, env={**os.environ, "PWD": session.worktree}, check=False
-        ).returncode
+        argv = known.screen(agent, settings, session.session_id, acting.paths.root)
+    except ConfigError:
+        return 0  # it has none
+    if not confirmed(f"Open {agent}'s own screen, to tell the base session more?"):
+        return 0
+    env = {**os.environ, **settings.agents.get(agent, AgentSettings()).env, "PWD": session.worktree}
+    try:
+        return subprocess.run(argv, cwd=session.worktree, env=env, check=False).returncode
     except OSError as error:
-        note(f"kugetsu: {program}: {error.strerror}")
+        note(f"kugetsu: {argv[0]}: {error.strerror}")
         return 1

@@ -6,7 +6,7 @@ import time
 
 from ..domain.draft import task_id as as_task_id
 from ..domain.safe_text import safe_line
-from ..domain.states import ACTIVE, COMPLETED, FINAL
+from ..domain.states import COMPLETED, FINAL
 from ..domain.times import duration
 from ..errors import NoSuchTask
 from ..store import notices, tasks
@@ -50,12 +50,6 @@ def _wait(words: list[str]) -> int:
             note(f"kugetsu: still open: {', '.join(sorted(open_tasks))}")
             return 2
         pause(LOOK_S if deadline is None else min(LOOK_S, max(deadline - time.monotonic(), 0)))
-
-
-def until_idle(task_id: str) -> None:
-    """Wait until no agent works on a task."""
-    while tasks.find(paths(), task_id).state in ACTIVE:
-        pause(LOOK_S)
 
 
 def _watch(words: list[str]) -> int:

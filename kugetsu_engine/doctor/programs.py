@@ -75,7 +75,7 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
     except (KugetsuError, OSError) as error:
         what = error if isinstance(error, KugetsuError) else KugetsuError(str(error))
         return Program(name, kind, own.program or name, None, None, None, "no", f"{what.message}: {what.hint}".rstrip(": "))
-    program = os.path.expanduser(drive.argv[0])
+    program = os.path.expanduser(drive.program or drive.argv[0])
     path = shutil.which(program, path=env.get("PATH"))
     if path is None:
         return Program(name, kind, program, None, None, None, "no", INSTALL.get(kind or "", f"install {program}"))

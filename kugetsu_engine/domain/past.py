@@ -57,6 +57,8 @@ class Moment(NamedTuple):
     """None: nothing tells how the queue was set."""
     engine: EngineThen | None
     """None: nothing tells whether an engine ran."""
+    earlier: Mapping[str, str]
+    """States of ended tasks that waiting ones came after, where `done` does not reach back to them."""
 
 
 class Event(NamedTuple):
@@ -139,8 +141,10 @@ class Past:
         done.sort(key=lambda task: (task.completed_at or "", task.id), reverse=True)
         told = bisect_right(self._notice_times, when)
         notices = tuple(notice for _, notice in self._notices[max(told - NOTICES_KEPT, 0) : told])
+        wanted = {earlier for task in pending for earlier in task.after}
+        older = {one.task.id: one.spans[index].state for one, index in ended[:-DONE_KEPT] if one.task.id in wanted}
         return Moment(
-            tuple(active), tuple(pending), tuple(done), len(ended), notices, self._flow_at(when), self._engine_at(when)
+            tuple(active), tuple(pending), tuple(done), len(ended), notices, self._flow_at(when), self._engine_at(when), older
         )
 
     def events(self, since: float = 0.0, until: float = inf) -> list[Event]:

@@ -30,16 +30,17 @@ class Found(msgspec.Struct, frozen=True):
         return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items() if count)
 
 
-def report(found: Found, restarted: bool, paused: bool) -> str:
+def report(found: Found, restarted: bool, paused: str | None) -> str:
     """What the start is told as; empty when there is nothing to tell.
 
     Args:
         restarted: the machine was restarted while there was work.
-        paused: the queue waits for the operator for that.
+        paused: why the queue is paused, empty where it was the operator; None when it is not.
     """
     parts = [f"found {found.words}"] if found.words else []
     if restarted:
-        then = "so the queue is paused: kugetsu resume goes on" if paused else "and the queue goes on, as you asked"
+        then = "and the queue stays paused" if paused is not None else "and the queue goes on, as you asked"
+        then = "so the queue is paused: kugetsu resume goes on" if paused == MACHINE_RESTARTED else then
         parts.append(f"{MACHINE_RESTARTED}, {then}")
     return "; ".join(parts)
 

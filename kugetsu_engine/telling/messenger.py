@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -50,12 +51,17 @@ class Messenger:
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what waits, if that is quick, and end."""
         self._incoming.put(None)
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:  # else it could not be started
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        ended = False
         while (first := self._incoming.get()) is not None:
-            batch, ended = self._gather(first)
-            self._tell(batch)
+            try:
+                batch, ended = self._gather(first)
+                self._tell(batch)
+            except Exception:  # the thread's boundary: what is told next is told all the same
+                self._log(f"telling failed: {traceback.format_exc()}")
             if ended:
                 return
 

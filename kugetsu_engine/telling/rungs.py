@@ -98,9 +98,13 @@ def _apprise(urls: list[str], message: Message) -> None:
     except ImportError:
         raise NotSent("apprise is not installed", "pip install 'kugetsu[notify]'") from None
     client = apprise.Apprise()
-    bad = [place for place, url in enumerate(urls, 1) if not client.add(url)]
+    kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
+    try:
+        bad = [place for place, url in enumerate(urls, 1) if not client.add(url)]
+        sent = not bad and client.notify(title=message.title, body=message.text, notify_type=kind)
+    except Exception as error:  # the boundary to its plug-ins
+        raise NotSent(f"apprise failed with {type(error).__name__}") from None
     if bad:
         raise NotSent(f"number {bad[0]} of urls in [notify] is no address that apprise knows")
-    kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
-    if not client.notify(title=message.title, body=message.text, notify_type=kind):
+    if not sent:
         raise NotSent("apprise could not deliver to every address")

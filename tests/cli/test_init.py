@@ -105,7 +105,7 @@ def test_files_are_made_once_and_private(shell: Shell) -> None:
     assert shell("status").returncode == 0
 
 
-def test_opencodes_own_screen_is_opened_in_the_base_sessions_place(
+def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Only when asked for, and with the session's id; a missing program is one line."""
@@ -127,3 +127,11 @@ def test_opencodes_own_screen_is_opened_in_the_base_sessions_place(
     config.write_text('[agents.opencode]\nprogram = "/not/there"\n')
     assert init._offer_screen(operator) == 1
     assert capfd.readouterr().err == "kugetsu: /not/there: No such file or directory\n"
+    config.write_text(f'[agents.reviewer]\nkind = "claude"\nprogram = "{program}"\nenv = {{ WHOSE = "its own" }}\n')
+    program.write_text('#!/bin/sh\necho "$@" "$WHOSE"\n')
+    sessions.save(operator.paths, Session("base", BASE, "reviewer", "s-2", str(tmp_path)))
+    assert init._offer_screen(operator) == 0
+    assert capfd.readouterr().out == "--resume s-2 its own\n"
+    sessions.save(operator.paths, Session("base", BASE, "demo", "s-2", str(tmp_path)))
+    assert init._offer_screen(operator) == 0
+    assert capfd.readouterr().out == ""

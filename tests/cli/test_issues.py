@@ -64,6 +64,17 @@ class TestDestroy:
         ]  # fmt: skip
         assert ready("destroy", "local/app#1", "-y").returncode == 3
 
+    def test_removes_the_conversation_that_is_kept_for_aider(self, ready: Shell) -> None:
+        """Under whatever name the agent is known."""
+        worked(ready)
+        with (ready.state / "config.toml").open("a") as config:
+            config.write('[agents.reviewer]\nkind = "aider"\n')
+        sessions.save(StatePaths(str(ready.state)), Session("local-app-1", "local/app#1", agent="reviewer", session_id="s1"))
+        (ready.state / "sessions/s1.aider.md").touch()
+        done = ready("destroy", "local/app#1", "-y")
+        assert "session s1 deleted" in done.stdout, done.stderr
+        assert not list((ready.state / "sessions").iterdir())
+
     def test_uncommitted_files_and_commits_of_its_own_are_said_and_kept(self, ready: Shell) -> None:
         """Refused; forced, the branch stays, as it alone has the commits."""
         tree = worked(ready, "work\ndemo: steps=3")

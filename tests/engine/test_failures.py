@@ -2,15 +2,18 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.store import files, pulls
+from kugetsu_engine.telling.messenger import Messenger
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.processes import is_alive
@@ -299,6 +302,51 @@ def test_settings_that_have_never_been_read_start_nothing(fleet: Fleet) -> None:
     fleet.configure()
     engine.wake()
     assert fleet.wait_for_end([task_id])[0].state == "completed"
+
+
+def test_an_engine_that_fails_right_after_it_opened_gives_its_lock_back(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread left for the telling: the next round is the engine again, and not refused by the one before."""
+    failed: list[Messenger] = []
+    start = Messenger.start
+
+    def refused(messenger: Messenger) -> None:
+        if failed:
+            start(messenger)
+        else:
+            failed.append(messenger)  # which holds the engine, so that no garbage collection frees its lock
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Messenger, "start", refused)
+    task_id = fleet.enqueue()
+    engine = fleet.start_engine()
+    assert fleet.wait_for_end([task_id])[0].state == "completed"
+    assert failed
+    assert engine.held_by is None
+    assert "can't start new thread" in Path(fleet.paths.engine_log).read_text("utf-8")
+
+
+def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails in a thread of the engine: tidying, git, forges."""
+    done: list[str] = []
+
+    def failing(name: str) -> Callable[..., float]:
+        def work(*_given: object) -> float:
+            done.append(name)
+            raise ValueError(f"a fault of {name}")
+
+        return work
+
+    for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_LOOK_AT_WORK_S", "EVERY_S", "LOOK_AT_PULLS_S"):
+        monkeypatch.setattr(embedded, name, 0.02)
+    monkeypatch.setattr(embedded, "tidy", failing("tidy"))
+    monkeypatch.setattr(work_so_far.WorkSoFar, "look", failing("work"))
+    monkeypatch.setattr(pulls, "due", failing("forges"))
+    fleet.start_engine()
+    wait_until(lambda: all(done.count(name) > 2 for name in ("tidy", "work", "forges")), 10, "each to be done again")
+    log = Path(fleet.paths.engine_log).read_text("utf-8")
+    for name in ("tidy", "work", "forges"):
+        assert f"{name} failed: Traceback" in log
+        assert f"ValueError: a fault of {name}" in log
 
 
 def _alerts(fleet: Fleet) -> tuple[Alert, ...]:

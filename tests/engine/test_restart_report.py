@@ -1,6 +1,7 @@
 """What an engine says when it starts; and after a restart of the machine nothing starts by surprise."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.recovery import Found, machine_restarted, report
+from kugetsu_engine.domain.task import Attempt, Task, Usage
+from kugetsu_engine.domain.times import iso
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.store import files
@@ -164,6 +167,27 @@ def test_resume_lifts_the_engines_own_pause_and_never_the_operators(fleet: Fleet
     fleet.stop_engine(engine)
 
 
+def test_the_budgets_pause_is_no_restart_and_does_not_outlast_one_by_itself(fleet: Fleet) -> None:
+    """Its alert is its own; after a restart the queue waits for the operator and not for midnight."""
+    fleet.configure(budget_per_day="1")
+    fleet.enqueue(options={"hold": True})
+    spent = Task("q_900", "local/work#900", state="completed", completed_at=iso(time.time()))
+    attempt = Attempt(1, None, iso(time.time()), outcome="ok", usage=Usage(1, 1.5))
+    files.replace(fleet.paths.ended(spent.id), msgspec.json.encode(msgspec.structs.replace(spent, attempts=[attempt])))
+    first = fleet.start_engine_process()
+    wait_until(lambda: "budget" in alerts(fleet), 10, "the alert")
+    assert "machine_restarted" not in alerts(fleet)
+    fleet.kill_engine(first)
+    engine = next_boot(fleet)
+    wait_until(lambda: "machine_restarted" in alerts(fleet), 10, "the restart")
+    assert picture(fleet).engine.pause_reason == "machine restarted"
+    assert "so the queue is paused" in fleet.notices("engine_recovered")[0].text
+    fleet.operator.do("resume")
+    wait_until(lambda: "budget" in alerts(fleet), 10, "the budget, which is used up all the same")
+    assert "machine_restarted" not in alerts(fleet)
+    fleet.stop_engine(engine)
+
+
 def test_an_engine_that_ended_in_order_and_an_empty_queue_are_no_reason_to_pause(fleet: Fleet) -> None:
     """A machine that is shut down and started again goes on; so does one without work."""
     engine = fleet.start_engine()
@@ -202,5 +226,6 @@ def test_a_restart_is_told_by_the_boot_of_the_engine_or_of_lost_attempts(
 
 def test_nothing_found_is_nothing_told() -> None:
     """The words name only what there is."""
-    assert report(Found(), False, False) == ""
-    assert report(Found(lost=2), False, False) == "found 2 lost"
+    assert report(Found(), False, None) == ""
+    assert report(Found(lost=2), False, None) == "found 2 lost"
+    assert report(Found(), True, "") == "machine restarted, and the queue stays paused"

@@ -184,6 +184,39 @@ def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
     ]
 
 
+def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, mailbox: Path) -> None:
+    log: list[str] = []
+    faults = [ValueError("a fault")]
+
+    def settings() -> Settings:
+        if threading.current_thread().name == "kugetsu-telling" and faults:
+            raise faults.pop()
+        return Settings(notify=NotifySettings(command=[str(mailbox), "{id}", ""]))
+
+    messenger = Messenger(paths, settings, ENVIRON, log.append, lambda: NOW)
+    messenger.start()
+    messenger.take(notice(1))
+    wait_until(lambda: log, what="the failure in the log")
+    messenger.take(notice(2))
+    messenger.close(60)
+    assert [line.split("|")[0] for line in lines(mailbox)] == ["q_2"]
+    assert len(log) == 1
+    assert log[0].startswith("telling failed: Traceback")
+    assert "ValueError: a fault" in log[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what apprise is made of
+def test_a_plug_in_that_fails_otherwise_than_it_should_is_a_way_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    apprise = pytest.importorskip("apprise")
+
+    def notify(*_given: object, **_options: object) -> bool:
+        raise TypeError("topsecret")
+
+    monkeypatch.setattr(apprise.Apprise, "notify", notify)
+    with pytest.raises(NotSent, match=r"apprise failed with TypeError$"):
+        rungs(NotifySettings(urls=["json://localhost"]), ENVIRON)["apprise"](Message("kugetsu", "x", "test"))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what apprise is made of
 def test_apprise_reaches_a_server_and_no_error_tells_an_address(tmp_path: Path) -> None:
     pytest.importorskip("apprise")
@@ -214,7 +247,14 @@ def test_apprise_reaches_a_server_and_no_error_tells_an_address(tmp_path: Path) 
 
 
 def test_settings_that_make_no_sense_are_told_and_change_nothing(paths: StatePaths) -> None:
-    for text in ('quiet_hours = "all night"', 'on = "sometimes"', "belll = true", 'command = "sh -c x"'):
+    for text in (
+        'quiet_hours = "all night"',
+        'on = "sometimes"',
+        "belll = true",
+        'command = "sh -c x"',
+        "digest_after = 0",
+        "digest_after = -3",
+    ):
         Path(paths.config).write_text(f"[notify]\n{text}\n")
         settings, problems = load(paths, {})
         assert settings.notify == NotifySettings()

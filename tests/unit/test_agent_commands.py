@@ -84,6 +84,29 @@ def test_aiders_fork_is_a_copy_of_the_conversation_and_a_lost_one_is_told(tmp_pa
     assert os.path.exists(aider.history(str(tmp_path), OLD))
 
 
+@pytest.mark.parametrize(
+    ("kind", "going_on"),
+    [("opencode", ["-s", OLD]), ("claude", ["--resume", OLD]), ("codex", ["resume", OLD]), ("gemini", ["--resume", OLD]),
+     ("aider", [f"--chat-history-file=/state/sessions/{OLD}.aider.md", "--restore-chat-history"])],
+)  # fmt: skip
+def test_a_persons_screen_goes_on_with_the_same_conversation(kind: str, going_on: list[str]) -> None:
+    """By its program, whatever the agent is called."""
+    settings = Settings(agents={"reviewer": AgentSettings(kind=kind), "own": AgentSettings(kind=kind, program="/x/y")})
+    assert known.screen(kind, settings, OLD, "/state") == [kind, *going_on]
+    assert known.screen("reviewer", settings, OLD, "/state") == [kind, *going_on]
+    assert known.screen("own", settings, None, "/state") == ["/x/y"]
+
+
+def test_a_screen_that_is_not_known_is_told_by_the_settings_or_refused() -> None:
+    settings = Settings(
+        agents={"mine": AgentSettings(command=["mine"]), "his": AgentSettings(command=["x"], attach=["his", "{session}"])}
+    )
+    assert known.screen("his", settings, "s1", "/state") == ["his", "s1"]
+    for name in ("mine", "demo"):
+        with pytest.raises(ConfigError, match=f"no screen of its own is known of the agent {name}"):
+            known.screen(name, settings, "s1", "/state")
+
+
 @pytest.mark.parametrize("name", known.KNOWN)
 @pytest.mark.parametrize("mode", ["new", "continue", "fork"])
 def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) -> None:

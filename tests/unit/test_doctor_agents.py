@@ -78,6 +78,18 @@ def test_an_agents_own_variables_count_and_a_command_of_ones_own_is_not_run(
     assert not (tmp_path / "was-run").exists()
 
 
+def test_an_agent_on_a_shared_server_is_its_program_and_not_our_client(
+    paths: StatePaths, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Missing, then installed."""
+    settings, environ = Settings(agents={"opencode": AgentSettings(mode="server")}), environ | {"PATH": str(tmp_path / "bin")}
+    told = found(paths, settings, environ)["opencode"]
+    assert (told.program, told.path, told.ready) == ("opencode", None, "no")
+    path = install(tmp_path / "bin", "opencode", "echo 1.18.33")
+    told = found(paths, settings, environ)["opencode"]
+    assert (told.path, told.version) == (str(path), "1.18.33")
+
+
 def test_a_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, environ: dict[str, str]) -> None:
     """It hangs, floods, fails, or is no program; nothing of it is left running."""
     pid = tmp_path / "pid"

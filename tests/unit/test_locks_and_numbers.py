@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import gate, housekeeping
+from kugetsu_engine.agents import aider
+from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import EngineHeld, StateDirError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import locks
+from kugetsu_engine.store import locks, sessions
 from kugetsu_engine.store.engine_lock import EngineLock
 from kugetsu_engine.store.numbers import next_number
 from tests.support.fleet import ROOT
@@ -197,6 +199,24 @@ def test_tidying_removes_old_locks_that_nobody_holds(paths: StatePaths) -> None:
     assert os.path.exists(paths.slot_lock(1))
     assert held is not None
     locks.unlock(held)
+
+
+def test_tidying_removes_old_conversations_that_no_issue_goes_on_with(paths: StatePaths) -> None:
+    """With `cleanup_age`; none where a session file cannot be read, as it may name any of them."""
+    sessions.save(paths, Session("local-a-1", agent="aider", session_id="in-use"))
+    for name in ("in-use", "old", "new"):
+        Path(aider.history(paths.root, name)).touch()
+        os.utime(aider.history(paths.root, name), (1000.0, 1000.0) if name != "new" else None)
+    others = {"local-a-1.json", "in-use.aider.md", "new.aider.md"}
+    broken = Path(paths.session("local-b-2"))
+    broken.write_bytes(b"{")
+    housekeeping.tidy(paths, time.time(), 0.0)
+    assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md", broken.name}
+    broken.unlink()
+    housekeeping.tidy(paths, time.time(), None)
+    assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md"}
+    housekeeping.tidy(paths, time.time(), 0.0)
+    assert set(os.listdir(paths.sessions)) == others
 
 
 def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:

@@ -160,6 +160,15 @@ def test_ten_thousand_tasks_are_no_burden() -> None:
     assert moment.done[0].id == "q_4970"
 
 
+def test_what_a_task_comes_after_is_known_however_long_ago_it_ended() -> None:
+    """Beyond the ended tasks that a picture holds, too."""
+    lives = [lived(f"q_{number}", number, number + 10, number + 11, number + 60) for number in range(600)]
+    waiting = Task("q_1000", "local/web#1000", "Do it", after=["q_3", "q_599", "q_7000"], pending_since=stamp(700))
+    moment = Past([*(task for task, _ in lives), waiting], [one for _, told in lives for one in told], []).at(START + 710)
+    assert moment.earlier == {"q_3": "completed"}
+    assert "q_599" in {task.id for task in moment.done}
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -25,7 +25,7 @@ def task(mode: Any = None, *attempts: Attempt, before: int = 0) -> Task:
 
 def wanted(paths: StatePaths, found: Task, agent: str = "opencode") -> Wanted:
     """What its next attempt does, in the worktree `/w`."""
-    return issue_sessions.wanted(paths, found, "local-a-1", agent, "/w")
+    return issue_sessions.wanted(paths, found, "local-a-1", agent, agent, "/w")
 
 
 def test_a_session_is_kept_and_fields_of_others_stay(paths: StatePaths) -> None:
@@ -92,14 +92,19 @@ def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePath
         "local-a-1", "local/a#1", "opencode", "ses_1", paths.worktree("local-a-1"), "fix/issue-1", None, NOW, NOW
     )
     place = paths.worktree("local-a-1")
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", place) == NEW
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == Wanted(
+        "continue", "ses_1"
+    )
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", "claude", place) == NEW
     assert wanted(paths, task("continue")) == Wanted("fork", "ses_1")
+    sessions.save(paths, Session("local-a-2", agent="reviewer", session_id="ses_2", worktree="/elsewhere"))
+    for kind, then in (("opencode", Wanted("fork", "ses_2")), ("claude", NEW)):  # by its program, whatever it is called
+        assert issue_sessions.wanted(paths, task("continue"), "local-a-2", "reviewer", kind, place) == then
     lost = task(None, Attempt(1, outcome="lost", failure="lost", session_id="ses_1"))
-    assert issue_sessions.wanted(paths, lost, "local-a-1", "opencode", place) == Wanted("continue", "ses_1")
-    assert issue_sessions.wanted(paths, lost, "local-a-1", "claude", place) == NEW  # edited between two attempts
+    assert issue_sessions.wanted(paths, lost, "local-a-1", "opencode", "opencode", place) == Wanted("continue", "ses_1")
+    assert issue_sessions.wanted(paths, lost, "local-a-1", "claude", "claude", place) == NEW  # edited between two attempts
     issue_sessions.forget(paths, task(), "github.com", NOW)
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", place) == NEW
+    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == NEW
 
 
 def test_a_fork_needs_a_base_session_of_the_same_agent_and_happens_once(paths: StatePaths) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.domain import policy
+from kugetsu_engine.domain.policy import Facts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.engine import Engine
@@ -71,6 +73,39 @@ def test_why_a_task_waits_is_the_engines_own_decision(paths: StatePaths, engine_
     picture = reader.read()
     assert picture.engine.running
     assert [(task.id, picture.why(task).code) for task in picture.pending] == [(first, "next"), (second, "after")]
+
+
+def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
+    paths: StatePaths, engine_factory: Callable[..., Engine]
+) -> None:
+    """The engine looks up every task; so does a picture that holds only the newest ended ones. Unreadable is not completed."""
+    _add(paths, 1, state="error", completed_at=iso(1.0))
+    _add(paths, 2, state="completed", completed_at=iso(2.0))
+    for number in (10, 11, 12):
+        _add(paths, number, state="completed", completed_at=iso(float(number)))
+    for number in (1, 2):
+        os.utime(paths.ended(f"q_{number}"), (number, number))
+    Path(paths.corrupt, "1-q_4.json").write_bytes(b"garbage")
+    for number, earlier in enumerate(("q_1", "q_2", "q_3", "q_4"), 20):
+        _add(paths, number, after=[earlier])
+    engine = engine_factory()
+    engine.ledger.rescan()
+    engine.ledger.quarantine.look()
+    engine.pulse.write(stopped=False)
+    reader = _reader(paths, done_kept=3)
+    for _ in range(2):
+        picture = reader.read()
+        told = [picture.why(task) for task in picture.pending]
+        assert [why.code for why in told] == ["after", "next", "next", "after"]
+        assert told[0].text == "after #1, which ended as error: retry it"
+        assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
+        engines = Facts(3, 0, states=engine.ledger.states)
+        assert [policy.own_reason(task, engines, NOW) is None for task in picture.pending] == [False, True, True, False]
+    os.unlink(paths.ended("q_1"))
+    _add(paths, 1, state="completed", completed_at=iso(NOW))  # retried
+    assert reader.read().why(picture.pending[0]).code == "next"
+    os.utime(paths.ended("q_1"), (1, 1))  # and long ago again
+    assert reader.read().why(picture.pending[0]).code == "next"
 
 
 def test_a_picture_follows_every_change_and_reads_only_what_changed(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
