@@ -1,6 +1,6 @@
 """The settings of one agent, `[agents.<name>]`, and what can be wrong with them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -9,6 +9,8 @@ from .domain.argv_template import PromptBy
 from .domain.argv_template import fault as fault_of_argv
 from .domain.times import duration
 from .setting_values import size
+
+Most = Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None
 
 
 class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,9 +45,9 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a session only works in the worktree it was begun in, so that it cannot be forked into another."""
     failures: dict[str, str] = {}
     """Classes of failure by a regular expression that a line at the end of its log matches."""
-    max_steps: int | None = None
+    max_steps: Most = None
     """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
-    max_tokens: int | None = None
+    max_tokens: Most = None
     attach: list[str] | None = None
     """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
     prompt_template: str | None = None

@@ -83,6 +83,7 @@ class Engine:
         self._boot_id = boot_id
         self._clock_ahead = clock() - monotonic()
         self._rescan_at = 0.0
+        self._requests_left = False
         self.host = HostGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
         self.launcher = launcher or Launcher(f"{paths.logs}/supervisor.log")
@@ -194,9 +195,8 @@ class Engine:
             turns += 1
             if took_turn is not None:
                 took_turn(turns)
-            if (until_idle and self.idle) or (
-                self.mode == "headless" and self.controls.draining and not self.ledger.active_ids
-            ):
+            drained = self.mode == "headless" and self.controls.draining and not self.ledger.active_ids
+            if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
             for task_id in self.waker.wait(wait_s):
                 try:
@@ -229,7 +229,7 @@ class Engine:
             elif self._hints or self.ledger.suspects:
                 hints, self._hints = self._hints, set()
                 self.ledger.look_at(hints | self.ledger.suspects)
-            self.apply_requests()
+            self._requests_left = self.apply_requests(inbox.TURN_S)
             if full:
                 self.attempts.look_at_all()
             self.sweeper.sweep_if_due()
@@ -256,6 +256,7 @@ class Engine:
         """The disk or the system refuses something: say so, and look at everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
         self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
+        self._requests_left = False
 
     def _keep_index(self, now: float) -> None:
         try:
@@ -277,9 +278,10 @@ class Engine:
         ids = (as_task_id(word) for word in said.decode("ascii", "replace").split())
         self._hints |= {task_id for task_id in ids if task_id is not None}
 
-    def apply_requests(self) -> None:
-        """Apply the operator's requests, in order, and answer each."""
-        inbox.apply_requests(self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight)
+    def apply_requests(self, within_s: float = math.inf) -> bool:
+        """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
+        quarantine = self.ledger.quarantine
+        return inbox.apply_requests(self.paths, self.verbs, quarantine, self.alerts, self.flight, within_s, self._monotonic)
 
     def _begin(self, task: Task) -> str | None:
         """Start one task at once; in words why it may not."""
@@ -374,6 +376,8 @@ class Engine:
             waits.append(self.host.next_look - now)
         if self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
+        if self._requests_left:
+            waits.append(0.0)
         return max(min(waits), 0.0)
 
     def _now(self) -> str:

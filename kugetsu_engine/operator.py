@@ -295,7 +295,7 @@ class Operator:
         """Apply the waiting requests if no engine does."""
         self._act_here(lambda engine: engine.apply_requests())
 
-    def _act_here(self, act: Callable[[Engine], None]) -> None:
+    def _act_here(self, act: Callable[[Engine], object]) -> None:
         """Be the engine for a moment, unless one runs."""
         from .engine import Engine
         from .errors import EngineHeld

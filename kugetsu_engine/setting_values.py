@@ -7,6 +7,8 @@ from typing import Any
 from .errors import UsageError
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
+LARGEST = 1 << 60
+"""No disk is that large; so that a size is a number of 64 bits, also in the job of a supervisor."""
 
 
 def size(value: Any) -> int:
@@ -14,9 +16,9 @@ def size(value: Any) -> int:
     text = str(value).strip().lower()
     unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
     number = text.removesuffix(unit).strip()
-    if isinstance(value, bool) or not number.isascii() or not number.isdigit():
-        raise UsageError(f"{value!r} is no size", "write it like 256MiB")
-    return int(number) * SIZE_UNITS.get(unit, 1)
+    if isinstance(value, bool) or not _is_whole(number) or (found := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
+        raise UsageError(f"{value!r:.60} is no size", "write it like 256MiB")
+    return found
 
 
 def count(low: int, high: int) -> Callable[[Any], int]:
@@ -24,11 +26,16 @@ def count(low: int, high: int) -> Callable[[Any], int]:
 
     def read(value: Any) -> int:
         text = str(value).strip()
-        if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
-            raise UsageError(f"{value!r} is no number from {low} to {high}")
-        return int(text)
+        if isinstance(value, bool) or not _is_whole(text) or not low <= (found := int(text)) <= high:
+            raise UsageError(f"{value!r:.60} is no number from {low} to {high}")
+        return found
 
     return read
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is a whole number, of so few digits that reading it takes no time."""
+    return text.isascii() and text.isdigit() and len(text) <= 20
 
 
 def or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:

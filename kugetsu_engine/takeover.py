@@ -124,11 +124,11 @@ class Takeover:
                 continue
             setting, made = OLD_NAMES[name][0], OLD_NAMES[name][1](value)
             try:
-                READERS[setting](made)
+                meant = READERS[setting](made)
             except KugetsuError as error:
                 yield f"config: {name} is not taken over: {error.message}"
                 continue
-            wanted[setting] = int(made) if made.isdigit() else made
+            wanted[setting] = meant if isinstance(meant, int) else made  # a branch may be called 2024
             yield f"config: {name}={value} becomes {setting} = {json.dumps(wanted[setting])} in config.toml"
         servers = old_config.servers(text)
         for host, url in servers.items():

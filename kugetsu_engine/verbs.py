@@ -25,6 +25,12 @@ from .store.requests import Answer, Request, Undo
 CLEARED_AT_ONCE = 100
 """Ended tasks whose logs are removed before `clear` is answered; those of more are removed beside the engine's turns."""
 
+NEAREST = 2.0**-10
+"""What at least lies between two positions after room was made: enough for further moves to the same place."""
+
+FAR = 2.0**40
+"""A position from which on too few numbers lie so near; nobody comes there but by hand."""
+
 EDITABLE: dict[str, Any] = {
     "message": str, "priority": int, "agent": str | None, "after": list[str], "not_before": str | None,
     "expires_at": str | None, "timeout_s": float | None, "repo": str | None, "position": float,
@@ -170,7 +176,7 @@ class Verbs:
             task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None
         )
         if position is None:
-            self._spread(priority)
+            self._make_room(others[place - 1])
             return self._move(self._ledger.get(task.id), args)
         self._ledger.update(task, priority=priority, position=position)
         changed = f", priority {priority} now" if priority != task.priority else ""
@@ -193,11 +199,20 @@ class Verbs:
             raise UsageError(f"{to!r} is no place in the queue", "use top, bottom, up, down, before or number")
         return places[to]
 
-    def _spread(self, priority: int) -> None:
-        """Give the tasks of one priority whole positions again, as no number is left between two of them."""
-        same = [entry for entry in self._ledger.in_order() if entry.priority == priority]
-        for place, entry in enumerate(same, 1):
-            self._ledger.update(self._ledger.get(entry.id), position=float(place))
+    def _make_room(self, above: Entry) -> None:
+        """Move the tasks below another one aside, as no number is left after it: no more of them than stand too close."""
+        same = [entry for entry in self._ledger.in_order() if entry.priority == above.priority]
+        low, step, crowd = above.position, 1.0, list[Entry]()
+        for entry in same[same.index(above) + 1 :]:
+            between = (entry.position - low) / (len(crowd) + 1)
+            if between >= NEAREST:
+                step = between
+                break
+            crowd.append(entry)
+        if abs(low) >= FAR:
+            low, step, crowd = 0.0, 1.0, same
+        for nth in range(len(crowd), 0, -1):  # the last one first, as it has room
+            self._ledger.update(self._ledger.get(crowd[nth - 1].id), position=low + nth * step)
 
     def _edit(self, task: Task, args: dict[str, Any]) -> Done:
         self._need_pending(task, "edited")

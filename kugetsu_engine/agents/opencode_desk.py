@@ -7,6 +7,8 @@ however it dies, and then the keeper stops what the server still does there. Its
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..process import marked
@@ -17,6 +19,8 @@ ENTERED = "opencode-server"
 LEAVE_S = 60.0
 SHOWN = ("state", "pid", "keeper_pid", "since", "restarts", "attempts", "rss_bytes", "fault")
 WORD_LIMIT = 1 << 20
+OPEN_FILES = "/proc/self/fd"
+"""By the number of an open folder its name here; only Linux has it."""
 
 
 def current(state_dir: str) -> dict[str, Any] | None:
@@ -40,22 +44,37 @@ def shown(state_dir: str) -> dict[str, Any] | None:
 def connect(path: str, timeout_s: float) -> socket.socket:
     """Connect to a keeper; by a short name, as that of a socket may not be long.
 
+    The process stays in its directory: the engine may be a thread of a console that starts an editor meanwhile.
+
     Raises:
         OSError: nobody is there.
     """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
     try:
         end.settimeout(timeout_s)
-        os.chdir(os.path.dirname(path))
-        end.connect(os.path.basename(path))
+        with _near(os.path.dirname(path)) as folder:
+            end.connect(f"{folder}/{os.path.basename(path)}")
     except BaseException:
         end.close()
         raise
-    finally:
-        os.fchdir(here)
-        os.close(here)
     return end
+
+
+@contextmanager
+def _near(folder: str) -> Iterator[str]:
+    """A short name of a folder, for a moment."""
+    if os.path.isdir(OPEN_FILES):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"{OPEN_FILES}/{fd}"
+        finally:
+            os.close(fd)
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="kugetsu-", dir="/tmp") as place:
+        os.symlink(folder, f"{place}/at")
+        yield f"{place}/at"
 
 
 def say(end: socket.socket, word: dict[str, Any]) -> None:

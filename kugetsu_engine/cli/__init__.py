@@ -1,6 +1,7 @@
 """The command line: one small file per group of verbs, loaded only when it is asked for."""
 
 import sys
+from io import TextIOWrapper
 
 HELP = """\
 kugetsu: the operator's console for a fleet of coding agents
@@ -74,6 +75,8 @@ def run(words: list[str]) -> int:
     """Run a verb; returns the exit code. Every expected failure is one line on stderr."""
     from ..errors import KugetsuError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ▷ shows a ?
     try:
         return _run(words)
     except KugetsuError as error:

@@ -50,7 +50,7 @@ def main(verb: str, words: list[str]) -> int:
             )
         times = LogTimes.load(here, task.id, attempt, given.raw) if given.times else None
         return print_log(LogReader(path), given.raw, given.lines, times)
-    return _follow(task.id, given.attempt, given.raw, given.times)
+    return _follow(task.id, given.attempt, given.raw, given.times, given.lines)
 
 
 def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | None = None) -> int:
@@ -61,8 +61,8 @@ def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | 
     return 0
 
 
-def _follow(task_id: str, only: int | None, raw: bool, timed: bool) -> int:
-    """Print what comes until the task has ended; later attempts follow by themselves."""
+def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | None) -> int:
+    """Print what is there, or its last lines, and what comes until the task has ended; later attempts follow by themselves."""
     here, secrets = paths(), _secrets()
     number, printed = only or max(tasks.find(here, task_id).attempt, 1), 0
     reader, times = _opened(task_id, number, raw, timed)
@@ -70,17 +70,21 @@ def _follow(task_id: str, only: int | None, raw: bool, timed: bool) -> int:
     while True:
         task = tasks.find(here, task_id)  # before the log, so that its last lines are not missed
         if not printed and shown(here, task_id, number, raw) != reader.path:
+            _close(reader, times)
             reader, times = _opened(task_id, number, raw, timed)
         reader.refresh()
         over = task.ended or task.attempt > number or any(attempt.number == number for attempt in task.attempts)
         # A line that is still being written waits for its end.
         whole = reader.line_count if over else reader.complete_lines
+        if last is not None:
+            printed, last = max(whole - last, 0), None
         if times is not None and (times.refresh() or printed >= whole):
             news = time.monotonic()
         waits = not over and time.monotonic() - news < PATIENCE_S
         printed = _write(reader, min(printed, whole), whole, None if raw else secrets.mask(), times, waits)
         if over and only is None and task.attempt > number:
             number, printed = number + 1, 0
+            _close(reader, times)
             reader, times = _opened(task_id, number, raw, timed)
         elif over and (only is not None or task.ended):
             return 0
@@ -92,6 +96,12 @@ def _opened(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReade
     """The log of an attempt, and its times if they are asked for."""
     here = paths()
     return LogReader(shown(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
+
+
+def _close(reader: LogReader, times: LogTimes | None) -> None:
+    reader.close()
+    if times is not None:
+        times.close()
 
 
 def _secrets() -> Secrets:

@@ -15,8 +15,15 @@ from ..snapshot import Snapshot
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document, escaped so that a terminal has nothing to obey."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode().translate(_ESCAPED) + "\n")
+    """Print one JSON document, escaped so that a terminal has nothing to obey, and nothing is lost on one without Unicode."""
+    text = msgspec.json.format(msgspec.json.encode(document)).decode().translate(_ESCAPED)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        import json
+
+        text = json.dumps(json.loads(text), indent=2)
+    sys.stdout.write(text + "\n")
 
 
 _OBEYED = (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))

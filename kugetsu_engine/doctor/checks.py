@@ -101,11 +101,14 @@ def _attempts_within_limit(seen: Evidence) -> Iterator[Finding]:
 
 
 def _attempts(seen: Evidence) -> Iterator[Finding]:
+    went_well: dict[str, list[int]] = {}
+    for run in seen.runs:
+        if run.result is not None and run.result.outcome == "ok":
+            went_well.setdefault(run.task_id, []).append(run.number)
     for task_id, task in _all(seen):
-        for run in seen.runs:
-            good = run.task_id == task_id and run.result is not None and run.result.outcome == "ok"
-            if good and task.attempts_before < run.number < task.attempt:
-                text = f"attempt {run.number} of {shown_id(task_id)} went well and attempt {task.attempt} was made"
+        for number in went_well.get(task_id, ()):
+            if task.attempts_before < number < task.attempt:
+                text = f"attempt {number} of {shown_id(task_id)} went well and attempt {task.attempt} was made"
                 yield Finding("ran_again", text, "I5", task=task_id)
         numbers = [attempt.number for attempt in task.attempts]
         if numbers != sorted(set(numbers)):

@@ -46,8 +46,11 @@ def compose(task: Task, fields: Mapping[str, str], message: str, note: str = "")
 
 def with_complaint(text: str, words: str) -> str:
     """The text with what is wrong with it at its top, in place of what was wrong before."""
-    rest = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(COMPLAINT))
-    return f"{COMPLAINT}{' '.join(words.split())}\n{rest}"
+    lines = text.splitlines(keepends=True)
+    # The message is left as it is. Where its rule is missing nobody knows where it begins: then only the first line may go.
+    above = next((number for number, line in enumerate(lines) if line.strip() == RULE), 1)
+    rest = [line for number, line in enumerate(lines) if number >= above or not line.startswith(COMPLAINT)]
+    return f"{COMPLAINT}{' '.join(words.split())}\n{''.join(rest)}"
 
 
 def read(text: str) -> tuple[dict[str, str], str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+YEAR_10000 = 253402300800.0
+"""From then on a written time has a digit more."""
 
 
 def iso(epoch_s: float) -> str:
@@ -99,15 +101,11 @@ def moment(text: str, now_epoch_s: float) -> float:
     if text.startswith("+"):
         return now_epoch_s + duration(text[1:])
     here = datetime.fromtimestamp(now_epoch_s).astimezone()
-    try:
-        if len(text) <= 5 and ":" in text:
-            hour, minute = (int(part) for part in text.split(":"))
-            then = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-            return (then if then > here else then + timedelta(days=1)).timestamp()
-        then = datetime.fromisoformat(text)
-        return (then if then.tzinfo else then.replace(tzinfo=here.tzinfo)).timestamp()
-    except ValueError:
-        raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00") from None
+    if (then := _at_time_of_day(text, here)) is not None:
+        return (then if then > here else _at_time_of_day(text, here + timedelta(days=1)) or then).timestamp()
+    if (seconds := _date(text)) is None:
+        raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00")
+    return seconds
 
 
 def past_moment(text: str, now_epoch_s: float) -> float:
@@ -131,13 +129,21 @@ def past_moment(text: str, now_epoch_s: float) -> float:
         return now_epoch_s - duration(words)
     if words.startswith("-"):
         return now_epoch_s - duration(words[1:])
+    if (seconds := _date(text.strip())) is None:
+        raise UsageError(f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
+    return seconds
+
+
+def _date(text: str) -> float | None:
+    """Read ISO 8601, local time where it names no zone, as seconds since 1970; None for what cannot be a stored time."""
+    from datetime import datetime
+
     try:
-        then = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00"
-        ) from None
-    return (then if then.tzinfo else then.astimezone()).timestamp()
+        then = datetime.fromisoformat(text)
+        seconds = (then if then.tzinfo else then.astimezone()).timestamp()  # by the offset of that day, not of today
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < YEAR_10000 else None
 
 
 def _at_time_of_day(text: str, day: "datetime") -> "datetime | None":

@@ -121,6 +121,16 @@ def test_taken_over_into_another_directory(shell: Shell, tmp_path: Path) -> None
     assert (shell.state / "pm-agent.md").exists()
 
 
+def test_a_branch_of_digits_stays_a_text(shell: Shell, tmp_path: Path) -> None:
+    """As the number 2024 the setting would be refused by its own reader."""
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "config").write_text("KUGETSU_BASE_BRANCH=2024\nMAX_CONCURRENT_AGENTS=07\n")
+    assert shell("import", str(old)).returncode == 0
+    settings, problems = load(StatePaths(str(shell.state)), {})
+    assert (problems, settings.base_branch, settings.max_concurrent_agents) == ([], "2024", 7)
+
+
 def test_what_is_no_old_directory_is_refused(shell: Shell, tmp_path: Path) -> None:
     """In one line, and nothing is made of it."""
     done = shell("import", str(tmp_path / "nothing"))

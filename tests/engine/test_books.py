@@ -142,11 +142,11 @@ def test_an_engine_that_fails_is_started_again_and_loses_no_task(fleet: Fleet, m
     broken = {"left": 1}
     original = engine.Engine.apply_requests
 
-    def fail_once(self: engine.Engine) -> None:
+    def fail_once(self: engine.Engine, within_s: float) -> bool:
         if broken["left"]:
             broken["left"] -= 1
             raise RuntimeError("a planted bug")
-        original(self)
+        return original(self, within_s)
 
     monkeypatch.setattr(engine.Engine, "apply_requests", fail_once)
     thread.wake()

@@ -1,6 +1,7 @@
 """The checker of the invariants: silent over a sound state directory, and loud about each thing that is not as it must be."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -100,6 +101,25 @@ def test_the_order_in_which_tasks_left_the_queue_is_checked_within_a_priority() 
     assert [one.code for one in first_come_first_served(seen(done={"q_1": first, "q_2": second}, open={}))] == ["out_of_order"]
     ahead = msgspec.structs.replace(second, priority=9)
     assert first_come_first_served(seen(done={"q_1": first, "q_2": ahead}, open={})) == []
+
+
+def test_the_attempts_are_not_gone_through_once_for_each_task() -> None:
+    """With ten thousand tasks and their attempts, a look must not take minutes."""
+
+    class Counted(list[Run]):
+        walks = 0
+
+        def __iter__(self) -> Iterator[Run]:
+            self.walks += 1
+            return super().__iter__()
+
+    all_runs = Counted(
+        Run(f"q_{number}", 1, None, Result(f"q_{number}", 1, "x", "ok", None, "fine")) for number in range(10, 90)
+    )
+    done = {run.task_id: msgspec.structs.replace(DONE, id=run.task_id) for run in all_runs}
+    all_runs.walks = 0
+    assert doctor.check(seen(done={**done, "q_1": DONE}, runs=all_runs), strict=True) == []
+    assert all_runs.walks < 10
 
 
 class TestMending:

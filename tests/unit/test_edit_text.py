@@ -89,6 +89,13 @@ def test_a_complaint_stands_at_the_top_and_takes_the_place_of_the_last_one() -> 
     assert with_complaint(first, "another") == with_complaint(document(TASK), "another")
 
 
+@pytest.mark.parametrize("rule", ["---\n", ""], ids=["with the rule", "without it"])
+def test_a_complaint_leaves_the_message_as_it_is(rule: str) -> None:
+    """Also where one of its lines looks like a complaint."""
+    text = f"priority: 5\n{rule}see:\n# ! not a complaint\n"
+    assert with_complaint(with_complaint(text, "one"), "another") == f"# ! another\n{text}"
+
+
 def test_tags_are_plain_words() -> None:
     """In small letters, each once, few."""
     assert checked_tags(["+Api", "api", "v1.2", "日本"]) == ["api", "v1.2", "日本"]

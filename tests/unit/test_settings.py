@@ -109,7 +109,22 @@ def test_config_toml_wins_over_the_old_file_and_a_variable_over_both(paths: Stat
     assert load(paths, {"KUGETSU_MAX_CONCURRENT_AGENTS": "6"})[0].max_concurrent_agents == 6
 
 
-BAD_VALUES = ["0", "-1", "1001", "true", '"x"', "1.5", "nan", "inf", "[1]", "{}", '""', "9" * 30]
+BAD_VALUES = [
+    "0",
+    "-1",
+    "1001",
+    "true",
+    '"x"',
+    "1.5",
+    "nan",
+    "inf",
+    "[1]",
+    "{}",
+    '""',
+    "9" * 30,
+    '"0000000000019999"',
+    f'"{"9" * 5000}"',
+]
 
 
 @pytest.mark.parametrize("value", BAD_VALUES)
@@ -200,6 +215,23 @@ def test_a_size_is_a_number_of_bytes_or_a_usage_error(text: str) -> None:
         assert size(text) >= 0
     except UsageError:
         return
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "999999999999GiB", f"{1 << 30}GiB", "9" * 20])
+def test_a_size_no_disk_has_is_refused(paths: StatePaths, text: str) -> None:
+    """Told like every bad value; a job with a number of more than 64 bits could not be handed to a supervisor."""
+    settings, problems = load(paths, {"KUGETSU_LOG_CAP": text})
+    assert settings == Settings()
+    assert [len(problem) < 200 and "is no size" in problem for problem in problems] == [True]
+
+
+@pytest.mark.parametrize("limit", ["-1", "9" * 20])
+def test_a_limit_of_an_agent_that_is_none_is_told(paths: StatePaths, limit: str) -> None:
+    """Below zero, or beyond what a job can hold."""
+    _write(paths, f"[agents.claude]\nmax_steps = {limit}")
+    settings, problems = load(paths, {})
+    assert settings.agents == {}
+    assert ["[agents.claude]" in problem for problem in problems] == [True]
 
 
 def test_sizes_have_units() -> None:

@@ -1,13 +1,27 @@
 """Times as text, both ways."""
 
+import time
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.times import duration, epoch, iso, moment
+from kugetsu_engine.domain.times import duration, epoch, iso, moment, past_moment
 from kugetsu_engine.errors import UsageError
+
+TOO_FAR = ("0001-01-01", "0001-01-02", "1969-12-01", "9999-12-31T23:59-14:00")
+
+
+@pytest.fixture
+def warsaw(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time as in Warsaw: two hours ahead of UTC in summer, one in winter."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @given(st.floats(0, 4e9))
@@ -72,8 +86,30 @@ def test_a_point_in_time_may_be_relative_a_clock_time_or_a_date() -> None:
     assert moment("2026-11-21T22:00:00+02:00", now) == epoch("2026-11-21T20:00:00.000Z")
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "12:61", "+", "+-1h", "2026-02-30", "::", "9:x"])
+@pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "12:61", "+", "+-1h", "2026-02-30", "::", "9:x", *TOO_FAR])
 def test_what_is_no_point_in_time_is_refused(text: str) -> None:
     """Each refusal is a usage error."""
     with pytest.raises(UsageError):
         moment(text, 0.0)
+
+
+@pytest.mark.parametrize("text", TOO_FAR)
+def test_a_past_time_that_cannot_be_stored_is_refused(text: str) -> None:
+    """Such as the first day of all: its time elsewhere has no year."""
+    with pytest.raises(UsageError):
+        past_moment(text, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "wanted"),
+    [
+        ("2026-11-21T22:00", "2026-07-15T10:00:00+02:00", "2026-11-21T22:00:00+01:00"),
+        ("2027-07-15 08:00", "2026-11-21T10:00:00+01:00", "2027-07-15T08:00:00+02:00"),
+        ("22:00", "2026-10-24T22:30:00+02:00", "2026-10-25T22:00:00+01:00"),
+        ("7:05", "2027-03-27T12:00:00+01:00", "2027-03-28T07:05:00+02:00"),
+    ],
+)
+@pytest.mark.usefixtures("warsaw")
+def test_a_point_in_time_beyond_a_change_of_the_clocks_is_that_of_the_clock_there(text: str, now: str, wanted: str) -> None:
+    """The offset is that of the day which is meant, not of the day on which it is written."""
+    assert moment(text, datetime.fromisoformat(now).timestamp()) == datetime.fromisoformat(wanted).timestamp()

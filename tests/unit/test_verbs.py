@@ -1,6 +1,7 @@
 """What each request answers, does, and refuses."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kugetsu_engine import inbox
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.engine import Engine
@@ -215,7 +217,7 @@ def test_a_move_across_priorities_changes_the_priority_only_as_far_as_needed(des
 
 
 def test_places_between_two_tasks_never_run_out(desk: Desk) -> None:
-    """Two hundred moves into the same gap: when no number is left between two positions, all get whole ones again."""
+    """Two hundred moves into the same gap: when no number is left between two positions, room is made."""
     for number in (1, 2, 3, 4):
         desk.add(number)
     for turn in range(200):
@@ -226,6 +228,35 @@ def test_places_between_two_tasks_never_run_out(desk: Desk) -> None:
         assert desk.ask("move", f"q_{moved}", to="before", before=f"q_{before}").ok
         assert desk.order.index(moved) == desk.order.index(before) - 1
         assert desk.order[:2] == [1, 2]
+
+
+def test_room_for_a_move_is_made_among_those_that_stand_close_alone(desk: Desk) -> None:
+    """Sixty moves to the second place: the tasks further down, ten thousand perhaps, are not written again."""
+    for number in range(1, 72):
+        desk.add(number)
+    for number in range(71, 11, -1):
+        assert desk.ask("move", f"q_{number}", to="number", number=2).ok
+    assert desk.order == [1, *range(12, 72), *range(2, 12)]
+    assert [desk.task(f"q_{number}").position for number in range(1, 12)] == [float(number) for number in range(1, 12)]
+
+
+def test_a_move_for_which_room_was_made_can_be_taken_back(desk: Desk) -> None:
+    """Also where the task itself stood in the crowd, and so has another position than when the move was asked for."""
+    for number, position in ((1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0), (5, 2.0)):
+        desk.add(number, position=position)
+    back = desk.ask("move", "q_4", to="number", number=2).undo
+    assert desk.order == [1, 4, 2, 3, 5]
+    assert back is not None
+    assert desk.ask(back.verb, back.task, **back.args).ok
+    assert desk.order == [1, 2, 3, 4, 5]
+
+
+def test_positions_far_out_do_not_stand_in_the_way_of_a_move(desk: Desk) -> None:
+    """A person wrote them: between two such numbers there is no other one."""
+    for number, position in ((1, 1e300), (2, 1e300), (3, 1e300)):
+        desk.add(number, position=position)
+    assert desk.ask("move", "q_3", to="number", number=2).ok
+    assert desk.order == [1, 3, 2]
 
 
 def test_equal_positions_do_not_stand_in_the_way_of_a_move(desk: Desk) -> None:
@@ -442,3 +473,25 @@ def test_what_cannot_be_taken_back_says_so(desk: Desk) -> None:
     """A retry, and what was refused."""
     assert desk.ask("retry", desk.add(1, state="error", attempt=1, completed_at=iso(NOW))).undo is None
     assert desk.ask("hold", "q_99").undo is None
+
+
+def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand marked tasks are held in order, and between them the engine starts, collects and tells that it lives."""
+    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    held = [desk.add(number) for number in (1, 2, 3)]
+    desk.ask("pause")
+    numbers = [requests.submit(desk.paths, Request("hold", task_id)) for task_id in held]
+    done = []
+    for _ in numbers:
+        done.append((desk.engine.step(), requests.waiting(desk.paths)))
+    assert [left for _, left in done] == [numbers[1:], numbers[2:], []]
+    assert [wait_s == 0.0 for wait_s, _ in done] == [True, True, False]
+    assert all(desk.task(task_id).held for task_id in held)
+
+
+def test_an_engine_that_ends_when_idle_answers_what_was_asked_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that did not fit into the turn are no reason to end without them."""
+    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    numbers = [requests.submit(desk.paths, Request("limit", args={"limit": limit})) for limit in (4, 5, 6)]
+    desk.engine.run(threading.Event(), until_idle=True)
+    assert [reply.ok for number in numbers if (reply := requests.take_answer(desk.paths, number))] == [True] * 3
