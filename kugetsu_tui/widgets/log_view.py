@@ -32,6 +32,7 @@ class Feed(Protocol):
     def window(self, start: int) -> Awaitable[LogPart]: ...
     def search(self, text: str) -> Awaitable[list[int]]: ...
     def problem(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
+    def close(self) -> None: ...
 
 
 class LogView(Searched):
@@ -60,6 +61,10 @@ class LogView(Searched):
         self._busy = False
         self._timer: Timer | None = None
         self._title: list[Span] = []
+
+    def on_unmount(self) -> None:
+        """A feed has a thread and open files, and this pane is the only one that reads it."""
+        self._feed.close()
 
     # what it shows
 
