@@ -312,7 +312,8 @@ class Link:
         self._last = snapshot
         _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
-        if (calling := self._listener.look(snapshot)) is not None:
+        # A picture without history has no notifications: after it, all of them would be news.
+        if with_history and (calling := self._listener.look(snapshot)) is not None:
             self._post(Called(calling))
         if with_history and not self._greeted:
             self._greeted = True
