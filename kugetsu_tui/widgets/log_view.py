@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from textual.timer import Timer
+from textual.worker import Worker
 
 from ..formatting.line_times import CLOCK
 from ..formatting.safe_text import clean
@@ -65,6 +66,10 @@ class LogView(Searched):
     def on_unmount(self) -> None:
         """A feed has a thread and open files, and this pane is the only one that reads it."""
         self._feed.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells only who started a worker; the app says what failed."""
+        self.app.post_message(event)
 
     # what it shows
 
