@@ -52,6 +52,7 @@ def run_console(
     from kugetsu_engine.operator import Operator
 
     from .app import KugetsuApp
+    from .console_log import kept
     from .formatting.states import choose_glyphs, speaks_utf8
     from .link import Link
 
@@ -64,7 +65,8 @@ def run_console(
     link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd(), resume=resume)
     app = KugetsuApp(link, replay)
     try:
-        app.run()
+        with contextlib.nullcontext() if read_only else kept(link.operator.paths, environ):
+            app.run()
     finally:
         link.close()
         link.join(JOIN_S)
