@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from kugetsu_engine.cli import in_one_line
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -20,18 +21,18 @@ SWITCH_S = 0.0005
 
 def start(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    try:
-        if words[:1] == ["replay"]:
-            return _replay(words[1:])
-        options = _parse(words)
-        if options.verb == "demo":
-            return _demo(options)
-        from kugetsu_engine.paths import state_dir_from
+    return in_one_line(lambda: _start(words))
 
-        return run_console(state_dir_from(os.environ), options.read_only, resume=options.resume)
-    except KugetsuError as error:
-        sys.stderr.write(f"kugetsu: {error}\n")
-        return error.exit_code
+
+def _start(words: list[str]) -> int:
+    if words[:1] == ["replay"]:
+        return _replay(words[1:])
+    options = _parse(words)
+    if options.verb == "demo":
+        return _demo(options)
+    from kugetsu_engine.paths import state_dir_from
+
+    return run_console(state_dir_from(os.environ), options.read_only, resume=options.resume)
 
 
 def run_console(
@@ -62,7 +63,7 @@ def run_console(
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd(), resume=resume)
+    link = Link(Operator(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
     app = KugetsuApp(link, replay)
     try:
         with contextlib.nullcontext() if read_only else kept(link.operator.paths, environ):
@@ -76,6 +77,14 @@ def run_console(
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
     return app.return_code or 0
+
+
+def _folder() -> str | None:
+    """Where the console was started; None where that was removed since, as a worktree may be."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
