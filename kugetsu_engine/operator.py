@@ -356,7 +356,7 @@ class Operator:
 
     def _repository(self, ref: refs.IssueRef, repo: str | None, folder: str | None) -> str | None:
         if repo is not None:
-            path = os.path.abspath(os.path.join(folder or os.getcwd(), os.path.expanduser(repo)))
+            path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path

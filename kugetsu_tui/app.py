@@ -11,12 +11,13 @@ from typing import Any
 from rich.text import Text
 from textual.app import SystemCommand
 from textual.screen import Screen
+from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 
-from . import by_hand, calling, crash, issues, telling, themes
+from . import by_hand, calling, crash, failures, issues, telling, themes
 from .choices import Choices
 from .commands import OF_ISSUES, OF_PAST, Command, parse
 from .departure import Departure
@@ -231,6 +232,12 @@ class KugetsuApp(Opening):
         """The engine runs here now."""
         self.say("the other engine has ended; the engine runs here now", "good")
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Something that was done beside the event loop has ended; if it failed it is said, in one place for all."""
+        failed = failures.of(event)
+        if failed is not None:
+            self.say(*failed)
+
     # dialogs
 
     def open_task(self, task_id: str, attempt: int | None) -> None:
@@ -374,7 +381,4 @@ class KugetsuApp(Opening):
             self.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
-        try:
-            self.say(await self.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")
-        except KugetsuError as error:
-            self.say(str(error), "warning")
+        self.say(await self.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")

@@ -1,10 +1,13 @@
 """One thread with a queue of jobs. Unlike the standard executors it never holds up the end of the program."""
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -12,9 +15,11 @@ T = TypeVar("T")
 class Background:
     """Runs jobs one after the other beside the event loop; a job that hangs at the end of the program is left behind."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, at_end: Callable[[], object] = lambda: None) -> None:
+        """Begin; `at_end` is what the thread does last, such as letting go of its files."""
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._name = name
+        self._at_end = at_end
         self._thread: threading.Thread | None = None
 
     async def run(self, job: Callable[[], T]) -> T:
@@ -42,6 +47,10 @@ class Background:
                 self._tell(loop, future, None, error)
             else:
                 self._tell(loop, future, result, None)
+        try:
+            self._at_end()
+        except Exception:  # the boundary of the thread: nobody waits for its end
+            log.exception("the end of a thread failed")
 
     @staticmethod
     def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:

@@ -7,11 +7,10 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from kugetsu_engine.domain.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
-from kugetsu_engine.store import files
 
+from . import console_log
 from .formatting.safe_text import clean
 
 
@@ -27,8 +26,7 @@ def report(error: BaseException | None, paths: StatePaths, environ: Mapping[str,
     if not keep or error is None:
         return told
     try:
-        for line in (f"{iso(time.time())} the console failed", *"".join(traceback.format_exception(error)).splitlines()):
-            files.append_line(paths.console_log, mask(line).encode("utf-8", "replace"))
+        console_log.write(paths, mask, time.time(), "the console failed", error)
     except OSError:
         return told
     return f"{told} (see {paths.console_log})"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kugetsu_engine import beginning, removing
-from kugetsu_engine.errors import KugetsuError, UsageError
+from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.removing import Remains
 
@@ -27,13 +27,10 @@ async def run(app: "KugetsuApp", command: Command) -> None:
         "delegate": lambda: _delegated(app, args["message"]),
         "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
     }
-    try:
-        if command.verb == "destroy":
-            await _destroy(app, args["reference"], args["force"])
-        else:
-            app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
-    except KugetsuError as error:
-        app.say(str(error), "warning")
+    if command.verb == "destroy":
+        await _destroy(app, args["reference"], args["force"])
+    else:
+        app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
 
 
 def _start(app: "KugetsuApp", args: dict[str, str]) -> str:
@@ -70,8 +67,5 @@ async def _destroy(app: "KugetsuApp", reference: str, force: bool) -> None:
 
 
 async def _remove(app: "KugetsuApp", operator: Operator, remains: Remains, force: bool) -> None:
-    try:
-        done = await app.link.aside(lambda: list(removing.destroy(operator, remains, force=force)))
-        app.say(clean("; ".join(done), 400), "good")
-    except KugetsuError as error:
-        app.say(str(error), "warning")
+    done = await app.link.aside(lambda: list(removing.destroy(operator, remains, force=force)))
+    app.say(clean("; ".join(done), 400), "good")

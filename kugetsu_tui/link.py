@@ -77,7 +77,6 @@ class Link:
         self.now = clock
         self.moment: float | None = None
         """The moment of the past up to which logs are shown; None: all of them."""
-        self._feeds: list[LogFeed | MergedFeed] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._must_read = self._every_file = True
@@ -120,8 +119,6 @@ class Link:
             self.engine.stop()
         for task in self._tasks:
             task.cancel()
-        for feed in self._feeds:
-            feed.close()
         self._reads.close()
         self._acts.close()
         self._git.close()
@@ -136,21 +133,17 @@ class Link:
         return self.engine is not None and self.engine.running.is_set()
 
     def log_feed(self) -> LogFeed:
-        """Return a new reader of logs, for one pane."""
-        feed = LogFeed(self.operator.paths, self.operator.environ, self.now, lambda: self.moment)
-        self._feeds.append(feed)
-        return feed
+        """Return a new reader of logs, for one pane, which closes it."""
+        return LogFeed(self.operator.paths, self.operator.environ, self.now, lambda: self.moment)
 
     def merged_feed(self) -> MergedFeed:
-        """Return a reader of the logs of all agents that run."""
+        """Return a reader of the logs of all agents that run, for one pane, which closes it."""
 
         def running() -> list[tuple[str, int]]:
             active = self._last.active if self._last is not None else ()
             return [(one.task.id, one.task.attempt) for one in active]
 
-        feed = MergedFeed(self.operator.paths, self.operator.environ, running, self.now)
-        self._feeds.append(feed)
-        return feed
+        return MergedFeed(self.operator.paths, self.operator.environ, running, self.now)
 
     # acts
 
@@ -319,7 +312,8 @@ class Link:
         self._last = snapshot
         _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
-        if (calling := self._listener.look(snapshot)) is not None:
+        # A picture without history has no notifications: after it, all of them would be news.
+        if with_history and (calling := self._listener.look(snapshot)) is not None:
             self._post(Called(calling))
         if with_history and not self._greeted:
             self._greeted = True

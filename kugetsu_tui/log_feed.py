@@ -44,7 +44,7 @@ class LogFeed:
         self._paths = paths
         self._clock = clock
         self._secrets = Secrets(paths, environ)
-        self._work = Background("kugetsu-log")
+        self._work = Background("kugetsu-log", self._let_go)
         self._reader: LogReader | None = None
         self.raw = False
         """Whether what the agent printed is shown, where it also told it in readable lines."""
@@ -134,8 +134,13 @@ class LogFeed:
         return await self._work.run(job)
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no more; the thread lets go of the files and ends."""
         self._work.close()
+
+    def _let_go(self) -> None:
+        for one in (self._reader, self._times):
+            if one is not None:
+                one.close()
 
     def _limit(self, reader: LogReader) -> None:
         """Let the log be as long as it was at the moment that is shown, where that is known."""
@@ -148,9 +153,7 @@ class LogFeed:
 
     def _begin(self, path: str) -> LogReader:
         assert self._of is not None
-        for one in (self._reader, self._times):
-            if one is not None:
-                one.close()
+        self._let_go()
         self._times = LogTimes.beside(path, self._paths, *self._of)
         self._reader = LogReader(path)
         return self._reader

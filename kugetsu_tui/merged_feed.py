@@ -65,7 +65,7 @@ class MergedFeed:
         self._secrets = Secrets(paths, environ)
         self._attempts = attempts
         self._clock = clock
-        self._work = Background("kugetsu-merged")
+        self._work = Background("kugetsu-merged", self._let_go_of_all)
         self.raw = False
         self.up_to = ""
         self.timed = False
@@ -103,7 +103,7 @@ class MergedFeed:
         return await self._work.run(job)
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no more; the thread lets go of the files and ends."""
         self._work.close()
 
     def _look(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
@@ -148,6 +148,11 @@ class MergedFeed:
                 line.at = source.times.time_of(line.offset)
         source.reader.close()
         source.times.close()
+
+    def _let_go_of_all(self) -> None:
+        for source in self._sources.values():
+            source.reader.close()
+            source.times.close()
 
     def _part(self, first: int) -> LogPart:
         shown_lines = list(islice(self._lines, first, first + WINDOW))

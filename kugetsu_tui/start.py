@@ -1,6 +1,5 @@
 """Opening the console from the command line, and putting things in order after it."""
 
-import argparse
 import contextlib
 import gc
 import logging
@@ -8,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from kugetsu_engine.cli import in_one_line
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -20,18 +20,17 @@ SWITCH_S = 0.0005
 
 def start(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    try:
-        if words[:1] == ["replay"]:
-            return _replay(words[1:])
-        options = _parse(words)
-        if options.verb == "demo":
-            return _demo(options)
-        from kugetsu_engine.paths import state_dir_from
+    return in_one_line(lambda: _start(words))
 
-        return run_console(state_dir_from(os.environ), options.read_only, resume=options.resume)
-    except KugetsuError as error:
-        sys.stderr.write(f"kugetsu: {error}\n")
-        return error.exit_code
+
+def _start(words: list[str]) -> int:
+    if words[:1] == ["replay"]:
+        return _replay(words[1:])
+    if words[:1] == ["demo"]:
+        return _demo(words[1:])
+    from kugetsu_engine.paths import state_dir_from
+
+    return run_console(state_dir_from(os.environ), "--read-only" in words, resume="--resume" in words)
 
 
 def run_console(
@@ -52,6 +51,7 @@ def run_console(
     from kugetsu_engine.operator import Operator
 
     from .app import KugetsuApp
+    from .console_log import kept
     from .formatting.states import choose_glyphs, speaks_utf8
     from .link import Link
 
@@ -61,10 +61,11 @@ def run_console(
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    link = Link(Operator(state_dir, environ, read_only=read_only), folder=os.getcwd(), resume=resume)
+    link = Link(Operator(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
     app = KugetsuApp(link, replay)
     try:
-        app.run()
+        with contextlib.nullcontext() if read_only else kept(link.operator.paths, environ):
+            app.run()
     finally:
         link.close()
         link.join(JOIN_S)
@@ -74,6 +75,14 @@ def run_console(
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
     return app.return_code or 0
+
+
+def _folder() -> str | None:
+    """Where the console was started; None where that was removed since, as a worktree may be."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
@@ -103,32 +112,23 @@ def _replay(words: list[str]) -> int:
     return run_console(state_dir_from(os.environ), read_only=True, replay=wanted)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(words: list[str]) -> int:
     from kugetsu_engine import demo
+    from kugetsu_engine.cli.demo import parser_of
     from kugetsu_engine.snapshot import SnapshotReader
 
-    state_dir = demo.prepare(options.tasks, options.speed) if options.tasks else demo.prepare(speed=options.speed)
-    # The demo's own directory decides, whatever the operator has set for the real one.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("KUGETSU_")}
+    given = parser_of("demo").parse_args(words)
+    state_dir = demo.prepare(given.tasks, given.speed)
+    environ = demo.undisturbed(os.environ)
     try:
-        return run_console(state_dir, options.read_only, environ)
+        return run_console(state_dir, False, environ)
     finally:
         from kugetsu_engine.paths import StatePaths
 
         if SnapshotReader(StatePaths(state_dir), environ).read(with_history=False).active:
             sys.stderr.write(f"the demo's agents go on; see it again: KUGETSU_DIR={state_dir} kugetsu\n")
+        elif given.keep:
+            sys.stderr.write(f"kept: KUGETSU_DIR={state_dir} kugetsu\n")
         else:
             demo.remove(state_dir)
             sys.stderr.write("the demo was removed\n")
-
-
-def _parse(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="kugetsu", description="the operator's console for a fleet of coding agents")
-    parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
-    parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
-    verbs = parser.add_subparsers(dest="verb")
-    demo = verbs.add_parser("demo", help="try it: a throwaway state directory, a built-in agent, no keys, no network")
-    demo.add_argument("--tasks", type=int, default=None, help="how many tasks")
-    demo.add_argument("--speed", type=float, default=1.0, help="2 works twice as fast")
-    demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(words)

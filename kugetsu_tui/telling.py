@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.store.mutes import ALL
 
 from . import calling
@@ -17,17 +16,14 @@ if TYPE_CHECKING:
 
 async def notify(app: "KugetsuApp", command: Command, screen: ConsoleScreen) -> None:
     """Do what `:notify` was asked to."""
-    try:
-        if command.args["how"] == "test":
-            await _try_all(app)
-            return
-        names = list(command.tasks) or ([ALL] if command.args["all"] else [task.id for task in screen.targets()])
-        for name in names:
-            app.say(await app.link.mute(name, command.args["for_s"]), "good")
-        if not names:
-            app.say("which task? none is selected", "warning")
-    except KugetsuError as error:
-        app.say(str(error), "warning")
+    if command.args["how"] == "test":
+        await _try_all(app)
+        return
+    names = list(command.tasks) or ([ALL] if command.args["all"] else [task.id for task in screen.targets()])
+    for name in names:
+        app.say(await app.link.mute(name, command.args["for_s"]), "good")
+    if not names:
+        app.say("which task? none is selected", "warning")
 
 
 async def _try_all(app: "KugetsuApp") -> None:

@@ -1,6 +1,7 @@
 """The command line: one small file per group of verbs, loaded only when it is asked for."""
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 
 HELP = """\
@@ -72,13 +73,18 @@ def wants_console(words: list[str]) -> bool:
 
 
 def run(words: list[str]) -> int:
-    """Run a verb; returns the exit code. Every expected failure is one line on stderr."""
+    """Run a verb; returns the exit code."""
+    return in_one_line(lambda: _run(words))
+
+
+def in_one_line(job: Callable[[], int]) -> int:
+    """Do what was asked for; returns the exit code. Every expected failure is one line on stderr."""
     from ..errors import KugetsuError
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ▷ shows a ?
     try:
-        return _run(words)
+        return job()
     except KugetsuError as error:
         _complain(str(error))
         return error.exit_code

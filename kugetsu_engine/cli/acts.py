@@ -4,21 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import KugetsuError
+from .about import ABOUT
 from .here import note, operator
 from .words import Words
-
-ABOUT = {
-    "kill": "Stop the agent of a task (TERM, a grace, KILL); its worktree is kept. A waiting task is cancelled.",
-    "cancel": "Take waiting tasks out of the queue.",
-    "retry": "Try again: tasks that ended, or wait for their next attempt.",
-    "hold": "Keep waiting tasks from starting.",
-    "release": "Let held tasks start.",
-    "pause": "Start nothing new; running agents go on.",
-    "resume": "Start tasks again; with --agent those of an agent whose provider rests after a rate limit.",
-    "drain": "Start nothing new; a headless engine ends with its last agent.",
-    "limit": "How many agents may run at once. Lowering it never kills.",
-    "move": "Change a task's place in the queue.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:

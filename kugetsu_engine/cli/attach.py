@@ -14,15 +14,10 @@ from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
 from ..store import tasks
+from .about import ABOUT
 from .here import note, operator, paths
 from .wait import pause
 from .words import Words
-
-ABOUT = {
-    "attach": "Take over by hand: the agent's own screen with the session of the task's issue, in its worktree. "
-    "A slot stays taken, and nothing else starts on the issue meanwhile.",
-    "shell": "A shell in the worktree of the task's issue; it takes no slot.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:

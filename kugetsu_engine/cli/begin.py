@@ -10,17 +10,12 @@ from ..domain.times import duration
 from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
 from ..store.locks import is_held
+from .about import ABOUT
 from .here import note, operator
 from .wait import pause
 from .words import Words
 
 _PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
-ABOUT = {
-    "start": "Start an agent on an issue at once, before all that waits. 0: it runs, 1: it failed, 2: at the limit, try later.",
-    "continue": "Send the next message to an issue: in its worktree and session, or in new ones where there are none. Exit "
-    "codes as of start; a message that waits already is not sent twice.",
-    "delegate": "Put a message in the queue: for each issue it names, else for the project manager.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -10,15 +10,14 @@ from ..domain import times
 from ..domain.draft import task_id
 from ..editing import editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
+from .about import ABOUT
 from .here import operator
 from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Change a waiting task."""
-    parser = Words(
-        verb, "Change a waiting task. Without options it is opened in $VISUAL or $EDITOR; it cannot start meanwhile."
-    )
+    parser = Words(verb, ABOUT["edit"])
     parser.add_argument("id")
     parser.add_argument("--message", metavar="TEXT", help="the new message; - reads it from standard input")
     parser.add_argument("--priority", type=int, metavar="0-9")

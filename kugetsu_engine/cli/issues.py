@@ -6,6 +6,7 @@ from ..domain.reserved import BASE, PM_AGENT
 from ..domain.safe_text import safe_line, safe_text
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..operator import Operator
+from .about import ABOUT
 from .here import note, operator
 from .words import Words
 
@@ -54,7 +55,7 @@ def _context(words: list[str]) -> int:
 
 
 def _set_pr(words: list[str]) -> int:
-    parser = Words("set-pr", "Remember the pull request of an issue; destroy asks about it. An empty address forgets it.")
+    parser = Words("set-pr", ABOUT["set-pr"])
     parser.add_argument("issue_ref", help="the issue, or the id of a task of it")
     parser.add_argument("url", help="its address")
     given = parser.parse_args(words)
@@ -64,11 +65,7 @@ def _set_pr(words: list[str]) -> int:
 
 
 def _destroy(words: list[str]) -> int:
-    parser = Words(
-        "destroy",
-        "Remove what was made for an issue: session, worktree, context, waiting tasks, and the branch if its commits are "
-        "elsewhere. Refused with an agent at work, an open pull request, uncommitted files or unpushed commits.",
-    )
+    parser = Words("destroy", ABOUT["destroy"])
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("issue_ref", nargs="?", help="the issue, or the id of a task of it")
     which.add_argument("--base", action="store_true", help="the base session, and the project manager's that came from it")

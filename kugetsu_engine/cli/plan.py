@@ -11,6 +11,7 @@ from ..domain.run_times import RunTimes
 from ..domain.times import iso, time_of_day
 from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
+from .about import ABOUT
 from .here import paths
 from .output import learned_from, print_json, print_table
 from .queue import GLYPHS
@@ -19,7 +20,7 @@ from .words import Words
 
 def main(verb: str, words: list[str]) -> int:
     """Print the plan."""
-    parser = Words(verb, "Who starts when, if attempts take as long as they mostly did, and go well. Changes nothing.")
+    parser = Words(verb, ABOUT["plan"])
     parser.add_argument("--limit", type=int, metavar="N", help="what if N agents could run at once")
     parser.add_argument("--agents", action="store_true", help="what is known of how long agents take, by repository")
     parser.json_flag()

@@ -100,8 +100,9 @@ def _stats(verb: str, words: list[str]) -> int:
 
 def _clear(verb: str, words: list[str]) -> int:
     from ..domain.times import duration
+    from .about import ABOUT
 
-    parser = Words(verb, "Drop ended tasks from the list, with their logs. Worktrees and branches stay.")
+    parser = Words(verb, ABOUT["clear"])
     parser.add_argument("--older-than", default="0", metavar="D", help="only those that ended longer ago: 7d")
     given = parser.parse_args(words)
     print(operator().do("clear", older_than_s=duration(given.older_than)))

@@ -11,6 +11,7 @@ from ..domain.times import epoch, iso, local, past_moment
 from ..replay import Replay
 from ..snapshot import EngineView
 from . import queue, status
+from .about import ABOUT
 from .here import paths
 from .output import print_json
 from .words import Words
@@ -20,10 +21,7 @@ GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 def parser(verb: str = "replay") -> Words:
     """What the words of the command mean."""
-    words = Words(
-        verb, "How everything stood at a past moment: 03:00 (the last one), 2h (ago), 'yesterday 14:30', or ISO 8601. "
-        "In a terminal the console shows it, read-only; esc there leads back to now.",
-    )  # fmt: skip
+    words = Words(verb, ABOUT["replay"])
     words.add_argument("time", nargs="*", metavar="TIME", help="an hour ago, unless given")
     words.add_argument("--plain", action="store_true", help="print it, also in a terminal")
     words.add_argument("--events", action="store_true", help="print what happened, one line each; all of it unless bounded")

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from kugetsu_engine.cli.about import in_short
+
 from ..commands import USAGE, VERBS
 
 
@@ -13,21 +15,14 @@ class Entry(NamedTuple):
     words: str
 
 
-_ABOUT = {
-    "attach": "go on with the agent's session by hand", "cancel": "take a waiting task out, or stop a running one",
-    "clear": "take all waiting tasks out of the queue", "continue": "work on an issue again, in its worktree",
-    "delegate": "put a task of the project you are in into the queue", "destroy": "remove the worktree of an issue",
-    "diff": "show what a worktree has over its base", "drain": "start nothing new and end when all agents have ended",
-    "edit": "change a waiting task", "enqueue": "put a task into the queue", "help": "show this",
-    "hold": "hold a waiting task back", "jump": "go to a task", "kill": "stop an agent, with --now at once",
-    "limit": "how many agents may run at once", "move": "change a task's place in the queue",
-    "notify": "try out or mute what tells you", "pause": "start nothing new", "plan": "who starts when",
-    "quit": "leave the console", "release": "let a held task go",
-    "replay": "show how everything stood at a past moment", "resume": "go on after a pause",
-    "retry": "try an ended task again", "set-pr": "say which pull request belongs to an issue",
-    "shell": "open a shell in a worktree", "show": "open a task and its log", "sort": "in which order the list stands",
-    "start": "work on an issue", "theme": "choose other colours", "undo": "show what can be taken back",
+_OF_CONSOLE = {
+    "cancel": "take a waiting task out, or stop a running one", "diff": "show what a worktree has over its base",
+    "enqueue": "put a task into the queue", "help": "show this", "jump": "go to a task",
+    "kill": "stop an agent, with --now at once", "notify": "try out or mute what tells you", "quit": "leave the console",
+    "replay": "show how everything stood at a past moment", "show": "open a task and its log",
+    "sort": "in which order the list stands", "theme": "choose other colours", "undo": "show what can be taken back",
 }  # fmt: skip
+"""Verbs that the console alone has, or that do something else there; of the others `kugetsu VERB --help` has the words."""
 _FILTERS = (
     ("word", "rows with this word; several words: rows with all of them"),
     ("!word", "rows without it"),
@@ -49,8 +44,8 @@ def entries() -> list[Entry]:
     """All that stands after the keys."""
     commands = []
     for verb in VERBS:
-        usage = USAGE.get(verb, verb)
-        commands.append(Entry("Commands, after :", f":{verb}", f"{_ABOUT[verb]}{f'; {usage}' if usage != verb else ''}"))
+        usage, told = USAGE.get(verb, verb), _OF_CONSOLE.get(verb) or in_short(verb)
+        commands.append(Entry("Commands, after :", f":{verb}", f"{told}; {usage}" if usage != verb else told))
     return [
         *commands,
         *(Entry("Filters, after /", name, words) for name, words in _FILTERS),

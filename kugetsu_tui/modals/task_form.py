@@ -11,10 +11,11 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
+from textual.worker import Worker
 
 from kugetsu_engine.domain.task import Expect
-from kugetsu_engine.errors import KugetsuError
 
+from .. import failures
 from ..formatting.safe_text import clean
 
 FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
@@ -219,16 +220,18 @@ class TaskForm(ModalScreen[str | None]):
     async def _send(self, draft: Draft) -> None:
         try:
             told = await self._submit(draft)
-        except KugetsuError as error:
-            self._fail(str(error))
         except ValueError:
             self._fail("a priority is a number from 0 to 9")
-        except OSError as error:
-            self._fail(f"the disk refused: {error.strerror or error}")
         else:
             self._keep(Draft())
             if self.is_current:
                 self.dismiss(told)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Say what failed here, where it is seen; it can be tried again."""
+        failed = failures.of(event)
+        if failed is not None:
+            self._fail(failed[0])
 
     def _fail(self, words: str) -> None:
         self._busy = False

@@ -9,6 +9,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
+from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
@@ -104,6 +105,10 @@ class ConsoleScreen(Screen[None]):
     def show_picture(self, picture: Picture) -> None:
         """Show what is known now."""
         raise NotImplementedError
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells only who started a worker; the app says what failed."""
+        self.app.post_message(event)
 
     # keys
 

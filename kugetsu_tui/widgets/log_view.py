@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from textual.timer import Timer
+from textual.worker import Worker
 
 from ..formatting.line_times import CLOCK
 from ..formatting.safe_text import clean
@@ -32,6 +33,7 @@ class Feed(Protocol):
     def window(self, start: int) -> Awaitable[LogPart]: ...
     def search(self, text: str) -> Awaitable[list[int]]: ...
     def problem(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
+    def close(self) -> None: ...
 
 
 class LogView(Searched):
@@ -60,6 +62,14 @@ class LogView(Searched):
         self._busy = False
         self._timer: Timer | None = None
         self._title: list[Span] = []
+
+    def on_unmount(self) -> None:
+        """A feed has a thread and open files, and this pane is the only one that reads it."""
+        self._feed.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells only who started a worker; the app says what failed."""
+        self.app.post_message(event)
 
     # what it shows
 

@@ -86,6 +86,39 @@ def test_f60_a_console_that_fails_gives_the_terminal_back_and_says_so(fleet: Fle
     assert "canary" not in kept.replace('api_key = "canary-of-a-frame"', "")
 
 
+@pytest.mark.parametrize("words", [(), ("--read-only",)])
+def test_a_pane_that_fails_is_in_the_log_of_the_console(fleet: Fleet, words: tuple[str, ...]) -> None:
+    """The console goes on; one that only looks writes none."""
+    broken = "from kugetsu_tui.widgets.log_view import LogView\nLogView.prepare = lambda self: 1 / 0"
+    program = [sys.executable, "-c", FAILING.format(before=broken)]
+    console = Pty(fleet.folder / "state", fleet.repository, words, program=program)
+    try:
+        console.read_until(b"this pane failed: ZeroDivisionError")
+        console.press("q")
+        assert console.end() == 0
+    finally:
+        console.close()
+    log = Path(fleet.paths.console_log)
+    assert not log.exists() if words else "ZeroDivisionError: division by zero" in log.read_text(encoding="utf-8")
+
+
+def test_a_console_in_a_folder_that_was_removed_opens_and_works(fleet: Fleet) -> None:
+    """As a worktree is removed under who stands in it: tasks that wait there run, new ones have no folder."""
+    gone = "import os\nos.mkdir('gone')\nos.chdir('gone')\nos.rmdir(os.getcwd())"
+    waiting = fleet.enqueue()
+    console = Pty(fleet.folder / "state", fleet.folder, program=[sys.executable, "-c", FAILING.format(before=gone)])
+    try:
+        console.read_until(b"Queue")
+        assert fleet.wait_for_end([waiting])[0].state == "completed"
+        console.press(f":enqueue local/work#9 hi --repo {fleet.repository}\r")
+        console.read_until(b"queued #2, works in")
+        assert fleet.wait_for_end(["q_2"])[0].repo == str(fleet.repository)
+        console.press("q")
+        assert console.end() == 0
+    finally:
+        console.close()
+
+
 def test_f60_an_interrupt_from_outside_leaves_the_terminal_as_it_was(fleet: Fleet, console_pty: Pty) -> None:
     """SIGINT, as `kill -INT` sends it: Ctrl-C itself is a key."""
     console_pty.read_until(b"Queue")

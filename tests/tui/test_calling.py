@@ -14,11 +14,12 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import EngineView, Snapshot
 from kugetsu_engine.store import files, mutes, notices
 from kugetsu_tui import calling
+from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.listening import Listener
 from kugetsu_tui.viewmodels import away
 from kugetsu_tui.viewmodels.picture import Picture
 
-from .conftest import Console, Opener
+from .conftest import ENVIRON, Console, Opener
 
 NOW = 1_800_000_000.0
 EVIL = "ends\x1b]52;c;aGk=\x07 here\x07\x9c; rm\n"
@@ -119,14 +120,19 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operat
         await here.until(lambda: "write it like: notify test" in here.said, "the usage")
 
 
-async def test_a_failure_calls_and_history_does_not(console: Opener, operator: Operator) -> None:
+async def test_a_failure_calls_and_history_does_not(
+    console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(KugetsuApp, "write", lambda app, sequence: called.append(sequence))
+    monkeypatch.setitem(ENVIRON, "TERM", "foot")
     notices.append(operator.paths, notice(1))
     async with console() as here:
-        called: list[str] = []
-        here.app.write = called.append  # type: ignore[method-assign,assignment]
+        await here.shows("#1 went wrong")
         notices.append(operator.paths, notice(2))
         await here.until(lambda: called, "a call")
         assert called[0].startswith("\a")
+        assert "#2 went wrong" in called[0]
         assert len(called) == 1
 
 

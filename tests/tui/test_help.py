@@ -1,8 +1,13 @@
 """Help is complete, and finds what is asked for."""
 
+import pytest
+
+from kugetsu_engine.cli import run
+from kugetsu_engine.cli.about import in_short
 from kugetsu_tui.commands import VERBS
 from kugetsu_tui.keys import ACTIONS, Registry, Situation
 from kugetsu_tui.modals.help import HelpLines
+from kugetsu_tui.modals.help_pages import entries
 from kugetsu_tui.widgets.lines import Span
 
 
@@ -28,3 +33,21 @@ def test_typing_narrows_help_to_what_has_all_the_words() -> None:
     assert ":theme" not in few
     page.look_for("no such thing anywhere")
     assert told(page.lay_out(90)) == "nothing matches"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["attach", "clear", "continue", "delegate", "destroy", "drain", "edit", "hold", "limit", "move", "pause", "plan", "release",
+     "resume", "retry", "set-pr", "shell", "start"],
+)  # fmt: skip
+def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the same words."""
+    with pytest.raises(SystemExit):
+        run([*(["queue"] if verb == "clear" else []), verb, "--help"])
+    assert in_short(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
+    [words] = [entry.words for entry in entries() if entry.name == f":{verb}"]
+    assert words.startswith(in_short(verb))
+
+
+def test_a_first_sentence_is_a_part_of_another() -> None:
+    assert in_short("clear") == "drop ended tasks from the list, with their logs"

@@ -1,0 +1,61 @@
+"""What goes wrong in the console is kept in its log: masked, and of a bounded size."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine import housekeeping
+from kugetsu_engine.operator import Operator
+from kugetsu_tui.console_log import kept
+
+SECRET = "sk-canary-0123456789"
+
+
+@pytest.fixture
+def log(operator: Operator) -> Path:
+    """The file, of a state directory with a secret in it."""
+    Path(operator.paths.env, "default.env").write_text(f"API_KEY={SECRET}\n")
+    return Path(operator.paths.console_log)
+
+
+def test_a_failure_is_kept_with_its_story_and_without_secrets(operator: Operator, log: Path) -> None:
+    with kept(operator.paths, {}):
+        try:
+            raise ValueError(f"refused: {SECRET}")
+        except ValueError:
+            logging.getLogger("kugetsu_tui.past").exception("it failed with %s", SECRET)
+    logging.getLogger("kugetsu_tui.past").error("later")
+    found = log.read_text(encoding="utf-8")
+    assert "error kugetsu_tui.past: it failed with ***" in found
+    assert "Traceback" in found
+    assert "ValueError: refused: ***" in found
+    assert SECRET not in found
+    assert "later" not in found
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_others_and_trifles_are_not_kept(operator: Operator, log: Path) -> None:
+    with kept(operator.paths, {}):
+        logging.getLogger("apprise").error("could not reach https://hooks.example/token")
+        logging.getLogger("kugetsu_tui.link").info("all is well")
+    assert not log.exists()
+
+
+def test_a_long_one_is_put_away(operator: Operator, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "LOG_KEPT_BYTES", 1000)
+    with kept(operator.paths, {}):
+        for number in range(40):
+            logging.getLogger("kugetsu_tui").warning("number %d %s", number, "x" * 100)
+    assert log.stat().st_size <= 1200
+    assert Path(f"{log}.1").stat().st_size <= 1200
+    assert "number 39" in log.read_text(encoding="utf-8")
+
+
+def test_a_log_that_cannot_be_written_disturbs_nobody(
+    operator: Operator, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.mkdir()
+    with kept(operator.paths, {}):
+        logging.getLogger("kugetsu_tui").warning("lost")
+    assert capsys.readouterr() == ("", "")
