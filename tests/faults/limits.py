@@ -113,6 +113,7 @@ def _no_descriptors_for_a_supervisor(ground: Ground, case: Case) -> list[str]:
         process = programs.start(fleet, programs.engine_argv(fleet))
         fleet.wait_for_started(task_id)
         record = wait_until(lambda: fleet.record(task_id), 15, "the record")
+        assert record is not None
         before = resource.prlimit(record.supervisor_pid, resource.RLIMIT_NOFILE)
         resource.prlimit(record.supervisor_pid, resource.RLIMIT_NOFILE, (3, before[1]))
         if case.seed % 2:
