@@ -5,7 +5,7 @@ The locks are this process's own, so however it ends they are free.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from . import env_files, gate, jobs
@@ -61,24 +61,52 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     return Place(worktree, env)
 
 
-def attach(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Attached:
+def attach(
+    paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
+) -> Attached:
     """Take a slot and the issue, and say what to run there. The caller gives the locks up.
+
+    Args:
+        stop: ends the agent that is at work, and returns when it has ended. Its slot is kept from every other task meanwhile,
+            and it is not called where the agent's session could not be opened afterwards.
 
     Raises:
         AlreadySo: an agent, or another person, is at work on the issue.
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
+    limit = effective_limit(load(paths), settings.max_concurrent_agents)
+    if stop is not None:
+        _screen(paths, settings, operator, task)
+        claimed = gate.claim(paths, limit)
+        try:
+            stop()
+            entered: gate.Pass | str = gate.enter_claimed(paths, task.issue_ref, claimed) or "issue"
+        except BaseException:
+            os.close(claimed)
+            raise
+        if isinstance(entered, str):
+            os.close(claimed)
+    else:
+        entered = gate.enter_by_hand(paths, task.issue_ref, limit)
+    if entered == "slots":
+        raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+    if isinstance(entered, str):
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
+    try:
+        return Attached(*_screen(paths, settings, operator, task), entered)
+    except BaseException:
+        entered.give_up()
+        raise
+
+
+def _screen(
+    paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
+) -> tuple[Place, list[str], str | None]:
+    """Where the agent's own screen is opened, its command line, and the session it shows."""
     where = place(paths, settings, operator, task)
     agent = jobs.agent_of(task, settings)
     session = sessions.load(paths, session_slug(task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = known.screen(agent, settings, session_id, paths.root)
-    limit = effective_limit(load(paths), settings.max_concurrent_agents)
-    entered = gate.enter_by_hand(paths, task.issue_ref, limit)
-    if entered == "slots":
-        raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, str):
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
-    return Attached(where, argv, session_id, entered)
+    return where, known.screen(agent, settings, session_id, paths.root), session_id

@@ -13,8 +13,7 @@ from .store.locks import is_held, try_lock
 class Pass:
     """The right to make one attempt: three held locks, as open descriptors."""
 
-    def __init__(self, slot: int, fds: list[int]) -> None:
-        self.slot = slot
+    def __init__(self, fds: list[int]) -> None:
         self.fds = fds
 
     def give_up(self) -> None:
@@ -34,6 +33,23 @@ def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
     return _enter(paths, limit, (("issue", paths.issue_lock(slug(issue_ref))),))
 
 
+def claim(paths: StatePaths, limit: int) -> int:
+    """Take a lock beyond the limit, so that the next slot which is given back is not given away; returns its descriptor.
+
+    Whoever holds it counts as one that started under a higher limit: see `_above`.
+    """
+    number = limit + 1
+    while (fd := try_lock(paths.slot_lock(number))) is None:
+        number += 1
+    return fd
+
+
+def enter_claimed(paths: StatePaths, issue_ref: str, claimed: int) -> Pass | None:
+    """Take an issue for a person who has a claim, now that a slot was given back for it; None where it is not to be had."""
+    fd = try_lock(paths.issue_lock(slug(issue_ref)))
+    return Pass([claimed, fd]) if fd is not None else None
+
+
 def taken_slots(paths: StatePaths) -> int:
     """How many slots are held at this moment: the truth about agents that run, whatever the files say."""
     names = (name.removesuffix(".lock") for name in os.listdir(paths.slots))
@@ -45,12 +61,10 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) 
         return "slots"
     fds: list[int] = []
     try:
-        slot = 0
         for number in range(1, limit + 1):
             fd = try_lock(paths.slot_lock(number))
             if fd is not None:
                 fds.append(fd)
-                slot = number
                 break
         else:
             return "slots"
@@ -60,7 +74,7 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) 
                 _close(fds)
                 return what
             fds.append(fd)
-        return Pass(slot, fds)
+        return Pass(fds)
     except BaseException:
         _close(fds)
         raise

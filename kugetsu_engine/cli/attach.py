@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..beginning import wait_until
 from ..by_hand import attach, place
@@ -49,9 +49,7 @@ def _go(verb: str, wanted: str, stop: bool) -> int:
         return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
-    if task.state in ACTIVE:
-        task = _stopped(task, stop)
-    attached = attach(paths(), settings, os.environ, task)
+    attached = attach(paths(), settings, os.environ, task, _stopping(task, stop) if task.state in ACTIVE else None)
     try:
         what = f"session {attached.session_id}" if attached.session_id else "a new session"
         note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
@@ -62,14 +60,18 @@ def _go(verb: str, wanted: str, stop: bool) -> int:
     return code
 
 
-def _stopped(task: Task, stop: bool) -> Task:
-    """The task, once its agent has ended."""
-    if not stop:
+def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
+    """What ends the agent that is at work on the task, if that is wanted."""
+    if not wanted:
         raise AlreadySo(
             f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {task.id[2:]} --stop"
         )
-    note(operator().do("kill", task.id))
-    return wait_until(operator(), task.id, lambda task: task.state not in ACTIVE, pause)
+
+    def stop() -> None:
+        note(operator().do("kill", task.id))
+        wait_until(operator(), task.id, lambda task: task.state not in ACTIVE, pause)
+
+    return stop
 
 
 def _run(argv: list[str], folder: str, env: Mapping[str, str]) -> int:
