@@ -117,16 +117,9 @@ class Engine:
         self._pauses_seen = self.pauses.version
         self.spending = Spending(self.paths, self._clock, self.controls)
         self.attempts = Attempts(
-            self.paths,
-            self.ledger,
-            self.settings,
-            self.waker,
-            self.launcher,
-            self._clock,
-            self.pauses,
-            self.spending,
+            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self.spending,
             self._boot_id,
-        )
+        )  # fmt: skip
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
