@@ -281,11 +281,14 @@ class Operator:
         from .store import tasks
 
         found = tasks.find(self.paths, self.meant(task))
-        ref = refs.parse(found.issue_ref, self._default_server(found.issue_ref))
-        worktree = self.paths.worktree(ref.slug)
+        worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
             raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
         return diff.of_worktree(worktree)
+
+    def worktree(self, issue_ref: str) -> str:
+        """Where the agents of an issue work, whether or not it is there yet."""
+        return self.paths.worktree(refs.parse(issue_ref, self._default_server(issue_ref)).slug)
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""

@@ -14,17 +14,17 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.errors import KugetsuError
 
-from . import by_hand, calling, crash, failures, issues, telling, themes
+from . import by_hand, calling, crash, failures, themes
 from .choices import Choices
-from .commands import OF_ISSUES, OF_PAST, Command, parse
+from .command_runner import CommandRunner
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import glyph
 from .formatting.times import moment
-from .keys import ACTIONS, RUNNING, Registry, shown_key
+from .keys import ACTIONS, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
@@ -76,6 +76,7 @@ class KugetsuApp(Opening):
         self.presence = Presence()
         self._draft = Draft()
         self.choices = Choices(self)
+        self.commands = CommandRunner(self)
         # ctrl+q stays with the terminal (XON); q leaves.
         self._bindings.key_to_bindings.pop("ctrl+q", None)
         self._bindings.key_to_bindings.pop("ctrl+p", None)  # the registry has it, so that it can be another key
@@ -274,7 +275,7 @@ class KugetsuApp(Opening):
 
     def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""
-        self.push_screen(CommandLine(self.choices.lines, self.choices.known(), text), self._typed)
+        self.push_screen(CommandLine(self.choices.lines, self.choices.known(), text), self.commands.typed)
 
     def jump(self, task_id: str) -> None:
         """Go to a task, wherever it is listed."""
@@ -293,7 +294,7 @@ class KugetsuApp(Opening):
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works; ask first if it is at work."""
-        if verb == "shell" or task.state not in RUNNING:
+        if verb == "shell" or task.state not in ACTIVE:
             self.run_worker(by_hand.run(self, verb, task.id), exit_on_error=False)
             return
         lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
@@ -308,77 +309,3 @@ class KugetsuApp(Opening):
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""
         self.say("q leaves the console")
-
-    # the command line
-
-    def _typed(self, text: str | None) -> None:
-        if text is None or not text.strip():
-            return
-        self.choices.keep_line(text)
-        try:
-            self._run(parse(text))
-        except KugetsuError as error:
-            self.say(str(error), "warning")
-
-    def _run(self, command: Command) -> None:
-        screen = self.talking
-        if screen is None:
-            return
-        if self.past.on and command.verb not in OF_PAST:
-            self.say("this is the past: esc goes back to now", "warning")
-        elif command.verb in ("quit", "help", "theme", "undo", "plan"):
-            self._run_here(command)
-        elif command.verb == "replay":
-            self.past.open(command.args["time"])
-        elif command.verb == "jump":
-            self.jump(command.tasks[0])
-        elif command.verb == "sort":
-            self.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
-        elif command.verb == "notify":
-            self.run_worker(telling.notify(self, command, screen), exit_on_error=False)
-        elif command.verb in OF_ISSUES:
-            self.run_worker(issues.run(self, command), exit_on_error=False)
-        elif command.verb == "enqueue":
-            self.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
-        elif command.verb in ("pause", "resume", "drain", "limit", "clear"):
-            self.link.send(command.verb, **command.args)
-        else:
-            self._run_on_tasks(command, screen)
-
-    def _run_here(self, command: Command) -> None:
-        if command.verb == "quit":
-            self.ask_quit()
-        elif command.verb == "help":
-            self.open_help()
-        elif command.verb == "undo":
-            self.open_undo_list()
-        elif command.verb == "plan":
-            self.open_plan(command.args.get("limit"))
-        else:
-            self.say(*themes.change(self, str(command.args["name"]), self.colourless))
-
-    def _run_on_tasks(self, command: Command, screen: ConsoleScreen) -> None:
-        named = {task: None for task in command.tasks}
-        tasks = list(named) or [task.id for task in screen.targets()]
-        if not tasks:
-            self.say("which task? none is selected", "warning")
-        elif command.verb == "show":
-            self.open_task(tasks[0], None)
-        elif command.verb == "diff":
-            self.open_diff(tasks[0])
-        elif command.verb in ("attach", "shell"):
-            task = self.picture.snapshot.task(tasks[0]) if self.picture is not None else None
-            if task is not None and not self.link.read_only:
-                self.take_over(command.verb, task)
-        elif command.verb == "edit" and not command.args:
-            self.edit_task(tasks[0])
-        else:
-            if command.verb in ("kill", "cancel") and not self.link.read_only and self.picture is not None:
-                found = [task for task_id in tasks if (task := self.picture.snapshot.task(task_id)) and not task.ended]
-                if found and (len(tasks) == 1 or not named):
-                    screen.acts.stop(bool(command.args.get("now")), found)
-                    return
-            self.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
-
-    async def _enqueue(self, args: dict[str, Any]) -> None:
-        self.say(await self.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")

@@ -77,11 +77,13 @@ class Choices:
             self._app.say("this list has one order only", "warning")
             return
 
-        def chosen(found: tuple[str, bool] | None) -> None:
-            if found is not None:
-                self.sort(pane, *found)
+        now = pane.sort or pane.sorts[0]
 
-        self._app.push_screen(SortMenu(pane.heading.lower(), pane.sorts, pane.sort, pane.backwards), chosen)
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.sort(pane, name, name == now and not pane.backwards)
+
+        self._app.push_screen(SortMenu(pane.heading.lower(), pane.sorts, now, pane.backwards), chosen)
 
     def sort(self, pane: Pane | None, by: str, backwards: bool = False) -> None:
         """Let a list stand in another order, by its name; empty for the one it comes in."""

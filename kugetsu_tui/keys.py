@@ -6,6 +6,27 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .situation import (
+    Situation,
+    WhyNot,
+    always,
+    diffable,
+    has_newer_attempt,
+    has_older_attempt,
+    has_task,
+    in_past,
+    killable,
+    live,
+    lowerable,
+    pending,
+    replaying,
+    retryable,
+    stoppable,
+    undoable,
+    worked_on,
+    writable,
+)
+
 LISTS = frozenset({"agents", "queue", "notices", "done"})
 LOGS = frozenset({"log", "task"})
 DIFFS = frozenset({"diff", "files"})
@@ -19,135 +40,6 @@ MARKABLE = LISTS - {"notices"}
 FLEET = frozenset({"agents", "queue"})
 ALIVE = FLEET | LOGS
 INSIDE = READS | DIFFS | {"done"}
-ENDED = frozenset({"completed", "error", "cancelled", "expired"})
-RUNNING = frozenset({"notified", "running"})
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What the keys need to know about the moment, as plain values."""
-
-    pane: str = "agents"
-    """The pane that has the focus: `agents`, `queue`, `log`, `notices`, `done`, or `task` on a task's own screen."""
-    read_only: bool = False
-    task: str | None = None
-    """Id of the selected task."""
-    state: str | None = None
-    held: bool = False
-    stopping: bool = False
-    waits_for_retry: bool = False
-    attempt: int = 0
-    """Attempt whose log is shown."""
-    last_attempt: int = 0
-    limit: int = 1
-    searching: bool = False
-    """Whether a search of the log is on."""
-    marked: int = 0
-    """Number of marked tasks; acts on tasks are about them as long as there are any."""
-    kinds: tuple["Situation", ...] = ()
-    """One situation for each kind of marked task."""
-    past: bool = False
-    """Whether a moment of the past is shown."""
-    undo: str | None = None
-    """The act that can be taken back, in words."""
-
-
-WhyNot = Callable[[Situation], str | None]
-
-
-def always(now: Situation) -> str | None:
-    """Nothing stands against it."""
-    return None
-
-
-def writable(now: Situation) -> str | None:
-    """Changing anything needs a console that may, and the present."""
-    if now.past:
-        return "this is the past: esc goes back to now"
-    return "read-only: start without --read-only to change anything" if now.read_only else None
-
-
-def _task(now: Situation) -> str | None:
-    return writable(now) or (None if now.task else "no task is selected")
-
-
-def _shown(now: Situation) -> str:
-    return f"#{(now.task or '').removeprefix('q_')}"
-
-
-def _pending(verb: str) -> WhyNot:
-    def why_not(now: Situation) -> str | None:
-        if (reason := _task(now)) is not None:
-            return reason
-        if now.state != "pending":
-            return f"{_shown(now)} is {now.state}; only a waiting task can be {verb}"
-        return None
-
-    return why_not
-
-
-def _stop(now: Situation) -> str | None:
-    if (reason := _task(now)) is not None:
-        return reason
-    if now.state in ENDED:
-        return f"{_shown(now)} has ended already ({now.state})"
-    return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
-
-
-def _kill(now: Situation) -> str | None:
-    if (reason := _task(now)) is not None:
-        return reason
-    return None if now.state in RUNNING else f"{_shown(now)} has no agent to kill ({now.state})"
-
-
-def _retry(now: Situation) -> str | None:
-    if (reason := _task(now)) is not None:
-        return reason
-    if now.state in RUNNING:
-        return f"{_shown(now)} is running"
-    if now.state == "pending" and not now.waits_for_retry:
-        return f"{_shown(now)} waits for its start already"
-    return None
-
-
-def _fewer(now: Situation) -> str | None:
-    return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
-
-
-def _undo(now: Situation) -> str | None:
-    return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
-
-
-def _has_task(now: Situation) -> str | None:
-    return None if now.task else "no task is selected"
-
-
-def _live(now: Situation) -> str | None:
-    return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
-
-
-def _diff(now: Situation) -> str | None:
-    return _has_task(now) or _live(now)
-
-
-def _replaying(now: Situation) -> str | None:
-    return None if now.past else "this is now; , or :replay 03:00 shows the past"
-
-
-def _in_past(now: Situation) -> bool:
-    return now.past
-
-
-def _worked_on(now: Situation) -> str | None:
-    return _task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
-
-
-def _older_attempt(now: Situation) -> str | None:
-    return _has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
-
-
-def _newer_attempt(now: Situation) -> str | None:
-    return _has_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")
 
 
 @dataclass(frozen=True)
@@ -212,16 +104,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.zoom", ("z",), "zoom", "give the whole screen to the pane, or give it back", PANES, footer=57,
            footer_in=frozenset({"log", "done", "notices"})),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
-           _has_task, footer=20),
+           has_task, footer=20),
     Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
-           PANES, LISTS | LOGS, _diff, footer=22),
+           PANES, LISTS | LOGS, diffable, footer=22),
     Action("view.story", ("i",), "story", "what happened to it, in sentences, and how it stands", PANES,
-           why_not=_has_task, footer=23, footer_in=LOGS | {"done"}),
+           why_not=has_task, footer=23, footer_in=LOGS | {"done"}),
     Action("view.plan", ("w",), "when",
            "who starts when, as agents mostly took; there + and - ask what more or fewer slots would do", PANES, LISTS,
            footer=41, footer_in=WAITING),
     Action("view.merged", ("m",), "all logs", "follow the logs of all agents as one, each line with its task",
-           PANES, LISTS | LOGS, _live, footer=58, footer_in=frozenset({"agents"})),
+           PANES, LISTS | LOGS, live, footer=58, footer_in=frozenset({"agents"})),
     Action("view.history", ("h",), "history",
            "what the slots did in the last hours: a timeline, and figures by repository and agent", PANES,
            LISTS | LOGS, footer=59, footer_in=frozenset({"done"})),
@@ -229,43 +121,45 @@ ACTIONS: tuple[Action, ...] = (
            PANES, footer=65, footer_in=INSIDE),
     Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
     Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue",
-           TASK, many=True, why_not=_stop, footer=24, footer_in=ALIVE),
-    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=_kill),
+           TASK, many=True, why_not=stoppable, footer=24, footer_in=ALIVE),
+    Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=killable),
     Action("task.retry", ("r",), "retry", "try it again, also when it failed for good",
-           TASK, many=True, why_not=_retry, footer=26),
+           TASK, many=True, why_not=retryable, footer=26),
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
-           TASK, many=True, why_not=_pending("held"), footer=28, footer_in=WAITING),
+           TASK, many=True, why_not=pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
-           TASK, many=True, why_not=_pending("moved"), footer=30, footer_in=WAITING),
+           TASK, many=True, why_not=pending("moved"), footer=30, footer_in=WAITING),
     Action("task.up", ("K",), "earlier", "move it one place up the queue",
-           TASK, many=True, why_not=_pending("moved"), footer=31, footer_in=WAITING),
-    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=_pending("moved")),
-    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=_pending("moved")),
+           TASK, many=True, why_not=pending("moved"), footer=31, footer_in=WAITING),
+    Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=pending("moved")),
+    Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=pending("moved")),
     Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
-           "a slot stays taken", TASK, LISTS | LOGS, _worked_on),
-    Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, _worked_on),
+           "a slot stays taken", TASK, LISTS | LOGS, worked_on),
+    Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, worked_on),
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,
-           LISTS, _pending("edited"), footer=29, footer_in=WAITING),
+           LISTS, pending("edited"), footer=29, footer_in=WAITING),
+    Action("view.copy", ("y",), "copy", "copy its number, reference, worktree, session, log or message to the clipboard",
+           TASK, LISTS | LOGS, has_task),
     Action("mark.toggle", ("space",), "mark", "mark the task, or not any more: keys about tasks then act on all marked ones",
-           TASK, MARKABLE, _has_task, footer=42),
+           TASK, MARKABLE, has_task, footer=42),
     Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",
-           TASK, MARKABLE, _has_task),
+           TASK, MARKABLE, has_task),
     Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
-    Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=_fewer),
+    Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=lowerable),
     Action("undo", ("u",), "undo", "take the last act back, for half a minute: cancel, move, hold, edit, limit, pause", QUEUE,
-           why_not=_undo, footer=11),
+           why_not=undoable, footer=11),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
-           LOG, LISTS | LOGS, _older_attempt, footer=32, footer_in=LOGS),
-    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, _newer_attempt),
+           LOG, LISTS | LOGS, has_older_attempt, footer=32, footer_in=LOGS),
+    Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, has_newer_attempt),
     Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, footer=29),
     Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, footer=30),
     Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, footer=33),
     Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, footer=36),
     Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS),
     Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or what it told in readable lines", LOG, LOGS,
-           _has_task, footer=35, footer_in=LOGS),
+           has_task, footer=35, footer_in=LOGS),
     Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
     Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,
@@ -277,18 +171,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff.read", ("enter",), "read", "go from the list of files to the lines", DIFF, frozenset({"files"}), footer=3),
     Action("past.open", ("comma",), "look back",
            "show how everything stood when the last thing happened; `:replay 03:00` begins at a time", PAST, LISTS | LOGS),
-    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, REPLAYED, _replaying, _in_past,
+    Action("past.back", ("comma",), "before", "go back to what happened before", PAST, REPLAYED, replaying, in_past,
            footer=2),
-    Action("past.forward", (".",), "after", "go on to what happened next", PAST, REPLAYED, _replaying, _in_past, footer=3),
+    Action("past.forward", (".",), "after", "go on to what happened next", PAST, REPLAYED, replaying, in_past, footer=3),
     Action("past.play", ("space",), "play", "let time go on, or hold it; where nothing happens it is skipped",
-           PAST, REPLAYED, _replaying, _in_past, footer=4),
-    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, REPLAYED, _replaying, _in_past, footer=6),
-    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, REPLAYED, _replaying, _in_past, footer=7),
-    Action("past.faster", ("+",), "faster", "let time go faster: 1 to 3600 times", PAST, REPLAYED, _replaying, _in_past,
+           PAST, REPLAYED, replaying, in_past, footer=4),
+    Action("past.earlier", ("<",), "10 min back", "go ten minutes back", PAST, REPLAYED, replaying, in_past, footer=6),
+    Action("past.later", (">",), "10 min on", "go ten minutes on", PAST, REPLAYED, replaying, in_past, footer=7),
+    Action("past.faster", ("+",), "faster", "let time go faster: 1 to 3600 times", PAST, REPLAYED, replaying, in_past,
            footer=8),
-    Action("past.slower", ("-",), "slower", "let time go slower", PAST, REPLAYED, _replaying, _in_past, footer=9),
+    Action("past.slower", ("-",), "slower", "let time go slower", PAST, REPLAYED, replaying, in_past, footer=9),
     Action("past.leave", ("escape",), "now", "go back to now; from a task's screen first home", PAST, LISTS | {"log"},
-           _replaying, lambda now: now.past and not now.searching, footer=5),
+           replaying, lambda now: now.past and not now.searching, footer=5),
     Action("filter", ("/",), "filter",
            "show only rows with all these words (!word: without it, ~word: fuzzy, tag:word); in a log: search", CONSOLE,
            footer=50),

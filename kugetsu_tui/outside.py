@@ -10,6 +10,7 @@ from textual.app import App
 
 from kugetsu_engine.errors import KugetsuError
 
+TMUX_LIMIT_S = 5.0
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -50,3 +51,15 @@ def _signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 def can_suspend(app: "App[None]") -> bool:
     """Whether the terminal can be handed over: not in a test's driver without a terminal, nor in a browser."""
     return app._driver is not None and app._driver.can_suspend
+
+
+def into_tmux(text: str, environ: Mapping[str, str]) -> bool:
+    """Put a text into tmux's buffer, which hands it on to the clipboard of its own terminal; whether tmux took it."""
+    try:
+        done = subprocess.run(
+            ["tmux", "load-buffer", "-w", "-"], input=text.encode(), env=dict(environ), capture_output=True,
+            timeout=TMUX_LIMIT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

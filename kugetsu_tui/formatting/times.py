@@ -25,6 +25,12 @@ def moment(stamp: str | float | None, now: float | None = None, seconds: bool = 
     return clock if same_day else f"{there.strftime('%d %b')} {clock}"
 
 
+def short(stamp: str | float | None, now: float) -> str:
+    """Write a point in time in a word: `14:02` if it is today, else `21 Nov`; empty for None."""
+    day, _, there = moment(stamp, now).rpartition(" ")
+    return day or there
+
+
 def clock(seconds: float) -> str:
     """Write a running length of time: `0:41`, `1:02:03`."""
     whole = max(int(seconds), 0)

@@ -9,7 +9,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..formatting.safe_text import fit
-from ..keys import Registry, Situation, shown_key
+from ..keys import Registry, shown_key
+from ..situation import Situation
 from ..widgets.lines import EMPTY, Line, Lines, Span
 from ..widgets.pane import words
 from .help_pages import entries

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 
 from ..formatting import times
-from ..formatting.safe_text import clean
+from ..formatting.safe_text import clean, fit
 from ..modals.confirm import Confirm
 from ..viewmodels.marks import counted, movers, named
 from ..viewmodels.picture import short_ref
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 Wish = tuple[str, str, dict[str, object]]
 """Verb, task, arguments."""
 
-RUNNING = ("notified", "running")
+TITLE = 70
+"""Cells of a title in a question: what is lost must be seen below it."""
 
 
 class Acts:
@@ -68,7 +70,7 @@ class Acts:
         self._ask(question, lambda: self._send(wishes))
 
     def stop(self, kill: bool, tasks: Sequence[Task] | None = None) -> None:
-        """Stop or cancel tasks after one question that names them and what is lost."""
+        """Stop agents after one question that names them and what is lost; so also where several tasks leave the queue."""
         tasks = tasks if tasks is not None else self._able("task.kill" if kill else "task.stop")
         if not tasks:
             return
@@ -76,14 +78,14 @@ class Acts:
         wishes: list[Wish] = [
             ("cancel", one.id, {}) if one.state == "pending" else ("kill", one.id, dict(now)) for one in tasks
         ]
+        if len(tasks) == 1 and tasks[0].state == "pending":  # it can be taken back
+            self._send(wishes)
+            return
         question = self._one(tasks[0], kill) if len(tasks) == 1 else self._many(tasks, kill)
         self._ask(question, lambda: self._send(wishes))
 
     def _one(self, task: Task, kill: bool) -> Confirm:
         name = clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
-        if task.state == "pending":
-            lines = [task.title, "It leaves the queue; r puts it back in."]
-            return Confirm(f"Cancel {name}?", lines, yes="Cancel the task")
         active = find_active(self._screen.picture, task.id) if self._screen.picture is not None else None
         ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
         how = (
@@ -92,11 +94,11 @@ class Acts:
             else "It gets TERM, and time to finish before it is killed."
         )
         lost = "The attempt is lost; the worktree and its branch are kept."
-        lines = [task.title, f"{ran}{how}", lost]
+        lines = [fit(clean(task.title), TITLE).rstrip(), f"{ran}{how}", lost]
         return Confirm(f"{'Kill' if kill else 'Stop'} {name}?", lines, yes="Kill it" if kill else "Stop it")
 
     def _many(self, tasks: Sequence[Task], kill: bool) -> Confirm:
-        running = [task for task in tasks if task.state in RUNNING]
+        running = [task for task in tasks if task.state in ACTIVE]
         waiting = [task for task in tasks if task.state == "pending"]
         verb = "kill" if kill else "stop"
         parts = [f"{verb} {counted(len(running), 'agent')}"] if running else []

@@ -14,9 +14,11 @@ from textual.worker import Worker
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 
+from .. import copying
 from ..formatting.states import glyph
-from ..keys import TEXTS, Action, Situation
+from ..keys import TEXTS, Action, shown_key
 from ..past import JUMP_S
+from ..situation import Situation
 from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
@@ -46,6 +48,7 @@ class ConsoleScreen(Screen[None]):
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
             "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
             "view.merged": lambda: self.console.open_merged(), "view.history": lambda: self.console.open_history(),
+            "view.copy": self.copy,
             "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
             "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
             "past.open": lambda: self.console.past.open(last=True),
@@ -123,7 +126,9 @@ class ConsoleScreen(Screen[None]):
             self.leave_field(key)
             return
         action = self.console.registry.resolve(key, self.situation())
-        if action is not None:
+        if action is None:
+            self.say(f"{shown_key(key)} does nothing here; ? tells what does", "warning")
+        else:
             self.perform(action)
 
     def perform(self, action: Action) -> None:
@@ -133,8 +138,10 @@ class ConsoleScreen(Screen[None]):
             self.say(reason, "warning")
             return
         deed = self._deeds.get(action.id)
-        if deed is not None:
-            deed()
+        if deed is None:
+            self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
+            return
+        deed()
         self.acted()
 
     def acted(self) -> None:
@@ -223,6 +230,12 @@ class ConsoleScreen(Screen[None]):
         task = self.selected()
         if task is not None:
             self.console.take_over(verb, task)
+
+    def copy(self) -> None:
+        """Copy something about the selected task."""
+        task = self.selected()
+        if task is not None:
+            self.console.run_worker(copying.open_menu(self.console, task), exit_on_error=False)
 
     def open_story(self) -> None:
         """Tell what happened to the selected task."""

@@ -12,7 +12,7 @@ from kugetsu_engine.errors import KugetsuError
 
 from ..formatting.safe_text import clean
 from ..formatting.times import moment
-from ..keys import Situation
+from ..situation import Situation
 from ..viewmodels import strip
 from ..viewmodels.diff import DiffText, FilesView, summary
 from ..viewmodels.picture import Picture, short_ref

@@ -9,7 +9,7 @@ from textual.widgets import Input, Static
 
 from kugetsu_engine.domain.task import Task
 
-from ..keys import Situation
+from ..situation import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.agents import AgentsView
 from ..viewmodels.done import DoneView

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from kugetsu_engine.domain.task import Task
 
-from ..keys import MARKABLE, Situation
+from ..keys import MARKABLE
+from ..situation import Situation
 from ..viewmodels.marks import Marks, every_task, marked_line
 from ..viewmodels.picture import Picture
 from ..viewmodels.rows import Cell

@@ -3,8 +3,8 @@
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from ..keys import Situation
 from ..merged_feed import GUTTER
+from ..situation import Situation
 from ..viewmodels import strip
 from ..viewmodels.picture import Picture
 from ..widgets.lines import Line, Span

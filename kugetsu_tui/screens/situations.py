@@ -7,7 +7,7 @@ from kugetsu_engine.domain.task import Task
 
 from ..formatting import states
 from ..formatting.safe_text import clean
-from ..keys import Situation
+from ..situation import Situation
 from ..viewmodels.picture import Picture, short_ref
 
 NOTHING = [[("nothing is selected", "muted")]]

@@ -3,7 +3,7 @@
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from ..keys import Situation
+from ..situation import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
 from ..widgets.log_view import LogView

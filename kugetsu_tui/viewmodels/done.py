@@ -34,6 +34,7 @@ class DoneView:
             COLUMNS, id=widest((task.shown for task in self._done), 2, 8),
             issue=widest((short_ref(task.issue_ref) for task in self._done), 6, 18),
             outcome=widest(map(outcome, self._done[:300]), 9, 11),
+            when=widest((times.short(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
         )  # fmt: skip
 
     @cached_property
@@ -61,7 +62,7 @@ class DoneView:
                 (clean(outcome(task), 20), look.tone),
                 (clean(result, 300), "muted"),
                 (times.span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
-                (times.moment(task.completed_at, self._snapshot.taken_at)[-5:], "faint"),
+                (times.short(task.completed_at, self._snapshot.taken_at), "faint"),
             ),
         )
 

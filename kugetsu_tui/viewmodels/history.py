@@ -16,6 +16,7 @@ from .rows import Cell
 Spans = list[Cell]
 SPANS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 24 * 3600.0, 3 * 86400.0, 7 * 86400.0)
 """The lengths of time that can be looked at."""
+DAY_S = 86400.0
 TICK = 12
 """Cells between two times below the timeline."""
 MOST_LANES = 40
@@ -95,7 +96,8 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
 def _axis(start: float, end: float, width: int) -> Spans:
     text = ""
     for column in range(0, max(width - TICK, 1), TICK):
-        text += fit(times.moment(start + (end - start) * column / width, end)[-5:], TICK)
+        there = start + (end - start) * column / width
+        text += fit(times.short(there, end) if end - start > DAY_S else times.moment(there), TICK)
     return [(fit(text[: width - 4].rstrip(), width - 3) + "now", "muted")]
 
 

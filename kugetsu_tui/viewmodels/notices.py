@@ -5,7 +5,7 @@ from kugetsu_engine.domain.task import Notice
 from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
-from .rows import Column, Row
+from .rows import Column, Row, fitted, widest
 
 COLUMNS = (Column("time", 5), Column("level", 1, gap=1), Column("text", 20, flexible=True), Column("new", 3, keep=3))
 
@@ -15,13 +15,12 @@ QUIET = frozenset({"task_dequeued"})
 class NoticesView:
     """Notifications; a row's key is its time and text, as they have no number."""
 
-    columns = COLUMNS
-
     def __init__(self, picture: Picture, read_until: str) -> None:
         self._now = picture.snapshot.taken_at
         told = shown(picture)
         self._notices = told[::-1]
         self._read_until = read_until
+        self.columns = fitted(COLUMNS, time=widest((times.short(notice.time, self._now) for notice in self._notices), 5, 6))
         seen: dict[str, int] = {}
         keys: list[str] = []
         for notice in told:
@@ -39,7 +38,7 @@ class NoticesView:
         return Row(
             self.keys[index],
             (
-                (times.moment(notice.time), "faint"),
+                (times.short(notice.time, self._now), "faint"),
                 (look.glyph, look.tone),
                 (clean(shortened(notice), 1600), text_tone),
                 ("new" if new else "", "accent"),

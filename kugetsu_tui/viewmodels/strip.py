@@ -12,16 +12,15 @@ JUST_S = 60.0
 
 
 def fleet(picture: Picture) -> list[list[Cell]]:
-    """The left part in groups, the most needed first: agents, queue, what needs a person, what is done, the machine."""
+    """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine."""
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
-    groups: list[list[Cell]] = [
+    needing = snapshot.needing
+    groups: list[list[Cell]] = [[(f"! {needing} need{'s' if needing == 1 else ''} you", "danger")]] if needing else []
+    groups += [
         [("agents ", "muted"), (f"{used}{states.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
     ]
-    needing = snapshot.needing
-    if needing:
-        groups.append([(f"! {needing} need{'s' if needing == 1 else ''} you", "danger")])
     groups.append([("done ", "muted"), (str(snapshot.done_count), "text")])
     if picture.load is not None:
         groups.append([("load ", "muted"), (f"{picture.load:.1f}", "text")])

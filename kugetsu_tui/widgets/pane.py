@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from textual import events
 
-from ..formatting.safe_text import clean, fit, width_of
+from ..formatting.safe_text import clean, width_of
 from ..formatting.states import glyph
 from .lines import Line, Lines, Span, filled
+from .wrapping import rows
 
 
 class Pane(Lines, can_focus=True):
@@ -192,9 +193,6 @@ def words(text: str, width: int) -> list[str]:
             continue
         if line:
             lines.append(line)
-        while width_of(word) > width > 1:
-            part = fit(word, width)[:-1]
-            lines.append(part)
-            word = word[len(part) :]
-        line = word
+        *whole, line = rows(word, width)
+        lines += whole
     return [*lines, line] if line or not lines else lines

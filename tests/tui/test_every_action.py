@@ -19,6 +19,7 @@ from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.help import Help
 from kugetsu_tui.modals.history import HistoryDialog
+from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.modals.plan import PlanDialog
 from kugetsu_tui.modals.sort_menu import SortMenu
 from kugetsu_tui.modals.story import Story
@@ -429,9 +430,16 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue("q_6")
     await tour.press("x")
-    await tour.shows("Cancel #6")
-    await tour.press("y")
     await tour.said("cancelled #6")
+
+
+@pilot("view.copy")
+async def _(tour: Tour) -> None:
+    await tour.in_queue("q_1")
+    await tour.press("y")
+    await tour.opens(Menu)
+    await tour.press("j", "enter")
+    await tour.said("reference was sent to the clipboard of this terminal: local/web#1")
 
 
 @pilot("task.kill")

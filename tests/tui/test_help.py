@@ -5,9 +5,10 @@ import pytest
 from kugetsu_engine.cli import run
 from kugetsu_engine.cli.about import in_short
 from kugetsu_tui.commands import VERBS
-from kugetsu_tui.keys import ACTIONS, Registry, Situation
+from kugetsu_tui.keys import ACTIONS, Registry
 from kugetsu_tui.modals.help import HelpLines
 from kugetsu_tui.modals.help_pages import entries
+from kugetsu_tui.situation import Situation
 from kugetsu_tui.widgets.lines import Span
 
 

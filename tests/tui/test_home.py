@@ -117,18 +117,17 @@ async def test_moving_keeps_the_selection_on_the_task(console: Opener, enqueue: 
         await here.until(lambda: "#1 is the first already" in here.said)
 
 
-async def test_cancel_asks_and_the_safe_answer_is_the_default(console: Opener, enqueue: Put, operator: Operator) -> None:
-    """Enter on the question does nothing; `y` cancels; `r` puts the task back."""
+async def test_cancel_does_not_ask_as_it_can_be_taken_back(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """The answer says how; `r` puts the task back later, too."""
     task = enqueue()
     async with console() as here:
         await here.press("2", "x")
-        await here.shows("Cancel #1 web#1?")
-        await here.press("enter")
-        await here.until(lambda: here.said == "nothing was done")
+        await here.until(lambda: here.said.startswith("cancelled #1") and "u undoes it" in here.said)
+        await here.press("u")
+        await here.until(lambda: "#1 is back in the queue" in here.said)
         assert on_disk(operator, task).state == "pending"
+        await here.until(lambda: list(home(here).queue._view.keys) == [task])
         await here.press("x")
-        await here.shows("Cancel #1 web#1?")
-        await here.press("y")
         await here.until(lambda: here.said.startswith("cancelled #1"))
         await here.press("5")
         await here.shows("cancelled by you")
@@ -139,15 +138,16 @@ async def test_cancel_asks_and_the_safe_answer_is_the_default(console: Opener, e
 
 async def test_the_question_keeps_its_task(console: Opener, enqueue: Put, operator: Operator) -> None:
     """The id is taken when the key is pressed: what moves under the question is not touched."""
-    first, second = enqueue("local/web#1"), enqueue("local/web#2")
+    first, second, third = (enqueue(f"local/web#{number}") for number in (1, 2, 3))
     async with console() as here:
-        await here.press("2", "x")
-        await here.shows("Cancel #1 web#1?")
+        await here.press("2", "space", "j", "space", "x")
+        await here.shows("Cancel 2 waiting tasks?")
         operator.do("cancel", first)
-        await here.until(lambda: list(home(here).queue._view.keys) == [second])
+        await here.until(lambda: list(home(here).queue._view.keys) == [second, third])
         await here.press("y")
         await here.until(lambda: "ended already" in here.said)
         assert on_disk(operator, second).state == "pending"
+        assert on_disk(operator, third).state == "cancelled"
 
 
 async def test_a_key_that_cannot_work_says_why(console: Opener, enqueue: Put) -> None:

@@ -15,7 +15,8 @@ from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot
 from kugetsu_engine.store import acts, files, notices
-from kugetsu_tui.keys import ACTIONS, Situation
+from kugetsu_tui.keys import ACTIONS
+from kugetsu_tui.situation import Situation
 
 from .conftest import Console, Opener
 from .test_home import home
@@ -136,7 +137,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         await _replay(here, _at(120))
         await here.press("2", "x")
         await here.until(lambda: here.said == "this is the past: esc goes back to now")
-        here.app._typed("cancel 2")
+        here.app.commands.typed("cancel 2")
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
@@ -192,6 +193,6 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
     enqueue()
     async with console() as here:
         for text, words in (("soonish", "is no point in time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
-            here.app._typed(f"replay {text}")
+            here.app.commands.typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
         assert not here.app.past.on

@@ -58,7 +58,7 @@ SCREENS = (
     Shown("history", ("h",)),
     Shown("merged", ("m",)),
     Shown("story", ("1", "g", "j", "i")),
-    Shown("question", ("2", "x")),
+    Shown("question", ("1", "g", "x")),
     Shown("leaving", ("q",)),
     Shown("sort-menu", ("2", "o")),
     Shown("restart-report", restarted=True),

@@ -1,0 +1,129 @@
+"""The command line of the console: what was typed is done, or it is said why not."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.errors import KugetsuError
+
+from . import issues, telling, themes
+from .commands import OF_ISSUES, OF_PAST, Command, parse
+from .formatting.times import span
+from .modals.confirm import Confirm
+from .situation import writable
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+    from .screens.console import ConsoleScreen
+
+
+class CommandRunner:
+    """Runs the commands of one console."""
+
+    def __init__(self, app: "KugetsuApp") -> None:
+        self._app = app
+
+    def typed(self, text: str | None) -> None:
+        """Do what was typed; what is wrong with it is said."""
+        if text is None or not text.strip():
+            return
+        self._app.choices.keep_line(text)
+        try:
+            self._run(parse(text))
+        except KugetsuError as error:
+            self._app.say(str(error), "warning")
+
+    def _run(self, command: Command) -> None:
+        screen = self._app.talking
+        if screen is None:
+            return
+        if self._app.past.on and command.verb not in OF_PAST:
+            self._app.say("this is the past: esc goes back to now", "warning")
+        elif command.verb in ("quit", "help", "theme", "undo", "plan"):
+            self._run_here(command)
+        elif command.verb == "replay":
+            self._app.past.open(command.args["time"])
+        elif command.verb == "jump":
+            self._app.jump(command.tasks[0])
+        elif command.verb == "sort":
+            self._app.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
+        elif command.verb == "notify":
+            self._app.run_worker(telling.notify(self._app, command, screen), exit_on_error=False)
+        elif command.verb in OF_ISSUES:
+            self._app.run_worker(issues.run(self._app, command), exit_on_error=False)
+        elif command.verb == "enqueue":
+            self._app.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
+        elif command.verb == "clear":
+            self._ask_clear(command.args)
+        elif command.verb in ("pause", "resume", "drain", "limit"):
+            self._app.link.send(command.verb, **command.args)
+        else:
+            self._run_on_tasks(command, screen)
+
+    def _ask_clear(self, args: Mapping[str, Any]) -> None:
+        """Have ended tasks removed, after a question: it cannot be taken back."""
+        if self._app.link.read_only or self._app.picture is None:
+            self._app.link.send("clear", **args)  # refused, and it is said why
+            return
+        age = args.get("older_than_s")
+        what = (
+            f"that ended more than {span(float(age))} ago"
+            if age
+            else f"that ended, {self._app.picture.snapshot.done_count} of them"
+        )
+        lines = [
+            f"All tasks {what}, are removed with their logs and what is known of their attempts.",
+            "Worktrees and branches are kept.",
+        ]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._app.link.send("clear", **args)
+            else:
+                self._app.say("nothing was done")
+
+        self._app.push_screen(Confirm("Remove ended tasks?", lines, yes="Remove them"), answered)
+
+    def _run_here(self, command: Command) -> None:
+        if command.verb == "quit":
+            self._app.ask_quit()
+        elif command.verb == "help":
+            self._app.open_help()
+        elif command.verb == "undo":
+            self._app.open_undo_list()
+        elif command.verb == "plan":
+            self._app.open_plan(command.args.get("limit"))
+        else:
+            self._app.say(*themes.change(self._app, str(command.args["name"]), self._app.colourless))
+
+    def _run_on_tasks(self, command: Command, screen: "ConsoleScreen") -> None:
+        named = {task: None for task in command.tasks}
+        tasks = list(named) or [task.id for task in screen.targets()]
+        if not tasks:
+            self._app.say("which task? none is selected", "warning")
+        elif command.verb == "show":
+            self._app.open_task(tasks[0], None)
+        elif command.verb == "diff":
+            self._app.open_diff(tasks[0])
+        elif command.verb in ("attach", "shell"):
+            task = self._app.picture.snapshot.task(tasks[0]) if self._app.picture is not None else None
+            if (reason := writable(screen.situation())) is not None:
+                self._app.say(reason, "warning")
+            elif task is None:
+                self._app.say(f"there is no {shown_id(tasks[0])} in the lists", "warning")
+            else:
+                self._app.take_over(command.verb, task)
+        elif command.verb == "edit" and not command.args:
+            self._app.edit_task(tasks[0])
+        else:
+            if command.verb in ("kill", "cancel") and not self._app.link.read_only and self._app.picture is not None:
+                found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
+                asked = {task.id for task in found}
+                if found:
+                    screen.acts.stop(bool(command.args.get("now")), found)
+                tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
+            if tasks:
+                self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
+
+    async def _enqueue(self, args: dict[str, Any]) -> None:
+        self._app.say(await self._app.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")

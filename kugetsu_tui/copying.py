@@ -1,0 +1,58 @@
+"""Copying something about a task: into tmux's buffer and the clipboard of the terminal it stands on, or by OSC 52."""
+
+import os
+from typing import TYPE_CHECKING
+
+from kugetsu_engine.domain.safe_text import safe_text
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.operator import Operator
+
+from . import outside
+from .formatting.safe_text import clean
+from .modals.menu import Menu
+from .viewmodels.picture import Picture
+from .viewmodels.story import find_active
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
+LONGEST = 100_000
+HINT = "enter copies, esc leaves"
+
+
+async def open_menu(app: "KugetsuApp", task: Task) -> None:
+    """Ask what is to be copied, and copy it."""
+    picture = app.picture
+    known = await app.link.aside(lambda: about(app.link.operator, picture, task))
+
+    def chosen(name: str | None) -> None:
+        if name is not None:
+            app.run_worker(copy(app, name, known[name]), exit_on_error=False)
+
+    app.push_screen(Menu(f"Copy of {task.shown}", [(name, f"{name:10} {text}") for name, text in known.items()], HINT), chosen)
+
+
+def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, str]:
+    """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
+    found = {"number": task.id.removeprefix("q_"), "reference": task.issue_ref}
+    active = find_active(picture, task.id) if picture is not None else None
+    worktree = operator.worktree(task.issue_ref)
+    session = active.progress.session_id if active is not None and active.progress is not None else None
+    session = session or next((one.session_id for one in reversed(task.attempts) if one.session_id), None)
+    pull = picture.snapshot.pulls.get(task.issue_ref) if picture is not None else None
+    found |= {"worktree": worktree} if os.path.isdir(worktree) else {}
+    found |= {"session": session} if session else {}
+    found |= {"log": operator.paths.log(task.id, task.attempt)} if task.attempt else {}
+    found |= {"pull": pull.pull.url} if pull is not None and pull.pull is not None else {}
+    return {name: clean(text, LONGEST) for name, text in found.items()} | {"message": safe_text(task.message, LONGEST)}
+
+
+async def copy(app: "KugetsuApp", name: str, text: str) -> None:
+    """Copy a text and say so."""
+    environ = app.link.operator.environ
+    taken = await app.link.aside(lambda: outside.into_tmux(text, environ)) if environ.get("TMUX") else False
+    if taken:
+        app.say(f"{name} is in tmux's buffer and the clipboard: {clean(text, 100)}", "good")
+        return
+    app.copy_to_clipboard(text)
+    app.say(f"{name} was sent to the clipboard of this terminal: {clean(text, 100)}", "good")

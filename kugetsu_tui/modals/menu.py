@@ -1,0 +1,70 @@
+"""A short list of which one is chosen, with enter or a click."""
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from ..formatting.safe_text import clean
+
+
+class Menu(ModalScreen[str | None]):
+    """Returns the name of what was chosen; None when it was left."""
+
+    BINDINGS = [
+        Binding("escape,q", "leave", show=False),
+        Binding("j", "move(1)", show=False),
+        Binding("k", "move(-1)", show=False),
+    ]
+
+    def __init__(self, title: str, options: Sequence[tuple[str, str]], hint: str, first: str = "") -> None:
+        """Make a menu.
+
+        Args:
+            options: names, and what is shown for each.
+            first: the name at which it begins.
+        """
+        super().__init__()
+        self._title = title
+        self._options = list(options)
+        self._hint = hint
+        self._first = first
+
+    def compose(self) -> ComposeResult:
+        """A line for each option."""
+        with Vertical(classes="dialog menu"):
+            yield Static(Content(clean(self._title, 60)), classes="dialog-title")
+            yield OptionList(*(Option(Content(clean(words, 200)), name) for name, words in self._options), compact=True)
+            yield Static(Content(self._hint), classes="dialog-hint")
+
+    def on_mount(self) -> None:
+        """Begin where it was asked to."""
+        choices = self.query_one(OptionList)
+        names = [name for name, _ in self._options]
+        choices.highlighted = names.index(self._first) if self._first in names else 0
+        self.set_focus(choices)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.leave(event.option_id)
+
+    def action_move(self, by: int) -> None:
+        """Go up or down."""
+        choices = self.query_one(OptionList)
+        choices.action_cursor_down() if by > 0 else choices.action_cursor_up()
+
+    def action_leave(self) -> None:
+        """Choose nothing."""
+        self.leave(None)
+
+    def leave(self, chosen: str | None) -> None:
+        """Answer; a second key finds the menu gone."""
+        if self.is_current:
+            self.dismiss(chosen)

@@ -1,0 +1,149 @@
+"""What the keys need to know about a moment, and what stands against doing something in it. Loads no user interface library."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kugetsu_engine.domain.states import ACTIVE, FINAL
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the keys need to know about the moment, as plain values."""
+
+    pane: str = "agents"
+    """The pane that has the focus: `agents`, `queue`, `log`, `notices`, `done`, or `task` on a task's own screen."""
+    read_only: bool = False
+    task: str | None = None
+    """Id of the selected task."""
+    state: str | None = None
+    held: bool = False
+    stopping: bool = False
+    waits_for_retry: bool = False
+    attempt: int = 0
+    """Attempt whose log is shown."""
+    last_attempt: int = 0
+    limit: int = 1
+    searching: bool = False
+    """Whether a search of the log is on."""
+    marked: int = 0
+    """Number of marked tasks; acts on tasks are about them as long as there are any."""
+    kinds: tuple["Situation", ...] = ()
+    """One situation for each kind of marked task."""
+    past: bool = False
+    """Whether a moment of the past is shown."""
+    undo: str | None = None
+    """The act that can be taken back, in words."""
+
+
+WhyNot = Callable[[Situation], str | None]
+
+
+def always(now: Situation) -> str | None:
+    """Nothing stands against it."""
+    return None
+
+
+def writable(now: Situation) -> str | None:
+    """Changing anything needs a console that may, and the present."""
+    if now.past:
+        return "this is the past: esc goes back to now"
+    return "read-only: start without --read-only to change anything" if now.read_only else None
+
+
+def needs_task(now: Situation) -> str | None:
+    """It needs a task, and a console that may change it."""
+    return writable(now) or (None if now.task else "no task is selected")
+
+
+def _shown(now: Situation) -> str:
+    return f"#{(now.task or '').removeprefix('q_')}"
+
+
+def pending(verb: str) -> WhyNot:
+    """It needs a waiting task; `verb` is the participle of what is to be done."""
+
+    def why_not(now: Situation) -> str | None:
+        if (reason := needs_task(now)) is not None:
+            return reason
+        if now.state != "pending":
+            return f"{_shown(now)} is {now.state}; only a waiting task can be {verb}"
+        return None
+
+    return why_not
+
+
+def stoppable(now: Situation) -> str | None:
+    """It needs a task that has not ended and is not being stopped."""
+    if (reason := needs_task(now)) is not None:
+        return reason
+    if now.state in FINAL:
+        return f"{_shown(now)} has ended already ({now.state})"
+    return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
+
+
+def killable(now: Situation) -> str | None:
+    """It needs a task with an agent."""
+    if (reason := needs_task(now)) is not None:
+        return reason
+    return None if now.state in ACTIVE else f"{_shown(now)} has no agent to kill ({now.state})"
+
+
+def retryable(now: Situation) -> str | None:
+    """It needs a task that has ended, or waits for its retry."""
+    if (reason := needs_task(now)) is not None:
+        return reason
+    if now.state in ACTIVE:
+        return f"{_shown(now)} is running"
+    if now.state == "pending" and not now.waits_for_retry:
+        return f"{_shown(now)} waits for its start already"
+    return None
+
+
+def lowerable(now: Situation) -> str | None:
+    """The limit is at least 1."""
+    return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
+
+
+def undoable(now: Situation) -> str | None:
+    """It needs an act that can be taken back."""
+    return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
+
+
+def has_task(now: Situation) -> str | None:
+    """It needs a task."""
+    return None if now.task else "no task is selected"
+
+
+def live(now: Situation) -> str | None:
+    """It needs the present."""
+    return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
+
+
+def diffable(now: Situation) -> str | None:
+    """It needs a task, and the present."""
+    return has_task(now) or live(now)
+
+
+def replaying(now: Situation) -> str | None:
+    """It needs the past."""
+    return None if now.past else "this is now; , or :replay 03:00 shows the past"
+
+
+def in_past(now: Situation) -> bool:
+    """Whether the past is shown."""
+    return now.past
+
+
+def worked_on(now: Situation) -> str | None:
+    """It needs a task that has been worked on."""
+    return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
+def has_older_attempt(now: Situation) -> str | None:
+    """It needs an attempt before the one that is shown."""
+    return has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
+
+
+def has_newer_attempt(now: Situation) -> str | None:
+    """It needs an attempt after the one that is shown."""
+    return has_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")
