@@ -11,11 +11,13 @@ from kugetsu_engine import demo
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
+from kugetsu_engine.pulse import engine_lives
 from kugetsu_engine.store.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.leaving import Leaving
+from tests.support.waiting import wait_until
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener
 
@@ -116,7 +118,7 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
     operator.enqueue("local/web#1", "Hold me", hold=True)
     other = EngineThread(operator.paths, ENVIRON, "headless")
     other.start()
-    assert other.running.wait(LIMIT_S)
+    wait_until(lambda: engine_lives(operator.paths), LIMIT_S, "its word that it runs")
     async with console(embed=True) as here:
         await here.shows("quitting here stops nothing")
         assert not here.app.link.runs_engine
