@@ -159,6 +159,7 @@ class DiffScreen(FindingScreen):
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
         self._arrange()
         self._describe()
+        await self.view.find()
 
     def _describe(self) -> None:
         task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None

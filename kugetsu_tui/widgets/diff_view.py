@@ -1,5 +1,7 @@
 """The text of a diff: scrolls, goes from hunk to hunk and from file to file, can be searched."""
 
+import asyncio
+
 from ..formatting.safe_text import clean, fit, width_of
 from ..viewmodels.diff import DiffText
 from .lines import EMPTY, Line, Span
@@ -18,10 +20,8 @@ class DiffView(Searched):
     # what it shows
 
     def show(self, text: DiffText | None, instead: str = "") -> None:
-        """Show a diff, from the place where the one before was read; or words in its place."""
-        self._text, self._instead = text, instead
-        if self._search and text is not None:
-            self._hits = text.search(self._search)
+        """Show a diff, from the place where the one before was read, or words in its place; `find` searches it."""
+        self._text, self._instead, self._hits = text, instead, []
         self._first = max(min(self._first, self._total - 1), 0)
         self.sync()
 
@@ -81,13 +81,24 @@ class DiffView(Searched):
 
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the next one from here."""
-        self._search = text
-        self._hits = self._text.search(text) if self._text is not None and text else []
+        self._search, self._hits = text, []
+        await self.find()
         self._hit = next((place for place, line in enumerate(self._hits) if line >= self._first), 0) - 1
         if self._hits:
             self.hit(1)
         self.sync()
         return len(self._hits)
+
+    async def find(self) -> None:
+        """Look for what is searched for, in a thread, as a long diff takes its time; again if another one is shown then."""
+        text: DiffText | None = None
+        wanted, hits = self._search, list[int]()
+        while wanted and text is not self._text:
+            text = self._text
+            hits = await asyncio.to_thread(text.search, wanted) if text is not None else []
+        if wanted == self._search:
+            self._hits = hits
+            self.sync()
 
     def show_hit(self, line: int) -> None:
         """Bring a line that was found into the middle."""
