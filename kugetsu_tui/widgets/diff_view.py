@@ -5,7 +5,7 @@ import asyncio
 from ..formatting.safe_text import clean, fit, width_of
 from ..viewmodels.diff import DiffText
 from .lines import EMPTY, Line, Span
-from .pane import Searched, words
+from .pane import Searched, marked, words
 
 
 class DiffView(Searched):
@@ -132,20 +132,10 @@ class DiffView(Searched):
         if line >= self._total:
             return EMPTY
         spans: list[Span] = list(self._text.spans(line, width, self._left))
-        if self._search and self._search.lower() in self._text.text(line).lower():
-            return Line(tuple(self._marked(spans)), "cursor-dim")
-        return Line(tuple(cut(spans, width)))
-
-    def _marked(self, spans: list[Span]) -> list[Span]:
         wanted = self._search.lower()
-        marked: list[Span] = []
-        for text, tone in spans:
-            rest = text
-            while (place := rest.lower().find(wanted)) >= 0 and len(marked) < 60:
-                marked += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
-                rest = rest[place + len(wanted) :]
-            marked.append((rest, tone))
-        return marked
+        if wanted and wanted in self._text.text(line).lower():
+            return Line(marked(spans, wanted), "cursor-dim")
+        return Line(tuple(cut(spans, width)))
 
 
 def cut(spans: list[Span], width: int) -> list[Span]:
