@@ -1,4 +1,4 @@
-"""Times and sizes as an operator reads them. Points in time are absolute, so that a quiet console has nothing to repaint."""
+"""Times, sizes and numbers as an operator reads them. Points in time are absolute: a quiet console repaints nothing."""
 
 from datetime import datetime
 
@@ -71,4 +71,14 @@ def size(count: int | None) -> str:
         if value < 1000:
             return f"{value:.0f}{unit}"
         value /= 1024
+    return f"{value:.1f}G"
+
+
+def number(count: int) -> str:
+    """Write a large number short, by thousands: `512`, `1.2k`, `41k`, `3.4M`."""
+    value = float(count)
+    for unit in ("", "k", "M"):
+        if value < 999.5:
+            return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
+        value /= 1000
     return f"{value:.1f}G"

@@ -11,37 +11,25 @@ from textual.widgets import Input, Static
 from ..formatting.safe_text import fit
 from ..keys import Registry, shown_key
 from ..situation import Situation
-from ..widgets.lines import EMPTY, Line, Lines, Span
+from ..widgets.lines import Span
 from ..widgets.pane import words
 from .help_pages import entries
+from .reading import ReadingLines
 
 
-class HelpLines(Lines, can_focus=False):
+class HelpLines(ReadingLines, can_focus=False):
     """The list of keys."""
-
-    DEFAULT_CSS = "HelpLines { height: 1fr; }"
 
     def __init__(self, registry: Registry, now: Situation) -> None:
         super().__init__()
         self._registry = registry
         self._now = now
         self._wanted = ""
-        self._first = 0
-        self._all: list[list[Span]] = []
 
     def look_for(self, text: str) -> None:
         """Show only what has all of some words in it."""
         self._wanted, self._first = text.lower(), 0
         self.sync()
-
-    def scroll_lines(self, by: int) -> None:
-        """Go up or down."""
-        self._first = max(min(self._first + by, len(self._all) - self.size.height), 0)
-        self.sync()
-
-    def prepare(self) -> None:
-        """Lay the list out for the width."""
-        self._all = self.lay_out(self.size.width)
 
     def lay_out(self, width: int) -> list[list[Span]]:
         """All lines, by group."""
@@ -83,19 +71,6 @@ class HelpLines(Lines, can_focus=False):
             ]
             for place, part in enumerate(words(told, max(width - 16, 10)))
         ]  # fmt: skip
-
-    def line_at(self, y: int, width: int) -> Line:
-        """One line of help."""
-        index = self._first + y
-        return Line(tuple(self._all[index])) if index < len(self._all) else EMPTY
-
-    def on_mouse_scroll_down(self) -> None:
-        """Go down."""
-        self.scroll_lines(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """Go up."""
-        self.scroll_lines(-3)
 
 
 class Help(ModalScreen[None]):
@@ -145,7 +120,7 @@ class Help(ModalScreen[None]):
 
     def action_scroll(self, by: int) -> None:
         """Go up or down."""
-        self.query_one(HelpLines).scroll_lines(by)
+        self.query_one(HelpLines).go(by)
 
     def action_leave(self) -> None:
         """Go back."""

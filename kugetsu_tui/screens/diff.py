@@ -42,10 +42,6 @@ class DiffScreen(FindingScreen):
         self._text: DiffText | None = None
         self._read_at = 0.0
         self._deeds |= {
-            "move.down": lambda: self._move(1), "move.up": lambda: self._move(-1),
-            "move.page_down": lambda: self._move(self.focused_pane.body_height - 1),
-            "move.page_up": lambda: self._move(1 - self.focused_pane.body_height),
-            "move.top": lambda: self._jump(False), "move.bottom": lambda: self._jump(True),
             "move.left": lambda: self.view.shift(-8), "move.right": lambda: self.view.shift(8),
             "pane.next": self._other_pane, "pane.previous": self._other_pane, "back": self.back,
             "diff.hunk": lambda: self._hunk(1), "diff.hunk_before": lambda: self._hunk(-1),
@@ -159,6 +155,7 @@ class DiffScreen(FindingScreen):
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
         self._arrange()
         self._describe()
+        await self.view.find()
 
     def _describe(self) -> None:
         task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
@@ -207,13 +204,15 @@ class DiffScreen(FindingScreen):
             self.files.select(self._text.files[file].path)
         self._describe()
 
-    def _move(self, by: int) -> None:
-        self.focused_pane.move(by)
+    def move(self, by: int) -> None:
+        """Move, and show which file that is."""
+        super().move(by)
         if self.focused_pane is self.view:
             self._moved()
 
-    def _jump(self, to_end: bool) -> None:
-        self.focused_pane.jump(to_end)
+    def move_to_end(self, bottom: bool) -> None:
+        """Move, and show which file that is."""
+        super().move_to_end(bottom)
         if self.focused_pane is self.view:
             self._moved()
 

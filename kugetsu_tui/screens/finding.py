@@ -18,6 +18,10 @@ class FindingScreen(ConsoleScreen):
         """The pane that the field is about."""
         self._deeds |= {
             "filter": self.open_filter, "log.hit": lambda: self.go_to_hit(1), "log.hit_before": lambda: self.go_to_hit(-1),
+            "move.down": lambda: self.move(1), "move.up": lambda: self.move(-1),
+            "move.page_down": lambda: self.move(self.focused_pane.body_height - 1),
+            "move.page_up": lambda: self.move(1 - self.focused_pane.body_height),
+            "move.top": lambda: self.move_to_end(False), "move.bottom": lambda: self.move_to_end(True),
         }  # fmt: skip
 
     @property
@@ -29,6 +33,14 @@ class FindingScreen(ConsoleScreen):
         """An idle field must not write to the terminal."""
         super().on_mount()
         self.query_one("#filter", Input).cursor_blink = False
+
+    def move(self, by: int) -> None:
+        """Move the cursor of the pane, or scroll it."""
+        self.focused_pane.move(by)
+
+    def move_to_end(self, bottom: bool) -> None:
+        """Go to the end of the pane, or to its top."""
+        self.focused_pane.jump(bottom)
 
     def go_to_hit(self, by: int) -> None:
         """Go to another line that was searched for."""

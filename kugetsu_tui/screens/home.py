@@ -53,10 +53,6 @@ class HomeScreen(MarkingScreen):
         self._read_until = ""
         self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
-            "move.down": lambda: self.focused_pane.move(1), "move.up": lambda: self.focused_pane.move(-1),
-            "move.page_down": lambda: self.focused_pane.move(self.focused_pane.body_height - 1),
-            "move.page_up": lambda: self.focused_pane.move(1 - self.focused_pane.body_height),
-            "move.top": lambda: self.focused_pane.jump(False), "move.bottom": lambda: self.focused_pane.jump(True),
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
             "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
             "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),

@@ -12,14 +12,7 @@ class LogScreen(FindingScreen):
     def __init__(self) -> None:
         super().__init__()
         self.log_view: LogView | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane)
-        self._deeds |= {
-            "move.down": lambda: self.log_pane.move(1), "move.up": lambda: self.log_pane.move(-1),
-            "move.page_down": lambda: self.log_pane.move(self.log_pane.body_height - 1),
-            "move.page_up": lambda: self.log_pane.move(1 - self.log_pane.body_height),
-            "move.top": lambda: self.log_pane.jump(False), "move.bottom": lambda: self.log_pane.jump(True),
-            "back": self.back,
-        }  # fmt: skip
+        self._deeds |= log_deeds(self, lambda: self.log_pane) | {"back": self.back}
 
     def on_mount(self) -> None:
         """Show the log as logs were left."""

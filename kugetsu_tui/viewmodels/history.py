@@ -172,7 +172,7 @@ def _words(one: Figures) -> tuple[str, ...]:
     rate = f"{one.completed * 100 // one.tasks} %" if one.tasks else ""
     typical = times.span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
-    tokens = times.size(one.tokens) if one.tokens is not None else ""
+    tokens = times.number(one.tokens) if one.tokens is not None else ""
     counts = (str(one.failed or ""), str(one.empty_handed or ""), str(one.attempts), str(one.commits or ""))
     return (str(one.tasks), rate, *counts, typical, tokens, cost)
 

@@ -1,9 +1,11 @@
 """The text of a diff: scrolls, goes from hunk to hunk and from file to file, can be searched."""
 
+import asyncio
+
 from ..formatting.safe_text import clean, fit, width_of
 from ..viewmodels.diff import DiffText
 from .lines import EMPTY, Line, Span
-from .pane import Searched, words
+from .pane import Searched, marked, words
 
 
 class DiffView(Searched):
@@ -18,10 +20,8 @@ class DiffView(Searched):
     # what it shows
 
     def show(self, text: DiffText | None, instead: str = "") -> None:
-        """Show a diff, from the place where the one before was read; or words in its place."""
-        self._text, self._instead = text, instead
-        if self._search and text is not None:
-            self._hits = text.search(self._search)
+        """Show a diff, from the place where the one before was read, or words in its place; `find` searches it."""
+        self._text, self._instead, self._hits = text, instead, []
         self._first = max(min(self._first, self._total - 1), 0)
         self.sync()
 
@@ -81,13 +81,24 @@ class DiffView(Searched):
 
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the next one from here."""
-        self._search = text
-        self._hits = self._text.search(text) if self._text is not None and text else []
+        self._search, self._hits = text, []
+        await self.find()
         self._hit = next((place for place, line in enumerate(self._hits) if line >= self._first), 0) - 1
         if self._hits:
             self.hit(1)
         self.sync()
         return len(self._hits)
+
+    async def find(self) -> None:
+        """Look for what is searched for, in a thread, as a long diff takes its time; again if another one is shown then."""
+        text: DiffText | None = None
+        wanted, hits = self._search, list[int]()
+        while wanted and text is not self._text:
+            text = self._text
+            hits = await asyncio.to_thread(text.search, wanted) if text is not None else []
+        if wanted == self._search:
+            self._hits = hits
+            self.sync()
 
     def show_hit(self, line: int) -> None:
         """Bring a line that was found into the middle."""
@@ -121,20 +132,10 @@ class DiffView(Searched):
         if line >= self._total:
             return EMPTY
         spans: list[Span] = list(self._text.spans(line, width, self._left))
-        if self._search and self._search.lower() in self._text.text(line).lower():
-            return Line(tuple(self._marked(spans)), "cursor-dim")
-        return Line(tuple(cut(spans, width)))
-
-    def _marked(self, spans: list[Span]) -> list[Span]:
         wanted = self._search.lower()
-        marked: list[Span] = []
-        for text, tone in spans:
-            rest = text
-            while (place := rest.lower().find(wanted)) >= 0 and len(marked) < 60:
-                marked += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
-                rest = rest[place + len(wanted) :]
-            marked.append((rest, tone))
-        return marked
+        if wanted and wanted in self._text.text(line).lower():
+            return Line(marked(spans, wanted), "cursor-dim")
+        return Line(tuple(cut(spans, width)))
 
 
 def cut(spans: list[Span], width: int) -> list[Span]:

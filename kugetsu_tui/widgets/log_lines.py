@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from ..formatting.problems import looks_wrong
 from ..formatting.safe_text import fit, width_of
 from .lines import Line, Span
-from .pane import words
+from .pane import marked, words
 
-MOST_MARKS = 40
-"""Places in a line at which what is searched for is marked."""
 _COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
@@ -26,17 +24,8 @@ def drawn(text: str, tone: str, width: int, search: str = "", is_problem: bool =
     """One line cut to a width in cells; what is searched for is marked, and so is the error one went to."""
     shown = fit(text, width) if width_of(text) > width else text
     if search and search.lower() in shown.lower():
-        return Line(tuple(_marked(shown, tone, search.lower())), "cursor-dim")
+        return Line(marked([(shown, tone)], search.lower()), "cursor-dim")
     return Line(((shown, tone),), "cursor-dim" if is_problem else "")
-
-
-def _marked(text: str, tone: str, wanted: str) -> list[Span]:
-    spans: list[Span] = []
-    rest = text
-    while (place := rest.lower().find(wanted)) >= 0 and len(spans) < MOST_MARKS:
-        spans += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
-        rest = rest[place + len(wanted) :]
-    return [*spans, (rest, tone)]
 
 
 class Card:

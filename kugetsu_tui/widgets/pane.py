@@ -9,6 +9,9 @@ from ..formatting.states import glyph
 from .lines import Line, Lines, Span, filled
 from .wrapping import rows
 
+MOST_MARKS = 30
+"""Places in a line at which what is searched for is marked."""
+
 
 class Pane(Lines, can_focus=True):
     """A pane with a frame, or with a title line only where room is short (class `-open`)."""
@@ -180,6 +183,18 @@ class Searched(Pane):
     def shift(self, by: int) -> None:
         """Scroll sideways by cells."""
         raise NotImplementedError
+
+
+def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
+    """Spans in which the places with a text are marked, whatever their case; `wanted` is in lower case."""
+    found: list[Span] = []
+    for text, tone in spans:
+        rest = text
+        while (place := rest.lower().find(wanted)) >= 0 and len(found) < 2 * MOST_MARKS:
+            found += [(rest[:place], tone), (rest[place : place + len(wanted)], "key")]
+            rest = rest[place + len(wanted) :]
+        found.append((rest, tone))
+    return tuple(found)
 
 
 def words(text: str, width: int) -> list[str]:

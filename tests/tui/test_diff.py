@@ -1,5 +1,6 @@
 """The diff of a task: the view model with plain records, the screen with real worktrees."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kugetsu_engine.operator import Operator
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.viewmodels.diff import DiffText, FilesView, summary
+from kugetsu_tui.widgets.diff_view import DiffView
 from kugetsu_tui.widgets.strips import Talk
 from tests.support.repositories import commit, make_repository, run_git
 
@@ -144,6 +146,39 @@ async def test_searching_and_filtering(console: Opener, work: Path) -> None:
         await here.shows("1/2 /todo")
         await here.press("escape")
         await here.until(lambda: screen(here).files.length == 2)
+
+
+async def test_a_search_holds_up_no_key_also_when_the_diff_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long diff takes half a second: its lines are looked at in another thread, while keys are read in this one."""
+    look, threads = DiffText.search, list[threading.Thread]()
+
+    def search(text: DiffText, wanted: str) -> list[int]:
+        threads.append(threading.current_thread())
+        return look(text, wanted)
+
+    monkeypatch.setattr(DiffText, "search", search)
+    view = DiffView()
+    view.show(DiffText(DIFF))
+    assert await view.search("SAME") == 2
+    view.show(DiffText(DIFF._replace(lines=(*PATCH[:-1], "+the same"))))
+    await view.find()
+    assert len(view._hits) == 3
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+async def test_a_search_is_of_the_diff_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was read again while the one before was searched."""
+    view, new, look = DiffView(), DiffText(DIFF._replace(lines=("same",), files=())), DiffText.search
+
+    def search(text: DiffText, wanted: str) -> list[int]:
+        if text is not new:
+            view._text = new
+        return look(text, wanted)
+
+    monkeypatch.setattr(DiffText, "search", search)
+    view.show(DiffText(DIFF))
+    assert await view.search("same") == 1
 
 
 async def test_reading_it_again(console: Opener, work: Path) -> None:

@@ -7,6 +7,7 @@ from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Task, Usage
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
+from kugetsu_tui.formatting import times
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels import history
 
@@ -73,6 +74,7 @@ def test_the_figures_add_up_and_the_biggest_comes_first() -> None:
     assert list(by_agent) == ["demo"]
     lines = [text(line) for line in history.table(total, (("by repository", by_repository),), 100)]
     assert "75 %" in lines[1]
+    assert " 7.0k " in lines[1]
 
 
 def test_a_narrow_table_drops_columns_from_the_right() -> None:
@@ -80,3 +82,10 @@ def test_a_narrow_table_drops_columns_from_the_right() -> None:
     for width in (20, 40, 80, 140):
         lines = history.table(total, (("by repository", by_repository),), width)
         assert all(width_of(text(line)) <= max(width, 24) for line in lines)
+
+
+def test_tokens_are_counted_by_thousands() -> None:
+    """They are no bytes."""
+    counts = (0, 512, 999, 1000, 9949, 9950, 999_499, 999_500, 1_000_000, 12_345_678, 3_400_000_000)
+    written = [times.number(count) for count in counts]
+    assert written == ["0", "512", "999", "1.0k", "9.9k", "10k", "999k", "1.0M", "1.0M", "12M", "3.4G"]

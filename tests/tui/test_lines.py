@@ -5,6 +5,7 @@ import random
 
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.widgets.lines import Line, changed_until, joined
+from kugetsu_tui.widgets.pane import MOST_MARKS, marked
 
 WORDS = ("a", "bc", " ", "   ", "", "宽", "#41 ", " x")
 
@@ -52,3 +53,14 @@ def _beyond(line: Line, end: int) -> list[tuple[str, str, str]]:
             kept.append(cell)
         used += width_of(cell[0])
     return kept
+
+
+def test_what_is_searched_for_is_marked_and_nothing_is_lost() -> None:
+    """Whatever its case, in every span; a line of nothing else has marks up to a number."""
+    line = marked([("+ Same", "good"), (" and SAME", "text"), ("x", "muted")], "same")
+    assert line == (
+        ("+ ", "good"), ("Same", "key"), ("", "good"), (" and ", "text"), ("SAME", "key"), ("", "text"), ("x", "muted"),
+    )  # fmt: skip
+    long = marked([("ab" * 500, "text")], "ab")
+    assert "".join(text for text, _ in long) == "ab" * 500
+    assert sum(tone == "key" for _, tone in long) == MOST_MARKS
