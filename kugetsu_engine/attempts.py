@@ -71,6 +71,8 @@ class Attempts:
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
         self._run_times = RunTimesBook(paths)
+        self._learned: set[str] = set()
+        """The tasks whose attempt has taught its run time and is not in the books yet."""
 
     @property
     def median_run_s(self) -> float | None:
@@ -315,14 +317,18 @@ class Attempts:
         )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:
-        """Enter the result of an attempt in the books, and decide what becomes of the task."""
+        """Enter the result of an attempt in the books, and decide what becomes of the task.
+
+        A disk that refuses has it entered again: what comes before `change` must bear that.
+        """
         attempt = result.as_attempt(f"{task.id}/{task.attempt}.log")
         if task.stop is not None and attempt.outcome != "ok":
             attempt = msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
         if task.state == "notified" and result.agent_pid is not None:
             task = self._ledger.started(task, pid=result.agent_pid)
-        if attempt.outcome == "ok" and attempt.elapsed_s is not None:
+        if attempt.outcome == "ok" and attempt.elapsed_s is not None and task.id not in self._learned:
             self._run_times.learn(task, task.agent or self._settings.current.agent, attempt.elapsed_s)
+            self._learned.add(task.id)
         self._false_starts.pop(task.id, None)
         self._note_limit(task, attempt, result)
         if attempt.session_id is not None:
@@ -345,6 +351,7 @@ class Attempts:
         level, reason = _told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)
+        self._learned.discard(task.id)
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""

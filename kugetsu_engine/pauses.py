@@ -74,8 +74,9 @@ class Pauses:
         policy = failures.policy(failure)
         before = self._pauses.get(provider)
         before = before if before and _age(before, now) < FORGET_AFTER_S else None
-        # Agents that ran side by side run into one limit together: that is one rest, not several in a row.
-        same = before is not None and started is not None and started <= (epoch(before.since) or 0.0) <= (ended or now)
+        # Agents that ran side by side run into one limit together: that is one rest, not several in a row. So is an attempt
+        # that is taken in again, as a crash or a full disk kept it from the books.
+        same = before is not None and started is not None and started <= (epoch(before.since) or 0.0) <= now
         count = (before.count if same else before.count + 1) if before else 1
         longest = max(delay_max, delay * policy.pause)
         until = (ended or now) + min(delay * policy.pause * 2.0 ** min(count - 1, 30), longest)

@@ -1,6 +1,8 @@
 """A provider that refuses lets its own tasks wait, and no others; what each failure is called, wherever it is shown."""
 
+import errno
 import json
+import os
 import socket
 import sys
 import threading
@@ -10,9 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from kugetsu_engine import engine
 from kugetsu_engine.cli import lists, status
+from kugetsu_engine.domain.run_times import RunTimes
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.times import epoch, iso
+from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.store import documents, tasks
 from tests.support.fleet import AGENT, Fleet
 from tests.support.waiting import wait_until
 
@@ -211,6 +218,33 @@ def test_a_limit_that_was_reached_while_no_engine_ran_counts_from_then(fleet: Fl
     wait_for_rest(fleet)
     until = picture(fleet).rests["scripted"].until
     assert until == pytest.approx((epoch(result.ended_at) or 0) + 5, abs=0.1), iso(until)
+
+
+def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refuses the ends of two attempts several times: one warning, the first rest, one run time."""
+    two_agents(fleet, rate_limit_delay="10m")
+    limited, good = fleet.enqueue(say=LIMIT, exits=[1, 0]), fleet.enqueue(options={"agent": "other"})
+    save, refusals = tasks.save, dict.fromkeys((limited, good), 3)
+
+    def refuse(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
+        if task.attempts and refusals[task.id]:
+            refusals[task.id] -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return save(paths, task, durable)
+
+    monkeypatch.setattr(tasks, "save", refuse)
+    monkeypatch.setattr(engine, "REFUSED_AGAIN_S", 0.1)
+    fleet.start_engine()
+    fleet.wait_for_end([good])
+    wait_until(lambda: fleet.task(limited).attempts, 10, "the limited attempt to be entered")
+    assert refusals == {limited: 0, good: 0}
+    assert len(fleet.notices("engine_rate_limit")) == 1
+    until, ended = picture(fleet).rests["scripted"].until, epoch(fleet.task(limited).attempts[0].ended_at)
+    assert until == pytest.approx((ended or 0) + 600, abs=1)
+    wait_until(lambda: os.path.exists(fleet.paths.run_times), 5, "the run time to be learned")
+    assert [len(known.seconds) for known in documents.read(fleet.paths.run_times, RunTimes).runs] == [1]
 
 
 def test_the_status_names_the_failure_before(fleet: Fleet) -> None:

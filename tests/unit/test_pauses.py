@@ -81,6 +81,18 @@ def test_agents_that_ran_side_by_side_run_into_one_limit(bench: Bench) -> None:
     assert bench.told is not None
 
 
+def test_an_attempt_that_is_taken_in_again_makes_no_longer_rest(bench: Bench) -> None:
+    """A full disk, or a crash, keeps its task from the books for a while."""
+    ended = START - 0.1
+    for turn in range(10):
+        told = bench.pauses.hit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0)
+        assert (told is not None) == (turn == 0)
+        assert bench.pauses.resting()["shared"].until == pytest.approx(ended + 30, abs=0.002)
+        bench.clock.now += 1
+        if turn == 5:
+            bench.open()
+
+
 def test_a_success_of_an_attempt_that_began_before_ends_no_rest(bench: Bench) -> None:
     """It says nothing about now."""
     bench.hit()
