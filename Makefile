@@ -32,8 +32,7 @@ types: $(DEV_STAMP)
 contracts: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
-faults: $(DEV_STAMP)  ## the long fault loops, with docs/reliability.md written anew; FAULTS='--scale 0.2 --only F20'
-	$(BIN)/python -m tests.model $(MODEL)
+faults: $(DEV_STAMP)  ## the long fault loops, model and fuzz, with docs/reliability.md written anew; FAULTS='--scale 0.2 --only F20'
 	$(BIN)/python -m tests.faults --write docs/reliability.md $(FAULTS)
 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'
@@ -46,7 +45,7 @@ real-agents: $(DEV_STAMP)  ## the real opencode, fetched if need be, also in wha
 	$(BIN)/python tests/support/real_opencode.py
 	KUGETSU_LONG_TESTS=1 $(BIN)/python -m pytest -q -n 0 tests/real_agents
 
-fuzz: $(DEV_STAMP)  ## 20,000 broken files and more, with a seed and a table
+fuzz: $(DEV_STAMP)  ## 331,000 broken files and other inputs, with a seed and a table
 	$(BIN)/python -m tests.fuzz
 
 floors:  ## the tests with the oldest version of every dependency; FLOORS=tests/unit

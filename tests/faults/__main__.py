@@ -133,7 +133,7 @@ def _write(path: Path, name: str, row: str) -> None:
     old, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{path} has no place for the results: {BEGIN} … {END}")
-    rows = {line.split()[1]: line for line in old.splitlines() if line.startswith("| F")} | {name: row}
+    rows = {line.split()[1]: line for line in old.splitlines() if line.startswith("| ")} | {name: row}
     table = "\n".join([HEAD, *(rows[known] for known in BY_NAME if known in rows)])
     machine = f"Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} processors."
     path.write_text(f"{before}{begin}\n\n{table}\n\n{machine}\n\n{end}{after}", encoding="utf-8")

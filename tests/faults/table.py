@@ -9,9 +9,11 @@ from . import (
     crowd,
     disks,
     engine_death,
+    enqueuers,
     every_call,
     limits,
     logs,
+    long_runs,
     opencode_trees,
     programs,
     races,
@@ -31,7 +33,7 @@ class Fault:
     """As in the table of faults of docs/reliability.md."""
     loop: Callable[[Ground, Amount], Report]
     quick: int
-    """Tries in `make test`."""
+    """Tries in `make test`; 0 where that has tests of its own for it."""
     full: str
     """Tries in `make faults`, in words; the loop knows the number."""
     minutes: float
@@ -66,6 +68,7 @@ TABLE = (
     Fault("F41", trees.supervisors_killed, 3, "200 kills", 3, alone=True),
     Fault("F42", opencode_trees.tools_end, 1, "2 × 6 trees × 3 ends", 3, alone=True, missing=opencode_trees.why_no_opencode),
     Fault("F47", limits.nothing_left, 6, "60 tries of 6 kinds", 2, missing=programs.why_no_strace),
+    Fault("F51", enqueuers.enqueued_at_once, 160, "10,000 enqueues", 1, alone=True),
     Fault("F55", races.requests_at_the_end, 9, "2,000 pairs", 5),
     Fault("F57", races.all_stopped_for_a_while, 1, "twice 60 s", 2.5),
     Fault("F58", disks.disk_has_no_room, 4, "52 times", 3, missing=disks.why_no_mount),
@@ -75,5 +78,7 @@ TABLE = (
     Fault("F71", worktrees.in_disorder, 8, "16 kinds, 5 times each", 2),
     Fault("F72", worktrees.git_is_killed, 3, "200 kills", 4, missing=programs.why_no_strace),
     Fault("F80", soak.everything_at_once, 6, "30 minutes", 31),
+    Fault("model", long_runs.histories_hold, 0, "5,000 histories of 100 steps", 5, alone=True),
+    Fault("fuzz", long_runs.no_input_does_harm, 0, "331,000 inputs", 6),
 )
 BY_NAME = {fault.name: fault for fault in TABLE}

@@ -31,25 +31,32 @@ def main() -> int:
         return 0
     print(f"seed {given.seed}, {given.histories} histories of {given.steps} steps", flush=True)
     began = time.monotonic()
-    counts = [min(PART, given.histories - done) for done in range(0, given.histories, PART)]
-    with ThreadPoolExecutor(given.jobs) as pool:
-        parts = [pool.submit(_play, count, given.steps, given.seed + number) for number, count in enumerate(counts)]
-        failed = [part for part in parts if part.result()]
+    failed = play(given.histories, given.steps, given.seed, given.jobs)
     took = f"{time.monotonic() - began:.0f} s"
     print(f"| model | {given.histories} histories of {given.steps} steps | {len(failed)} parts failed | {took} |")
     return 1 if failed else 0
 
 
-def _play(count: int, steps: int, seed: int) -> int:
-    """One part in a process of its own; its exit code."""
+def play(count: int, steps: int, seed: int, jobs: int) -> list[str]:
+    """Play so many histories, in parts; the parts that broke an invariant, in words."""
+    counts = [min(PART, count - done) for done in range(0, count, PART)]
+    with ThreadPoolExecutor(jobs) as pool:
+        parts = [pool.submit(_play, some, steps, seed + number) for number, some in enumerate(counts)]
+        return [what for part in parts if (what := part.result())]
+
+
+def _play(count: int, steps: int, seed: int) -> str:
+    """One part in a process of its own; empty when all held."""
     words = ["--part", f"--histories={count}", f"--steps={steps}", f"--seed={seed}"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.model", *words], capture_output=True, text=True, check=False
     )
-    print(f"{count} histories, seed {seed}: {'held' if not done.returncode else 'BROKEN'}", flush=True)
-    if done.returncode:
-        print(done.stdout[-4000:], done.stderr[-8000:], flush=True)
-    return done.returncode
+    told = f"{count} histories, seed {seed}: {'held' if not done.returncode else 'BROKEN'}"
+    print(told, flush=True)
+    if not done.returncode:
+        return ""
+    print(done.stdout[-4000:], done.stderr[-8000:], flush=True)
+    return f"{told}: {done.stderr.strip()[-300:]}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from unittest import mock
 
 import msgspec
 
+from kugetsu_engine import engine as engines
 from kugetsu_engine.domain.run import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
@@ -86,7 +87,8 @@ class World:
             self.paths, {"PATH": "/bin"}, mode, clock=lambda: self.now, monotonic=lambda: self.mono,
             launcher=FakeLauncher(self.table), boot_id=lambda: BOOT,
         )  # fmt: skip
-        engine.open()
+        with mock.patch.object(engines, "BORROWED_S", 0.0):  # who holds the lock here does not give it back while we wait
+            engine.open()
         self.unseen.clear()
         return engine
 

@@ -1,0 +1,28 @@
+"""What pytest runs in small numbers elsewhere, as loops of the long tier: the model and the fuzz."""
+
+import os
+
+from tests.fuzz.__main__ import harm
+from tests.fuzz.targets import TARGETS
+from tests.model.__main__ import play
+
+from .ground import Amount, Ground, Report
+
+STEPS = 100
+
+
+def histories_hold(ground: Ground, amount: Amount) -> Report:
+    """Random histories of the engine's core, with fake processes and clocks: I1 to I9 hold after each step."""
+    count = amount.number(5000)
+    return Report(count, play(count, STEPS, ground.seed, os.cpu_count() or 1), f"of {STEPS} steps")
+
+
+def no_input_does_harm(ground: Ground, amount: Amount) -> Report:
+    """Broken files, references, texts, messages and command lines, at random: refused or kept, never a crash."""
+    report = Report(told=f"{len(TARGETS)} targets")
+    for name, (_, _, many) in TARGETS.items():
+        count = amount.number(many)
+        report.tries += count
+        _, what = harm(name, count, ground.seed)
+        report.violations += [f"{name}: {what}"] if what else []
+    return report
