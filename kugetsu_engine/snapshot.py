@@ -61,6 +61,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Running tasks that change the same files."""
     changes: dict[str, Changes] = {}
     """What running tasks have changed so far, by id, where that is known."""
+    stopped: bool = False
+    """Whether the last engine ended in an orderly way."""
 
     @property
     def stale(self) -> bool:
@@ -293,7 +295,8 @@ class SnapshotReader:
             running = False
         flow = state if state and running else control.load(self.paths)
         if not running or state is None or state.stopped:
-            return EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason), state
+            stopped = state is not None and state.stopped
+            return EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped), state
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(

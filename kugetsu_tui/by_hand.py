@@ -30,7 +30,10 @@ async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) ->
         return
     with app.suspend():
         code = outside.run(argv, environ=environ)
-    app.say(f"back from {what} of #{number}", "warning" if code else "good")
+    app.say(
+        f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
+        "warning" if code else "good",
+    )
     app.link.reload()
 
 

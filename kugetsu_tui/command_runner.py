@@ -39,7 +39,7 @@ class CommandRunner:
             return
         if self._app.past.on and command.verb not in OF_PAST:
             self._app.say("this is the past: esc goes back to now", "warning")
-        elif command.verb in ("quit", "help", "theme", "undo", "plan"):
+        elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
             self._run_here(command)
         elif command.verb == "replay":
             self._app.past.open(command.args["time"])
@@ -89,6 +89,8 @@ class CommandRunner:
             self._app.ask_quit()
         elif command.verb == "help":
             self._app.open_help()
+        elif command.verb == "engine":
+            self._app.say(self._app.link.run_engine())
         elif command.verb == "undo":
             self._app.open_undo_list()
         elif command.verb == "plan":

@@ -11,7 +11,7 @@ from kugetsu_engine.errors import KugetsuError, UsageError
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
-OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay")
+OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
 """What can be asked of a moment that is past."""
 VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE)))
@@ -215,7 +215,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 
 _READERS = {
-    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none,
+    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none, "engine": _none,
     "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue),

@@ -44,6 +44,8 @@ ACTIVE_LOOK_S = 1.0
 IDLE_LOOK_S = 2.5
 """Without any hint; a watcher may lose events."""
 FULL_LOOK_S = 30.0
+SLOW_S = 1.0
+"""An act that is not answered by then is said to be under way."""
 
 Told = TypeVar("Told")
 
@@ -227,8 +229,11 @@ class Link:
         return await self._git.run(lambda: DiffText(self.operator.diff(task)))
 
     async def _send(self, wishes: Sequence[Request], undoable: bool) -> None:
+        asking = asyncio.ensure_future(self._acts.run(lambda: self.operator.ask_all(wishes)))
+        if not (await asyncio.wait({asking}, timeout=SLOW_S))[0]:
+            self._post(Answered("asked; waiting for the engine's answer", True))
         try:
-            answers = await self._acts.run(lambda: self.operator.ask_all(wishes))
+            answers = await asking
         except (KugetsuError, OSError) as error:
             told = str(error) if isinstance(error, KugetsuError) else f"the disk refused: {error.strerror or error}"
             self._post(Answered(told, False))
@@ -252,14 +257,24 @@ class Link:
         self.engine = engine
         engine.start()
 
+    def run_engine(self) -> str:
+        """Run the engine in this process, if nobody does; returns what was done, in a sentence."""
+        if not self._embed:
+            return "read-only: start without --read-only to run an engine"
+        if self.runs_engine:
+            return "the engine runs here already"
+        if self.engine is None or self.engine.ended.is_set():
+            self._start_engine()
+        return "starting an engine here"
+
     def _failed(self, words: str) -> None:
         self._post(EngineFailed(words))
         self._hint()
 
     def _take_over(self, picture: Picture) -> None:
-        """Run the engine here when the one of another process has ended."""
-        engine = self.engine
-        if self._closed or engine is None or picture.snapshot.engine.running or not engine.ended.is_set():
+        """Run the engine here when the one of another process has died; one that was stopped was stopped on purpose."""
+        engine, view = self.engine, picture.snapshot.engine
+        if self._closed or engine is None or view.running or view.stopped or not engine.ended.is_set():
             return
         if engine.held_by is not None:
             self._post(EngineTaken())

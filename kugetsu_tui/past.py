@@ -219,6 +219,8 @@ class PastView:
         elif arrived:
             key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
             self._app.say(f"{key['back']} and {key['forward']} step through what happened, {key['play']} plays it")
+        elif self._timer is None:
+            self._app.say(f"{moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
 
     def _forget_logs(self) -> None:
         """Logs are read anew: up to the moment, or to their end again."""

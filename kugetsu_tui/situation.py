@@ -72,6 +72,13 @@ def pending(verb: str) -> WhyNot:
     return why_not
 
 
+def editable(now: Situation) -> str | None:
+    """It needs one waiting task."""
+    if now.marked > 1:
+        return f"one task at a time: {now.marked} are marked, esc clears the marks"
+    return pending("edited")(now.kinds[0] if now.marked and now.kinds else now)
+
+
 def stoppable(now: Situation) -> str | None:
     """It needs a task that has not ended and is not being stopped."""
     if (reason := needs_task(now)) is not None:

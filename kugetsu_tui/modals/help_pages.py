@@ -21,6 +21,7 @@ _OF_CONSOLE = {
     "kill": "stop an agent, with --now at once", "notify": "try out or mute what tells you", "quit": "leave the console",
     "replay": "show how everything stood at a past moment", "show": "open a task and its log",
     "sort": "in which order the list stands", "theme": "choose other colours", "undo": "show what can be taken back",
+    "engine": "run the engine in this console, where none runs",
 }  # fmt: skip
 """Verbs that the console alone has, or that do something else there; of the others `kugetsu VERB --help` has the words."""
 _FILTERS = (

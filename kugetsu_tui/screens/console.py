@@ -162,7 +162,8 @@ class ConsoleScreen(Screen[None]):
 
     def _word(self, action: Action, now: Situation) -> str:
         if action.many and now.marked > 1:
-            return f"{action.words} {glyph('times')}{now.marked}"
+            alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
+            return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
         if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
             return f"{self._word(action, replace(now.kinds[0], marked=0))} {shown_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
@@ -215,9 +216,8 @@ class ConsoleScreen(Screen[None]):
 
     def edit_task(self) -> None:
         """Edit the selected task."""
-        task = self.situation().task
-        if task is not None:
-            self.console.edit_task(task)
+        for task in self.targets()[:1]:
+            self.console.edit_task(task.id)
 
     def open_diff(self) -> None:
         """Show the diff of the selected task."""

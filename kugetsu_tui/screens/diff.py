@@ -152,6 +152,7 @@ class DiffScreen(FindingScreen):
         else:
             self._read_at = self.console.link.now()
             self.view.show(self._text if self._text.files else None, "nothing differs from the base")
+        self.files.empty = "nothing differs from the base" if self._text is not None else ""
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
         self._arrange()
         self._describe()

@@ -5,6 +5,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from kugetsu_engine.domain.task import Task
@@ -28,6 +29,8 @@ SMALLEST = (30, 8)
 NARROW = (72, 20)
 WIDE = 110
 LISTS = ("agents", "queue", "done", "notices")
+READ_S = 1.0
+"""So long notifications must be in sight to count as read."""
 
 
 class HomeScreen(MarkingScreen):
@@ -51,6 +54,9 @@ class HomeScreen(MarkingScreen):
         self._attempt: int | None = None
         """An attempt chosen by hand; None for the newest."""
         self._read_until = ""
+        self._urgent = 0
+        """How many of the first notifications need a person."""
+        self._reading: Timer | None = None
         self._deeds |= log_deeds(self, lambda: self.log_pane)
         self._deeds |= {
             "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
@@ -154,7 +160,7 @@ class HomeScreen(MarkingScreen):
         if name in LISTS:
             self._source = name
         if name == "notices":
-            self._mark_read()
+            self._read_soon()
         elif from_notices and self.picture is not None:
             self._read_until = max(self._read_until, self.picture.snapshot.read_until)
             self._show_notices(self.picture)
@@ -249,19 +255,29 @@ class HomeScreen(MarkingScreen):
     def _show_notices(self, picture: Picture) -> None:
         unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
         self.notices.count = f"{unread} new" if unread else ""
-        self.notices.show(NoticesView(picture, self._read_until))
-        if self.focused_pane is self.notices:
-            self._mark_read()
+        view = NoticesView(picture, self._read_until)
+        self._urgent = view.urgent
+        self.notices.show(view)
+        self._read_soon()
+
+    def _read_soon(self) -> None:
+        """What stays in sight for a moment counts as read."""
+        if self._reading is None and self.focused_pane is self.notices:
+            self._reading = self.set_timer(READ_S, self._mark_read)
 
     def _mark_read(self) -> None:
+        self._reading = None
         snapshot = self.picture.snapshot if self.picture is not None else None
-        if self.console.past.on:
-            return  # what is read there is not read now
+        if self.console.past.on or self.focused_pane is not self.notices:
+            return  # what is read in the past is not read now
+        if self.notices.filter or self.notices.sort or self.notices.in_sight_to < self._urgent:
+            return  # something that needs a person has not been in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             self.console.link.mark_read(snapshot.notices[-1].time)
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
+        self._read_soon()
         if (event.pane.id == self._source or event.pane is self.focused_pane) and self.selected_id() != self._shown_task:
             self.show_selection()
 

@@ -1,5 +1,6 @@
-"""The rows of the notifications, the newest first."""
+"""The rows of the notifications: unread ones that need a person, then all others; each the newest first."""
 
+from kugetsu_engine.domain import worth
 from kugetsu_engine.domain.task import Notice
 
 from ..formatting import states, times
@@ -18,7 +19,10 @@ class NoticesView:
     def __init__(self, picture: Picture, read_until: str) -> None:
         self._now = picture.snapshot.taken_at
         told = shown(picture)
-        self._notices = told[::-1]
+        places = sorted(range(len(told)), key=lambda place: (urgent(told[place], read_until), place), reverse=True)
+        self._notices = [told[place] for place in places]
+        self.urgent = sum(urgent(notice, read_until) for notice in told)
+        """How many of the first rows need a person."""
         self._read_until = read_until
         self.columns = fitted(COLUMNS, time=widest((times.short(notice.time, self._now) for notice in self._notices), 5, 6))
         seen: dict[str, int] = {}
@@ -27,7 +31,7 @@ class NoticesView:
             name = f"{notice.time} {notice.type} {notice.id}"
             seen[name] = seen.get(name, 0) + 1
             keys.append(f"{name} {seen[name]}")
-        self.keys = tuple(reversed(keys))
+        self.keys = tuple(keys[place] for place in places)
 
     def row(self, index: int) -> Row:
         """One notification."""
@@ -58,6 +62,11 @@ class NoticesView:
 def shown(picture: Picture) -> list[Notice]:
     """The notifications worth a line; that a task leaves the queue is told again by its start."""
     return [notice for notice in picture.snapshot.notices if notice.type not in QUIET]
+
+
+def urgent(notice: Notice, read_until: str) -> bool:
+    """Whether it was not read and needs a person."""
+    return notice.time > read_until and worth.needs_you(notice)
 
 
 def is_new(notice: Notice, read_until: str) -> bool:

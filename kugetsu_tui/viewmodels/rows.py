@@ -85,6 +85,10 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
         if columns[first].keep >= 9:
             break
         kept.remove(first)
+    for index in sorted(set(range(len(columns))) - set(kept), key=lambda index: -columns[index].keep):
+        column = columns[index]  # one that left early may fit, now that a wider one has left
+        if column.width and needed() + column.width + column.gap <= width:
+            kept = sorted([*kept, index])
     rest = max(width - needed(), 0)
     flexible = [index for index in kept if columns[index].flexible]
     widths = [columns[index].width if index in kept else 0 for index in range(len(columns))]

@@ -20,7 +20,10 @@ TOLD_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued", "t
 def told(picture: Picture, task: Task) -> list[Sentence]:
     """The whole story, and how it stands now at its end."""
     now = picture.snapshot.taken_at
-    dated = [(epoch(task.pending_since) if not task.attempts else None, _asked(task, now))]
+    asked_at = next((one.time for one in picture.snapshot.notices if one.id == task.id and one.type == "task_queued"), None)
+    # A retry that was asked for, and a release, begin the waiting anew; so this may be later than the task came.
+    asked_at = asked_at or (task.pending_since if not task.attempts else None)
+    dated = [(epoch(asked_at), _asked(task, asked_at, now))]
     dated += [one for attempt in task.attempts for one in _of_attempt(attempt, now)]
     dated += [(epoch(notice.time), _of_notice(notice, now)) for notice in _others(picture, task)]
     # What has no time of its own stands where it was put, behind what came before it.
@@ -37,7 +40,7 @@ def _line(stamp: str | float | None, now: float, text: str, tone: str = "text") 
     return (times.moment(stamp, now, seconds=True), "faint"), (clean(text, 1500), tone)
 
 
-def _asked(task: Task, now: float) -> Sentence:
+def _asked(task: Task, asked_at: str | None, now: float) -> Sentence:
     words = [f"Asked for {task.issue_ref}: {task.title or 'no words'}."]
     if task.priority != 5:
         words.append(f"Its priority is {task.priority} of 9.")
@@ -45,8 +48,7 @@ def _asked(task: Task, now: float) -> Sentence:
         words.append(f"It comes after {', '.join('#' + one.removeprefix('q_') for one in task.after)}.")
     if task.not_before:
         words.append(f"It is not to start before {times.moment(task.not_before, now)}.")
-    # A retry that was asked for begins the waiting anew, so only before it this is when the task came.
-    return _line(None if task.attempts else task.pending_since, now, " ".join(words))
+    return _line(asked_at, now, " ".join(words))
 
 
 def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Sentence]]:

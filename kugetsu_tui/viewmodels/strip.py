@@ -86,6 +86,8 @@ def banner(picture: Picture, at_home: bool = True) -> Cell | None:
     if view.running and not picture.here and view.pid is not None:
         since = f", since {times.moment(view.since, snapshot.taken_at)}" if view.since else ""
         return (f"viewing: engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
+    if view.stopped and not (view.running or picture.starting or picture.here or picture.read_only):
+        return ("no engine runs, as it was stopped: nothing starts; :engine runs one here", "warning")
     if picture.read_only and not view.running:
         return ("no engine runs; read-only, so none is started here", "muted")
     return None

@@ -285,6 +285,11 @@ class RowList(Pane):
         """Where the visible rows lie."""
         return self._first, self.length
 
+    @property
+    def in_sight_to(self) -> int:
+        """The number of rows down to the last one in sight."""
+        return self._first + self.body_height
+
     def prepare(self) -> None:
         """Keep the cursor in sight and the columns fitting."""
         height = self.body_height

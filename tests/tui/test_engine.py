@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from kugetsu_engine import demo
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
+from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.pulse import engine_lives
 from kugetsu_engine.store.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
@@ -113,7 +116,7 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root
 
 
 async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> None:
-    """While another engine runs the console only asks it; when that one ends, the console runs the engine and says so."""
+    """While another engine runs the console only asks it; when that one was stopped, the console runs one if it is told to."""
     operator = Operator(root, ENVIRON)
     operator.enqueue("local/web#1", "Hold me", hold=True)
     other = EngineThread(operator.paths, ENVIRON, "headless")
@@ -126,9 +129,34 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
         await here.until(lambda: here.said.startswith("released #1"))
         other.stop()
         assert await asyncio.to_thread(other.join, LIMIT_S)
-        await here.until(lambda: here.app.link.runs_engine, "the console to take over")
-        await here.until(lambda: "runs here now" in here.said)
+        await here.shows("no engine runs, as it was stopped: nothing starts; :engine runs one here")
+        assert not here.app.link.runs_engine
+        here.app.commands.typed("engine")
+        await here.until(lambda: here.app.link.runs_engine, "the console to run the engine")
         await here.shows("engine here")
+
+
+def _headless(root: str) -> "subprocess.Popen[bytes]":
+    """An engine in a process of its own."""
+    argv = [sys.executable, "-m", "kugetsu_engine", "--headless"]
+    return subprocess.Popen(argv, env={**os.environ, **ENVIRON, "KUGETSU_DIR": root}, stdout=subprocess.DEVNULL)
+
+
+async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, root: str) -> None:
+    """Nobody stopped it on purpose: the queue goes on here, and it is said."""
+    other = _headless(root)
+    try:
+        wait_until(lambda: engine_lives(StatePaths(root)), LIMIT_S, "its word that it runs")
+        async with console(embed=True) as here:
+            await here.shows("quitting here stops nothing")
+            other.kill()
+            await asyncio.to_thread(other.wait)
+            await here.until(lambda: here.app.link.runs_engine, "the console to take over")
+            await here.until(lambda: "runs here now" in here.said)
+            await here.shows("engine here")
+    finally:
+        other.kill()
+        other.wait()
 
 
 async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
