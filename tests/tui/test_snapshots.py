@@ -46,7 +46,7 @@ async def _undo_list(app: KugetsuApp) -> None:
 SCREENS = (
     Shown("home"),
     Shown("queue-marked", ("2", "space", "j", "space")),
-    Shown("task", ("1", "g", "j", "enter", "enter")),
+    Shown("task", ("1", "g", "j", "enter")),
     Shown("log-search", ("1", "g", "j", "enter", "slash", *"pytest", "enter", "n")),
     Shown("log-times", ("1", "g", "j", "enter", "t")),
     Shown("diff", ("1", "g", "j", "d"), diff_read, worktree=True),
