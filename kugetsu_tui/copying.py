@@ -8,7 +8,7 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.operator import Operator
 
 from . import outside
-from .formatting.safe_text import clean
+from .formatting.safe_text import clean, fit, tail
 from .modals.menu import Menu
 from .viewmodels.picture import Picture
 from .viewmodels.story import find_active
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .app import KugetsuApp
 
 LONGEST = 100_000
+SHOWN = 48
 HINT = "enter copies, esc leaves"
 
 
@@ -29,7 +30,13 @@ async def open_menu(app: "KugetsuApp", task: Task) -> None:
         if name is not None:
             app.run_worker(copy(app, name, known[name]), exit_on_error=False)
 
-    app.push_screen(Menu(f"Copy of {task.shown}", [(name, f"{name:10} {text}") for name, text in known.items()], HINT), chosen)
+    options = [(name, f"{name:10} {_short(name, text)}") for name, text in known.items()]
+    app.push_screen(Menu(f"Copy of {task.shown}", options, HINT), chosen)
+
+
+def _short(name: str, text: str) -> str:
+    """What is seen of a text in the menu: the end of a path, the beginning of anything else."""
+    return tail(text, SHOWN) if name in ("worktree", "log") else fit(clean(text), SHOWN).rstrip()
 
 
 def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, str]:
