@@ -133,6 +133,7 @@ class Engine:
         self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
         self.flight = FlightRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
+        self.inbox = inbox.Inbox(self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight, self._monotonic)
         self._take_settings()
         self.ledger.rescan()
         if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
@@ -273,8 +274,7 @@ class Engine:
 
     def apply_requests(self, within_s: float = math.inf) -> bool:
         """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
-        quarantine = self.ledger.quarantine
-        return inbox.apply_requests(self.paths, self.verbs, quarantine, self.alerts, self.flight, within_s, self._monotonic)
+        return self.inbox.apply_requests(within_s)
 
     def _begin(self, task: Task) -> str | None:
         """Start one task at once; in words why it may not."""

@@ -7,43 +7,74 @@ from .errors import BadFile, NotNow
 from .flight import FlightRecorder
 from .paths import StatePaths
 from .quarantine import Quarantine
-from .store import requests
+from .store import files, requests
+from .store.requests import Answer
 from .verbs import Verbs
 
 TURN_S = 0.5
 """How long one turn of the engine applies requests; each is flushed to disk, and agents wait to be started and collected."""
 
 
-def apply_requests(
-    paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts, flight: FlightRecorder, within_s: float,
-    monotonic: Callable[[], float],
-) -> bool:  # fmt: skip
-    """Apply the waiting requests, in order, and answer each; whether some are left, as the time is over.
+class Inbox:
+    """The requests of one engine."""
 
-    Args:
-        within_s: after this time no further request is begun; the first one always is.
+    def __init__(
+        self, paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts, flight: FlightRecorder,
+        monotonic: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._verbs = verbs
+        self._quarantine = quarantine
+        self._alerts = alerts
+        self._flight = flight
+        self._monotonic = monotonic
+        self._unanswered: dict[int, Answer] = {}
+        """What was done, and the disk refused the answer: it is not done again."""
 
-    Raises:
-        OSError: the disk refuses; what is not answered is still there.
-    """
-    for path in requests.strangers(paths):
-        quarantine.take(path, "no request by its name")
-    until = monotonic() + within_s
-    for done, number in enumerate(requests.waiting(paths)):
-        if done and monotonic() >= until:
-            return True
+    def apply_requests(self, within_s: float) -> bool:
+        """Apply the waiting requests, in order, and answer each; whether some are left, as the time is over.
+
+        Args:
+            within_s: after this time no further request is begun; the first one always is.
+
+        Raises:
+            OSError: the disk refuses; what is not answered is still there.
+        """
+        for path in requests.strangers(self._paths):
+            self._quarantine.take(path, "no request by its name")
+        until = self._monotonic() + within_s
+        answered = 0
         try:
-            request = requests.load(paths, number)
-            flight.begin()
-            reply = verbs.apply(request)
-            flight.answered(request, reply)
-        except FileNotFoundError:
-            continue
-        except NotNow as error:
-            alerts.warn("disk", error.message)
-            return False
+            for number in requests.waiting(self._paths):
+                if answered and self._monotonic() >= until:
+                    return True
+                try:
+                    reply = self._unanswered.get(number) or self._apply(number)
+                except FileNotFoundError:
+                    continue
+                except NotNow as error:
+                    self._alerts.warn("disk", error.message)
+                    return False
+                if reply.ok:
+                    self._unanswered[number] = reply
+                requests.answer(self._paths, number, reply)
+                self._unanswered.pop(number, None)
+                answered += 1
+        finally:
+            if answered:  # a power cut must not bring them back once their tasks have run
+                files.flush_folder(self._paths.requests)
+        return False
+
+    def _apply(self, number: int) -> Answer:
+        """Do what a request asks for, and write it down."""
+        try:
+            request = requests.load(self._paths, number)
+        except NotNow:
+            raise
         except BadFile as error:
-            reply = requests.Answer(False, error.message, "", 1)
-            quarantine.take(requests.file_of(paths, number), error.message)
-        requests.answer(paths, number, reply)
-    return False
+            self._quarantine.take(requests.file_of(self._paths, number), error.message)
+            return Answer(False, error.message, "", 1)
+        self._flight.begin()
+        reply = self._verbs.apply(request, number)
+        self._flight.answered(request, reply)
+        return reply

@@ -65,13 +65,16 @@ class Verbs:
         self._pauses = pauses
         self._begin = begin
         self._settle = settle
+        self._asked_by = ""
+        """Number and time of the request under way: a number alone comes again if the counter is lost."""
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], Done]] = {
             "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold,
             "release": self._release, "move": self._move, "edit": self._edit, "start": self._start,
         }  # fmt: skip
 
-    def apply(self, request: Request) -> Answer:
-        """Do what a request asks for, and say what was done or why not."""
+    def apply(self, request: Request, number: int) -> Answer:
+        """Do what a request asks for, and say what was done or why not. After a crash it may have been done already."""
+        self._asked_by = f"{number} {request.at}"
         try:
             if request.verb in self._of_task:
                 task = self._ledger.find(request.task or "")
@@ -169,6 +172,8 @@ class Verbs:
         self._need_pending(task, "moved")
         others = [entry for entry in self._ledger.in_order() if entry.id != task.id]
         before = sum(1 for entry in others if entry.key < task.order)
+        if task.moved_by == self._asked_by:  # a step up or down would be a second one
+            return Done(_told_place(task, before, others))
         place = self._wanted_place(others, before, args)
         if place == before:
             raise AlreadySo(f"{task.shown} is {'the first' if not place else f'number {place + 1}'} already")
@@ -178,10 +183,10 @@ class Verbs:
         if position is None:
             self._make_room(others[place - 1])
             return self._move(self._ledger.get(task.id), args)
-        self._ledger.update(task, priority=priority, position=position)
+        self._ledger.update(task, priority=priority, position=position, moved_by=self._asked_by)
         changed = f", priority {priority} now" if priority != task.priority else ""
         back = Undo("edit", task.id, {"priority": task.priority, "position": task.position})
-        return Done(f"{task.shown} is number {place + 1} of {len(others) + 1} in the queue{changed}", back)
+        return Done(f"{_told_place(task, place, others)}{changed}", back)
 
     def _wanted_place(self, others: list[Entry], before: int, args: dict[str, Any]) -> int:
         """The index among the other tasks at which the task is to stand."""
@@ -306,6 +311,10 @@ class Verbs:
         else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying
             threading.Thread(target=finish_removals, args=(paths,), name="kugetsu-clear").start()
         return f"cleared {count} ended task{'s' * (count != 1)}, their worktrees are kept"
+
+
+def _told_place(task: Task, place: int, others: list[Entry]) -> str:
+    return f"{task.shown} is number {place + 1} of {len(others) + 1} in the queue"
 
 
 def _between(own: int, above: Entry | None, below: Entry | None) -> tuple[int, float | None]:

@@ -107,6 +107,8 @@ class Task(msgspec.Struct, frozen=True):
     """0 to 9; 9 starts first."""
     position: float = 0.0
     """Place among tasks of one priority; smaller starts first."""
+    moved_by: str | None = None
+    """Number and time of the request that moved it last: applied again after a crash, that moves it no further."""
     held: bool = False
     after: list[str] = []
     """Ids of tasks that must have completed before this one may start."""

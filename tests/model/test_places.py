@@ -88,9 +88,9 @@ class Recorder:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.unflushed: list[str] = []
         self.folders: set[str] = set()
-        """Folders with a new name that is not flushed."""
+        """Folders with a new name, or without an old one, that are not flushed."""
         self._dirty: set[tuple[int, int]] = set()
-        self._real = {name: getattr(os, name) for name in ("write", "fsync", "rename", "link")}
+        self._real = {name: getattr(os, name) for name in ("write", "fsync", "rename", "link", "unlink")}
         for name in self._real:
             monkeypatch.setattr(os, name, getattr(self, f"_{name}"))
 
@@ -119,6 +119,12 @@ class Recorder:
 
     def _link(self, source: str, target: str) -> None:
         self._named(self._real["link"], source, target)
+
+    def _unlink(self, path: str, **how: Any) -> None:
+        self._real["unlink"](path, **how)
+        folder, name = os.path.split(path)
+        if folder and name[0] != ".":
+            self.folders.add(os.path.realpath(folder))
 
 
 def test_whatever_is_acknowledged_outlives_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:

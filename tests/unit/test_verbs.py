@@ -420,10 +420,50 @@ def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.Monkey
     assert desk.ask("hold", task_id).ok
 
 
+def test_what_was_done_is_not_done_again_as_the_disk_refused_the_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retried task that has ended meanwhile stays ended, and the operator reads the answer when there is room again."""
+    task_id = desk.add(1, state="error", attempt=1, completed_at=iso(NOW))
+    number = requests.submit(desk.paths, Request("retry", task_id))
+    replace = files.replace
+
+    def refuse_answers(path: str, data: bytes, *how: bool, **more: bool) -> None:
+        if path.startswith(desk.paths.answers):
+            raise OSError(28, "No space left on device")
+        replace(path, data, *how, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "replace", refuse_answers)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                desk.engine.apply_requests()
+        assert desk.task(task_id).state == "pending"
+        desk.engine.ledger.change(desk.task(task_id), "cancelled")
+    desk.engine.apply_requests()
+    reply = requests.take_answer(desk.paths, number)
+    assert reply is not None
+    assert reply.text == "#1 waits for another attempt"
+    assert desk.task(task_id).state == "cancelled"
+    assert requests.waiting(desk.paths) == []
+
+
+@pytest.mark.parametrize("to", ["up", "down"])
+def test_a_move_that_is_applied_again_after_a_crash_moves_no_further(desk: Desk, to: str) -> None:
+    """Between the task and the answer; the same number of a lost counter is another request."""
+    for task in range(1, 6):
+        desk.add(task)
+    request = Request("move", "q_3", {"to": to}, iso(NOW))
+    moved = {"up": [1, 3, 2, 4, 5], "down": [1, 2, 4, 3, 5]}[to]
+    for _ in range(2):
+        assert desk.engine.verbs.apply(request, 7).text == f"#3 is number {moved.index(3) + 1} of 5 in the queue"
+        assert desk.order == moved
+    assert desk.engine.verbs.apply(msgspec.structs.replace(request, at=iso(NOW + 9)), 7).ok
+    assert desk.order == {"up": [3, 1, 2, 4, 5], "down": [1, 2, 4, 5, 3]}[to]
+
+
 def waiting(desk: Desk, task_id: str) -> dict[str, Any]:
     """The task on disk, without what no undo brings back."""
     fields = msgspec.to_builtins(desk.task(task_id))
-    return {name: value for name, value in fields.items() if name not in ("pending_since", "reason")}
+    return {name: value for name, value in fields.items() if name not in ("pending_since", "reason", "moved_by")}
 
 
 @pytest.mark.parametrize(
