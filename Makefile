@@ -32,7 +32,7 @@ types: $(DEV_STAMP)
 contracts: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
-faults: $(DEV_STAMP)  ## the long fault loops, model and fuzz, with docs/reliability.md written anew; FAULTS='--scale 0.2 --only F20'
+faults: $(DEV_STAMP)  ## the long fault loops, model, fuzz and planted bugs, with docs/reliability.md written anew; FAULTS='--scale 0.2 --only F20'
 	$(BIN)/python -m tests.faults --write docs/reliability.md $(FAULTS)
 
 bench: $(DEV_STAMP)  ## measure beside the peers that are installed; ARGS=--quick, ARGS='--write docs/benchmarks.md'

@@ -3,11 +3,16 @@
 import signal
 import subprocess
 import sys
+import time
+
+import pytest
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.process import launcher
 from kugetsu_engine.store import documents
 from kugetsu_engine.store.locks import is_held
+from tests.model.world import World
 from tests.support.fleet import ROOT, Fleet
 from tests.support.processes import is_alive, kill_hard
 from tests.support.waiting import wait_until
@@ -59,3 +64,52 @@ def test_an_agents_output_goes_through_the_supervisor(fleet: Fleet) -> None:
     task_id = fleet.enqueue(options={"agent": "shell"})
     fleet.start_engine()
     assert fleet.wait_for_end([task_id])[0].state == "completed"
+
+
+LEAPING = """import time
+real, calls = time.time, []
+def leaping():
+    calls.append(None)
+    return real() + 3600.0 * len(calls)
+time.time = leaping
+"""
+
+
+def test_a_grace_is_not_measured_by_the_clock_on_the_wall(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever a supervisor asks for the time of day, an hour has gone by: an agent that was asked to end has all its time."""
+    monkeypatch.setattr(launcher, "_BOOT", LEAPING + launcher._BOOT)
+    fleet.configure(stop_grace="60s")
+    task_id = fleet.enqueue(wait=fleet.waiting_file("go"), deaf=True)
+    fleet.start_engine()
+    fleet.wait_for_started(task_id)
+    fleet.operator.do("kill", task_id)
+    written = set()
+    for _ in range(3):  # looks of the supervisor at its limits lie between these
+
+        def another() -> bool:
+            progress = fleet.progress(task_id)
+            return progress is not None and progress.phase == "stopping" and progress.written_at not in written
+
+        wait_until(another, 10, "a supervisor that goes on waiting for its agent")
+        progress = fleet.progress(task_id)
+        assert progress is not None
+        written.add(progress.written_at)
+    fleet.release("go")
+    wait_until(lambda: fleet.journal("end", task_id), 10, "the orderly end of the agent")
+
+
+def test_no_turn_sleeps() -> None:
+    """Of three turns with an agent at work at least one takes hardly any time, however busy the machine is."""
+    world = World()
+    try:
+        world.enqueue(1)
+        world.run()
+        world.turn()
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            world.turn()
+            took.append(time.monotonic() - began)
+        assert min(took) < 1.0
+    finally:
+        world.close()

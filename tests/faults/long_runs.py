@@ -1,10 +1,12 @@
-"""What pytest runs in small numbers elsewhere, as loops of the long tier: the model and the fuzz."""
+"""What has quick tests of its own elsewhere, as loops of the long tier: the model, the fuzz, and the planted bugs."""
 
 import os
 
 from tests.fuzz.__main__ import harm
 from tests.fuzz.targets import TARGETS
 from tests.model.__main__ import play
+from tests.planted.__main__ import try_all
+from tests.planted.bugs import BUGS
 
 from .ground import Amount, Ground, Report
 
@@ -26,3 +28,10 @@ def no_input_does_harm(ground: Ground, amount: Amount) -> Report:
         _, what = harm(name, count, ground.seed)
         report.violations += [f"{name}: {what}"] if what else []
     return report
+
+
+def tests_can_fail(ground: Ground, amount: Amount) -> Report:
+    """Known bugs, planted one at a time in a copy of the tree: tests notice each."""
+    bugs = amount.pick(BUGS)
+    missed = try_all(bugs)
+    return Report(len(bugs), missed, f"{len(bugs) - len(missed)} caught")

@@ -1,6 +1,7 @@
 """Random histories of enqueues, requests, ends, deaths, hand edits and clock jumps; after each step the invariants hold."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,30 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from kugetsu_engine.errors import EngineHeld
+from kugetsu_engine.store import tasks
+from tests.support.fake_processes import Supervised
 
-from .world import World
+from .world import WRITES, World
 
 BROKEN = (b"", b"{", b"[]", b"null", b"\xff" * 40, b"[" * 5000, b'{"id": "q_1"}')
+
+
+def _alive(machine: "EngineMachine") -> bool:
+    return bool(machine.world.table.live)
+
+
+def _any_task(machine: "EngineMachine") -> bool:
+    return bool(machine.world.acknowledged)
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -35,6 +53,17 @@ class EngineMachine(RuleBasedStateMachine):
     def _pick(self, among: list[Any], data: st.DataObject) -> Any:
         return among[data.draw(st.integers(0, len(among) - 1))] if among else None
 
+    @initialize(agents=st.integers(0, 2), waiting=st.integers(0, 2))
+    def begin(self, agents: int, waiting: int) -> None:
+        """Most histories begin with a fleet at work: rules that find nothing to do show nothing."""
+        for issue in range(1, agents + waiting + 1):
+            self.world.enqueue(issue)
+        self.world.turn()
+        for one in self.world.table.live[:agents]:
+            self.world.note_used(one)
+            self.world.table.start_agent(one)
+        self.world.turn()
+
     # operators
 
     @rule(issue=st.integers(1, 4), priority=st.sampled_from([5, 5, 9]), hold=st.booleans())
@@ -48,6 +77,7 @@ class EngineMachine(RuleBasedStateMachine):
         earlier = self._pick(sorted(self.world.open_ids("pending", "notified", "running")), data)
         self.world.enqueue(issue, after=[earlier] if earlier else [])
 
+    @precondition(_any_task)
     @rule(data=st.data(), verb=st.sampled_from(["kill", "cancel", "retry", "hold", "release"]))
     def request(self, data: st.DataObject, verb: Any) -> None:
         """Any request about any task."""
@@ -77,6 +107,16 @@ class EngineMachine(RuleBasedStateMachine):
 
     # agents and supervisors
 
+    def _agent(self, data: st.DataObject) -> Supervised:
+        """One of the live attempts, its agent at work."""
+        one: Supervised = self._pick(self.world.table.live, data)
+        if not one.recorded:
+            self.world.note_used(one)
+        if not one.agent:
+            self.world.table.start_agent(one)
+        return one
+
+    @precondition(lambda self: any(not one.agent for one in self.world.table.live))
     @rule(data=st.data())
     def agent_starts(self, data: st.DataObject) -> None:
         """A supervisor gets as far as its agent."""
@@ -86,19 +126,24 @@ class EngineMachine(RuleBasedStateMachine):
                 self.world.note_used(one)
             self.world.table.start_agent(one)
 
+    @precondition(_alive)
     @rule(data=st.data(), code=st.sampled_from([0, 0, 1]), swept=st.booleans())
     def agent_exits(self, data: st.DataObject, code: int, swept: bool) -> None:
         """An agent ends; the supervisor writes the result, or is killed when it has only kept the outcome."""
-        one = self._pick([one for one in self.world.table.live if one.agent], data)
-        if one is not None:
-            self.world.end(one, "failed" if code or one.signals else "ok", code, swept)
+        one = self._agent(data)
+        self.world.end(one, "failed" if code or one.signals else "ok", code, swept)
 
+    @precondition(_alive)
+    @rule(data=st.data(), swept=st.booleans())
+    def agent_vanishes(self, data: st.DataObject, swept: bool) -> None:
+        """An agent is killed by someone, for want of memory say: it leaves no exit code."""
+        self.world.end(self._agent(data), "failed", None, swept)
+
+    @precondition(_alive)
     @rule(data=st.data())
     def supervisor_vanishes(self, data: st.DataObject) -> None:
         """A supervisor is killed, before or after it has written that the attempt exists."""
-        one = self._pick(self.world.table.live, data)
-        if one is not None:
-            self.world.table.vanish(one)
+        self.world.table.vanish(self._pick(self.world.table.live, data))
 
     # engines and clocks
 
@@ -106,6 +151,11 @@ class EngineMachine(RuleBasedStateMachine):
     def tick(self, seconds: float) -> None:
         """Time passes; a turn."""
         self.world.turn(seconds)
+
+    @rule()
+    def all_is_quiet(self) -> None:
+        """Nothing happens for a while, and the disk takes everything: what is over is entered, filed and tidied up."""
+        self.world.settle()
 
     @rule()
     def engine_crashes(self) -> None:
@@ -134,6 +184,18 @@ class EngineMachine(RuleBasedStateMachine):
         """The clock is set; time itself goes on as before."""
         self.world.now += by
 
+    # disks
+
+    @rule(writes=st.sampled_from([1, 1, 2, 3, 5, 20, 10_000]), kinds=st.sampled_from([WRITES, *((name,) for name in WRITES)]))
+    def disk_fills(self, writes: int, kinds: tuple[str, ...]) -> None:
+        """The disk refuses the engine its next writes, of one kind or of all, or until there is room."""
+        self.world.refusals, self.world.refused_kinds = writes, kinds
+
+    @rule()
+    def disk_has_room(self) -> None:
+        """It takes everything again."""
+        self.world.refusals = 0
+
     # files
 
     @rule(data=st.data(), content=st.sampled_from(BROKEN))
@@ -144,6 +206,7 @@ class EngineMachine(RuleBasedStateMachine):
             active = task_id in self.world.known_active()
             Path(self.world.paths.item(task_id)).write_bytes(content)
             if active:
+                self.world.refusals = 0
                 self.world.turn(6.0)  # the engine puts its own back
             else:
                 self.world.foreign.add(task_id)
@@ -162,6 +225,7 @@ class EngineMachine(RuleBasedStateMachine):
         task_id = self._pick([one for one in self.world.known_active() if one not in self.world.foreign], data)
         if task_id is not None and task_id in self.world.open_ids("notified", "running"):
             self.world.write_item(task_id, state=state, attempt=attempt, token=None)
+            self.world.refusals = 0
             self.world.turn(6.0)
 
     @rule(data=st.data())
@@ -177,7 +241,21 @@ class EngineMachine(RuleBasedStateMachine):
             self.world.unseen.add(task_id)
         else:
             os.unlink(self.world.paths.item(task_id))
+            self.world.refusals = 0
             self.world.turn(6.0)
+
+    @rule(data=st.data(), new_name=st.booleans())
+    def file_is_copied(self, data: st.DataObject, new_name: bool) -> None:
+        """The operator copies the file of a task beside it, or puts that of an ended one back, as from a backup."""
+        paths = self.world.paths
+        folder = paths.items if new_name else paths.done
+        task_id = self._pick(sorted(set(tasks.task_ids(folder)) & self.world.acknowledged), data)
+        if task_id is None:
+            return
+        copy = f"q_{9000 + len(self.world.copied)}" if new_name else task_id
+        if not os.path.lexists(paths.item(copy)):
+            shutil.copyfile(f"{folder}/{task_id}.json", paths.item(copy))
+            self.world.copied.add(copy)
 
     @invariant()
     def holds(self) -> None:

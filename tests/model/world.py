@@ -1,11 +1,12 @@
 """A state directory with an engine, a process table and two clocks in the hands of a test; and what must always hold."""
 
+import errno
 import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -76,7 +77,13 @@ class World:
         self.stopped: set[str] = set()
         """Tasks the operator asked to stop or to drop."""
         self.final: dict[str, bytes] = {}
-        self.broken_runs: set[str] = set()
+        self.copied: set[str] = set()
+        """Tasks, known or not, of whose file the operator put a copy into the folder of open tasks."""
+        self.refusals = 0
+        """How many of its next writes the disk refuses the engine."""
+        self.refused_kinds: tuple[str, ...] = WRITES
+        self.refused = False
+        """Whether it refused some in the last turn."""
         self.faults: list[str] = []
 
     # engines
@@ -93,10 +100,16 @@ class World:
         return engine
 
     def run(self) -> None:
-        """Have an engine run, that has recovered."""
-        if self.engine is None:
-            self.engine = self.start()
-            self.engine.recover()
+        """Have an engine run, that has recovered; where the disk refuses, it may end at once."""
+        if self.engine is not None:
+            return
+        with self._refusing() as refused:
+            try:
+                self.engine = self.start()
+                self.engine.recover()
+            except OSError:
+                assert refused, "an engine cannot start, though the disk takes everything"
+                self.crash()
 
     def drop(self, engine: Engine) -> None:
         """An engine dies: its descriptors close, nothing is written."""
@@ -115,17 +128,20 @@ class World:
         self.now += seconds
         self.mono += seconds
         if self.engine is not None:
-            for task_id in self.engine.waker.wait(0):
-                self.engine.attempts.hear(task_id)
-            self.engine.step()
-            if seconds > 5:
+            with self._refusing() as refused:
+                for task_id in self.engine.waker.wait(0):
+                    try:
+                        self.engine.attempts.hear(task_id)
+                    except OSError as error:
+                        self.engine._refused(error)
+                self.engine.step()
+            self.refused = bool(refused)
+            if seconds > 5 and not refused:
                 self.unseen.clear()
 
     def crash_within(self, steps: int, after: bool) -> None:
         """The engine takes a turn and is killed at its `steps`-th write, before it or right after it."""
-        if self.engine is None:
-            self.run()
-        assert self.engine is not None
+        self.run()
         with self._killing(steps, after):
             try:
                 self.turn(6.0)
@@ -133,10 +149,10 @@ class World:
                 self.crash()
 
     @contextmanager
-    def _killing(self, steps: int, after: bool) -> Any:
+    def _killing(self, steps: int, after: bool) -> Iterator[None]:
         left = [steps]
 
-        def deadly(write: Callable[..., Any]) -> Callable[..., Any]:
+        def deadly(_name: str, write: Callable[..., Any]) -> Callable[..., Any]:
             def step(*words: Any, **named: Any) -> Any:
                 left[0] -= 1
                 if left[0] == 0 and not after:
@@ -148,14 +164,34 @@ class World:
 
             return step
 
-        patches = [mock.patch.object(files, name, deadly(getattr(files, name))) for name in WRITES]
-        for patch in patches:
-            patch.start()
-        try:
+        with self._writing(deadly):
             yield
-        finally:
-            for patch in patches:
-                patch.stop()
+
+    @contextmanager
+    def _refusing(self) -> Iterator[list[str]]:
+        """As long as refusals are left, the disk takes no write; names of those that it did not take."""
+        refused: list[str] = []
+
+        def full(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+            def step(*words: Any, **named: Any) -> Any:
+                if not self.refusals or name not in self.refused_kinds:
+                    return write(*words, **named)
+                self.refusals -= 1
+                refused.append(name)
+                raise OSError(errno.ENOSPC, "No space left on device", words[0])
+
+            return step
+
+        with self._writing(full):
+            yield refused
+
+    @contextmanager
+    def _writing(self, instead: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+        """Put something in the place of each step of `store.files`."""
+        with ExitStack() as stack:
+            for name in WRITES:
+                stack.enter_context(mock.patch.object(files, name, instead(name, getattr(files, name))))
+            yield
 
     # operators
 
@@ -191,6 +227,12 @@ class World:
             finally:
                 command.close()
         reply = requests.take_answer(self.paths, number)
+        if reply is None and self.refused:
+            self.refusals = 0
+            if task_id is not None:
+                self.foreign.add(task_id)  # the disk may have refused the answer alone: it is applied again, and answered so
+            self.turn(0.01)
+            reply = requests.take_answer(self.paths, number)
         assert reply is not None, f"{verb} was not answered"
         return reply
 
@@ -252,7 +294,8 @@ class World:
         aside = {name.rpartition("-")[2][:-5] for name in os.listdir(self.paths.corrupt) if name.endswith(".json")}
         for task_id in self.acknowledged - self.removed:
             places = (task_id in items) + (task_id in done)
-            assert places == 1 or (places == 0 and task_id in aside), f"I1 {task_id} is in {places} places"
+            copied = places == 2 and task_id in self.copied
+            assert copied or places == 1 or (places == 0 and task_id in aside), f"I1 {task_id} is in {places} places"
         for task_id, before in self.final.items():
             if task_id in done:
                 assert Path(self.paths.ended(task_id)).read_bytes() == before, f"I7 {task_id} changed after its end"
@@ -273,10 +316,16 @@ class World:
 
     def settle(self) -> None:
         """With an engine left alone for a while, every attempt that is over is entered and nothing is left behind."""
+        self.refusals = 0
         self.run()
         for _ in range(3):
             self.turn(6.0)
+        self.copied.clear()
         self.check()
+        final = self.open_ids(*FINAL)
+        assert not final, f"I1 {final} have ended and lie among the open tasks"
+        strangers = set(tasks.task_ids(self.paths.items)) - self.acknowledged
+        assert not strangers, f"I10 {strangers} are no tasks and lie among the open ones"
         assert self.engine is not None
         live = {one.job.task_id for one in self.table.live}
         active = {task_id for task_id in self.open_ids(*ACTIVE) if task_id not in self.foreign}

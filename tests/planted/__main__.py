@@ -14,6 +14,7 @@ import sysconfig
 import tempfile
 import time
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "planted-bugs.md"
 COPIED = ("kugetsu_engine", "kugetsu_tui", "tests", "docs", "pyproject.toml", "Makefile", "README.md")
 LIMIT_S = 300
+NO_END = -1
+"""In place of pytest's exit code, when it did not end."""
 HEAD = """\
 # Planted bugs
 
@@ -53,7 +56,7 @@ def make_copy(folder: Path) -> tuple[Path, Path]:
 
 
 def run_tests(copy: Path, python: Path, words: str) -> tuple[int, str]:
-    """Run pytest in the copy; its exit code and the first failure, in a line."""
+    """Run pytest in the copy; its exit code or `NO_END`, and the first failure, in a line."""
     command = [str(python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *shlex.split(words)]
     environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     try:
@@ -68,7 +71,7 @@ def run_tests(copy: Path, python: Path, words: str) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        return 1, f"no end within {LIMIT_S} s"
+        return NO_END, f"no end within {LIMIT_S} s"
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return done.returncode, failed[0].split(" - ")[0].partition(" ")[2] if failed else done.stdout[-300:]
 
@@ -86,6 +89,8 @@ def try_bug(bug: Bug, copy: Path, python: Path) -> tuple[str, str]:
         target.write_text(source, encoding="utf-8")
     if code == 0:
         return "**SURVIVED**", ""
+    if code == NO_END:  # no test has noticed anything
+        return "ERROR: no end", noticed
     return ("caught", noticed) if code == 1 else (f"ERROR: pytest {code}", noticed)
 
 
@@ -97,20 +102,18 @@ def end_leftovers(copy: Path) -> None:
                 process.kill()
 
 
-def main() -> int:
-    """Try all of them; 0 when each was caught."""
-    parser = argparse.ArgumentParser(prog="tests.planted", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only bugs whose name holds these")
-    words = " ".join(parser.parse_args().words)
-    bugs = [bug for bug in BUGS if words in bug.name]
-    rows, began = [], time.monotonic()
+def try_all(bugs: Sequence[Bug]) -> list[str]:
+    """Try bugs one by one; those that were not caught, in words. When these are all there are, the document is written.
+
+    Raises:
+        AssertionError: tests are red without any bug.
+    """
+    rows, missed, began = [], [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kugetsu-planted-") as folder:
         copy, python = make_copy(Path(folder))
         for tests in sorted({bug.tests for bug in bugs}):
             code, failed = run_tests(copy, python, tests)
-            if code:
-                print(f"without any bug, {tests} is red: {failed}")
-                return 2
+            assert code == 0, f"without any bug, {tests} is red: {failed}"
         for bug in bugs:
             start = time.monotonic()
             result, noticed = try_bug(bug, copy, python)
@@ -118,16 +121,28 @@ def main() -> int:
             took = time.monotonic() - start
             print(f"{result:16} {took:5.1f} s  {bug.name:50} {noticed}", flush=True)
             shown = noticed.rpartition("::")[2].replace("|", "/").replace("\n", " ")
-            rows.append((result, f"| {bug.name} | `{bug.file}` | {result} | {took:.0f} | {shown} |"))
-    caught = sum(1 for result, _ in rows if result == "caught")
-    told = f"{caught} of {len(rows)} caught"
-    print(f"{told}, {time.monotonic() - began:.0f} s")
-    if not words:
+            rows.append(f"| {bug.name} | `{bug.file}` | {result} | {took:.0f} | {shown} |")
+            if result != "caught":
+                missed.append(f"{bug.name}: {result} {noticed}".rstrip())
+    told = f"{len(bugs) - len(missed)} of {len(bugs)} caught"
+    print(f"{told}, {time.monotonic() - began:.0f} s", flush=True)
+    if len(bugs) == len(BUGS):
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-        table = "\n".join(row for _, row in rows)
         last = f"\n{told} on {time.strftime('%Y-%m-%d', time.gmtime())}, at commit {commit.stdout.strip()}.\n"
-        DOCUMENT.write_text(f"{HEAD}{table}\n{last}", encoding="utf-8")
-    return 0 if caught == len(rows) else 1
+        DOCUMENT.write_text(HEAD + "\n".join(rows) + f"\n{last}", encoding="utf-8")
+    return missed
+
+
+def main() -> int:
+    """Try all of them; 0 when each was caught."""
+    parser = argparse.ArgumentParser(prog="tests.planted", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only bugs whose name holds these")
+    words = " ".join(parser.parse_args().words)
+    try:
+        return 1 if try_all([bug for bug in BUGS if words in bug.name]) else 0
+    except AssertionError as error:
+        print(error)
+        return 2
 
 
 if __name__ == "__main__":

@@ -134,14 +134,14 @@ BUGS: tuple[Bug, ...] = (
         "kugetsu_engine/process/supervisor.py",
         "        now = time.monotonic()\n        if self.asked and self.kill_at is None:\n",
         "        now = time.time()\n        if self.asked and self.kill_at is None:\n",
-        "tests/unit/test_hygiene.py",
+        "tests/engine/test_planted.py -k clock_on_the_wall",
     ),
     Bug(
         "a sleep in the loop",
         "kugetsu_engine/engine.py",
         "        now = self._monotonic()\n        if not self.lock.still_ours():",
         "        time.sleep(15)\n        now = self._monotonic()\n        if not self.lock.still_ours():",
-        "tests/unit/test_hygiene.py",
+        "tests/engine/test_planted.py -k no_turn_sleeps",
     ),
     Bug(
         "what is set aside writes over what was",

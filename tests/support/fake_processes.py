@@ -81,12 +81,13 @@ class ProcessTable:
         self._say(one, b"started\n")
 
     def end(self, one: Supervised, outcome: str, code: int | None, swept: bool = True) -> None:
-        """The agent ends; unless `swept`, the supervisor is killed before it has put things in order."""
+        """The agent ends, without a code if by a signal; unless `swept`, the supervisor is killed before it has tidied up."""
         job = one.job
         result = {
             "task_id": job.task_id, "attempt": job.attempt, "token": job.token, "outcome": outcome,
-            "failure": None if outcome == "ok" else "exit", "reason": f"{outcome} in the model", "exit_code": code,
-            "elapsed_s": 1.0, "agent_pid": one.pid + 1_000_000,
+            "failure": None if outcome == "ok" else "crash" if code is None else "exit", "reason": f"{outcome} in the model",
+            "exit_code": code, "signal": int(signal.SIGKILL) if code is None else None, "elapsed_s": 1.0,
+            "agent_pid": one.pid + 1_000_000,
         }  # fmt: skip
         self._write(one, "outcome.json", result)
         if swept:
