@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.errors import KugetsuError
 
-from . import issues, telling, themes
-from .commands import OF_ISSUES, OF_PAST, Command, parse
+from . import issues, reports, telling, themes
+from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
 from .formatting.times import span
 from .modals.confirm import Confirm
 from .situation import writable
@@ -47,6 +47,10 @@ class CommandRunner:
             self._app.jump(command.tasks[0])
         elif command.verb == "sort":
             self._app.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
+        elif command.verb in REPORTS or "words" in command.args:
+            self._report([command.verb, *command.args["words"]], screen)
+        elif command.args.keys() == {"file"}:
+            self._report(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
             self._app.run_worker(telling.notify(self._app, command, screen), exit_on_error=False)
         elif command.verb in OF_ISSUES:
@@ -59,6 +63,12 @@ class CommandRunner:
             self._app.link.send(command.verb, **command.args)
         else:
             self._run_on_tasks(command, screen)
+
+    def _report(self, words: list[str], screen: "ConsoleScreen") -> None:
+        """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
+        if words == ["context"]:
+            words += [shown_id(task.id) for task in screen.targets()[:1]]
+        self._app.run_worker(reports.run(self._app, words), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
         """Have ended tasks removed, after a question: it cannot be taken back."""

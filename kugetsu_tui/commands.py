@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
+from kugetsu_engine.cli.edit import changes_of
+from kugetsu_engine.cli.edit import parser_of as edit_parser
 from kugetsu_engine.domain.draft import task_id as as_task_id
 from kugetsu_engine.domain.times import duration
 from kugetsu_engine.errors import KugetsuError, UsageError
@@ -14,22 +16,48 @@ OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
 """What can be asked of a moment that is past."""
-VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE)))
+REPORTS = ("status", "list", "queue", "doctor", "usage", "worktrees", "context", "server", "prune")
+"""Verbs of the command line whose words are shown as it prints them."""
+VERBS = tuple(sorted((*OF_TASKS, *OF_QUEUE, *OF_ISSUES, *OF_CONSOLE, *REPORTS)))
+ELSEWHERE = {
+    "wait": "the notifications tell when a task ends; kugetsu wait is for scripts",
+    "watch": "the notifications are what kugetsu watch prints",
+    "init": "the state directory is there already; kugetsu init in a shell asks about what is missing in it",
+    "import": "kugetsu import in a shell takes over the files of a bash kugetsu, while no engine runs",
+    "completion": "kugetsu completion is for a shell; here tab completes",
+    "demo": "kugetsu demo in a shell opens a console of its own",
+    "queue-daemon": "kugetsu queue-daemon in a shell starts and stops an engine without a screen",
+}
+"""Verbs that make no sense in a console, and where they belong."""
+QUEUE_REPORTS = ("list", "stats")
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
 PLACES = ("top", "bottom", "up", "down")
 
+FIELDS = ("priority", "agent", "tags", "message", "repo", "after", "at", "timeout", "expect", "tag")
+"""What can be changed of a waiting task."""
+ENQUEUE_OPTIONS = (
+    "--priority", "--agent", "--repo", "--after", "--tag", "--at", "--timeout", "--expect", "--session", "--file",
+)  # fmt: skip
+"""Options of `enqueue` that take a value."""
+
 USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
-    "move": "move ID top|bottom|up|down|NUMBER|before ID", "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT]",
+    "move": "move ID top|bottom|up|down|NUMBER|before ID",
+    "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT|repo PATH|after ID|at TIME|timeout D|expect WHAT]",
     "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "plan": "plan [NUMBER OF SLOTS]", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
     "replay": "replay [03:00|2h|yesterday 14:30|now]",
     "jump": "jump ID, or only 41 or #41",
     "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
-    "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--hold]", "theme": "theme NAME",
+    "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--expect WHAT] [--session HOW] [--hold], or enqueue --file FILE",
+    "clear": "clear [--older-than 7d]", "theme": "theme NAME",
     "start": "start ISSUE_REF MESSAGE", "continue": "continue ISSUE_REF [MESSAGE]", "delegate": "delegate MESSAGE",
     "set-pr": "set-pr ISSUE_REF URL", "destroy": "destroy ISSUE_REF [--force]",
-    "notify": "notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
+    "list": "list [--refresh]", "queue": "queue list [--all] | queue stats",
+    "doctor": "doctor [--verify] [--fix] | doctor agents",
+    "usage": "usage [--since 6d]", "worktrees": "worktrees [--fetch] [--clean [--dry-run]]", "context": "context ISSUE_REF|ID",
+    "server": "server list|get [NAME]|default [NAME]|add NAME URL|remove NAME", "prune": "prune [--dry-run]",
+    "notify": "notify list [--all] | notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
 }  # fmt: skip
 
 
@@ -57,11 +85,15 @@ def parse(text: str) -> Command:
         raise UsageError("nothing was typed", "help shows the commands")
     if words[0] == "kugetsu" and len(words) > 1:
         words = words[1:]
-    if words[0] == "queue" and len(words) > 1:
+    if words[0] == "stats":
+        words = ["queue", *words]
+    if words[0] == "queue" and len(words) > 1 and words[1] not in QUEUE_REPORTS:
         words = words[1:]
     if len(words) == 1 and words[0].lstrip("#")[:1].isdigit():
         words = ["jump", *words]
     verb = ALIASES.get(words[0], words[0])
+    if verb in ELSEWHERE:
+        raise UsageError(f"not from here: {ELSEWHERE[verb]}")
     if verb not in VERBS:
         raise UsageError(f"there is no command {words[0]!r}", f"one of {', '.join(VERBS)}")
     try:
@@ -146,16 +178,34 @@ def _move(verb: str, words: list[str]) -> Command:
 def _edit(verb: str, words: list[str]) -> Command:
     if len(words) < 2:
         return Command(verb, tuple(_id(word) for word in words))
-    task, name = _id(words[0]), words[1].removeprefix("--")
-    if "=" in name:
-        name, _, value = name.partition("=")
-    else:
-        value = " ".join(words[2:])
-    if name in ("tag", "tags"):
-        return Command(verb, (task,), {"tags": value.replace(",", " ").split()})
-    if name not in ("priority", "agent", "message") or not value:
-        raise usage(verb)
-    return Command(verb, (task,), {name: int(value) if name == "priority" else value})
+    task, argv, message = _id(words[0]), list[str](), None
+    for name, value in _fields(words[1:]):
+        if name not in FIELDS:
+            raise usage(verb)
+        if value is None and name not in ("tag", "tags"):
+            raise usage(verb)
+        if name == "message":
+            message = value
+        elif name in ("tag", "tags", "after"):
+            option = "after" if name == "after" else "tag"
+            argv += [f"--{option}={one}" for one in (value or "").replace(",", " ").split() or [""]]
+        else:
+            argv.append(f"--{name}={value}")
+    changes = changes_of(vars(edit_parser().parse_args([task, *argv])))
+    return Command(verb, (task,), changes if message is None else changes | {"message": message})
+
+
+def _fields(words: list[str]) -> list[tuple[str, str | None]]:
+    """The fields and their values: `priority 9`, or any number of `--priority 9`; None where a value is missing."""
+    found: list[tuple[str, list[str]]] = []
+    as_options = words[0].startswith("--")
+    for word in words:
+        if not found or (as_options and word.startswith("--")):
+            name, equals, value = word.removeprefix("--").partition("=")
+            found.append((name, [value] if equals else []))
+        else:
+            found[-1][1].append(word)
+    return [(name, " ".join(values) if values else None) for name, values in found]
 
 
 def _enqueue(verb: str, words: list[str]) -> Command:
@@ -166,7 +216,7 @@ def _enqueue(verb: str, words: list[str]) -> Command:
         name, _, value = word.partition("=")
         if name == "--hold":
             args["hold"] = True
-        elif name in ("--priority", "--agent", "--repo", "--at", "--timeout", "--after", "--tag"):
+        elif name in ENQUEUE_OPTIONS:
             value = value or next(rest, "")
             if not value:
                 raise usage(verb)
@@ -178,12 +228,32 @@ def _enqueue(verb: str, words: list[str]) -> Command:
             raise usage(verb)
         else:
             plain.append(word)
+    if "file" in args:
+        if plain or len(args) > 1 or args["file"] == "-":
+            raise usage(verb)
+        return Command(verb, (), args)
     if len(plain) < 2:
         raise usage(verb)
     return Command(verb, (), args | {"reference": plain[0], "message": " ".join(plain[1:])})
 
 
+def _clear(verb: str, words: list[str]) -> Command:
+    if not words:
+        return Command(verb)
+    age = words[0].removeprefix("--older-than=") if len(words) == 1 else words[1]
+    if len(words) > 2 or not words[0].startswith("--older-than") or age.startswith("--"):
+        raise usage(verb)
+    return Command(verb, (), {"older_than_s": duration(age)})
+
+
+def _report(verb: str, words: list[str]) -> Command:
+    """The words of a report go to the command line as they are, which has its own word on them."""
+    return Command(verb, (), {"words": words})
+
+
 def _notify(verb: str, words: list[str]) -> Command:
+    if words[0] == "list":
+        return Command(verb, (), {"how": "list", "words": words})
     how, rest = words[0], [word for word in words[1:] if word != "all"]
     if how not in ("test", "mute", "unmute") or (how == "test" and words[1:]):
         raise usage(verb)
@@ -215,10 +285,10 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 
 _READERS = {
-    "pause": _none, "resume": _resume, "drain": _none, "clear": _none, "quit": _none, "undo": _none, "engine": _none,
+    "pause": _none, "resume": _resume, "drain": _none, "clear": _clear, "quit": _none, "undo": _none, "engine": _none,
     "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
-    "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue),
+    "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue), **dict.fromkeys(REPORTS, _report),
 }  # fmt: skip
 
 

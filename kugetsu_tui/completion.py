@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .commands import ALIASES, PLACES, USAGE, VERBS
+from kugetsu_engine.operator import EXPECTATIONS
+
+from .commands import ALIASES, ENQUEUE_OPTIONS, FIELDS, PLACES, QUEUE_REPORTS, USAGE, VERBS
 
 MOST = 200
 
@@ -23,16 +25,24 @@ STATES: dict[str, tuple[str, ...]] = {
     "kill": ("active", "pending"), "cancel": ("pending",), "hold": ("pending",), "release": ("pending",), "move": ("pending",),
     "edit": ("pending",), "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
     "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
-    "jump": ("active", "pending", "ended"),
+    "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
 }  # fmt: skip
 """States of the tasks that a command can be about."""
 OPTIONS: dict[str, tuple[str, ...]] = {
     "kill": ("--now",), "resume": ("--agent",), "plan": ("--limit",),
-    "enqueue": ("--priority", "--agent", "--repo", "--after", "--tag", "--at", "--timeout", "--hold"),
+    "enqueue": (*ENQUEUE_OPTIONS, "--hold"), "clear": ("--older-than",), "list": ("--refresh",),
+    "doctor": ("agents", "--verify", "--fix"), "usage": ("--since",), "worktrees": ("--fetch", "--clean", "--dry-run"),
+    "prune": ("--dry-run",),
 }  # fmt: skip
-ONE = ("show", "diff", "jump", "attach", "shell", "edit")
+ONE = ("show", "diff", "jump", "attach", "shell", "edit", "context")
 """Commands that are about one task only."""
-FIELDS = ("priority", "agent", "tags", "message")
+FIRST = {
+    "queue": (*QUEUE_REPORTS, "clear", "enqueue"), "server": ("list", "get", "default", "add", "remove"),
+    "notify": ("list", "test", "mute", "unmute"), "replay": ("1h", "yesterday", "now"),
+}  # fmt: skip
+"""What the first word of a command may be."""
+VALUES = {"expect": EXPECTATIONS, "session": ("new", "continue", "fork")}
+"""What options and fields may be set to."""
 
 
 def completions(text: str, known: Known) -> list[str]:
@@ -49,21 +59,26 @@ def completions(text: str, known: Known) -> list[str]:
 
 def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
     """What may come next after some words of a command."""
-    latest = words[-1] if words else ""
-    if latest == "--agent" or (verb == "edit" and latest == "agent"):
+    option = words[-1].removeprefix("--") if words and (words[-1].startswith("--") or verb == "edit") else ""
+    if option in VALUES:
+        return list(VALUES[option])
+    if option == "agent":
         return list(known.agents)
-    if latest == "--after":
+    if option == "after":
         return _tasks(("pending", "active"), known)
     if verb in ("theme", "sort"):
         return list(known.themes if verb == "theme" else known.sorts) if not words else []
-    if verb == "replay":
-        return ["1h", "yesterday", "now"] if not words else []
-    if verb == "move" and words:
-        return [*PLACES, "before"] if len(words) == 1 else _tasks(("pending",), known) if latest == "before" else []
-    if verb == "edit" and words:
-        return list(FIELDS) if len(words) == 1 else []
+    if verb in FIRST and not words:
+        return list(FIRST[verb])
     if verb == "notify":
-        return ["test", "mute", "unmute"] if not words else ["all", *_tasks(("active", "pending"), known)]
+        return ["all", *_tasks(("active", "pending"), known)] if words[0] in ("mute", "unmute") else []
+    if verb == "queue":
+        return ["--all"] if words == ["list"] else []
+    if verb == "move" and words:
+        return [*PLACES, "before"] if len(words) == 1 else _tasks(("pending",), known) if words[-1] == "before" else []
+    if verb == "edit" and words:
+        options = [f"--{name}" for name in FIELDS if name != "tags"]
+        return [*FIELDS[:-1], *options] if len(words) == 1 else options if words[1].startswith("--") else []
     tasks = [] if verb in ONE and words else _tasks(STATES.get(verb, ()), known)
     return [*(one for one in tasks if one not in words), *(one for one in OPTIONS.get(verb, ()) if one not in words)]
 

@@ -1,4 +1,4 @@
-"""Handing the terminal to another program for a while: the console stands still, agents and engine go on."""
+"""Other programs: the terminal is handed to one for a while, or what one prints is read."""
 
 import signal
 import subprocess
@@ -11,6 +11,7 @@ from textual.app import App
 from kugetsu_engine.errors import KugetsuError
 
 TMUX_LIMIT_S = 5.0
+PRINTING_LIMIT_S = 120.0
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -29,6 +30,24 @@ def run(command: Sequence[str], folder: str | None = None, environ: Mapping[str,
         raise KugetsuError(f"{command[0]} cannot run: {error.strerror}") from None
     with _signals(process):
         return process.wait()
+
+
+def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run a program that asks nothing, off the event loop; returns its exit code, what it printed, and its complaints.
+
+    Raises:
+        KugetsuError: the program cannot be run, or does not end.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=PRINTING_LIMIT_S,
+            check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise KugetsuError(f"{command[0]} cannot run: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise KugetsuError(f"no end after {PRINTING_LIMIT_S:.0f} s, it was stopped") from None
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 @contextmanager

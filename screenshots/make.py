@@ -4,32 +4,28 @@
 """
 
 import asyncio
-import io
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.app import KugetsuApp
+from kugetsu_tui.modals.report import Report, ReportLines
 from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
 
 
 async def shoot(
     scene: Scene, target: Path, size: tuple[int, int], keys: tuple[str, ...] = (), theme: str | None = None,
-    more: Callable[[KugetsuApp], Awaitable[None]] | None = None,
+    more: Callable[[KugetsuApp], Awaitable[None]] | None = None, variables: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
-    environ = {"PATH": os.environ["PATH"]} | ({"KUGETSU_THEME": theme} if theme else {})
+    environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
     link = StillLink(Operator(scene.paths.root, environ), embed=False, clock=lambda: NOW)
     app = KugetsuApp(link)
     async with app.run_test(size=size) as pilot:
@@ -68,16 +64,23 @@ def robust(svg: str) -> str:
     return re.sub(pattern, moved, svg)
 
 
-def shoot_doctor(scene: Scene, target: Path) -> None:
-    """What `kugetsu doctor` prints; it is a command, and has no screen. One file was left open to others for it to find."""
+async def shoot_doctor(scene: Scene, target: Path) -> None:
+    """What the doctor says. One file was left open to others for it to find."""
     os.chmod(scene.paths.notifications, 0o644)
-    environ = {"PATH": os.environ["PATH"], "HOME": "/home/me", "KUGETSU_DIR": scene.paths.root, "KUGETSU_AGENT": "demo"}
-    command = [sys.executable, "-m", "kugetsu_engine", "doctor"]
-    done = subprocess.run(command, env=environ, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
-    said = done.stdout.replace(scene.paths.root, "~/.kugetsu").replace(sys.executable, ".venv/bin/python")
-    console.print(Text("$ kugetsu doctor\n" + said.rstrip()))
-    save(target, robust(console.export_svg(title="kugetsu doctor")))
+
+    async def looked(app: KugetsuApp) -> None:
+        app.commands.typed("doctor")
+        deadline = time.monotonic() + 60
+        while not isinstance(app.screen, Report):
+            assert time.monotonic() < deadline, "the doctor never told anything"
+            await asyncio.sleep(0.05)
+        lines = app.screen.query_one(ReportLines)
+        lines.printed = [
+            line.replace(scene.paths.root, "~/.kugetsu").replace(sys.executable, ".venv/bin/python") for line in lines.printed
+        ]
+        lines.sync()
+
+    await shoot(scene, target, (120, 34), more=looked, variables={"HOME": "/home/me", "KUGETSU_AGENT": "demo"})
     os.chmod(scene.paths.notifications, 0o600)
 
 
@@ -95,7 +98,7 @@ async def main(folder: Path) -> None:
         try:
             await shoot_lists(scene, folder)
             await shoot_tasks(scene, folder)
-            shoot_doctor(scene, folder / "doctor.svg")
+            await shoot_doctor(scene, folder / "doctor.svg")
         finally:
             scene.close()
         scene = Scene(f"{temporary}/restarted", restarted=True)

@@ -17,7 +17,17 @@ from .words import Words
 
 def main(verb: str, words: list[str]) -> int:
     """Change a waiting task."""
-    parser = Words(verb, ABOUT["edit"])
+    given = parser_of().parse_args(words)
+    changes = changes_of(vars(given))
+    if not changes:
+        return _by_hand(given.id)
+    print(operator().do("edit", given.id, **changes))
+    return 0
+
+
+def parser_of() -> Words:
+    """The words `edit` takes."""
+    parser = Words("edit", ABOUT["edit"])
     parser.add_argument("id")
     parser.add_argument("--message", metavar="TEXT", help="the new message; - reads it from standard input")
     parser.add_argument("--priority", type=int, metavar="0-9")
@@ -28,15 +38,15 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("--timeout", metavar="D")
     parser.add_argument("--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave")
     parser.add_argument("--tag", action="append", metavar="WORD", help="these tags only; an empty text for none")
-    given = parser.parse_args(words)
-    changes = _changes(vars(given))
-    if not changes:
-        return _by_hand(given.id)
-    print(operator().do("edit", given.id, **changes))
-    return 0
+    return parser
 
 
-def _changes(given: dict[str, Any]) -> dict[str, Any]:
+def changes_of(given: dict[str, Any]) -> dict[str, Any]:
+    """What an engine is asked to change, by the options that were given.
+
+    Raises:
+        UsageError: a time cannot be read.
+    """
     changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
     if changes.get("message") == "-":
         changes["message"] = sys.stdin.read()

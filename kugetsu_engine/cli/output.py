@@ -1,5 +1,6 @@
 """Printing: tables for people, JSON for programs."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from ..domain.safe_text import safe_line
 from ..domain.task import Task
 from ..domain.times import epoch, iso, time_of_day
 from ..snapshot import Snapshot
+
+COLUMNS = "KUGETSU_COLUMNS"
+"""The variable by which the console says how wide it shows what a command prints."""
 
 
 def print_json(document: object) -> None:
@@ -31,20 +35,30 @@ _ESCAPED = {code: f"\\u{code:04x}" for code in _OBEYED}
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], flexible: int) -> None:
-    """Print rows in columns; the flexible one is cut so that a line fits into the terminal.
+    """Print rows in columns; the flexible one is cut so that a line fits into the terminal, or where the console shows it.
 
-    To a pipe nothing is cut.
+    To any other pipe nothing is cut.
     """
     cleaned = [[safe_line(cell, 1000) for cell in row] for row in rows]
     widths = [max(width(cell) for cell in column) for column in zip(titles, *cleaned, strict=True)]
-    if sys.stdout.isatty():
-        import shutil
-
-        spare = shutil.get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
+    if (room := _columns()) is not None:
+        spare = room - sum(widths) - 2 * (len(widths) - 1) + widths[flexible]
         widths[flexible] = max(min(widths[flexible], spare), 10)
     for row in (titles, *cleaned):
         cells = [_fit(cell, room) for cell, room in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _columns() -> int | None:
+    """Columns that a line may take; None where nothing is cut."""
+    asked = os.environ.get(COLUMNS, "")
+    if asked.isdecimal():
+        return int(asked)
+    if not sys.stdout.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def width(text: str) -> int:

@@ -16,6 +16,11 @@ class Entry(NamedTuple):
 
 
 _OF_CONSOLE = {
+    "context": "show what was said about an issue lately", "doctor": "is all well; what is wrong, and with --fix mending it",
+    "list": "show every issue with its session, worktree and pull request", "prune": "remove what belongs to no issue",
+    "queue": "show the open tasks in order, or how many are in each state", "server": "show or change where clones come from",
+    "status": "show how everything stands", "usage": "show tokens and cost by day and repository",
+    "worktrees": "show what every worktree holds; with --clean remove those whose work is elsewhere",
     "cancel": "take a waiting task out, or stop a running one", "diff": "show what a worktree has over its base",
     "enqueue": "put a task into the queue", "help": "show this", "jump": "go to a task",
     "kill": "stop an agent, with --now at once", "notify": "try out or mute what tells you", "quit": "leave the console",

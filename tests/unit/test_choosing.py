@@ -100,13 +100,16 @@ KNOWN = Known(
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("li", ["limit "]), ("kill ", ["kill 41 ", "kill 46 ", "kill 47 ", "kill --now "]),
+        ("lim", ["limit "]), ("kill ", ["kill 41 ", "kill 46 ", "kill 47 ", "kill --now "]),
         ("kill 41 ", ["kill 41 46 ", "kill 41 47 ", "kill 41 --now "]), ("hold 4", ["hold 46 ", "hold 47 "]),
         ("retry 3", ["retry 39 "]), ("move 46 b", ["move 46 bottom ", "move 46 before "]),
         ("move 46 before ", ["move 46 before 46 ", "move 46 before 47 "]), ("edit 46 ag", ["edit 46 agent "]),
         ("edit 46 agent o", ["edit 46 agent opencode "]), ("theme l", ["theme light "]), ("sort a", ["sort age "]),
         ("resume --agent d", ["resume --agent demo "]), ("enqueue local/a#1 x --pri", ["enqueue local/a#1 x --priority "]),
         ("show 41 ", []), ("stop 41", []), ("stop 4", ["stop 41 ", "stop 46 ", "stop 47 "]), ("nonsense ", []),
+        ("doc", ["doctor "]), ("doctor --f", ["doctor --fix "]), ("queue s", ["queue stats "]), ("context 3", ["context 39 "]),
+        ("server a", ["server add "]), ("edit 46 expect c", ["edit 46 expect changes ", "edit 46 expect commits "]),
+        ("enqueue local/a#1 x --expect n", ["enqueue local/a#1 x --expect none "]), ("edit 46 --re", ["edit 46 --repo "]),
         ("enqueue local/a#1 x --after ", [f"enqueue local/a#1 x --after {one} " for one in ("46", "47", "41")]),
     ],
 )  # fmt: skip

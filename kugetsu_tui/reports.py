@@ -1,0 +1,90 @@
+"""Verbs whose words the console shows as the command line prints them: `:doctor`, `:usage`, `:worktrees` and their like."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kugetsu_engine.cli.output import COLUMNS
+from kugetsu_engine.errors import UsageError
+
+from . import outside
+from .formatting.safe_text import clean
+from .modals.confirm import Confirm
+from .modals.report import Report, inner_width
+from .widgets.strips import Talk
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
+MOST_ASKED = 8
+"""Lines of what would go that a question shows."""
+_CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
+_GOES = "would remove "
+
+
+async def run(app: "KugetsuApp", words: Sequence[str]) -> None:
+    """Run a verb and show what it prints; ask before something is removed."""
+    if app.link.read_only and changes(words):
+        raise UsageError("read-only: nothing is changed")
+    if not removes(words):
+        await _show(app, words)
+        return
+    _, told, complaint = await _printed(app, [*words, "--dry-run"])
+    going = [line for line in told.splitlines() if line.startswith(_GOES) and not line.startswith(f"{_GOES}0 of ")]
+    if not going:
+        _tell(app, words, told, complaint)
+        return
+    more = [f"and {len(going) - MOST_ASKED} more lines"] if len(going) > MOST_ASKED else []
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(_show(app, [*words, "--yes"] if words[0] == "prune" else words), exit_on_error=False)
+        else:
+            app.say("nothing was done")
+
+    question = "Remove what belongs to no issue?" if words[0] == "prune" else "Remove these worktrees?"
+    app.push_screen(Confirm(question, [*going[:MOST_ASKED], *more], yes="Remove"), answered)
+
+
+def removes(words: Sequence[str]) -> bool:
+    """Whether a verb takes something away for good."""
+    return (words[0] == "prune" or (words[0] == "worktrees" and "--clean" in words)) and not {"--dry-run", "--help", "-h"} & {
+        *words
+    }
+
+
+def changes(words: Sequence[str]) -> bool:
+    """Whether a verb changes anything."""
+    if words[0] == "server":
+        return words[1:2] in (["add"], ["remove"]) or (words[1:2] == ["default"] and len(words) > 2)
+    return bool(_CHANGING & {*words}) or removes(words)
+
+
+async def _show(app: "KugetsuApp", words: Sequence[str]) -> None:
+    _, told, complaint = await _printed(app, words)
+    if changes(words):
+        app.link.reload()
+    _tell(app, words, told, complaint)
+
+
+def _tell(app: "KugetsuApp", words: Sequence[str], told: str, complaint: str) -> None:
+    """One line is an answer; more is something to read."""
+    lines = [line.rstrip() for line in f"{told}{complaint}".splitlines()]
+    full = [line for line in lines if line]
+    if len(full) > 1:
+        if app.talking is not None:
+            app.talking.query_one(Talk).hush()
+        app.push_screen(Report(f"kugetsu {' '.join(words)}", lines))
+    else:
+        app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
+
+
+async def _printed(app: "KugetsuApp", words: Sequence[str]) -> tuple[int, str, str]:
+    link = app.link
+    app.say(clean(f"kugetsu {' '.join(words)} …", 200))
+    environ = {
+        **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root, "PYTHONIOENCODING": "utf-8",
+        COLUMNS: str(inner_width(app.size.width)),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "kugetsu_engine", *words]
+    return await link.aside(lambda: outside.printed(command, link.folder, environ))
