@@ -11,7 +11,7 @@ from kugetsu_engine.process import identity
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.processes import is_alive, kill_hard
-from tests.support.waiting import wait_until
+from tests.support.waiting import patience, wait_until
 
 from .agent_tree import KINDS
 from .ground import Amount, Ground, Report, verify
@@ -35,7 +35,8 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
         with ground.fleet(stop_grace=f"{GRACE_S:g}s", max_attempts=1) as fleet:
             tag = _use_trees(fleet)
             engine = fleet.start_engine()
-            task_id = _enqueue(fleet, kind, "2s" if how == "time limit" else "60s")
+            limit = 2.0 * patience()  # within it the worktree is made and the tree grows
+            task_id = _enqueue(fleet, kind, f"{limit:.1f}s" if how == "time limit" else "60s")
             _wait_for_tree(fleet, task_id, tag)
             asked = time.monotonic()
             if how == "exit":
@@ -43,7 +44,7 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
             elif how != "time limit":
                 fleet.operator.do("kill", task_id, now=how == "kill --now")
             else:
-                wait_until(lambda: (_phase(fleet, task_id) or "agent") != "agent", 5, "the time limit")
+                wait_until(lambda: (_phase(fleet, task_id) or "agent") != "agent", limit + 5, "the time limit")
                 asked = time.monotonic()
             task = fleet.wait_for_end([task_id])[0]
             left = _of_tag(tag)
@@ -52,7 +53,9 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
             fleet.stop_engine(engine)
             wanted = {"exit": "completed", "time limit": "error"}.get(how, "cancelled")
             found = [f"I8 left running: {left}"] if left else []
-            found += [f"I8 gone after {took:.1f} s only"] if how != "exit" and took > GRACE_S + 1.0 + SLACK_S else []
+            found += (
+                [f"I8 gone after {took:.1f} s only"] if how != "exit" and took > GRACE_S + 1.0 + SLACK_S * patience() else []
+            )
             found += [] if task.state == wanted else [f"I6 {task_id} is {task.state}: {task.reason}"]
             return found + verify(fleet, [task_id])
 
