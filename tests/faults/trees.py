@@ -1,7 +1,7 @@
 """Nothing an agent has started outlives its attempt, however it ends; and a killed supervisor takes its agent along."""
 
-import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -25,9 +25,15 @@ SECOND_NET_KINDS = ("child", "setsid", "double fork", "deaf")
 """Trees that are found by their mark when the supervisor is gone; one without an environment cannot be."""
 
 
+def cases(tries: int) -> list[tuple[str, str]]:
+    """Each kind of tree with each end, again and again; mixed, so that a few tries have every kind and every end too."""
+    kinds, every = list(KINDS), len(KINDS) * len(ENDS)
+    apart = math.lcm(len(kinds), len(ENDS))  # then each kind has met its ends, and begins with the one after them
+    return [(kinds[number % len(kinds)], ENDS[(number + number % every // apart) % len(ENDS)]) for number in range(tries)]
+
+
 def trees_end(ground: Ground, amount: Amount) -> Report:
     """Six kinds of trees, ended in four ways: nothing is left within the grace and a second."""
-    every = [*itertools.product(KINDS, ENDS)] * 20
     slowest: list[float] = []
 
     def attempt(case: tuple[str, str]) -> list[str]:
@@ -59,8 +65,7 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
             found += [] if task.state == wanted else [f"I6 {task_id} is {task.state}: {task.reason}"]
             return found + verify(fleet, [task_id])
 
-    picked = amount.pick(every)
-    report = ground.side_by_side(picked, attempt)
+    report = ground.side_by_side(cases(amount.number(20 * len(KINDS) * len(ENDS))), attempt)
     # After its agent's own end, what ignores TERM is given two seconds by the sweep; that is not counted here.
     report.told = f"slowest end of a stopped one {max(slowest, default=0):.1f} s, its grace is {GRACE_S:g} s"
     return report
