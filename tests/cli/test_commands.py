@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.repositories import make_repository
+from tests.support.waiting import wait_until
 
 from .conftest import Shell
 
@@ -189,7 +190,7 @@ class TestWithAnEngine:
         assert shell("queue-daemon", "start").returncode == 0
         assert shell("queue-daemon", "start").returncode == 3
         task = shell.enqueue("local/app#1", "Fix it\n\ndemo: steps=3")
-        done = shell("wait", task, "--timeout", "30s")
+        done = shell("wait", task, "--timeout", "50s")
         assert (done.returncode, done.stdout) == (0, "#1 completed: 1 commit, +1 −0\n")
         assert "task  Fix it" in shell("logs", task).stdout
         assert "task  Fix it" in shell("logs", task, "-f").stdout
@@ -233,9 +234,10 @@ class TestWithAnEngine:
         quick_agents('agent = "demo"\nstop_grace = "1s"\n[agents.demo]\nenv = { KUGETSU_DEMO_SPEED = "50" }\n')
         shell("queue-daemon", "start")
         task = shell.enqueue("local/app#1", "x\ndemo: steps=1 end=hang")
-        assert shell("wait", task, "--timeout", "0.5s").returncode == 2
+        wait_until(lambda: shell.json("show", task)["state"] == "running", 20, "the agent")
+        assert shell("wait", task, "--timeout", "0.1s").returncode == 2
         assert shell("kill", task).returncode == 0
-        done = shell("wait", task, "--timeout", "20s")
+        done = shell("wait", task, "--timeout", "50s")
         assert (done.returncode, done.stdout) == (1, "#1 cancelled: stopped by you\n")
         assert (shell.state / "worktrees/local-app-1/README.md").exists()
         assert shell("kill", task).returncode == 3

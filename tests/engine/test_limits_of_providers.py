@@ -21,7 +21,8 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.store import documents, tasks
 from tests.support.fleet import AGENT, Fleet
-from tests.support.waiting import wait_until
+from tests.support.processes import kill_hard
+from tests.support.waiting import patience, wait_until
 
 LIMIT = "API Error: 429 Too Many Requests"
 
@@ -67,7 +68,7 @@ def test_a_rate_limit_lets_the_agents_tasks_wait_and_the_others_go_on(fleet: Fle
         assert why.code == "rate_limit"
         assert why.text.startswith("scripted: rate limit, goes on in ")
         assert why.until is not None
-        assert 3590 < why.until - seen.taken_at <= 3600
+        assert 3000 < why.until - seen.taken_at <= 3600
     assert [alert.code for alert in seen.alerts] == ["rate_limit"]
     assert "scripted: rate limit, its tasks wait until" in seen.alerts[0].text
     (notice,) = fleet.notices("engine_rate_limit")
@@ -84,7 +85,7 @@ def test_a_limited_provider_goes_on_by_itself_when_the_time_of_its_reset_has_com
     task = fleet.wait_for_end([limited])[0]
     assert (task.state, task.attempt) == ("completed", 2)
     one, two = (line.at for line in fleet.journal("start"))
-    assert 2 <= two - one < 5
+    assert 2 <= two - one < 5 * patience()
     wait_until(lambda: not picture(fleet).alerts, 5, "the end of the alert")
     assert len(fleet.notices("engine_rate_limit_over")) == 1
 
@@ -206,7 +207,7 @@ def test_the_command_of_a_shell_that_is_not_there_is_not_tried_three_times(fleet
 
 def test_a_limit_that_was_reached_while_no_engine_ran_counts_from_then(fleet: Fleet) -> None:
     """The next engine lets the provider rest only for what is left."""
-    two_agents(fleet, rate_limit_delay="5s")
+    two_agents(fleet, rate_limit_delay="10m")
     task_id = fleet.enqueue(say=LIMIT, exits=[1, 0], wait=fleet.waiting_file("go"))
     engine = fleet.start_engine()
     fleet.wait_for(task_id, "running")
@@ -217,7 +218,7 @@ def test_a_limit_that_was_reached_while_no_engine_ran_counts_from_then(fleet: Fl
     fleet.start_engine()
     wait_for_rest(fleet)
     until = picture(fleet).rests["scripted"].until
-    assert until == pytest.approx((epoch(result.ended_at) or 0) + 5, abs=0.1), iso(until)
+    assert until == pytest.approx((epoch(result.ended_at) or 0) + 600, abs=0.1), iso(until)
 
 
 def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
@@ -249,12 +250,15 @@ def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
 
 def test_the_status_names_the_failure_before(fleet: Fleet) -> None:
     """While the second attempt runs, the class of the first is told."""
-    fleet.configure(stop_grace="100ms")
-    task_id = fleet.enqueue(wait=fleet.waiting_file("never"), options={"timeout": "1s"})
+    task_id = fleet.enqueue(wait=fleet.waiting_file("never"))
     fleet.start_engine()
+    fleet.wait_for_started(task_id)
+    record = fleet.record(task_id)
+    assert record is not None
+    kill_hard(record.supervisor_pid)
     fleet.wait_for_started(task_id, attempt=2)
     (shown,) = status.document(picture(fleet))["active"]
-    assert (shown["attempt"], shown["failure"], shown["stalled"]) == (2, "timeout", None)
+    assert (shown["attempt"], shown["failure"], shown["stalled"]) == (2, "lost", None)
     fleet.operator.do("kill", task_id)
     fleet.wait_for_end([task_id])
 

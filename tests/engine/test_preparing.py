@@ -10,7 +10,7 @@ import pytest
 from kugetsu_engine.errors import AlreadySo, UsageError
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, run_git
-from tests.support.waiting import wait_until
+from tests.support.waiting import patience, wait_until
 
 
 def _commands(fleet: Fleet, **commands: object) -> None:
@@ -74,7 +74,7 @@ def test_a_setup_that_hangs_is_ended_with_all_it_started(fleet: Fleet, by: str) 
         f"import signal, subprocess; subprocess.Popen(['tail', '-f', '/dev/null']); open({str(started)!r}, 'w'); signal.pause()"
     )
     _commands(fleet, setup=_python(text))
-    fleet.configure(max_attempts=1, task_timeout="900ms" if by == "limit" else "60s")
+    fleet.configure(max_attempts=1, task_timeout=f"{1.5 * patience():.1f}s" if by == "limit" else "60s")
     task_id = fleet.enqueue("local/set#1")
     fleet.start_engine()
     wait_until(started.exists, 10, "setup to begin")

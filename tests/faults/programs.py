@@ -13,6 +13,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.store import documents
 from tests.support.fleet import ROOT, Fleet
+from tests.support.waiting import Deadline
 
 ENGINE = """
 import os, sys
@@ -95,15 +96,20 @@ def start(fleet: Fleet, argv: Sequence[str], **environ: str) -> "subprocess.Pope
 
 def finish(fleet: Fleet, process: "subprocess.Popen[str]", limit_s: float = 30.0) -> tuple[int, str, str]:
     """Wait for the end of a program: exit code, output, errors; one that does not end is a failure, and is killed."""
+    deadline = Deadline(limit_s)
     try:
-        said, complained = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise AssertionError(f"not at an end within {limit_s:g} s") from None
+        while True:
+            try:
+                said, complained = process.communicate(timeout=1.0)
+            except subprocess.TimeoutExpired:
+                if deadline.over:
+                    process.kill()
+                    process.communicate()
+                    raise AssertionError(f"not at an end within {limit_s:g} s") from None
+            else:
+                return process.returncode, said, complained
     finally:
         fleet.processes.remove(process)
-    return process.returncode, said, complained
 
 
 def calls(fleet: Fleet, argv: Sequence[str], names: Iterable[str] = (*CHANGING, *STARTING), **environ: str) -> list[Call]:

@@ -1,7 +1,7 @@
 """Nothing an agent has started outlives its attempt, however it ends; and a killed supervisor takes its agent along."""
 
-import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -11,7 +11,7 @@ from kugetsu_engine.process import identity
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.processes import is_alive, kill_hard
-from tests.support.waiting import wait_until
+from tests.support.waiting import patience, wait_until
 
 from .agent_tree import KINDS
 from .ground import Amount, Ground, Report, verify
@@ -25,9 +25,15 @@ SECOND_NET_KINDS = ("child", "setsid", "double fork", "deaf")
 """Trees that are found by their mark when the supervisor is gone; one without an environment cannot be."""
 
 
+def cases(tries: int) -> list[tuple[str, str]]:
+    """Each kind of tree with each end, again and again; mixed, so that a few tries have every kind and every end too."""
+    kinds, every = list(KINDS), len(KINDS) * len(ENDS)
+    apart = math.lcm(len(kinds), len(ENDS))  # then each kind has met its ends, and begins with the one after them
+    return [(kinds[number % len(kinds)], ENDS[(number + number % every // apart) % len(ENDS)]) for number in range(tries)]
+
+
 def trees_end(ground: Ground, amount: Amount) -> Report:
     """Six kinds of trees, ended in four ways: nothing is left within the grace and a second."""
-    every = [*itertools.product(KINDS, ENDS)] * 20
     slowest: list[float] = []
 
     def attempt(case: tuple[str, str]) -> list[str]:
@@ -35,7 +41,8 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
         with ground.fleet(stop_grace=f"{GRACE_S:g}s", max_attempts=1) as fleet:
             tag = _use_trees(fleet)
             engine = fleet.start_engine()
-            task_id = _enqueue(fleet, kind, "2s" if how == "time limit" else "60s")
+            limit = 2.0 * patience()  # within it the worktree is made and the tree grows
+            task_id = _enqueue(fleet, kind, f"{limit:.1f}s" if how == "time limit" else "60s")
             _wait_for_tree(fleet, task_id, tag)
             asked = time.monotonic()
             if how == "exit":
@@ -43,7 +50,7 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
             elif how != "time limit":
                 fleet.operator.do("kill", task_id, now=how == "kill --now")
             else:
-                wait_until(lambda: (_phase(fleet, task_id) or "agent") != "agent", 5, "the time limit")
+                wait_until(lambda: (_phase(fleet, task_id) or "agent") != "agent", limit + 5, "the time limit")
                 asked = time.monotonic()
             task = fleet.wait_for_end([task_id])[0]
             left = _of_tag(tag)
@@ -52,12 +59,13 @@ def trees_end(ground: Ground, amount: Amount) -> Report:
             fleet.stop_engine(engine)
             wanted = {"exit": "completed", "time limit": "error"}.get(how, "cancelled")
             found = [f"I8 left running: {left}"] if left else []
-            found += [f"I8 gone after {took:.1f} s only"] if how != "exit" and took > GRACE_S + 1.0 + SLACK_S else []
+            found += (
+                [f"I8 gone after {took:.1f} s only"] if how != "exit" and took > GRACE_S + 1.0 + SLACK_S * patience() else []
+            )
             found += [] if task.state == wanted else [f"I6 {task_id} is {task.state}: {task.reason}"]
             return found + verify(fleet, [task_id])
 
-    picked = amount.pick(every)
-    report = ground.side_by_side(picked, attempt)
+    report = ground.side_by_side(cases(amount.number(20 * len(KINDS) * len(ENDS))), attempt)
     # After its agent's own end, what ignores TERM is given two seconds by the sweep; that is not counted here.
     report.told = f"slowest end of a stopped one {max(slowest, default=0):.1f} s, its grace is {GRACE_S:g} s"
     return report

@@ -255,8 +255,10 @@ def git_is_killed(ground: Ground, amount: Amount) -> Report:
         trace = fleet.folder / "git-trace"
         _run_with_git(fleet, real, f"strace -f -qq -y -s 400 -o '{trace}' -e trace={NAMES} -e signal=none", orphan=False)
         every = [call for call in _calls(trace) if call.name != "write"]
-    cases = [GitCall(call, orphan) for call in every for orphan in (False, True)]
-    cases = amount.pick(cases * (1 + 200 // max(len(cases), 1)))[: amount.number(200)]
+    cases = [GitCall(call, orphan) for orphan in (False, True) for call in every]
+    many = amount.number(200)
+    again = many // max(len(cases), 1)
+    cases = (cases * (again + 1))[:many] if again else Amount(many).pick(cases)
 
     by_hand: list[bool] = []
 

@@ -53,7 +53,7 @@ def test_the_whole_tour(fleet: Fleet, tmux: Tmux) -> None:
 
     # Stop a running one: asked first, named, kept for good until retried.
     tmux.keys("1", "g", "x")
-    tmux.wait_for("#1")
+    tmux.wait_for("Stop #1")
     tmux.keys("y")
     assert fleet.wait_for("q_1", "cancelled").reason == "stopped by you"
     fleet.wait_for("q_4", "running")
@@ -96,6 +96,7 @@ def test_a_viewer_has_hands_and_takes_over(fleet: Fleet, tmux: Tmux) -> None:
     tmux.wait_for(f"{engine.pid}")
     tmux.keys("2", "g", "p")
     wait_until(lambda: fleet.task("q_2").held, 10, "the other engine to hold the task")
+    tmux.wait_for("held by you")
     engine.send_signal(signal.SIGKILL)
     engine.wait(60)
     tmux.wait_for("engine here")

@@ -18,7 +18,7 @@ from kugetsu_tui.link import Link
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.widgets.strips import Talk
 from tests.support.fleet import NO_FLOORS_ENVIRON
-from tests.support.waiting import Deadline, wait_until
+from tests.support.waiting import Deadline, patience, wait_until
 
 LIMIT_S = 15.0
 ENVIRON = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "KUGETSU_AGENT": "demo"} | NO_FLOORS_ENVIRON
@@ -117,6 +117,6 @@ def console(root: str) -> Opener:
             await pilot.pause()
             yield here
         if embed:
-            assert link.join(LIMIT_S)
+            assert link.join(LIMIT_S * patience())
 
     return opened

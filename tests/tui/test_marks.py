@@ -61,7 +61,7 @@ async def test_space_marks_and_escape_clears(console: Opener, five: list[str]) -
     async with console() as here:
         await here.press("2", "space", "space")
         await here.shows("2 tasks marked  #1 #2")
-        assert here.text.count("◆") == 2
+        await here.until(lambda: here.text.count("◆") == 2)
         await here.press("k", "space")
         await here.shows("1 task marked  #1")
         await here.press("escape")
@@ -125,8 +125,7 @@ async def test_cancelling_many_asks_once(console: Opener, five: list[str], opera
         await here.press("x")
         await here.shows("Cancel 2 waiting tasks?")
         await here.press("y")
-        await here.until(lambda: "cancelled 2 tasks" in here.said)
-        assert not home(here).marking
+        await here.until(lambda: "cancelled 2 tasks" in here.said and not home(here).marking)
         assert on_disk(operator, "q_3").state == "cancelled"
         await here.press("u")
         await here.until(lambda: "put back 2 tasks" in here.said)

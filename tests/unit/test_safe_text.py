@@ -60,9 +60,9 @@ def test_words_of_markup_stay_words() -> None:
 
 def test_a_megabyte_costs_nothing() -> None:
     """The rest of a long line is not even looked at."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(clean("\x1b[1m" * 250_000)) < 4001
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2
 
 
 def test_long_texts_are_cut_with_a_word() -> None:
