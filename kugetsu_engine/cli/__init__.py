@@ -1,5 +1,6 @@
 """The command line: one small file per group of verbs, loaded only when it is asked for."""
 
+import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -81,6 +82,9 @@ def in_one_line(job: Callable[[], int]) -> int:
     """Do what was asked for; returns the exit code. Every expected failure is one line on stderr."""
     from ..errors import KugetsuError
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, as `>&-` does
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ▷ shows a ?
     try:
