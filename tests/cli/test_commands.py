@@ -351,5 +351,7 @@ def test_closed_output_is_no_traceback(shell: Shell) -> None:
     """`>&-` and `2>&-`: the exit code tells."""
     for words, code in (("queue stats >&-", 0), ("queue nonsense 2>&-", 64)):
         argv = ["sh", "-c", f"exec {sys.executable} -m kugetsu_engine {words}"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=shell.folder, env=shell.environ, check=False)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=60, cwd=shell.folder, env=shell.environ, check=False
+        )
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
