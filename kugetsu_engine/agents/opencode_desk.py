@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..errors import BadFile
 from ..process import marked
-from ..store import locks
+from ..store import files, locks
 
 ENTERED = "opencode-server"
 """File in the attempt's TMPDIR that names the socket of the keeper it entered at."""
@@ -26,9 +27,8 @@ OPEN_FILES = "/proc/self/fd"
 def current(state_dir: str) -> dict[str, Any] | None:
     """What the keeper in office says of itself; None where there is none."""
     try:
-        with open(f"{state_dir}/servers/opencode.json", "rb") as file:
-            found = json.loads(file.read(WORD_LIMIT))
-    except (OSError, ValueError):
+        found = json.loads(files.read(f"{state_dir}/servers/opencode.json", WORD_LIMIT))
+    except (OSError, ValueError, RecursionError, BadFile):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("socket"), str) else None
 

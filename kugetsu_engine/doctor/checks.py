@@ -2,14 +2,15 @@
 
 I1  every acknowledged task is in exactly one place          I7   a final state changes only when the operator asks
 I2  never more agents than slots                             I8   no process outlives its attempt
-I3  no task has two agents at once                           I9   first come, first served, within a priority
+I3  no task has two agents at once                           I9   first come, first served: not here, see below
 I4  at most one engine                                       I10  every state file can be read
 I5  at most `max_attempts` attempts, one if it went well     I11  what is abnormal is told
 I6  the books agree with the results                         I12  nothing is open to others or left lying about
+
+I9 is held by tests alone: the books do not tell what the operator has moved.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 from ..domain import states
 from ..domain.draft import shown_id
@@ -208,19 +209,6 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _no_leftovers, _can_be_read, _abnormal_is_told, _tidy,
 )  # fmt: skip
 FINAL_EVENTS = frozenset(states.EVENTS[state] for state in states.FINAL)
-
-
-def first_come_first_served(seen: Evidence) -> list[Finding]:
-    """I9, where nobody has moved, held, timed or retried anything: tasks left the queue in the order they came.
-
-    Not among the rules, as the books do not tell what the operator has moved.
-    """
-    once = [task for _, task in _all(seen) if task.attempt == 1 and not task.after and task.notified_at]
-    found = []
-    for earlier, later in pairwise(sorted(once, key=lambda task: task.order)):
-        if earlier.priority == later.priority and (earlier.notified_at or "") > (later.notified_at or ""):
-            found.append(Finding("out_of_order", f"{later.shown} left the queue before {earlier.shown}", "I9", task=later.id))
-    return found
 
 
 def _all(seen: Evidence) -> Iterator[tuple[str, Task]]:

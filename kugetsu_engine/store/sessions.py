@@ -5,7 +5,7 @@ import os
 import msgspec
 
 from ..domain.session import SCHEMA, Session
-from ..errors import BadFile
+from ..errors import BadFile, NotNow
 from ..paths import StatePaths
 from . import files
 
@@ -25,15 +25,20 @@ def load(paths: StatePaths, slug: str) -> Session | None:
 
 
 def save(paths: StatePaths, session: Session) -> None:
-    """Write a session, and keep the fields of its file that this version does not know.
+    """Write a session, and keep the fields of its file that this version does not know; one that cannot be read is set aside.
 
     Raises:
-        BadFile: the file is of a newer version, which is left alone.
+        BadFile: the file is of a newer version, which is left alone, or cannot be read just now.
         OSError: the disk refused; the old contents stand.
     """
     try:
         document = _document(paths, session.slug)
-    except (FileNotFoundError, BadFile):
+    except FileNotFoundError:
+        document = {}
+    except NotNow:
+        raise
+    except BadFile as error:
+        files.set_aside(paths.session(session.slug), paths.corrupt, error.message, session.updated_at or "")
         document = {}
     schema = document.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:

@@ -10,18 +10,22 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from kugetsu_engine import control
+from kugetsu_engine import control, pauses
 from kugetsu_engine.cli.status import document
+from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.domain.run import Progress, Result, RunRecord
 from kugetsu_engine.errors import BadFile, KugetsuError
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.prompts import PromptFile
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import documents, notices
+from kugetsu_engine.store import contexts, documents, notices
 from tests.model.world import World
 from tests.support.corrupt import CORPUS, bytes_of, put
 from tests.support.waiting import patience
 
 CASE_LIMIT_S = 5.0
+SLUG = slug("local/a#1")
+"""Of the issue whose task goes through."""
 
 
 def _always(_paths: StatePaths) -> bool:
@@ -49,6 +53,20 @@ def _env_broken(paths: StatePaths) -> bool:
     return "env" in {alert.code for alert in reader.read(with_history=False).alerts}
 
 
+def _context_broken(paths: StatePaths) -> bool:
+    try:
+        contexts.load(paths, "local/a#1")
+    except BadFile:
+        return True
+    return False
+
+
+def _prompt_broken(paths: StatePaths) -> bool:
+    template = PromptFile(paths)
+    template.refresh()
+    return bool(template.problem)
+
+
 class Place(NamedTuple):
     """Where a file is put, and what must be seen of it."""
 
@@ -58,6 +76,10 @@ class Place(NamedTuple):
     broken: Callable[[StatePaths], bool] = _never
     kept: bool = True
     """Whether its bytes must still be there; a cache may be written anew by its owner."""
+    kept_if_sound: bool = True
+    """Whether they must also where they are a sound document, to which its owner adds."""
+    seen_s: float = 1.9
+    """Within which the alert must stand; longer for what the engine has in its memory."""
 
 
 PLACES: dict[str, Place] = {
@@ -76,6 +98,16 @@ PLACES: dict[str, Place] = {
     "config.toml": Place(lambda paths: paths.config, "config", _config_broken),
     "the old config": Place(lambda paths: paths.shell_config, "config", _config_broken),
     "an env file": Place(lambda paths: f"{paths.env}/default.env", "env", _env_broken),
+    "forges.env": Place(lambda paths: f"{paths.env}/forges.env", "env", _env_broken),
+    "prompt.md": Place(lambda paths: paths.prompt, "prompt", _prompt_broken),
+    "the session of the issue": Place(lambda paths: paths.session(SLUG)),
+    "another session": Place(lambda paths: paths.session("other")),
+    "the context of the issue": Place(lambda paths: f"{paths.context}/{SLUG}.json", None, _context_broken, kept_if_sound=False),
+    "index.json": Place(lambda paths: paths.index, kept=False),
+    "pauses.json": Place(lambda paths: paths.pauses, "corrupt", lambda paths: pauses.fault(paths) is not None, seen_s=6.0),
+    "run-times.json": Place(lambda paths: paths.run_times, kept=False),
+    "pulls.json": Place(lambda paths: paths.pulls, kept=False),
+    "servers/opencode.json": Place(lambda paths: paths.server, kept=False),
     "the number of tasks": Place(lambda paths: paths.task_number, kept=False),
     "the number of requests": Place(lambda paths: paths.request_number, kept=False),
     "the bell": Place(lambda paths: paths.bell),
@@ -128,9 +160,9 @@ def _meet(place: Place, name: str, running: bool) -> None:
         with contextlib.suppress(KugetsuError, OSError):  # refused in one line, and nothing else happens
             task_id = world.enqueue(1, repo=str(world.folder), agent="demo")
         world.run()
-        world.turn(1.9)
+        world.turn(place.seen_s)
         if broken and place.code:
-            assert _codes(world) & {place.code, "unreadable"}, f"{name} is not seen within 2 s"
+            assert _codes(world) & {place.code, "unreadable"}, f"{name} is not seen within {place.seen_s} s"
         for seconds in (1.0, 6.0, 2.5):
             world.turn(seconds)
         if place.code == "corrupt" and broken:
@@ -146,7 +178,7 @@ def _meet(place: Place, name: str, running: bool) -> None:
         if task_id is not None and not (place.code == "env" and world.task(task_id).state == "error"):  # type: ignore[union-attr]
             _finish(world, task_id)
             assert world.task(task_id).state == "completed", name  # type: ignore[union-attr]
-        if place.kept and before is not None:
+        if place.kept and before is not None and (broken or place.kept_if_sound):
             assert _kept(world.paths, path, before), f"the bytes of {name} are gone"
 
 

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Any
 
 from kugetsu_engine.doctor.finding import Finding
-from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask
 from kugetsu_engine.store import tasks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.observer import Observer
+from tests.support.order import overtaken
 from tests.support.waiting import wait_until
 
 from . import programs
@@ -22,8 +22,6 @@ from .ground import Witness, find
 
 ISSUES = 12
 """Issues the tasks are about: few, so that worktrees are used again, and tasks wait for each other's issue."""
-NOTICED_S = 3.0
-"""A task that was acknowledged this long ago is known to the engine."""
 HELD = 3
 """Exit code of an engine that another one holds off, or whose lock file was taken away."""
 BEHAVIOURS: tuple[dict[str, Any], ...] = (
@@ -196,26 +194,15 @@ class Load:
         return f"{finding.rule} {finding.code}: {finding.text}"
 
     def _order(self) -> list[str]:
-        """I9 within each issue: of two tasks that nobody touched, whichever came first was first to leave the queue.
-
-        An engine that was stopped may start one before it looks at what came meanwhile.
-        """
-        touched = {*self.out_of_order, *self.spoiled, *self.removed, *self.reopened}
-        latest: dict[str, tuple[str, str]] = {}
+        """I9 within each issue, of the tasks that nobody touched."""
+        untouched = {*self.acknowledged} - {*self.out_of_order, *self.spoiled, *self.removed, *self.reopened}
         found = []
-        for task_id in sorted({*self.acknowledged} - touched, key=lambda one: int(one[2:])):
+        for task_id in untouched:
             try:
-                task = self.fleet.task(task_id)
+                found.append(self.fleet.task(task_id))
             except (NoSuchTask, BadFile):
                 continue
-            if task.attempt != 1 or task.notified_at is None:
-                continue
-            before = latest.get(task.issue_ref)
-            left_at = epoch(task.notified_at) or 0.0
-            if before and before[0] > task.notified_at and left_at > self.acknowledged[before[1]] + NOTICED_S:
-                found.append(f"I9 {task_id} left the queue before {before[1]}")
-            latest[task.issue_ref] = (task.notified_at, task_id)
-        return found
+        return overtaken(found, self.acknowledged)
 
     def _elsewhere(self) -> list[str]:
         """I12: nothing was made beside the state directory, and the operator's repository is as it was."""

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from kugetsu_engine import config, doctor, housekeeping
-from kugetsu_engine.doctor.checks import first_come_first_served
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run
 from kugetsu_engine.domain.run import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
@@ -92,15 +91,6 @@ def test_what_a_person_may_do_is_no_finding() -> None:
     old = Task("q_5", "local/a#5", state="completed")
     many = msgspec.structs.replace(DONE, id="q_6", attempt=5, attempts=[Attempt(5, outcome="ok")])
     assert doctor.check(seen(done={"q_1": retried, "q_5": old, "q_6": many})) == []
-
-
-def test_the_order_in_which_tasks_left_the_queue_is_checked_within_a_priority() -> None:
-    """The later of two left first: out of order; with a higher priority it may."""
-    first = msgspec.structs.replace(DONE, notified_at="2026-01-01T00:00:02.000Z", position=1.0)
-    second = msgspec.structs.replace(DONE, id="q_2", notified_at="2026-01-01T00:00:01.000Z", position=2.0)
-    assert [one.code for one in first_come_first_served(seen(done={"q_1": first, "q_2": second}, open={}))] == ["out_of_order"]
-    ahead = msgspec.structs.replace(second, priority=9)
-    assert first_come_first_served(seen(done={"q_1": first, "q_2": ahead}, open={})) == []
 
 
 def test_the_attempts_are_not_gone_through_once_for_each_task() -> None:

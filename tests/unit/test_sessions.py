@@ -65,11 +65,22 @@ def test_a_session_of_the_bash_kugetsu_loads(paths: StatePaths) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"schema": "x"}', b'{"session_id": 7}', b"\xff", b"[" * 10_000])
 def test_a_session_file_that_cannot_be_read_is_none(paths: StatePaths, data: bytes) -> None:
-    """And can be written over."""
+    """And does not keep the next one from being saved."""
     Path(paths.session("x")).write_bytes(data)
     assert sessions.load(paths, "x") is None
     sessions.save(paths, Session("x", session_id="ses_1"))
     assert sessions.load(paths, "x") == Session("x", session_id="ses_1")
+
+
+def test_a_session_file_that_cannot_be_read_is_not_written_over(paths: StatePaths) -> None:
+    """Its bytes are in `queue/corrupt`, with the reason, when the next session of the issue is kept."""
+    path = Path(paths.session("local-a-1"))
+    path.write_bytes(b'{"session_id": "ses_')
+    issue_sessions.keep(paths, task(), "ses_2", "github.com", NOW)
+    assert [found.session_id for found in sessions.all(paths)] == ["ses_2"]
+    aside = sorted(Path(paths.corrupt).iterdir())
+    assert [one.name.endswith("local-a-1.json") for one in aside] == [True, False]
+    assert aside[0].read_bytes() == b'{"session_id": "ses_'
 
 
 def test_an_attempt_begins_anew_and_goes_on_where_it_was_interrupted(paths: StatePaths) -> None:
