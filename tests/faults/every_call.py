@@ -1,5 +1,6 @@
 """A fault at every system call that changes something: the program is killed there, or the call fails there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -122,12 +123,11 @@ def call_fails(ground: Ground, amount: Amount) -> Report:
     names = sorted({name for group in ERRNOS.values() for name in group})
     with ground.fleet() as fleet:
         _three_tasks(fleet)
-        of_engine = _faults(calls(fleet, engine_argv(fleet), names))
-        of_engine += [Fault(fault.call, "ENOSPC", True) for fault in of_engine if fault.error == "ENOSPC"]
+        of_engine = _and_onward(_faults(calls(fleet, engine_argv(fleet), names)))
     with ground.fleet() as fleet:
         of_supervisor = _faults(_supervisor_calls(fleet, names))
     with ground.fleet() as fleet:
-        of_command = _faults(calls(fleet, command_argv(*_prepared(fleet, "enqueue")), names))
+        of_command = _and_onward(_faults(calls(fleet, command_argv(*_prepared(fleet, "enqueue")), names)))
     hits: list[bool] = []
     tries = (
         (of_engine, lambda fault: _engine_meets(ground, fault, hits)),
@@ -160,11 +160,15 @@ def _engine_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[str]:
             code, said, complained = finish(fleet, process, 45.0)
             if code != 0:
                 return [f"the engine ended with {code}: {said} {complained[-300:]}"]
-        hits.append(struck(fleet) and not _astray(fleet, fault))
-        settle(fleet, ids)
-        if _astray(fleet, fault):
-            return verify(fleet, ids)
-        return _as_told(fleet, ids, may_repeat=True) + verify(fleet, ids)
+        astray = _astray(fleet, fault)
+        hits.append(struck(fleet) and not astray)
+        if fault.onward or astray:
+            settle(fleet, ids)
+        else:  # the error is over, so this very engine was to heal
+            found = _in_place(fleet, ids)
+            if found:
+                return found
+        return verify(fleet, ids) + ([] if astray else _as_told(fleet, ids, may_repeat=True))
 
 
 def _let_it_try(fleet: Fleet, process: "subprocess.Popen[str]") -> None:
@@ -180,7 +184,8 @@ def _supervisor_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[st
         task_id = fleet.enqueue(orphan=True, last=0.05, say="at work")
         _run_with_supervisor(fleet, injected(fleet, fault.call, f"error={fault.error}", detached=True))
         hits.append(struck(fleet))
-        settle(fleet, [task_id])
+        if missing := _in_place(fleet, [task_id]):
+            return missing
         task = fleet.task(task_id)
         found = verify(fleet, [task_id])
         if task.state not in FINAL or task.attempt > 2 or (task.state == "error" and not task.error):
@@ -194,7 +199,7 @@ def _supervisor_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[st
 def _command_meets(ground: Ground, fault: Fault, hits: list[bool]) -> list[str]:
     with ground.fleet() as fleet:
         words = _prepared(fleet, "enqueue")
-        argv = injected(fleet, fault.call, f"error={fault.error}", command_argv(*words))
+        argv = injected(fleet, fault.call, f"error={fault.error}", command_argv(*words), onward=fault.onward)
         code, said, complained = finish(fleet, start(fleet, argv))
         hits.append(struck(fleet))
         found = _after_command(fleet, "enqueue", code, said)
@@ -246,6 +251,17 @@ def _faults(every: Sequence[Call]) -> list[Fault]:
         fault for fault in found if fault.call.name == "openat" and not re.search("O_CREAT|O_RDWR|O_WRONLY", fault.call.text)
     ]
     return [fault for fault in found if fault not in reads or fault.error in ("EMFILE", "EIO")]
+
+
+def _and_onward(faults: list[Fault]) -> list[Fault]:
+    """The faults, and for each full disk also one that stays full."""
+    return faults + [Fault(fault.call, "ENOSPC", True) for fault in faults if fault.error == "ENOSPC"]
+
+
+def _in_place(fleet: Fleet, ids: Sequence[str]) -> list[str]:
+    """Whether tasks have ended and are filed, by the engine that has just ended itself."""
+    left = [task_id for task_id in ids if not os.path.exists(fleet.paths.ended(task_id))]
+    return [f"I6 {task_id} is {fleet.state(task_id)} in items, and the engine saw nothing to do" for task_id in left]
 
 
 def _supervisor_calls(fleet: Fleet, names: Sequence[str]) -> list[Call]:
