@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import remembered
+from . import remembered, themes
 from .completion import Known
 from .modals.sort_menu import SortMenu
 from .remembered import LONGEST, Choice
@@ -115,4 +115,4 @@ class Choices:
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = getattr(app.talking, "focused_pane", None)
-        return Known(tasks, list(agents), sorted(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())
+        return Known(tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())

@@ -105,4 +105,6 @@ def hint(text: str, known: Known, width: int) -> str:
     usage = USAGE.get(verb, "") if len(words) > 1 or text.endswith(" ") else ""
     told = "  ".join(shown)
     line = f"{usage}   {told}" if usage and told else usage or told
+    if usage and told and len(line) > width:
+        line = f"{told}   {usage}"  # what may come next tells more than the half of how it is written
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"

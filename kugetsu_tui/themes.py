@@ -179,6 +179,12 @@ def full_name(name: str, known: Collection[str]) -> str:
     return f"kugetsu-{name}" if f"kugetsu-{name}" in known else name
 
 
+def names(known: Collection[str]) -> list[str]:
+    """What can be asked for, the console's own first, by their short names."""
+    own = [theme.name for theme in ALL]
+    return [*(name.removeprefix("kugetsu-") for name in own), *sorted(name for name in known if name not in own)]
+
+
 def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
     """Put on the theme of the environment or of the settings; returns what is wrong with it, in words."""
     for theme in ALL:

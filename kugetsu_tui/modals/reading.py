@@ -66,7 +66,7 @@ class ReadingDialog(ModalScreen[None]):
     def fit(self, width: int) -> None:
         """Be as high as there is something to read, where there is room."""
         lines = self.query_one(ReadingLines)
-        lines.styles.height = max(min(len(lines.lay_out(width)), self.size.height - 6), 1)
+        lines.styles.height = max(min(len(lines.lay_out(width)), self.app.size.height - 6), 1)
 
     def action_scroll(self, by: int) -> None:
         """Go up or down."""

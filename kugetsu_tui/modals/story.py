@@ -55,6 +55,11 @@ class Story(ReadingDialog):
             yield Sentences(self._sentences)
             yield Static(Content("↑ ↓ read on, esc leaves"), classes="dialog-hint")
 
+    def on_mount(self) -> None:
+        """As high as the story is long from the first frame on: else it covers the whole screen first."""
+        super().on_mount()
+        self.fit(min(self.app.size.width, 96) - 6)
+
     def on_resize(self) -> None:
         """As high as the story is long, where there is room."""
         self.fit(min(self.size.width, 96) - 6)

@@ -45,8 +45,14 @@ class FindingScreen(ConsoleScreen):
     def go_to_hit(self, by: int) -> None:
         """Go to another line that was searched for."""
         pane = self.focused_pane
-        if isinstance(pane, Searched):
+        if isinstance(pane, Searched) and pane.outdated:
+            self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
+        elif isinstance(pane, Searched):
             self.say(pane.hit(by))
+
+    async def _go_to_new_hit(self, pane: Searched, by: int) -> None:
+        await pane.search_again(by)
+        self.say(pane.hit(by))
 
     def open_filter(self) -> None:
         """Type a filter for the list, or a search for the text."""

@@ -1,5 +1,6 @@
 """The log of one attempt: follows at the bottom only, holds still when scrolled up, repaints at most ten times a second."""
 
+from bisect import bisect_left
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class LogView(Searched):
         """The error one went to last."""
         self._seen = 0
         """Lines there were when the operator left the end."""
+        self._searched = 0
+        """Lines there were when it was searched."""
         self._grows = False
         self._busy = False
         self._timer: Timer | None = None
@@ -266,13 +269,29 @@ class LogView(Searched):
 
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the last one; returns their number."""
-        self._search = text
+        self._search, self._searched = text, self._part.total
         self._hits = await self._feed.search(text) if text else []
         self._hit = len(self._hits)
         if self._hits:
             self.hit(-1)
         self.sync()
         return len(self._hits)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the log has grown since it was searched."""
+        return bool(self._search) and self._part.total != self._searched
+
+    async def search_again(self, by: int) -> None:
+        """Search the log as it is now; the hit one stands on stays the one."""
+        text, line = self._search, self._hits[self._hit] if self._hits else None
+        self._searched = self._part.total
+        found = await self._feed.search(text)
+        if text == self._search:
+            self._hits = found
+            before = -1 if by > 0 else len(found)
+            self._hit = min(bisect_left(found, line), len(found) - 1) if line is not None else before
+            self.sync()
 
     def show_hit(self, line: int) -> None:
         """Bring a line that was found into the middle."""

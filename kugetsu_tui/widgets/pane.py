@@ -172,9 +172,19 @@ class Searched(Pane):
         """Go to the next or the previous hit; returns where that is, in words."""
         if not self._hits:
             return f"nothing found for {clean(self._search, 60)}"
-        self._hit = (self._hit + by) % len(self._hits)
+        wanted = self._hit + by
+        self._hit = wanted % len(self._hits)
         self.show_hit(self._hits[self._hit])
-        return f"hit {self._hit + 1} of {len(self._hits)}"
+        again = "" if wanted == self._hit else ", from the top again" if by > 0 else ", from the end again"
+        return f"hit {self._hit + 1} of {len(self._hits)}{again}"
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the text has grown since it was searched."""
+        return False
+
+    async def search_again(self, by: int) -> None:
+        """Search the text as it is now, before going on in a direction; the hit one stands on stays the one."""
 
     def search_spans(self) -> list[Span]:
         """What is searched for, and how often it was found, for the title."""

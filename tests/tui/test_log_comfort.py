@@ -151,3 +151,31 @@ async def test_errors_in_a_task_without_a_log(console: Opener, enqueue: Put) -> 
         await here.press("2", "enter", "e")
         await here.until(lambda: "no log" in here.said)
         await here.press("w", "f", "E")
+
+
+def append(path: str, text: str) -> None:
+    """Let a file grow."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Operator) -> None:
+    """`n` and `N` know the new lines of a log that grows, and say when they begin anew."""
+    write_log(operator, "a needle\nnothing\n")
+    async with console() as here:
+        await here.press("5", "3")
+        await here.shows("a needle")
+        await here.press("slash", *"needle", "enter")
+        await here.until(lambda: "1 lines hold needle" in here.said)
+        log = home(here).log_view
+        assert log is not None
+        log._grows = True
+        log._arm()
+        append(operator.paths.log("q_1", 1), "another needle\n")
+        await here.shows("another needle")
+        await here.press("n")
+        await here.until(lambda: here.said == "hit 2 of 2")
+        await here.press("n")
+        await here.until(lambda: here.said == "hit 1 of 2, from the top again")
+        await here.press("N")
+        await here.until(lambda: here.said == "hit 2 of 2, from the end again")

@@ -10,7 +10,7 @@ from kugetsu_engine.domain.run import Progress
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import EngineView
-from kugetsu_tui.modals.story import Story
+from kugetsu_tui.modals.story import Sentences, Story
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.sentences import told
 
@@ -105,6 +105,26 @@ async def test_i_tells_it_and_escape_leaves(console: Opener, enqueue: Put, opera
         await here.until(lambda: isinstance(here.app.screen, Story))
         await here.press("i")
         await here.until(lambda: not isinstance(here.app.screen, Story))
+
+
+async def test_the_story_is_as_high_as_it_is_long_from_the_start(
+    console: Opener, enqueue: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not cover the whole screen first."""
+    enqueue(hold=True)
+    heights: list[int] = []
+    laid_out = Sentences.on_resize
+
+    def noted(lines: Sentences) -> None:
+        heights.append(lines.size.height)
+        laid_out(lines)
+
+    monkeypatch.setattr(Sentences, "on_resize", noted)
+    async with console((120, 40)) as here:
+        await here.press("2", "i")
+        await here.shows("what happened")
+        await here.until(lambda: heights)
+    assert max(heights) < 10
 
 
 async def test_a_hostile_story(console: Opener, operator: Operator) -> None:

@@ -11,6 +11,7 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.completion import Known, common_start, completions, hint
 from kugetsu_tui.remembered import KEPT_LINES, LONGEST, Choice, Remembered, load, save
+from kugetsu_tui.themes import ALL, names
 from kugetsu_tui.viewmodels.choosing import chosen, compiled, fuzzy, row_text
 from kugetsu_tui.viewmodels.rows import Column, Row
 
@@ -126,6 +127,15 @@ def test_what_completions_share_is_taken_at_once() -> None:
     assert "cancel" in hint("c", KNOWN, 80)
     assert hint("limit ", KNOWN, 80).startswith("limit NUMBER")
     assert len(hint("enqueue ", KNOWN, 30)) == 30
+    assert hint("enqueue local/a#1 x --a", KNOWN, 76).startswith("--agent  --after  --at   enqueue ISSUE_REF")
+
+
+def test_themes_complete_by_their_documented_names() -> None:
+    """The console's own first; others keep theirs."""
+    found = names([*(theme.name for theme in ALL), "nord", "dracula"])
+    assert found[:2] == ["dark", "light"]
+    assert found[-2:] == ["dracula", "nord"]
+    assert completions("theme li", Known(themes=found)) == ["theme light "]
 
 
 @pytest.mark.parametrize("text", ["41", "#41", "jump 41", "jump q_41"])
