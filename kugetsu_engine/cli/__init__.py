@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from io import TextIOWrapper
+from io import FileIO, TextIOWrapper
 
 HELP = """\
 kugetsu: the operator's console for a fleet of coding agents
@@ -84,7 +84,7 @@ def in_one_line(job: Callable[[], int]) -> int:
 
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us, as `>&-` does
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, TextIOWrapper(FileIO(os.devnull, "w"), encoding="utf-8"))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ▷ shows a ?
     try:
