@@ -58,7 +58,7 @@ class Report(ReadingDialog):
         with Vertical(classes="dialog", id="report"):
             yield Static(Content(clean(self._title_text, 200)), classes="dialog-title")
             yield ReportLines(self._lines)
-            yield Static(Content("↑ ↓ read on, esc leaves"), classes="dialog-hint")
+            yield Static(Content(self.HINTS[0]), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as there is to read, from the first frame on."""

@@ -53,7 +53,7 @@ class Story(ReadingDialog):
         with Vertical(classes="dialog", id="story"):
             yield Static(Content(clean(self._title_text, 200)), classes="dialog-title")
             yield Sentences(self._sentences)
-            yield Static(Content("↑ ↓ read on, esc leaves"), classes="dialog-hint")
+            yield Static(Content(self.HINTS[0]), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as the story is long from the first frame on: else it covers the whole screen first."""
