@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..formatting.safe_text import width_of
-from ..formatting.states import glyph
+from ..formatting.states import glyph, plain
 from ..widgets.lines import EMPTY, Line, Lines, Span
 
 
@@ -86,7 +86,7 @@ class ReadingDialog(ModalScreen[None]):
         lines = self.query_one(ReadingLines)
         more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
         told = next((more + hint for hint in self.HINTS if width_of(more + hint) <= lines.size.width), more + self.HINTS[-1])
-        self.query_one(".dialog-hint", Static).update(Content(told))
+        self.query_one(".dialog-hint", Static).update(Content(plain(told)))
 
     def fit(self, width: int) -> None:
         """Be as high as there is something to read, where there is room."""
