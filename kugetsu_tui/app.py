@@ -22,7 +22,7 @@ from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
 from .editing import edit_by_hand
-from .formatting.states import glyph
+from .formatting.states import draws_ascii, glyph
 from .formatting.times import moment
 from .keys import ACTIONS, Registry, shown_key
 from .link import Link
@@ -96,6 +96,7 @@ class KugetsuApp(Opening):
 
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
+        self.set_class(draws_ascii(), "-ascii")
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         for number in ENDING_SIGNALS:
             try:

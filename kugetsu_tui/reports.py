@@ -9,6 +9,7 @@ from kugetsu_engine.errors import UsageError
 
 from . import outside
 from .formatting.safe_text import clean
+from .formatting.states import draws_ascii
 from .modals.confirm import Confirm
 from .modals.report import Report, inner_width
 from .widgets.strips import Talk
@@ -83,7 +84,8 @@ async def _printed(app: "KugetsuApp", words: Sequence[str]) -> tuple[int, str, s
     link = app.link
     app.say(clean(f"kugetsu {' '.join(words)} …", 200))
     environ = {
-        **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root, "PYTHONIOENCODING": "utf-8",
+        **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root,
+        "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
         COLUMNS: str(inner_width(app.size.width)),
     }  # fmt: skip
     command = [sys.executable, "-m", "kugetsu_engine", *words]

@@ -6,6 +6,8 @@ from rich.cells import cell_len, set_cell_size
 
 from kugetsu_engine.domain.safe_text import safe_line
 
+from .states import glyph
+
 SafeText = NewType("SafeText", str)
 """One line without any character a terminal obeys."""
 
@@ -22,7 +24,7 @@ def clean_lines(text: str, limit: int = 200) -> list[SafeText]:
     """Return the lines of a longer text, each harmless; at most `limit` of them."""
     lines = text[: MAX_LINE * 20].splitlines()
     shown = [clean(line) for line in lines[:limit]]
-    return [*shown, SafeText(f"… {len(lines) - limit} more lines")] if len(lines) > limit else shown
+    return [*shown, SafeText(f"{glyph('ellipsis')} {len(lines) - limit} more lines")] if len(lines) > limit else shown
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
@@ -34,7 +36,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return text
     if length < width:
         return " " * (width - length) + text if right else text + " " * (width - length)
-    return set_cell_size(text, width - 1) + "…" if width > 1 else "…"
+    return set_cell_size(text, width - 1) + glyph("ellipsis")
 
 
 def tail(text: str, width: int) -> str:
@@ -44,7 +46,19 @@ def tail(text: str, width: int) -> str:
     kept, used = len(text), 1
     while kept and (used := used + width_of(text[kept - 1])) <= width:
         kept -= 1
-    return f"…{text[kept:]}"
+    return f"{glyph('ellipsis')}{text[kept:]}"
+
+
+def from_cell(text: str, left: int) -> str:
+    """Return a text from a cell on, with an ellipsis in that cell if anything stands before it; columns stay straight."""
+    if left <= 0 or not text:
+        return text
+    used = 0
+    for place, character in enumerate(text):
+        if used > left:
+            return f"{glyph('ellipsis')}{' ' * (used - left - 1)}{text[place:]}"
+        used += width_of(character)
+    return glyph("ellipsis")
 
 
 def width_of(text: str) -> int:

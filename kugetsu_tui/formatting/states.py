@@ -55,6 +55,19 @@ def choose_glyphs(utf8: bool) -> None:
     _glyphs.update(_UTF8 if utf8 else _ASCII)
 
 
+def draws_ascii() -> bool:
+    """Whether nothing beyond ASCII is drawn."""
+    return _glyphs["tl"] == _ASCII["tl"]
+
+
+_PLAIN = str.maketrans("…↑↓←→−–×·▼▲│", "~^v<>--x-v^|")
+
+
+def plain(text: str) -> str:
+    """Words of the console as this terminal can show them; as wide as before."""
+    return text if text.isascii() or not draws_ascii() else text.translate(_PLAIN)
+
+
 def glyph(name: str) -> str:
     """The character of a name."""
     return _glyphs[name]

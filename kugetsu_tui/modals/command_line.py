@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from ..completion import Known, common_start, completions, hint
 from ..formatting.safe_text import clean
+from ..formatting.states import plain
 
 
 class CommandLine(ModalScreen[str | None]):
@@ -52,8 +53,8 @@ class CommandLine(ModalScreen[str | None]):
             with Horizontal(id="command-line"):
                 yield Static(Content(":"), id="colon")
                 yield Input(
-                    self._text, id="command", placeholder="limit 4 · kill 12 · move 7 top · 41 goes there · help", compact=True,
-                    select_on_focus=False,
+                    self._text, id="command", compact=True,
+                    placeholder=plain("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
                 )  # fmt: skip
 
     def on_mount(self) -> None:
@@ -70,7 +71,7 @@ class CommandLine(ModalScreen[str | None]):
             self._begun, self._round, self._place = event.value, [], len(self._history)
         self._ours = False
         told = hint(event.value, self._known, self.size.width - 4) if event.value else ""
-        self.query_one("#command-hint", Static).update(Content(clean(told, 400)))
+        self.query_one("#command-hint", Static).update(Content(plain(clean(told, 400))))
         self.query_one("#command-hint").set_class(bool(told), "-told")
 
     @on(Input.Submitted)

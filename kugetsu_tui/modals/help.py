@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..formatting.safe_text import fit
+from ..formatting.states import plain
 from ..keys import Registry, shown_key
 from ..situation import Situation
 from ..widgets.lines import Span
@@ -94,7 +95,7 @@ class Help(ModalScreen[None]):
         """Title, search, list."""
         with Vertical(classes="dialog", id="help"):
             yield Static(Content(self._title_text), classes="dialog-title")
-            yield Input(id="help-search", placeholder="type to search, ↑ ↓ to read on, esc to leave", compact=True)
+            yield Input(id="help-search", placeholder=plain("type to search, ↑ ↓ to read on, esc to leave"), compact=True)
             yield HelpLines(self._registry, self._now)
 
     def on_mount(self) -> None:

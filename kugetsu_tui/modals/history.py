@@ -43,6 +43,11 @@ class HistoryLines(ReadingLines):
 class HistoryDialog(ReadingDialog):
     """Shows the past of one moment; escape leaves."""
 
+    HINTS = (
+        "+ − a longer or a shorter time, ↑ ↓ read on, esc leaves",
+        "+ − longer, shorter, esc leaves",
+        "+ − time, esc leaves",
+    )
     BINDINGS = [
         Binding("h", "leave", show=False),
         Binding("plus,equals_sign", "longer(1)", show=False),
@@ -58,7 +63,7 @@ class HistoryDialog(ReadingDialog):
         with Vertical(classes="dialog", id="history"):
             yield Static(Content(""), classes="dialog-title", id="history-title")
             yield HistoryLines(self._snapshot)
-            yield Static(Content("+ − a longer or a shorter time, ↑ ↓ read on, esc leaves"), classes="dialog-hint")
+            yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """Keys go to the lines."""
@@ -68,6 +73,7 @@ class HistoryDialog(ReadingDialog):
     def on_resize(self) -> None:
         """As high as there is something to say, where there is room."""
         self.fit(100)
+        self.call_after_refresh(self.show_hint)
 
     def _entitle(self) -> None:
         self.fit(100)

@@ -47,6 +47,9 @@ class PlanLines(ReadingLines):
 class PlanDialog(ReadingDialog):
     """Shows a plan of one moment; escape leaves."""
 
+    HINTS = (
+        "+ − what if there were more or fewer slots, ↑ ↓ read on, esc leaves", "+ − what if, esc leaves", "esc leaves",
+    )  # fmt: skip
     BINDINGS = [
         Binding("w", "leave", show=False),
         Binding("plus,equals_sign", "slots(1)", show=False),
@@ -64,7 +67,7 @@ class PlanDialog(ReadingDialog):
         with Vertical(classes="dialog", id="plan"):
             yield Static(Content("Who starts when"), classes="dialog-title")
             yield PlanLines()
-            yield Static(Content(""), id="plan-hint", classes="dialog-hint")
+            yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """Keys go to the plan."""
@@ -82,8 +85,7 @@ class PlanDialog(ReadingDialog):
 
     def _fit(self) -> None:
         self.fit(110)
-        hint = "+ − what if there were more or fewer slots, ↑ ↓ read on, esc leaves"
-        self.query_one("#plan-hint", Static).update(Content(hint if self.size.width > 76 else "+ − what if, esc leaves"))
+        self.call_after_refresh(self.show_hint)
 
     def action_slots(self, by: int) -> None:
         """Ask what another number of slots would do; changes nothing."""

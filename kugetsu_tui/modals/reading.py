@@ -2,9 +2,15 @@
 
 from typing import ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
+from textual.widgets import Static
 
+from ..formatting.safe_text import width_of
+from ..formatting.states import glyph, plain
 from ..widgets.lines import EMPTY, Line, Lines, Span
 
 
@@ -13,9 +19,14 @@ class ReadingLines(Lines, can_focus=True):
 
     DEFAULT_CSS = "ReadingLines { height: 1fr; }"
 
+    class Rest(Message):
+        """How many lines stand below what is seen has changed."""
+
     def __init__(self) -> None:
         super().__init__()
         self._first = 0
+        self.rest = 0
+        """Lines below what is seen."""
         self._all: list[list[Span]] = []
 
     def lay_out(self, width: int) -> list[list[Span]]:
@@ -31,6 +42,10 @@ class ReadingLines(Lines, can_focus=True):
         """Lay the lines out for the width, and keep within what there is."""
         self._all = self.lay_out(self.size.width)
         self._first = max(min(self._first, len(self._all) - self.size.height), 0)
+        rest = max(len(self._all) - self._first - self.size.height, 0) if self.size.height else 0
+        if rest != self.rest:
+            self.rest = rest
+            self.post_message(self.Rest())
 
     def line_at(self, y: int, width: int) -> Line:
         """One line."""
@@ -49,6 +64,8 @@ class ReadingLines(Lines, can_focus=True):
 class ReadingDialog(ModalScreen[None]):
     """Shows `ReadingLines`; escape leaves."""
 
+    HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ read on, esc leaves", "esc leaves")
+    """What the last line says of the keys, the longest first; the first that fits is shown."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "leave", show=False),
         Binding("down,j", "scroll(1)", show=False),
@@ -62,6 +79,14 @@ class ReadingDialog(ModalScreen[None]):
     def on_mount(self) -> None:
         """Keys go to the lines."""
         self.set_focus(self.query_one(ReadingLines))
+
+    @on(ReadingLines.Rest)
+    def show_hint(self) -> None:
+        """Say what keys do, and how much is still to be read."""
+        lines = self.query_one(ReadingLines)
+        more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
+        told = next((more + hint for hint in self.HINTS if width_of(more + hint) <= lines.size.width), more + self.HINTS[-1])
+        self.query_one(".dialog-hint", Static).update(Content(plain(told)))
 
     def fit(self, width: int) -> None:
         """Be as high as there is something to read, where there is room."""

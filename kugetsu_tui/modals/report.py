@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ..formatting.safe_text import clean, width_of
+from ..formatting.states import plain
 from ..widgets.lines import Span
 from ..widgets.pane import words
 from .reading import ReadingDialog, ReadingLines
@@ -58,7 +59,7 @@ class Report(ReadingDialog):
         with Vertical(classes="dialog", id="report"):
             yield Static(Content(clean(self._title_text, 200)), classes="dialog-title")
             yield ReportLines(self._lines)
-            yield Static(Content("↑ ↓ read on, esc leaves"), classes="dialog-hint")
+            yield Static(Content(plain(self.HINTS[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as there is to read, from the first frame on."""

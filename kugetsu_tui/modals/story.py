@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ..formatting.safe_text import clean, fit, width_of
+from ..formatting.states import plain
 from ..viewmodels.sentences import Sentence
 from ..widgets.lines import Span
 from ..widgets.pane import words
@@ -53,7 +54,7 @@ class Story(ReadingDialog):
         with Vertical(classes="dialog", id="story"):
             yield Static(Content(clean(self._title_text, 200)), classes="dialog-title")
             yield Sentences(self._sentences)
-            yield Static(Content("↑ ↓ read on, esc leaves"), classes="dialog-hint")
+            yield Static(Content(plain(self.HINTS[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as the story is long from the first frame on: else it covers the whole screen first."""

@@ -17,6 +17,7 @@ from kugetsu_engine.domain.task import Expect
 
 from .. import failures
 from ..formatting.safe_text import clean
+from ..formatting.states import draws_ascii, plain
 
 FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
 
@@ -142,7 +143,7 @@ class TaskForm(ModalScreen[str | None]):
                     [], prompt=clean(f"{self._default_agent}, as set", 60), id="agent", compact=True
                 )  # fmt: skip
                 yield Label(Content("priority"), classes="second")
-                yield Input(draft.priority, id="priority", placeholder="5  (0–9, 9 starts first)", compact=True)
+                yield Input(draft.priority, id="priority", placeholder=plain("5  (0–9, 9 starts first)"), compact=True)
             with Horizontal(classes="row pair"):
                 yield Label(Content("after"))
                 yield Input(draft.after, id="after", placeholder="41 42", compact=True)
@@ -170,6 +171,9 @@ class TaskForm(ModalScreen[str | None]):
         """Start at the first field; the agents are read meanwhile."""
         for field in self.query(Input):
             field.cursor_blink = False
+        if draws_ascii():
+            for arrow in self.query(".arrow").results(Static):  # Textual's own, of the fields one chooses in
+                arrow.update("^" if arrow.has_class("up-arrow") else "v")
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.highlight_cursor_line = False

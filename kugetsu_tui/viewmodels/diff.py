@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
 
 from ..formatting import states
-from ..formatting.safe_text import clean, tail, width_of
+from ..formatting.safe_text import clean, from_cell, tail, width_of
 from .rows import Cell, Column, Row, fitted, widest
 
 LETTERS = {
@@ -102,7 +102,7 @@ class DiffText:
             return []
         if entry.kind == "file":
             return self._title(self.files[entry.source], width)
-        text = self.text(line)[left:]
+        text = from_cell(self.text(line), left)
         gutter = GUTTER if width >= 60 else 0
         number = f"{entry.number or '':>{gutter - 1}} " if gutter else ""
         return [(number, "faint"), (text, TONES[entry.kind])] if gutter else [(text, TONES[entry.kind])]

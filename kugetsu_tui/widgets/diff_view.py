@@ -75,6 +75,7 @@ class DiffView(Searched):
 
     def _look_at(self, line: int) -> None:
         self._first = max(min(line, self._total - 1), 0)
+        self._left = 0  # what stands there may be shorter than that
         self.sync()
 
     # searching

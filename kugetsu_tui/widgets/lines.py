@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..formatting.safe_text import fit, width_of
+from ..formatting.states import plain
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Lines(Widget):
         line = self._shown[y] if y < len(self._shown) else EMPTY
         used = sum(width_of(text) for text, _ in line.spans)
         padded = line if used >= width else line._replace(spans=(*line.spans, (" " * (width - used), "text")))
-        strip = Strip([Segment(text, self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
+        strip = Strip([Segment(plain(text), self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
         return strip if used <= width else strip.crop(0, width)
 
     def tone(self, name: str, base: str = "") -> Style:

@@ -8,7 +8,7 @@ from textual.timer import Timer
 from textual.worker import Worker
 
 from ..formatting.line_times import CLOCK
-from ..formatting.safe_text import clean
+from ..formatting.safe_text import clean, from_cell
 from ..formatting.states import glyph
 from ..log_feed import SCAN_LINES, LogPart
 from .lines import EMPTY, Line, Span
@@ -378,7 +378,7 @@ class LogView(Searched):
             empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
             return Line(((empty, "muted"),)) if empty else EMPTY
         text: str = self._part.lines[index]
-        return self._with_time(number, self._drawn(number, text[self._left :], tone_of(text), width - self._column))
+        return self._with_time(number, self._drawn(number, from_cell(text, self._left), tone_of(text), width - self._column))
 
     def _with_time(self, number: int, line: Line) -> Line:
         """Put before a line when it was written; nothing before a row that only goes on with it."""

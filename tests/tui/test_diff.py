@@ -119,9 +119,12 @@ async def test_hunks_files_and_lines(console: Opener, work: Path) -> None:
         await here.shows("line 150 changed")
         await here.press("left_square_bracket")
         await here.until(lambda: here.said == "hunk 1 of 3")
+        await here.press("right", "right")
+        assert "…" in here.text
         await here.press("right_curly_bracket")
         await here.until(lambda: shown.files.selected_key == "notes/todo.txt")
         assert shown.view.file == 1
+        await here.shows("+first")
         await here.press("left_curly_bracket")
         await here.until(lambda: shown.view.file == 0)
         await here.press("G")

@@ -3,7 +3,9 @@
 import itertools
 import random
 
-from kugetsu_tui.formatting.safe_text import width_of
+import pytest
+
+from kugetsu_tui.formatting.safe_text import from_cell, width_of
 from kugetsu_tui.widgets.lines import Line, changed_until, joined
 from kugetsu_tui.widgets.pane import MOST_MARKS, marked
 
@@ -64,3 +66,17 @@ def test_what_is_searched_for_is_marked_and_nothing_is_lost() -> None:
     long = marked([("ab" * 500, "text")], "ab")
     assert "".join(text for text, _ in long) == "ab" * 500
     assert sum(tone == "key" for _, tone in long) == MOST_MARKS
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "shown"),
+    [
+        ("abcdef", 0, "abcdef"), ("abcdef", 2, "…def"), ("abc", 3, "…"), ("", 3, ""), ("abc", 2, "…"),
+        ("宽宽宽a", 1, "…宽宽a"), ("宽宽宽a", 2, "… 宽a"), ("宽宽宽a", 3, "…宽a"), ("宽宽宽a", 6, "…"),
+    ],
+)  # fmt: skip
+def test_a_line_moved_sideways_says_so_and_stays_in_its_columns(text: str, left: int, shown: str) -> None:
+    """By cells, so that lines with wide characters do not run ahead of the others."""
+    assert from_cell(text, left) == shown
+    if width_of(text) > left:
+        assert width_of(shown) == width_of(text) - left

@@ -52,8 +52,25 @@ async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Ope
     async with console((40, 12)) as here:
         await here.press("2", "w")
         await here.shows("Who starts when")
+        await here.shows("more  + − what if")
         await here.press("G")
         await here.shows("#20")
+        await here.until(lambda: "more  " not in here.text)
         await here.press("g")
         await here.shows("3 slots")
         await here.shows("nobody knows")
+
+
+async def test_what_is_read_says_when_there_is_more(console: Opener, operator: Operator, enqueue: Put) -> None:
+    """And its keys are told in as many words as there is room for."""
+    for number in range(1, 21):
+        enqueue(f"local/web#{number}", f"task {number}")
+    async with console((40, 12)) as here:
+        await here.press("h")
+        await here.shows("+ − longer, shorter, esc leaves")
+    async with console((80, 24)) as here:
+        await here.press("2", "w")
+        await here.shows("▼ ")
+        more = next(int(line.split("▼ ")[1].split()[0]) for line in here.lines if " more  +" in line)
+        await here.press("j")
+        await here.shows(f"▼ {more - 1} more  ")

@@ -1,5 +1,6 @@
 """Every theme shows every state by glyph, word and colour, can be read, and leaves a terminal without colours without them."""
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -96,3 +97,19 @@ async def test_no_color_paints_no_colour(console: Opener, monkeypatch: pytest.Mo
         here.app.commands.typed("theme light")
         assert "NO_COLOR is set" in here.said
         assert here.app.theme == themes.MONO.name
+
+
+async def test_a_terminal_without_utf_8_gets_ascii_everywhere(console: Opener, enqueue: Callable[..., str]) -> None:
+    """Also frames of dialogs, keys, hints, and where text is cut."""
+    enqueue(message="a message far too long for its column, so that it is cut " * 4)
+    choose_glyphs(False)
+    try:
+        async with console((80, 24)) as here:
+            for keys in (("2",), ("question_mark",), ("w",), ("h",), ("i",), ("x",), ("colon", *"move 1 "), ("n",)):
+                await here.press(*keys)
+                await here.pilot.pause()
+                assert here.text.isascii(), (keys, [line for line in here.lines if not line.isascii()])
+                if len(here.app.screen_stack) > 2:
+                    await here.press("escape")
+    finally:
+        choose_glyphs(True)
