@@ -47,6 +47,12 @@ log = logging.getLogger(__name__)
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 
+PANES = {
+    "task": "the task", "notices": "the notifications", "agents": "the agents", "queue": "the queue", "log": "the log",
+    "done": "what is done", "diff": "the diff", "files": "the files", "merged": "all logs as one",
+}  # fmt: skip
+"""What help calls the place one comes from."""
+
 
 class KugetsuApp(Opening):
     """The operator's console."""
@@ -272,7 +278,7 @@ class KugetsuApp(Opening):
         screen = self.talking
         if screen is not None:
             now = screen.situation()
-            self.push_screen(Help(self.registry, now, f"Keys in {'the task' if now.pane == 'task' else now.pane}"))
+            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"))
 
     def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""

@@ -19,10 +19,24 @@ class Actions(Provider):
         registry = screen.console.registry
         return [(f"{a.words}: {a.help}", a) for a in registry.actions if screen.can(a.id) and a.id != "palette"]
 
+    def _why_not(self, action: Action) -> str:
+        """What stands against an action right now, for its second line; empty if it can be done."""
+        screen = self.screen
+        reason = action.refusal(screen.situation()) if isinstance(screen, ConsoleScreen) else None
+        return f"  ({reason})" if reason else ""
+
+    def _shown(self, words: Content, action: Action) -> Content:
+        return words.stylize("dim") if self._why_not(action) else words
+
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
         for text, action in self._all():
-            yield DiscoveryHit(Content(text), partial(self._perform, action), text, shown_key(action.keys[0]))
+            yield DiscoveryHit(
+                self._shown(Content(text), action),
+                partial(self._perform, action),
+                text,
+                shown_key(action.keys[0]) + self._why_not(action),
+            )
 
     async def search(self, query: str) -> Hits:
         """What matches."""
@@ -30,7 +44,13 @@ class Actions(Provider):
         for text, action in self._all():
             score = matcher.match(text)
             if score > 0:
-                yield Hit(score, matcher.highlight(text), partial(self._perform, action), text, shown_key(action.keys[0]))
+                yield Hit(
+                    score,
+                    self._shown(matcher.highlight(text), action),
+                    partial(self._perform, action),
+                    text,
+                    shown_key(action.keys[0]) + self._why_not(action),
+                )
 
     def _perform(self, action: Action) -> None:
         screen = self.screen

@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 
 from ..formatting.safe_text import fit
 from ..formatting.states import plain
-from ..keys import Registry, shown_key
+from ..keys import TEXTS, Registry, shown_key
 from ..situation import Situation
 from ..widgets.lines import Span
 from ..widgets.pane import words
@@ -36,13 +36,18 @@ class HelpLines(ReadingLines, can_focus=False):
         """All lines, by group."""
         lines: list[list[Span]] = []
         group = ""
+        in_logs = self._now.pane not in TEXTS  # where there is a log, what is not here is in another kind of it
         for action in self._registry.actions:
             keys = " ".join(shown_key(key) for key in action.keys)
             if not self._asked_for(f"{keys} {action.words} {action.help} {action.group}"):
                 continue
             here = action.reachable(self._now.pane)
             reason = (
-                action.refusal(self._now) if here else "in a log only" if action.group in ("The log", "Moving") else "not here"
+                action.refusal(self._now)
+                if here
+                else "in a log only"
+                if in_logs and action.group in ("The log", "Moving")
+                else "not here"
             )
             told = f"{action.help}  ({reason})" if reason else action.help
             lines += self._heading(group, action.group, bool(lines))

@@ -34,9 +34,9 @@ _FILTERS = (
     ("!word", "rows without it"),
     ("~word", "rows with its letters in this order"),
     ("tag: state:", "rows with this tag, in this state; also agent: and repo:"),
-    ("#41", "this task, wherever it is"),
 )
 _MANNERS = (
+    ("#41", "and enter goes to this task, wherever it is listed; so does :41"),
     ("mouse", "a click selects, a click on what is selected opens, the wheel scrolls; nothing needs it"),
     ("marks", "keys about tasks act on all marked ones, with one question and one answer"),
     ("undo", "u takes the last act back for half a minute; :undo lists them"),

@@ -8,8 +8,11 @@ from kugetsu_tui.commands import VERBS
 from kugetsu_tui.keys import ACTIONS, Registry
 from kugetsu_tui.modals.help import HelpLines
 from kugetsu_tui.modals.help_pages import entries
+from kugetsu_tui.palette import Actions
 from kugetsu_tui.situation import Situation
 from kugetsu_tui.widgets.lines import Span
+
+from .conftest import Opener
 
 
 def told(lines: list[list[Span]]) -> str:
@@ -52,3 +55,24 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
 
 def test_a_first_sentence_is_a_part_of_another() -> None:
     assert in_short("clear") == "drop ended tasks from the list, with their logs"
+
+
+def test_help_says_what_is_so() -> None:
+    """A number is no filter; where there is a log, what is not there is not promised for one."""
+    assert "#41" not in [entry.name for entry in entries() if entry.group.startswith("Filters")]
+    page = HelpLines(Registry(ACTIONS), Situation(pane="merged"))
+    assert "(in a log only)" not in told(page.lay_out(90))
+
+
+async def test_the_palette_says_what_cannot_be_done(console: Opener) -> None:
+    """With the reason, as help does."""
+    async with console() as here:
+        await here.press("4", "question_mark")
+        await here.shows("Keys in the notifications")
+        await here.press("escape", "2", "ctrl+p", *"kill")
+        await here.shows("(")
+        await here.shows("task")
+        palette = Actions(here.app.screen_stack[-2])
+        [stop] = [action for action in ACTIONS if action.id == "task.kill"]
+        assert palette._why_not(stop)
+        assert not palette._why_not(next(action for action in ACTIONS if action.id == "help"))
