@@ -312,6 +312,16 @@ async def diff_read(app: KugetsuApp) -> None:
         await asyncio.sleep(0.05)
 
 
+async def found(app: KugetsuApp) -> None:
+    """Wait for the word of where a search has come to."""
+    from kugetsu_tui.widgets.strips import Talk
+
+    deadline = time.monotonic() + 20
+    while app.talking is None or "hit " not in app.talking.query_one(Talk).said:
+        assert time.monotonic() < deadline, "nothing was found"
+        await asyncio.sleep(0.05)
+
+
 async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
     from kugetsu_tui.widgets.strips import Talk

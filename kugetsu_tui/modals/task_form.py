@@ -173,7 +173,7 @@ class TaskForm(ModalScreen[str | None]):
             field.cursor_blink = False
         if draws_ascii():
             for arrow in self.query(".arrow").results(Static):  # Textual's own, of the fields one chooses in
-                arrow.update("^" if arrow.has_class("up-arrow") else "v")
+                arrow.update(Content("^" if arrow.has_class("up-arrow") else "v"))
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.highlight_cursor_line = False

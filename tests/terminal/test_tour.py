@@ -130,7 +130,11 @@ def test_read_only_touches_nothing(fleet: Fleet, tmux: Tmux) -> None:
     before = {path: path.stat().st_mtime_ns for path in sorted(fleet.folder.glob("state/**/*"))}
     tmux.start("--read-only")
     tmux.wait_for("read-only")
-    tmux.keys("2", "g", "p", "T", "x", "y", "P", "+")
+    tmux.keys("2", "g", "p", "T", "x", "y")
+    tmux.wait_for("Copy of")
+    tmux.keys("Escape")
+    wait_until(lambda: "Copy of" not in tmux.screen(), 10, "the menu to be left")
+    tmux.keys("P", "+")
     tmux.wait_for("read-only")
     tmux.keys("q")
     wait_until(tmux.ended, 10, "the console to end")

@@ -117,7 +117,7 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operat
         await here.shows("/nonexistent/program could not be run")
         await here.press("escape")
         await type_command(here, "notify maybe")
-        await here.until(lambda: "write it like: notify test" in here.said, "the usage")
+        await here.until(lambda: "write it like: notify list" in here.said, "the usage")
 
 
 async def test_a_failure_calls_and_history_does_not(

@@ -81,7 +81,7 @@ async def test_t_shows_when_each_line_was_written_and_is_remembered(
         assert " " * 9 + "last and young" in row(here, "young")
         assert {len(line) for line in here.lines} == {size[0]}
         await here.press("right")
-        await here.shows("12:00:59 xxxx")
+        await here.shows("12:00:59 …xxx")
         await here.press("left", "w")
         await here.shows("end 59")
         assert "12:0" not in row(here, "end 59")

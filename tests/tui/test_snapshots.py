@@ -14,7 +14,7 @@ from kugetsu_engine.operator import Operator
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.undo import UndoLog
-from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
+from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, found, in_the_past, make_worktree
 
 from ..support.waiting import Deadline
 from . import snapshots
@@ -47,7 +47,7 @@ SCREENS = (
     Shown("home"),
     Shown("queue-marked", ("2", "space", "j", "space")),
     Shown("task", ("1", "g", "j", "enter")),
-    Shown("log-search", ("1", "g", "j", "enter", "slash", *"pytest", "enter", "n")),
+    Shown("log-search", ("1", "g", "j", "enter", "slash", *"pytest", "enter", "n"), found),
     Shown("log-times", ("1", "g", "j", "enter", "t")),
     Shown("diff", ("1", "g", "j", "d"), diff_read, worktree=True),
     Shown("done", ("5",)),
