@@ -226,7 +226,7 @@ class KugetsuApp(Opening):
             self.say("nothing to take back: an act can be undone for 30 s")
             return
         rows = [(act.number, act.words, moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
-        self.push_screen(UndoList(rows), lambda number: self.undo(number) if number is not None else None)
+        self.push_screen(UndoList(rows), lambda number: self.undo(int(number)) if number is not None else None)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""

@@ -11,7 +11,8 @@ from . import outside
 from .formatting.safe_text import clean
 from .formatting.states import draws_ascii
 from .modals.confirm import Confirm
-from .modals.report import Report, inner_width
+from .modals.reading import inner_width
+from .modals.report import Report
 from .widgets.strips import Talk
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ async def _printed(app: "KugetsuApp", words: Sequence[str]) -> tuple[int, str, s
     environ = {
         **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root,
         "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
-        COLUMNS: str(inner_width(app.size.width)),
+        COLUMNS: str(inner_width(app.size.width, Report.WIDEST)),
     }  # fmt: skip
     command = [sys.executable, "-m", "kugetsu_engine", *words]
     return await link.aside(lambda: outside.printed(command, link.folder, environ))

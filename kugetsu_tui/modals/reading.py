@@ -3,15 +3,20 @@
 from typing import ClassVar
 
 from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..formatting.safe_text import width_of
+from ..formatting.safe_text import clean, width_of
 from ..formatting.states import glyph, plain
 from ..widgets.lines import EMPTY, Line, Lines, Span
+
+FRAME = 6
+"""Columns that border and padding take."""
 
 
 class ReadingLines(Lines, can_focus=True):
@@ -101,3 +106,36 @@ class ReadingDialog(ModalScreen[None]):
         """Go back."""
         if self.is_current:
             self.dismiss(None)
+
+
+class TextDialog(ReadingDialog):
+    """A title and lines, as high as there is to read; `NAME` is its id in the style sheet, which makes it `WIDEST` wide."""
+
+    NAME = ""
+    WIDEST = 96
+
+    def __init__(self, title: str, lines: ReadingLines) -> None:
+        super().__init__()
+        self._heading = title
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """Title, lines, and what keys do."""
+        with Vertical(classes="dialog", id=self.NAME):
+            yield Static(Content(clean(self._heading, 200)), classes="dialog-title")
+            yield self._lines
+            yield Static(Content(plain(self.HINTS[0])), classes="dialog-hint")
+
+    def on_mount(self) -> None:
+        """As high as there is to read from the first frame on: else it covers the whole screen first."""
+        super().on_mount()
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """As high as there is to read, where there is room."""
+        self.fit(inner_width(self.app.size.width, self.WIDEST))
+
+
+def inner_width(screen: int, widest: int) -> int:
+    """Columns of the text in a dialog that is at most `widest` wide, on a screen so wide."""
+    return max(min(screen, widest) - FRAME, 10)

@@ -2,18 +2,13 @@
 
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Static
 
-from ..formatting.safe_text import clean, fit, width_of
-from ..formatting.states import plain
+from ..formatting.safe_text import fit, width_of
 from ..viewmodels.sentences import Sentence
 from ..widgets.lines import Span
 from ..widgets.pane import words
-from .reading import ReadingDialog, ReadingLines
+from .reading import ReadingLines, TextDialog
 
 
 class Sentences(ReadingLines):
@@ -39,28 +34,12 @@ class Sentences(ReadingLines):
         return lines
 
 
-class Story(ReadingDialog):
+class Story(TextDialog):
     """Tells what happened to a task; escape leaves."""
 
     BINDINGS = [Binding("i", "leave", show=False)]
 
+    NAME = "story"
+
     def __init__(self, title: str, sentences: Sequence[Sentence]) -> None:
-        super().__init__()
-        self._title_text = title
-        self._sentences = sentences
-
-    def compose(self) -> ComposeResult:
-        """Title and story."""
-        with Vertical(classes="dialog", id="story"):
-            yield Static(Content(clean(self._title_text, 200)), classes="dialog-title")
-            yield Sentences(self._sentences)
-            yield Static(Content(plain(self.HINTS[0])), classes="dialog-hint")
-
-    def on_mount(self) -> None:
-        """As high as the story is long from the first frame on: else it covers the whole screen first."""
-        super().on_mount()
-        self.fit(min(self.app.size.width, 96) - 6)
-
-    def on_resize(self) -> None:
-        """As high as the story is long, where there is room."""
-        self.fit(min(self.size.width, 96) - 6)
+        super().__init__(title, Sentences(sentences))
