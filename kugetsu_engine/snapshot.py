@@ -222,11 +222,6 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """How many things wait for a person: unread notifications that say so, and what is wrong right now."""
         return worth.needing(self.notices, self.read_until) + len(self.alerts)
 
-    @property
-    def unread(self) -> int:
-        """Notifications the operator has not read."""
-        return sum(1 for notice in self.notices if notice.time > self.read_until)
-
 
 class SnapshotReader:
     """Reads the pictures of one state directory; not for several threads at once."""

@@ -14,7 +14,6 @@ from .formatting.safe_text import clean
 BELL = "\a"
 WORDS_LIMIT = 200
 KITTY = ("KITTY_WINDOW_ID",)
-OSC_777 = frozenset({"foot", "rxvt", "vte"})
 
 
 def way(settings: NotifySettings, environ: Mapping[str, str]) -> str:

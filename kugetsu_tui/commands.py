@@ -8,7 +8,7 @@ from kugetsu_engine.cli.edit import changes_of
 from kugetsu_engine.cli.edit import parser_of as edit_parser
 from kugetsu_engine.domain.draft import task_id as as_task_id
 from kugetsu_engine.domain.times import duration
-from kugetsu_engine.errors import KugetsuError, UsageError
+from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
 OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
@@ -290,8 +290,3 @@ _READERS = {
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue), **dict.fromkeys(REPORTS, _report),
 }  # fmt: skip
-
-
-def one_line(error: KugetsuError) -> str:
-    """An error as the console shows it."""
-    return str(error)

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 SCHEMA = 1
-BASE, PM_AGENT = "base", "pm-agent"
+BASE = "base"
 """Slugs of the sessions that belong to no issue: what new ones are forked from, and the project manager's."""
 
 Mode = Literal["new", "continue", "fork"]
