@@ -165,7 +165,7 @@ def _base_tips(start: Baseline) -> list[str]:
 
 
 def _moves(start: Baseline) -> Moves:
-    """Read where HEAD has been; nothing where git keeps no record. Only names of commits are taken, as agents can write there."""
+    """Read where HEAD has been, where git keeps a record. Only names of commits are taken, as agents can write there."""
     try:
         with open(f"{start.folder}/logs/HEAD", "rb") as file:
             length = os.fstat(file.fileno()).st_size

@@ -1,4 +1,4 @@
-"""The twenty-eight bugs: what is replaced by what, and the tests that must notice."""
+"""The bugs: what is replaced by what, and the tests that must notice."""
 
 from typing import NamedTuple
 
