@@ -229,7 +229,7 @@ class HomeScreen(MarkingScreen):
         snapshot = picture.snapshot
         self._mark_use()
         self.keep_marks(picture)
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
