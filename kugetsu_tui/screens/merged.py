@@ -60,7 +60,7 @@ class MergedScreen(LogScreen):
         """Show what runs now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         count = len(picture.snapshot.active)
         title: list[Span] = [(f"of all agents, {count} run{'s' * (count == 1)}", "muted")]
@@ -70,4 +70,4 @@ class MergedScreen(LogScreen):
     def situation(self) -> Situation:
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_undo(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
+        return self.with_console(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
