@@ -13,6 +13,7 @@ from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
+from .domain.counting import of_number
 from .domain.reserved import session_slug
 from .domain.task import Task
 from .errors import AlreadySo, KugetsuError, TryLater
@@ -90,7 +91,8 @@ def attach(
     else:
         entered = gate.enter_by_hand(paths, task.issue_ref, limit)
     if entered == "slots":
-        raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+        slots = of_number(limit, "the only slot is", f"all {limit} slots are")
+        raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, str):
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from . import removing
+from .domain.counting import counted
 from .domain.refs import slug
 from .domain.reserved import SESSIONS
 from .errors import BadFile, GitError, KugetsuError
@@ -92,7 +93,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             yield Orphan("worktree", path, f"{why}, nor does git: look at it, and remove it yourself", kept=True)
             continue
         holding = [f"{held.dirty} uncommitted"] if held.dirty else []
-        holding += [f"{held.only_here} commits that are nowhere else"] if held.only_here else []
+        holding += [f"{counted(held.only_here, 'commit')} not pushed and on no other branch"] if held.only_here else []
         if holding:
             yield Orphan("worktree", path, f"{why}, but it holds {' and '.join(holding)}", kept=True)
         else:

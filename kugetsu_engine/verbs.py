@@ -9,6 +9,7 @@ import msgspec
 from . import issue_acts
 from .control import Controls
 from .domain import states
+from .domain.counting import counted
 from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.session import Mode
@@ -310,7 +311,7 @@ class Verbs:
             finish_removals(paths)
         else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying
             threading.Thread(target=finish_removals, args=(paths,), name="kugetsu-clear").start()
-        return f"cleared {count} ended task{'s' * (count != 1)}, their worktrees are kept"
+        return f"cleared {counted(count, 'ended task')}, their worktrees are kept"
 
 
 def _told_place(task: Task, place: int, others: list[Entry]) -> str:

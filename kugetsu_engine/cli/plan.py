@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ..domain.counting import counted
 from ..domain.plan import Plan, Start
 from ..domain.policy import clock
 from ..domain.run_times import RunTimes
@@ -92,7 +93,7 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
 
 def headline(plan: Plan, limit_now: int) -> list[str]:
     """The plan in a sentence, and what keeps it from coming true."""
-    slots = f"{plan.limit} slot{'s' * (plan.limit != 1)}"
+    slots = counted(plan.limit, "slot")
     if plan.limit != limit_now:
         slots = f"with {slots} in place of {limit_now}"
     waiting = len(plan.starts) + len(plan.others)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ..domain import refs
+from ..domain.counting import counted
 from ..domain.pulls import KnownPull
 from ..domain.reserved import SESSIONS, session_slug
 from ..domain.session import Session
@@ -91,7 +92,7 @@ def _on_branch(delivered: Delivered | None) -> str:
     if delivered is None:
         return ""
     more = delivered.total > max(delivered.commits, delivered.task_commits)
-    return f"{delivered}, {delivered.total} commits on the branch" if more else str(delivered)
+    return f"{delivered}, {counted(delivered.total, 'commit')} on the branch" if more else str(delivered)
 
 
 def _refresh(here: StatePaths) -> None:

@@ -141,7 +141,7 @@ def print_picture(snapshot: Snapshot) -> None:
         rows = []
         for one in snapshot.active:
             progress = one.progress
-            cpu = f"{progress.cpu_percent:.0f} %" if progress and progress.cpu_percent is not None else ""
+            cpu = f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else ""
             memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
             times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase

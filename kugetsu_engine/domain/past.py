@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
+from .counting import counted
 from .draft import shown_id
 from .histories import History, history
 from .states import ACTIVE, FINAL, PENDING
@@ -203,7 +204,8 @@ def told(act: Act) -> str | None:
     if act.verb == STARTED:
         flow = act.engine.get("flow")
         limit = flow.get("limit") if isinstance(flow, dict) else None
-        return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {limit} agents"
+        agents = counted(limit, "agent") if isinstance(limit, int) else "an unknown number of agents"
+        return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {agents}"
     if act.verb == ENDED:
         return "the engine ends"
     if act.verb == REMOVED and not act.changes:

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 
+from ..domain.counting import counted
 from ..domain.safe_text import safe_line
 from ..domain.secrets import Mask
 from ..domain.stamps import Cut
@@ -64,7 +65,7 @@ class LogFile:
         except OSError:
             return None
         self.dropped += dropped
-        self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
+        self.note(f"… {counted(dropped, 'byte')} dropped here, as the log is capped at {self.cap} …")
         cut = Cut(length - len(tail), self.length, head)
         self.cuts.append(cut)
         self.write(tail)

@@ -3,6 +3,8 @@
 from textual import on
 from textual.widgets import Input
 
+from kugetsu_engine.domain.counting import counted, of_number
+
 from ..formatting.safe_text import clean
 from ..widgets.pane import Pane, Searched
 from ..widgets.row_list import RowList
@@ -81,7 +83,8 @@ class FindingScreen(ConsoleScreen):
     async def _search(self, pane: Searched, text: str) -> None:
         found = await pane.search(text)
         shown = clean(text, 60)
-        self.say(f"{found} lines hold {shown}; n and N go through them" if found else f"nothing found for {shown}")
+        lines = f"{counted(found, 'line')} {of_number(found, 'has', 'have')} {shown}; n and N go through them"
+        self.say(lines if found else f"nothing found for {shown}")
         self.refresh_keys()
 
     def _close_filter(self) -> None:

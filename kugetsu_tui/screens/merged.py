@@ -3,6 +3,8 @@
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from kugetsu_engine.domain.counting import of_number
+
 from ..merged_feed import GUTTER
 from ..situation import Situation
 from ..viewmodels import strip
@@ -63,7 +65,7 @@ class MergedScreen(LogScreen):
         self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         count = len(picture.snapshot.active)
-        title: list[Span] = [(f"of all agents, {count} run{'s' * (count == 1)}", "muted")]
+        title: list[Span] = [(f"of all agents, {count} {of_number(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
         self.refresh_keys()
 

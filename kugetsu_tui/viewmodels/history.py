@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from kugetsu_engine.domain.counting import percent
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Snapshot
@@ -168,7 +169,7 @@ def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]]
 
 
 def _words(one: Figures) -> tuple[str, ...]:
-    rate = f"{one.completed * 100 // one.tasks} %" if one.tasks else ""
+    rate = percent(one.completed - one.empty_handed, one.tasks)
     typical = times.span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
     tokens = times.number(one.tokens) if one.tokens is not None else ""

@@ -1,5 +1,6 @@
 """Who starts when, as lines for a dialog."""
 
+from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.plan import Plan, Start
 from kugetsu_engine.snapshot import Snapshot
 
@@ -17,7 +18,7 @@ FAR = 7
 def headline(plan: Plan, limit_now: int) -> list[Spans]:
     """The plan in a line or two."""
     what_if = plan.limit != limit_now
-    slots = f"{plan.limit} slot{'s' * (plan.limit != 1)}"
+    slots = counted(plan.limit, "slot")
     first: Spans = [(f"with {slots} in place of {limit_now}" if what_if else slots, "accent" if what_if else "text")]
     if plan.ends_at is not None and (plan.busy or plan.starts):
         stuck = f"all but {len(plan.others)}" if plan.others else "all"

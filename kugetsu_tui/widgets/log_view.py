@@ -7,6 +7,8 @@ from typing import Protocol
 from textual.timer import Timer
 from textual.worker import Worker
 
+from kugetsu_engine.domain.counting import counted
+
 from ..formatting.line_times import CLOCK
 from ..formatting.safe_text import clean
 from ..formatting.states import glyph
@@ -343,11 +345,11 @@ class LogView(Searched):
             return []
         if not self.follow:
             new = self._part.total - self._left_at
-            words = f"{new} new line{'s' * (new != 1)}" if new > 0 else "held, G follows"
+            words = counted(new, "new line") if new > 0 else "held, G follows"
             return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
         if self._grows and self._feed.up_to:
             return [(self._feed.up_to, "muted")]
-        return [("following", "good")] if self._grows else [(f"{self._part.total} lines", "muted")]
+        return [("following", "good")] if self._grows else [(counted(self._part.total, "line"), "muted")]
 
     def extent(self) -> tuple[int, int]:
         """Where the visible lines lie."""

@@ -634,7 +634,7 @@ async def _(tour: Tour) -> None:
 async def _searched(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("slash", *"error:", "enter")
-    await tour.said("2 lines hold error:")
+    await tour.said("2 lines have error:")
 
 
 @pilot("log.hit")
