@@ -14,7 +14,7 @@ import msgspec
 from . import issue_sessions
 from .chronicle import Chronicle
 from .config import SettingsSource
-from .domain import failures, policy
+from .domain import failures, policy, silence
 from .domain.draft import shown_id
 from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
@@ -62,7 +62,7 @@ class Attempts:
         self._pauses = pauses
         self._spending = spending
         self.stalled: dict[str, str] = {}
-        """What speaks for a stall, by the task whose agent stands still."""
+        """What speaks for a stall, by the task whose agent is stalled."""
         self._refused: dict[str, int] = {}
         """The error for which a supervisor said that it cannot begin, until that is in the books."""
         self.on_start: Callable[[str], None] = _ignore
@@ -239,7 +239,7 @@ class Attempts:
             self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
-        """Tell when an agent begins to stand still, and when it moves again."""
+        """Tell when an agent is stalled, and when it is no longer."""
         entry = self._ledger.entries.get(task_id)
         if entry is None:
             return
@@ -248,11 +248,12 @@ class Attempts:
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
-            text = f"{shown_id(task_id)} {entry.issue_ref} stands still: {evidence}"
+            told = silence.evidence_for(evidence, progress.silent_s if progress else None)
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {told}"
             self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
-            text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
+            text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
             self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:

@@ -328,7 +328,7 @@ class Engine:
             )
 
     def _look_at_rests(self) -> None:
-        """Tell which providers rest and which agents stand still, and look again at the tasks that waited for them."""
+        """Tell which providers rest and which agents are stalled, and look again at the tasks that waited for them."""
         now = self._clock()
         for provider in self.pauses.over():
             self.ledger.tell(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
@@ -337,7 +337,7 @@ class Engine:
             self.ledger.rests_changed()
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
-        stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
+        stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 

@@ -13,7 +13,7 @@ import msgspec
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
 from .counting import counted
 from .draft import shown_id
-from .histories import History, history
+from .histories import History, Stall, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
 from .times import epoch
@@ -43,7 +43,7 @@ class ActiveThen(NamedTuple):
     task: Task
     since: float
     """When the attempt began, in seconds since 1970."""
-    stalled: str | None
+    stalled: Stall | None
 
 
 class Moment(NamedTuple):
@@ -135,7 +135,8 @@ class Past:
             elif state == PENDING:
                 pending.append(one.at(index, when))
             elif state in ACTIVE:
-                active.append(ActiveThen(one.at(index, when), _attempt_began(one, index), one.stalled(when)))
+                began = _attempt_began(one, index)
+                active.append(ActiveThen(one.at(index, when), began, one.stalled(when, began)))
         active.sort(key=lambda then: (then.task.notified_at or "", then.task.id))
         pending.sort(key=lambda task: task.order)
         done = [one.at(index, when) for one, index in ended[-DONE_KEPT:]]

@@ -54,12 +54,12 @@ def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] |
 
 
 def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
-    """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
+    """Judge an attempt that was ended: by its time limit, for a stall, by a signal, or for a class of failure."""
     known = facts or {}
     if asked == "timeout":
         return known | {"outcome": "timeout", "failure": "timeout", "reason": f"ran longer than {timeout_s:g} s"}
     if asked == "stalled":
-        return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it stood still: {evidence}"}
+        return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it was stalled: {evidence}"}
     if asked in ("stop", "kill", ""):
         return known | _failed("stopped", "stopped by a signal")
     return known | _failed(asked, evidence)

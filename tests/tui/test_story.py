@@ -74,9 +74,12 @@ def test_a_running_attempt_and_a_silent_one() -> None:
     """Silence beyond the limit asks for a person."""
     one = active(3, notified_at=AT.format("40"))
     assert "Attempt 1 of 3 runs since" in lines(Picture(snapshot(active=(one,))), one.task)[-1]
-    progress = Progress(phase="agent", stalled="no output for 15 min")
-    silent = msgspec.structs.replace(one, progress=progress)
-    assert "A person should look: no output for 15 min." in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+    progress = Progress(phase="agent", stalled="no output, no file changed")
+    silent = msgspec.structs.replace(one, progress=progress, stalled_s=900.0)
+    assert (
+        "A person should look: no output, no file changed for 15 min."
+        in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+    )
 
 
 def test_the_story_does_not_change_with_time_alone() -> None:

@@ -19,7 +19,16 @@ def test_one_is_singular() -> None:
 
 @pytest.mark.parametrize(
     ("part", "whole", "share"),
-    [(2, 3, "67%"), (1, 3, "33%"), (199, 200, "99%"), (1, 1000, "1%"), (0, 5, "0%"), (5, 5, "100%"), (0, 0, ""), (1, 200, "1%")],
+    [
+        (2, 3, "67%"),
+        (1, 3, "33%"),
+        (199, 200, "99%"),
+        (1, 1000, "1%"),
+        (0, 5, "0%"),
+        (5, 5, "100%"),
+        (0, 0, ""),
+        (1, 200, "1%"),
+    ],
 )
 def test_shares_are_rounded(part: int, whole: int, share: str) -> None:
     """Only all is 100%, and only nothing is 0%."""
