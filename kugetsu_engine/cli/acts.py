@@ -22,7 +22,7 @@ def main(verb: str, words: list[str]) -> int:
         return 0
     if verb == "stop-all":
         parser.add_argument("--now", action="store_true", help="KILL at once")
-        print(operator().do("stop_all", **({"now": True} if parser.parse_args(words).now else {})))
+        print(operator().do("stop_all", now=parser.parse_args(words).now))
         return 0
     if verb == "limit":
         parser.add_argument("n", type=int)
