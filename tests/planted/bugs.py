@@ -233,6 +233,8 @@ BUGS: tuple[Bug, ...] = (
         "            if self.inbox.settled:\n",
         "            if True:\n",
         "tests/unit/test_stop_all.py",
+    ),
+    Bug(
         "what cannot be measured counts as delivered",
         "kugetsu_engine/process/verdicts.py",
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits"):\n',
