@@ -10,7 +10,7 @@ import msgspec
 from .config import Settings, load
 from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
-from .git import condition, repositories
+from .git import base, condition, repositories
 from .git.condition import Condition
 from .git.worktrees import admin_dir, base_commit
 from .paths import StatePaths
@@ -100,9 +100,13 @@ class Care:
     def fetch(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
         faults = []
-        for repository in sorted({one.repository for one in self.all(sized=False) if one.repository}):
+        known: dict[str, set[str]] = {}
+        for one in self.all(sized=False):
+            if one.repository:
+                known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
+        for repository, branches in sorted(known.items()):
             with _held(self._paths.repository_lock(lock_name(repository))) as quiet:
-                fault = repositories.fetch(repository) if quiet else "git works in it"
+                fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
         return faults
@@ -117,6 +121,16 @@ class Care:
             told(removal)
             made.append(removal)
         return made
+
+    def _refresh(self, repository: str, branches: set[str]) -> str | None:
+        try:
+            return base.refresh(repository, self._settings.base_branch, branches)
+        except AttemptFailed as error:
+            return error.message
+
+    def _is_own(self, repository: str) -> bool:
+        """Whether kugetsu made a clone."""
+        return f"{repository}/".startswith(f"{os.path.realpath(self._paths.repositories)}/")
 
     def _remove(self, worktree: Worktree) -> Removal:
         """Remove one worktree under the locks of its issue and its repository, after another look."""
@@ -184,7 +198,9 @@ class Care:
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = repositories.common_dir(path)
-            return repositories.starting_point(common, base_branch, "none")[0]
+            return base.remembered(
+                common, base_branch, reference.rpartition("#")[0] if reference else None, self._is_own(common)
+            )
         except AttemptFailed:
             return None
 

@@ -61,6 +61,9 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("takes about", learned_from(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
+    active = next((one for one in snapshot.active if one.task.id == task.id), None)
+    if active is not None and active.progress is not None and active.progress.base is not None:
+        lines.append(("starts from", str(active.progress.base)))
     if pull := pull_words(snapshot, task.issue_ref):
         lines.append(("pull request", pull))
     if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
@@ -71,6 +74,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         print(f"{name:14}{safe_line(text)}")
     for attempt in task.attempts:
         print(f"{f'attempt {attempt.number}':14}{safe_line(_told(attempt))}")
+        if attempt.base is not None:
+            print(f"{'':14}started from {safe_line(str(attempt.base))}")
     print(f"\n{safe_text(task.message).rstrip()}")
 
 

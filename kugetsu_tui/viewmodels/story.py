@@ -117,12 +117,19 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _pull(picture, task)
+    spans += _pull(picture, task) + _base(task, active)
     if active is not None:
         spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
     if active is not None and active.record is not None and active.record.worktree:
         spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
     return spans
+
+
+def _base(task: Task, active: Active | None) -> Spans:
+    """Where the work of the newest attempt started."""
+    last = task.last_attempt.base if task.last_attempt is not None else None
+    base = active.progress.base if active is not None and active.progress is not None else last
+    return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
 
 
 def _pull(picture: Picture, task: Task) -> Spans:
