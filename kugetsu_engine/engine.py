@@ -41,7 +41,7 @@ from .pulse import Pulse, engine_lives
 from .recovery import Recovery
 from .servers import Servers
 from .spending import Spending
-from .store import bell, files
+from .store import bell, files, issue_names
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
@@ -110,12 +110,15 @@ class Engine:
             raise
 
     def _read_books(self) -> None:
+        issue_names.keep_older_names(self.paths)
         self.settings = SettingsSource(self.paths, self._environ)
         self.env_files = env_files.EnvFiles(self.paths)
         self.prompt_file = PromptFile(self.paths)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
         self.controls.draining = self._drain
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
+        self.ledger = Ledger(
+            self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
+        )
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
         self.spending = Spending(self.paths, self._clock, self.controls)
