@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
+PAST_REFUSAL = "this is the past: esc goes back to now"
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -25,6 +27,10 @@ class Situation:
     limit: int = 1
     searching: bool = False
     """Whether a search of the log is on."""
+    has_log: bool = True
+    """Whether the pane of the log shows one: a task that never started has none."""
+    streams: bool = True
+    """Whether the log is there in two forms: as its agent printed it, and readable."""
     marked: int = 0
     """Number of marked tasks; acts on tasks are about them as long as there are any."""
     kinds: tuple["Situation", ...] = ()
@@ -48,7 +54,7 @@ def always(now: Situation) -> str | None:
 def writable(now: Situation) -> str | None:
     """Changing anything needs a console that may, and the present."""
     if now.past:
-        return "this is the past: esc goes back to now"
+        return PAST_REFUSAL
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
@@ -128,6 +134,11 @@ def has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
+def copyable(now: Situation) -> str | None:
+    """It needs a task, or the lines of all agents."""
+    return None if now.pane == "merged" else has_task(now)
+
+
 def live(now: Situation) -> str | None:
     """It needs the present."""
     return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
@@ -151,6 +162,18 @@ def in_past(now: Situation) -> bool:
 def worked_on(now: Situation) -> str | None:
     """It needs a task that has been worked on."""
     return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
+def logged(now: Situation) -> str | None:
+    """It needs a log."""
+    if now.has_log:
+        return None
+    return f"{_shown(now)} has no log yet: its first attempt writes one" if now.task else "no task is selected"
+
+
+def streaming(now: Situation) -> str | None:
+    """It needs a log in two forms."""
+    return logged(now) or (None if now.streams else "this log has one form only: its agent prints lines, no stream of events")
 
 
 def has_older_attempt(now: Situation) -> str | None:

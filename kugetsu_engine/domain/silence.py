@@ -5,7 +5,10 @@ changed file.
 """
 
 import re
+from collections.abc import Collection
 
+from .counting import of_number
+from .draft import shown_id
 from .times import span
 
 SHOWN_S = 60.0
@@ -17,6 +20,12 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 def evidence_for(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
     return evidence if silent_s is None else f"{evidence} for {span(silent_s)}"
+
+
+def caveat(stalled: Collection[str]) -> str:
+    """What must be said of a plan while the agents of some tasks are stalled."""
+    names, many = " ".join(map(shown_id, stalled)), len(stalled)
+    return f"{names} {of_number(many, 'is', 'are')} stalled: the times hold only if {of_number(many, 'it goes', 'they go')} on"
 
 
 def read(text: str) -> tuple[str, float | None] | None:

@@ -75,10 +75,13 @@ class FindingScreen(ConsoleScreen):
 
     @on(Input.Submitted, "#filter")
     def _typed_all(self, event: Input.Submitted) -> None:
-        pane = self._filtered
         self._close_filter()
-        if isinstance(pane, Searched):
-            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
+        self.take_text(event.value)
+
+    def take_text(self, text: str) -> None:
+        """Search the text that the field is about; a list was filtered with every letter."""
+        if isinstance(self._filtered, Searched):
+            self.run_worker(self._search(self._filtered, text), group="search", exclusive=True, exit_on_error=False)
 
     async def _search(self, pane: Searched, text: str) -> None:
         found = await pane.search(text)

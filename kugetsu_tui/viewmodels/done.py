@@ -48,7 +48,8 @@ class DoneView:
         look = states.of_task(task)
         last = task.last_attempt
         delivered = last.delivered if last else None
-        told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
+        told = (task.error or task.reason or "").removeprefix(f"{outcome(task)}: ")  # that stands beside it
+        left = str(delivered) if delivered and not delivered.nothing else ""
         result = told or left if task.state == "error" else left or told
         known = self._snapshot.pulls.get(task.issue_key)
         if known is not None and known.pull is not None:

@@ -1,5 +1,8 @@
 """Who starts when, as lines for a dialog."""
 
+from collections.abc import Collection
+
+from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.plan import Plan, Start
 from kugetsu_engine.snapshot import Snapshot
@@ -15,7 +18,7 @@ FAR = 7
 """Cells of a time of day with its `~`."""
 
 
-def headline(plan: Plan, limit_now: int) -> list[Spans]:
+def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
     """The plan in a line or two."""
     what_if = plan.limit != limit_now
     slots = counted(plan.limit, "slot")
@@ -26,6 +29,8 @@ def headline(plan: Plan, limit_now: int) -> list[Spans]:
     lines = [first]
     if plan.blocked is not None:
         lines.append([(clean(f"{plan.blocked.text}: nothing starts; the plan if that were over now", 200), "warning")])
+    if stalled:
+        lines.append([(silence.caveat(stalled), "warning")])
     if plan.unknown:
         lines.append([("no agent has ended well yet, so nobody knows how long one takes", "muted")])
     return lines

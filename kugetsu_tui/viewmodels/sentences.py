@@ -123,5 +123,4 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
     verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
     when = times.moment(task.completed_at, now)
     words = f"It {verb}{f' at {when}' if when else ''}{f': {reason}' if reason else ''}."
-    hint = {"error": " r tries it again.", "cancelled": " r puts it back in the queue.", "expired": " r puts it back."}
-    return [(label, (clean(words.replace("..", "."), 900) + hint.get(task.state, ""), look.tone))]
+    return [(label, (clean(words.replace("..", "."), 900), look.tone))]

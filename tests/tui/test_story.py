@@ -59,8 +59,8 @@ def test_a_story_in_order_with_every_attempt() -> None:
     [
         ({"held": True}, "It waits: held by you; number 1 of 1 in the queue."),
         ({"after": ["q_9"]}, "in the queue."),
-        ({"state": "error", "error": "401 from the provider"}, "401 from the provider. r tries it again."),
-        ({"state": "cancelled", "reason": "cancelled by you"}, ": cancelled by you. r puts it back in the queue."),
+        ({"state": "error", "error": "401 from the provider"}, "401 from the provider."),
+        ({"state": "cancelled", "reason": "cancelled by you"}, ": cancelled by you."),
     ],
 )
 def test_how_it_stands(changes: dict[str, Any], end: str) -> None:

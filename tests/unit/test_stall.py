@@ -28,7 +28,8 @@ def test_silence_without_cpu_and_without_changes_is_a_stall_told_in_words(tmp_pa
     assert not one.look(START + 599, 100, 2.0)
     assert one.evidence is None
     assert one.look(START + 720, 100, 2.04)
-    assert (one.evidence, one.silent_s) == ("no output, 0.0 s CPU, no file changed", 720.0)
+    assert one.silent_s == 720.0
+    assert str(one.evidence) == "no output, 0.0 s CPU, no file changed"
 
 
 @pytest.mark.parametrize(("length", "cpu_s"), [(101, 2.0), (50, 2.0), (100, 21.0), (100, 1.0)])
