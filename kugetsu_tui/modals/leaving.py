@@ -33,7 +33,7 @@ class Leaving(ModalScreen[Choice | None]):
 
     BINDINGS = [
         *(Binding(key, f"choose({choice!r})", show=False) for key, choice, _, _ in CHOICES),
-        Binding("escape,n", "stay", show=False),
+        Binding("escape,n", "stay", show=False, priority=True),
         Binding("enter", "choose('leave')", show=False),
     ]
 

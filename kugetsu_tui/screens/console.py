@@ -60,6 +60,7 @@ class ConsoleScreen(Screen[None]):
             "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
             "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
+            "suspend": lambda: self.console.action_to_shell(),
         }  # fmt: skip
         self._say_again: tuple[str, str] | None = None
 
