@@ -20,7 +20,7 @@ from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
-from .domain import policy
+from .domain import policy, worth
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
@@ -338,7 +338,7 @@ class Engine:
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
-        self.alerts.warn("stalled", "; ".join(stalled))
+        self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 
     # telling

@@ -12,7 +12,7 @@ from .domain import refs
 from .domain.reserved import SESSIONS, session_slug
 from .domain.run import Job
 from .domain.session import Wanted
-from .domain.task import Task
+from .domain.task import Attempt, Task
 from .domain.usage import cost_of
 from .errors import ConfigError
 from .forges import hosts
@@ -80,6 +80,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
+        task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
         secrets=sorted(secrets.given(paths, settings, operator)),
     )  # fmt: skip
@@ -103,8 +104,7 @@ def _go_on(task: Task, session: Wanted) -> str | None:
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
-    session, known_pull = sessions.load(paths, session_slug(task.issue_ref)), pulls.load(paths).issues.get(task.issue_ref)
-    told = known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None
+    session, told = sessions.load(paths, session_slug(task.issue_ref)), _known_pull(paths, task)
     plain = known.is_plain(agent_of(task, settings), settings)
     pr_url = (session.pr_url if session else None) or told
     return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
@@ -120,4 +120,29 @@ def _base_branch(name: str | None) -> str | None:
 
 
 def _expected(task: Task, settings: Settings) -> str:
-    return "changes" if task.expect == "anything" and settings.require_delivery else task.expect
+    required = settings.require_delivery and task.expect == "anything" and task.delivers
+    return "changes" if required else task.expect
+
+
+def _earlier(task: Task) -> list[Attempt]:
+    """The attempts that the next one goes on from: those since the last one that went well."""
+    attempts = [*task.attempts]
+    while attempts and any(attempt.outcome == "ok" for attempt in attempts):
+        del attempts[0]
+    return attempts
+
+
+def _began(task: Task) -> str | None:
+    """Commit of the branch when the first of them began."""
+    return next((attempt.branch_before for attempt in _earlier(task) if attempt.branch_before), None)
+
+
+def _left_files(task: Task) -> bool:
+    """Whether they left files changed and not committed; where that is not known they did not."""
+    return any(attempt.delivered is not None and attempt.delivered.dirty for attempt in _earlier(task))
+
+
+def _known_pull(paths: StatePaths, task: Task) -> str | None:
+    """Address of the open pull request that a forge told of."""
+    known_pull = pulls.load(paths).issues.get(task.issue_ref)
+    return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None

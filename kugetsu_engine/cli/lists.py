@@ -77,6 +77,7 @@ def _told(attempt: Attempt) -> str:
     failure = failures.words(attempt.failure)
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
+    parts.append(f"not measured: {attempt.not_measured}" if attempt.not_measured else "")
     parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
     parts.append(consumed(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

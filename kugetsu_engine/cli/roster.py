@@ -77,13 +77,21 @@ def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str
         glyph = EMPTY_HANDED
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
     pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
-    cells = (row["state"], row["session"], row["branch"], row["worktree"], _delivered(task))
+    cells = (row["state"], row["session"], row["branch"], row["worktree"], _on_branch(_delivered(task)))
     return [glyph, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
 
 
 def _delivered(task: Task | None) -> Delivered | None:
-    """What the newest attempt left; they add up over the attempts of an issue."""
+    """What the newest attempt left."""
     return task.last_attempt.delivered if task and task.last_attempt else None
+
+
+def _on_branch(delivered: Delivered | None) -> str:
+    """The same in words, with how much the branch holds where others have worked on the issue before."""
+    if delivered is None:
+        return ""
+    more = delivered.total > max(delivered.commits, delivered.task_commits)
+    return f"{delivered}, {delivered.total} commits on the branch" if more else str(delivered)
 
 
 def _refresh(here: StatePaths) -> None:
@@ -94,7 +102,7 @@ def _refresh(here: StatePaths) -> None:
     wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}
     for task in snapshot.done:
         last = task.last_attempt
-        if last is not None and last.delivered is not None and last.delivered.commits:
+        if last is not None and last.delivered is not None and (last.delivered.commits or last.delivered.total):
             wanted.setdefault(task.issue_ref, _branch(task.issue_ref))
     for fault in Forges(here, os.environ).ask_again(wanted):
         note(f"kugetsu: {fault}")

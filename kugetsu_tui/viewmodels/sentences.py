@@ -68,7 +68,9 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     code = attempt.exit_code if attempt.exit_code and f"{attempt.exit_code}" not in (attempt.reason or "") else None
     said.append(f" (exit {code})." if code else "." if not said[0].endswith(".") else "")
     if attempt.delivered is not None:
-        said.append(" It left nothing." if attempt.delivered.nothing else f" It left {attempt.delivered}.")
+        said.append(f" It left {attempt.delivered}.".replace("left nothing delivered", "left nothing"))
+    if attempt.not_measured:
+        said.append(f" Not measured: {attempt.not_measured}.")
     tone = "good" if good else "muted" if attempt.outcome == "cancelled" else "warning"
     lines.append((epoch(attempt.ended_at), _line(attempt.ended_at, now, "".join(said), tone)))
     return lines

@@ -160,7 +160,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = states.glyph("marker") if ended.number == shown else " "
-        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.expect)])
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.delivers)])
     if task.state in ("notified", "running"):
         mark = states.glyph("marker") if task.attempt == shown else " "
         look = states.of_task(task)
@@ -168,7 +168,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     return lines
 
 
-def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
+def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
     look = states.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
@@ -190,9 +190,11 @@ def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
         spans.append(
             (
                 f"  {clean(str(ended.delivered), 300)}",
-                "good" if not ended.delivered.nothing else "warning" if good and expect != "none" else "muted",
+                "good" if not ended.delivered.nothing else "warning" if good and delivers else "muted",
             )
         )
+    if ended.not_measured:
+        spans.append((f"  not measured: {clean(ended.not_measured, 200)}", "warning" if good and delivers else "muted"))
     return spans
 
 

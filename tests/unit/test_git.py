@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import delivery, nearby, repositories, worktrees
+from kugetsu_engine.git import baseline, delivery, nearby, repositories, worktrees
 from kugetsu_engine.git.command import git
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -189,7 +189,7 @@ def test_hooks_and_monitors_of_a_hostile_repository_are_not_run(tmp_path: Path, 
             run_git(repository, "config", "core.hooksPath", str(hooks_path))
         place = worktree.with_name(f"hooks-{bool(hooks_path)}")
         _ready(repository, place, branch=f"fix/{place.name}")
-        delivery.delivered(str(place))
+        delivery.delivered(baseline.take(str(repository), str(place), f"fix/{place.name}", None))
         assert not canary.exists()
     run_git(repository, "checkout", "--quiet", "-b", "plain")
     assert canary.exists()
@@ -251,28 +251,6 @@ def test_where_to_clone_from(tmp_path: Path) -> None:
     (tmp_path / "o/r.git").mkdir(parents=True)
     assert repositories.clone_address(str(tmp_path), "o/r") == f"{tmp_path}/o/r.git"
     assert repositories.clone_address(str(tmp_path), "o/other") == f"{tmp_path}/o/other"
-
-
-def test_a_delivery_counts_commits_over_the_base_and_files_beside(repository: Path, worktree: Path) -> None:
-    """What main got meanwhile is not counted; binary and odd file names are."""
-    _ready(repository, worktree)
-    none = delivery.delivered(str(worktree))
-    assert none == {"commits": 0, "files": 0, "insertions": 0, "deletions": 0, "dirty": 0, "unpushed": None}
-    commit(worktree, "two words\t.txt", "1\n2\n3\n")
-    (worktree / "README.md").unlink()
-    (worktree / "binary").write_bytes(b"\0" * 10)
-    run_git(worktree, "add", "-A")
-    run_git(worktree, "commit", "--quiet", "-m", "more")
-    commit(repository, "main.txt", "not the agent's\n")
-    (worktree / "left.txt").write_text("x", encoding="utf-8")
-    (worktree / "binary").write_bytes(b"\1")
-    found = delivery.delivered(str(worktree))
-    assert found == {"commits": 2, "files": 3, "insertions": 3, "deletions": 1, "dirty": 2, "unpushed": None}
-
-
-def test_a_delivery_git_cannot_tell_is_none(tmp_path: Path) -> None:
-    """A worktree that the agent destroyed is no error of the attempt."""
-    assert delivery.delivered(str(tmp_path)) is None
 
 
 def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository: Path, worktree: Path) -> None:
