@@ -12,7 +12,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.screen import Screen
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
@@ -144,8 +144,12 @@ class KugetsuApp(Opening):
         self._ending = asyncio.get_running_loop().create_task(end())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A text that is being written keeps its own ctrl+z."""
-        return action != "to_shell" or not isinstance(self.focused, TextArea)
+        """A text that is being written keeps its own ctrl+z, and screens have theirs."""
+        if action != "to_shell":
+            return True
+        if isinstance(self.focused, Input):
+            return True
+        return not isinstance(self.focused, TextArea) and not isinstance(self.screen, ConsoleScreen)
 
     def action_to_shell(self) -> None:
         """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""

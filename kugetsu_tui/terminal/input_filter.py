@@ -113,6 +113,8 @@ class InputFilter:
                 self._letter.append(byte)
                 if len(self._letter) == self._letter_needs:
                     self._end_letter()
+                else:
+                    self._go(self._ground, SEQUENCE_S, self._end_letter)
                 return
             self._end_letter()
         if byte == ESC:
@@ -126,7 +128,7 @@ class InputFilter:
         elif 0xC2 <= byte < 0xF5:
             self._letter = bytearray((byte,))
             self._letter_needs = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            self._go(self._ground, self._escape_s, self._end_letter)
+            self._go(self._ground, SEQUENCE_S, self._end_letter)
         else:
             self._found.append(Key("\ufffd", "\ufffd"))
 
@@ -192,8 +194,8 @@ class InputFilter:
             self._ground(byte)
 
     def _cut(self) -> None:
-        """The rest of a sequence never came. Late ones of a letter or two were typed, as a terminal would have sent all."""
-        if self._late and self._length <= 2:
+        """The rest of a sequence never came. Late ones of a letter were typed, as a terminal would have sent all."""
+        if self._late and self._length <= 1:
             self._were_keys()
         else:
             self._go(self._ground)
@@ -210,7 +212,7 @@ class InputFilter:
         self._ground(byte)
 
     def _means(self, tokens: list[Token] | None) -> None:
-        if tokens is None and self._late and self._length <= 2:
+        if tokens is None and self._late and self._length <= 1:
             self._were_keys()
             return
         self._go(self._ground)
@@ -258,7 +260,7 @@ class InputFilter:
         if self._length < 3:
             self._go(self._old_mouse, SEQUENCE_S, self._cut)
         elif 0xC2 <= byte < 0xE0:
-            self._go(self._end_of_old_mouse, self._escape_s, lambda: self._go(self._ground))
+            self._go(self._end_of_old_mouse, SEQUENCE_S, lambda: self._go(self._ground))
         else:
             self._go(self._ground)
 

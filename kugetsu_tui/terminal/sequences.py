@@ -43,8 +43,8 @@ _MODIFIERS = ("shift", "alt", "ctrl", "super", "hyper", "meta")
 _RELEASE = 3
 
 _MOUSE = re.compile(r"<(\d{1,4});(\d{1,5});(\d{1,5})")
-_KITTY = re.compile(r"(\d{1,7})(?::(\d{0,7}))?(?::\d{0,7})?(?:;(\d{0,3})(?::(\d))?)?(?:;([\d:]{0,200}))?")
-_WITH_MODIFIERS = re.compile(r"(\d{1,2})(?:;(\d{1,3})(?::(\d))?)?(?:;[\d:]{0,200})?")
+_KITTY = re.compile(r"(\d{1,7})(?::(\d{0,7}))?(?::\d{0,7})?(?:;(\d{0,3})(?::(\d))?(?:;([\d:]{0,200}))?)?")
+_WITH_MODIFIERS = re.compile(r"(\d{1,2})(?:;(\d{1,3})(?::(\d))?(?:;[\d:]{0,200})?)?")
 _OTHER_KEYS = re.compile(r"27;(\d{1,3});(\d{1,7})")
 _MODE = re.compile(r"\?2026;[123]\$")
 
