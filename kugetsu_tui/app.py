@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
+from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -163,8 +164,14 @@ class KugetsuApp(Opening):
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
+        self.departure.deaf = True
         self.link.close()
         self.exit(return_code=code)
+
+    async def on_event(self, event: Event) -> None:
+        """Let go of keys and clicks that come while the console leaves: they would act on what is about to be gone."""
+        if not (self.departure.deaf and isinstance(event, InputEvent | Paste)):
+            await super().on_event(event)
 
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
@@ -362,7 +369,7 @@ class KugetsuApp(Opening):
 
     def ask_quit(self) -> None:
         """Leave; ask only if agents run under the engine of this process."""
-        self.run_worker(self.departure.begin(), group="quit", exclusive=True, exit_on_error=False)
+        self.departure.ask()
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works; ask first if it is at work."""
