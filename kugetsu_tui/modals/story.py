@@ -54,8 +54,11 @@ class Story(TextDialog):
         """
         super().__init__(title, Sentences(sentences))
         self._key, self._again = key, again
-        if again is not None:
-            self.HINTS = tuple(f"{shown_key(key)} tries it again, {hint}" for hint in TextDialog.HINTS)
+
+    def hints(self) -> Sequence[str]:
+        """With the key that tries the task again, where that can be."""
+        again = f"{shown_key(self._key)} tries it again, " if self._again is not None else ""
+        return [again + hint for hint in self.HINTS]
 
     def on_key(self, event: events.Key) -> None:
         """Try the task again, and go back to where the answer is said."""
