@@ -143,6 +143,7 @@ class MergedScreen(LogScreen):
         field = self.query_one("#filter", Input)
         field.placeholder = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
         field.value = self.view.choice.words
+        field.cursor_position = len(field.value)
 
     def take_text(self, text: str) -> None:
         """Filter the lines, or search them."""

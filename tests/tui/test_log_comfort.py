@@ -126,7 +126,7 @@ async def test_wrapping(console: Opener, operator: Operator, size: tuple[int, in
         await here.until(lambda: "1 line has" in here.said)
         await here.shows("of it")
         await here.press("w")
-        await here.until(lambda: "are cut" in here.said)
+        await here.until(lambda: "wrap is off" in here.said)
 
 
 async def test_a_log_that_grows_stays_wrapped_and_followed(console: Opener, operator: Operator) -> None:
