@@ -233,11 +233,9 @@ class HomeScreen(MarkingScreen):
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
-        if picture.snapshot.engine.paused:
-            self.queue.aside = [("paused", "warning")]
-        else:
-            self.queue.aside = [("draining", "warning")] if snapshot.engine.draining else []
-        self.queue.show(QueueView(picture))
+        queue = QueueView(picture)
+        self.queue.aside = queue.shared_reason
+        self.queue.show(queue)
         self.done.count = str(snapshot.done_count)
         self.done.show(DoneView(picture))
         self._show_notices(picture)

@@ -11,8 +11,8 @@ from textual.message import Message
 from ..formatting.safe_text import clean, fit
 from ..formatting.states import glyph
 from ..viewmodels.choosing import Sortable, chosen
-from ..viewmodels.rows import Column, Row, View, layout
-from .lines import EMPTY, Line, Span
+from ..viewmodels.rows import Column, Row, View, layout, with_tail
+from .lines import EMPTY, Line, Span, filled
 from .pane import Pane
 
 AT_ONCE = 500
@@ -338,6 +338,8 @@ class RowList(Pane):
         gap = 0
         for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
             if cell_width:
-                spans += [(" " * gap, "text"), (fit(text, cell_width, right=column.right), tone)]
+                cell = [(text, tone)] if not (column.flexible and row.tail) else with_tail((text, tone), row.tail, cell_width)
+                spans.append((" " * gap, "text"))
+                spans += filled(cell, cell_width) if len(cell) > 1 else [(fit(text, cell_width, right=column.right), tone)]
                 gap = column.gap
         return Line(tuple(spans), ("cursor" if self.has_focus else "cursor-dim") if here else "")
