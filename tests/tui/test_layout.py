@@ -15,6 +15,7 @@ from kugetsu_tui.viewmodels.queue import QueueView
 from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, Column, Room, fitted, layout, room, with_tail
 
 NOW = 1_800_000_000.0
+LONG = "Rewrite the importer so that it streams its rows"
 WIDTHS = st.integers(20, 400)
 
 
@@ -95,22 +96,21 @@ def test_what_stands_behind_a_title_takes_from_its_own_row_alone(title: int, beh
 
 def _queue(width: int, **changes: Any) -> dict[str, int]:
     """The cells of the queue's columns, for eight tasks with long titles."""
-    title = "Rewrite the importer so that it streams its rows"
-    pending = tuple(Task(f"q_{n}", f"github.com/user/api#{n}", title, position=float(n), held=True) for n in range(1, 9))
+    pending = tuple(Task(f"q_{n}", f"github.com/user/api#{n}", LONG, position=float(n), held=True) for n in range(1, 9))
     first = msgspec.structs.replace(pending[0], **changes)
     view = QueueView(Picture(Snapshot(NOW, EngineView(True), 3, (), (first, *pending[1:]), (), 0, (), "", ())))
     return {column.name: cells for column, cells in zip(view.columns, layout(view.columns, width), strict=True)}
 
 
-def test_one_task_with_a_long_reason_or_tags_takes_no_cell_from_the_others() -> None:
-    """Nor does its priority; and every reference is there."""
+def test_one_task_with_a_long_reason_or_tags_takes_nothing_from_the_others() -> None:
+    """But for one cell, as "held by you" is shorter than the least that reasons get. Every reference is there."""
     for width in (36, 60, 66, 76, 110, 136):
         plain = _queue(width)
         for changes in (
             {"held": False, "after": ["q_77"], "reason": "x" * 90}, {"tags": ["nightly", "slow", "database"]}, {"priority": 7},
             {"held": False, "retry_at": "2027-01-15T08:05:00.000Z", "attempt": 1, "attempts": [Attempt(1, failure="network")]},
         ):  # fmt: skip
-            assert _queue(width, **changes)["task"] >= plain["task"], (width, changes)
+            assert _queue(width, **changes)["task"] >= min(plain["task"] - 1, len(LONG)), (width, changes)
         assert plain["task"] >= width // 4
         assert plain["issue"]
 
