@@ -1,6 +1,6 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -106,6 +106,9 @@ class ConsoleScreen(Screen[None]):
 
     # for the screens to say
 
+    field_keys: Sequence[tuple[str, str]] = ()
+    """What keys do in the field of this screen."""
+
     def situation(self) -> Situation:
         """What the keys need to know."""
         raise NotImplementedError
@@ -158,7 +161,10 @@ class ConsoleScreen(Screen[None]):
         return action_id in self._deeds
 
     def refresh_keys(self) -> None:
-        """Show the keys that matter now."""
+        """Show the keys that matter now; while a field is typed into, only those that are not typed."""
+        if isinstance(self.focused, Input):
+            self.query_one(KeyBar).show_field(self.field_keys)
+            return
         now = self.situation()
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.

@@ -8,7 +8,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from kugetsu_engine.domain.task import Task
 
@@ -23,6 +23,7 @@ from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .logs import log_deeds
 from .marking import MarkingScreen
 from .situations import NOTHING, log_title, situation_of
@@ -88,7 +89,7 @@ class HomeScreen(MarkingScreen):
                 yield self.log_view
             yield self.notices
         yield Static(Content("kugetsu needs a little more room: 30 columns, 8 lines"), id="too-small")
-        yield Input(id="filter", select_on_focus=False, compact=True)
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 

@@ -1,16 +1,15 @@
 """The logs of all agents at once."""
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from ..merged_feed import GUTTER
 from ..situation import Situation
 from ..viewmodels import strip
 from ..viewmodels.picture import Picture
-from ..widgets.lines import Line, Span
-from ..widgets.log_lines import tone_of
+from ..widgets.lines import Span
 from ..widgets.log_view import Feed, LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .log_screen import LogScreen
 from .situations import NOTHING
 
@@ -22,18 +21,19 @@ NAME = "merged"
 class MergedView(LogView):
     """A log whose lines begin with the task they are of."""
 
+    _lead = GUTTER + 2
+
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed, pane_id="log")
 
-    def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
-        line = super()._drawn(number, text, tone_of(text[GUTTER + 2 :]), width)
-        first, *rest = line.spans
-        if self._left or len(first[0]) <= GUTTER or not first[0].startswith("#"):
-            return line
-        name = first[0][1:GUTTER].strip()
-        tone = TONES[int(name) % len(TONES)] if name.isdigit() else "muted"
-        spans: tuple[Span, ...] = ((first[0][: GUTTER + 1], tone), (first[0][GUTTER + 1 :], first[1]), *rest)
-        return line._replace(spans=spans)
+    def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
+        spans = super()._seen(number, start, end)
+        name = spans[0][0][:GUTTER]
+        if start or not name.startswith("#"):
+            return spans
+        digits = name[1:].strip()
+        tone = TONES[int(digits) % len(TONES)] if digits.isdigit() else "muted"
+        return [(spans[0][0][: GUTTER + 2], tone), (spans[0][0][GUTTER + 2 :], spans[0][1]), *spans[1:]]
 
 
 class MergedScreen(LogScreen):
@@ -45,7 +45,7 @@ class MergedScreen(LogScreen):
         yield StatusStrip()
         yield Banner()
         yield self.log_view
-        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield FilterLine("search")
         yield Talk()
         yield KeyBar(self.perform)
 

@@ -68,7 +68,7 @@ class DoneView:
         delivered = task.last_attempt.delivered if task.last_attempt else None
         told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
         result = told.removeprefix(f"{outcome(task)}: ") or left if task.state == "error" else left or told
-        known = self._snapshot.pulls.get(task.issue_ref)
+        known = self._snapshot.pulls.get(task.issue_key)
         return clean(f"{known.pull}, {result}" if known is not None and known.pull is not None else result, 300)
 
     def text(self, index: int) -> str:

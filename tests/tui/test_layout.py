@@ -12,7 +12,7 @@ from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, Column, Room, fitted, layout, room, with_tail
+from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, Column, fitted, layout, room, with_tail
 
 NOW = 1_800_000_000.0
 LONG = "Rewrite the importer so that it streams its rows"
@@ -63,7 +63,9 @@ def test_nothing_overlaps_and_titles_come_first(shown: tuple[Column, ...], width
 def test_a_reference_leaves_only_where_the_title_starves(shown: tuple[Column, ...], width: int) -> None:
     """All columns that may leave before it have left, and it would not fit beside the least title."""
     widths = layout(shown, width)
-    gone = [column for column, cells in zip(shown, widths, strict=True) if column.keep == REFERENCE and column.width and not cells]
+    gone = [
+        column for column, cells in zip(shown, widths, strict=True) if column.keep == REFERENCE and column.width and not cells
+    ]
     if gone and widths[next(index for index, column in enumerate(shown) if column.flexible)]:
         kept = [column for column, cells in zip(shown, widths, strict=True) if cells and not (column.keep < REFERENCE)]
         least = sum(column.width + column.gap for column in kept)

@@ -22,7 +22,7 @@ from kugetsu_tui.viewmodels.needs import next_need
 from kugetsu_tui.viewmodels.notices import NoticesView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import Column, layout
+from kugetsu_tui.viewmodels.rows import layout
 
 NOW = 1_800_000_000.0
 
@@ -251,8 +251,6 @@ def test_the_story_names_every_attempt() -> None:
     lines = [words(spans) for spans in story.header(Picture(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
-
-
 
 
 @pytest.mark.parametrize(
