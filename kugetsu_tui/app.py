@@ -35,7 +35,7 @@ from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .opening import Opening
-from .palette import Actions
+from .palette import Actions, Palette
 from .past import PastView
 from .presence import Presence
 from .screens.console import ConsoleScreen
@@ -283,6 +283,15 @@ class KugetsuApp(Opening):
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""
         self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
+
+    def action_command_palette(self) -> None:
+        """Find an action by its words."""
+        if not Palette.is_open(self):
+            self.push_screen(Palette.of_actions())
+
+    def search_themes(self) -> None:
+        """Find a theme by its name."""
+        self.push_screen(Palette.of_themes())
 
     def open_help(self) -> None:
         """Show the keys of the place."""

@@ -106,6 +106,8 @@ class ConsoleScreen(Screen[None]):
 
     # for the screens to say
 
+    first_keys: frozenset[str] = frozenset()
+    """Actions whose keys come first in the line of keys, right behind help."""
     field_keys: Sequence[tuple[str, str]] = ()
     """What keys do in the field of this screen."""
 
@@ -167,6 +169,7 @@ class ConsoleScreen(Screen[None]):
             return
         now = self.situation()
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
         shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in ("undo", "jump.need") or why is None]
         self.query_one(KeyBar).show(shown)
