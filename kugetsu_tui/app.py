@@ -26,7 +26,7 @@ from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import draws_ascii, glyph
 from .formatting.times import moment
-from .keys import ACTIONS, Registry, shown_key
+from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
@@ -298,7 +298,14 @@ class KugetsuApp(Opening):
         screen = self.talking
         if screen is not None:
             now = screen.situation()
-            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"))
+
+            def chosen(does: Action | str | None) -> None:
+                if isinstance(does, Action):
+                    screen.perform(does)
+                elif does is not None:
+                    self.open_command_line(f"{does} ")
+
+            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), chosen)
 
     def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""

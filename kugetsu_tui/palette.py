@@ -39,7 +39,11 @@ class Actions(Provider):
         if not isinstance(screen, ConsoleScreen):
             return []
         registry = screen.console.registry
-        return [(plain(f"{a.words}: {a.help}"), a) for a in registry.actions if screen.can(a.id) and a.id != "palette"]
+        return [
+            (plain(f"{a.words}: {a.help}".replace("`", "")), a)
+            for a in registry.actions
+            if screen.can(a.id) and a.id != "palette"
+        ]
 
     def _why_not(self, action: Action) -> str:
         """What stands against an action right now, for the end of its line; empty if it can be done."""

@@ -16,7 +16,7 @@ from kugetsu_engine.domain.task import Task
 
 from .. import copying
 from ..formatting.states import glyph
-from ..keys import TEXTS, Action, shown_key
+from ..keys import NOW_AND_THEN, TEXTS, Action, shown_key
 from ..past import JUMP_S
 from ..situation import Situation
 from ..viewmodels.picture import Picture
@@ -171,7 +171,7 @@ class ConsoleScreen(Screen[None]):
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
         keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
-        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in ("undo", "jump.need") or why is None]
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
