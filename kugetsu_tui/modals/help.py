@@ -130,7 +130,7 @@ class Help(ModalScreen[Action | str | None]):
     """The keys; type to search, enter does one, escape leaves. Returns the action, or the command to be typed on."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False),
+        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
         Binding("down", "choose(1)", show=False),
         Binding("up", "choose(-1)", show=False),
         Binding("pagedown", "choose(10)", show=False, priority=True),
