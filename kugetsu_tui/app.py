@@ -50,6 +50,7 @@ from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
 from .viewmodels.needs import next_need
 from .viewmodels.picture import Picture
+from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class KugetsuApp(Opening):
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
         self.set_class(draws_ascii(), "-ascii")
+        choose_bars(draws_ascii())
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.call_for_signals(self._end, self.action_to_shell)
@@ -328,7 +330,7 @@ class KugetsuApp(Opening):
 
     def action_command_palette(self) -> None:
         """Find an action by its words."""
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette.of_actions())
 
     def search_themes(self) -> None:

@@ -22,6 +22,7 @@ class Confirm(ModalScreen[bool]):
         Binding("down,j", "scroll_lines(1)", show=False),
         Binding("up,k", "scroll_lines(-1)", show=False),
     ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (40, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
 
     def __init__(

@@ -22,6 +22,8 @@ from ..formatting.states import draws_ascii, plain
 
 ROOMY = 72
 """Columns from which on the buttons say all they do."""
+NARROW = 40
+"""Columns below which they only name the keys."""
 FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
 
 
@@ -190,9 +192,12 @@ class TaskForm(ModalScreen[str | None]):
 
     def on_resize(self, event: Resize) -> None:
         """Say how to submit and how to leave, in as many words as there is room for."""
-        roomy = event.size.width >= ROOMY
-        self.query_one("#submit", Button).label = Content(f"{self._yes[0] if roomy else self._yes[1]}  ctrl+j")
-        self.query_one("#leave", Button).label = Content("Leave, keep the text  esc" if roomy else "Leave  esc")
+        width = event.size.width
+        yes, no = (self._yes[0], "Leave, keep the text  esc") if width >= ROOMY else (self._yes[1], "Leave  esc")
+        if width < NARROW:
+            yes, no = "Do it", "esc"
+        self.query_one("#submit", Button).label = Content(f"{yes}  ctrl+j")
+        self.query_one("#leave", Button).label = Content(no)
 
     async def _fill_agents(self) -> None:
         names = await self._agents()

@@ -14,6 +14,8 @@ READABLE = 72
 """Cells that a title gets, where there is room, whatever it needs: columns then stand still when titles change."""
 TITLE = 10
 """Cells below which a title says nothing."""
+WHOLE = 10
+"""Cells up to which a part behind a title is shown whole or not at all."""
 SHORTEST = 4
 """Cells below which no text is cut before columns leave that never should."""
 
@@ -71,9 +73,9 @@ def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]
 def room(texts: Iterable[str], least: int, usual: int, most: int) -> Room:
     """The room that the texts of a column ask for, each part of it at most so many cells.
 
-    One row in eight may be longer than what is usual, so that a single one widens nothing for all the others.
+    Of those that have something there, one in eight may be longer than what is usual: it widens nothing for the others.
     """
-    lengths = sorted(width_of(text) for text in islice(texts, LOOKED_AT))
+    lengths = sorted(length for text in islice(texts, LOOKED_AT) if (length := width_of(text)))
     longest = lengths[-1] if lengths else 0
     common = lengths[(7 * len(lengths) + 7) // 8 - 1] if lengths else 0
     width = min(longest, least)
@@ -152,15 +154,31 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
 def with_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
     """A title and what stands behind it in its own row: the tail has its place, but no more than a third of the cells."""
     text, tone = title
-    behind = [part for cell in tail for part in (("  ", "text"), cell)]
-    wanted = sum(width_of(part) for part, _ in behind)
-    if width_of(text) + wanted <= width:
-        return [title, *behind]
     left = max(width // 3, width - width_of(text))
-    if left < SHORTEST:
-        return [title]
-    left = min(wanted, left)
-    return [(text if width_of(text) <= width - left else fit(text, width - left), tone), *behind]
+    behind: list[Cell] = []
+    used = 0
+    for part, part_tone in tail:
+        room = min(width_of(part), left - used - 2)
+        if room < min(width_of(part), WHOLE):
+            break  # half a word says nothing
+        behind += [("  ", "text"), (fit(part, room), part_tone)]
+        used += 2 + room
+    return [(text if width_of(text) <= width - used else fit(text, width - used), tone), *behind]
+
+
+def spread(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
+    """The widths for one row: its title goes on over the columns right of it in which this row has nothing."""
+    mine = list(widths)
+    shown = [index for index, width in enumerate(widths) if width]
+    title = next((index for index in shown if columns[index].flexible), None)
+    for index in shown:
+        if title is None or index <= title:
+            continue
+        if cells[index][0]:
+            break
+        mine[title] += mine[index] + columns[title if index == shown[-1] else index].gap
+        mine[index] = 0
+    return mine
 
 
 def _needed(columns: Sequence[Column], kept: Sequence[int], widths: Sequence[int]) -> int:

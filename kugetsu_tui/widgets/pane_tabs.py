@@ -19,9 +19,10 @@ class Tab(NamedTuple):
     word: str
     short: str
     """The word where there is little room."""
-    count: str = ""
+    held: str = ""
+    """How much is in it, in a word or two."""
     tone: str = "muted"
-    """Tone of the count."""
+    """Tone of that."""
 
 
 class PaneTabs(Lines):
@@ -55,7 +56,7 @@ class PaneTabs(Lines):
         for place, (tab, word) in enumerate(zip(self._tabs, words, strict=True)):
             here = tab.name == self._here
             parts: list[Span] = [(f"{tab.number} ", "key" if here else "accent"), (word, "title" if here else "muted")]
-            parts += [(f"{' ' * bool(word)}{tab.count}", tab.tone)] if tab.count else []
+            parts += [(f"{' ' * bool(word)}{tab.held}", tab.tone)] if tab.held else []
             if place:
                 spans.append((f" {glyph('dot')} ", "faint"))
                 used += 3

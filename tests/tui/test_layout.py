@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.snapshot import EngineView, Snapshot
+from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, Column, fitted, layout, room, with_tail
+from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, WHOLE, Column, fitted, layout, room, spread, with_tail
 
 NOW = 1_800_000_000.0
 LONG = "Rewrite the importer so that it streams its rows"
@@ -74,47 +74,79 @@ def test_a_reference_leaves_only_where_the_title_starves(shown: tuple[Column, ..
 
 @given(st.lists(st.text("x", max_size=30), min_size=8, max_size=40), st.integers(31, 4000), WIDTHS)
 def test_one_row_widens_no_column_while_titles_are_cut(texts: list[str], longest: int, width: int) -> None:
-    """Whatever it holds; it is cut in its own row."""
+    """Beyond the least that the column has with any row; whatever it holds, it is cut in its own row."""
 
     def title_cells(rows: list[str]) -> int:
         return layout(fitted((Column("title", 10, True), Column("why", 9)), why=room(rows, 9, 22, 80)), width)[0]
 
-    assert room([*texts, "y" * longest], 9, 22, 80).usual <= max(9, *map(len, texts))
-    assert title_cells([*texts, "y" * longest]) >= title_cells([*texts, max("y" * 9, *texts, key=len)])
+    few = sum(map(bool, texts)) < 7
+    widest = max("y" * (22 if few else 9), *texts, key=len)
+    assert title_cells([*texts, "y" * longest]) >= title_cells([*texts, *[widest] * 8])
 
 
 @given(st.integers(0, 60), st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(4, 200))
 def test_what_stands_behind_a_title_takes_from_its_own_row_alone(title: int, behind: list[int], width: int) -> None:
     """At most a third of the cells, unless the title leaves more; the title is whole where both have room."""
     cells = with_tail(("t" * title, "text"), [("b" * length, "info") for length in behind], width)
-    assert width_of(cells[0][0]) <= max(width, title)
-    wanted = title + sum(2 + length for length in behind)
-    if wanted <= width:
+    assert sum(width_of(text) for text, _ in cells) <= max(width, title)
+    if title + sum(2 + length for length in behind) <= width:
         assert [text for text, tone in cells if tone != "text"] == ["b" * length for length in behind]
         assert cells[0][0] == "t" * title
     elif len(cells) > 1:
         assert width_of(cells[0][0]) >= min(title, width - width // 3)
+        assert all(set(text) == {"b"} for text, _ in cells[2::2] if width_of(text) < WHOLE), "no part of a short word"
 
 
-def _queue(width: int, **changes: Any) -> dict[str, int]:
-    """The cells of the queue's columns, for eight tasks with long titles."""
-    pending = tuple(Task(f"q_{n}", f"github.com/user/api#{n}", LONG, position=float(n), held=True) for n in range(1, 9))
+@given(columns(), WIDTHS, st.data())
+def test_a_title_goes_on_where_its_row_has_nothing(shown: tuple[Column, ...], width: int, data: st.DataObject) -> None:
+    """All other cells of the row stay in their places."""
+    widths = layout(shown, width)
+    cells = [("x" if data.draw(st.booleans()) else "", "text") for _ in shown]
+    mine = spread(shown, widths, cells)
+    place = next(index for index, column in enumerate(shown) if column.flexible)
+
+    def starts(row: list[int]) -> dict[int, int]:
+        """Where each cell begins; where the last one ends."""
+        found, at, gap = {}, 0, 0
+        for index, one in enumerate(row):
+            if one:
+                at += gap
+                found[index] = at
+                at, gap = at + one, shown[index].gap
+        return found | {len(row): at}
+
+    before, after = starts(list(widths)), starts(mine)
+    assert {index: before[index] for index in after} == after
+    assert all(not cells[index][0] for index in before if index not in after)
+    if widths[place]:
+        following = next((index for index in after if index > place), None)
+        assert following is None or following == len(shown) or cells[following][0]
+
+
+def _queue(width: int, **changes: Any) -> list[int]:
+    """The cells that the titles of eight waiting tasks have, the first of which is changed."""
+    pending = tuple(Task(f"q_{n}", f"github.com/user/api#{n}", LONG, position=float(n)) for n in range(1, 9))
     first = msgspec.structs.replace(pending[0], **changes)
-    view = QueueView(Picture(Snapshot(NOW, EngineView(True), 3, (), (first, *pending[1:]), (), 0, (), "", ())))
-    return {column.name: cells for column, cells in zip(view.columns, layout(view.columns, width), strict=True)}
+    running = Active(Task("q_9", "github.com/user/api#9", "x", state="running"), None, None, 1.0, 60.0, None)
+    view = QueueView(Picture(Snapshot(NOW, EngineView(True), 1, (running,), (first, *pending[1:]), (), 0, (), "", ())))
+    widths = layout(view.columns, width)
+    names = [column.name for column in view.columns]
+    assert widths[names.index("issue")], "every reference is there"
+    return [spread(view.columns, widths, view.row(index).cells)[names.index("task")] for index in range(8)]
 
 
 def test_one_task_with_a_long_reason_or_tags_takes_nothing_from_the_others() -> None:
-    """But for one cell, as "held by you" is shorter than the least that reasons get. Every reference is there."""
+    """Nor does its priority. Its own title keeps a quarter of the cells."""
     for width in (36, 60, 66, 76, 110, 136):
         plain = _queue(width)
         for changes in (
-            {"held": False, "after": ["q_77"], "reason": "x" * 90}, {"tags": ["nightly", "slow", "database"]}, {"priority": 7},
-            {"held": False, "retry_at": "2027-01-15T08:05:00.000Z", "attempt": 1, "attempts": [Attempt(1, failure="network")]},
+            {"after": ["q_77"], "reason": "x" * 90}, {"tags": ["nightly", "slow", "database"]}, {"priority": 7},
+            {"held": True}, {"not_before": "2028-01-15T08:05:00.000Z"},
+            {"retry_at": "2027-01-15T08:05:00.000Z", "attempt": 1, "attempts": [Attempt(1, failure="network")]},
         ):  # fmt: skip
-            assert _queue(width, **changes)["task"] >= min(plain["task"] - 1, len(LONG)), (width, changes)
-        assert plain["task"] >= width // 4
-        assert plain["issue"]
+            changed = _queue(width, **changes)
+            assert all(now >= before for now, before in zip(changed[1:], plain[1:], strict=True)), (width, changes)
+            assert changed[0] >= max(width // 4, TITLE), (width, changes)
 
 
 def test_where_there_is_room_nothing_is_cut() -> None:
