@@ -142,7 +142,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
-            busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+            busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited,
         )  # fmt: skip
 

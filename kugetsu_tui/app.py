@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 from textual.app import SystemCommand
+from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 from textual.worker import Worker
 
@@ -123,8 +124,14 @@ class KugetsuApp(Opening):
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
+        self.departure.deaf = True
         self.link.close()
         self.exit(return_code=code)
+
+    async def on_event(self, event: Event) -> None:
+        """Let go of keys and clicks that come while the console leaves: they would act on what is about to be gone."""
+        if not (self.departure.deaf and isinstance(event, InputEvent | Paste)):
+            await super().on_event(event)
 
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
@@ -320,7 +327,7 @@ class KugetsuApp(Opening):
 
     def ask_quit(self) -> None:
         """Leave; ask only if agents run under the engine of this process."""
-        self.run_worker(self.departure.begin(), group="quit", exclusive=True, exit_on_error=False)
+        self.departure.ask()
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works; ask first if it is at work."""

@@ -72,6 +72,8 @@ def run_console(
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
                 link.operator.mark_seen()
+    if app.departure.farewell:
+        sys.stderr.write(f"{app.departure.farewell}\n")
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
     return app.return_code or 0
@@ -88,12 +90,9 @@ def _folder() -> str | None:
 def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
     """Start an engine in the background, now that the console's has ended."""
     from kugetsu_engine.cli.daemon import start_engine
-    from kugetsu_engine.operator import Operator
     from kugetsu_engine.paths import StatePaths
 
-    if drain:
-        Operator(state_dir, environ).do("drain")
-    pid = start_engine(StatePaths(state_dir), environ)
+    pid = start_engine(StatePaths(state_dir), environ, drain=drain)
     sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
     return 0
 

@@ -101,6 +101,7 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
         "steps": progress.steps if progress else 0, "tokens": progress.tokens if progress else None,
         "cost": progress.cost if progress else None,
         "changes": msgspec.to_builtins(changes) if changes is not None else None,
+        "base": msgspec.to_builtins(progress.base) if progress is not None else None,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from .session import NEW, Wanted
-from .task import Attempt, Delivered, Outcome, Usage
+from .task import Attempt, Base, Delivered, Outcome, Usage
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -135,6 +135,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Turns of the model so far; 0 also where the agent does not tell."""
     activity: str = ""
     """What the agent does, in a few words; empty where it does not tell."""
+    base: Base | None = None
+    """Where its work starts, once that is decided."""
 
     @property
     def usage(self) -> Usage | None:
@@ -171,11 +173,13 @@ class Result(msgspec.Struct, frozen=True):
     branch_before: str | None = None
     not_measured: str | None = None
     """As those of an attempt."""
+    base: Base | None = None
+    """Where its work started; None where it did not come to that."""
 
     def as_attempt(self, log: str) -> Attempt:
         """What the task keeps of it."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
             self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
-            self.not_measured,
+            self.not_measured, self.base,
         )  # fmt: skip

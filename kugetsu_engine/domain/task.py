@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from .base import base_words
 from .draft import SCHEMA, shown_id
+from .refs import key_of
 from .reserved import SESSIONS
 from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
@@ -96,6 +98,30 @@ class Usage(msgspec.Struct, frozen=True):
     """In the provider's currency, usually US dollars."""
 
 
+class Base(msgspec.Struct, frozen=True):
+    """Where an attempt's work started, and how that was found. The fields of `git.base.Base` that outlive the attempt."""
+
+    commit: str
+    ref: str = ""
+    """Where the commit was found: `origin/main`, `main`, `HEAD`."""
+    branch: str = "new"
+    """How the issue's branch came about: `new`, `kept`, `remote` or `moved`."""
+    age_s: float | None = None
+    """How old the commit was when the attempt began."""
+    remote: str | None = None
+    address: str | None = None
+    fetched: bool = False
+    """Whether the remote was asked, and answered."""
+    unfetched: str | None = None
+    """Why it was not."""
+    note: str | None = None
+    kept: bool = False
+    """Whether the worktree was there already, from an earlier attempt or task."""
+
+    def __str__(self) -> str:
+        return base_words(msgspec.structs.asdict(self))
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One ended run of an agent for a task."""
 
@@ -119,6 +145,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """Commit of the issue's branch when the attempt began."""
     not_measured: str | None = None
     """What of its delivery could not be measured, and why, in a sentence; None where all was."""
+    base: Base | None = None
+    """Where its work started; None where it did not come to that, or was not recorded then."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -185,6 +213,11 @@ class Task(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """The id as operators read it: `#41`."""
         return shown_id(self.id)
+
+    @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
 
     @property
     def title(self) -> str:

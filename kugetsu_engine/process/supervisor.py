@@ -270,7 +270,7 @@ class Supervisor:
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
-            "stalled": self.stall.evidence, "branch_before": self.delivering.branch_before,
+            "stalled": self.stall.evidence, "branch_before": self.delivering.branch_before, "base": self.job.get("base"),
             **self.reading.progress(now - self.last_output, processes),
         }  # fmt: skip
         try:
@@ -308,7 +308,8 @@ class Supervisor:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), **self.reading.result(), **result,
+            "elapsed_s": round(time.monotonic() - self.started, 3), "base": self.job.get("base"),
+            **self.reading.result(), **result,
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 

@@ -55,7 +55,8 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     number = f"Attempt {attempt.number}"
     lines: list[tuple[float | None, Sentence]] = []
     if attempt.started_at:
-        lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, f"{number} started.", "info")))
+        began = f"{number} started{f' from {attempt.base}' if attempt.base is not None else ''}."
+        lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, began, "info")))
     good = attempt.outcome == "ok"
     ran = f" after {times.span(attempt.elapsed_s)}" if attempt.elapsed_s is not None else ""
     ended = {
@@ -101,6 +102,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         limit = times.limit(active.timeout_s)
         words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {times.moment(task.notified_at, now)}"
         words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
+        if active.progress is not None and active.progress.base is not None:
+            words = f"{words} It started from {active.progress.base}."
         if active.stalled:
             return [(label, (clean(f"{words} A person should look: {active.stalled}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]

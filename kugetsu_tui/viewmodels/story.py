@@ -117,7 +117,7 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _pull(picture, task)
+    spans += _pull(picture, task) + _base(task, active)
     if active is not None:
         spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
     if active is not None and active.record is not None and active.record.worktree:
@@ -125,9 +125,16 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
     return spans
 
 
+def _base(task: Task, active: Active | None) -> Spans:
+    """Where the work of the newest attempt started."""
+    last = task.last_attempt.base if task.last_attempt is not None else None
+    base = active.progress.base if active is not None and active.progress is not None else last
+    return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
+
+
 def _pull(picture: Picture, task: Task) -> Spans:
     """What the issue's forge last said about its pull request."""
-    known = picture.snapshot.pulls.get(task.issue_ref)
+    known = picture.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
         return []
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"

@@ -8,6 +8,7 @@ import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import baseline, delivery, nearby, repositories, worktrees
+from kugetsu_engine.git.base import decide
 from kugetsu_engine.git.command import git
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -27,7 +28,7 @@ def worktree(tmp_path: Path) -> Path:
 
 
 def _ready(repository: Path, worktree: Path, base: str | None = None, branch: str = BRANCH) -> bool:
-    return worktrees.ready(str(repository), str(worktree), branch, base)
+    return not worktrees.ready(str(repository), str(worktree), branch, base).kept
 
 
 def _head(folder: Path, what: str = "HEAD") -> str:
@@ -141,7 +142,7 @@ def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, wo
         branch = f"fix/{place.name}"
         run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(place), "main")
         if stage != "added":
-            worktrees._set_mark(str(place), _head(repository), ready=False)
+            worktrees._set_mark(str(place), {"base": _head(repository)}, ready=False)
         if stage == "partly filled":
             (place / "README.md").write_text("# a rep", encoding="utf-8")
         _ready(repository, place, branch=branch)
@@ -219,7 +220,7 @@ def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
         repositories.common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
-        repositories.starting_point(str(tmp_path / "empty"), None, BRANCH)
+        decide(str(tmp_path / "empty"), BRANCH, None)
 
 
 def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> None:
@@ -237,13 +238,6 @@ def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> Non
     assert not os.path.exists("/tmp/kugetsu-canary")
 
 
-def test_a_remote_that_does_not_answer_is_told_and_none_is_no_trouble(tmp_path: Path, repository: Path) -> None:
-    """Without a remote there is nothing to ask; with a dead one the words come back and nothing is raised."""
-    assert repositories.fetch(str(repository)) is None
-    run_git(repository, "remote", "add", "origin", str(tmp_path / "gone.git"))
-    assert "fetch" in (repositories.fetch(str(repository)) or "")
-
-
 def test_where_to_clone_from(tmp_path: Path) -> None:
     """An address is joined; a folder of bare repositories on this disk is found with `.git`."""
     assert repositories.clone_address("https://github.com/", "o/r") == "https://github.com/o/r"
@@ -257,7 +251,7 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
     """Nothing of kugetsu's lies in the worktree; the mark is JSON with the commit."""
     _ready(repository, worktree)
     mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
-    assert mark == {"base": _head(repository), "ready": True}
+    assert mark == {"base": _head(repository), "ready": True, "ref": "HEAD", "remote": None, "address": None}
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
 
 
