@@ -78,7 +78,7 @@ def _base_serves(operator: Operator, agent: str | None) -> bool:
 def delegate(operator: Operator, message: str, folder: str | None = None) -> list[tuple[str, str]]:
     """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
     checked_message(message)
-    found = [str(ref) for ref in mentions.find(message, operator.settings.default_server)]
+    found = [str(ref) for ref in mentions.find(message, operator.default_server)]
     if found:
         return [(operator.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
     if not os.path.isdir(operator.paths.project_manager_repository):

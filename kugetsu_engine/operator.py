@@ -11,7 +11,7 @@ import time
 from .domain import refs
 from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
-from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .domain.changes import WorktreeDiff
     from .editing import Edit
     from .engine import Engine
+    from .preflight import Obstacle
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -328,7 +329,27 @@ class Operator:
     def _default_server(self, reference: str) -> str:
         if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
             return "github.com"
-        return self.settings.default_server
+        return self.default_server
+
+    @property
+    def default_server(self) -> str:
+        """The host of references that name none.
+
+        Raises:
+            ConfigError: the settings do not say it in a way that can be read.
+        """
+        found = self.settings.default_server
+        if not found:
+            raise ConfigError(
+                "default_server cannot be read, so owner/repo#N has no host", "correct it: kugetsu doctor says more"
+            )
+        return found
+
+    def obstacles(self, issue_ref: str, agent: str | None = None, repo: str | None = None) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand; see `preflight`."""
+        from . import preflight
+
+        return preflight.obstacles(self.paths, self.environ, issue_ref, agent, repo)
 
     @property
     def settings(self) -> Settings:
