@@ -277,7 +277,7 @@ class Attempts:
             task = self._ledger.get(task_id)
         except NoSuchTask:
             return "lost"
-        self._ledger.issue_free(task.issue_ref)
+        self._ledger.issue_free(task.issue_key)
         result = runs.result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
@@ -310,10 +310,10 @@ class Attempts:
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
         told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
-        session, usage = (told.session_id, told.usage) if told is not None else (None, None)
+        session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
         return Result(
             task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
-            session_id=session, usage=usage,
+            session_id=session, usage=usage, branch_before=before,
         )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:
@@ -385,9 +385,15 @@ def _one_less(task: Task) -> int:
 
 def _told(task: Task, verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
     """Level and words of the notification of an ended attempt."""
-    if verdict.state != "completed" or attempt.delivered is None:
+    if verdict.state != "completed":
         return None, verdict.reason
-    return ("warning" if attempt.delivered.nothing and task.expect != "none" else None), str(attempt.delivered)
+    unknown = f"not measured: {attempt.not_measured}" if attempt.not_measured else ""
+    if attempt.delivered is None:
+        said = [verdict.reason, unknown]
+        return ("warning" if unknown and task.delivers else None), ", ".join(filter(None, said))
+    nothing = attempt.delivered.nothing
+    said = [str(attempt.delivered) if task.delivers or not nothing else verdict.reason, unknown]
+    return ("warning" if nothing and task.delivers else None), ", ".join(filter(None, said))
 
 
 def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:

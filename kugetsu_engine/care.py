@@ -8,15 +8,16 @@ from contextlib import contextmanager
 import msgspec
 
 from .config import Settings, load
-from .domain import refs
+from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
-from .git import condition, repositories
+from .git import base, condition, repositories
 from .git.condition import Condition
 from .git.worktrees import admin_dir, base_commit
 from .paths import StatePaths
 from .process.preparing import lock_name
 from .snapshot import SnapshotReader
 from .store import locks, pulls
+from .store.issue_names import name_of
 
 
 class Worktree(msgspec.Struct, frozen=True):
@@ -61,8 +62,8 @@ class Care:
         self._clock = clock
         snapshot = SnapshotReader(paths, environ, done_kept=1_000_000).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
-        self._open = {refs.slug(task.issue_ref): task for task in tasks if not task.ended}
-        self._refs = {refs.slug(task.issue_ref): task.issue_ref for task in tasks}
+        self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
+        self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
         self._pulls = pulls.load(paths).issues
         self._in_use = _working_directories()
 
@@ -99,9 +100,13 @@ class Care:
     def fetch(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
         faults = []
-        for repository in sorted({one.repository for one in self.all(sized=False) if one.repository}):
+        known: dict[str, set[str]] = {}
+        for one in self.all(sized=False):
+            if one.repository:
+                known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
+        for repository, branches in sorted(known.items()):
             with _held(self._paths.repository_lock(lock_name(repository))) as quiet:
-                fault = repositories.fetch(repository) if quiet else "git works in it"
+                fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
         return faults
@@ -116,6 +121,16 @@ class Care:
             told(removal)
             made.append(removal)
         return made
+
+    def _refresh(self, repository: str, branches: set[str]) -> str | None:
+        try:
+            return base.refresh(repository, self._settings.base_branch, branches)
+        except AttemptFailed as error:
+            return error.message
+
+    def _is_own(self, repository: str) -> bool:
+        """Whether kugetsu made a clone."""
+        return f"{repository}/".startswith(f"{os.path.realpath(self._paths.repositories)}/")
 
     def _remove(self, worktree: Worktree) -> Removal:
         """Remove one worktree under the locks of its issue and its repository, after another look."""
@@ -170,7 +185,7 @@ class Care:
 
     def _merged_by_pull(self, reference: str | None, found: Condition) -> str | None:
         """What a forge said: the pull request with exactly this commit at its head was merged."""
-        known = self._pulls.get(reference or "")
+        known = self._pulls.get(key_of(reference or ""))
         pull = known.pull if known else None
         merged = pull is not None and pull.state == "merged" and pull.head == found.head
         return f"merged as PR #{pull.number}" if merged and pull is not None else None
@@ -179,11 +194,13 @@ class Care:
         """The commit that the work is to arrive in, as the repository knows it now."""
         own = None
         if reference is not None:
-            own = self._settings.repos.get(reference.rpartition("#")[0])
+            own = self._settings.repos.get(key_of(reference.rpartition("#")[0]))
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = repositories.common_dir(path)
-            return repositories.starting_point(common, base_branch, "none")[0]
+            return base.remembered(
+                common, base_branch, reference.rpartition("#")[0] if reference else None, self._is_own(common)
+            )
         except AttemptFailed:
             return None
 

@@ -13,7 +13,7 @@ import msgspec
 
 from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
-from .domain import agent_names
+from .domain import agent_names, refs
 from .domain.host import Floors
 from .domain.policy import Timing
 from .domain.safe_text import safe_line
@@ -21,7 +21,7 @@ from .domain.setting_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_y
 from .domain.times import duration
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
-from .setting_tables import HARMLESS, TABLES, Tables, as_written
+from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none
 from .setting_tables import ForgeSettings as ForgeSettings
 from .setting_tables import NotifySettings as NotifySettings
 from .setting_tables import RepoSettings as RepoSettings
@@ -134,7 +134,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "prompt_template": prompt_kind,
     "log_cap": size,
     "base_branch": line_of_text,
-    "default_server": line_of_text,
+    "default_server": lambda value: refs.host_name(line_of_text(value)),
     "pass_env": list_of_names,
     "min_free_memory": floor,
     "min_free_disk": floor,
@@ -178,7 +178,8 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
             reading.take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)", name)
     reading.config_toml(paths.config)
     reading.variables(environ)
-    return reading.settings(old_servers)
+    reading.tables(old_servers)
+    return reading.settings()
 
 
 class _Reading:
@@ -191,6 +192,7 @@ class _Reading:
         """Where the value of a setting comes from, and what it is called there."""
         self._faults: list[Fault] = []
         self._text = ""
+        self._document: dict[str, Any] | None = {}
 
     def take(self, name: str, value: Any, source: str, called: str = "") -> None:
         """Read the value of a plain setting; a good one takes the weight off a wrong one that it wins over."""
@@ -215,22 +217,30 @@ class _Reading:
             ]  # fmt: skip
 
     def config_toml(self, path: str) -> None:
-        """Read `config.toml`."""
-        document = self._toml(path)
+        """Read `config.toml`, and what stands in it outside of tables."""
+        document = self._document = self._toml(path)
         if document is None:
-            self._values |= {name: getattr(self._last, name) for name in (*READERS, *TABLES)} if self._last else {}
+            held = (*READERS, *TABLES)
+            self._values |= {name: getattr(self._last, name) for name in held} if self._last else {"default_server": ""}
             return
         for name, value in document.items():
             if name in READERS:
                 self.take(name, value, TOML)
+
+    def tables(self, old_servers: dict[str, str]) -> None:
+        """Read the tables, now that it is known what names them: `[repos]` may leave out the default server."""
         tables = Tables(READERS, self._note)
         server = self._values.get("default_server", Settings().default_server)
-        for name, value in document.items():
+        for name, value in (self._document or {}).items():
             if name in TABLES:
                 self._values[name] = tables.read(name, value, server)
+                if name == "failures" and self._last is not None and len(self._values[name]) < len(value):
+                    self._values[name] = self._last.failures | self._values[name]  # of a pattern that is being written anew
             elif name not in READERS:
-                known = (*READERS, *TABLES)
-                tables.unknown((name,), known, NOTHING if nearest(name, known) in HARMLESS else EVERYTHING)
+                every = (*READERS, *TABLES)
+                tables.unknown((name,), every, NOTHING if nearest(name, every) in HARMLESS else EVERYTHING)
+        older = {known: url for host, url in old_servers.items() if (known := host_or_none(host)) is not None}
+        self._values["servers"] = Settings().servers | older | self._values.get("servers", {})
 
     def variables(self, environ: Mapping[str, str]) -> None:
         """Read the variables, the bash kugetsu's first."""
@@ -250,11 +260,9 @@ class _Reading:
                     text = f"no such variable, did you mean {meant}?"
                     self._faults.append(Fault(VARIABLES, f"${variable}", text, stops))
 
-    def settings(self, old_servers: dict[str, str]) -> tuple[Settings, list[Fault]]:
+    def settings(self) -> tuple[Settings, list[Fault]]:
         """All of them, and what is wrong."""
-        values = self._values
-        values["servers"] = Settings().servers | old_servers | values.get("servers", {})
-        found = msgspec.structs.replace(Settings(), **values)
+        found = msgspec.structs.replace(Settings(), **self._values)
         if found.agent not in {*agent_names.KNOWN, *found.agents}:
             source, called = self._from.get("agent", (TOML, "agent"))
             words = did_you_mean(found.agent, {*agent_names.KNOWN, *found.agents})
@@ -279,8 +287,12 @@ class _Reading:
         except FileNotFoundError:
             return {}, {}
         except BadFile as error:
-            self._faults.append(Fault("config (v0.2)", "", f"config (v0.2) cannot be read: {error}", EVERYTHING))
-            return {}, {}
+            stops, told = NOTHING if self._last else EVERYTHING, f"config (v0.2) cannot be read: {error}"
+            self._faults.append(Fault("config (v0.2)", "", told, stops, "the last good settings hold"))
+            if self._last is None:
+                return {}, {}
+            self._values |= {name: getattr(self._last, name) for name, _ in OLD_NAMES.values()}
+            return {}, dict(self._last.servers)
 
     def _toml(self, path: str) -> dict[str, Any] | None:
         if not os.path.lexists(path):
@@ -340,6 +352,10 @@ class SettingsSource:
     def problems(self) -> list[str]:
         """What is wrong, in sentences."""
         return [str(fault) for fault in self.faults]
+
+    def default_server(self) -> str:
+        """The host of references that name none; empty while the settings do not say it in a way that can be read."""
+        return self.current.default_server
 
     def limit(self) -> int:
         """The setting that a limit set by hand overrides."""

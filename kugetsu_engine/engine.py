@@ -20,7 +20,7 @@ from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
-from .domain import policy
+from .domain import policy, worth
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
@@ -43,7 +43,7 @@ from .recovery import Recovery
 from .servers import Servers
 from .setting_alerts import SettingAlerts
 from .spending import Spending
-from .store import bell, files
+from .store import bell, files, issue_names
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
@@ -110,9 +110,12 @@ class Engine:
             raise
 
     def _read_books(self) -> None:
+        issue_names.keep_older_names(self.paths)
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
+        self.ledger = Ledger(
+            self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
+        )
         self.setting_alerts = SettingAlerts(
             self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
             self.ledger.tell if self.mode != "command" else None, self._now,
@@ -338,7 +341,7 @@ class Engine:
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
-        self.alerts.warn("stalled", "; ".join(stalled))
+        self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 
     # telling

@@ -16,6 +16,7 @@ from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
 from .store import enqueue as creating
+from .store.issue_names import name_of
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Operator:
         """
         self._may_change()
         now = self._clock()
-        ref = refs.parse(reference, self._default_server(reference))
+        ref = refs.parse(reference, self.default_server)
         if not 0 <= priority <= 9:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
         if session not in (None, "new", "continue", "fork"):
@@ -209,8 +210,8 @@ class Operator:
             return as_task_id(text) or text
         from .store import of_issue
 
-        ref = str(refs.parse(text, self._default_server(text)))
-        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ())).id
+        ref = str(refs.parse(text, self.default_server))
+        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ()), self.default_server).id
 
     def reference(self, text: str) -> str:
         """The whole form of an issue reference.
@@ -218,7 +219,7 @@ class Operator:
         Raises:
             UsageError: it is none.
         """
-        return str(refs.parse(text, self._default_server(text)))
+        return str(refs.parse(text, self.default_server))
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -289,7 +290,7 @@ class Operator:
 
     def worktree(self, issue_ref: str) -> str:
         """Where the agents of an issue work, whether or not it is there yet."""
-        return self.paths.worktree(refs.parse(issue_ref, self._default_server(issue_ref)).slug)
+        return self.paths.worktree(name_of(self.paths, str(refs.parse(issue_ref, self.default_server))))
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
@@ -326,12 +327,6 @@ class Operator:
         if self.read_only:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 
-    def _default_server(self, reference: str) -> str:
-        if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
-            return "github.com"
-        return self.default_server
-
-    @property
     def default_server(self) -> str:
         """The host of references that name none.
 
@@ -384,9 +379,9 @@ class Operator:
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path
-        if os.path.exists(self.paths.config) and self._has_path(ref.repository):
+        if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
-        begun_in = nearby.home_of(self.paths.worktree(ref.slug))
+        begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
         enclosing = nearby.enclosing(folder) if folder is not None else None

@@ -85,7 +85,7 @@ def missing_program(
 
 def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[Obstacle]:
     """Whether nothing says where a task without a repository of its own works."""
-    own = settings.repos.get(ref.repository) if settings is not None else None
+    own = settings.repos.get(ref.repository_key) if settings is not None else None
     if own is not None and own.path is not None:
         return []
     if ref.is_local:

@@ -125,10 +125,29 @@ class Tables:
         if name == "agents":
             return {agent: self._agent(agent, own, value) for agent, own in value.items() if self._is_agent(agent, own)}
         if name == "repos":
-            return dict(self._repo(key, own, default_server) for key, own in value.items() if self._is_own(name, key, own))
+            entries = self._named(name, value, lambda key: refs.repository_key(key, default_server))
+            return {repository: self._repo(key, repository, own) for repository, (key, own) in entries.items()}
         if name == "forges":
-            return {host: self._forge(host, own) for host, own in value.items() if self._is_own(name, host, own)}
+            return {host: self._forge(key, host, own) for host, (key, own) in self._named(name, value, refs.host_name).items()}
         return self._texts(name, value)
+
+    def _named(self, name: str, value: Mapping[str, Any], canonical: Callable[[str], str]) -> dict[str, tuple[str, Any]]:
+        """The entries of a table under the names that references have for them, each with its key as it was written."""
+        found: dict[str, tuple[str, Any]] = {}
+        kind: Literal["repository", "host"] = "repository" if name == "repos" else "host"
+        for key, own in value.items():
+            if key in self._plain:
+                self.unknown((name, key), (), NOTHING)
+                continue
+            try:
+                meant = canonical(key)
+            except UsageError as error:
+                self._note((name, key), str(error), NOTHING, "no issue is one of it")
+                continue
+            if meant in found:
+                self._note((name, key), f"is the same as {found[meant][0]}, which is there too", (Stop(kind, meant),))
+            found[meant] = key, own
+        return found
 
     def unknown(self, path: tuple[str, ...], known: Iterable[str], stops: tuple[Stop, ...], meanwhile: str = "") -> None:
         """Note a key that nobody knows; it may be one that stands in the wrong place."""
@@ -163,13 +182,6 @@ class Tables:
             self._note(("agents",), f"has {key} outside of the table of an agent: it belongs below [agents.NAME]", EVERYTHING)
         return isinstance(own, dict)
 
-    def _is_own(self, name: str, key: str, own: Any) -> bool:
-        """Whether an entry is meant for this table: one without any `/` or `.` that is called like a setting is not."""
-        if key not in self._plain:
-            return True
-        self.unknown((name, key), (), NOTHING)
-        return False
-
     def _agent(self, name: str, value: Mapping[str, Any], all_agents: Mapping[str, Any]) -> AgentSettings:
         """One agent; where anything about it is wrong it does not start, as what was read may let it do more than was meant."""
         path, before = ("agents", name), self._noted
@@ -188,24 +200,19 @@ class Tables:
             self._note(path, f"has no command, and is not a known agent{words}", stops)
         return own
 
-    def _repo(self, key: str, value: Any, default_server: str) -> tuple[str, RepoSettings]:
-        """One repository, under the name that references have for it."""
-        path = ("repos", key)
-        try:
-            name = canonical_repository(key, default_server)
-        except UsageError as error:
-            self._note(path, str(error), NOTHING, "no issue is one of this")
-            return key, RepoSettings()
+    def _repo(self, key: str, name: str, value: Any) -> RepoSettings:
+        """One repository."""
+        path, stops = ("repos", key), (Stop("repository", name),)
         if isinstance(value, str):
             value = {"path": value}
         if not isinstance(value, dict):
-            self._note(path, f"{value!r:.60} is neither a path nor a table", (Stop("repository", name),))
-            return name, RepoSettings()
-        return name, RepoSettings(**self._keys(path, value, REPO_READERS, (Stop("repository", name),)))
+            self._note(path, f"{value!r:.60} is neither a path nor a table", stops)
+            return RepoSettings()
+        return RepoSettings(**self._keys(path, value, REPO_READERS, stops))
 
-    def _forge(self, host: str, value: Any) -> ForgeSettings:
+    def _forge(self, key: str, host: str, value: Any) -> ForgeSettings:
         """One forge; a wrong one is not asked."""
-        path, meanwhile, before = ("forges", host), f"{host} is not asked", self._noted
+        path, meanwhile, before = ("forges", key), f"{host} is not asked", self._noted
         entry = {"kind": value} if isinstance(value, str) else value
         if not isinstance(entry, dict):
             self._note(path, f"{value!r:.60} is neither a kind nor a table", NOTHING, meanwhile)
@@ -218,12 +225,10 @@ class Tables:
     def _texts(self, name: str, value: Mapping[str, Any]) -> dict[str, str]:
         """A table of texts: `servers`, `keys` or `failures`."""
         found: dict[str, str] = {}
-        for key, one in value.items():
-            if not self._is_own(name, key, one):
-                continue
-            stops = (Stop("host", key),) if name == "servers" else NOTHING
+        for host, (key, one) in self._named(name, value, refs.host_name if name == "servers" else str).items():
+            stops = (Stop("host", host),) if name == "servers" else NOTHING
             try:
-                found |= failure_classes({key: one}) if name == "failures" else {key: line_of_text(one)}
+                found |= failure_classes({key: one}) if name == "failures" else {host: line_of_text(one)}
             except KugetsuError as error:
                 self._note((name, key), str(error), stops, "it is passed over")
         return found
@@ -241,14 +246,9 @@ def as_written(path: tuple[str, ...]) -> str:
     return f"[{path[0]}.{inner}] {'.'.join(path[2:])}"
 
 
-def canonical_repository(key: str, default_server: str) -> str:
-    """The name that references have for what a key of `[repos]` names.
-
-    Raises:
-        UsageError: no reference can be one of it.
-    """
-    wanted = key.strip().removeprefix("https://").removeprefix("http://").rstrip("/").removesuffix(".git")
+def host_or_none(text: str) -> str | None:
+    """The canonical name of a host; None where it is none."""
     try:
-        return refs.parse(f"{wanted}#1", default_server).repository
+        return refs.host_name(text)
     except UsageError:
-        raise UsageError("names no repository", "write host/owner/repo, owner/repo or local/name") from None
+        return None

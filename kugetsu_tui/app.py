@@ -16,6 +16,7 @@ from textual.worker import Worker
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.worth import Need
 
 from . import by_hand, calling, crash, failures, themes
 from .choices import Choices
@@ -41,6 +42,7 @@ from .screens.home import HomeScreen
 from .screens.task import TaskScreen
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
+from .viewmodels.needs import next_need
 from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,8 @@ class KugetsuApp(Opening):
         self.departure = Departure(self)
         self.presence = Presence()
         self._draft = Draft()
+        self._visited: set[Need] = set()
+        """What needs the operator and was gone to already."""
         self.choices = Choices(self)
         self.commands = CommandRunner(self)
         # ctrl+q stays with the terminal (XON); q leaves.
@@ -294,6 +298,25 @@ class KugetsuApp(Opening):
             screen.jump(task_id)
         else:
             self.open_task(task_id, None)
+
+    def go_to_need(self) -> None:
+        """Go to the next task that needs the operator, each once, and say why; then begin again."""
+        picture, screen = self.picture, self.talking
+        if picture is None or screen is None:
+            return
+        found = next_need(picture.snapshot, self._visited)
+        if found is None:
+            return
+        need, words = found
+        if need.task is None:
+            self.say(words, "danger")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(need.task)
+            self.say(words, "danger")
+        else:
+            after = TaskScreen(need.task)
+            self.switch_screen(after) if isinstance(screen, TaskScreen) else self.push_screen(after)
+            after.call_later(after.say, words, "danger")
 
     def ask_quit(self) -> None:
         """Leave; ask only if agents run under the engine of this process."""

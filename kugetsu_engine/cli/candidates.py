@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ..domain import agent_names
 from ..paths import StatePaths, state_dir_from
@@ -11,13 +11,13 @@ MOST = 200
 """Tasks that are offered, the newest of each kind first."""
 
 
-def ids(environ: Mapping[str, str]) -> list[str]:
+def ids(environ: dict[str, str]) -> list[str]:
     """Numbers of tasks: the open ones, then those that ended lately."""
     paths = StatePaths(state_dir_from(environ))
     return [*_numbers(paths.items), *_numbers(paths.done)]
 
 
-def references(environ: Mapping[str, str]) -> list[str]:
+def references(environ: dict[str, str]) -> list[str]:
     """Issues that tasks are about, and the repositories of `[repos]` that a number would make an issue of."""
     paths = StatePaths(state_dir_from(environ))
     found: dict[str, None] = {}
@@ -31,17 +31,17 @@ def references(environ: Mapping[str, str]) -> list[str]:
     return [*found, *(f"{repository}#" for repository in _table(paths, "repos"))]
 
 
-def agents(environ: Mapping[str, str]) -> list[str]:
+def agents(environ: dict[str, str]) -> list[str]:
     """Every agent that can be asked for."""
     return sorted({*agent_names.KNOWN, *_table(StatePaths(state_dir_from(environ)), "agents")})
 
 
-def servers(environ: Mapping[str, str]) -> list[str]:
+def servers(environ: dict[str, str]) -> list[str]:
     """The hosts that clones come from."""
     return sorted({"github.com", *_table(StatePaths(state_dir_from(environ)), "servers")})
 
 
-KINDS: dict[str, Callable[[Mapping[str, str]], list[str]]] = {
+KINDS: dict[str, Callable[[dict[str, str]], list[str]]] = {
     "ids": ids, "references": references, "agents": agents, "servers": servers,
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ FILES = {"file": shtab.FILE, "folder": shtab.DIRECTORY, "repo": shtab.DIRECTORY}
 def main(verb: str, words: list[str]) -> int:
     """Print completions, or what is known of one kind of word for such a script to offer."""
     if words[:1] and words[0] in candidates.KINDS:
-        print("\n".join(candidates.KINDS[words[0]](os.environ)))
+        print("\n".join(candidates.KINDS[words[0]](dict(os.environ))))
         return 0
     parser = Words(verb, 'Print completions: eval "$(kugetsu completion bash)", or for fish: kugetsu completion fish | source')
     parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
@@ -71,7 +71,7 @@ class _Found(BaseException):
 def _add(verbs: "argparse._SubParsersAction[_Plain]", name: str, words: list[str], verb: str = "") -> None:
     parser = parser_of(verb or name, words)
     about = (parser.description or "").partition(". ")[0].removesuffix(".")
-    verbs.add_parser(name, help=about, parents=[parser], add_help=False)
+    verbs.add_parser(name, help=about, parents=[parser], add_help=False)  # type: ignore[list-item]
 
 
 def parser_of(verb: str, words: list[str]) -> Words:

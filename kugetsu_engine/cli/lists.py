@@ -2,13 +2,14 @@
 
 import os
 
-from ..domain import failures, refs
+from ..domain import failures
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
+from ..store.issue_names import name_of
 from .here import operator, paths
 from .output import learned_from, print_json, pull_words, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
@@ -36,7 +37,7 @@ def _show(words: list[str]) -> int:
     if given.json:
         print_json(task_document(task, snapshot, position))
     else:
-        _describe(task, snapshot, position, here.worktree(refs.slug(task.issue_ref)))
+        _describe(task, snapshot, position, here.worktree(name_of(here, task.issue_ref)))
     return 0
 
 
@@ -60,6 +61,9 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("takes about", learned_from(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
+    active = next((one for one in snapshot.active if one.task.id == task.id), None)
+    if active is not None and active.progress is not None and active.progress.base is not None:
+        lines.append(("starts from", str(active.progress.base)))
     if pull := pull_words(snapshot, task.issue_ref):
         lines.append(("pull request", pull))
     if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
@@ -70,6 +74,8 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         print(f"{name:14}{safe_line(text)}")
     for attempt in task.attempts:
         print(f"{f'attempt {attempt.number}':14}{safe_line(_told(attempt))}")
+        if attempt.base is not None:
+            print(f"{'':14}started from {safe_line(str(attempt.base))}")
     print(f"\n{safe_text(task.message).rstrip()}")
 
 
@@ -77,6 +83,7 @@ def _told(attempt: Attempt) -> str:
     failure = failures.words(attempt.failure)
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
+    parts.append(f"not measured: {attempt.not_measured}" if attempt.not_measured else "")
     parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
     parts.append(consumed(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

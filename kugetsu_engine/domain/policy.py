@@ -37,7 +37,7 @@ class Waiting(Protocol):
     @property
     def not_before(self) -> str | None: ...
     @property
-    def issue_ref(self) -> str: ...
+    def issue_key(self) -> str: ...
     @property
     def agent(self) -> str | None: ...
     @property
@@ -79,7 +79,7 @@ class Facts(msgspec.Struct, frozen=True):
     draining: bool = False
     engine_runs: bool = True
     busy_refs: frozenset[str] = frozenset()
-    """References of issues that have an agent."""
+    """Keys of issues that have an agent."""
     pause_reason: str = ""
     """Why the queue is paused, where it was not the operator."""
     pressure: str = ""
@@ -129,7 +129,7 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         if state != COMPLETED:
             ended_badly = state in FINAL
             return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
-    gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_ref)
+    gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
     if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
         return Why("config", gap)
     rest = facts.rests.get(task.agent or facts.default_agent)
@@ -142,7 +142,7 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     not_before = epoch(task.not_before)
     if not_before is not None and not_before > now:
         return Why("not_before", f"starts in {clock(not_before - now)}", not_before)
-    if task.issue_ref in facts.busy_refs:
+    if task.issue_key in facts.busy_refs:
         return Why("issue_busy", "the issue has an agent already")
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from .session import NEW, Wanted
-from .task import Attempt, Delivered, Outcome, Usage
+from .task import Attempt, Base, Delivered, Outcome, Usage
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -63,6 +63,12 @@ class Job(msgspec.Struct, frozen=True):
     stall_after_s: float = 0.0
     """Seconds without a sign of life after which the agent stands still; 0: never."""
     stall_kills: bool = False
+    task_began: str | None = None
+    """Commit of the branch when the first attempt of the task began; None where this is the first one, or it is not known."""
+    task_dirty: bool = False
+    """Whether an earlier attempt of the task left files changed and not committed."""
+    pr_before: str | None = None
+    """Address of the pull request that is known already."""
     expect: str = "anything"
     """What an agent must leave, as in a task; less is a failure, whatever its exit code."""
     forge: bool = False
@@ -116,6 +122,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Seconds of grace that are left."""
     stalled: str | None = None
     """What speaks for an agent that stands still, in words; None while it shows signs of life."""
+    branch_before: str | None = None
+    """Commit of the issue's branch when the attempt began."""
     session_id: str | None = None
     tokens: int | None = None
     cost: float | None = None
@@ -123,6 +131,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Turns of the model so far; 0 also where the agent does not tell."""
     activity: str = ""
     """What the agent does, in a few words; empty where it does not tell."""
+    base: Base | None = None
+    """Where its work starts, once that is decided."""
 
     @property
     def usage(self) -> Usage | None:
@@ -156,10 +166,16 @@ class Result(msgspec.Struct, frozen=True):
     """When the provider's limit is over, where the agent's output told."""
     last_text: str | None = None
     """The agent's last answer, cut short."""
+    branch_before: str | None = None
+    not_measured: str | None = None
+    """As those of an attempt."""
+    base: Base | None = None
+    """Where its work started; None where it did not come to that."""
 
     def as_attempt(self, log: str) -> Attempt:
         """What the task keeps of it."""
         return Attempt(
             self.attempt, self.started_at, self.ended_at, self.exit_code, self.signal, self.outcome, self.failure,
-            self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s,
+            self.reason, log, self.session_id, self.delivered, self.usage, self.elapsed_s, self.branch_before,
+            self.not_measured, self.base,
         )  # fmt: skip

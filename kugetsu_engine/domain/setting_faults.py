@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from . import refs
+
 VERBS = ("is ", "has ", "names ", "stands ")
 """A text that begins with one goes on with the name of its setting."""
 LIKE = 0.7
@@ -69,7 +71,7 @@ class Gaps(msgspec.Struct, frozen=True):
     everything: str = ""
     agents: Mapping[str, str] = {}
     repositories: Mapping[str, str] = {}
-    """By `host/owner/repo`."""
+    """By their key, see `refs.repository_key`."""
     hosts: Mapping[str, str] = {}
 
     @classmethod
@@ -94,7 +96,7 @@ class Gaps(msgspec.Struct, frozen=True):
             return self.everything or self.agents[agent]
         if not self.repositories and not self.hosts:
             return ""
-        repository = issue_ref.rpartition("#")[0]
+        repository = refs.key_of(issue_ref.rpartition("#")[0])
         return self.repositories.get(repository) or self.hosts.get(repository.partition("/")[0], "")
 
 

@@ -4,7 +4,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from .base import base_words
 from .draft import SCHEMA, shown_id
+from .refs import key_of
+from .reserved import SESSIONS
 from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
 from .times import epoch
@@ -27,36 +30,64 @@ def order(task_id: str, priority: int, position: float, pending_since: str | Non
 
 
 class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
-    """What an attempt left in its worktree, measured against the merge base."""
+    """What an attempt left on the issue's branch and in its worktree, measured from the attempt's own beginning."""
 
     commits: int = 0
-    """Commits on the branch that the base does not have."""
+    """Commits that it added to the branch; not those that a merge or a rebase brought along."""
     files: int = 0
     """Files those commits change."""
     insertions: int = 0
     deletions: int = 0
     dirty: int = 0
-    """Files changed and not committed."""
+    """Files that it changed and did not commit."""
     pr: str | None = None
     """Address of the pull request, where one is known."""
     unpushed: int | None = None
-    """How many of those commits no remote is known to have; None where the repository has no remote."""
+    """How many commits of the branch no remote is known to have; None where the repository has no remote."""
+    dirty_before: int = 0
+    """Uncommitted files that were there when it began and are as they were."""
+    brought: int = 0
+    """Commits that came onto the branch by a merge or a rebase, and are not its own."""
+    removed: int = 0
+    """Commits that were on the branch and are no longer, as it was rewritten or reset."""
+    elsewhere: int = 0
+    """Commits made in the worktree that are not on the branch."""
+    elsewhere_on: str | None = None
+    """The branch that has them; None: no branch has them."""
+    total: int = 0
+    """Commits of the whole branch over its base."""
+    task_commits: int = 0
+    """Commits of all attempts of the task, where this is a later one."""
+    task_dirty: int = 0
+    """How many of `dirty_before` an earlier attempt of the task left."""
 
     @property
     def nothing(self) -> bool:
-        """Whether the attempt left no trace in the repository."""
-        return not (self.commits or self.dirty or self.pr)
+        """Whether neither the attempt nor an earlier one of its task left anything where it belongs."""
+        return not (self.commits or self.dirty or self.pr or self.task_commits or self.task_dirty)
 
     def __str__(self) -> str:
-        if self.nothing:
-            return "nothing delivered"
-        parts = [f"{self.commits} commit{'s' * (self.commits != 1)}"] if self.commits else []
-        parts += [f"+{self.insertions} −{self.deletions}"] if self.commits else []
+        own = [_count(self.commits, "commit")] if self.commits else []
+        if self.commits:
+            lines = f"+{self.insertions} −{self.deletions}"
+            own.append(lines if self.files or self.brought else "no file changed")
         if self.commits and self.unpushed is not None:
             partly = f"{self.unpushed} not pushed" if self.unpushed else "pushed"
-            parts.append("not pushed" if self.unpushed >= self.commits else partly)
-        parts += [f"{self.dirty} uncommitted file{'s' * (self.dirty != 1)}"] if self.dirty else []
-        return ", ".join(parts + ([self.pr] if self.pr else []))
+            own.append("not pushed" if self.unpushed >= self.commits else partly)
+        own += [_count(self.dirty, "uncommitted file")] if self.dirty else []
+        own += [self.pr] if self.pr else []
+        if not own:
+            own = ["nothing delivered" if self.nothing else "nothing in this attempt"]
+        more = [f"{_count(self.elsewhere, 'commit')} on {self.elsewhere_on or 'no branch'}"] if self.elsewhere else []
+        more += [f"{_count(self.brought, 'other commit')} brought in"] if self.brought else []
+        more += [f"{_count(self.removed, 'earlier commit')} no longer on the branch"] if self.removed else []
+        more += [f"{_count(self.task_commits, 'commit')} in the task"] if self.task_commits > self.commits else []
+        more += [f"{_count(self.dirty_before, 'uncommitted file')} from before"] if self.dirty_before else []
+        return ", ".join(own + more)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -65,6 +96,30 @@ class Usage(msgspec.Struct, frozen=True):
     tokens: int | None = None
     cost: float | None = None
     """In the provider's currency, usually US dollars."""
+
+
+class Base(msgspec.Struct, frozen=True):
+    """Where an attempt's work started, and how that was found. The fields of `git.base.Base` that outlive the attempt."""
+
+    commit: str
+    ref: str = ""
+    """Where the commit was found: `origin/main`, `main`, `HEAD`."""
+    branch: str = "new"
+    """How the issue's branch came about: `new`, `kept`, `remote` or `moved`."""
+    age_s: float | None = None
+    """How old the commit was when the attempt began."""
+    remote: str | None = None
+    address: str | None = None
+    fetched: bool = False
+    """Whether the remote was asked, and answered."""
+    unfetched: str | None = None
+    """Why it was not."""
+    note: str | None = None
+    kept: bool = False
+    """Whether the worktree was there already, from an earlier attempt or task."""
+
+    def __str__(self) -> str:
+        return base_words(msgspec.structs.asdict(self))
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -83,8 +138,15 @@ class Attempt(msgspec.Struct, frozen=True):
     log: str | None = None
     session_id: str | None = None
     delivered: Delivered | None = None
+    """None where no agent ran, or nothing could be measured."""
     usage: Usage | None = None
     elapsed_s: float | None = None
+    branch_before: str | None = None
+    """Commit of the issue's branch when the attempt began."""
+    not_measured: str | None = None
+    """What of its delivery could not be measured, and why, in a sentence; None where all was."""
+    base: Base | None = None
+    """Where its work started; None where it did not come to that, or was not recorded then."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -153,6 +215,11 @@ class Task(msgspec.Struct, frozen=True):
         return shown_id(self.id)
 
     @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
+
+    @property
     def title(self) -> str:
         """The first line of the message that says something."""
         return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
@@ -169,10 +236,16 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def empty_handed(self) -> bool:
-        """Whether it completed, left nothing, and was not expected to: a person may want to look."""
+        """Whether it completed and left nothing that can be seen, though its work should be: a person may want to look."""
         last = self.last_attempt
-        nothing = last is not None and last.delivered is not None and last.delivered.nothing
-        return nothing and self.state == "completed" and self.expect != "none"
+        if last is None or self.state != "completed" or not self.delivers:
+            return False
+        return last.delivered.nothing if last.delivered is not None else last.not_measured is not None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether its work is to be seen in the repository: not that of the project manager, nor of the base session."""
+        return self.expect != "none" and (self.issue_ref not in SESSIONS or self.expect != "anything")
 
     @property
     def failure(self) -> str | None:

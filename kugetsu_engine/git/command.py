@@ -1,4 +1,8 @@
-"""The one place that runs git: fixed environment, no hooks, no questions, no shell, a time limit."""
+"""The one place that runs git: fixed environment and settings, no hooks, no questions, no shell, a time limit.
+
+Settings of the operator are for the git he types. What ours needs of them (who he is at a remote, which program reads his
+files) it has; what would change the meaning of a call (prune, recursion, refspecs) it overrides. See decision 0017.
+"""
 
 import os
 import re
@@ -10,13 +14,20 @@ TIMEOUT_S = 120.0
 """For what stays on this machine."""
 NETWORK_TIMEOUT_S = 1800.0
 """For a clone of a large repository."""
+NOWHERE_ELSE: dict[str, str] = {}
+"""The repository is where git is run."""
 
-_SAFE = (
-    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never",
-    "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-    "-c", "core.quotePath=true",
+_NEUTRAL = (
+    # Programs that a repository's settings can name, and that none of our calls needs.
+    "core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never", "commit.gpgSign=false",
+    "log.showSignature=false", "gc.auto=0", "maintenance.auto=false",
+    # The operator's own taste, which is for what he types and not for what we do.
+    "fetch.prune=false", "fetch.pruneTags=false", "fetch.all=false", "fetch.recurseSubmodules=false", "submodule.recurse=false",
+    "fetch.writeCommitGraph=false", "status.showStash=false", "advice.detachedHead=false", "color.ui=false",
+    "column.ui=never", "core.quotePath=true", "branch.autoSetupMerge=false", "safe.bareRepository=all",
 )  # fmt: skip
-
+"""Settings of every call. A bare repository is only ever entered by its own path, so it is as explicit as can be."""
+_WORDS = ("git", "--no-pager", *(word for setting in _NEUTRAL for word in ("-c", setting)))
 
 _LOGIN = re.compile(r"://[^/@\s]+@")
 """User and password in an address; git's words go into tasks and notifications."""
@@ -28,16 +39,25 @@ def environment() -> dict[str, str]:
     return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
 
 
-def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -> str:
-    """Run git in a folder and return what it printed; `feed` is its input.
+def git(
+    folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S, remote: bool = False, upwards: bool = False,
+    where: dict[str, str] = NOWHERE_ELSE,
+) -> str:  # fmt: skip
+    """Run git in a folder and return what it printed.
+
+    Args:
+        feed: its input.
+        remote: it may speak with remotes, and so run the programs that the operator has set for that.
+        upwards: the repository may lie above the folder; else only the folder itself can be one.
+        where: variables that name the repository, in place of looking for it.
 
     Raises:
         GitError: git refused, is not there, or took too long; with git's own words.
     """
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *args], cwd=folder, env=environment(), input=feed.encode("utf-8", "surrogateescape"),
-            capture_output=True, timeout=timeout_s, check=False,
+            [*_WORDS, *args], cwd=folder, env=_bounded(folder, remote, upwards) | where,
+            input=feed.encode("utf-8", "surrogateescape"), capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
         missing = folder if error.filename == folder else "git"
@@ -51,7 +71,19 @@ def git(folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -
     return done.stdout.decode("utf-8", "replace")
 
 
-def git_start(folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
+    """The variables of one call: it finds no repository above the folder, and asks no remote, unless it may."""
+    environ = environment()
+    if not upwards:
+        environ["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(folder))
+    if not remote:  # a partial clone would fetch what it lacks, with whatever program its settings name
+        environ |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
+    return environ
+
+
+def git_start(
+    folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S, where: dict[str, str] = NOWHERE_ELSE
+) -> tuple[bytes, bool]:
     """Run git in a folder and return the first `limit` bytes it printed, and whether there was more; git then stops.
 
     Raises:
@@ -63,8 +95,8 @@ def git_start(folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S)
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                ["git", *_SAFE, *args], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=errors,
+                [*_WORDS, *args], cwd=folder, env=_bounded(folder, False, False) | where, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitError(f"{folder if error.filename == folder else 'git'} is not there") from None

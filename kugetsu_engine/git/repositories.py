@@ -3,7 +3,7 @@
 import os
 
 from ..errors import GitError, GitNotStarted, RepositoryError
-from .command import NETWORK_TIMEOUT_S, answers, git
+from .command import NETWORK_TIMEOUT_S, git
 
 
 def clone_address(server: str, path: str) -> str:
@@ -21,7 +21,7 @@ def common_dir(repository: str) -> str:
     Raises:
         RepositoryError: it is no repository, or has no commit.
     """
-    return _ask(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
+    return ask(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
 
 
 def clone(url: str, folder: str) -> bool:
@@ -36,7 +36,10 @@ def clone(url: str, folder: str) -> bool:
     os.makedirs(parent, 0o700, exist_ok=True)
     aside = f"{parent}/.{name}.{os.urandom(6).hex()}"
     try:
-        git(parent, "clone", "--no-checkout", "--origin", "origin", "--", url, aside, timeout_s=NETWORK_TIMEOUT_S)
+        git(
+            parent, "clone", "--no-checkout", "--no-recurse-submodules", "--origin", "origin", "--", url, aside, remote=True,
+            timeout_s=NETWORK_TIMEOUT_S,
+        )  # fmt: skip
         os.rename(aside, folder)
     except BaseException:
         _remove_tree(aside)
@@ -44,44 +47,13 @@ def clone(url: str, folder: str) -> bool:
     return True
 
 
-def fetch(repository: str) -> str | None:
-    """Ask the remote for news; None when that went well or there is no remote, else why it did not."""
-    if not answers(repository, "config", "--get", "remote.origin.url"):
-        return None
-    try:
-        git(repository, "fetch", "--quiet", "--no-auto-maintenance", "origin", timeout_s=300.0)
-    except GitError as error:
-        return error.message
-    return None
-
-
-def starting_point(repository: str, base_branch: str | None, branch: str) -> tuple[str, bool]:
-    """The commit new work starts from, and whether the branch for it exists already. Asks git once.
-
-    The commit is that of `base_branch`, else the head of the remote, else the head of the repository.
-
-    Raises:
-        RepositoryError: it is no repository, there is no such branch, or no commit at all.
-    """
-    candidates = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master", "HEAD"]
-    if base_branch:
-        named = [base_branch, f"refs/remotes/origin/{base_branch}", f"refs/heads/{base_branch}"]
-        candidates = named if base_branch.isprintable() else []
-    *bases, started = _commits(repository, *candidates, f"refs/heads/{branch}")
-    base = next((commit for commit in bases if commit), None)
-    if base is None:
-        what = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
-        raise RepositoryError(f"{repository} {what}")
-    return base, started is not None
-
-
-def _commits(repository: str, *names: str) -> list[str | None]:
+def commits(repository: str, *names: str) -> list[str | None]:
     """The commits that names stand for, None for a name that is none."""
-    said = _ask(repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names))
+    said = ask(repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names))
     return [None if " " in line else line for line in said.split("\n")[: len(names)]]
 
 
-def _ask(repository: str, *args: str, feed: str = "") -> str:
+def ask(repository: str, *args: str, feed: str = "") -> str:
     """Ask git about a repository; one that is none is an error of its own."""
     if not os.path.isdir(repository):
         raise RepositoryError(f"the repository {repository} is not there")
@@ -90,6 +62,11 @@ def _ask(repository: str, *args: str, feed: str = "") -> str:
     except GitNotStarted:
         raise
     except GitError as error:
+        if "dubious ownership" in error.message:
+            raise RepositoryError(
+                f"{repository} belongs to another user, so git does not enter it: if you trust it, "
+                f"git config --global --add safe.directory {repository}"
+            ) from None
         raise RepositoryError(f"{repository} is no git repository ({error.message})") from None
 
 

@@ -3,44 +3,57 @@
 import json
 import os
 import re
+from typing import Any
 
 from ..errors import GitError, RepositoryError
 from ..store import files
+from .base import Base, age_of, decide
 from .command import NETWORK_TIMEOUT_S, answers, git
-from .repositories import common_dir, starting_point
+from .repositories import commits, common_dir
 
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""
 
 
-def ready(repository: str, worktree: str, branch: str, base_branch: str | None) -> bool:
-    """Make the issue's worktree unless it is there; whether it was made now. The caller holds the repository's lock.
+def ready(
+    repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None = None,
+    own: bool = False, fetch: bool = True,
+) -> Base:  # fmt: skip
+    """Make the issue's worktree unless it is there; where its work starts. The caller holds the repository's lock.
 
-    What is there is kept as it is, uncommitted changes too. A branch that exists is checked out, not moved. A worktree that a
-    crash left half-made, which no agent has seen, is finished.
+    What is there is kept as it is, uncommitted changes too. A branch that exists is checked out. A worktree that a crash left
+    half-made, which no agent has seen, is finished; one that lost its link to the repository is linked again.
+
+    Args:
+        issue_repository, own, fetch: as for `base.decide`.
 
     Raises:
         RepositoryError: the repository is none, or another one owns the worktree.
         GitError: git refused; nothing that this call made is left.
     """
     if os.path.lexists(worktree):
-        _same_repository(repository, worktree)
+        note = _same_repository(repository, worktree)
         mark = _mark(worktree)
         if mark is None and os.listdir(worktree) == [".git"]:
-            mark = {"base": starting_point(repository, base_branch, branch)[0], "ready": False}
+            mark = _mark_of(decide(repository, branch, base_branch, issue_repository, own, fetch=False))
         if mark is not None and not mark.get("ready"):
-            _check_out(worktree, str(mark["base"]))
-        return False
-    base, started = starting_point(repository, base_branch, branch)
-    arguments = ["--", worktree, branch] if started else ["--no-track", "-b", branch, "--", worktree, base]
+            _check_out(worktree, mark)
+        return _of_mark(repository, mark, note)
+    base = decide(repository, branch, base_branch, issue_repository, own, fetch)
+    arguments = ["--", worktree, branch]
+    if base.branch in ("new", "remote"):
+        arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
+    elif base.branch == "moved" and not answers(repository, "branch", "--force", "--no-track", "--", branch, base.start):
+        note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks commits of {base.remote}/{branch}"
+        base = base._replace(branch="kept", note=note)
     os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
     try:
         _add(repository, worktree, arguments)
-        _check_out(worktree, base)
+        _check_out(worktree, _mark_of(base))
     except BaseException:
         _take_back(repository, worktree)
         raise
-    return True
+    return base
 
 
 def _add(repository: str, worktree: str, arguments: list[str]) -> None:
@@ -48,16 +61,32 @@ def _add(repository: str, worktree: str, arguments: list[str]) -> None:
         git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
     except GitError:
         # Someone removed the folder of an earlier worktree by hand: git still knows it, under this very path.
-        if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--", worktree):
+        if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--force", "--", worktree):
             raise
         git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
 
 
-def _check_out(worktree: str, base: str) -> None:
+def _check_out(worktree: str, mark: dict[str, Any]) -> None:
     """Fill a new worktree; the mark says how far it got, so that a crash is seen."""
-    _set_mark(worktree, base, ready=False)
-    git(worktree, "reset", "--hard", "--quiet", timeout_s=NETWORK_TIMEOUT_S)
-    _set_mark(worktree, base, ready=True)
+    _set_mark(worktree, mark, ready=False)
+    git(worktree, "reset", "--hard", "--quiet", remote=True, timeout_s=NETWORK_TIMEOUT_S)
+    _set_mark(worktree, mark, ready=True)
+
+
+def _mark_of(base: Base) -> dict[str, Any]:
+    return {"base": base.commit, "ref": base.ref, "remote": base.remote, "address": base.address}
+
+
+def _of_mark(repository: str, mark: dict[str, Any] | None, note: str | None) -> Base:
+    """What the mark of a worktree that was there says of its beginning."""
+    if mark is None:
+        head = commits(repository, "HEAD")[0] or ""
+        return Base(head, "an unknown commit", head, "kept", kept=True, note=note or "the worktree was not made by kugetsu")
+    commit = str(mark["base"])
+    known = {name: mark[name] for name in ("remote", "address") if isinstance(mark.get(name), str)}
+    return Base(
+        commit, str(mark.get("ref") or "a commit"), commit, "kept", age_of(repository, commit), kept=True, note=note, **known
+    )
 
 
 def base_commit(worktree: str) -> str | None:
@@ -76,16 +105,30 @@ def common_folder(worktree: str) -> str | None:
         return None
 
 
-def _same_repository(repository: str, worktree: str) -> None:
-    if os.path.islink(worktree) or not os.path.exists(f"{worktree}/.git"):
-        raise RepositoryError(f"{worktree} is no worktree of ours: move it away")
-    try:
-        with open(f"{admin_dir(worktree)}/commondir", encoding="utf-8") as file:
-            owner = os.path.join(admin_dir(worktree), file.read().strip())
-    except (OSError, UnicodeDecodeError):
-        raise RepositoryError(f"{worktree} is no worktree of ours: move it away") from None
-    if os.path.realpath(owner) != os.path.realpath(common_dir(repository)):
+def _same_repository(repository: str, worktree: str) -> str | None:
+    """Make sure that a worktree is one of a repository; a sentence where its link had to be made anew.
+
+    Raises:
+        RepositoryError: it is not.
+    """
+    note = None
+    if not os.path.islink(worktree) and os.path.isdir(worktree) and not os.path.lexists(f"{worktree}/.git"):
+        note = _link_again(repository, worktree)
+    owner = common_folder(worktree) if not os.path.islink(worktree) else None
+    if owner is None:
+        raise RepositoryError(f"{worktree} is no worktree of ours: move it away, or remove it by kugetsu destroy with --force")
+    if owner != os.path.realpath(common_dir(repository)):
         raise RepositoryError(f"{worktree} belongs to another repository than {repository}: move one of them away")
+    return note
+
+
+def _link_again(repository: str, worktree: str) -> str | None:
+    """Give a worktree its `.git` back, where git still knows it; files that git tracks and that are gone come back too."""
+    known = git(repository, "worktree", "list", "--porcelain").splitlines()
+    if f"worktree {os.path.realpath(worktree)}" not in known or not answers(repository, "worktree", "repair", "--", worktree):
+        return None
+    answers(worktree, "checkout-index", "--all", "--quiet")
+    return "its worktree had lost its link to the repository, and has it again"
 
 
 def _take_back(repository: str, worktree: str) -> None:
@@ -93,7 +136,7 @@ def _take_back(repository: str, worktree: str) -> None:
     answers(repository, "worktree", "remove", "--force", "--", worktree)
 
 
-def _mark(worktree: str) -> dict[str, object] | None:
+def _mark(worktree: str) -> dict[str, Any] | None:
     try:
         with open(f"{admin_dir(worktree)}/{BASE_FILE}", encoding="ascii", errors="replace") as file:
             mark = json.load(file)
@@ -103,8 +146,8 @@ def _mark(worktree: str) -> dict[str, object] | None:
     return mark if isinstance(mark, dict) and re.fullmatch(r"[0-9a-f]{40,64}", str(mark.get("base"))) else None
 
 
-def _set_mark(worktree: str, base: str, ready: bool) -> None:
-    files.replace(f"{admin_dir(worktree)}/{BASE_FILE}", json.dumps({"base": base, "ready": ready}).encode(), durable=False)
+def _set_mark(worktree: str, mark: dict[str, Any], ready: bool) -> None:
+    files.replace(f"{admin_dir(worktree)}/{BASE_FILE}", json.dumps(mark | {"ready": ready}).encode(), durable=False)
 
 
 def admin_dir(worktree: str) -> str:

@@ -104,9 +104,12 @@ def with_issue(job: dict[str, Any], question: Question | None, log: LogFile) -> 
     return prompt.replace(mark, words) if mark in prompt else f"{prompt}\n\n---\n{words}\n"
 
 
-def with_pull_request(job: dict[str, Any], delivered: Delivered | None) -> Delivered | None:
-    """Add the address of the branch's pull request to a delivery, where commits were pushed and a forge may be asked."""
-    if delivered is None or not job.get("forge") or not delivered["commits"] or delivered["unpushed"] != 0:
+def with_pull_request(job: dict[str, Any], delivered: Delivered) -> Delivered:
+    """Add the address of the branch's pull request to a delivery, where all commits are pushed and a forge may be asked.
+
+    One that was there before is no delivery of an attempt without a commit.
+    """
+    if not job.get("forge") or not delivered["total"] or delivered["unpushed"] != 0:
         return delivered
     try:
         question = Question("pull", str(job["state_dir"]), str(job["issue_ref"]), str(job["branch"]))
@@ -116,4 +119,5 @@ def with_pull_request(job: dict[str, Any], delivered: Delivered | None) -> Deliv
         url = question.answer().get("url")
     finally:
         question.end()
-    return delivered | {"pr": url} if isinstance(url, str) and url else delivered
+    new = isinstance(url, str) and url and (delivered["commits"] or url != job.get("pr_before"))
+    return delivered | {"pr": url} if new else delivered

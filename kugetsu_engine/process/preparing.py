@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..domain.argv_template import PROMPT
+from ..domain.base import base_words
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, repositories, worktrees
 from ..store.locks import unlock, wait_lock
@@ -97,6 +98,7 @@ def as_agent(supervisor: int) -> Callable[[], None]:
 
 
 def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+    """Make the worktree, and keep in the job where its work starts."""
     repository = job["repository"]
     where = repository or job["clone_dir"]
     if where is None:
@@ -105,10 +107,15 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     lock = wait_lock(f"{job['repository_locks']}/repository-{lock_name(str(where))}.lock")
     try:
         tell("worktree")
-        fresh = repository is None and repositories.clone(str(job["clone_url"]), str(where))
-        if not fresh and not os.path.lexists(str(job["worktree"])) and (trouble := repositories.fetch(str(where))):
-            log.note(f"the remote was not asked for news: {trouble}")
-        worktrees.ready(str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"])
+        own = repository is None
+        fresh = own and repositories.clone(str(job["clone_url"]), str(where))
+        base = worktrees.ready(
+            str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
+            str(job["issue_ref"]).rpartition("#")[0], own, fetch=not fresh,
+        )  # fmt: skip
+        job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
+        if base.note or (base.unfetched and base.remote):
+            log.note(f"starts from {base_words(job['base'])}")
         try:
             said = including.copy_missing(str(where), str(job["worktree"]))
         except (GitError, OSError) as error:

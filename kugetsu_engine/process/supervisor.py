@@ -20,10 +20,10 @@ from typing import Any
 from ..domain.secrets import Mask
 from ..domain.times import iso
 from ..errors import AttemptFailed
-from ..git import delivery
 from ..store import files
 from ..store.locks import unlock
-from . import asking, identity, marked, preparing, reserve, tree, verdicts
+from . import identity, marked, preparing, reserve, tree, verdicts
+from .delivering import Delivering
 from .output import CHUNK, LogFile
 from .reading import Reading, after, prepare
 from .stall import StallWatch
@@ -54,6 +54,7 @@ class Supervisor:
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.reading = Reading(job, self.log)
         self.stamping = Stamping(job.get("times"), self.log, self.reading.telling)
+        self.delivering = Delivering(job, self.log)
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
@@ -93,8 +94,7 @@ class Supervisor:
         shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")
-            result["delivered"] = asking.with_pull_request(self.job, delivery.delivered(str(self.job["worktree"])))
-            result = verdicts.of_delivery(self.job, result)
+            result = self.delivering.finish(result)
         self._finish(result | {"swept": swept, "dropped_bytes": self.log.dropped})
 
     def _record(self) -> None:
@@ -116,6 +116,7 @@ class Supervisor:
         self._interrupt_if_asked()
         preparing.prepare(self.job, self.log, self._tell)
         prepare(self.job, self._tell)
+        self.delivering.begin()
         self.may_interrupt = False
         if self.asked:
             return self._stopped(None)
@@ -277,7 +278,8 @@ class Supervisor:
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
-            "stalled": self.stall.evidence, **self.reading.progress(now - self.last_output, processes),
+            "stalled": self.stall.evidence, "branch_before": self.delivering.branch_before, "base": self.job.get("base"),
+            **self.reading.progress(now - self.last_output, processes),
         }  # fmt: skip
         try:
             files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)
@@ -314,7 +316,8 @@ class Supervisor:
         return {
             "task_id": self.job["task_id"], "attempt": self.job["attempt"], "token": self.job["token"],
             "started_at": self.started_at, "ended_at": iso(time.time()), "agent_pid": self.agent_pid,
-            "elapsed_s": round(time.monotonic() - self.started, 3), **self.reading.result(), **result,
+            "elapsed_s": round(time.monotonic() - self.started, 3), "base": self.job.get("base"),
+            **self.reading.result(), **result,
             "reason": self.log.mask(str(result["reason"])),
         }  # fmt: skip
 

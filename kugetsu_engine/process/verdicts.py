@@ -107,12 +107,26 @@ def of_missing_program(job: dict[str, Any], error: OSError) -> Found:
 def of_delivery(job: dict[str, Any], result: Found) -> Found:
     """Judge again once it is known what was delivered: an operator may ask for something."""
     delivered, expect = result.get("delivered"), job.get("expect")
-    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:
+    if result["outcome"] != "ok" or expect not in ("changes", "commits"):
         return result
-    if delivered["commits"] or (expect == "changes" and delivered["dirty"]):
-        return result
-    lacking = "no commit" if expect == "commits" else "no commit and no changed file"
-    return result | _failed("nothing_delivered", f"exit code 0, but {lacking}: it was to leave {expect}")
+    if delivered is None:
+        lacking = f"what it delivered is not measured ({result.get('not_measured')})"
+    else:
+        commits = delivered["commits"] or delivered["task_commits"]  # a retry need not do again what is done
+        empty = delivered["commits"] and not (delivered["files"] or delivered["brought"] or delivered["task_commits"])
+        changed = (commits and not empty) or delivered["dirty"] or delivered.get("task_dirty")
+        if commits if expect == "commits" else changed:
+            return result
+        lacking = (
+            "no commit"
+            if expect == "commits"
+            else "a commit that changes no file"
+            if empty
+            else "no commit and no changed file"
+        )
+        if delivered["elsewhere"]:
+            lacking += f" on {job['branch']} ({delivered['elsewhere']} on {delivered['elsewhere_on'] or 'no branch'})"
+    return result | _failed("nothing_delivered", f"{result['reason']}, but {lacking}: it was to leave {expect}")
 
 
 def first_match(lines: Sequence[str], patterns: Sequence[Sequence[str]]) -> tuple[int, str | None]:

@@ -129,8 +129,7 @@ class Figures:
             if used is not None:
                 self.cost = (self.cost or 0.0) + used.cost if used.cost is not None else self.cost
                 self.tokens = (self.tokens or 0) + used.tokens if used.tokens is not None else self.tokens
-        last = task.last_attempt
-        self.commits += last.delivered.commits if last is not None and last.delivered is not None else 0
+        self.commits += sum(attempt.delivered.commits for attempt in task.attempts if attempt.delivered is not None)
 
 
 HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost")

@@ -55,7 +55,8 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     number = f"Attempt {attempt.number}"
     lines: list[tuple[float | None, Sentence]] = []
     if attempt.started_at:
-        lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, f"{number} started.", "info")))
+        began = f"{number} started{f' from {attempt.base}' if attempt.base is not None else ''}."
+        lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, began, "info")))
     good = attempt.outcome == "ok"
     ran = f" after {times.span(attempt.elapsed_s)}" if attempt.elapsed_s is not None else ""
     ended = {
@@ -68,7 +69,9 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     code = attempt.exit_code if attempt.exit_code and f"{attempt.exit_code}" not in (attempt.reason or "") else None
     said.append(f" (exit {code})." if code else "." if not said[0].endswith(".") else "")
     if attempt.delivered is not None:
-        said.append(" It left nothing." if attempt.delivered.nothing else f" It left {attempt.delivered}.")
+        said.append(f" It left {attempt.delivered}.".replace("left nothing delivered", "left nothing"))
+    if attempt.not_measured:
+        said.append(f" Not measured: {attempt.not_measured}.")
     tone = "good" if good else "muted" if attempt.outcome == "cancelled" else "warning"
     lines.append((epoch(attempt.ended_at), _line(attempt.ended_at, now, "".join(said), tone)))
     return lines
@@ -99,6 +102,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         limit = times.limit(active.timeout_s)
         words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {times.moment(task.notified_at, now)}"
         words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
+        if active.progress is not None and active.progress.base is not None:
+            words = f"{words} It started from {active.progress.base}."
         if active.stalled:
             return [(label, (clean(f"{words} A person should look: {active.stalled}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]

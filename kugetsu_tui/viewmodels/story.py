@@ -117,7 +117,7 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _pull(picture, task)
+    spans += _pull(picture, task) + _base(task, active)
     if active is not None:
         spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
     if active is not None and active.record is not None and active.record.worktree:
@@ -125,9 +125,16 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
     return spans
 
 
+def _base(task: Task, active: Active | None) -> Spans:
+    """Where the work of the newest attempt started."""
+    last = task.last_attempt.base if task.last_attempt is not None else None
+    base = active.progress.base if active is not None and active.progress is not None else last
+    return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
+
+
 def _pull(picture: Picture, task: Task) -> Spans:
     """What the issue's forge last said about its pull request."""
-    known = picture.snapshot.pulls.get(task.issue_ref)
+    known = picture.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
         return []
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"
@@ -160,7 +167,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = states.glyph("marker") if ended.number == shown else " "
-        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.expect)])
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.delivers)])
     if task.state in ("notified", "running"):
         mark = states.glyph("marker") if task.attempt == shown else " "
         look = states.of_task(task)
@@ -168,7 +175,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     return lines
 
 
-def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
+def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
     look = states.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
@@ -190,9 +197,11 @@ def attempt_words(ended: Attempt, expect: str = "anything") -> Spans:
         spans.append(
             (
                 f"  {clean(str(ended.delivered), 300)}",
-                "good" if not ended.delivered.nothing else "warning" if good and expect != "none" else "muted",
+                "good" if not ended.delivered.nothing else "warning" if good and delivers else "muted",
             )
         )
+    if ended.not_measured:
+        spans.append((f"  not measured: {clean(ended.not_measured, 200)}", "warning" if good and delivers else "muted"))
     return spans
 
 

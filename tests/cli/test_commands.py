@@ -1,11 +1,13 @@
 """Every verb does what it says, prints what scripts rely on, and fails in one line with its own exit code."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -353,11 +355,16 @@ def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
     assert "--now" in options["kill"]
     assert "--now" not in options["cancel"]
     assert "--until-idle" in whole._option_string_actions
-    parts = {verb: next((one.choices for one in verbs[verb]._actions if one.dest == "part"), {}) for verb in verbs}
-    assert [*parts["queue"]] == ["list", "stats", "clear", "enqueue"]
-    assert "--resume" in parts["queue-daemon"]["start"]._option_string_actions
-    assert "--for" in parts["notify"]["mute"]._option_string_actions
-    assert parts["logs"] == {}
+
+    def parts(verb: str) -> dict[str, argparse.ArgumentParser]:
+        found: Any = next((one.choices for one in verbs[verb]._actions if one.dest == "part"), {})
+        assert isinstance(found, dict)
+        return found
+
+    assert [*parts("queue")] == ["list", "stats", "clear", "enqueue"]
+    assert "--resume" in parts("queue-daemon")["start"]._option_string_actions
+    assert "--for" in parts("notify")["mute"]._option_string_actions
+    assert parts("logs") == {}
 
 
 def test_completions_know_ids_references_agents_and_servers(shell: Shell, quick_agents: Callable[[str], None]) -> None:

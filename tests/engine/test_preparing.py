@@ -182,7 +182,9 @@ def test_commits_that_are_on_the_remote_are_told_from_those_that_are_not(fleet: 
     assert kept.reason == "1 commit, +1 −0, not pushed"
     run_git(fleet.paths.worktree("local-work-2"), "push", "--quiet", "origin", "fix/issue-2")
     [more] = fleet.wait_for_end([fleet.enqueue("local/work#2", write="a", commit="two")])
-    assert more.reason == "2 commits, +2 −0, 1 not pushed"
+    assert more.reason == "1 commit, +1 −0, not pushed"
     run_git(fleet.paths.worktree("local-work-2"), "push", "--quiet", "origin", "fix/issue-2")
     [done] = fleet.wait_for_end([fleet.enqueue("local/work#2")])
-    assert done.reason == "2 commits, +2 −0, pushed"
+    assert done.reason == "nothing delivered"
+    assert done.attempts[0].delivered is not None
+    assert (done.attempts[0].delivered.total, done.attempts[0].delivered.unpushed) == (2, 0)

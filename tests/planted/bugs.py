@@ -1,4 +1,4 @@
-"""The twenty-eight bugs: what is replaced by what, and the tests that must notice."""
+"""The bugs: what is replaced by what, and the tests that must notice."""
 
 from typing import NamedTuple
 
@@ -174,8 +174,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a cleaner that lets C1 controls pass",
         "kugetsu_engine/domain/safe_text.py",
-        r"\x0c\x0e-\x1f\x7f-\x9f\ud800",
-        r"\x0c\x0e-\x1f\x7f\ud800",
+        'if kind in ("Cc", "Cs"):',
+        'if kind == "Cs" or (kind == "Cc" and character < chr(128)):',
         "tests/unit/test_safe_text.py",
     ),
     Bug(
@@ -219,5 +219,12 @@ BUGS: tuple[Bug, ...] = (
         '        pumped = self.job["output"] == "pump"\n',
         "        pumped = False\n",
         "tests/engine/test_planted.py",
+    ),
+    Bug(
+        "what cannot be measured counts as delivered",
+        "kugetsu_engine/process/verdicts.py",
+        '    if result["outcome"] != "ok" or expect not in ("changes", "commits"):\n',
+        '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
+        "tests/unit/test_delivery.py",
     ),
 )

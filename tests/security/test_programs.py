@@ -17,6 +17,7 @@ from kugetsu_engine.attempts import send_stop
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
+from kugetsu_engine.git.base import decide
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.process.launcher import Launcher
@@ -64,7 +65,7 @@ def test_s09_a_base_branch_that_looks_like_an_option_is_none(tmp_path: Path, bas
     """It reaches git as data, and there is no such branch."""
     repository = make_repository(tmp_path / "repository")
     with pytest.raises(KugetsuError, match="has no branch"):
-        repositories.starting_point(str(repository), base, "fix/issue-1")
+        decide(str(repository), "fix/issue-1", base)
     with pytest.raises(KugetsuError):
         worktrees.ready(str(repository), str(tmp_path / "worktree"), "fix/issue-1", base)
     assert not list(tmp_path.rglob("canary"))

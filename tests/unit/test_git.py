@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import delivery, nearby, repositories, worktrees
+from kugetsu_engine.git import baseline, delivery, nearby, repositories, worktrees
+from kugetsu_engine.git.base import decide
 from kugetsu_engine.git.command import git
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -27,7 +28,7 @@ def worktree(tmp_path: Path) -> Path:
 
 
 def _ready(repository: Path, worktree: Path, base: str | None = None, branch: str = BRANCH) -> bool:
-    return worktrees.ready(str(repository), str(worktree), branch, base)
+    return not worktrees.ready(str(repository), str(worktree), branch, base).kept
 
 
 def _head(folder: Path, what: str = "HEAD") -> str:
@@ -141,7 +142,7 @@ def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, wo
         branch = f"fix/{place.name}"
         run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(place), "main")
         if stage != "added":
-            worktrees._set_mark(str(place), _head(repository), ready=False)
+            worktrees._set_mark(str(place), {"base": _head(repository)}, ready=False)
         if stage == "partly filled":
             (place / "README.md").write_text("# a rep", encoding="utf-8")
         _ready(repository, place, branch=branch)
@@ -189,7 +190,7 @@ def test_hooks_and_monitors_of_a_hostile_repository_are_not_run(tmp_path: Path, 
             run_git(repository, "config", "core.hooksPath", str(hooks_path))
         place = worktree.with_name(f"hooks-{bool(hooks_path)}")
         _ready(repository, place, branch=f"fix/{place.name}")
-        delivery.delivered(str(place))
+        delivery.delivered(baseline.take(str(repository), str(place), f"fix/{place.name}", None))
         assert not canary.exists()
     run_git(repository, "checkout", "--quiet", "-b", "plain")
     assert canary.exists()
@@ -219,7 +220,7 @@ def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
         repositories.common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
-        repositories.starting_point(str(tmp_path / "empty"), None, BRANCH)
+        decide(str(tmp_path / "empty"), BRANCH, None)
 
 
 def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> None:
@@ -237,13 +238,6 @@ def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> Non
     assert not os.path.exists("/tmp/kugetsu-canary")
 
 
-def test_a_remote_that_does_not_answer_is_told_and_none_is_no_trouble(tmp_path: Path, repository: Path) -> None:
-    """Without a remote there is nothing to ask; with a dead one the words come back and nothing is raised."""
-    assert repositories.fetch(str(repository)) is None
-    run_git(repository, "remote", "add", "origin", str(tmp_path / "gone.git"))
-    assert "fetch" in (repositories.fetch(str(repository)) or "")
-
-
 def test_where_to_clone_from(tmp_path: Path) -> None:
     """An address is joined; a folder of bare repositories on this disk is found with `.git`."""
     assert repositories.clone_address("https://github.com/", "o/r") == "https://github.com/o/r"
@@ -253,33 +247,11 @@ def test_where_to_clone_from(tmp_path: Path) -> None:
     assert repositories.clone_address(str(tmp_path), "o/other") == f"{tmp_path}/o/other"
 
 
-def test_a_delivery_counts_commits_over_the_base_and_files_beside(repository: Path, worktree: Path) -> None:
-    """What main got meanwhile is not counted; binary and odd file names are."""
-    _ready(repository, worktree)
-    none = delivery.delivered(str(worktree))
-    assert none == {"commits": 0, "files": 0, "insertions": 0, "deletions": 0, "dirty": 0, "unpushed": None}
-    commit(worktree, "two words\t.txt", "1\n2\n3\n")
-    (worktree / "README.md").unlink()
-    (worktree / "binary").write_bytes(b"\0" * 10)
-    run_git(worktree, "add", "-A")
-    run_git(worktree, "commit", "--quiet", "-m", "more")
-    commit(repository, "main.txt", "not the agent's\n")
-    (worktree / "left.txt").write_text("x", encoding="utf-8")
-    (worktree / "binary").write_bytes(b"\1")
-    found = delivery.delivered(str(worktree))
-    assert found == {"commits": 2, "files": 3, "insertions": 3, "deletions": 1, "dirty": 2, "unpushed": None}
-
-
-def test_a_delivery_git_cannot_tell_is_none(tmp_path: Path) -> None:
-    """A worktree that the agent destroyed is no error of the attempt."""
-    assert delivery.delivered(str(tmp_path)) is None
-
-
 def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository: Path, worktree: Path) -> None:
     """Nothing of kugetsu's lies in the worktree; the mark is JSON with the commit."""
     _ready(repository, worktree)
     mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
-    assert mark == {"base": _head(repository), "ready": True}
+    assert mark == {"base": _head(repository), "ready": True, "ref": "HEAD", "remote": None, "address": None}
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
 
 

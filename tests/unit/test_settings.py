@@ -179,7 +179,7 @@ def test_a_settings_file_that_is_none_is_told_and_hangs_nothing(paths: StatePath
     else:
         Path(paths.config).write_bytes(b"\xff\xfe")
     settings, faults = load(paths, {})
-    assert settings == msgspec.structs.replace(Settings(), gaps=settings.gaps)
+    assert settings == msgspec.structs.replace(Settings(), gaps=settings.gaps, default_server=settings.default_server)
     assert len(faults) == 1
     assert str(faults[0]).startswith("config.toml cannot be read (")
     assert settings.gaps.reason("opencode", "local/a#1").startswith("settings: config.toml cannot be read (")
