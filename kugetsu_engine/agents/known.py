@@ -34,6 +34,10 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
         found = template.drive(own, call)
     elif kind in DRIVERS:
         found = DRIVERS[kind](own, call)
+    elif name in settings.agents:
+        raise ConfigError(
+            settings.gaps.agents.get(name) or f"[agents.{name}] has no command, and is not a known agent", "correct it"
+        )
     else:
         raise ConfigError(
             f"there is no agent {kind!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
@@ -164,8 +168,6 @@ SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
     "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": opencode.screen,
 }  # fmt: skip
 """Their own screens: settings, session or None, state directory."""
-KNOWN = tuple(DRIVERS)
-"""Agents that need no `command`."""
 
 
 def provider(name: str, settings: Settings) -> str:
