@@ -35,7 +35,7 @@ class DoneView:
             issue=room((short_ref(task.issue_ref) for task in self._done), 12, 18, 40),
             task=Room(TITLE, most=widest((task.title for task in self._done), TITLE, 300)),
             outcome=widest(map(outcome, self._done[:300]), 9, 11),
-            result=room(map(self._result, self._done[:60]), 17, 26, 120),
+            result=room(map(self._result, self._done[:60]), 12, 26, 120),
             when=widest((times.short(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("id", 5),
     Column("issue", 14, keep=REFERENCE),
     Column("task", 10, flexible=True),
-    Column("why", 17),
+    Column("why", 17, sparse=True),
     Column("start", 6, keep=6, right=True),
 )
 SAID_ALREADY_S = 60.0
@@ -47,7 +47,7 @@ class QueueView:
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
             issue=room((short_ref(task.issue_ref) for task in self._pending), 12, 18, 40),
             task=Room(TITLE, most=widest((f"{task.title}{tail_text(task)}" for task in self._pending), TITLE, 300)),
-            why=room(map(self._why, first), 17, 22, 80),
+            why=room(map(self._why, first), 9, 22, 80),
             start=room(map(self._start, first), 6, 13, 13),
         )  # fmt: skip
 

@@ -58,6 +58,8 @@ class Column(NamedTuple):
     usual: int = 0
     most: int = 0
     """As in `Room`; a title without it takes all there is."""
+    sparse: bool = False
+    """Whether many rows have nothing there, so that their titles go on over it."""
 
 
 def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
@@ -119,8 +121,8 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     """Return the width of each column, 0 for those that find no room; with the gaps between them they fit into `width`.
 
     Columns leave in the order of `keep` until the title has a quarter of all cells, references only when it has not even
-    its least. Of what is to be shared the title takes two thirds before others get what is usual, then all it needs before
-    others get that too.
+    its least. Of what is to be shared the title takes two thirds (beside a sparse column half) before others get what is
+    usual, then all it needs before others get that too.
     """
     title = next((index for index, column in enumerate(columns) if column.flexible and column.width), None)
     kept = _kept(columns, title, width)
@@ -139,7 +141,7 @@ def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
     if title is not None:
         most = columns[title].most or width
         shared = rest + widths[title] + sum(widths[index] for index in others if columns[index].usual > widths[index])
-        grow(title, min(most, shared * 2 // 3))
+        grow(title, min(most, shared // 2 if any(columns[index].sparse for index in others) else shared * 2 // 3))
     for index in others:
         grow(index, columns[index].usual)
     if title is not None:
