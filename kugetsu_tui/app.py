@@ -58,8 +58,8 @@ END_LIMIT_S = 2.5
 """So long the console may take to end by a signal; then the process ends all the same."""
 
 PANES = {
-    "task": "the task", "notices": "the notifications", "agents": "the agents", "queue": "the queue", "log": "the log",
-    "done": "what is done", "diff": "the diff", "files": "the files", "merged": "all logs as one",
+    "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
+    "done": "the list of ended tasks", "diff": "the diff", "files": "the files", "merged": "all logs as one",
 }  # fmt: skip
 """What help calls the place one comes from."""
 

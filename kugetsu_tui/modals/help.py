@@ -136,6 +136,7 @@ class Help(ModalScreen[Action | str | None]):
         Binding("pagedown", "choose(10)", show=False, priority=True),
         Binding("pageup", "choose(-10)", show=False, priority=True),
     ]
+    VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TWO_COLUMNS + 8, "-broad")]
 
     def __init__(self, registry: Registry, now: Situation, title: str) -> None:

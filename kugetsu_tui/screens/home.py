@@ -272,7 +272,9 @@ class HomeScreen(MarkingScreen):
         middle = Tab("queue", "2", "Queue", "Queue", waiting)
         if self._slot == "done":
             middle = Tab("done", "5", "Done", "Done", self.done.count or "")
-        news, tone = (f"! {self._urgent}", "danger") if self._urgent else (self.notices.count or "", "accent")
+        news, tone = (
+            (f"! {self._urgent}", "danger") if self._urgent else ((self.notices.count or "").removesuffix(" new"), "accent")
+        )
         notices = Tab("notices", "4", "Notifications", "" if self._urgent else "News", news, tone)
         tabs = (Tab("agents", "1", "Agents", "Agents"), middle, Tab("log", "3", "Log", "Log"), notices)
         self.query_one(PaneTabs).show(tabs, self.focused_pane.id or "")
