@@ -227,4 +227,18 @@ BUGS: tuple[Bug, ...] = (
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
         "tests/unit/test_delivery.py",
     ),
+    Bug(
+        "a fetch follows the refspec of a mirror",
+        "kugetsu_engine/git/base.py",
+        '        "--refmap=",\n',
+        "",
+        "tests/unit/test_base.py -k remote_has_now",
+    ),
+    Bug(
+        "a look enters what an agent left",
+        "kugetsu_engine/git/baseline.py",
+        '    "--ignore-submodules=dirty",\n',
+        '    "--ignore-submodules=none",\n',
+        "tests/security/test_traps.py -k nested",
+    ),
 )
