@@ -277,7 +277,7 @@ class Attempts:
             task = self._ledger.get(task_id)
         except NoSuchTask:
             return "lost"
-        self._ledger.issue_free(task.issue_ref)
+        self._ledger.issue_free(task.issue_key)
         result = runs.result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .agents import known
 from .domain import mentions
-from .domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
+from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .domain.states import ACTIVE
 from .domain.task import Task
@@ -14,6 +14,7 @@ from .errors import ConfigError, KugetsuError, TryLater
 from .operator import Operator
 from .store import of_issue, runs, sessions, tasks
 from .store.enqueue import checked_message
+from .store.issue_names import session_name
 from .store.locks import is_held
 
 GO_ON = """\
@@ -53,13 +54,13 @@ def go_on(operator: Operator, reference: str, message: str | None, folder: str |
     if "/" not in reference:
         reference = tasks.find(operator.paths, reference).issue_ref
     ref = operator.reference(reference)
-    earlier = of_issue.tasks_of(operator.paths, ref)
+    earlier = of_issue.tasks_of(operator.paths, ref, operator.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == said:
             operator.do("start", task.id, keep=True)
             return task.id
     repo, agent = (earlier[0].repo, earlier[0].agent) if earlier else (None, None)
-    session = sessions.load(operator.paths, session_slug(ref))
+    session = sessions.load(operator.paths, session_name(operator.paths, ref))
     further: dict[str, str | None] = {"session": "continue"} if session is not None and session.session_id else {}
     return start(operator, ref, said, None if repo else folder, repo=repo, agent=agent, **further)
 
@@ -78,7 +79,7 @@ def _base_serves(operator: Operator, agent: str | None) -> bool:
 def delegate(operator: Operator, message: str, folder: str | None = None) -> list[tuple[str, str]]:
     """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
     checked_message(message)
-    found = [str(ref) for ref in mentions.find(message, operator.settings.default_server)]
+    found = [str(ref) for ref in mentions.find(message, operator.default_server)]
     if found:
         return [(operator.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
     if not os.path.isdir(operator.paths.project_manager_repository):

@@ -13,11 +13,10 @@ from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
-from .domain.reserved import session_slug
 from .domain.task import Task
 from .errors import AlreadySo, KugetsuError, TryLater
 from .paths import StatePaths
-from .store import files, sessions
+from .store import files, issue_names, of_issue, sessions
 
 
 class Place(NamedTuple):
@@ -43,7 +42,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         KugetsuError: there is no worktree yet.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
-    worktree = paths.worktree(ref.slug)
+    worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
         raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
     env = dict(operator)
@@ -76,6 +75,8 @@ def attach(
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     limit = effective_limit(load(paths), settings.max_concurrent_agents)
+    if stop is None and (at_work := of_issue.at_work(paths, task.issue_ref, settings.default_server)) is not None:
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {at_work.id[2:]}")
     if stop is not None:
         _screen(paths, settings, operator, task)
         claimed = gate.claim(paths, limit)
@@ -106,7 +107,7 @@ def _screen(
     """Where the agent's own screen is opened, its command line, and the session it shows."""
     where = place(paths, settings, operator, task)
     agent = jobs.agent_of(task, settings)
-    session = sessions.load(paths, session_slug(task.issue_ref))
+    session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
     return where, known.screen(agent, settings, session_id, paths.root), session_id

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from .config import Settings, load
-from .domain import refs
+from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
 from .git import base, condition, repositories
 from .git.condition import Condition
@@ -17,6 +17,7 @@ from .paths import StatePaths
 from .process.preparing import lock_name
 from .snapshot import SnapshotReader
 from .store import locks, pulls
+from .store.issue_names import name_of
 
 
 class Worktree(msgspec.Struct, frozen=True):
@@ -61,8 +62,8 @@ class Care:
         self._clock = clock
         snapshot = SnapshotReader(paths, environ, done_kept=1_000_000).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
-        self._open = {refs.slug(task.issue_ref): task for task in tasks if not task.ended}
-        self._refs = {refs.slug(task.issue_ref): task.issue_ref for task in tasks}
+        self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
+        self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
         self._pulls = pulls.load(paths).issues
         self._in_use = _working_directories()
 
@@ -184,7 +185,7 @@ class Care:
 
     def _merged_by_pull(self, reference: str | None, found: Condition) -> str | None:
         """What a forge said: the pull request with exactly this commit at its head was merged."""
-        known = self._pulls.get(reference or "")
+        known = self._pulls.get(key_of(reference or ""))
         pull = known.pull if known else None
         merged = pull is not None and pull.state == "merged" and pull.head == found.head
         return f"merged as PR #{pull.number}" if merged and pull is not None else None
@@ -193,7 +194,7 @@ class Care:
         """The commit that the work is to arrive in, as the repository knows it now."""
         own = None
         if reference is not None:
-            own = self._settings.repos.get(reference.rpartition("#")[0])
+            own = self._settings.repos.get(key_of(reference.rpartition("#")[0]))
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = repositories.common_dir(path)

@@ -5,6 +5,8 @@ It helps the next agent, so a disk that refuses loses a message and stops nothin
 
 from collections.abc import Callable
 
+import msgspec
+
 from .domain import refs
 from .domain.run import Result
 from .domain.task import Attempt, Task
@@ -52,7 +54,8 @@ class Chronicle:
         except BadFile as error:
             self._quarantine.take(contexts.file_of(self._paths, issue_ref), error.message)
             return Context(issue_ref)
-        return context if context.issue_ref == issue_ref else Context(issue_ref)
+        same = refs.key_of(refs.canonical(context.issue_ref)) == refs.key_of(issue_ref)
+        return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)
 
     def _add(self, context: Context, task: Task, role: contexts.Role, text: str) -> Context:
         said = Message(role, text, iso(self._now()), task.id, task.attempt)

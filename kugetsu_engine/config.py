@@ -13,6 +13,7 @@ import msgspec
 from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
 from .agent_settings import fault_of_agent
+from .domain import refs
 from .domain.failures import fault_of
 from .domain.host import Floors
 from .domain.policy import Timing
@@ -162,7 +163,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "prompt_template": prompt_kind,
     "log_cap": size,
     "base_branch": line_of_text,
-    "default_server": line_of_text,
+    "default_server": lambda value: refs.host_name(line_of_text(value)),
     "pass_env": list_of_names,
     "min_free_memory": floor,
     "min_free_disk": floor,
@@ -272,8 +273,30 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
     for name in READERS:
         if (variable := f"KUGETSU_{name.upper()}") in environ and variable not in OLD_NAMES:
             take(name, environ[variable], f"${variable}")
-    values["servers"] = defaults.servers | old_servers | values.get("servers", {})
+    values["servers"] = old_servers | values.get("servers", {})
+    _name_canonically(values, values.get("default_server", defaults.default_server), problems)
+    values["servers"] = defaults.servers | values["servers"]
     return msgspec.structs.replace(defaults, **values), problems
+
+
+def _name_canonically(values: dict[str, Any], default_server: str, problems: list[str]) -> None:
+    """Write hosts and repositories that are keys as references write them; a key that can match nothing is told."""
+    readers: dict[str, Callable[[str], str]] = {
+        "servers": refs.host_name, "forges": refs.host_name, "repos": lambda key: refs.repository_key(key, default_server),
+    }  # fmt: skip
+    for table, read in readers.items():
+        found: dict[str, Any] = {}
+        for key, value in values.get(table, {}).items():
+            try:
+                name = read(key)
+            except UsageError as error:
+                problems.append(f"config.toml: [{table}] {error.message}: {error.hint}")
+                continue
+            if name in found:
+                problems.append(f"config.toml: [{table}] {key!r} is there twice, as {name}; the last one counts")
+            found[name] = value
+        if table in values:
+            values[table] = found
 
 
 def load_strictly(paths: StatePaths, environ: Mapping[str, str]) -> Settings:
@@ -301,6 +324,10 @@ class SettingsSource:
         """Whether `config.toml` has been read, or is not there. The defaults are no stand-in for a file that says otherwise."""
         self._unread = False
         self.refresh()
+
+    def default_server(self) -> str:
+        """The host of references that name none; empty while the settings cannot be read."""
+        return self.current.default_server if self.usable else ""
 
     def limit(self) -> int:
         """The setting that a limit set by hand overrides."""

@@ -47,7 +47,7 @@ class Dispatcher:
         self._clock = clock
         self._servers = servers
         self._refused: set[str] = set()
-        """Issues whose lock someone else holds; asked again at the next full look."""
+        """Keys of issues whose lock someone else holds; asked again at the next full look."""
         self._refusals = 0
         """Turns in a row in which a lock was refused that the books say is free."""
         self.try_again_s: float | None = None
@@ -55,14 +55,14 @@ class Dispatcher:
 
     def forget_refusals(self) -> None:
         """Ask again for the locks that were refused."""
-        for issue_ref in self._refused:
-            self._ledger.issue_free(issue_ref)
+        for issue_key in self._refused:
+            self._ledger.issue_free(issue_key)
         self._refused = set()
 
     def facts(self) -> Facts:
         """What the decisions need to know now."""
         active = self._ledger.active_ids
-        busy = {self._ledger.entries[task_id].issue_ref for task_id in active} | self._refused
+        busy = {self._ledger.entries[task_id].issue_key for task_id in active} | self._refused
         settings, controls = self._settings.current, self._controls
         return Facts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
@@ -105,7 +105,7 @@ class Dispatcher:
         after = self._ledger.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
-        if entry.issue_ref in self._refused:
+        if entry.issue_key in self._refused:
             return "the issue has an agent already"
         return self._ledger.get(task_id).reason or "all slots are taken"
 
@@ -114,7 +114,7 @@ class Dispatcher:
         entered = gate.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
         if isinstance(entered, str):
             if entered != "slots":
-                self._refused.add(entry.issue_ref)
+                self._refused.add(entry.issue_key)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return entered != "slots"

@@ -20,7 +20,7 @@ from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
-from .domain import policy
+from .domain import policy, worth
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
@@ -41,7 +41,7 @@ from .pulse import Pulse, engine_lives
 from .recovery import Recovery
 from .servers import Servers
 from .spending import Spending
-from .store import bell, files
+from .store import bell, files, issue_names
 from .store.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
@@ -61,13 +61,14 @@ class Engine:
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
         on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
-        boot_id: Callable[[], str] = identity.boot_id,
+        boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
     ) -> None:  # fmt: skip
         """Prepare an engine; `open` makes it the one of the state directory.
 
         Args:
             resume: go on even if the machine was restarted while there was work.
             boot_id: differs after every start of the machine.
+            drain: start nothing new, from the first turn on.
         """
         self.paths = paths
         self.mode = mode
@@ -81,6 +82,7 @@ class Engine:
         self._since = iso(clock())
         self._resume = resume
         self._boot_id = boot_id
+        self._drain = drain
         self._clock_ahead = clock() - monotonic()
         self._rescan_at = 0.0
         self._requests_left = False
@@ -108,11 +110,15 @@ class Engine:
             raise
 
     def _read_books(self) -> None:
+        issue_names.keep_older_names(self.paths)
         self.settings = SettingsSource(self.paths, self._environ)
         self.env_files = env_files.EnvFiles(self.paths)
         self.prompt_file = PromptFile(self.paths)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
-        self.ledger = Ledger(self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic)
+        self.controls.draining = self._drain
+        self.ledger = Ledger(
+            self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
+        )
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
         self.spending = Spending(self.paths, self._clock, self.controls)
@@ -231,7 +237,8 @@ class Engine:
             self._look_at_rests()
             self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
             self.servers.look()
-            self.dispatcher.dispatch()
+            if self.inbox.settled:
+                self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
@@ -338,7 +345,7 @@ class Engine:
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
-        self.alerts.warn("stalled", "; ".join(stalled))
+        self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 
     # telling

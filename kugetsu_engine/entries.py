@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from .domain.draft import task_id as as_task_id
+from .domain.refs import key_of
 from .domain.task import Order, State, order
 from .errors import BadFile
 from .paths import StatePaths
@@ -31,6 +32,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     pending_since: str | None = None
     expires_at: str | None = None
     agent: str | None = None
+
+    @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
 
     @property
     def key(self) -> Order:

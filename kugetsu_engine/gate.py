@@ -5,8 +5,8 @@ They are passed on to the supervisor, so they are freed when it ends, however it
 
 import os
 
-from .domain.refs import slug
 from .paths import StatePaths
+from .store.issue_names import name_of
 from .store.locks import is_held, try_lock
 
 
@@ -25,12 +25,12 @@ class Pass:
 
 def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | str:
     """Take the locks for one attempt without waiting; `slots`, `task` or `issue` where one is not to be had."""
-    return _enter(paths, limit, (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(slug(issue_ref)))))
+    return _enter(paths, limit, (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(name_of(paths, issue_ref)))))
 
 
 def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
     """Take a slot and an issue for a person, without waiting; `slots` or `issue` where one is not to be had."""
-    return _enter(paths, limit, (("issue", paths.issue_lock(slug(issue_ref))),))
+    return _enter(paths, limit, (("issue", paths.issue_lock(name_of(paths, issue_ref))),))
 
 
 def claim(paths: StatePaths, limit: int) -> int:
@@ -46,7 +46,7 @@ def claim(paths: StatePaths, limit: int) -> int:
 
 def enter_claimed(paths: StatePaths, issue_ref: str, claimed: int) -> Pass | None:
     """Take an issue for a person who has a claim, now that a slot was given back for it; None where it is not to be had."""
-    fd = try_lock(paths.issue_lock(slug(issue_ref)))
+    fd = try_lock(paths.issue_lock(name_of(paths, issue_ref)))
     return Pass([claimed, fd]) if fd is not None else None
 
 

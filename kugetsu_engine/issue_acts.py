@@ -5,22 +5,23 @@ from typing import Any
 import msgspec
 
 from .domain import refs
-from .domain.reserved import SESSIONS, session_slug
+from .domain.reserved import SESSIONS
 from .domain.session import Session
 from .domain.times import iso
 from .errors import AlreadySo, UsageError
 from .ledger import Ledger
 from .store import contexts, sessions
+from .store.issue_names import session_name
 
 
 def set_pull_request(ledger: Ledger, args: dict[str, Any], now: float) -> tuple[str, str | None]:
     """Remember, or with None forget, the address of an issue's pull request; what was done, and the address before."""
-    issue_ref, url = _ref(args), msgspec.convert(args.get("url"), str | None)
+    issue_ref, url = _ref(ledger, args), msgspec.convert(args.get("url"), str | None)
     if url is not None and not (
         url.startswith(("https://", "http://")) and url.isprintable() and len(url) <= 2000 and " " not in url
     ):
         raise UsageError("that is no address of a pull request", "write https://host/owner/repo/pulls/N")
-    slug = session_slug(issue_ref)
+    slug = session_name(ledger.paths, issue_ref)
     session = sessions.load(ledger.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
     if session.pr_url == url:
         raise AlreadySo(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
@@ -30,15 +31,15 @@ def set_pull_request(ledger: Ledger, args: dict[str, Any], now: float) -> tuple[
 
 def forget(ledger: Ledger, args: dict[str, Any]) -> str:
     """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
-    issue_ref = _ref(args)
-    active = [entry for entry in ledger.active() if entry.issue_ref == issue_ref]
+    issue_ref = _ref(ledger, args)
+    active = [entry for entry in ledger.active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
         raise AlreadySo(f"{issue_ref} has an agent (#{active[0].id[2:]})", f"kugetsu kill {active[0].id[2:]}, or --force")
-    waiting = [entry for entry in ledger.in_order() if entry.issue_ref == issue_ref]
+    waiting = [entry for entry in ledger.in_order() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         ledger.change(ledger.get(entry.id), "cancelled", "its issue was destroyed")
     done = [f"{len(waiting)} waiting task{'s' * (len(waiting) != 1)} cancelled"] if waiting else []
-    slug = session_slug(issue_ref)
+    slug = session_name(ledger.paths, issue_ref)
     if sessions.load(ledger.paths, slug) is not None:
         done.append("its session is forgotten")
     sessions.remove(ledger.paths, slug)
@@ -47,6 +48,6 @@ def forget(ledger: Ledger, args: dict[str, Any]) -> str:
     return f"{issue_ref}: {', '.join(done)}" if done else f"{issue_ref}: nothing was known of it"
 
 
-def _ref(args: dict[str, Any]) -> str:
+def _ref(ledger: Ledger, args: dict[str, Any]) -> str:
     issue_ref = str(args.get("issue_ref", ""))
-    return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref))
+    return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref, ledger.default_server))

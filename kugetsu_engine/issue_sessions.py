@@ -3,12 +3,11 @@
 import msgspec
 
 from .domain import refs
-from .domain.reserved import session_slug
 from .domain.session import BASE, NEW, Session, Wanted
 from .domain.task import Task
 from .errors import BadFile, ConfigError, KugetsuError
 from .paths import StatePaths
-from .store import sessions
+from .store import issue_names, sessions
 
 INTERRUPTED = frozenset(
     {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}
@@ -59,12 +58,12 @@ def keep(paths: StatePaths, task: Task, session_id: str, default_server: str, no
     """
     try:
         ref = refs.parse(task.issue_ref, default_server)
-        slug = session_slug(str(ref))
+        slug = issue_names.session_name(paths, str(ref))
         before = sessions.load(paths, slug)
         session = before or Session(slug, created_at=now)
         changed = msgspec.structs.replace(
-            session, issue_ref=str(ref), agent=task.agent, session_id=session_id, worktree=paths.worktree(ref.slug),
-            branch=ref.branch,
+            session, issue_ref=str(ref), agent=task.agent, session_id=session_id, branch=ref.branch,
+            worktree=paths.worktree(issue_names.name_of(paths, str(ref))),
         )  # fmt: skip
         if changed != before:
             sessions.save(paths, msgspec.structs.replace(changed, updated_at=now))
@@ -75,7 +74,7 @@ def keep(paths: StatePaths, task: Task, session_id: str, default_server: str, no
 def forget(paths: StatePaths, task: Task, default_server: str, now: str) -> None:
     """The issue's session is gone: the next attempt begins another; worktree, branch and pull request stay known."""
     try:
-        session = sessions.load(paths, session_slug(str(refs.parse(task.issue_ref, default_server))))
+        session = sessions.load(paths, issue_names.session_name(paths, str(refs.parse(task.issue_ref, default_server))))
         if session is not None and session.session_id is not None:
             sessions.save(paths, msgspec.structs.replace(session, session_id=None, updated_at=now))
     except (KugetsuError, BadFile):

@@ -9,16 +9,17 @@ from .agents import environment, known
 from .agents.base import Call
 from .config import AgentSettings, RepoSettings, Settings
 from .domain import refs
-from .domain.reserved import SESSIONS, session_slug
+from .domain.reserved import SESSIONS
 from .domain.run import Job
 from .domain.session import Wanted
 from .domain.task import Attempt, Task
 from .domain.usage import cost_of
 from .errors import ConfigError
 from .forges import hosts
+from .git import nearby
 from .git.repositories import clone_address
 from .paths import StatePaths
-from .store import pulls, sessions
+from .store import issue_names, pulls, sessions
 
 ISSUE_MARK = "\x00issue\x00"
 """Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
@@ -37,10 +38,11 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         OSError: the system refuses to read an env file now.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
-    own = settings.repos.get(ref.repository) or RepoSettings()
+    own = settings.repos.get(ref.repository_key) or RepoSettings()
     repository = task.repo or own.path
     if repository is None and task.issue_ref in SESSIONS:
         repository = f"{paths.repositories}/{ref.repository}"  # made by `init`
+    worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     clone_dir = clone_url = None
     if repository is None:
         if ref.is_local:
@@ -49,13 +51,13 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
             )
         if ref.host not in settings.servers:
             raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
-        clone_dir = f"{paths.repositories}/{ref.host}/{ref.path}"
+        clone_dir = _clone_of(paths, ref, worktree)
         clone_url = clone_address(settings.servers[ref.host], ref.path)
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
-    run_dir, worktree = paths.run(task.id, task.attempt), paths.worktree(ref.slug)
+    run_dir = paths.run(task.id, task.attempt)
     agent = agent_of(task, settings)
     kind = known.kind_of(agent, settings.agents.get(agent, AgentSettings()))
-    wanted = issue_sessions.wanted(paths, task, session_slug(task.issue_ref), agent, kind, worktree)
+    wanted = issue_sessions.wanted(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
     session = known.able(agent, settings, wanted)
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
@@ -86,6 +88,28 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     )  # fmt: skip
 
 
+def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
+    """Where the clone of an issue's repository is, or is to be made: one, however the repository is written.
+
+    A worktree goes on with the clone it was made from, and older versions named clones as they were written.
+    """
+    home = nearby.home_of(worktree)
+    if home is not None and home.startswith(f"{paths.repositories}/"):
+        return home
+    folder = paths.repositories
+    for name in (ref.host, *ref.path.split("/")):
+        there = [one for one in _listed(folder) if one.lower() == name.lower()]
+        folder = f"{folder}/{min(there, key=lambda one: (one != name.lower(), one)) if there else name.lower()}"
+    return folder
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 def _left(task: Task, budget: float) -> float | None:
     """What a further attempt may cost; None where there is no budget."""
     return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
@@ -104,7 +128,7 @@ def _go_on(task: Task, session: Wanted) -> str | None:
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
-    session, told = sessions.load(paths, session_slug(task.issue_ref)), _known_pull(paths, task)
+    session, told = sessions.load(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
     plain = known.is_plain(agent_of(task, settings), settings)
     pr_url = (session.pr_url if session else None) or told
     return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
@@ -144,5 +168,5 @@ def _left_files(task: Task) -> bool:
 
 def _known_pull(paths: StatePaths, task: Task) -> str | None:
     """Address of the open pull request that a forge told of."""
-    known_pull = pulls.load(paths).issues.get(task.issue_ref)
+    known_pull = pulls.load(paths).issues.get(task.issue_key)
     return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None

@@ -14,6 +14,7 @@ from .domain import states
 from .domain.acts import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Facts, Timing
+from .domain.refs import canonical
 from .domain.task import Level, Notice, State, Task, move
 from .domain.times import epoch, iso
 from .entries import Entry, TaskStates
@@ -35,8 +36,14 @@ class Ledger:
     def __init__(
         self, paths: StatePaths, now: Callable[[], float], alert: Callable[[str, str], None],
         on_notice: Callable[[Notice], None] | None = None, monotonic: Callable[[], float] = time.monotonic,
+        default_server: Callable[[], str] = str,
     ) -> None:  # fmt: skip
-        """Begin with empty books, `rescan` fills them; `alert` takes an alert back when the text is empty."""
+        """Begin with empty books, `rescan` fills them.
+
+        Args:
+            alert: takes an alert back when the text is empty.
+            default_server: the host of references that name none; empty while nobody knows.
+        """
         self.paths = paths
         self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
         self.journal = Journal(paths, now, self.quarantine.take, alert)
@@ -50,6 +57,7 @@ class Ledger:
         self._now = now
         self._alert = alert
         self._monotonic = monotonic
+        self.default_server = default_server
         self._active_files: dict[str, bytes] = {}
         """What the engine wrote last of each task that is notified or running: those files are its alone."""
         self._newer: set[str] = set()
@@ -124,9 +132,20 @@ class Ledger:
             return
         before = self.entries.get(task_id)
         self._index(task, data)
+        if task.issue_ref != canonical(task.issue_ref, self.default_server):
+            self._name_host(task)
         if before is not None:  # edited by hand
             was, now = differences(before, self.entries[task_id], OF_ENTRIES)
             self.journal.changed([Change(was, now, task_id)] if was else [])
+
+    def _name_host(self, task: Task) -> None:
+        """Write the host of the default server into a task that names none: a later default is not meant."""
+        try:
+            self._save(task)
+        except OSError as error:
+            self._line.drop(task.id)  # nobody knows yet which issue it is of
+            self._signatures.pop(task.id, None)
+            self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
 
     def _leave_alone(self, task_id: str, error: BadFile) -> None:
         """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
@@ -260,6 +279,8 @@ class Ledger:
             self._on_notice(notice)
 
     def _save(self, task: Task, durable: bool = True) -> None:
+        if (written := canonical(task.issue_ref, self.default_server)) != task.issue_ref:
+            task = msgspec.structs.replace(task, issue_ref=written)
         data = tasks.save(self.paths, task, durable)
         self._sign(task.id)
         self._index(task, data)
@@ -325,9 +346,9 @@ class Ledger:
         self.active_ids.discard(task_id)
         self._line.over(task_id)
 
-    def issue_free(self, issue_ref: str) -> None:
+    def issue_free(self, issue_key: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
-        self._line.issue_free(issue_ref)
+        self._line.issue_free(issue_key)
 
     def rests_changed(self) -> None:
         """Look again at the tasks whose provider rests, as other ones rest now."""

@@ -41,9 +41,9 @@ class Line:
         for waiting in self._parked_after.pop(task_id, ()):
             self._unpark(waiting)
 
-    def issue_free(self, issue_ref: str) -> None:
+    def issue_free(self, issue_key: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
-        for task_id in self._parked_busy.pop(issue_ref, ()):
+        for task_id in self._parked_busy.pop(issue_key, ()):
             self._unpark(task_id)
 
     def rests_changed(self) -> None:
@@ -100,7 +100,7 @@ class Line:
                 for earlier in entry.after:
                     self._parked_after.setdefault(earlier, set()).add(entry.id)
             elif why.code == "issue_busy":
-                self._parked_busy.setdefault(entry.issue_ref, set()).add(entry.id)
+                self._parked_busy.setdefault(entry.issue_key, set()).add(entry.id)
 
     def _place(self, key: Order) -> int | None:
         place = bisect_left(self._ready, key)

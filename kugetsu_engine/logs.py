@@ -4,21 +4,39 @@ A log of 1 GB is 16,384 chunks; counting the line ends of a chunk is one call th
 """
 
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from .domain.secrets import Mask
+from .domain.terminal_line import ShownLine, part_that_matters, shown_line
 from .paths import StatePaths
 from .store.growing import GrowingFile
 
 CHUNK = 1 << 16
 MAX_LINE = 4096
 """Bytes of a line that are shown; the rest is counted."""
+CUT = "…".encode()
+MOST_BLOCK = 1 << 24
+"""Bytes of one line that are searched at once."""
+MOST_DRAWN = 1 << 25
+"""Bytes of lines with control characters that a search looks at as they are shown; of more it looks at what was printed."""
+_COLOURS = re.compile(rb"\x1b\[[0-9;:]*m")
+_MOVES = re.compile(rb"[\x08\r\x1b]")
+_MOVES_OR_TABS = re.compile(rb"[\x08\t\r\x1b]")
 
 
 def shown(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
     """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
     told = paths.told(task_id, attempt)
     return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
+
+
+def masked(line: bytes, mask: Mask) -> ShownLine:
+    """What is seen of a line, without secrets: neither those that were printed nor those that come about by writing over."""
+    seen = shown_line(mask.whole(line.decode("utf-8", "replace")))
+    text = mask(seen.text)
+    return seen if text == seen.text else ShownLine(text)  # its colours would stand in other places
 
 
 class LogReader:
@@ -76,10 +94,13 @@ class LogReader:
         start = max(start, 0)
         chunk = bisect_right(self._ends, start - 1) if start else 0
         skip = start - (self._ends[chunk - 1] if chunk else 0)  # what runs in from the chunk before is skipped as a line
-        found: list[tuple[int, bytes]] = []
+        found: list[tuple[int, int, bytes]] = []
         begin = offset = chunk * CHUNK
         rest = b""
         while len(found) < skip + count and offset < self._size:
+            if len(rest) > MAX_LINE and not self._line_ends_in(offset // CHUNK):
+                offset += CHUNK  # in the middle of a very long line
+                continue
             data = self._file.read(min(CHUNK, self._size - offset), offset)
             if not data:
                 break
@@ -88,24 +109,37 @@ class LogReader:
             rest = (rest + first)[: MAX_LINE + 1]
             place += len(first)
             for line in more:
-                found.append((begin, rest))
+                found.append((begin, place, rest))
                 begin, rest = place + 1, line[: MAX_LINE + 1]
                 place = begin + len(line)
         if rest and len(found) < skip + count:
-            found.append((begin, rest))
-        return [(begin, _shown(line)) for begin, line in found[skip : skip + count]]
+            found.append((begin, offset, rest))
+        return [(begin, self._part(begin, end, head)) for begin, end, head in found[skip : skip + count]]
+
+    def _line_ends_in(self, chunk: int) -> bool:
+        """Whether any line ends in a chunk; of the last one, which is not whole yet, it may."""
+        return chunk >= len(self._ends) or self._ends[chunk] > (self._ends[chunk - 1] if chunk else 0)
+
+    def _part(self, begin: int, end: int, head: bytes) -> bytes:
+        """Of a long line the part that is shown."""
+        if end - begin <= MAX_LINE:
+            return head
+        return part_that_matters(head[:MAX_LINE] + self._file.read(MAX_LINE, end - MAX_LINE), MAX_LINE, CUT)
 
     def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
-        """Return the numbers of the lines that hold a text, in order, at most `limit`."""
+        """Return the numbers of the lines that show a text, in order, at most `limit`."""
         wanted = needle.lower() if ignore_case else needle
         found: list[int] = []
-        number = 0
+        number, room = 0, MOST_DRAWN
         for block in self._blocks():
-            text = block.lower() if ignore_case else block
+            text, drawn = _as_shown(block, b" " in needle, room)
+            room -= drawn
+            text = text.lower() if ignore_case else text
             counted, place = 0, text.find(wanted)
             while place >= 0 and len(found) < limit:
                 number += text.count(b"\n", counted, place)
-                found.append(number)
+                if not found or found[-1] != number:  # a very long line comes in several blocks
+                    found.append(number)
                 end = text.find(b"\n", place)
                 if end < 0:
                     counted = place
@@ -121,14 +155,14 @@ class LogReader:
         self._forget()
 
     def _blocks(self) -> Iterator[bytes]:
-        """The whole file in blocks that end with a line."""
+        """The whole file in blocks that end with a line, but for a line that is longer than a block may be."""
         offset, rest = 0, b""
         while offset < self._size:
             data = self._file.read(min(CHUNK * 16, self._size - offset), offset)
             if not data:
                 break
             offset += len(data)
-            end = data.rfind(b"\n") + 1
+            end = data.rfind(b"\n") + 1 or (len(data) if len(rest) > MOST_BLOCK else 0)
             if end:
                 yield rest + data[:end]
                 rest = data[end:]
@@ -153,5 +187,21 @@ class LogReader:
         self._ends, self._size, self._tail_ends, self._open_line = [], 0, 0, False
 
 
-def _shown(line: bytes) -> bytes:
-    return line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…".encode()
+def _as_shown(block: bytes, tabs: bool, room: int) -> tuple[bytes, int]:
+    """Return lines as they are shown, as far as a search can tell, and how many bytes of them had to be drawn for that.
+
+    Args:
+        tabs: whether blanks are searched for, which tabs become.
+        room: bytes that may still be drawn: what programs write over again and again takes time.
+    """
+    block = _COLOURS.sub(b"", block.replace(b"\r\n", b"\n"))
+    moves = _MOVES_OR_TABS if tabs else _MOVES
+    if moves.search(block) is None:
+        return block, 0
+    drawn, lines = 0, block.split(b"\n")
+    for place, line in enumerate(lines):
+        if drawn < room and moves.search(line) is not None:
+            part = part_that_matters(line, MAX_LINE)
+            drawn += len(part)
+            lines[place] = shown_line(part.decode("utf-8", "replace")).text.encode()
+    return b"\n".join(lines), drawn

@@ -11,11 +11,12 @@ import time
 from .domain import refs
 from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
-from .errors import AlreadySo, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths
 from .store import bell, files
 from .store import enqueue as creating
+from .store.issue_names import name_of
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
+ANSWER_WAIT_MORE_S = 0.05
+"""For each request of an act: a slow disk takes its time for each."""
 EXPECTATIONS = ("anything", "none", "changes", "commits")
 COUNTED_AGAIN_AFTER = 1000
 """New tasks after which a command that adds many counts the open ones again."""
@@ -80,7 +83,7 @@ class Operator:
         """
         self._may_change()
         now = self._clock()
-        ref = refs.parse(reference, self._default_server(reference))
+        ref = refs.parse(reference, self.default_server)
         if not 0 <= priority <= 9:
             raise UsageError("a priority is a number from 0 to 9", "9 starts first")
         if session not in (None, "new", "continue", "fork"):
@@ -132,25 +135,32 @@ class Operator:
         return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
 
     def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
-        """Make several requests at once and return their answers in order, as `ask` does for one.
+        """Make several requests as one act and return their answers in order, as `ask` does for one.
+
+        They are one file, which the engine applies as a whole before it starts anything: a slot that the first of them frees
+        is not given to a task that the second one is about.
 
         Raises:
-            NoAnswer: none of those that are open was answered within `wait_s`; the requests stand.
-            KugetsuError: a request could not be made; those before it stand.
+            NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
+            KugetsuError: one of them cannot be made; none stands.
         """
         from .store import requests
 
         self._may_change()
         self._prepare()
-        numbers = []
+        parts = []
         for wish in wishes:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
             task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            made = requests.Request(wish.verb, task_id, wish.args, _now(self._clock()))
-            numbers.append(requests.submit(self.paths, made))
+            parts.append(requests.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+        if not parts:
+            return []
+        whole = parts[0] if len(parts) == 1 else requests.Request("many", at=_now(self._clock()), parts=parts)
+        number = requests.submit(self.paths, whole)
         bell.ring(self.paths.bell)
-        return [self._answer_to(number, wait_s) for number in numbers]
+        reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
+        return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
         import select
@@ -208,8 +218,8 @@ class Operator:
             return as_task_id(text) or text
         from .store import of_issue
 
-        ref = str(refs.parse(text, self._default_server(text)))
-        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ())).id
+        ref = str(refs.parse(text, self.default_server))
+        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ()), self.default_server).id
 
     def reference(self, text: str) -> str:
         """The whole form of an issue reference.
@@ -217,7 +227,7 @@ class Operator:
         Raises:
             UsageError: it is none.
         """
-        return str(refs.parse(text, self._default_server(text)))
+        return str(refs.parse(text, self.default_server))
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -288,7 +298,7 @@ class Operator:
 
     def worktree(self, issue_ref: str) -> str:
         """Where the agents of an issue work, whether or not it is there yet."""
-        return self.paths.worktree(refs.parse(issue_ref, self._default_server(issue_ref)).slug)
+        return self.paths.worktree(name_of(self.paths, str(refs.parse(issue_ref, self.default_server))))
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
@@ -325,10 +335,14 @@ class Operator:
         if self.read_only:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 
-    def _default_server(self, reference: str) -> str:
-        if reference.count("/") != 1 or reference.startswith((f"{refs.LOCAL}/", "http")):
-            return "github.com"
-        return self.settings.default_server
+    def default_server(self) -> str:
+        """The host of references that name none; raises `ConfigError` where the setting cannot be read."""
+        from . import config
+
+        settings, problems = config.load(self.paths, self.environ)
+        if wrong := next((problem for problem in problems if ": default_server: " in problem), None):
+            raise ConfigError(wrong.partition("; keeping ")[0], f"correct {self.paths.config}, or write host/owner/repo#N")
+        return settings.default_server
 
     @property
     def settings(self) -> Settings:
@@ -363,9 +377,9 @@ class Operator:
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return nearby.enclosing(path) or path
-        if os.path.exists(self.paths.config) and self._has_path(ref.repository):
+        if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
-        begun_in = nearby.home_of(self.paths.worktree(ref.slug))
+        begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
         enclosing = nearby.enclosing(folder) if folder is not None else None

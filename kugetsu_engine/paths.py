@@ -26,6 +26,7 @@ class StatePaths:
         self.bell = join(root, "engine.bell")
         self.console = join(root, "console.json")
         self.index = join(root, "index.json")
+        self.issue_names = join(root, "issue-names.json")
         self.queue = join(root, "queue")
         self.items = join(root, "queue", "items")
         self.done = join(root, "queue", "done")
@@ -93,9 +94,9 @@ class StatePaths:
         """The lock a live attempt of the task holds."""
         return f"{self.locks}/{task_id}.lock"
 
-    def issue_lock(self, slug: str) -> str:
-        """The lock of an issue: an issue never has two agents."""
-        return f"{self.locks}/issue-{slug}.lock"
+    def issue_lock(self, name: str) -> str:
+        """The lock of an issue: an issue never has two agents. `name` is what `store.issue_names` calls it, as below."""
+        return f"{self.locks}/issue-{name}.lock"
 
     def server_life(self, token: str) -> str:
         """The lock that the keeper of a shared opencode server holds as long as it lives."""

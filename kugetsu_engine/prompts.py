@@ -16,6 +16,7 @@ from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths
 from .store import contexts, files
+from .store.issue_names import name_of
 
 FIELDS = {
     "task": "the message of the task",
@@ -92,7 +93,8 @@ def build(
     if kind == "plain" or (kind is None and plain) or task.issue_ref == BASE:
         return task.message
     facts = {
-        "task": task.message, "issue_ref": task.issue_ref, "worktree": paths.worktree(ref.slug), "branch": ref.branch,
+        "task": task.message, "issue_ref": task.issue_ref, "branch": ref.branch,
+        "worktree": paths.worktree(name_of(paths, str(ref))),
         "context": _context(paths, task), "attempt": _attempt(task), "issue": _section("The issue", issue), "rules": RULES,
     }  # fmt: skip
     if task.issue_ref == PM_AGENT:

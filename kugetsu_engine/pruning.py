@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from . import removing
-from .domain.refs import slug
 from .domain.reserved import SESSIONS
 from .errors import BadFile, GitError, KugetsuError
 from .git import removal
@@ -14,6 +13,7 @@ from .git.command import git
 from .operator import Operator
 from .process.preparing import lock_name
 from .store import contexts, documents, sessions, tasks
+from .store.issue_names import name_of
 from .store.locks import try_lock, unlock, wait_lock
 
 
@@ -32,7 +32,9 @@ class Orphan(msgspec.Struct, frozen=True):
 def look(operator: Operator) -> list[Orphan]:
     """Everything that belongs to no issue; changes nothing."""
     open_slugs, known = _slugs_of_tasks(operator)
-    with_session = {session.slug for session in sessions.all(operator.paths)} | {slug(ref) for ref in SESSIONS}
+    with_session = {session.slug for session in sessions.all(operator.paths)} | {
+        name_of(operator.paths, ref) for ref in SESSIONS
+    }
     found = [*_sessions(operator, open_slugs), *_worktrees(operator, known | with_session)]
     staying = set(_names(operator.paths.worktrees)) - {
         os.path.basename(one.path) for one in found if one.kind == "worktree" and not one.kept
@@ -65,7 +67,7 @@ def _slugs_of_tasks(operator: Operator) -> tuple[set[str], set[str]]:
     ):  # fmt: skip
         for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
             try:
-                names.add(slug(tasks.read(path(task_id), task_id).issue_ref))
+                names.add(name_of(operator.paths, tasks.read(path(task_id), task_id).issue_ref))
             except (FileNotFoundError, BadFile):
                 continue
     return open_slugs, known | open_slugs
@@ -110,7 +112,7 @@ def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             said = documents.read(path, contexts.Context)
         except (FileNotFoundError, BadFile):
             continue
-        if said.issue_ref and slug(said.issue_ref) == stem:
+        if said.issue_ref and name_of(operator.paths, said.issue_ref) == stem:
             yield Orphan("context", path, "its issue has no session, worktree or task", said.issue_ref)
 
 

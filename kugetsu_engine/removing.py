@@ -15,7 +15,6 @@ import msgspec
 from . import config
 from .agents import known
 from .domain import refs
-from .domain.reserved import session_slug
 from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
@@ -25,8 +24,9 @@ from .git import removal
 from .git.removal import Holds
 from .operator import Operator
 from .process.preparing import lock_name
-from .store import contexts, of_issue, sessions
-from .store.locks import try_lock, unlock, wait_lock
+from .store import contexts, issue_names, of_issue, sessions
+from .store.locks import is_held, try_lock, unlock, wait_lock
+from .store.requests import Request
 
 WAIT_S = 20.0
 LOOK_S = 0.05
@@ -93,7 +93,7 @@ class Remains(msgspec.Struct, frozen=True):
 def look(operator: Operator, issue_ref: str) -> Remains:
     """Find out what there is of an issue; changes nothing."""
     ref = refs.parse(issue_ref)
-    path = operator.paths.worktree(ref.slug)
+    path = operator.paths.worktree(issue_names.name_of(operator.paths, issue_ref))
     worktree = path if os.path.lexists(path) else None
     held = None
     if worktree is not None:
@@ -105,9 +105,10 @@ def look(operator: Operator, issue_ref: str) -> Remains:
         said = len(contexts.load(operator.paths, issue_ref).conversation_history)
     except KugetsuError:
         said = 0
-    tasks = of_issue.tasks_of(operator.paths, issue_ref)
+    session = sessions.load(operator.paths, issue_names.session_name(operator.paths, issue_ref))
+    tasks = of_issue.tasks_of(operator.paths, issue_ref, operator.default_server)
     return Remains(
-        issue_ref, ref.branch, worktree, held, sessions.load(operator.paths, session_slug(issue_ref)), said,
+        issue_ref, ref.branch, worktree, held, session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
     )  # fmt: skip
 
@@ -146,22 +147,26 @@ def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[st
 
 @contextmanager
 def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator[None]:
-    path = operator.paths.issue_lock(refs.parse(remains.issue_ref).slug)
+    path = operator.paths.issue_lock(issue_names.name_of(operator.paths, remains.issue_ref))
+    # An agent that an older kugetsu started may hold the issue under another name; its task it holds in any case.
+    tasks = [operator.paths.task_lock(task.id) for task in remains.active]
     fd = try_lock(path)
-    if fd is None and not force:
-        raise AlreadySo(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
-    if fd is None:
-        for task in remains.active:
-            operator.ask("kill", task.id)
+    try:
+        if fd is None or any(map(is_held, tasks)):
+            if not force:
+                raise AlreadySo(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
+            # As one act: a task of the issue that waits would else take the place of the agent.
+            waiting = [Request("cancel", task.id) for task in remains.waiting]
+            operator.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
         deadline = time.monotonic() + config.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
-        while (fd := try_lock(path)) is None:
+        while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
             _pause()
-    try:
         yield
     finally:
-        unlock(fd)
+        if fd is not None:
+            unlock(fd)
 
 
 def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]:

@@ -142,7 +142,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
-            busy_refs=frozenset(one.task.issue_ref for one in self.active), states=known,
+            busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited,
         )  # fmt: skip
 
@@ -218,9 +218,19 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return counts
 
     @cached_property
+    def stalled(self) -> Mapping[str, str]:
+        """The agents that stand still, with the evidence, by task."""
+        return {one.task.id: one.stalled for one in self.active if one.alive and one.phase == "stalled" and one.stalled}
+
+    @cached_property
+    def needs(self) -> tuple[worth.Need, ...]:
+        """Everything that waits for a person, each task once."""
+        return worth.needs(self.notices, self.read_until, self.stalled, self.alerts)
+
+    @property
     def needing(self) -> int:
-        """How many things wait for a person: unread notifications that say so, and what is wrong right now."""
-        return worth.needing(self.notices, self.read_until) + len(self.alerts)
+        """How many things wait for a person."""
+        return len(self.needs)
 
 
 class SnapshotReader:

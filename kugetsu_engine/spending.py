@@ -37,7 +37,7 @@ def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str]
             for attempt in task.attempts:
                 day = ended_on(attempt)
                 if day is not None and day >= since:
-                    found.setdefault((day, task.issue_ref.rpartition("#")[0]), Sum()).add(attempt)
+                    found.setdefault((day, task.issue_key.rpartition("#")[0]), Sum()).add(attempt)
     return found
 
 

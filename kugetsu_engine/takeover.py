@@ -16,7 +16,7 @@ from . import config_edit, env_files, old_config
 from .config import OLD_NAMES, READERS, load
 from .domain import refs
 from .domain.draft import task_id as as_task_id
-from .domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
+from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Session
 from .domain.states import FINAL
 from .domain.task import Notice, Task
@@ -27,6 +27,7 @@ from .index import ASIDE as INDEX_ASIDE
 from .paths import StatePaths
 from .process import identity
 from .store import contexts, files, notices, sessions, tasks
+from .store.issue_names import session_name
 
 NO_COUNTERPART = {
     "QUEUE_DAEMON_INTERVAL_MINUTES": "nothing is polled: a free slot is used at once",
@@ -221,7 +222,8 @@ class Takeover:
             self._hosts.add(parsed.host)
         texts = {key: value for key, value in document.items() if isinstance(value, str) and value}
         return Session(
-            session_slug(ref), ref, texts.get("agent", "opencode"), texts.get("session_id") or texts.get("opencode_session_id"),
+            session_name(self.paths, ref), ref, texts.get("agent", "opencode"),
+            texts.get("session_id") or texts.get("opencode_session_id"),
             texts.get("worktree") or texts.get("worktree_path"), texts.get("branch") or texts.get("branch_name"),
             texts.get("pr_url"), texts.get("created_at"), texts.get("updated_at"),
         )  # fmt: skip

@@ -46,7 +46,7 @@ def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, 
     worktree = operator.worktree(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None
     session = session or next((one.session_id for one in reversed(task.attempts) if one.session_id), None)
-    pull = picture.snapshot.pulls.get(task.issue_ref) if picture is not None else None
+    pull = picture.snapshot.pulls.get(task.issue_key) if picture is not None else None
     found |= {"worktree": worktree} if os.path.isdir(worktree) else {}
     found |= {"session": session} if session else {}
     found |= {"log": operator.paths.log(task.id, task.attempt)} if task.attempt else {}

@@ -1,18 +1,20 @@
 """The log of one attempt, read in a thread of its own and handed out as clean lines."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
+from kugetsu_engine.domain.secrets import Mask
+from kugetsu_engine.domain.terminal_line import Colour, ShownLine, shown_line
 from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader, shown
+from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 
 from .background import Background
 from .formatting import line_times
 from .formatting.problems import looks_wrong
-from .formatting.safe_text import SafeText, clean
+from .formatting.safe_text import SafeText
 
 WINDOW = 400
 """Lines that are handed out at once; a few screens."""
@@ -31,6 +33,20 @@ class LogPart(NamedTuple):
     lines: tuple[SafeText, ...]
     times: tuple[str, ...] = ()
     """When each was written, empty where that is not known; none at all where they are not asked for."""
+    colours: tuple[tuple[Colour, ...], ...] = ()
+    """The colours of each; none at all where no line has any."""
+
+
+class Coloured(Protocol):
+    """Anything with the colours of a line."""
+
+    @property
+    def colours(self) -> tuple[Colour, ...]: ...
+
+
+def colours_of(lines: Sequence[Coloured]) -> tuple[tuple[Colour, ...], ...]:
+    """The colours of lines, as a `LogPart` has them."""
+    return tuple(line.colours for line in lines) if any(line.colours for line in lines) else ()
 
 
 class LogFeed:
@@ -50,6 +66,8 @@ class LogFeed:
         """Whether what the agent printed is shown, where it also told it in readable lines."""
         self.timed = False
         """Whether the times of the lines are wanted."""
+        self._drawn: tuple[Mask, dict[int, tuple[bytes, ShownLine]]] = Mask(), {}
+        """What was made of the lines that were handed out last, by their places: most of them are handed out again."""
         self._of: tuple[str, int] | None = None
         self._times: LogTimes | None = None
         self._moment = moment
@@ -124,7 +142,7 @@ class LogFeed:
                 lines = reader.lines(first, SCAN_BATCH if by > 0 else place - first + 1)
                 numbered = list(enumerate(lines, first))
                 for number, line in numbered if by > 0 else reversed(numbered):
-                    if looks_wrong(clean(line.decode("utf-8", "replace"))):
+                    if looks_wrong(shown_line(line.decode("utf-8", "replace")).text):
                         return number, True
                 place = first + len(lines) if by > 0 else first - 1
                 if not lines:
@@ -162,12 +180,23 @@ class LogFeed:
         return self._part(reader, max(reader.line_count - WINDOW, 0))
 
     def _part(self, reader: LogReader, first: int) -> LogPart:
-        mask = self._secrets.mask()
         placed = reader.placed(first, WINDOW)
-        lines = tuple(SafeText(mask(clean(line.decode("utf-8", "replace")))) for _, line in placed)
+        drawn = self._draw(placed)
         times: tuple[str, ...] = ()
         if self.timed and self._times is not None:
             self._times.refresh()
             dated = line_times.other_day(self._times.span or (), self._clock())
             times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
-        return LogPart(reader.line_count, reader.size, first, lines, times)
+        lines = tuple(SafeText(line.text) for line in drawn)
+        return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn))
+
+    def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:
+        """What is seen of lines."""
+        mask = self._secrets.mask()
+        before = self._drawn[1] if self._drawn[0] is mask else {}
+        drawn: dict[int, tuple[bytes, ShownLine]] = {}
+        for offset, line in placed:
+            known = before.get(offset)
+            drawn[offset] = known if known is not None and known[0] == line else (line, masked(line, mask))
+        self._drawn = mask, drawn
+        return [seen for _, seen in drawn.values()]

@@ -7,17 +7,18 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
+from kugetsu_engine.domain.terminal_line import Colour, ShownLine
 from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader, shown
+from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 
 from .background import Background
 from .formatting import line_times
 from .formatting.problems import looks_wrong
-from .formatting.safe_text import SafeText, clean, fit
+from .formatting.safe_text import SafeText, fit
 from .formatting.states import glyph
-from .log_feed import WINDOW, LogPart
+from .log_feed import WINDOW, LogPart, colours_of
 
 KEPT = 20_000
 """Lines that are kept in memory."""
@@ -40,12 +41,14 @@ class Source(NamedTuple):
 class Taken:
     """A line of one of the logs."""
 
-    __slots__ = ("at", "key", "offset", "text")
+    __slots__ = ("at", "colours", "key", "offset", "text")
 
-    def __init__(self, key: tuple[str, int], offset: int, text: SafeText) -> None:
+    def __init__(self, key: tuple[str, int], offset: int, gutter: str, line: ShownLine) -> None:
         self.key = key
         self.offset = offset
-        self.text = text
+        self.text = SafeText(gutter + line.text)
+        before = len(gutter)
+        self.colours = tuple(Colour(one.start + before, one.end + before, one.name) for one in line.colours)
         self.at: float | None = None
         """When it was written, once that is known."""
 
@@ -135,7 +138,7 @@ class MergedFeed:
         bar = glyph("gutter")
         came: list[tuple[float, Taken]] = []
         for offset, line in placed:
-            taken = Taken(key, offset, SafeText(f"{name}{bar} {mask(clean(line.decode('utf-8', 'replace')))}"))
+            taken = Taken(key, offset, f"{name}{bar} ", masked(line, mask))
             taken.at = times.time_of(offset)
             came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
         return came
@@ -161,7 +164,7 @@ class MergedFeed:
             spans = [source.times.span or () for source in self._sources.values()]
             dated = line_times.other_day((at for span in spans for at in span), self._clock())
             times = line_times.column(self._times_of(shown_lines), dated)
-        return LogPart(len(self._lines), 0, first, tuple(line.text for line in shown_lines), times)
+        return LogPart(len(self._lines), 0, first, tuple(line.text for line in shown_lines), times, colours_of(shown_lines))
 
     def _times_of(self, lines: Sequence[Taken]) -> list[float | None]:
         """When lines were written that stand in the order in which they came.

@@ -31,6 +31,8 @@ class Situation:
     """One situation for each kind of marked task."""
     past: bool = False
     """Whether a moment of the past is shown."""
+    needing: int = 0
+    """How many things wait for the operator."""
     undo: str | None = None
     """The act that can be taken back, in words."""
 
@@ -114,6 +116,11 @@ def lowerable(now: Situation) -> str | None:
 def undoable(now: Situation) -> str | None:
     """It needs an act that can be taken back."""
     return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
+
+
+def needed(now: Situation) -> str | None:
+    """It needs something that waits for the operator."""
+    return None if now.needing else "nothing needs you"
 
 
 def has_task(now: Situation) -> str | None:

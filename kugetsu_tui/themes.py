@@ -39,6 +39,8 @@ DARK = Theme(
         "k-cursor-dim": "#1f2737",
         "k-bar": "#1c2331",
         "k-info": "#8fb4e8",
+        "k-magenta": "#d19be0",
+        "k-cyan": "#7fc8c8",
     },
 )
 
@@ -64,6 +66,8 @@ LIGHT = Theme(
         "k-cursor-dim": "#edeee9",
         "k-bar": "#eceae2",
         "k-info": "#2c5fa8",
+        "k-magenta": "#8a3d91",
+        "k-cyan": "#14707a",
     },
 )
 
@@ -89,6 +93,8 @@ CONTRAST = Theme(
         "k-cursor-dim": "#222222",
         "k-bar": "#1c1c1c",
         "k-info": "#8fd0ff",
+        "k-magenta": "#ffa6ff",
+        "k-cyan": "#7dfff0",
     },
 )
 
@@ -114,6 +120,8 @@ CONTRAST_LIGHT = Theme(
         "k-cursor-dim": "#f2f2f2",
         "k-bar": "#f0f0f0",
         "k-info": "#00439c",
+        "k-magenta": "#7a006e",
+        "k-cyan": "#00545c",
     },
 )
 
@@ -141,6 +149,8 @@ def _of_terminal(name: str, dark: bool, accent: str, warning: str, error: str, s
         | {
             **dict.fromkeys(("k-muted", "k-faint", "k-border", "k-cursor", "k-cursor-dim", "k-bar"), _OWN),
             "k-info": info,
+            "k-magenta": _OWN if info == _OWN else "ansi_magenta",
+            "k-cyan": _OWN if info == _OWN else "ansi_cyan",
             "ansi-background": _OWN,
             "ansi-foreground": _OWN,
             "block-cursor-text-style": "reverse",
@@ -171,6 +181,7 @@ def fallback_variables(dark: bool, ansi: bool) -> dict[str, str]:
     return dict(LIGHT.variables) if not dark else COLOURED | {
         "k-muted": "#9aa0a8", "k-faint": "#6f757d", "k-border": "#4a4f57", "k-cursor": "#3a4250",
         "k-cursor-dim": "#2a2e35", "k-bar": "#24282e", "k-info": "#7fb2f0",
+        "k-magenta": "#d19be0", "k-cyan": "#7fc8c8",
     }  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 import os
 
-from ..domain import failures, refs
+from ..domain import failures
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
+from ..store.issue_names import name_of
 from .here import operator, paths
 from .output import learned_from, print_json, pull_words, start_words, task_document
 from .queue import EMPTY_HANDED, GLYPHS
@@ -36,7 +37,7 @@ def _show(words: list[str]) -> int:
     if given.json:
         print_json(task_document(task, snapshot, position))
     else:
-        _describe(task, snapshot, position, here.worktree(refs.slug(task.issue_ref)))
+        _describe(task, snapshot, position, here.worktree(name_of(here, task.issue_ref)))
     return 0
 
 

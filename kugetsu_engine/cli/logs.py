@@ -4,11 +4,11 @@ import os
 import sys
 import time
 
-from ..domain.safe_text import safe_text
 from ..domain.secrets import Mask
+from ..domain.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
 from ..log_times import LogTimes
-from ..logs import LogReader, shown
+from ..logs import LogReader, masked, shown
 from ..secrets import Secrets
 from ..store import tasks
 from .here import operator, paths
@@ -19,6 +19,8 @@ LOOK_S = 0.1
 PATIENCE_S = 3.0
 """How long a line that is followed waits for its time, which comes a second later."""
 BLOCK = 500
+CODES = {"grey": 90, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "bold": 1}
+"""Of a colour the number by which a terminal is asked for it."""
 TIME = "%Y-%m-%d %H:%M:%S "
 NO_TIME = " " * len("2026-11-21 14:02:11 ")
 
@@ -128,10 +130,28 @@ def _write(
         if mask is None:
             sys.stdout.buffer.write(b"".join(b"%s%s\n" % (stamp.encode(), line) for stamp, line in stamped))
         else:
-            texts = ((stamp, mask(safe_text(line.decode("utf-8", "replace")))) for stamp, line in stamped)
-            sys.stdout.write("".join(f"{stamp}{text}\n" for stamp, text in texts))
+            drawn = _coloured if _has_colours() else _plain
+            sys.stdout.write("".join(f"{stamp}{drawn(masked(line, mask))}\n" for stamp, line in stamped))
     sys.stdout.flush()
     return start
+
+
+def _has_colours() -> bool:
+    """Whether the colours of a log are for the eyes of a person."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _plain(line: ShownLine) -> str:
+    return line.text
+
+
+def _coloured(line: ShownLine) -> str:
+    """A line with its colours, written by ourselves: none of its own sequences reaches the terminal."""
+    parts, place = list[str](), 0
+    for start, end, name in line.colours:
+        parts += [line.text[place:start], f"\x1b[{CODES[name]}m{line.text[start:end]}\x1b[0m"]
+        place = end
+    return "".join([*parts, line.text[place:]])
 
 
 def _stamp(at: float | None) -> str:

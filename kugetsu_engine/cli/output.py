@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..domain.policy import clock
+from ..domain.refs import key_of
 from ..domain.run_times import Expected
 from ..domain.safe_text import safe_line
 from ..domain.task import Task
@@ -112,7 +113,7 @@ def learned_from(expected: Expected | None) -> str:
 
 def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
     """What a forge last said about the pull request of an issue; None where it knew of none, or nobody asked."""
-    known = snapshot.pulls.get(reference)
+    known = snapshot.pulls.get(key_of(reference))
     if known is None or known.pull is None:
         return None
     document: dict[str, Any] = msgspec.to_builtins(known.pull)
@@ -121,7 +122,7 @@ def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
 
 def pull_words(snapshot: Snapshot, reference: str, age: bool = True) -> str:
     """The same in words, with the age of the answer and the address."""
-    known = snapshot.pulls.get(reference)
+    known = snapshot.pulls.get(key_of(reference))
     if known is None or known.pull is None:
         return ""
     asked = epoch(known.asked_at)

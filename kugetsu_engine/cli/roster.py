@@ -7,13 +7,14 @@ import msgspec
 
 from ..domain import refs
 from ..domain.pulls import KnownPull
-from ..domain.reserved import SESSIONS, session_slug
+from ..domain.reserved import SESSIONS
 from ..domain.session import Session
 from ..domain.task import Delivered, Task
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import pulls, sessions
+from ..store.issue_names import name_of, session_name
 from .here import note, paths
 from .output import print_json, print_table, pull_document, pull_words
 from .queue import EMPTY_HANDED, GLYPHS
@@ -34,22 +35,25 @@ def main(words: list[str]) -> int:
     snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
     newest: dict[str, Task] = {}
     for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
-        newest.setdefault(task.issue_ref, task)
+        newest.setdefault(task.issue_key, task)
     known = {session.slug: session for session in sessions.all(here)}
-    references = {*newest, *(session.issue_ref for session in known.values() if session.issue_ref)}
-    references |= {reference for reference, slug in SESSIONS.items() if slug in known}
+    written = [session.issue_ref for session in known.values() if session.issue_ref]
+    written += [reference for reference, slug in SESSIONS.items() if slug in known]
+    references = {refs.key_of(reference): reference for reference in written} | {
+        key: task.issue_ref for key, task in newest.items()
+    }
     forged = pulls.load(here).issues
     rows = [
-        _document(here, reference, newest.get(reference), known.get(session_slug(reference)), forged.get(reference))
+        _document(here, reference, newest.get(key), known.get(session_name(here, reference)), forged.get(key))
         | {"pull_request": pull_document(snapshot, reference)}
-        for reference in sorted(references, key=lambda reference: (reference not in SESSIONS, reference))
+        for key, reference in sorted(references.items(), key=lambda item: (item[0] not in SESSIONS, item[0]))
     ]
     if given.json:
         print_json(rows)
     elif rows:
         print_table(
             ["", "issue", "task", "state", "session", "branch", "worktree", "delivered", "pull request", "message"],
-            [_row(row, newest.get(str(row["issue_ref"])), snapshot) for row in rows], flexible=9,
+            [_row(row, newest.get(refs.key_of(str(row["issue_ref"]))), snapshot) for row in rows], flexible=9,
         )  # fmt: skip
     else:
         print("No issues yet: kugetsu enqueue owner/repo#N MESSAGE")
@@ -59,7 +63,7 @@ def main(words: list[str]) -> int:
 def _document(
     here: StatePaths, reference: str, task: Task | None, session: Session | None, known_pull: KnownPull | None
 ) -> dict[str, Any]:
-    worktree = here.worktree(refs.slug(reference))
+    worktree = here.worktree(name_of(here, reference))
     pull = known_pull.pull if known_pull else None
     return {
         "issue_ref": reference, "branch": _branch(reference), "worktree": worktree if os.path.isdir(worktree) else None,
@@ -103,7 +107,7 @@ def _refresh(here: StatePaths) -> None:
     for task in snapshot.done:
         last = task.last_attempt
         if last is not None and last.delivered is not None and (last.delivered.commits or last.delivered.total):
-            wanted.setdefault(task.issue_ref, _branch(task.issue_ref))
+            wanted.setdefault(task.issue_key, _branch(task.issue_ref))
     for fault in Forges(here, os.environ).ask_again(wanted):
         note(f"kugetsu: {fault}")
 

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Callable
+from typing import Any
 
 from .. import config
 from ..config import Settings
+from ..domain import refs
 from ..domain.safe_text import safe_line
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..paths import StatePaths
@@ -45,8 +47,8 @@ def main(verb: str, words: list[str]) -> int:
     if action == "list":
         return _list(known, given.json)
     if action == "add":
-        return _add(here, known, given.name.lower(), given.url)
-    name = given.name.lower() if given.name else None
+        return _add(here, known, refs.host_name(given.name), given.url)
+    name = refs.host_name(given.name) if given.name else None
     if name is not None and name not in known.servers:
         raise KugetsuError(
             f"no server {name!r} is known", "kugetsu server list shows them, kugetsu server add NAME URL adds one"
@@ -80,7 +82,7 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
         raise UsageError("the address holds a password", "keep it in env/default.env or in git's credential helper")
     if known.servers.get(name) == url:
         raise AlreadySo(f"{name} has that address already")
-    _edit(here, lambda document, set_in: set_in(document, "servers", name, url))
+    _edit(here, lambda document, set_in: _set_address(document, set_in, name, url))
     print(safe_line(f"{name}: {url}"))
     return 0
 
@@ -90,7 +92,7 @@ def _remove(here: StatePaths, known: Settings, name: str) -> int:
         raise AlreadySo(f"{name} is the default server", "choose another one first: kugetsu server default NAME")
     if name in Settings().servers and known.servers[name] == Settings().servers[name]:
         raise AlreadySo(f"{name} is built in", "it does no harm; kugetsu server add gives it another address")
-    _edit(here, lambda document, set_in: set_in(document, "servers", name, None))
+    _edit(here, lambda document, set_in: _set_address(document, set_in, name, None))
     print(safe_line(f"{name} is forgotten; clones in repositories/ stay"))
     return 0
 
@@ -105,6 +107,21 @@ def _set_default(here: StatePaths, known: Settings, name: str) -> int:
     _edit(here, change)
     print(safe_line(f"owner/repo#N is one of {name} now"))
     return 0
+
+
+def _set_address(document: dict[str, Any], set_in: Callable[..., None], name: str, url: str | None) -> None:
+    """Write an address, or with None remove it, whatever spelling of the host the file has."""
+    for key in [key for key in document.get("servers", {}) if _is(key, name)]:
+        set_in(document, "servers", key, None)
+    if url is not None:
+        set_in(document, "servers", name, url)
+
+
+def _is(key: str, name: str) -> bool:
+    try:
+        return refs.host_name(key) == name
+    except UsageError:
+        return False
 
 
 def _edit(here: StatePaths, change: Callable[..., None]) -> None:

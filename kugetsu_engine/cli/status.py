@@ -74,7 +74,7 @@ def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
     idle = not (snapshot.pending or snapshot.active)
     off = "off" if idle else "#[fg=red]off"
     flow = off if not engine.running else "#[fg=yellow]‖" if engine.paused or engine.draining else "#[fg=green]▶"
-    needing = worth.needing(told, snapshot.read_until) + len(snapshot.alerts)
+    needing = len(worth.needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
     parts = [f"{flow}#[default] {snapshot.used}/{snapshot.limit}"]
     parts += [f"○ {len(snapshot.pending)}"] if snapshot.pending else []
     parts += [f"#[fg=red,bold]! {needing}#[default]"] if needing else []

@@ -1,6 +1,7 @@
 """Finding issue references in what a person wrote: addresses, `host/owner/repo#N`, `owner/repo#N`, `local/name#N`."""
 
 import re
+from collections.abc import Callable
 
 from ..errors import UsageError
 from . import refs
@@ -14,7 +15,7 @@ _MENTION = re.compile(
 )
 
 
-def find(text: str, default_host: str = "github.com") -> list[refs.IssueRef]:
+def find(text: str, default_host: str | Callable[[], str] = "github.com") -> list[refs.IssueRef]:
     """The issues a text names, each once, in the order in which they stand there."""
     found: dict[str, refs.IssueRef] = {}
     for match in _MENTION.finditer(text):
@@ -25,7 +26,7 @@ def find(text: str, default_host: str = "github.com") -> list[refs.IssueRef]:
             ref = refs.parse(words, default_host)
         except UsageError:
             continue
-        found.setdefault(str(ref), ref)
+        found.setdefault(ref.key, ref)
         if len(found) == MAX_FOUND:
             break
     return list(found.values())

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from .policy import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
+from .refs import key_of
 from .run_times import Expected
 from .states import COMPLETED, FINAL
 
@@ -158,9 +159,9 @@ class _Simulation(Generic[Task]):
         self._now = now
         self._first_facts = msgspec.structs.replace(facts, used=max(facts.used, len(busy)))
         self._states: dict[str, str] = {}
-        self._busy_refs = set(facts.busy_refs) | {one.issue_ref for one in busy}
+        self._busy_refs = set(facts.busy_refs) | {key_of(one.issue_ref) for one in busy}
         self._running: list[tuple[float, str, str]] = [
-            (max(one.ends_at, now) if one.ends_at is not None else inf, one.task_id, one.issue_ref) for one in busy
+            (max(one.ends_at, now) if one.ends_at is not None else inf, one.task_id, key_of(one.issue_ref)) for one in busy
         ]
         heapq.heapify(self._running)
         self._facts = msgspec.structs.replace(
@@ -195,27 +196,27 @@ class _Simulation(Generic[Task]):
             end = at + expected.seconds if expected is not None else None
             why = waiting_reason(task, self._first_facts, self._now)
             self.starts.append(Start(task.id, place + 1, why, at, end, expected))
-            heapq.heappush(self._running, (end if end is not None else inf, task.id, task.issue_ref))
+            heapq.heappush(self._running, (end if end is not None else inf, task.id, task.issue_key))
             self._states[task.id] = "running"
-            self._set_busy(task.issue_ref, True)
+            self._set_busy(task.issue_key, True)
 
     def _end(self, at: float) -> None:
         """Take in the ends of agents up to now."""
         while self._running and self._running[0][0] <= at:
-            _, task_id, issue_ref = heapq.heappop(self._running)
+            _, task_id, issue_key = heapq.heappop(self._running)
             self._states[task_id] = COMPLETED
-            self._set_busy(issue_ref, False)
+            self._set_busy(issue_key, False)
             for place in self._after.pop(task_id, ()):
                 heapq.heappush(self._ready, place)
-            self._wake_one_of(issue_ref)
+            self._wake_one_of(issue_key)
 
-    def _wake_one_of(self, issue_ref: str) -> None:
+    def _wake_one_of(self, issue_key: str) -> None:
         """Only the first of an issue, as it makes the others wait again."""
-        if same := self._by_issue.get(issue_ref):
+        if same := self._by_issue.get(issue_key):
             heapq.heappush(self._ready, heapq.heappop(same))
 
-    def _set_busy(self, issue_ref: str, busy: bool) -> None:
-        self._busy_refs.add(issue_ref) if busy else self._busy_refs.discard(issue_ref)
+    def _set_busy(self, issue_key: str, busy: bool) -> None:
+        self._busy_refs.add(issue_key) if busy else self._busy_refs.discard(issue_key)
         self._facts = msgspec.structs.replace(self._facts, busy_refs=frozenset(self._busy_refs))
 
     def _next(self, at: float) -> int | None:
@@ -239,12 +240,12 @@ class _Simulation(Generic[Task]):
         if why.until is not None:
             heapq.heappush(self._due, (why.until, place))
         elif why.code == "issue_busy":
-            heapq.heappush(self._by_issue.setdefault(task.issue_ref, []), place)
+            heapq.heappush(self._by_issue.setdefault(task.issue_key, []), place)
             return
         elif why.code == "after":
             states = self._facts.states
             earlier = next(one for one in task.after if states.get(one, COMPLETED) != COMPLETED)
             if states[earlier] not in FINAL:
                 self._after.setdefault(earlier, []).append(place)
-        if task.issue_ref not in self._busy_refs:
-            self._wake_one_of(task.issue_ref)
+        if task.issue_key not in self._busy_refs:
+            self._wake_one_of(task.issue_key)

@@ -36,7 +36,7 @@ class Waiting(Protocol):
     @property
     def not_before(self) -> str | None: ...
     @property
-    def issue_ref(self) -> str: ...
+    def issue_key(self) -> str: ...
     @property
     def agent(self) -> str | None: ...
     @property
@@ -78,7 +78,7 @@ class Facts(msgspec.Struct, frozen=True):
     draining: bool = False
     engine_runs: bool = True
     busy_refs: frozenset[str] = frozenset()
-    """References of issues that have an agent."""
+    """Keys of issues that have an agent."""
     pause_reason: str = ""
     """Why the queue is paused, where it was not the operator."""
     pressure: str = ""
@@ -136,7 +136,7 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     not_before = epoch(task.not_before)
     if not_before is not None and not_before > now:
         return Why("not_before", f"starts in {clock(not_before - now)}", not_before)
-    if task.issue_ref in facts.busy_refs:
+    if task.issue_key in facts.busy_refs:
         return Why("issue_busy", "the issue has an agent already")
     return None
 

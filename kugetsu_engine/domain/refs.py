@@ -1,22 +1,33 @@
-"""Issue references: one parser, one injective name for files, one branch.
+"""Issue references: one parser, one canonical form, one injective name for files, one branch.
 
-Accepted: `host/owner/repo#N`, `https://host/owner/repo/issues/N` (also `/pull/N`, `/pulls/N`, `/-/issues/N`),
-`owner/repo#N` (default server) and `local/<name>#N` for work without a forge.
+Accepted: `host/owner/repo#N`, the issue's or pull request's address, `owner/repo#N` (default server), the addresses git
+clones from with `#N` (`git@host:owner/repo.git#N`, `ssh://…`), and `local/<name>#N` for work without a forge.
+
+Two references are of one issue if they have the same `key`. Forges do not tell capitals apart in owners and repositories, so
+neither does the key; the reference itself keeps them, as it is what people read and what is cloned. Names of local
+repositories are this machine's own and are compared as they are.
 """
 
 import re
+from collections.abc import Callable
 
 from ..errors import UsageError
 
 MAX_LENGTH = 512
 LOCAL = "local"
-_URL = r"https?://(?P<path>[^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/(?P<number>\d{1,12})/?(?:[?#].*)?"
+_SECURE_SHELL = frozenset({"ssh", "git+ssh", "ssh+git", "git"})
+"""Their ports say nothing about where the forge's pages are."""
+_SCHEMES = frozenset({"https", "http", "git+https", "git+http", *_SECURE_SHELL})
+_WEB_PORTS = (80, 443)
+_PAGES = "(?:issues|pulls?|merge_requests|work_items)"
+_ADDRESS = rf"(?P<path>[^/\s?#]+(?:/[^/\s?#]+){{2,}}?)(?:/-)?/{_PAGES}/(?P<number>[0-9]{{1,12}})(?:[/?#].*)?"
 _PLAIN = "[a-z0-9_][a-z0-9._]*"
+_CANONICAL = r"(?!www\.)[a-z0-9][a-z0-9.-]*[a-z0-9](?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+(?<!\.[gG][iI][tT])#(?:0|[1-9][0-9]{0,11})"
 # Patterns are compiled when they are needed: `enqueue` of a short reference needs none.
 
 
 class IssueRef:
-    """One issue: `host`, the path of its repository on the host, and its number."""
+    """One issue: `host`, the path of its repository on the host as it was written, and its number."""
 
     __slots__ = ("host", "number", "path")
 
@@ -32,15 +43,25 @@ class IssueRef:
         return f"IssueRef({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, IssueRef) and str(self) == str(other)
+        return isinstance(other, IssueRef) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        return hash(self.key)
+
+    @property
+    def key(self) -> str:
+        """The same for every way to write this issue; what locks, worktrees and comparisons go by."""
+        return key_of(str(self))
 
     @property
     def repository(self) -> str:
-        """`host/owner/repo`, the key of `[repos]`."""
+        """`host/owner/repo`, as it was written."""
         return f"{self.host}/{self.path}"
+
+    @property
+    def repository_key(self) -> str:
+        """The same for every way to write this repository; the key of `[repos]`."""
+        return key_of(self.repository)
 
     @property
     def short(self) -> str:
@@ -60,34 +81,149 @@ class IssueRef:
     @property
     def slug(self) -> str:
         """A file name of this issue's own, also where the file system folds case."""
-        return slug(str(self))
+        return slug(self.key)
 
 
-def parse(text: str, default_host: str = "github.com") -> IssueRef:
+def parse(text: str, default_host: str | Callable[[], str] = "github.com") -> IssueRef:
     """Read a reference in any accepted form.
+
+    Args:
+        default_host: the host of `owner/repo#N`; a function is called only for such a reference.
 
     Raises:
         UsageError: it is none.
     """
     text = text.strip()
-    if len(text) > MAX_LENGTH:
+    scheme, address = _without_scheme(text)
+    path, _, number = address.rpartition("#")
+    match = None
+    if (scheme or not _is_number(number)) and len(text) <= MAX_LENGTH:
+        match = re.fullmatch(_ADDRESS, address)
+    if match is not None:
+        path, number = match["path"], match["number"]
+    if len(text) > MAX_LENGTH or not _is_number(number) or scheme not in _SCHEMES | {""}:
         raise _not_a_reference(text)
-    if text.startswith(("https://", "http://")):
-        match = re.fullmatch(_URL, text)
-        if match is None:
-            raise _not_a_reference(text)
-        path, number, in_url = match["path"], match["number"], True
-    else:
-        path, _, number = text.rpartition("#")
-        in_url = False
-    parts = path.split("/")
-    if not (number.isascii() and number.isdigit() and len(number) <= 12) or not all(map(_is_name, parts)):
-        raise _not_a_reference(text)
-    if len(parts) >= 3 or (parts[0] == LOCAL and len(parts) == 2):
-        return IssueRef(parts[0].lower(), "/".join(parts[1:]), int(number))
-    if len(parts) == 2 and not in_url:
-        return IssueRef(default_host, path, int(number))
+    first, _, rest = path.rstrip("/").partition("/")
+    scp = not scheme and _scp(first)
+    if scp:
+        first, rest = scp[0], f"{scp[1]}/{rest}" if rest else scp[1]
+    try:
+        if first.lower() == LOCAL and rest and not scheme:
+            return IssueRef(LOCAL, "/".join(_names(rest, LOCAL)), int(number))
+        if "/" in rest or "%2f" in rest.lower():
+            host = _host(first, "ssh" if scp else scheme)
+            return IssueRef(host, "/".join(_names(rest, host)), int(number))
+        if rest and not scheme and not scp and match is None:
+            host = host_name(default_host if isinstance(default_host, str) else default_host())
+            return IssueRef(host, "/".join(_names(f"{first}/{rest}", host)), int(number))
+    except ValueError:
+        pass
     raise _not_a_reference(text)
+
+
+def canonical(text: str, default_host: str | Callable[[], str] = "") -> str:
+    """Write a reference of a file canonically; one that cannot be read is returned as it is.
+
+    Args:
+        default_host: the host of `owner/repo#N`; such a reference is returned as it is where nothing is given.
+    """
+    if re.fullmatch(_CANONICAL, text) and text.count("/") > 1:
+        return text
+    try:
+        return str(parse(text, default_host))
+    except UsageError:
+        return text
+
+
+def key_of(reference: str) -> str:
+    """The key of a canonical reference, or of the `host/owner/repo` in front of its number."""
+    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()
+
+
+def repository_key(text: str, default_host: str | Callable[[], str] = "github.com") -> str:
+    """Read a repository in any form that a reference may have in front of its number, as a key of `[repos]`.
+
+    Raises:
+        UsageError: it is none, so it would match nothing.
+    """
+    if "#" not in text and len(text) < MAX_LENGTH:
+        try:
+            return parse(f"{text.strip()}#1", default_host).repository_key
+        except UsageError:
+            pass
+    raise UsageError(f"{_shortened(text)!r} is not a repository", "write host/owner/repo, owner/repo or local/name")
+
+
+def host_name(text: str) -> str:
+    """Write the name of a host canonically; an address without a path stands for its host.
+
+    Raises:
+        UsageError: it is none.
+    """
+    scheme, address = _without_scheme(text.strip())
+    try:
+        if scheme in _SCHEMES | {""} and "/" not in address.rstrip("/"):
+            return _host(address.rstrip("/"), scheme)
+    except ValueError:
+        pass
+    raise UsageError(f"{_shortened(text)!r} is not the name of a host", "write it like github.com or git.example.org:8443")
+
+
+def _without_scheme(text: str) -> tuple[str, str]:
+    scheme, mark, address = text.partition("://")
+    return (scheme.lower(), address) if mark else ("", text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 12
+
+
+def _scp(first: str) -> tuple[str, str] | None:
+    """Host and first folder of `git@host:owner`, as git writes addresses; None where the colon is that of a port."""
+    host, colon, folder = first.rpartition(":")
+    return (host, folder) if colon and folder and not folder.isdigit() and not folder.endswith("]") else None
+
+
+def _host(authority: str, scheme: str) -> str:
+    """Lower case, no user, no dot at the end, no `www.`, no usual port; raises `ValueError` if it is no host."""
+    name, port = authority.rpartition("@")[2].lower(), ""
+    if name.startswith("["):
+        import ipaddress  # few hosts are an IPv6 address
+
+        inside, _, after = name[1:].partition("]")
+        name, port = f"[{ipaddress.IPv6Address(inside)}]", after.removeprefix(":")
+        legal = not after or after.startswith(":")
+    else:
+        name, _, port = name.partition(":")
+        if not name.isascii():
+            name = name.encode("idna").decode("ascii").lower()
+        name = name.rstrip(".")
+        while name.startswith("www.") and "." in name[4:]:
+            name = name[4:]
+        letters = name.replace(".", "").replace("-", "").replace("_", "")
+        legal = letters.isascii() and letters.isalnum() and name[0] not in "-." and len(name) <= 253
+    if not legal or (port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536)):
+        raise ValueError
+    if not port or scheme in _SECURE_SHELL or int(port) in _WEB_PORTS:
+        return name
+    return f"{name}:{int(port)}"
+
+
+def _names(path: str, host: str) -> list[str]:
+    """The parts of a repository's path; raises `ValueError` where one is no name."""
+    if host != LOCAL:
+        if "%" in path:
+            path = re.sub(b"%([0-9A-Fa-f]{2})", lambda code: bytes.fromhex(code[1].decode()), path.encode()).decode()
+        while path.lower().endswith(".git"):
+            path = path[:-4]
+    if not path.isascii():
+        import unicodedata
+
+        path = unicodedata.normalize("NFC", path)
+    parts = path.split("/")
+    if not all(map(_is_name, parts)) or (host != LOCAL and "%" in path):
+        raise ValueError
+    return parts
 
 
 def _is_name(part: str) -> bool:
@@ -110,9 +246,12 @@ def slug(ref: str) -> str:
     return f"{re.sub(r'[^a-z0-9_.]+', '-', ref.lower())[:60].strip('-.') or 'issue'}--{digest}"
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _not_a_reference(text: str) -> UsageError:
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
     return UsageError(
-        f"{shown!r} is no issue reference",
+        f"{_shortened(text)!r} is no issue reference",
         "write host/owner/repo#N, owner/repo#N, local/name#N or the issue's address",
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from .refs import key_of
 from .task import Task
 
 KEPT = 20
@@ -87,8 +88,8 @@ def _median(numbers: Sequence[float]) -> float:
 
 
 def repository_of(issue_ref: str) -> str:
-    """The repository of a canonical reference: all before its number."""
-    return issue_ref.rpartition("#")[0] or issue_ref
+    """The repository of a canonical reference, the same for every way to write it."""
+    return key_of(issue_ref.rpartition("#")[0] or issue_ref)
 
 
 def learned(tasks: Sequence[Task], default_agent: str) -> RunTimes:

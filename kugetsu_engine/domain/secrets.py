@@ -66,11 +66,15 @@ class Mask:
     def __bool__(self) -> bool:
         return bool(self._secrets)
 
+    def whole(self, text: str) -> str:
+        """The text with `***` for each secret in it, and for no part of one."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
     def __call__(self, text: str) -> str:
         """The text with `***` for each secret in it, and for a part of one at its beginning or end."""
         if self._pattern is None:
             return text
-        text = self._pattern.sub(MASK, text)
+        text = self.whole(text)
         cut = text.endswith("…")
         body = text[:-1] if cut else text
         for secret in self._secrets:

@@ -6,6 +6,7 @@ import msgspec
 
 from .base import base_words
 from .draft import SCHEMA, shown_id
+from .refs import key_of
 from .reserved import SESSIONS
 from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
@@ -212,6 +213,11 @@ class Task(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """The id as operators read it: `#41`."""
         return shown_id(self.id)
+
+    @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
 
     @property
     def title(self) -> str:

@@ -1,9 +1,10 @@
 """Which notifications are worth reaching for the operator, who may not be looking; and how many of them become one line."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
+from .engine_state import Alert
 from .safe_text import safe_line
 from .task import Notice
 
@@ -13,6 +14,8 @@ WORTHS: tuple[Worth, ...] = ("needs_you", "ended", "all")
 NEEDS_YOU = frozenset({"task_stalled", "task_expired", "engine_corrupt", "engine_edit_refused", "engine_leftovers"})
 """What a person should look at although it is no error; a warning of a completed task says that nothing was delivered."""
 ENDED = frozenset({"task_completed", "task_error", "task_expired", "task_cancelled"})
+STALLED = "stalled"
+"""Code of the alert that names every agent that stands still."""
 PASSING = frozenset({"task_dequeued"})
 
 KINDS = (
@@ -31,13 +34,38 @@ def needs_you(notice: Notice) -> bool:
     return notice.level == "error" or undelivered or notice.type in NEEDS_YOU
 
 
-def needing(notices: Iterable[Notice], read_until: str) -> int:
-    """How many things wait for a person: notifications that were not read, of a task only if the newest about it says so."""
-    found: dict[str, bool] = {}
+class Need(NamedTuple):
+    """One thing that waits for a person."""
+
+    task: str | None
+    """Id of the task it is about, if it is about one."""
+    text: str
+
+
+def needs(notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str], alerts: Iterable[Alert]) -> tuple[Need, ...]:
+    """Everything that waits for a person, each task once: console, command line and status bar count and visit this list.
+
+    Args:
+        notices: the oldest first; of a task only the newest counts, as what it told before may be over.
+        read_until: the operator has read them up to this time.
+        stalled: agents that stand still right now, with the evidence, by task; read or not, they wait.
+        alerts: what is wrong right now; that about agents that stand still is in `stalled`.
+
+    Returns:
+        Agents that stand still, then unread notifications, the newest first, then what is wrong with the fleet.
+    """
+    newest: dict[str, Notice] = {}
     for notice in notices:
         if notice.time > read_until:
-            found[notice.id or notice.text] = needs_you(notice)
-    return sum(found.values())
+            key = notice.id or notice.text
+            newest.pop(key, None)
+            newest[key] = notice
+    told = [one for one in reversed(newest.values()) if needs_you(one) and one.id not in stalled]
+    return (
+        *(Need(task, text) for task, text in stalled.items()),
+        *(Need(one.id, one.text) for one in told),
+        *(Need(None, alert.text) for alert in alerts if alert.code != STALLED),
+    )
 
 
 def is_worth(notice: Notice, worth: Worth) -> bool:

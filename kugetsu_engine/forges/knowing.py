@@ -63,7 +63,7 @@ class Forges:
 
         found = self._ask(forge, lambda: asking.pull_request_of(forge, ref, branch))
         known = KnownPull(iso(self._clock()), branch, found)
-        self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {str(ref): known}))
+        self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {ref.key: known}))
         return found
 
     def ask_again(self, wanted: Mapping[str, str] | None = None) -> list[str]:
@@ -88,7 +88,7 @@ class Forges:
 
     def known(self, ref: IssueRef) -> KnownPull | None:
         """The last answer about an issue's pull request; asks nobody."""
-        return pulls.load(self._paths).issues.get(str(ref))
+        return pulls.load(self._paths).issues.get(ref.key)
 
     def _ask(self, forge: Forge, question: Callable[[], Answer]) -> Answer:
         before = pulls.load(self._paths).silent.get(forge.host)

@@ -7,6 +7,7 @@ import stat
 from ..domain.safe_text import safe_line
 from ..domain.secrets import Mask
 from ..domain.stamps import Cut
+from ..domain.terminal_line import shown_line
 from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
@@ -81,7 +82,7 @@ class LogFile:
             return []
         found: list[str] = []
         for raw in reversed(text.splitlines()):
-            line = self.mask(safe_line(raw, 2000)).strip()
+            line = self.mask(safe_line(shown_line(raw).text, 2000)).strip()
             if line and not line.startswith("[kugetsu]"):
                 found.append(line)
                 if len(found) == count:

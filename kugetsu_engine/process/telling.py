@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..domain.stamps import Cut
+from ..domain.terminal_line import shown_line
 from .output import LogFile
 
 RESULT_LINES = 20
@@ -74,8 +75,14 @@ def _result(result: str) -> str:
 
 
 def _lines(text: str, limit: int) -> list[str]:
-    lines = text[:limit].splitlines()
-    return [line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]}…" for line in lines]
+    lines = text[:limit].replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+    return [line if len(line) <= LINE_CHARACTERS else _short(line) for line in lines]
+
+
+def _short(line: str) -> str:
+    """The beginning of a long line, and of one that was written over again and again what is seen of it at last."""
+    seen = shown_line(line).text if "\r" in line else line
+    return seen if len(seen) <= LINE_CHARACTERS else f"{seen[:LINE_CHARACTERS]}…"
 
 
 def _marked(mark: str, lines: list[str]) -> str:

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from ..domain.refs import slug
 from ..paths import StatePaths
 from . import documents, files
+from .issue_names import name_of
 
 KEPT = 20
 """Messages of an issue that are kept."""
@@ -43,7 +43,7 @@ class Context(msgspec.Struct, frozen=True):
 
 def file_of(paths: StatePaths, issue_ref: str) -> str:
     """Where the context of an issue is kept."""
-    return f"{paths.context}/{slug(issue_ref)}.json"
+    return f"{paths.context}/{name_of(paths, issue_ref)}.json"
 
 
 def load(paths: StatePaths, issue_ref: str) -> Context:

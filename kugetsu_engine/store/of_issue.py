@@ -1,13 +1,16 @@
 """Tasks by their issue: what a person means who names a reference where an id is asked for."""
 
 import os
+from collections.abc import Callable
 from typing import Literal
 
+from ..domain.refs import canonical, key_of
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from . import tasks
+from .locks import is_held
 
 Kind = Literal["active", "pending", "ended"]
 PREFERRED: dict[str, tuple[Kind, ...]] = {
@@ -17,8 +20,13 @@ PREFERRED: dict[str, tuple[Kind, ...]] = {
 """Of which tasks of an issue a verb is most likely meant, where a reference stands for an id."""
 
 
-def tasks_of(paths: StatePaths, issue_ref: str) -> list[Task]:
-    """All tasks of an issue, the newest first; those that cannot be read are passed over."""
+def tasks_of(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> list[Task]:
+    """All tasks of an issue, the newest first; those that cannot be read are passed over.
+
+    Args:
+        default_host: the host of tasks that name none.
+    """
+    key = key_of(canonical(issue_ref, default_host))
     found: dict[str, Task] = {}
     for folder, path in ((paths.items, paths.item), (paths.done, paths.ended)):
         for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
@@ -26,23 +34,31 @@ def tasks_of(paths: StatePaths, issue_ref: str) -> list[Task]:
                 task = tasks.read(path(task_id), task_id)
             except (FileNotFoundError, BadFile):
                 continue
-            if task.issue_ref == issue_ref:
+            if key_of(canonical(task.issue_ref, default_host)) == key:
                 found.setdefault(task_id, task)
     return sorted(found.values(), key=_age, reverse=True)
 
 
-def meant(paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = ()) -> Task:
+def meant(
+    paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = (), default_host: str | Callable[[], str] = ""
+) -> Task:
     """The newest task of an issue, of the first of some kinds of which there is one.
 
     Raises:
         NoSuchTask: there is none.
     """
-    known = tasks_of(paths, issue_ref)
+    known = tasks_of(paths, issue_ref, default_host)
     for kind in (*preferred, "active", "pending", "ended"):
         for task in known:
             if _kind(task) == kind:
                 return task
     raise NoSuchTask(f"there is no task of {issue_ref}", "kugetsu queue list --all shows them")
+
+
+def at_work(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
+    """A task of an issue whose agent lives, also one that an older kugetsu started under another name of the issue."""
+    known = tasks_of(paths, issue_ref, default_host)
+    return next((task for task in known if task.state in ACTIVE and is_held(paths.task_lock(task.id))), None)
 
 
 def _kind(task: Task) -> Kind:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import msgspec
 
 from ..domain.pulls import KnownPull
+from ..domain.refs import canonical, key_of
 from ..domain.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
@@ -37,7 +38,7 @@ class Pulls(msgspec.Struct, frozen=True):
 
     schema: int = 1
     issues: dict[str, KnownPull] = {}
-    """By issue reference."""
+    """By key of the issue."""
     silent: dict[str, Silence] = {}
     """By host."""
 
@@ -45,7 +46,8 @@ class Pulls(msgspec.Struct, frozen=True):
 def load(paths: StatePaths) -> Pulls:
     """What is known; nothing where the file is missing or cannot be read."""
     try:
-        return documents.read(paths.pulls, Pulls)
+        known = documents.read(paths.pulls, Pulls)
+        return msgspec.structs.replace(known, issues={key_of(canonical(ref)): one for ref, one in known.issues.items()})
     except (FileNotFoundError, BadFile):
         return Pulls()
 

@@ -4,6 +4,7 @@ import os
 
 import msgspec
 
+from ..domain.refs import canonical
 from ..domain.session import SCHEMA, Session
 from ..errors import BadFile, NotNow
 from ..paths import StatePaths
@@ -19,6 +20,7 @@ def load(paths: StatePaths, slug: str) -> Session | None:
     try:
         document = _document(paths, slug)
         session = msgspec.convert({**document, "slug": slug}, Session)
+        session = msgspec.structs.replace(session, issue_ref=canonical(session.issue_ref))
     except (FileNotFoundError, BadFile, msgspec.ValidationError):
         return None
     return session if session.schema <= SCHEMA else None

@@ -9,6 +9,7 @@ import msgspec
 
 from ..domain.draft import SCHEMA
 from ..domain.draft import task_id as as_task_id
+from ..domain.refs import canonical
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
@@ -45,7 +46,8 @@ def decode(data: bytes, expected_id: str) -> Task:
         raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
     if not 0 <= task.priority <= 9 or not 0 <= task.attempts_before <= task.attempt or task.position != task.position:
         raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
-    return task
+    written = canonical(task.issue_ref)
+    return task if written == task.issue_ref else msgspec.structs.replace(task, issue_ref=written)
 
 
 def encode(task: Task, unknown: dict[str, Any]) -> bytes:

@@ -53,12 +53,19 @@ def from_cell(text: str, left: int) -> str:
     """Return a text from a cell on, with an ellipsis in that cell if anything stands before it; columns stay straight."""
     if left <= 0 or not text:
         return text
+    place = text_place(text, left)
+    used = width_of(text[:place])
+    return f"{glyph('ellipsis')}{' ' * max(used - left - 1, 0)}{text[place:]}"
+
+
+def text_place(text: str, left: int) -> int:
+    """Return the place of the first character that is wholly right of the cell `left`."""
     used = 0
     for place, character in enumerate(text):
         if used > left:
-            return f"{glyph('ellipsis')}{' ' * (used - left - 1)}{text[place:]}"
+            return place
         used += width_of(character)
-    return glyph("ellipsis")
+    return len(text)
 
 
 def width_of(text: str) -> int:

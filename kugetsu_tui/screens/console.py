@@ -58,10 +58,11 @@ class ConsoleScreen(Screen[None]):
             "past.slower": lambda: self.console.past.faster(-1), "past.leave": lambda: self.console.past.leave(),
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
+            "jump.need": lambda: self.console.go_to_need(),
             "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
+            "suspend": lambda: self.console.action_to_shell(),
         }  # fmt: skip
-        self._say_again: tuple[str, str] | None = None
 
     @property
     def console(self) -> "KugetsuApp":
@@ -84,6 +85,11 @@ class ConsoleScreen(Screen[None]):
         except NoMatches:
             return False
         return True
+
+    @property
+    def need_key(self) -> str:
+        """The key that leads to what needs the operator."""
+        return shown_key(self.console.registry["jump.need"].keys[0])
 
     def on_mount(self) -> None:
         """Bind every key of the registry to this screen.
@@ -156,8 +162,8 @@ class ConsoleScreen(Screen[None]):
         """Show the keys that matter now."""
         now = self.situation()
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
-        # Undo is there for half a minute, so it shows when it can be used.
-        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id != "undo" or why is None]
+        # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in ("undo", "jump.need") or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:
@@ -202,10 +208,11 @@ class ConsoleScreen(Screen[None]):
         """What the keys need to know if one task is what they are about."""
         return replace(situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on)
 
-    def with_undo(self, now: Situation) -> Situation:
-        """What the keys need to know of what can be taken back."""
+    def with_console(self, now: Situation) -> Situation:
+        """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
         act = self.console.undo_log.latest
-        return replace(now, undo=act.words) if act is not None else now
+        needing = self.picture.snapshot.needing if self.picture is not None else 0
+        return replace(now, undo=act.words if act is not None else None, needing=needing)
 
     def drop_marks(self) -> None:
         """Nothing is marked any more."""

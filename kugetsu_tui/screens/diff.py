@@ -126,7 +126,7 @@ class DiffScreen(FindingScreen):
 
     def show_picture(self, picture: Picture) -> None:
         """Show how the fleet stands; the diff itself stays as it was read."""
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self._describe()
 
@@ -177,7 +177,7 @@ class DiffScreen(FindingScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         pane = self.focused_pane.id or "diff"
-        return self.with_undo(
+        return self.with_console(
             situation_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
         )
 

@@ -1,5 +1,7 @@
 """Home: active agents, the queue or what is done, the log of the selected task, notifications."""
 
+import time
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -28,7 +30,8 @@ from .situations import NOTHING, log_title, situation_of
 SMALLEST = (30, 8)
 NARROW = (72, 20)
 WIDE = 110
-LISTS = ("agents", "queue", "done", "notices")
+USED_S = 60.0
+"""So long after the last key the cursor of a list stays on a row although nobody moved it there."""
 READ_S = 1.0
 """So long notifications must be in sight to count as read."""
 
@@ -42,18 +45,21 @@ class HomeScreen(MarkingScreen):
         self.queue = RowList("Queue", "2", empty="the queue is empty: n puts a task in", pane_id="queue")
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
         self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
-        self.done.newest_first = self.notices.newest_first = True
+        self._lists_by_name = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
         self.mark_in(self.agents, self.queue, self.done)
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
         self._slot = "queue"
-        self._zoomed = self._touched = False
+        self._zoomed = False
+        self._used_at: float | None = None
+        """When the operator pressed a key here last; None: never."""
         self._shape = ""
         self._shown_task: str | None = None
         self._attempt: int | None = None
         """An attempt chosen by hand; None for the newest."""
-        self._read_until = ""
+        self._read_until: str | None = None
+        """How far notifications were read when the operator came to them: their order does not change by being read."""
         self._urgent = 0
         """How many of the first notifications need a person."""
         self._reading: Timer | None = None
@@ -150,25 +156,30 @@ class HomeScreen(MarkingScreen):
         """Give a pane the keys, and the screen where it does not fit beside others."""
         if name in ("queue", "done"):
             self._slot = name
-        leaving = self.focused_pane
-        pane = self.panes[name]
-        self.set_focus(pane)
+        self.set_focus(self.panes[name])
         self._arrange()
-        self._arrived(name, leaving is self.notices)
+        self._arrived(name)
 
-    def _arrived(self, name: str, from_notices: bool) -> None:
-        if name in LISTS:
-            self._source = name
-        if name == "notices":
-            self._read_soon()
-        elif from_notices and self.picture is not None:
-            self._read_until = max(self._read_until, self.picture.snapshot.read_until)
-            self._show_notices(self.picture)
+    def _arrived(self, name: str) -> None:
+        """Another pane has the keys; the log belongs to the list whose task it shows, so that list is not left for it."""
+        if name in self._lists_by_name and name != self._source:
+            before, self._source = self._source, name
+            if before == "notices" and self.picture is not None:
+                self._show_notices(self.picture)
+            self._lists_by_name[before].leave()
+        self._mark_use()
+        self._read_soon()
         self.show_selection()
+
+    def _mark_use(self) -> None:
+        """Only where a hand was laid on the list a short while ago its cursor must not go to another task."""
+        idle = time.monotonic() - self._used_at if self._used_at is not None else USED_S
+        self._lists_by_name[self._source].in_use = idle < USED_S
 
     def jump(self, task_id: str) -> None:
         """Go to a task in the list that has it; a filter that hides it is taken away."""
-        for name, pane in (("agents", self.agents), ("queue", self.queue), ("done", self.done)):
+        for name in ("agents", "queue", "done"):
+            pane = self._lists_by_name[name]
             if not pane.holds(task_id):
                 continue
             if not pane.select(task_id):
@@ -208,8 +219,7 @@ class HomeScreen(MarkingScreen):
         """A click gives the focus as well as a key does."""
         pane = self.focused
         if isinstance(pane, Pane):
-            name = pane.id or ""
-            self._arrived(name, False)
+            self._arrived(pane.id or "")
             self.refresh_keys()
 
     # what is shown
@@ -217,8 +227,9 @@ class HomeScreen(MarkingScreen):
     def show_picture(self, picture: Picture) -> None:
         """Show another picture in every pane; each repaints only the lines that differ."""
         snapshot = picture.snapshot
+        self._mark_use()
         self.keep_marks(picture)
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
@@ -229,8 +240,6 @@ class HomeScreen(MarkingScreen):
         self.queue.show(QueueView(picture))
         self.done.count = str(snapshot.done_count)
         self.done.show(DoneView(picture))
-        if not self._read_until or self.focused_pane is not self.notices:
-            self._read_until = snapshot.read_until
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
         self.show_selection()
@@ -238,21 +247,27 @@ class HomeScreen(MarkingScreen):
 
     def _stand_where_it_happens(self, picture: Picture) -> None:
         """Until a hand is laid on it: the agents while some run, else the queue while something waits."""
-        if not self._touched and not picture.starting:
+        if self._used_at is None and not picture.starting:
             wanted = "queue" if picture.snapshot.pending and not picture.snapshot.active else "agents"
             if self.focused_pane.id != wanted:
                 self.go(wanted)
 
     def on_mouse_down(self) -> None:
         """From now on the operator chooses where to stand."""
-        self._touched = True
+        self._used()
 
     def action_press(self, key: str) -> None:
         """From now on the operator chooses where to stand."""
-        self._touched = True
+        self._used()
         super().action_press(key)
 
+    def _used(self) -> None:
+        self._used_at = time.monotonic()
+        self._mark_use()
+
     def _show_notices(self, picture: Picture) -> None:
+        if self._read_until is None or self._source != "notices":
+            self._read_until = picture.snapshot.read_until
         unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
         self.notices.count = f"{unread} new" if unread else ""
         view = NoticesView(picture, self._read_until)
@@ -293,9 +308,10 @@ class HomeScreen(MarkingScreen):
         self.open_task()
 
     def selected_id(self) -> str | None:
-        """The task that is selected in the list that was used last; when that list ran empty, the one that was."""
-        lists = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
-        return lists[self._source].selected_task or self._shown_task
+        """The task that is selected in the list that was used last; while its log has the keys, the task of that log."""
+        if self.focused_pane is self.log_pane and self._task_of(self._shown_task) is not None:
+            return self._shown_task
+        return self._lists_by_name[self._source].selected_task or self._shown_task
 
     def show_selection(self) -> None:
         picture = self.picture

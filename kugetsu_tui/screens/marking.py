@@ -103,7 +103,7 @@ class MarkingScreen(FindingScreen):
 
     def with_marks(self, now: Situation) -> Situation:
         """What the keys need to know of the marks and of what can be taken back."""
-        now = self.with_undo(now)
+        now = self.with_console(now)
         if not self.marking:
             return now
         tasks = self.targets()

@@ -7,8 +7,7 @@ from ..merged_feed import GUTTER
 from ..situation import Situation
 from ..viewmodels import strip
 from ..viewmodels.picture import Picture
-from ..widgets.lines import Line, Span
-from ..widgets.log_lines import tone_of
+from ..widgets.lines import Span
 from ..widgets.log_view import Feed, LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .log_screen import LogScreen
@@ -22,18 +21,19 @@ NAME = "merged"
 class MergedView(LogView):
     """A log whose lines begin with the task they are of."""
 
+    _lead = GUTTER + 2
+
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed, pane_id="log")
 
-    def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
-        line = super()._drawn(number, text, tone_of(text[GUTTER + 2 :]), width)
-        first, *rest = line.spans
-        if self._left or len(first[0]) <= GUTTER or not first[0].startswith("#"):
-            return line
-        name = first[0][1:GUTTER].strip()
-        tone = TONES[int(name) % len(TONES)] if name.isdigit() else "muted"
-        spans: tuple[Span, ...] = ((first[0][: GUTTER + 1], tone), (first[0][GUTTER + 1 :], first[1]), *rest)
-        return line._replace(spans=spans)
+    def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
+        spans = super()._seen(number, start, end)
+        name = spans[0][0][:GUTTER]
+        if start or not name.startswith("#"):
+            return spans
+        digits = name[1:].strip()
+        tone = TONES[int(digits) % len(TONES)] if digits.isdigit() else "muted"
+        return [(spans[0][0][: GUTTER + 2], tone), (spans[0][0][GUTTER + 2 :], spans[0][1]), *spans[1:]]
 
 
 class MergedScreen(LogScreen):
@@ -60,7 +60,7 @@ class MergedScreen(LogScreen):
         """Show what runs now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         count = len(picture.snapshot.active)
         title: list[Span] = [(f"of all agents, {count} run{'s' * (count == 1)}", "muted")]
@@ -70,4 +70,4 @@ class MergedScreen(LogScreen):
     def situation(self) -> Situation:
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_undo(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
+        return self.with_console(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))

@@ -48,7 +48,7 @@ class TaskScreen(LogScreen):
         """Show what is known of the task now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(strip.fleet(picture), strip.engine(picture))
+        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture, at_home=False))
         task = picture.snapshot.task(self.task_id)
         header = self.query_one(Head)
@@ -81,6 +81,6 @@ class TaskScreen(LogScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_undo(
+        return self.with_console(
             situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
         )

@@ -50,7 +50,7 @@ class DoneView:
         delivered = last.delivered if last else None
         told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
         result = told or left if task.state == "error" else left or told
-        known = self._snapshot.pulls.get(task.issue_ref)
+        known = self._snapshot.pulls.get(task.issue_key)
         if known is not None and known.pull is not None:
             result = f"{known.pull}, {result}"
         return Row(

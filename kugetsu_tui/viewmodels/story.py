@@ -134,7 +134,7 @@ def _base(task: Task, active: Active | None) -> Spans:
 
 def _pull(picture: Picture, task: Task) -> Spans:
     """What the issue's forge last said about its pull request."""
-    known = picture.snapshot.pulls.get(task.issue_ref)
+    known = picture.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
         return []
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"

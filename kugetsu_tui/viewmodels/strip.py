@@ -11,12 +11,16 @@ JUST_S = 60.0
 """An engine that started longer ago has nothing new to report; the notifications keep it."""
 
 
-def fleet(picture: Picture) -> list[list[Cell]]:
-    """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine."""
+def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
+    """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine.
+
+    Args:
+        key: leads to what needs a person, and so stands before its number.
+    """
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
     needing = snapshot.needing
-    groups: list[list[Cell]] = [[(f"! {needing} need{'s' if needing == 1 else ''} you", "danger")]] if needing else []
+    groups: list[list[Cell]] = [[(f"{key} {needing} need{'s' if needing == 1 else ''} you", "danger")]] if needing else []
     groups += [
         [("agents ", "muted"), (f"{used}{states.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],

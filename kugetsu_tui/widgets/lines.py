@@ -40,7 +40,7 @@ class Lines(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "tone--text", "tone--muted", "tone--faint", "tone--accent", "tone--title", "tone--good", "tone--warning",
         "tone--danger", "tone--info", "tone--border", "tone--focus", "tone--key", "base--cursor", "base--cursor-dim",
-        "base--bar", "tone--removed",
+        "base--bar", "tone--removed", "tone--magenta", "tone--cyan",
     }  # fmt: skip
 
     DEFAULT_CSS = """
@@ -55,6 +55,8 @@ class Lines(Widget):
         & .tone--danger { color: $error; text-style: bold; }
         & .tone--removed { color: $error; }
         & .tone--info { color: $k-info; }
+        & .tone--magenta { color: $k-magenta; }
+        & .tone--cyan { color: $k-cyan; }
         & .tone--border { color: $k-border; text-style: $k-faint-style; }
         & .tone--focus { color: $accent; }
         & .tone--key { color: $accent; text-style: bold; }

@@ -3,11 +3,18 @@
 import re
 from collections.abc import Sequence
 
+from kugetsu_engine.domain.terminal_line import Colour
+
 from ..formatting.problems import looks_wrong
-from ..formatting.safe_text import fit, width_of
+from ..formatting.safe_text import fit, from_cell, text_place, width_of
 from .lines import Line, Span
 from .pane import marked, words
 
+TONES = {
+    "red": "removed", "green": "good", "yellow": "warning", "blue": "info", "magenta": "magenta", "cyan": "cyan",
+    "grey": "muted", "bold": "title",
+}  # fmt: skip
+"""What the colours of logs are here: such as can be read on the ground of every theme."""
 _COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
@@ -20,12 +27,61 @@ def tone_of(text: str) -> str:
     return "muted" if text[:2] == "  " else "text"
 
 
-def drawn(text: str, tone: str, width: int, search: str = "", is_problem: bool = False) -> Line:
+def seen(text: str, colours: Sequence[Colour], start: int = 0, end: int | None = None, lead: int = 0) -> list[Span]:
+    """A part of a line with the colours its program gave it; what has none gets a little for reading.
+
+    Args:
+        lead: characters before what was printed.
+    """
+    plain = tone_of(text[lead:])
+    end = len(text) if end is None else end
+    spans: list[Span] = []
+    for colour in colours:
+        first, last = max(colour.start, start), min(colour.end, end)
+        if first < last:
+            spans += [(text[start:first], plain)] * (first > start) + [(text[first:last], TONES[colour.name])]
+            start = last
+    return [*spans, (text[start:end], plain)] if start < end or not spans else spans
+
+
+def drawn(spans: list[Span], width: int, search: str = "", is_problem: bool = False) -> Line:
     """One line cut to a width in cells; what is searched for is marked, and so is the error one went to."""
-    shown = fit(text, width) if width_of(text) > width else text
-    if search and search.lower() in shown.lower():
-        return Line(marked([(shown, tone)], search.lower()), "cursor-dim")
-    return Line(((shown, tone),), "cursor-dim" if is_problem else "")
+    shown = cut(spans, width)
+    wanted = search.lower()
+    if wanted and wanted in "".join(text for text, _ in shown).lower():
+        return Line(marked(shown, wanted), "cursor-dim")
+    return Line(tuple(shown), "cursor-dim" if is_problem else "")
+
+
+def cut(spans: list[Span], width: int) -> list[Span]:
+    """Cut a line to a width in cells, with an ellipsis at its end where it was longer."""
+    left, kept = width, list[Span]()
+    for place, (text, tone) in enumerate(spans):
+        length = width_of(text)
+        if length > left or (length == left and any(more for more, _ in spans[place + 1 :])):
+            fitted = fit(text, left) if length > left else fit(f"{text} ", left)
+            return [*kept, (fitted, tone)]
+        kept.append((text, tone))
+        left -= length
+    return kept
+
+
+def moved(spans: list[Span], left: int) -> list[Span]:
+    """A line from a cell on, with an ellipsis in that cell if anything stands before it."""
+    if left <= 0:
+        return spans
+    text = "".join(part for part, _ in spans)
+    shown = from_cell(text, left)
+    kept = len(text) - text_place(text, left)
+    rest = list[Span]()
+    for part, tone in reversed(spans):
+        if kept <= 0:
+            break
+        rest.append((part[-kept:], tone))
+        kept -= len(part)
+    lead = shown[: len(shown) - sum(len(part) for part, _ in rest)]
+    tone = rest[-1][1] if rest else spans[-1][1]
+    return [(lead, tone), *reversed(rest)] if lead else rest[::-1]
 
 
 class Card:

@@ -8,11 +8,11 @@ from textual.timer import Timer
 from textual.worker import Worker
 
 from ..formatting.line_times import CLOCK
-from ..formatting.safe_text import clean, from_cell
+from ..formatting.safe_text import clean
 from ..formatting.states import glyph
 from ..log_feed import SCAN_LINES, LogPart
 from .lines import EMPTY, Line, Span
-from .log_lines import Card, drawn, tone_of
+from .log_lines import Card, drawn, moved, seen
 from .pane import Searched
 from .wrapping import Place, Wrapped
 
@@ -40,6 +40,9 @@ class Feed(Protocol):
 class LogView(Searched):
     """A pane with a log in it, or with a card where there is none yet."""
 
+    _lead = 0
+    """Characters of each line that stand before what was printed."""
+
     def __init__(self, feed: Feed, number: str = "", *, pane_id: str | None = None) -> None:
         super().__init__(pane_id)
         self.number = number
@@ -54,10 +57,10 @@ class LogView(Searched):
         """Of the first line, when lines are wrapped: the first row that is seen."""
         self._left = 0
         self.wrap = False
-        self._page: list[tuple[int, str]] = []
+        self._page: list[tuple[int, int, int]] = []
         self._problem: int | None = None
         """The error one went to last."""
-        self._seen = 0
+        self._left_at = 0
         """Lines there were when the operator left the end."""
         self._searched = 0
         """Lines there were when it was searched."""
@@ -242,7 +245,7 @@ class LogView(Searched):
         self._first, self._row = max(min((first, row), last), (0, 0))
         self.follow = (self._first, self._row) >= last
         if was_following and not self.follow:
-            self._seen = self._total()
+            self._left_at = self._total()
         self._fill()
         self.sync()
 
@@ -339,7 +342,7 @@ class LogView(Searched):
         if self._carded:
             return []
         if not self.follow:
-            new = self._part.total - self._seen
+            new = self._part.total - self._left_at
             words = f"{new} new line{'s' * (new != 1)}" if new > 0 else "held, G follows"
             return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
         if self._grows and self._feed.up_to:
@@ -368,17 +371,25 @@ class LogView(Searched):
         if self._wraps and self._part.total:
             if y >= len(self._page):
                 return EMPTY
-            number, row = self._page[y]
+            number, start, end = self._page[y]
+            line = self._drawn(number, self._seen(number, start, end), width - self._column)
             first = y == 0 or self._page[y - 1][0] != number
-            line = self._drawn(number, row, tone_of(self._wrapped.rows(number)[0]), width - self._column)
             return self._with_time(number if first else -1, line)
         number = self._first + y
-        index = number - self._part.start
-        if number >= self._part.total or not 0 <= index < len(self._part.lines):
+        if number >= self._part.total or not self._at_hand(number):
             empty = "no output yet" if self._part.total == 0 and y == 0 and self._open else ""
             return Line(((empty, "muted"),)) if empty else EMPTY
-        text: str = self._part.lines[index]
-        return self._with_time(number, self._drawn(number, from_cell(text, self._left), tone_of(text), width - self._column))
+        return self._with_time(number, self._drawn(number, moved(self._seen(number), self._left), width - self._column))
+
+    def _at_hand(self, number: int) -> bool:
+        return 0 <= number - self._part.start < len(self._part.lines)
+
+    def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
+        """A line, or a part of it, as its program coloured it; nothing where it is not at hand."""
+        part, index = self._part, number - self._part.start
+        if not self._at_hand(number):
+            return [("", "text")]
+        return seen(part.lines[index], part.colours[index] if part.colours else (), start, end, self._lead)
 
     def _with_time(self, number: int, line: Line) -> Line:
         """Put before a line when it was written; nothing before a row that only goes on with it."""
@@ -389,5 +400,5 @@ class LogView(Searched):
         at = self._part.times[index] if 0 <= index < len(self._part.times) else ""
         return line._replace(spans=((at[-(column - 1) :].ljust(column), "muted"), *line.spans))
 
-    def _drawn(self, number: int, text: str, tone: str, width: int) -> Line:
-        return drawn(text, tone, width, self._search, number == self._problem)
+    def _drawn(self, number: int, spans: list[Span], width: int) -> Line:
+        return drawn(spans, width, self._search, number == self._problem)

@@ -49,12 +49,14 @@ class Asked(NamedTuple):
     filter: str
     sort: str
     backwards: bool
-    keep: bool
-    """Whether the cursor stays on its row, wherever that goes."""
 
 
 class RowList(Pane):
-    """A pane with rows, a cursor and a filter."""
+    """A pane with rows, a cursor and a filter.
+
+    A cursor that was moved off the first row stays on the row it was moved to, wherever that goes. A cursor nobody moved
+    stays at the top, so that a list nobody touches shows what comes first in it.
+    """
 
     @dataclass
     class Selected(Message):
@@ -65,7 +67,7 @@ class RowList(Pane):
 
     @dataclass
     class Opened(Message):
-        """A row was clicked while it was selected."""
+        """The selected row was clicked in a pane that was clicked before."""
 
         pane: "RowList"
 
@@ -82,8 +84,12 @@ class RowList(Pane):
         """Name of the order the rows stand in; empty for the one they come in."""
         self.backwards = False
         """Whether that order is turned round."""
-        self.newest_first = False
-        """An untouched cursor then stays on the first row."""
+        self.in_use = False
+        """Whether the operator works in this list: the cursor then stays on its row even if nobody moved it."""
+        self._moved = False
+        """Whether the cursor was moved by hand and is not at the top."""
+        self._clicked = False
+        """Whether the pane was clicked since it got the keys."""
         self.marked: Set[str] = frozenset()
         """Ids of tasks whose rows carry a mark."""
         self._range_from: str | None = None
@@ -107,33 +113,33 @@ class RowList(Pane):
     # what it shows
 
     def show(self, view: View) -> None:
-        """Show other rows; the cursor stays on its row wherever that went, and else on its place."""
-        self._choose(view, keep=not self.newest_first or self._cursor > 0 or self.has_focus)
+        """Show other rows; the cursor stays on its row if someone put it there, and else at the top."""
+        self._choose(view)
 
     def set_filter(self, text: str) -> None:
         """Show only the rows that a filter lets through."""
         if text == self.filter:
             return
         self.filter = text
-        self._choose(self._newest, keep=True)
+        self._choose(self._newest)
 
     def set_sort(self, by: str, backwards: bool) -> None:
         """Let the rows stand in another order; the cursor stays on its row."""
         self.sort, self.backwards = by, backwards
-        self._choose(self._newest, keep=True)
+        self._choose(self._newest)
 
     @property
     def sorts(self) -> Sequence[str]:
         """The orders in which the rows can stand, the one they come in first."""
         return self._view.sorts if isinstance(self._view, Sortable) else ()
 
-    def _choose(self, view: View, keep: bool) -> None:
+    def _choose(self, view: View) -> None:
         """Find the rows that are shown; where that takes long apart from the event loop, so that keys do not wait for it."""
         self._newest = view
         order = self.sort or next(iter(view.sorts if isinstance(view, Sortable) else ()), "")
-        self._asked = asked = Asked(view, self.filter, order, self.backwards, keep)
+        self._asked = asked = Asked(view, self.filter, order, self.backwards)
         if len(view.keys) <= AT_ONCE or not (self.filter or self.sort or self.backwards):
-            self._take(asked, chosen(*asked[:4]))
+            self._take(asked, chosen(*asked))
             return
         self.sync()
         if not self._choosing:
@@ -146,7 +152,7 @@ class RowList(Pane):
                 await asyncio.sleep(TYPED_S)
                 if (asked := self._asked) is None:
                     break
-                order = await asyncio.to_thread(chosen, *asked[:4])
+                order = await asyncio.to_thread(chosen, *asked)
                 if asked is self._asked:
                     self._take(asked, order)
         finally:
@@ -156,7 +162,7 @@ class RowList(Pane):
         before, self._asked = self._key, None
         self._view, self._order = asked.view, order
         self._row = lru_cache(ROWS_KEPT)(self._view.row)
-        self._restore(before if asked.keep else None)
+        self._restore(before)
         self.sync()
         if self._key != before:
             self.post_message(self.Selected(self, self._key))
@@ -220,17 +226,29 @@ class RowList(Pane):
         return place if self._order is None else self._order[place]
 
     def _restore(self, key: str | None) -> None:
+        """Put the cursor where it belongs among other rows; `key` is the row it was on."""
         length = self.length
-        if not length:
-            self._cursor, self._key = 0, None
-            return
-        place = min(self._cursor, length - 1)
-        if key is not None and self._view.keys[self._index(place)] != key:
+        place = min(self._cursor, max(length - 1, 0))
+        stays = self._moved or self.in_use
+        if stays and length and self._view.keys[self._index(place)] != key:
             found = next((i for i in range(length) if self._view.keys[self._index(i)] == key), None)
-            if found is not None:
-                self._first = max(self._first + found - self._cursor, 0)
+            if found is None:
+                # Nobody chose the row that has come to its place.
+                self._moved, stays = False, self.in_use
+            else:
+                if self._first:  # where the top is in sight it stays so
+                    self._first = max(self._first + found - self._cursor, 0)
                 place = found
-        self._cursor, self._key = place, self._view.keys[self._index(place)]
+        if not stays:
+            place = self._first = 0
+        self._cursor, self._key = place, self._view.keys[self._index(place)] if length else None
+
+    def leave(self) -> None:
+        """The operator goes to another list: a cursor that nobody moved goes back to the top."""
+        self.in_use = False
+        if not self._moved:
+            self._first = 0
+            self._go(0)
 
     # moving
 
@@ -243,17 +261,23 @@ class RowList(Pane):
         self._go(self.length - 1 if to_end else 0)
 
     def click_line(self, y: int) -> None:
-        """Select the row under the pointer; a click on the selected one opens it."""
+        """Select the row under the pointer; a further click on the selected one opens it."""
         place = self._first + y
         if place < self.length:
-            if place == self._cursor and self.has_focus:
+            if place == self._cursor and self._clicked:
                 self.post_message(self.Opened(self))
             self._go(place)
+        self._clicked = True
+
+    def on_blur(self) -> None:
+        """The click that comes back to this pane only does that."""
+        self._clicked = False
 
     def _go(self, place: int) -> None:
         if not self.length:
             return
         self._cursor = max(min(place, self.length - 1), 0)
+        self._moved = self._cursor > 0
         before, self._key = self._key, self._view.keys[self._index(self._cursor)]
         self.sync()
         if self._key != before:

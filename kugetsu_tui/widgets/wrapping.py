@@ -59,11 +59,15 @@ class Wrapped:
         last = self._total - 1
         return self.step((last, len(self.rows(last)) - 1), 1 - height)
 
-    def page(self, place: Place, height: int) -> list[tuple[int, str]]:
-        """The rows of a page, each with the number of its line."""
-        found: list[tuple[int, str]] = []
+    def page(self, place: Place, height: int) -> list[tuple[int, int, int]]:
+        """The rows of a page: for each the number of its line, and where in the line it begins and ends."""
+        found: list[tuple[int, int, int]] = []
         line, row = place
         while len(found) < height and line < self._total:
-            found += [(line, text) for text in self.rows(line)[row:]]
+            start = 0
+            for number, text in enumerate(self.rows(line)):
+                if number >= row:
+                    found.append((line, start, start + len(text)))
+                start += len(text)
             line, row = line + 1, 0
         return found[:height]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.config import load
-from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.domain.refs import parse, slug
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import sessions
 from tests.support import old_kugetsu
@@ -60,7 +60,7 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(shell: Shell, old: Path) -
         "config: QUEUE_DAEMON_INTERVAL_MINUTES is not taken over: nothing is polled",
         '"forge.test" = "ssh://git@forge.test" of [servers]',
         "PM_ONLY is in pm-agent.env alone",
-        f"session ses_7 of {MOVED} becomes sessions/{slug(MOVED)}.json",
+        f"session ses_7 of {MOVED} becomes sessions/{parse(MOVED).slug}.json",
         "index.json: pm-agent: session ses_3fpm",
         "worktree ",
         "queue: 1 notified task, given back to the queue",
@@ -90,8 +90,8 @@ def test_taken_over_in_place(shell: Shell, old: Path, tmp_path: Path) -> None:
     kept = {session.slug: session for session in sessions.all(paths)}
     assert kept["base"].session_id == old_kugetsu.BASE
     assert kept["pm-agent"].session_id == old_kugetsu.PM
-    assert kept[slug(MOVED)].issue_ref == MOVED
-    assert run_git(Path(paths.worktree(slug(MOVED))), "branch", "--show-current") == "fix/issue-7"
+    assert kept[parse(MOVED).slug].issue_ref == MOVED
+    assert run_git(Path(paths.worktree(parse(MOVED).slug)), "branch", "--show-current") == "fix/issue-7"
     assert not (tmp_path / "elsewhere").exists()
     assert "message 2" in shell("context", MOVED).stdout
     assert shell.json("notify", "list")[0]["text"] == "second"

@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT, session_slug
+from kugetsu_engine.domain.reserved import BASE, PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import contexts, sessions
 from kugetsu_engine.store.contexts import Context, Message
+from kugetsu_engine.store.issue_names import session_name
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import wait_until
 
@@ -128,7 +129,7 @@ class TestDestroy:
         paths = StatePaths(str(ready.state))
         for name in (BASE, PM_AGENT):
             worked(ready)
-            sessions.save(paths, Session(session_slug(name), name, agent="demo", session_id=f"s-{name}"))
+            sessions.save(paths, Session(session_name(paths, name), name, agent="demo", session_id=f"s-{name}"))
         assert [row["kind"] for row in ready.json("list")][:2] == ["base", "pm-agent"]
         assert ready.json("status")["sessions"] == {"base": f"s-{BASE}", "pm_agent": f"s-{PM_AGENT}"}
         assert ready("destroy", "--pm-agent", "-y").returncode == 0
@@ -148,7 +149,7 @@ class TestPrune:
         alive = worked(ready, ref="local/app#3")
         assert ready("queue", "clear").returncode == 0
         for name in ("local/app#3", "local/gone#4"):
-            sessions.save(paths, Session(session_slug(name), name, agent="demo", session_id="s"))
+            sessions.save(paths, Session(session_name(paths, name), name, agent="demo", session_id="s"))
         sessions.save(paths, Session("base", agent="demo", session_id="b"))
         contexts.save(paths, Context("local/gone#5", conversation_history=[Message("user", "hi")]))
         (ready.state / "worktrees/local-strange-1").mkdir()

@@ -18,7 +18,7 @@ Rgb = tuple[int, int, int]
 FOLDER = Path(__file__).parents[1] / "snapshots"
 TEXT_TONES = {
     "foreground": "t", "k-muted": "m", "k-faint": "f", "accent": "a", "warning": "w", "error": "d", "success": "g",
-    "k-info": "i", "k-border": "b", "background": "n",
+    "k-info": "i", "k-magenta": "p", "k-cyan": "c", "k-border": "b", "background": "n",
 }  # fmt: skip
 GROUNDS = {
     "background": "",

@@ -11,10 +11,10 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.domain.refs import parse
-from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files
+from kugetsu_engine.store import files, notices
 from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.help import Help
@@ -320,6 +320,15 @@ async def _(tour: Tour) -> None:
     await tour.opens(CommandLine)
     await tour.press("3", "enter")
     await tour.until(lambda: tour.home.selected_id() == "q_3")
+
+
+@pilot("jump.need")
+async def _(tour: Tour) -> None:
+    text = "#4 local/web#4 failed"
+    notices.append(tour.operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", text, "error", ENDED, None))
+    await tour.until(lambda: tour.here.lines[0].startswith(" kugetsu  ! 1 needs you"))
+    await tour.press("!")
+    await tour.until(lambda: tour.home.selected_id() == ENDED)
 
 
 # panes
@@ -803,6 +812,12 @@ async def _(tour: Tour) -> None:
     await tour.press("R")
     await tour.said("reading everything again")
     assert tour.here.app.link.reader is not reader
+
+
+@pilot("suspend")
+async def _(tour: Tour) -> None:
+    await tour.press("ctrl+z")
+    await tour.said("there is no shell to go back to")  # a pilot has no terminal
 
 
 @pilot("quit")

@@ -302,6 +302,107 @@ async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, 
         await here.until(lambda: "need" not in here.lines[0])
 
 
+async def test_reading_notifications_moves_none_while_one_looks(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """Nothing was ever read: what needs you stays first until the pane is left, and then the newest are in sight."""
+    from kugetsu_engine.domain.task import Level, Notice
+    from kugetsu_engine.store import notices
+
+    def tell(minute: int, kind: str, text: str, level: Level = "info") -> None:
+        notices.append(operator.paths, Notice(f"2026-01-01T00:{minute:02}:00.000Z", kind, text, level, f"q_{minute}", None))
+
+    tell(0, "task_error", "the one that failed", "error")
+    for minute in range(1, 30):
+        tell(minute, "task_queued", f"arrival {minute}.")
+    async with console() as here:
+        pane = home(here).notices
+        await here.shows("the one that failed")
+        await here.press("4")
+        before = here.lines[-10:-3]
+        await here.until(lambda: notices.read_until(operator.paths) == "2026-01-01T00:29:00.000Z")
+        await here.until(lambda: "need" not in here.lines[0])
+        assert here.lines[-10:-3] == before
+        tell(30, "task_queued", "arrival 30.")
+        await here.shows("arrival 30.")
+        assert pane.selected_task == "q_0", "the row one looks at is the row that keys are about"
+        await here.press("1")
+        await here.until(lambda: pane.selected_task == "q_30")
+        assert "the one that failed" not in here.text
+        tell(31, "task_queued", "arrival 31.")
+        await here.shows("arrival 31.")
+
+
+async def test_a_queue_nobody_touched_shows_what_is_next(
+    console: Opener, enqueue: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it has the keys by itself, or got them by a key long ago; a row chosen by hand stays chosen."""
+    for number in range(1, 4):
+        enqueue(f"local/web#{number}")
+    async with console() as here:
+        queue = home(here).queue
+        await here.until(lambda: home(here).focused_pane is queue)
+        enqueue("local/web#4", priority=6)
+        await here.until(lambda: queue.selected_task == "q_4")
+        await here.press("2")
+        enqueue("local/web#5", priority=7)
+        await here.until(lambda: queue.length == 5)
+        assert queue.selected_task == "q_4"
+        monkeypatch.setattr("kugetsu_tui.screens.home.USED_S", 0.0)
+        enqueue("local/web#6", priority=8)
+        await here.until(lambda: queue.selected_task == "q_6")
+        await here.press("j")
+        assert queue.selected_task == "q_5"
+        enqueue("local/web#7", priority=9)
+        await here.until(lambda: queue.length == 7)
+        assert queue.selected_task == "q_5"
+
+
+async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
+    console: Opener, enqueue: Put, operator: Operator
+) -> None:
+    """Keys are about the task whose log has the keys, not about the row that has come to its place."""
+    for number in range(1, 4):
+        enqueue(f"local/web#{number}")
+    async with console() as here:
+        await here.press("2", "j", "3")
+        assert home(here).selected_id() == "q_2"
+        operator.ask("cancel", "q_2")
+        await here.until(lambda: home(here).queue.length == 2)
+        assert home(here).selected_id() == "q_2"
+        await here.shows("Log #2")
+        await here.press("2")
+        assert home(here).selected_id() != "q_2"
+
+
+async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue: Put, operator: Operator) -> None:
+    """From a list, from a log, from a task's own screen; into whichever list has it, and with the reason."""
+    from kugetsu_engine.domain.task import Notice
+    from kugetsu_engine.store import notices
+
+    for number in range(1, 4):
+        enqueue(f"local/web#{number}")
+    operator.ask("cancel", "q_2")
+    async with console() as here:
+        await here.until(lambda: here.app.picture and here.app.picture.snapshot.done)
+        await here.press("!")
+        assert here.said == "nothing needs you"
+        for number, text in ((2, "#2 web#2 expired"), (3, "#3 web#3 failed: no")):
+            notice = Notice(f"2999-01-01T00:0{number}:00.000Z", "task_error", text, "error", f"q_{number}", None)
+            notices.append(operator.paths, notice)
+        await here.shows("! 2 need you")
+        await here.press("3", "!")
+        assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_3", "queue")
+        assert here.said == "1 of 2: #3 web#3 failed: no"
+        await here.press("!")
+        assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_2", "done")
+        await here.press("enter")
+        await here.until(lambda: isinstance(here.app.screen, TaskScreen))
+        for task_id in ("q_3", "q_2"):
+            await here.press("!")
+            await here.until(lambda: "of 2: " in here.said)
+            assert getattr(here.app.screen, "task_id", "") == task_id
+        assert len(here.app.screen_stack) == 3, "one task's screen follows another"
+
+
 async def test_the_palette_finds_actions(console: Opener, enqueue: Put) -> None:
     """ctrl+p, some letters, enter."""
     enqueue()

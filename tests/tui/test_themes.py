@@ -15,7 +15,7 @@ from tests.tui.conftest import Opener
 RGB = [theme for theme in themes.ALL if not theme.ansi]
 LEAST = {"kugetsu-contrast": 7.0, "kugetsu-contrast-light": 7.0}
 """WCAG's enhanced contrast; 4.5, its least for text, for the others."""
-WRITTEN = ("foreground", "accent", "warning", "error", "success", "k-info", "k-muted")
+WRITTEN = ("foreground", "accent", "warning", "error", "success", "k-info", "k-magenta", "k-cyan", "k-muted")
 STATES = ("pending", "notified", "running", "completed", "error", "cancelled", "expired")
 
 

@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.policy import Rest
 from kugetsu_engine.domain.run import Progress
 from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
+from kugetsu_engine.domain.worth import Need
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse
@@ -16,6 +18,7 @@ from kugetsu_tui.formatting import times
 from kugetsu_tui.viewmodels import story, strip
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.done import DoneView
+from kugetsu_tui.viewmodels.needs import next_need
 from kugetsu_tui.viewmodels.notices import NoticesView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
@@ -199,6 +202,40 @@ def test_red_is_for_what_needs_a_person() -> None:
     assert snapshot(notices=(*notices, again)).needing == 0
     empty = Notice("2027-01-15T07:58:00.000Z", "task_completed", "nothing delivered", "warning", "q_4")
     assert snapshot(notices=(*notices, empty)).needing == 2
+
+
+def test_an_agent_that_stands_still_needs_one_person_once() -> None:
+    """Though it is said by an alert, by a notification and by its row; read or not, as long as it stands still."""
+    one = active(3)
+    progress = Progress(phase="agent", stalled="silent for 12m")
+    stands = msgspec.structs.replace(one, progress=progress)
+    notice = Notice("2027-01-15T07:50:00.000Z", "task_stalled", "#3 stands still", "warning", "q_3")
+    alert = Alert("stalled", "#3 stands still", "")
+    now = snapshot(active=(stands,), notices=(notice,), alerts=(alert,))
+    assert [need.task for need in now.needs] == ["q_3"]
+    assert msgspec.structs.replace(now, read_until="2028").needing == 1
+    assert snapshot(active=(one,), notices=(notice,), read_until="2028").needing == 0
+
+
+def test_what_needs_you_is_visited_once_each_and_then_again() -> None:
+    """The newest first; what comes meanwhile is next, and what was mended is left out."""
+
+    def failed(number: int) -> Notice:
+        return Notice(f"2027-01-15T07:{number:02}:00.000Z", "task_error", f"#{number} failed", "error", f"q_{number}")
+
+    visited: set[Need] = set()
+
+    def tour(count: int, **changes: Any) -> list[str | None]:
+        found = [next_need(snapshot(**changes), visited) for _ in range(count)]
+        return [one[0].task or one[0].text for one in found if one is not None]
+
+    notices = (failed(1), failed(2), failed(3))
+    disk = Alert("disk", "the disk is full", "")
+    assert tour(5, notices=notices, alerts=(disk,)) == ["q_3", "q_2", "q_1", "the disk is full", "q_3"]
+    assert tour(2, notices=(*notices, failed(4)), alerts=(disk,)) == ["q_4", "q_2"]
+    mended = Notice("2027-01-15T07:58:00.000Z", "task_started", "#1 started", "info", "q_1")
+    assert tour(3, notices=(*notices, mended)) == ["q_3", "q_2", "q_3"]
+    assert tour(1) == []
 
 
 def test_the_story_names_every_attempt() -> None:

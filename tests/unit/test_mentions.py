@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain import mentions, refs
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS, session_slug
+from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS
 
 
 @pytest.mark.parametrize(
@@ -47,5 +48,5 @@ def test_no_issue_has_the_session_file_of_another_one(host: str, path: str, numb
     """The two reserved names are nobody else's; two references never share a name."""
     ref = f"{host}/{path}#{number}"
     if ref not in (BASE, PM_AGENT):
-        assert session_slug(ref) not in SESSIONS.values()
-    assert session_slug(BASE) != session_slug(PM_AGENT)
+        assert slug(ref) not in SESSIONS.values()
+    assert SESSIONS[BASE] != SESSIONS[PM_AGENT]

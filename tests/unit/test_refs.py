@@ -27,12 +27,26 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="/#\\"), min_siz
         ("local/site#1", "local/site#1"),
         ("GitHub.COM/User/Repo#007", "github.com/User/Repo#7"),
         ("  a.b/c/d#1\n", "a.b/c/d#1"),
+        ("HTTPS://WWW.GitHub.com:443/user/repo/pull/9/files?w=1#diff", "github.com/user/repo#9"),
+        ("https://user:secret@git.example.org/user/repo/issues/9", "git.example.org/user/repo#9"),
+        ("https://gitlab.com/group%2Fsub/repo/-/work_items/7", "gitlab.com/group/sub/repo#7"),
+        ("https://github.com/user/repo.git#5", "github.com/user/repo#5"),
+        ("github.com/user/repo/issues/7#issuecomment-4", "github.com/user/repo#7"),
+        ("git@github.com:user/repo.git#5", "github.com/user/repo#5"),
+        ("ssh://git@git.example.org:2222/user/repo.git#5", "git.example.org/user/repo#5"),
+        ("git.example.org:3000/user/repo#5", "git.example.org:3000/user/repo#5"),
+        ("http://[0:0::1]:3000/user/repo/issues/5", "[::1]:3000/user/repo#5"),
+        ("github.com./user/repo/#5", "github.com/user/repo#5"),
+        ("bücher.example/user/repo#5", "xn--bcher-kva.example/user/repo#5"),
+        ("github.com/user/cafe\u0301#5", "github.com/user/caf\u00e9#5"),
+        ("https://github.com/user/issues/issues/7", "github.com/user/issues#7"),
+        ("LOCAL/Site.git#1", "local/Site.git#1"),
     ],
 )
 def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expected: str) -> None:
     """Short, full, address of an issue or a pull request, local: the same issue is written the same way."""
     ref = refs.parse(text, "forge.test")
-    assert str(ref) == expected
+    assert str(ref) == expected == refs.canonical(expected)
     assert refs.parse(str(ref), "other.test") == ref
 
 
@@ -41,7 +55,8 @@ def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expecte
     [
         "", "#1", "repo#1", "a/b", "a/b#", "a/b#x", "a/b#-1", "a/../c#1", "./a/b#1", "a//b#1", "/a/b#1", "a/b\\c/d#1",
         "a b/c#1", "a/b#1#2", "a/b\x00/c#1", "a/\u202eb#1", "a/b\x1b[31m#1", "https://github.com/user#1", "x/y#" + "9" * 13,
-        "a/" + "b" * 600 + "#1", "a/\ud800#1",
+        "a/" + "b" * 600 + "#1", "a/\ud800#1", "ftp://host/a/b#1", "a/b/.git#1", "h:99999/a/b#1", "h/a%20b/c#1", "h/a%ff/c#1",
+        "owner/repo/issues/7", "git@host:repo#1",
     ],
 )  # fmt: skip
 def test_what_is_no_reference_is_refused_in_one_line_without_control_characters(text: str) -> None:
@@ -53,6 +68,62 @@ def test_what_is_no_reference_is_refused_in_one_line_without_control_characters(
     assert caught.value.exit_code == 64
 
 
+ONE_ISSUE = [
+    "acme/app#7", "Acme/App#007", "github.com/acme/app#7", "GitHub.COM/ACME/app#7", "https://github.com/acme/app/issues/7",
+    "http://www.github.com:80/Acme/App/pull/7/", "git@github.com:acme/app.git#7", "ssh://git@github.com:22/acme/app#7",
+    "github.com:443/acme/app.git#7", "https://token@github.com/acme/%61pp/issues/7?a=b#c", "github.com./acme/app/#7",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ONE_ISSUE)
+@pytest.mark.parametrize("default", ["github.com", "https://GitHub.com/", "GITHUB.com:443", "www.github.com."])
+def test_every_way_to_write_an_issue_has_the_same_key_and_file_name(text: str, default: str) -> None:
+    """Whatever is written for the host of the default server, too."""
+    ref = refs.parse(text, default)
+    assert (ref.key, ref.slug) == ("github.com/acme/app#7", "github.com-acme-app-7")
+    assert ref == refs.parse("acme/app#7")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "acme/app#8", "acme/apps#7", "gitlab.com/acme/app#7", "github.com:8443/acme/app#7", "github.com/x/acme/app#7",
+        "local/app#7", "api.github.com/acme/app#7",
+    ],
+)  # fmt: skip
+def test_what_is_another_issue_has_another_key(text: str) -> None:
+    """A number, a name, a host, a port of its own, a folder more."""
+    assert refs.parse(text) != refs.parse("acme/app#7")
+    assert refs.parse(text).slug != refs.parse("acme/app#7").slug
+
+
+def test_what_is_shown_and_cloned_keeps_its_capitals() -> None:
+    """Only comparisons fold them; names of local repositories are told apart, as folders are."""
+    ref = refs.parse("Textualize/Rich#3")
+    assert (str(ref), ref.path, ref.short) == ("github.com/Textualize/Rich#3", "Textualize/Rich", "Rich#3")
+    assert refs.parse("local/App#1") != refs.parse("local/app#1")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("acme/app", "forge.test/acme/app"), ("GitHub.com/Acme/App", "github.com/acme/app"),
+        ("https://github.com/acme/app.git", "github.com/acme/app"), ("git@github.com:acme/app", "github.com/acme/app"),
+        ("github.com/acme/app/", "github.com/acme/app"), ("local/App", "local/App"),
+    ],
+)  # fmt: skip
+def test_a_repository_is_read_in_every_form_of_a_reference(key: str, expected: str) -> None:
+    """As `[repos]` has them."""
+    assert refs.repository_key(key, "forge.test") == expected
+
+
+@pytest.mark.parametrize("key", ["", "app", "github.com", "acme/app#7", "https://github.com/acme", "a b/c", "x" * 600])
+def test_what_can_match_no_repository_is_refused(key: str) -> None:
+    """With what would be one."""
+    with pytest.raises(UsageError, match="is not a repository"):
+        refs.repository_key(key)
+
+
 @given(st.text(max_size=60))
 @example("a/b#1")
 @example("https://a/b/c/issues/1")
@@ -62,7 +133,8 @@ def test_any_text_is_a_reference_or_a_usage_error(text: str) -> None:
         ref = refs.parse(text)
     except UsageError:
         return
-    assert refs.parse(str(ref)) == ref
+    assert refs.canonical(str(ref)) == str(ref) == str(refs.parse(str(ref)))
+    assert refs.parse(ref.key).key == ref.key
     assert ".." not in str(ref).split("/")
 
 
@@ -101,4 +173,5 @@ def test_the_branch_of_any_accepted_reference_is_legal(host: str, name: str, num
 def test_a_plain_reference_keeps_a_readable_name() -> None:
     """No hash where nothing had to be changed."""
     assert refs.parse("github.com/user/repo#123").slug == "github.com-user-repo-123"
-    assert refs.parse("GitHub.com/User/repo#123").slug.startswith("github.com-user-repo-123--")
+    assert refs.parse("GitHub.com/User/repo#123").slug == "github.com-user-repo-123"
+    assert refs.parse("local/Repo#123").slug.startswith("local-repo-123--")

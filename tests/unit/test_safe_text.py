@@ -3,6 +3,7 @@
 import time
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,32 @@ def test_long_texts_are_cut_with_a_word() -> None:
     lines = clean_lines("\n".join(str(number) for number in range(500)), 10)
     assert len(lines) == 11
     assert "490 more" in lines[-1]
+
+
+SURE = {
+    "wave 👋🏽!": "wave 👋!", "👨‍👩‍👧": "👨👩👧", "❤️": "❤", "🇩🇪": "DE", "🇺": "U", "1️⃣": "1",
+    "\u1112\u1161\u11ab": "한", "\u1161": "·", "हिन्दी": "ह·न्द·", "e\u0301": "e\u0301",
+    "e" + "\u0301" * 40: "e" + "\u0301" * 3, "\u0301a": "a", "a \u0301b": "a b",
+    "\u0378": "·", "\ue0b0": "\ue0b0", "☰": "·", "㉈": "·", "①": "①", "a\u0600b": "a·b", "\U000e0041": "·", "日本": "日本",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "drawn"), SURE.items())
+def test_what_terminals_count_differently_is_not_drawn(text: str, drawn: str) -> None:
+    """Skin tones, what joins and varies, flags, keycaps, parts of syllables, vowels beside their letters, unassigned codes."""
+    assert clean(text) == drawn
+    assert clean(drawn) == drawn
+
+
+@given(st.one_of(ANYTHING, NASTY))
+def test_every_character_has_a_width_that_all_agree_on(text: str) -> None:
+    """What is left is narrow, wide, or stacks on the character before it, and of those not more than a few."""
+    cleaned = clean(text)
+    stacked = [unicodedata.category(character) == "Mn" for character in cleaned]
+    assert not any(unicodedata.category(character) in ("Mc", "Me", "Cf", "Cn") for character in cleaned)
+    assert not any(all(stacked[place : place + 4]) for place in range(len(stacked) - 3))
+    assert stacked[:1] != [True]
+    assert width_of(cleaned) == sum(
+        0 if mark else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character, mark in zip(cleaned, stacked, strict=True)
+    )

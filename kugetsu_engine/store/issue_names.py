@@ -1,0 +1,144 @@
+"""What the worktree, lock, session and context of an issue are called: its slug, or what an older kugetsu called them.
+
+Older versions named them after a reference as it was written, so that `Acme/App#7` and `acme/app#7` had different names.
+What has such a name keeps it, as the sessions of agents belong to their folders. Which of these names are still in use is
+found out once, by the first engine of this version, and kept in `issue-names.json`.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..domain import refs
+from ..domain.reserved import SESSIONS
+from ..domain.states import ACTIVE
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import files
+
+_ADDRESS = r"https?://([^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/([0-9]{1,12})/?(?:[?#].*)?"
+_read: dict[str, tuple[object, dict[str, str]]] = {}
+"""By state directory: which file was read, and what it said."""
+
+
+def name_of(paths: StatePaths, reference: str) -> str:
+    """The name of an issue in the state directory: one name, however the issue is written."""
+    key = refs.key_of(refs.canonical(reference))
+    return _older(paths).get(key) or refs.slug(key)
+
+
+def session_name(paths: StatePaths, reference: str) -> str:
+    """The name of an issue's session file, without its ending."""
+    return SESSIONS.get(reference) or name_of(paths, reference)
+
+
+def keep_older_names(paths: StatePaths) -> None:
+    """Find out which older names are in use, unless that was done. The caller is the engine of the state directory.
+
+    Raises:
+        OSError: the disk refused; it is found out again next time.
+    """
+    if os.path.lexists(paths.issue_names):
+        return
+    found = _Older(paths)
+    names = found.names()
+    for text in found.texts:
+        older = f"{paths.context}/{refs.slug(text)}.json"
+        newer = f"{paths.context}/{names.get(_key(text)) or refs.slug(_key(text))}.json"
+        if older != newer and os.path.lexists(older) and not os.path.lexists(newer):
+            os.rename(older, newer)
+    files.replace(paths.issue_names, json.dumps({"schema": 1, "names": names}, ensure_ascii=False).encode())
+
+
+def _older(paths: StatePaths) -> dict[str, str]:
+    seen = files.identity(paths.issue_names)
+    known = _read.get(paths.root)
+    if known is None or known[0] != seen:
+        known = _read[paths.root] = (seen, _Older(paths).names() if seen is None else _names_in(paths))
+    return known[1]
+
+
+def _names_in(paths: StatePaths) -> dict[str, str]:
+    names = _document(paths.issue_names).get("names")
+    legal = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")
+    if not isinstance(names, dict):
+        return {}
+    return {key: name for key, name in names.items() if isinstance(name, str) and legal.fullmatch(name)}
+
+
+class _Older:
+    """The names that older versions gave, as far as there is something under them."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._worktrees = set(_listed(paths.worktrees))
+        self._sessions = {name.removesuffix(".json") for name in _listed(paths.sessions) if name.endswith(".json")}
+        self._active: set[str] = set()
+        self.texts: dict[str, None] = {}
+        """References as older versions wrote them."""
+        if self._worktrees or self._sessions:
+            self.texts = dict.fromkeys(self._references())
+
+    def names(self) -> dict[str, str]:
+        """By key, the name that the issue goes on under, where that is not its slug."""
+        there = self._worktrees | self._sessions | self._active
+        candidates: dict[str, set[str]] = {}
+        for text in self.texts:
+            names = {refs.slug(text), refs.slug(_as_before(text)), refs.slug(_key(text))}
+            candidates.setdefault(_key(text), set()).update(names & there)
+        best = {key: max(names, key=self._worth) for key, names in sorted(candidates.items()) if names}
+        return {key: name for key, name in best.items() if name != refs.slug(key)}
+
+    def _references(self) -> Iterator[str]:
+        for name in sorted(self._sessions):
+            yield from _reference(_document(self._paths.session(name)))
+        for folder in (self._paths.items, self._paths.done):
+            for name in _listed(folder):
+                document = _document(f"{folder}/{name}") if name.endswith(".json") else {}
+                for text in _reference(document):
+                    if document.get("state") in ACTIVE:
+                        self._active |= {refs.slug(_as_before(text))}
+                    yield text
+
+    def _worth(self, name: str) -> tuple[bool, bool, str, bool, str]:
+        """How much is lost if this is not the name: an agent at work, a session, a worktree."""
+        session = _document(self._paths.session(name)) if name in self._sessions else {}
+        told = session.get("updated_at")
+        return (
+            name in self._active, bool(session.get("session_id")), told if isinstance(told, str) else "",
+            name in self._worktrees, name,
+        )  # fmt: skip
+
+
+def _key(text: str) -> str:
+    return refs.key_of(refs.canonical(text))
+
+
+def _as_before(text: str) -> str:
+    """A reference as older versions wrote it before they made a name of it."""
+    address = re.fullmatch(_ADDRESS, text)
+    path, number = address.groups() if address else (text.rpartition("#")[0], text.rpartition("#")[2])
+    host, slash, rest = path.partition("/")
+    return f"{host.lower()}{slash}{rest}#{int(number) if re.fullmatch('[0-9]{1,12}', number) else number}"
+
+
+def _reference(document: dict[str, Any]) -> list[str]:
+    text = document.get("issue_ref")
+    return [text] if isinstance(text, str) and text and text not in SESSIONS else []
+
+
+def _document(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(files.read(path))
+    except (OSError, BadFile, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name[0] != "."]
+    except OSError:
+        return []
