@@ -244,8 +244,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a fetch follows the refspec of a mirror",
         "kugetsu_engine/git/base.py",
-        '        "--refmap=",\n',
-        "",
+        '"--refmap=", "--",',
+        '"--",',
         "tests/unit/test_base.py -k remote_has_now",
     ),
     Bug(

@@ -87,7 +87,7 @@ def _nested(place: Place) -> Path:
                   where=folder)  # fmt: skip
     run_git(place.worktree, "add", "linked")
     run_git(place.worktree, "commit", "--quiet", "-m", "a gitlink")
-    (place.worktree / "linked/README.md").write_text("changed", encoding="utf-8")
+    (place.worktree / "linked/README.md").write_text("# A REPOSITORY\n", encoding="utf-8")
     return place.worktree / "linked"
 
 
