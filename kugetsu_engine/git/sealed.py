@@ -77,6 +77,9 @@ class Sealed:
         Without its filter a file seems to differ from what was committed of it. One that has been written since, by its size
         and to the nanosecond of its time, counts as changed: only the filter could tell whether it is.
         """
+        # Each is known as a filter without a program: git then never takes a file's text for what was committed of it.
+        for driver in sorted(drivers):
+            self._settings += ["-c", f"filter.{driver}.required=false"] if driver.isprintable() and "=" not in driver else []
         differing = [
             name for name in self.git("diff-files", "--name-only", "--ignore-submodules=dirty", "-z").split("\0") if name
         ]
