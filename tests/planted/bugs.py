@@ -242,6 +242,13 @@ BUGS: tuple[Bug, ...] = (
         "tests/unit/test_delivery.py",
     ),
     Bug(
+        "an event counts only at the beginning of a line",
+        "kugetsu_engine/agents/events.py",
+        "    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "tests/unit/test_event_lines.py",
+    ),
+    Bug(
         "a fetch follows the refspec of a mirror",
         "kugetsu_engine/git/base.py",
         '"--refmap=", "--",',
