@@ -294,7 +294,9 @@ class Operator:
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+            from .domain.task import no_worktree
+
+            raise no_worktree(found)
         return diff.of_worktree(worktree)
 
     def worktree(self, issue_ref: str) -> str:
