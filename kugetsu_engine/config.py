@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True):
     budget_per_day: float = 0.0
     """The same for all that end on one day."""
     stop_grace: float = 10.0
+    result_grace: float = 30.0
+    """How long an agent's process may stay silent after it has told its result."""
     agent: str = agent_names.DEFAULT
     prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: the message alone. None: as fits the agent."""
@@ -130,6 +132,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "budget_per_task": ceiling(1_000_000),
     "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
+    "result_grace": duration,
     "agent": line_of_text,
     "prompt_template": prompt_kind,
     "log_cap": size,

@@ -128,20 +128,24 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
 
 def _claude(own: AgentSettings, call: Call) -> Drive:
     return Drive(
-        claude.command(own, call), claude.ENVIRONMENT, reader=claude.__name__,
+        claude.command(own, call), claude.ENVIRONMENT, errors_apart=True, reader=claude.__name__,
         reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 
 def _codex(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
-    return Drive(codex.command(own, call), reader=codex.__name__, reader_options=options, patterns=(*codex.FAILURES, *COMMON))
+    return Drive(
+        codex.command(own, call), errors_apart=True, reader=codex.__name__, reader_options=options,
+        patterns=(*codex.FAILURES, *COMMON),
+    )  # fmt: skip
 
 
 def _gemini(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "session": call.session_id}
     return Drive(
-        gemini.command(own, call), reader=gemini.__name__, reader_options=options, patterns=(*gemini.FAILURES, *COMMON)
+        gemini.command(own, call), errors_apart=True, reader=gemini.__name__, reader_options=options,
+        patterns=(*gemini.FAILURES, *COMMON),
     )  # fmt: skip
 
 

@@ -241,4 +241,11 @@ BUGS: tuple[Bug, ...] = (
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
         "tests/unit/test_delivery.py",
     ),
+    Bug(
+        "an event counts only at the beginning of a line",
+        "kugetsu_engine/agents/events.py",
+        "    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "tests/unit/test_event_lines.py",
+    ),
 )
