@@ -351,11 +351,19 @@ class Operator:
             )
         return found
 
-    def obstacles(self, issue_ref: str, agent: str | None = None, repo: str | None = None) -> Sequence[Obstacle]:
-        """What would keep a task from running as things stand; see `preflight`."""
+    def obstacles(
+        self, reference: str, agent: str | None = None, repo: str | None = None, folder: str | None = None
+    ) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand, see `preflight`; the arguments are those of `enqueue`.
+
+        Raises:
+            KugetsuError: something about it is wrong; it would be refused.
+        """
         from . import preflight
 
-        return preflight.obstacles(self.paths, self.environ, issue_ref, agent, repo)
+        ref = refs.parse(reference, self.default_server)
+        repository = self._repository(ref, repo, folder)
+        return preflight.obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
     def settings(self) -> Settings:

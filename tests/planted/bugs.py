@@ -248,4 +248,11 @@ BUGS: tuple[Bug, ...] = (
         "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
         "tests/unit/test_event_lines.py",
     ),
+    Bug(
+        "a misspelt key of an agent stops nothing",
+        "kugetsu_engine/setting_tables.py",
+        '        stops: tuple[Stop, ...] = (Stop("agent", name),)\n',
+        "        stops: tuple[Stop, ...] = ()\n",
+        "tests/unit/test_wrong_settings.py",
+    ),
 )
