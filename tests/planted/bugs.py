@@ -249,6 +249,20 @@ BUGS: tuple[Bug, ...] = (
         "tests/unit/test_event_lines.py",
     ),
     Bug(
+        "a fetch follows the refspec of a mirror",
+        "kugetsu_engine/git/base.py",
+        '"--refmap=", "--",',
+        '"--",',
+        "tests/unit/test_base.py -k remote_has_now",
+    ),
+    Bug(
+        "a look enters what an agent left",
+        "kugetsu_engine/git/baseline.py",
+        '    "--ignore-submodules=dirty",\n',
+        '    "--ignore-submodules=none",\n',
+        "tests/security/test_traps.py -k nested",
+    ),
+    Bug(
         "a misspelt key of an agent stops nothing",
         "kugetsu_engine/setting_tables.py",
         '        stops: tuple[Stop, ...] = (Stop("agent", name),)\n',
