@@ -20,7 +20,8 @@ async def agents(link: "Link") -> dict[str, str]:
             return "settings not whole"
         return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
 
-    return await link.apart(lambda: {name: remark(name) for name in names(settings)})
+    found: dict[str, str] = await link.apart(lambda: {name: remark(name) for name in names(settings)})
+    return found
 
 
 async def doubts(link: "Link", draft: Draft) -> list[Doubt]:
