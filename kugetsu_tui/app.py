@@ -82,6 +82,8 @@ class KugetsuApp(Opening):
         self.guest = Guest(self)
         self.failed = False
         """Whether it ends because its own code failed."""
+        self.end_code: int | None = None
+        """With what exit code it leaves, once it does."""
         self.picture: Picture | None = None
         """What the screens show: the present, or a moment of the past."""
         self.present: Picture | None = None
@@ -165,6 +167,7 @@ class KugetsuApp(Opening):
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
         self.departure.deaf = True
+        self.end_code = code if self.end_code is None else self.end_code
         self.link.close()
         self.exit(return_code=code)
 
@@ -181,6 +184,10 @@ class KugetsuApp(Opening):
     def _fatal_error(self) -> None:
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
         error = sys.exc_info()[1] or self._exception
+        if self.end_code is not None:  # a screen that was just being opened has no parts any more: it leaves all the same
+            log.warning("something failed while the console left", exc_info=error)
+            self.panic()
+            return
         words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
