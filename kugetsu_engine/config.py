@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
 from .agent_settings import fault_of_agent
-from .domain import refs
+from .domain import assignments, refs
 from .domain.failures import fault_of
 from .domain.host import Floors
 from .domain.policy import Timing
@@ -233,6 +232,9 @@ OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
 """The names of the bash kugetsu: the setting of today, and its value from the old one."""
 
 
+OLD_SERVERS = "GIT_SERVERS"
+"""The table of the bash kugetsu that is `[servers]` today."""
+
 UNREAD = "config.toml cannot be read"
 """How the problem begins that leaves all of the file unknown."""
 
@@ -352,7 +354,7 @@ def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
     import tomllib  # few commands need it
 
     try:
-        return tomllib.loads(files.read(path, 1 << 20).decode())
+        return tomllib.loads(files.read(path, 1 << 20).decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError:
         return {}
     except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
@@ -363,8 +365,8 @@ def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
 def _shell_assignments(path: str, problems: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The assignments of a v0.2 file, and its table of servers."""
     try:
-        text = files.read(path, 1 << 20).decode("utf-8", "replace")
-        return {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}, old_config.servers(text)
+        read = assignments.read(files.read(path, 1 << 20).decode("utf-8", "replace"))
+        return read.values, read.tables.get(OLD_SERVERS, {})
     except FileNotFoundError:
         return {}, {}
     except BadFile as error:
