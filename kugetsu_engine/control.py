@@ -78,6 +78,18 @@ class Controls:
         if not self.paused or self.pause_reason:
             self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason, budget_day=""))
 
+    def brake(self) -> bool:
+        """Pause the queue until the operator resumes it, whatever has paused it so far; False when they had done so."""
+        if self.paused and not self.pause_reason and self.fault is None:
+            return False
+        braked = msgspec.structs.replace(self._control, paused=True, pause_reason="")
+        try:
+            self._write(braked)
+        except OSError:
+            self._control = braked  # what the disk refuses holds for as long as this engine runs
+            raise
+        return True
+
     @property
     def budget_day(self) -> str:
         """The day on which the budget last paused the queue."""

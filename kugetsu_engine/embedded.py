@@ -33,7 +33,7 @@ class EngineThread:
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
         on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
-        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id,
+        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
     ) -> None:  # fmt: skip
         self.paths = paths
         self.fault: str | None = None
@@ -49,6 +49,8 @@ class EngineThread:
         self._until_idle = until_idle
         self._resume = resume
         self._boot_id = boot_id
+        self._drain = drain
+        """Whether nothing new starts; kept when the engine fails and is started again."""
         self._stop = threading.Event()
         self._engine: Engine | None = None
         self._messenger: Messenger | None = None
@@ -93,7 +95,10 @@ class EngineThread:
             self.ended.set()
 
     def _run_once(self) -> None:
-        engine = Engine(self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id)
+        engine = Engine(
+            self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id,
+            drain=self._drain,
+        )  # fmt: skip
         end_of_watch = threading.Event()
         messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
         engine.open()
@@ -116,6 +121,7 @@ class EngineThread:
         finally:
             end_of_watch.set()
             self._engine = None
+            self._drain = engine.controls.draining
             try:
                 engine.close()
             finally:

@@ -61,13 +61,14 @@ class Engine:
         self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
         on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
-        boot_id: Callable[[], str] = identity.boot_id,
+        boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
     ) -> None:  # fmt: skip
         """Prepare an engine; `open` makes it the one of the state directory.
 
         Args:
             resume: go on even if the machine was restarted while there was work.
             boot_id: differs after every start of the machine.
+            drain: start nothing new, from the first turn on.
         """
         self.paths = paths
         self.mode = mode
@@ -81,6 +82,7 @@ class Engine:
         self._since = iso(clock())
         self._resume = resume
         self._boot_id = boot_id
+        self._drain = drain
         self._clock_ahead = clock() - monotonic()
         self._rescan_at = 0.0
         self._requests_left = False
@@ -113,6 +115,7 @@ class Engine:
         self.env_files = env_files.EnvFiles(self.paths)
         self.prompt_file = PromptFile(self.paths)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
+        self.controls.draining = self._drain
         self.ledger = Ledger(
             self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
         )
@@ -234,7 +237,8 @@ class Engine:
             self._look_at_rests()
             self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
             self.servers.look()
-            self.dispatcher.dispatch()
+            if self.inbox.settled:
+                self.dispatcher.dispatch()
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
+ANSWER_WAIT_MORE_S = 0.05
+"""For each request of an act: a slow disk takes its time for each."""
 EXPECTATIONS = ("anything", "none", "changes", "commits")
 COUNTED_AGAIN_AFTER = 1000
 """New tasks after which a command that adds many counts the open ones again."""
@@ -137,25 +139,32 @@ class Operator:
         return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
 
     def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
-        """Make several requests at once and return their answers in order, as `ask` does for one.
+        """Make several requests as one act and return their answers in order, as `ask` does for one.
+
+        They are one file, which the engine applies as a whole before it starts anything: a slot that the first of them frees
+        is not given to a task that the second one is about.
 
         Raises:
-            NoAnswer: none of those that are open was answered within `wait_s`; the requests stand.
-            KugetsuError: a request could not be made; those before it stand.
+            NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
+            KugetsuError: one of them cannot be made; none stands.
         """
         from .store import requests
 
         self._may_change()
         self._prepare()
-        numbers = []
+        parts = []
         for wish in wishes:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
             task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            made = requests.Request(wish.verb, task_id, wish.args, _now(self._clock()))
-            numbers.append(requests.submit(self.paths, made))
+            parts.append(requests.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+        if not parts:
+            return []
+        whole = parts[0] if len(parts) == 1 else requests.Request("many", at=_now(self._clock()), parts=parts)
+        number = requests.submit(self.paths, whole)
         bell.ring(self.paths.bell)
-        return [self._answer_to(number, wait_s) for number in numbers]
+        reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
+        return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
         import select

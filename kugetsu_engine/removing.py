@@ -26,6 +26,7 @@ from .operator import Operator
 from .process.preparing import lock_name
 from .store import contexts, issue_names, of_issue, sessions
 from .store.locks import is_held, try_lock, unlock, wait_lock
+from .store.requests import Request
 
 WAIT_S = 20.0
 LOOK_S = 0.05
@@ -152,8 +153,9 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
         if fd is None or any(map(is_held, tasks)):
             if not force:
                 raise AlreadySo(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
-            for task in remains.active:
-                operator.ask("kill", task.id)
+            # As one act: a task of the issue that waits would else take the place of the agent.
+            waiting = [Request("cancel", task.id) for task in remains.waiting]
+            operator.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
         deadline = time.monotonic() + config.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:

@@ -72,9 +72,13 @@ class Verbs:
             "release": self._release, "move": self._move, "edit": self._edit, "start": self._start,
         }  # fmt: skip
 
-    def apply(self, request: Request, number: int) -> Answer:
-        """Do what a request asks for, and say what was done or why not. After a crash it may have been done already."""
-        self._asked_by = f"{number} {request.at}"
+    def apply(self, request: Request, name: str) -> Answer:
+        """Do what a request asks for, and say what was done or why not. After a crash it may have been done already.
+
+        Args:
+            name: its number; of one that is a part of another, also its place in that.
+        """
+        self._asked_by = f"{name} {request.at}"
         try:
             if request.verb in self._of_task:
                 task = self._ledger.find(request.task or "")
@@ -272,6 +276,8 @@ class Verbs:
         if verb == "limit":
             before = controls.limit
             return Done(controls.set_limit(args.get("limit")), Undo("limit", None, {"limit": before}))
+        if verb == "stop_all":
+            return Done(self._stop_all(args))
         if verb == "clear":
             return Done(self._clear(args))
         if verb == "set_pr":
@@ -292,6 +298,40 @@ class Verbs:
         elif controls.paused or controls.draining:
             back = None  # two reasons not to start anything: going on is not where it came from
         return Done(controls.set_flow(verb), back)
+
+    def _stop_all(self, args: dict[str, Any]) -> str:
+        """Pause the queue, then stop every agent, in this order: no freed slot starts the next task, also after a crash.
+
+        It can be applied again at any point. The queue stays paused until the operator resumes it, whatever had paused it.
+        """
+        how = "kill" if args.get("now") else "stop"
+        self._settle()
+        refused: OSError | None = None
+        paused, stopping = False, 0
+        try:
+            paused = self._controls.brake()
+        except OSError as error:
+            refused = error  # a brake on a full disk stops what runs all the same
+        for entry in self._ledger.active():
+            try:
+                task = self._ledger.get(entry.id)
+                if task.stop in (how, "kill"):
+                    continue
+                task = self._ledger.update(task, stop=how)
+            except NoSuchTask:
+                continue
+            except OSError as error:
+                refused, task = error, msgspec.structs.replace(task, stop=how)
+            self._stop(task)
+            stopping += 1
+        if refused is not None:
+            raise refused
+        if not (paused or stopping):
+            raise AlreadySo("the queue is paused already, and no agent runs that is not being stopped")
+        waiting = len(self._ledger.in_order())
+        waits = f"{waiting} task{'s wait' if waiting != 1 else ' waits'}" if waiting else "no task waits"
+        agents = f"{'killing' if how == 'kill' else 'stopping'} {stopping} agent{'s' * (stopping != 1)}, worktrees are kept"
+        return f"the queue is paused, {waits}; {agents if stopping else 'no agent runs'}"
 
     def _resume_agent(self, agent: str) -> str:
         """End the rest of an agent's provider, as whoever asks knows better."""

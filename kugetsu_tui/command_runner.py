@@ -11,6 +11,7 @@ from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
 from .formatting.times import span
 from .modals.confirm import Confirm
 from .situation import writable
+from .viewmodels.marks import counted, named
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
@@ -59,6 +60,8 @@ class CommandRunner:
             self._app.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb == "clear":
             self._ask_clear(command.args)
+        elif command.verb == "stop-all":
+            self._ask_stop_all(command.args)
         elif command.verb in ("pause", "resume", "drain", "limit"):
             self._app.link.send(command.verb, **command.args)
         else:
@@ -93,6 +96,25 @@ class CommandRunner:
                 self._app.say("nothing was done")
 
         self._app.push_screen(Confirm("Remove ended tasks?", lines, yes="Remove them"), answered)
+
+    def _ask_stop_all(self, args: Mapping[str, Any]) -> None:
+        """Have the queue paused and every agent stopped, after a question where an agent would lose its attempt."""
+        agents = self._app.picture.snapshot.active if self._app.picture is not None else ()
+        if self._app.link.read_only or not agents:
+            self._app.link.send("stop_all", **args)
+            return
+        lines = [
+            f"{named([one.task for one in agents])}: the attempts are lost, worktrees and branches are kept.",
+            "The queue is paused first, so nothing starts in their place.",
+        ]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._app.link.send("stop_all", **args)
+            else:
+                self._app.say("nothing was done")
+
+        self._app.push_screen(Confirm(f"Stop all {counted(len(agents), 'agent')}?", lines, yes="Stop all"), answered)
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":

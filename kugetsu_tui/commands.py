@@ -11,7 +11,7 @@ from kugetsu_engine.domain.times import duration
 from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
-OF_QUEUE = ("pause", "resume", "drain", "limit", "clear")
+OF_QUEUE = ("pause", "resume", "drain", "limit", "stop-all", "clear")
 OF_ISSUES = ("start", "continue", "delegate", "set-pr", "destroy")
 OF_CONSOLE = ("enqueue", "quit", "help", "theme", "undo", "notify", "plan", "sort", "jump", "replay", "engine")
 OF_PAST = ("quit", "help", "theme", "plan", "sort", "jump", "show", "replay")
@@ -44,7 +44,8 @@ USAGE = {
     "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
     "move": "move ID top|bottom|up|down|NUMBER|before ID",
     "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT|repo PATH|after ID|at TIME|timeout D|expect WHAT]",
-    "show": "show ID", "diff": "diff ID", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
+    "show": "show ID", "diff": "diff ID",
+    "stop-all": "stop-all [--now]", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
     "plan": "plan [NUMBER OF SLOTS]", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
     "replay": "replay [03:00|2h|yesterday 14:30|now]",
     "jump": "jump ID, or only 41 or #41",
@@ -134,6 +135,12 @@ def _resume(verb: str, words: list[str]) -> Command:
     if len(words) != 2 or words[0] not in ("--agent", "agent"):
         raise usage(verb)
     return Command(verb, (), {"agent": words[1]})
+
+
+def _stop_all(verb: str, words: list[str]) -> Command:
+    if words not in ([], ["--now"]):
+        raise usage(verb)
+    return Command(verb, (), {"now": True} if words else {})
 
 
 def _limit(verb: str, words: list[str]) -> Command:
@@ -286,7 +293,7 @@ def _theme(verb: str, words: list[str]) -> Command:
 
 _READERS = {
     "pause": _none, "resume": _resume, "drain": _none, "clear": _clear, "quit": _none, "undo": _none, "engine": _none,
-    "help": _none, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
+    "help": _none, "stop-all": _stop_all, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
     "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue), **dict.fromkeys(REPORTS, _report),
 }  # fmt: skip

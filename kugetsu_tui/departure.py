@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from kugetsu_engine.errors import KugetsuError
+
 from .background import Background
 from .modals.leaving import Choice, Leaving
 from .viewmodels.picture import Picture
@@ -21,35 +23,81 @@ class Departure:
     def __init__(self, app: "KugetsuApp") -> None:
         self._app = app
         self._with_the_last = False
+        """Whether all agents are being stopped, and the console goes with the last of them."""
+        self._paused = False
+        """Whether the queue has been seen to be paused since then."""
         self._looks = Background("kugetsu-quit")
+        self.deaf = False
+        """Whether keys and clicks are let go: the console leaves or is about to ask, and they were meant for what was there."""
         self.afterwards: str | None = None
         """`detach` or `drain`: what is to run in the background once the console has gone."""
+        self.farewell = ""
+        """What is to be said in the terminal once the console has gone."""
 
-    async def begin(self) -> None:
-        """Leave, or ask what is to become of the agents; by a look of its own, as the picture may be older than an agent."""
+    def ask(self) -> None:
+        """Leave, or ask what is to become of the agents; no key acts beneath from now on."""
+        if not self.deaf:
+            self.deaf = True
+            self._app.run_worker(self._begin(), group="quit", exclusive=True, exit_on_error=False)
+
+    async def _begin(self) -> None:
+        """Leave or ask, by a look of its own at the agents, as the picture may be older than an agent."""
         app = self._app
-        known = app.present.snapshot.used if app.present is not None else 0
-        if app.link.runs_engine:
-            try:
-                known = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
-            except (TimeoutError, OSError):
-                pass  # a disk that hangs keeps nobody here: what was known counts
-        if known and app.link.runs_engine:
-            app.push_screen(Leaving(known), self._answered)
-        else:
-            app.leave()
+        try:
+            known = app.present.snapshot.used if app.present is not None else 0
+            if app.link.runs_engine:
+                try:
+                    known = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
+                except (TimeoutError, OSError):
+                    pass  # a disk that hangs keeps nobody here: what was known counts
+            if not (known and app.link.runs_engine):
+                app.leave()
+                return
+            await app.push_screen(Leaving(known), self._answered)
+        except BaseException:
+            self.deaf = False
+            raise
+        self.deaf = False
 
     def due(self, picture: Picture) -> bool:
-        """Whether all agents have been stopped, and the console goes."""
-        return self._with_the_last and not picture.snapshot.active
+        """Whether all agents have been stopped, and the console goes; not if someone lets the queue go on meanwhile."""
+        if not self._with_the_last:
+            return False
+        if not picture.snapshot.engine.paused:  # or the picture is older than the pause
+            if self._paused:
+                self._with_the_last = self._paused = False
+                self._app.say("the queue goes on, so the console stays", "warning")
+            return False
+        self._paused = True
+        if picture.snapshot.active:
+            return False
+        self.farewell = f"all agents are stopped; the queue is paused{_waiting(picture)}: kugetsu resume goes on"
+        return True
 
     def _answered(self, choice: Choice | None) -> None:
         app = self._app
         if choice == "stop":
-            self._with_the_last = True
-            active = app.present.snapshot.active if app.present is not None else ()
-            app.link.send_all([("kill", one.task.id, {}) for one in active])
-            app.say("stopping all agents; the console closes with the last one")
+            app.run_worker(self._stop_all(), group="quit", exclusive=True, exit_on_error=False)
         elif choice is not None:
             self.afterwards = choice if choice in ("detach", "drain") else None
+            if choice == "leave":
+                waiting = _waiting(app.present) if app.present is not None else ""
+                self.farewell = f"the agents go on, nothing new starts without an engine{waiting}: kugetsu runs one again"
             app.leave()
+
+    async def _stop_all(self) -> None:
+        """Have the engine pause the queue and stop every agent, as one act; the console goes with the last of them."""
+        app = self._app
+        try:
+            told = await app.link.apart(lambda: app.link.operator.do("stop_all"))
+        except KugetsuError as error:
+            app.say(f"{error}; the console stays", "danger")
+            return
+        app.say(f"{told}; the console closes with the last one")
+        self._with_the_last = True
+        app.link.reload()
+
+
+def _waiting(picture: Picture) -> str:
+    count = len(picture.snapshot.pending)
+    return f", {count} task{'s wait' if count != 1 else ' waits'}" if count else ""

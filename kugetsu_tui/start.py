@@ -11,6 +11,7 @@ from kugetsu_engine.cli import in_one_line
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
+CANNOT_DRAW = ("dumb", "unknown")
 GARBAGE = 10_000
 """New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
 time at all that was ever loaded; so what is there at the start is left out of it, too."""
@@ -48,6 +49,11 @@ def run_console(
         raise KugetsuError(
             "the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless"
         )
+    if (term := os.environ.get("TERM")) in CANNOT_DRAW:
+        raise KugetsuError(
+            f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
+            "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
+        )
     from kugetsu_engine.operator import Operator
 
     from .app import KugetsuApp
@@ -72,9 +78,11 @@ def run_console(
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
                 link.operator.mark_seen()
+    if app.departure.farewell:
+        sys.stderr.write(f"{app.departure.farewell}\n")
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
-    return app.return_code or 0
+    return 1 if app.failed else app.return_code or 0
 
 
 def _folder() -> str | None:
@@ -88,12 +96,9 @@ def _folder() -> str | None:
 def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
     """Start an engine in the background, now that the console's has ended."""
     from kugetsu_engine.cli.daemon import start_engine
-    from kugetsu_engine.operator import Operator
     from kugetsu_engine.paths import StatePaths
 
-    if drain:
-        Operator(state_dir, environ).do("drain")
-    pid = start_engine(StatePaths(state_dir), environ)
+    pid = start_engine(StatePaths(state_dir), environ, drain=drain)
     sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
     return 0
 

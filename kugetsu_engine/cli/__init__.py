@@ -23,6 +23,7 @@ tasks     enqueue REF MESSAGE | enqueue --file F     put work in the queue
           plan [--limit N]    usage [--since 6d]     who starts when; tokens and cost
           worktrees [--clean [--dry-run]]            what they hold; remove those whose work is elsewhere
 queue     pause  resume  drain  limit N              the whole queue
+          stop-all [--now]                           the brake: pause, and stop every agent
 past      replay [TIME] [--plain]  replay --events   how it stood at 03:00, 2h ago; what happened
 news      notify list|clear|mute|test    watch       what happened, and how you are told
 engine    queue-daemon start|stop|restart|status|logs
@@ -43,7 +44,8 @@ Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.
 GROUPS = {
     "enqueue": "enqueue", "queue": "queue", "list": "lists", "status": "status", "show": "lists", "kill": "acts",
     "cancel": "acts", "retry": "acts", "hold": "acts", "release": "acts", "move": "acts", "edit": "edit", "pause": "acts",
-    "resume": "acts", "drain": "acts", "limit": "acts", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
+    "resume": "acts", "drain": "acts", "limit": "acts", "stop-all": "acts",
+    "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
     "attach": "attach", "shell": "attach",
     "start": "begin", "continue": "begin", "delegate": "begin", "server": "server",
     "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues", "init": "init", "import": "importing",

@@ -28,6 +28,7 @@ ABOUT = {
     "retry": "Try again: tasks that ended, or wait for their next attempt.",
     "set-pr": "Remember the pull request of an issue; destroy asks about it. An empty address forgets it.",
     "shell": "A shell in the worktree of the task's issue; it takes no slot.",
+    "stop-all": "Pause the queue and stop every agent, as one act: no freed slot starts the next task. kugetsu resume goes on.",
     "start": "Start an agent on an issue at once, before all that waits. 0: it runs, 1: it failed, 2: at the limit, try later.",
 }
 

@@ -1,9 +1,10 @@
-"""The verbs that change tasks or the queue, each by one request: kill, cancel, retry, hold, release, move, pause, limit …"""
+"""The verbs that change tasks or the queue, each by one request: kill, cancel, retry, hold, release, move, pause, stop-all …"""
 
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import KugetsuError
+from ..store.requests import Request
 from .about import ABOUT
 from .here import note, operator
 from .words import Words
@@ -19,6 +20,10 @@ def main(verb: str, words: list[str]) -> int:
         wanted = {"agent": given.agent} if verb == "resume" and given.agent is not None else {}
         print(operator().do(verb, **wanted))  # type: ignore[arg-type]
         return 0
+    if verb == "stop-all":
+        parser.add_argument("--now", action="store_true", help="KILL at once")
+        print(operator().do("stop_all", now=parser.parse_args(words).now))
+        return 0
     if verb == "limit":
         parser.add_argument("n", type=int)
         print(operator().do("limit", limit=parser.parse_args(words).n))
@@ -29,8 +34,25 @@ def main(verb: str, words: list[str]) -> int:
     if verb == "kill":
         parser.add_argument("--now", action="store_true", help="KILL at once")
     given = parser.parse_args(words)
-    args = {"now": True} if verb == "kill" and given.now else {}
-    return each(given.id, lambda task: operator().do(verb, task, **args))  # type: ignore[arg-type]
+    return _together(verb, given.id, {"now": True} if verb == "kill" and given.now else {})
+
+
+def _together(verb: str, ids: list[str], args: dict[str, Any]) -> int:
+    """Act on all tasks by one request, so that nothing starts between them; the exit code of the first failure."""
+    code, wishes = 0, []
+    for task in ids:
+        try:
+            wishes.append(Request(verb, operator().meant(task, verb), args))  # type: ignore[arg-type]
+        except KugetsuError as error:
+            note(f"kugetsu: {error}")
+            code = code or error.exit_code
+    for answer in operator().ask_all(wishes):
+        if answer.ok:
+            print(answer.text)
+            continue
+        note(f"kugetsu: {answer.text}{f': {answer.hint}' if answer.hint else ''}")
+        code = code or answer.exit_code
+    return code
 
 
 def each(ids: list[str], act: Callable[[str], str]) -> int:

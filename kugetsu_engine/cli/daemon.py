@@ -46,8 +46,12 @@ def _start(here: StatePaths, resume: bool = False) -> int:
     return 0
 
 
-def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = False) -> int:
+def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = False, drain: bool = False) -> int:
     """Start a headless engine in the background; returns its pid once it holds the lock.
+
+    Args:
+        resume: go on even if the machine was restarted while there was work.
+        drain: start nothing new, not even before a request could say so, and end with the last agent.
 
     Raises:
         AlreadySo: an engine runs.
@@ -56,7 +60,7 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
     if is_held(here.engine_lock):
         raise AlreadySo(f"an engine runs already: {holder(here)}")
     put_away(here.daemon_log)
-    further = ["--resume"] if resume else []
+    further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "kugetsu_engine", "--headless", *further], stdin=subprocess.DEVNULL, stdout=log,

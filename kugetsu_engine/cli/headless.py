@@ -28,12 +28,14 @@ def main(verb: str, words: list[str]) -> int:
     parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing will start by itself")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
+    parser.add_argument("--drain", action="store_true", help="start nothing new, and end with the last agent")
     given = parser.parse_args(words)
-    return run(paths(), until_idle=given.until_idle, as_json=given.log_format == "json", resume=given.resume)
+    as_json = given.log_format == "json"
+    return run(paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
 
 
 def run(
-    here: StatePaths, *, until_idle: bool, as_json: bool = False, resume: bool = False,
+    here: StatePaths, *, until_idle: bool, as_json: bool = False, resume: bool = False, drain: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> int:  # fmt: skip
     """Run the engine of a state directory in this process.
@@ -59,6 +61,7 @@ def run(
         on_fault=lambda words: note(f"kugetsu: engine: {words}"),
         until_idle=until_idle,
         resume=resume,
+        drain=drain,
     )
     got: list[int] = []
 

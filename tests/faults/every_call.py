@@ -91,7 +91,7 @@ def supervisor_is_killed(ground: Ground, amount: Amount) -> Report:
 
 
 def command_is_killed(ground: Ground, amount: Amount) -> Report:
-    """SIGKILL of `enqueue`, `cancel`, `retry`, `kill` and `queue clear` at each of their calls, with no engine about."""
+    """SIGKILL of `enqueue`, `cancel`, `retry`, `kill`, `stop-all` or `queue clear` at each call, with no engine about."""
     cases: list[tuple[str, Call]] = []
     for verb in COMMANDS:
         with ground.fleet() as fleet:
@@ -288,7 +288,7 @@ def _run_with_supervisor(fleet: Fleet, strace: Sequence[str]) -> None:
     assert code == 0, f"the engine ended with {code}: {said} {complained[-300:]}"
 
 
-COMMANDS = ("enqueue", "cancel", "retry", "kill", "clear")
+COMMANDS = ("enqueue", "cancel", "retry", "kill", "clear", "stop-all")
 
 
 def _prepared(fleet: Fleet, verb: str) -> list[str]:
@@ -298,13 +298,13 @@ def _prepared(fleet: Fleet, verb: str) -> list[str]:
     task_id = fleet.enqueue(options={"hold": True}, wait=fleet.waiting_file("never"))
     if verb in ("retry", "clear"):
         fleet.operator.do("cancel", task_id)
-    if verb == "kill":  # a live agent, and no engine
+    if verb in ("kill", "stop-all"):  # a live agent, and no engine
         fleet.operator.do("release", task_id)
         process = start(fleet, engine_argv(fleet))
         fleet.wait_for_started(task_id)
         fleet.wait_for(task_id, "running")
         fleet.kill_engine(process)
-    return ["queue", "clear"] if verb == "clear" else [verb, task_id]
+    return {"clear": ["queue", "clear"], "stop-all": ["stop-all"]}.get(verb, [verb, task_id])
 
 
 def _after_command(fleet: Fleet, verb: str, code: int, said: str) -> list[str]:
@@ -327,8 +327,8 @@ def _fulfilled(fleet: Fleet, verb: str) -> list[str]:
     if not there:
         return ["I1 the task is gone"]
     task_id = there.pop()
-    if verb == "kill":
+    if verb in ("kill", "stop-all"):
         settle(fleet, [task_id])
-    wanted = {"cancel": "cancelled", "retry": "pending", "kill": "cancelled"}[verb]
+    wanted = {"cancel": "cancelled", "retry": "pending", "kill": "cancelled", "stop-all": "cancelled"}[verb]
     task = fleet.task(task_id)
     return [] if task.state == wanted else [f"{task_id} is {task.state}, not {wanted}"]

@@ -70,7 +70,7 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
     async with console((100, 30), embed=True, at=slow_fleet) as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
         await here.press("q")
-        await here.shows("3 agents run under its engine, and none ends by your leaving")
+        await here.shows("3 agents run under its engine; only Stop all ends any")
         await here.press("escape")
         await here.until(lambda: not isinstance(here.app.screen, Leaving))
         await here.press("q")

@@ -454,9 +454,9 @@ def test_a_move_that_is_applied_again_after_a_crash_moves_no_further(desk: Desk,
     request = Request("move", "q_3", {"to": to}, iso(NOW))
     moved = {"up": [1, 3, 2, 4, 5], "down": [1, 2, 4, 3, 5]}[to]
     for _ in range(2):
-        assert desk.engine.verbs.apply(request, 7).text == f"#3 is number {moved.index(3) + 1} of 5 in the queue"
+        assert desk.engine.verbs.apply(request, "7").text == f"#3 is number {moved.index(3) + 1} of 5 in the queue"
         assert desk.order == moved
-    assert desk.engine.verbs.apply(msgspec.structs.replace(request, at=iso(NOW + 9)), 7).ok
+    assert desk.engine.verbs.apply(msgspec.structs.replace(request, at=iso(NOW + 9)), "7").ok
     assert desk.order == {"up": [3, 1, 2, 4, 5], "down": [1, 2, 4, 5, 3]}[to]
 
 
