@@ -107,6 +107,9 @@ class Assignments:
                 blank = self._skip(" \t")
                 if self._peek() in ("", "\n", "#") or ends != "\n" or (self._declared and self._starts_assignment()):
                     break
+                if quoted and self._starts_assignment():  # as a shell takes it; words without quotes may be one value
+                    self._declared = True
+                    break
                 if quoted:
                     raise _Wrong("has more words after the quoted value: quote all of it")
                 parts.append(blank)

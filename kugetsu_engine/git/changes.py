@@ -26,11 +26,13 @@ def changes_of(worktree: str) -> tuple[Changes, frozenset[str]]:
         base, "--",
     )  # fmt: skip
     rows = [row.split("\t", 2) for row in counted.split("\0") if row.count("\t") >= 2]
-    untracked = [name for name in git(worktree, "ls-files", "--others", "--exclude-standard", "-z").split("\0") if name]
+    untracked = [
+        name for name in git(worktree, "ls-files", "--others", "--exclude-standard", "-z", names=True).split("\0") if name
+    ]
     insertions = sum(int(plus) for plus, _, _ in rows if plus.isdigit())
     insertions += sum(_lines_of(os.path.join(worktree, name)) for name in untracked[:MAX_COUNTED])
     deletions = sum(int(minus) for _, minus, _ in rows if minus.isdigit())
-    names = {name for _, _, name in rows} | set(untracked)
+    names = {name for _, _, name in rows} | {os.fsencode(name).decode("utf-8", "replace") for name in untracked}
     return Changes(len(names), insertions, deletions), frozenset(sorted(names)[:MAX_NAMES])
 
 
