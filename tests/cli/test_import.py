@@ -148,7 +148,9 @@ def test_what_is_not_taken_over_is_named_with_the_place_where_it_is_kept(shell: 
         (shell.state / folder).mkdir(parents=True, mode=0o700)
     shell.state.chmod(0o700)
     ours = {
-        f"sessions/{parse(ISSUE).slug}.json": '{"session_id": "ours"}', "env/dev.env": "GITEA_TOKEN=ours\n", "pm-agent.md": "ours",
+        f"sessions/{parse(ISSUE).slug}.json": '{"session_id": "ours"}',
+        "env/dev.env": "GITEA_TOKEN=ours\n",
+        "pm-agent.md": "ours",
         "queue/items/q_170_ab.json": '{"id": "q_170_ab", "issue_ref": "local/app#1", "message": "ours", "held": true}',
     }  # fmt: skip
     for name, text in ours.items():

@@ -241,4 +241,18 @@ BUGS: tuple[Bug, ...] = (
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
         "tests/unit/test_delivery.py",
     ),
+    Bug(
+        "an event counts only at the beginning of a line",
+        "kugetsu_engine/agents/events.py",
+        "    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "tests/unit/test_event_lines.py",
+    ),
+    Bug(
+        "an issue is the text it was written as",
+        "kugetsu_engine/domain/refs.py",
+        '    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()\n',
+        "    return reference\n",
+        "tests/engine/test_one_issue.py -k never_have_two_agents",
+    ),
 )
