@@ -19,14 +19,14 @@ AS_IN_A_SHELL = [
     'A="value one" # rotates in May', "A='value two'   # note", "A=x#y", "A=x #y", "export A=1 B=2", 'A="a\nb"\nB=3',
     "A=$'a\\tb'", "A=a\\ b", 'A=foo"bar baz"qux', "A='it'\\''s'", 'A="${A:-main}" # default', 'A=${B-"x y"}',
     'A="${B:-${C:-deep}}"', 'A=1\nB="${A:-2}x"', 'A=\nB="${A:-2}" C="${A-3}"', 'A="a\\\nb"', "A=a\\\nb", ': "${A:=5}" ${B:=6}',
-    "A=5; B=6", 'A="\\$x \\` \\\\ \\d"', "declare -x A=q", "A=x\nexport A", "readonly A=3", "A=1\nA+=2", "A=http://h/?a=1&b=2",
+    "A=5; B=6", 'A="\\$x \\` \\\\ \\d"', "declare -x A=q", "A=x\nexport A", "readonly A=3", "A=1\nA+=2",
     "A='$(touch x) `id`'", 'A="# no comment"', "A=x\\#y #z", 'A="${B:-"in ner"}"', "A=${B:-'q r'}", 'A=""', "A=",
     'A="\u2028"', "A='caf\u00e9 \u0085 \x0c'",
 ]  # fmt: skip
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-@pytest.mark.parametrize("text", [text for text in AS_IN_A_SHELL if "&" not in text])
+@pytest.mark.parametrize("text", AS_IN_A_SHELL)
 def test_what_bash_reads_is_what_we_read(text: str) -> None:
     """Every text is given to bash, which is asked for its variables."""
     ask = 'for n in A B C; do [ -n "${!n+x}" ] && printf "%s=%s\\0" "$n" "${!n}"; done; :'
