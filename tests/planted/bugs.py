@@ -249,6 +249,20 @@ BUGS: tuple[Bug, ...] = (
         "tests/unit/test_event_lines.py",
     ),
     Bug(
+        "a fetch follows the refspec of a mirror",
+        "kugetsu_engine/git/base.py",
+        '"--refmap=", "--",',
+        '"--",',
+        "tests/unit/test_base.py -k remote_has_now",
+    ),
+    Bug(
+        "a look enters what an agent left",
+        "kugetsu_engine/git/baseline.py",
+        '    "--ignore-submodules=dirty",\n',
+        '    "--ignore-submodules=none",\n',
+        "tests/security/test_traps.py -k nested",
+    ),
+    Bug(
         "an issue is the text it was written as",
         "kugetsu_engine/domain/refs.py",
         '    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()\n',
