@@ -45,7 +45,7 @@ def test_commits_uncommitted_changes_and_unknown_files_count_together(worktree: 
 
 
 def test_what_has_no_lines_counts_as_a_file(worktree: Path) -> None:
-    """Binary files, long ones, pipes and links that lead nowhere: no line, no wait, no crash; those with odd names have theirs."""
+    """Binary files, long ones, pipes, links that lead nowhere: no line, no wait. Files with odd names have their lines."""
     (worktree / "image").write_bytes(b"\0\1\n\n")
     (worktree / "long").write_bytes(b"x\n" * MAX_UNTRACKED_BYTES)
     os.symlink("/nowhere", worktree / "link")
