@@ -391,14 +391,14 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return nearby.enclosing(path) or path
+            return nearby.named(path)
         if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
         begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
-            return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
+            return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
         enclosing = nearby.enclosing(folder) if folder is not None else None
-        if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
+        if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
         return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None
 

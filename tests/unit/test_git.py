@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import baseline, delivery, including, nearby, repositories, worktrees
+from kugetsu_engine.git import baseline, delivery, including, repositories, worktrees
 from kugetsu_engine.git.base import decide
 from kugetsu_engine.git.changes import changes_of
 from kugetsu_engine.git.command import environment, git, pass_to_remotes
@@ -255,47 +255,6 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
     mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
     assert mark == {"base": _head(repository), "ready": True, "ref": "HEAD", "remote": None, "address": None}
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
-
-
-@pytest.mark.parametrize(
-    ("url", "fits"),
-    [
-        ("https://github.com/user/repo.git", True), ("https://token@github.com/User/Repo", True),
-        ("git@github.com:user/repo.git", True), ("ssh://git@github.com:22/user/repo", True),
-        ("https://github.com/user/other.git", False), ("git@gitlab.com:user/repo.git", False),
-        ("/srv/git/whatever.git", True), (None, True),
-    ],
-)  # fmt: skip
-def test_the_repository_one_stands_in_counts_when_a_remote_fits_or_none_says_otherwise(
-    repository: Path, url: str | None, fits: bool
-) -> None:
-    """So that `enqueue` in a repository uses it, and not in one of another project."""
-    if url:
-        run_git(repository, "remote", "add", "origin", url)
-    assert nearby.may_hold(str(repository), "github.com/user/repo") == fits
-
-
-def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Path, tmp_path: Path) -> None:
-    """By its `.git`, upwards; none outside."""
-    deep = repository / "a/b"
-    deep.mkdir(parents=True)
-    assert nearby.enclosing(str(deep)) == str(repository)
-    assert nearby.enclosing(str(tmp_path)) is None
-
-
-def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_path: Path) -> None:
-    """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
-    worktree = tmp_path / "linked"
-    run_git(repository, "worktree", "add", "-q", str(worktree))
-    assert nearby.home_of(str(worktree)) == str(repository)
-    bare = tmp_path / "bare.git"
-    run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
-    run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
-    assert nearby.home_of(str(tmp_path / "of-bare")) == str(bare)
-    assert nearby.home_of(str(repository)) is None
-    assert nearby.home_of(str(tmp_path / "none")) is None
-    repository.rename(tmp_path / "gone")
-    assert nearby.home_of(str(worktree)) is None
 
 
 SSH = """#!/bin/sh
