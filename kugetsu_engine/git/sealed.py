@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from ..errors import GitError
 from .command import TIMEOUT_S, git, git_start
+from .pointers import admin_dir, common_folder
 
 TAKEN = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",
@@ -114,8 +115,6 @@ def sealed(worktree: str) -> Iterator[Sealed]:
     Raises:
         GitError: it is no worktree, or there is no room for a copy of its index.
     """
-    from .worktrees import admin_dir, common_folder
-
     common = common_folder(worktree)
     if common is None:
         raise GitError(f"{worktree} is no worktree")
