@@ -13,7 +13,7 @@ from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
-from .paths import StatePaths
+from .paths import StatePaths, is_utf8
 from .store import bell, files
 from .store import enqueue as creating
 from .store.issue_names import name_of
@@ -100,7 +100,11 @@ class Operator:
             options["tags"] = checked_tags(tags)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
-        options["repo"] = self._repository(ref, repo, folder)
+        options["repo"] = found = self._repository(ref, repo, folder)
+        if found is not None and not is_utf8(found):
+            raise UsageError(
+                f"the name of the repository {found!r} is not UTF-8", "rename its folder, or name another with --repo"
+            )
         self._prepare()
         self._take_room()
         try:

@@ -146,7 +146,7 @@ def _holds_something(folder: str) -> bool:
 
 def _is_known(common: str, worktree: str) -> bool:
     """Whether git knows a worktree in a place."""
-    return f"worktree {os.path.realpath(worktree)}" in git(common, "worktree", "list", "--porcelain").splitlines()
+    return f"worktree {os.path.realpath(worktree)}" in git(common, "worktree", "list", "--porcelain").split("\n")
 
 
 def _delete(folder: str) -> str | None:
