@@ -10,12 +10,8 @@ import msgspec
 from .config import Settings, load
 from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
-<<<<<<< HEAD
 from .git import base, clearing, condition, repositories
-=======
-from .git import base, condition, repositories
 from .git.command import pass_to_remotes
->>>>>>> main
 from .git.condition import Condition
 from .git.pointers import admin_dir
 from .git.worktrees import base_commit
