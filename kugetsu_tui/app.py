@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -21,7 +22,7 @@ from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
-from . import by_hand, calling, crash, failures, themes
+from . import by_hand, calling, crash, failures, preflight, themes
 from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
@@ -83,6 +84,8 @@ class KugetsuApp(Opening):
         self.guest = Guest(self)
         self.failed = False
         """Whether it ends because its own code failed."""
+        self.end_code: int | None = None
+        """With what exit code it leaves, once it does."""
         self.picture: Picture | None = None
         """What the screens show: the present, or a moment of the past."""
         self.present: Picture | None = None
@@ -167,6 +170,7 @@ class KugetsuApp(Opening):
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
         self.departure.deaf = True
+        self.end_code = code if self.end_code is None else self.end_code
         self.link.close()
         self.exit(return_code=code)
 
@@ -183,6 +187,10 @@ class KugetsuApp(Opening):
     def _fatal_error(self) -> None:
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
         error = sys.exc_info()[1] or self._exception
+        if self.end_code is not None:  # a screen that was just being opened has no parts any more: it leaves all the same
+            log.warning("something failed while the console left", exc_info=error)
+            self.panic()
+            return
         words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
@@ -322,7 +330,8 @@ class KugetsuApp(Opening):
             elif not self._draft.empty:
                 self.say("nothing was queued; the text is kept for the next n")
 
-        self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+        known, check = partial(preflight.agents, self.link), partial(preflight.doubts, self.link)
+        self.push_screen(TaskForm(self._draft, submit, known, self.link.settings.agent, kept, check=check), left)
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""

@@ -449,7 +449,7 @@ async def _(tour: Tour) -> None:
     await tour.press("y")
     await tour.opens(Menu)
     await tour.press("j", "enter")
-    await tour.said("reference was sent to the clipboard of this terminal: local/web#1")
+    await tour.said("reference was sent to the terminal, for its clipboard: local/web#1")
 
 
 @pilot("task.kill")
