@@ -79,8 +79,9 @@ def missing_program(
             return None
     if "/" in program and not program.startswith(("/", "~")):
         return None  # one of the worktree's own
-    path = (own.env.get("PATH") if own is not None else None) or _path_of_env_files(paths) or environ.get("PATH", os.defpath)
-    return program if program and not _is_there(os.path.expanduser(program), path) else None
+    if not program or _is_there(program, (own.env.get("PATH") if own is not None else None) or environ.get("PATH", os.defpath)):
+        return None
+    return program if not _is_there(program, _path_of_env_files(paths)) else None
 
 
 def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[Obstacle]:
@@ -95,15 +96,14 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
     return []
 
 
-def _path_of_env_files(paths: StatePaths) -> str | None:
-    if not os.path.isdir(paths.env):
-        return None
+def _path_of_env_files(paths: StatePaths) -> str:
     from . import env_files
 
-    return env_files.values(paths).get("PATH")
+    return env_files.values(paths).get("PATH", "")
 
 
 def _is_there(program: str, path: str) -> bool:
     """As `shutil.which`, whose loading takes a tenth of a whole `enqueue`."""
+    program = os.path.expanduser(program)
     places = [""] if "/" in program else path.split(os.pathsep)
     return any(os.access(found := os.path.join(place, program), os.X_OK) and not os.path.isdir(found) for place in places)
