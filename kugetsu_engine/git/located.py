@@ -4,6 +4,7 @@ import os
 
 from ..errors import GitError, RepositoryError
 from .command import git
+from .pointers import admin_dir, common_folder
 
 
 def main_repository(folder: str, upwards: bool = False) -> str | None:
@@ -18,13 +19,15 @@ def main_repository(folder: str, upwards: bool = False) -> str | None:
         return None
     try:
         asked = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository")
-        common, own, bare = git(folder, *asked, upwards=upwards).split("\n")[:3]
+        common, own, bare = git(folder, *asked, upwards=upwards, names=True).split("\n")[:3]
         common = os.path.realpath(common)
         if os.path.basename(common) == ".git":
             return os.path.dirname(common)
         if bare == "true" or common != os.path.realpath(own):
             return common
-        return git(folder, "rev-parse", "--show-toplevel", upwards=upwards).removesuffix("\n")  # a submodule, or the like
+        return git(folder, "rev-parse", "--show-toplevel", upwards=upwards, names=True).removesuffix(
+            "\n"
+        )  # a submodule, or the like
     except (GitError, ValueError):
         return None
 
@@ -48,8 +51,6 @@ def work_in(repository: str) -> str:
 
 def main_folder(path: str) -> str:
     """One name for a repository, from whichever of its folders; what is not there yet stands for itself. Runs nothing."""
-    from .worktrees import admin_dir, common_folder
-
     found = path
     if os.path.isfile(f"{path}/.git"):
         try:

@@ -12,6 +12,7 @@ from ..domain.argv_template import PROMPT
 from ..domain.base import base_words
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, located, repositories, worktrees
+from ..git.command import pass_to_remotes
 from ..store.locks import unlock, wait_lock
 from . import asking, tree
 from .output import LogFile
@@ -31,6 +32,7 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     Raises:
         AttemptFailed: there is no repository, git refused, or a setup command failed.
     """
+    pass_to_remotes(job["env"])
     question = asking.about_issue(job)
     try:
         _worktree(job, log, tell)

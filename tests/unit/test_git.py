@@ -2,14 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import baseline, delivery, repositories, worktrees
+from kugetsu_engine.git import baseline, delivery, including, repositories, worktrees
 from kugetsu_engine.git.base import decide
-from kugetsu_engine.git.command import git
+from kugetsu_engine.git.changes import changes_of
+from kugetsu_engine.git.command import environment, git, pass_to_remotes
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -253,3 +255,60 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
     mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
     assert mark == {"base": _head(repository), "ready": True, "ref": "HEAD", "remote": None, "address": None}
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
+
+
+SSH = """#!/bin/sh
+echo "$@" >> "$0.asked"
+exit 1
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Iterator[Path]:
+    """A program in place of ssh, which writes down that it was asked; what is passed is forgotten afterwards."""
+    program = tmp_path / "ssh"
+    program.write_text(SSH)
+    program.chmod(0o755)
+    yield program
+    pass_to_remotes({})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_SSH_COMMAND": "{ssh}"}, {"GIT_SSH": "{ssh}"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.sshCommand", "GIT_CONFIG_VALUE_0": "{ssh}"},
+    ],
+)  # fmt: skip
+def test_a_clone_reaches_its_remote_as_the_variables_that_were_passed_say(
+    ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    """What merely stands in the environment does nothing; nor do they where no remote is asked."""
+    wanted = {name: value.format(ssh=ssh) for name, value in variables.items()}
+    asked = Path(f"{ssh}.asked")
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    pass_to_remotes({})
+    monkeypatch.setenv("GIT_SSH_VARIANT", "simple")
+    with pytest.raises(GitError):
+        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "first"))
+    assert not asked.exists()
+    pass_to_remotes({**wanted, "GIT_DIR": "/evil", "GIT_WORK_TREE": "/evil", "GIT_EXTERNAL_DIFF": "/evil"})
+    assert {name for name in environment() if name in wanted or name.startswith("GIT_DIR")} == set()
+    with pytest.raises(GitError):
+        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "second"))
+    assert "nobody@localhost" in asked.read_text()
+
+
+def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path, worktree: Path) -> None:
+    """As every other one: git names them in bytes."""
+    name = os.fsdecode(b"caf\xe9.env")
+    (repository / ".worktreeinclude").write_text("*.env\n")
+    (repository / name).write_text("A=1\nB=2\n")
+    _ready(repository, worktree)
+    assert including.copy_missing(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
+    assert (worktree / name).read_text() == "A=1\nB=2\n"
+    counted, names = changes_of(str(worktree))
+    assert (counted.files, counted.insertions) == (1, 2)
+    assert names == {"caf\ufffd.env"}
