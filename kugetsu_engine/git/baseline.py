@@ -7,9 +7,9 @@ import os
 from typing import NamedTuple
 
 from .command import git
+from .pointers import admin_dir
 from .repositories import common_dir
 from .sealed import sealed
-from .worktrees import admin_dir
 
 MAX_REFS = 20_000
 """Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""

@@ -11,7 +11,8 @@ from ..errors import AttemptFailed, GitError
 from . import baseline
 from .baseline import Baseline, Standing
 from .command import git
-from .worktrees import base_commit, common_folder
+from .pointers import common_folder
+from .worktrees import base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]
 """The numbers, None where there are none; and what could not be measured and why, None where all was."""

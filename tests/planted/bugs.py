@@ -262,4 +262,18 @@ BUGS: tuple[Bug, ...] = (
         '    "--ignore-submodules=none",\n',
         "tests/security/test_traps.py -k nested",
     ),
+    Bug(
+        "an issue is the text it was written as",
+        "kugetsu_engine/domain/refs.py",
+        '    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()\n',
+        "    return reference\n",
+        "tests/engine/test_one_issue.py -k never_have_two_agents",
+    ),
+    Bug(
+        "a misspelt key of an agent stops nothing",
+        "kugetsu_engine/setting_tables.py",
+        '        stops: tuple[Stop, ...] = (Stop("agent", name),)\n',
+        "        stops: tuple[Stop, ...] = ()\n",
+        "tests/unit/test_wrong_settings.py",
+    ),
 )
