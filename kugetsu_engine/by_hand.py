@@ -14,10 +14,10 @@ from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.counting import of_number
-from .domain.task import Task
-from .errors import AlreadySo, KugetsuError, TryLater
+from .domain.task import Task, no_worktree
+from .errors import AlreadySo, ConfigError, TryLater
 from .paths import StatePaths
-from .store import files, issue_names, of_issue, sessions
+from .store import issue_names, of_issue, sessions
 
 
 class Place(NamedTuple):
@@ -45,11 +45,11 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     ref = refs.parse(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
-        raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
+        raise no_worktree(task)
     env = dict(operator)
     for name in env_files.names_for(task.issue_ref):
         try:
-            env |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+            env |= env_files.load(f"{paths.env}/{name}", env)[0]
         except FileNotFoundError:
             continue
     own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())
@@ -107,8 +107,10 @@ def _screen(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
 ) -> tuple[Place, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
-    where = place(paths, settings, operator, task)
     agent = jobs.agent_of(task, settings)
+    if gap := settings.gaps.reason(agent, task.issue_ref):
+        raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
+    where = place(paths, settings, operator, task)
     session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None

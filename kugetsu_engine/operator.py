@@ -13,7 +13,8 @@ from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
-from .paths import StatePaths
+from .paths import StatePaths, is_utf8
+from .preflight import Programs
 from .store import bell, files
 from .store import enqueue as creating
 from .store.issue_names import name_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .domain.changes import WorktreeDiff
     from .editing import Edit
     from .engine import Engine
+    from .preflight import Obstacle
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -49,6 +51,7 @@ class Operator:
         self.read_only = read_only
         self._clock = clock
         self._prepared = False
+        self._programs = Programs(self.paths, environ)
         self._room = 0
         """Tasks that may be added before they are counted again."""
 
@@ -97,9 +100,14 @@ class Operator:
             options["agent"] = self._known_agent(agent)
         if tags:
             options["tags"] = checked_tags(tags)
+        self._programs.refuse(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
-        options["repo"] = self._repository(ref, repo, folder)
+        options["repo"] = found = self._repository(ref, repo, folder)
+        if found is not None and not is_utf8(found):
+            raise UsageError(
+                f"the name of the repository {found!r} is not UTF-8", "rename its folder, or name another with --repo"
+            )
         self._prepare()
         self._take_room()
         try:
@@ -293,7 +301,9 @@ class Operator:
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+            from .domain.task import no_worktree
+
+            raise no_worktree(found)
         return diff.of_worktree(worktree)
 
     def worktree(self, issue_ref: str) -> str:
@@ -336,13 +346,31 @@ class Operator:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 
     def default_server(self) -> str:
-        """The host of references that name none; raises `ConfigError` where the setting cannot be read."""
-        from . import config
+        """The host of references that name none.
 
-        settings, problems = config.load(self.paths, self.environ)
-        if wrong := next((problem for problem in problems if ": default_server: " in problem), None):
-            raise ConfigError(wrong.partition("; keeping ")[0], f"correct {self.paths.config}, or write host/owner/repo#N")
-        return settings.default_server
+        Raises:
+            ConfigError: the settings do not say it in a way that can be read.
+        """
+        found = self.settings.default_server
+        if not found:
+            raise ConfigError(
+                "default_server cannot be read, so owner/repo#N has no host", "correct it: kugetsu doctor says more"
+            )
+        return found
+
+    def obstacles(
+        self, reference: str, agent: str | None = None, repo: str | None = None, folder: str | None = None
+    ) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand, see `preflight`; the arguments are those of `enqueue`.
+
+        Raises:
+            KugetsuError: something about it is wrong; it would be refused.
+        """
+        from . import preflight
+
+        ref = refs.parse(reference, self.default_server)
+        repository = self._repository(ref, repo, folder)
+        return preflight.obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
     def settings(self) -> Settings:
@@ -376,14 +404,14 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return nearby.enclosing(path) or path
+            return nearby.named(path)
         if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
         begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
-            return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
+            return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
         enclosing = nearby.enclosing(folder) if folder is not None else None
-        if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
+        if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
         return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None
 

@@ -2,12 +2,30 @@
 
 import os
 
+from .errors import StateDirError
+
 DEFAULT_STATE_DIR = "~/.kugetsu"
 
 
 def state_dir_from(environ: "os._Environ[str] | dict[str, str]") -> str:
-    """Return the absolute state directory that `KUGETSU_DIR` names, or the default."""
-    return os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
+    """Return the absolute state directory that `KUGETSU_DIR` names, or the default.
+
+    Raises:
+        StateDirError: its name is not UTF-8, so no file in it could say where it is.
+    """
+    root = os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
+    if not is_utf8(root):
+        raise StateDirError(f"the name of the state directory {root!r} is not UTF-8", "set KUGETSU_DIR to another folder")
+    return root
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a word, a path or a variable can be written as UTF-8; Python keeps other bytes as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class StatePaths:
@@ -53,6 +71,7 @@ class StatePaths:
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
+        self.programs = join(root, "programs.json")
         self.pulls = join(root, "pulls.json")
         self.pulls_lock = join(root, "locks", "pulls.lock")
         self.servers = join(root, "servers")
@@ -97,6 +116,10 @@ class StatePaths:
     def issue_lock(self, name: str) -> str:
         """The lock of an issue: an issue never has two agents. `name` is what `store.issue_names` calls it, as below."""
         return f"{self.locks}/issue-{name}.lock"
+
+    def opencode_database(self, name: str) -> str:
+        """That a version of opencode has made one of its databases ready."""
+        return f"{self.servers}/database-{name}.json"
 
     def server_life(self, token: str) -> str:
         """The lock that the keeper of a shared opencode server holds as long as it lives."""

@@ -9,7 +9,7 @@ from . import removing
 from .domain.counting import counted
 from .domain.reserved import SESSIONS
 from .errors import BadFile, GitError, KugetsuError
-from .git import removal
+from .git import clearing, removal
 from .git.command import git
 from .operator import Operator
 from .process.preparing import lock_name
@@ -46,6 +46,8 @@ def look(operator: Operator) -> list[Orphan]:
 def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], None]) -> int:
     """Remove orphans, whatever became of the others; the exit code of the first failure."""
     code = 0
+    for left in clearing.finish(operator.paths.worktrees):
+        complain(f"kugetsu: of a worktree that was removed, {left}")
     for orphan in orphans:
         try:
             if orphan.kind == "worktree":
@@ -96,6 +98,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             continue
         holding = [f"{held.dirty} uncommitted"] if held.dirty else []
         holding += [f"{counted(held.only_here, 'commit')} not pushed and on no other branch"] if held.only_here else []
+        holding += [f"the repository {held.within[0]}"] if held.within else []
         if holding:
             yield Orphan("worktree", path, f"{why}, but it holds {' and '.join(holding)}", kept=True)
         else:
@@ -123,16 +126,18 @@ def _remove_worktree(operator: Operator, path: str) -> None:
         raise KugetsuError("an agent works there")
     try:
         held = removal.holds(path, _branch(path))
-        if held.dirty or held.only_here:
+        if held.dirty or held.only_here or held.within:
             raise KugetsuError("it holds work by now")
         owner = os.path.dirname(held.repository) if os.path.basename(held.repository) == ".git" else held.repository
         lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
         try:
-            removal.remove(held.repository, path, held.branch)
+            _, left = removal.remove(held.repository, path, held.branch)
         finally:
             unlock(lock)
     finally:
         unlock(fd)
+    if left is not None:
+        raise KugetsuError(f"it is removed, but {left}")
 
 
 def _branch(worktree: str) -> str:

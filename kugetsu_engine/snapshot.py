@@ -22,6 +22,7 @@ from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
+from .domain.setting_faults import Gaps
 from .domain.task import Notice, State, Task
 from .domain.times import epoch
 from .entries import UNREADABLE, state_on_disk
@@ -134,6 +135,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """What forges said about pull requests, by issue reference."""
     earlier: Mapping[str, str] = {}
     """States of tasks that waiting ones come after, where the picture does not hold those tasks."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole, so that what depends on them does not start."""
 
     @property
     def used(self) -> int:
@@ -150,7 +153,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
-            rests=self.rests, default_agent=self.default_agent, edited=self.edited,
+            rests=self.rests, default_agent=self.default_agent, edited=self.edited, gaps=self.gaps,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -226,7 +229,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def stalled(self) -> Mapping[str, str]:
-        """The agents that stand still, with the evidence, by task."""
+        """The stalled agents, with the evidence, by task."""
         return {one.task.id: one.stalled for one in self.active if one.alive and one.phase == "stalled" and one.stalled}
 
     @cached_property
@@ -293,6 +296,7 @@ class SnapshotReader:
             run_times=self._run_times(done),
             default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
             earlier=self._read_earlier(pending, active, done),
+            gaps=state.gaps if state is not None and engine.pid is not None else self.settings.current.gaps,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:

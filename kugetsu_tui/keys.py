@@ -6,6 +6,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kugetsu_engine.domain.setting_faults import did_you_mean
+
 from .situation import (
     PAST_REFUSAL,
     Situation,
@@ -221,6 +223,10 @@ def shown_key(key: str) -> str:
     return NAMES.get(key, key)
 
 
+NOW_AND_THEN = frozenset({"undo", "jump.need", "log.error", "log.error_before", "log.wrap", "log.raw"})
+"""Actions that can be done now and then only, and are offered only then."""
+
+
 class Registry:
     """The actions with the keys they have here."""
 
@@ -264,7 +270,10 @@ class Registry:
         Args:
             wanted: for the id of an action its key, or several with commas.
         """
-        problems = [f"config.toml: [keys] {name} is no action" for name in wanted if name not in self._by_id]
+        problems = [
+            f"config.toml: [keys] {name} is no action{did_you_mean(name, self._by_id)}"
+            for name in wanted if name not in self._by_id
+        ]  # fmt: skip
         registry = self
         for name, text in wanted.items():
             keys = tuple(key.strip() for key in text.split(",") if key.strip())

@@ -58,16 +58,26 @@ class OpencodeReader(Reader):
         """Take one line: an event, or what was said on the error output, opencode's own log included."""
         if line.startswith(b"timestamp=") and (logged := _LOGGED.match(line[:8192].decode("utf-8", "replace"))) is not None:
             return self._log_line(logged[1], logged[2].strip('"'), logged[3])
-        events = super().feed(line)
-        for event in events:
-            if event.kind == "note":
-                self._note(safe_line(event.text, 1000).strip())
-        return events
+        return super().feed(line)
+
+    def feed_errors(self, line: bytes) -> list[Event]:
+        """Take one line of the error output, where its own log may be."""
+        return self.feed(line) if line.startswith(b"timestamp=") else super().feed_errors(line)
+
+    def words(self, text: str) -> list[Event]:
+        """Take what it said beside its events."""
+        self._note(safe_line(text, 1000).strip())
+        return super().words(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), event.get("timestamp")
-        self._refused = 0
+        if kind == "retry":
+            self._refuse(str(event["status"].get("message")))
+            return [Event("note", f"the provider refused and is asked again: {self._logged}")]
+        if kind in ("step_start", "tool_use", "text", "reasoning"):
+            self.finished = False
+        self._refused, self.hindrance = 0, None
         seconds = at / 1000 if isinstance(at, (int, float)) else None
         found: list[Event] = []
         session = event.get("sessionID")
@@ -87,6 +97,7 @@ class OpencodeReader(Reader):
             found.append(self._step(part, seconds))
         elif kind == "error":
             self._error = event["error"] if isinstance(event["error"], dict) else {"name": str(event["error"])}
+            self.hindrance = _class_of(self._error, self._logged)
             found.append(Event("error", _said(self._error), json.dumps(self._error)[:4000], failed=True, at=seconds))
         return found
 
@@ -120,8 +131,8 @@ class OpencodeReader(Reader):
 
     def waiting(self, quiet_s: float, processes: int) -> str | None:
         """opencode tells of a tool when it has ended, and of a model when it has answered."""
-        if self._refused:
-            return f"the provider has refused {self._refused} times, it is asked again: {self._logged}"
+        if self._refused and self.hindrance is not None:
+            return self.hindrance[1]
         if quiet_s < QUIET_S:
             return None
         if processes > 1:
@@ -142,10 +153,17 @@ class OpencodeReader(Reader):
         cause = _CAUSE.search(rest)
         if cause is None or message not in ("stream error", "failed"):
             return []
-        self._logged = safe_line(re.sub(r"\\(.)", r"\1", cause[1]), 300)
+        words = re.sub(r"\\(.)", r"\1", cause[1])
         if message == "stream error":
-            self._refused += 1
+            self._refuse(words)
+        self._logged = safe_line(words, 300)
         return [Event("error", self._logged, failed=True)]
+
+    def _refuse(self, words: str) -> None:
+        self._logged = safe_line(words, 300)
+        self._refused += 1
+        times = "once" if self._refused == 1 else f"{self._refused} times"
+        self.hindrance = "exit", f"the provider has refused {times}, it is asked again: {self._logged}"
 
     def _note(self, text: str) -> None:
         if (rejected := _REJECTED.search(text)) is not None:
@@ -172,6 +190,7 @@ class OpencodeReader(Reader):
     def _step(self, part: dict[str, Any], at: float | None) -> Event:
         self.steps += 1
         self._last_reason = str(part.get("reason"))
+        self.finished = self._last_reason == "stop"
         self._empty_steps = self._empty_steps + 1 if self._last_reason == "unknown" else 0
         tokens, cost = (part.get("tokens") or {}), part.get("cost")
         total = tokens.get("total")

@@ -4,6 +4,7 @@ import msgspec
 
 from .changes import Changes
 from .overlaps import Overlap
+from .setting_faults import Gaps
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Running tasks that change the same files."""
     changes: dict[str, Changes] = {}
     """What running tasks have changed so far, by id."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole."""
 
 
 class Control(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from . import failures
 from .draft import shown_id
+from .setting_faults import Gaps
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
 from .times import epoch
@@ -18,7 +19,7 @@ from .usage import cost_of, money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new", "budget",
+    "rate_limit", "pressure", "too_new", "budget", "config",
 ]  # fmt: skip
 
 
@@ -91,6 +92,8 @@ class Facts(msgspec.Struct, frozen=True):
     """The agent of tasks that name none."""
     edited: frozenset[str] = frozenset()
     """Ids of tasks that someone edits right now."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -126,6 +129,9 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         if state != COMPLETED:
             ended_badly = state in FINAL
             return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
+    gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
+    if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
+        return Why("config", gap)
     rest = facts.rests.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
         what = failures.words(rest.failure)
@@ -143,6 +149,8 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
 
 def queue_reason(facts: Facts) -> Why | None:
     """Why nothing at all may start; None when something may."""
+    if facts.gaps.everything:
+        return Why("config", facts.gaps.everything)
     if not facts.engine_runs:
         return Why("no_engine", "no engine runs")
     if facts.draining:
@@ -208,12 +216,13 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
             "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
         )
     if not known.retried:
-        return Verdict("error", f"{reason} (not retried)")
+        return Verdict("error", f"{reason} (not retried)", counts=known.counts)
     if not known.counts:
         in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
         if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
             return Verdict("error", f"{reason} ({in_a_row} times in a row)")
-        return Verdict("pending", f"attempt {ended.number}: {reason}", 0.0, counts=False)
+        delay = 0.0 if known.pause else retry_after(in_a_row, timing)  # a provider's rest is long enough
+        return Verdict("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
     if used >= timing.max_attempts:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)

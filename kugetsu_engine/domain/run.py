@@ -38,6 +38,10 @@ class Job(msgspec.Struct, frozen=True):
     """False: the agent's input is empty, its command line says where the prompt is."""
     output: str = "pump"
     """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
+    errors_apart: bool = False
+    """Whether its standard error is read apart from its standard output, which is for events alone; both go into the log."""
+    result_grace_s: float = 30.0
+    """How long its process may stay, without printing anything, when it has told how its work ended."""
     reader: str | None = None
     """Module with `reader(options)`, which reads what the agent tells."""
     reader_options: dict[str, Any] = {}
@@ -45,6 +49,12 @@ class Job(msgspec.Struct, frozen=True):
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
     times: str | None = None
     """Where it is kept when the log had which length."""
+    kind: str | None = None
+    """The known program it is; None for a command of the operator's own."""
+    program: str = ""
+    """The agent's program, whether or not it is the first word of `argv`."""
+    check: str | None = None
+    """Module with `check(job, note)`, which looks at the program before anything is done for the attempt."""
     prepare: str | None = None
     after: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""

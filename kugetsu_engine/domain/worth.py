@@ -48,11 +48,11 @@ def needs(notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str]
     Args:
         notices: the oldest first; of a task only the newest counts, as what it told before may be over.
         read_until: the operator has read them up to this time.
-        stalled: agents that stand still right now, with the evidence, by task; read or not, they wait.
-        alerts: what is wrong right now; that about agents that stand still is in `stalled`.
+        stalled: agents that are stalled right now, with the evidence, by task; read or not, they wait.
+        alerts: what is wrong right now; that about stalled agents is in `stalled`.
 
     Returns:
-        Agents that stand still, then unread notifications, the newest first, then what is wrong with the fleet.
+        Stalled agents, then unread notifications, the newest first, then what is wrong with the fleet.
     """
     newest: dict[str, Notice] = {}
     for notice in notices:

@@ -7,8 +7,9 @@ import os
 from typing import NamedTuple
 
 from .command import git
+from .pointers import admin_dir
 from .repositories import common_dir
-from .worktrees import admin_dir
+from .sealed import sealed
 
 MAX_REFS = 20_000
 """Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""
@@ -60,7 +61,7 @@ def take(repository: str, worktree: str, branch: str, base_branch: str | None) -
     """
     shared, folder = os.path.realpath(common_dir(repository)), os.path.realpath(admin_dir(worktree))
     told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
-    refs = [line.split(" ", 1) for line in told.splitlines()]
+    refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
     own = f"refs/heads/{branch}"
     standing = look(worktree)
     commit = next((commit for commit, name in refs if name == own), None) or commit_of(shared, own)
@@ -79,7 +80,9 @@ def look(worktree: str) -> Standing:
     """
     dirty: list[int] = []
     head, on = None, None
-    for entry in git(worktree, *STATUS).split("\0"):
+    with sealed(worktree) as found:
+        entries = found.git(*STATUS).split("\0")
+    for entry in entries:
         if entry.startswith("# branch.oid "):
             head = None if entry.endswith("(initial)") else entry[13:]
         elif entry.startswith("# branch.head "):

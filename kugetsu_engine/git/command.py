@@ -7,6 +7,7 @@ files) it has; what would change the meaning of a call (prune, recursion, refspe
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 
 from ..errors import GitError, GitNotStarted
 
@@ -33,6 +34,25 @@ _LOGIN = re.compile(r"://[^/@\s]+@")
 """User and password in an address; git's words go into tasks and notifications."""
 
 
+_OF_REMOTES = re.compile(
+    r"GIT_(?:ASKPASS|SSH|SSH_COMMAND|SSH_VARIANT|PROXY_COMMAND|SSL_\w+|HTTP_\w+|CONFIG_COUNT|CONFIG_(?:KEY|VALUE)_[0-9]+)"
+    r"|SSH_(?:ASKPASS|ASKPASS_REQUIRE|AUTH_SOCK)|(?i:https?|all|no)_(?i:proxy)"
+)
+"""Variables that say how to reach a remote, and how to log in there."""
+_passed: dict[str, str] = {}
+
+
+def pass_to_remotes(variables: Mapping[str, str]) -> None:
+    """Give git, wherever it may speak with remotes, those of these variables that are about that; for this process.
+
+    Args:
+        variables: what the operator named in `pass_env`, or an attempt was given. What merely stands in our own environment
+            is not enough: an editor's terminal has a `GIT_ASKPASS` of its own, which waits for a person.
+    """
+    _passed.clear()
+    _passed.update({name: value for name, value in variables.items() if _OF_REMOTES.fullmatch(name)})
+
+
 def environment() -> dict[str, str]:
     """The variables git gets: ours without `GIT_*`, and none that would let it ask."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -41,7 +61,7 @@ def environment() -> dict[str, str]:
 
 def git(
     folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S, remote: bool = False, upwards: bool = False,
-    where: dict[str, str] = NOWHERE_ELSE,
+    where: dict[str, str] = NOWHERE_ELSE, names: bool = False,
 ) -> str:  # fmt: skip
     """Run git in a folder and return what it printed.
 
@@ -50,6 +70,7 @@ def git(
         remote: it may speak with remotes, and so run the programs that the operator has set for that.
         upwards: the repository may lie above the folder; else only the folder itself can be one.
         where: variables that name the repository, in place of looking for it.
+        names: it prints names of files, which are opened: bytes that are not UTF-8 are kept, as surrogates.
 
     Raises:
         GitError: git refused, is not there, or took too long; with git's own words.
@@ -65,10 +86,10 @@ def git(
     except OSError as error:
         raise GitNotStarted(f"git cannot run in {folder}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
+        raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s") from None
     if done.returncode:
-        raise _refused(args[0], done.returncode, done.stderr)
-    return done.stdout.decode("utf-8", "replace")
+        raise _refused(_verb(args), done.returncode, done.stderr)
+    return done.stdout.decode("utf-8", "surrogateescape" if names else "replace")
 
 
 def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
@@ -76,7 +97,9 @@ def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
     environ = environment()
     if not upwards:
         environ["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(folder))
-    if not remote:  # a partial clone would fetch what it lacks, with whatever program its settings name
+    if remote:
+        environ |= _passed
+    else:  # a partial clone would fetch what it lacks, with whatever program its settings name
         environ |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
     return environ
 
@@ -122,11 +145,22 @@ def git_start(
         finally:
             timer.cancel()
         if late.is_set():
-            raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s")
+            raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s")
         if code and not more:
             errors.seek(0)
-            raise _refused(args[0], code, errors.read(1 << 16))
+            raise _refused(_verb(args), code, errors.read(1 << 16))
     return data[:limit], more
+
+
+def _verb(args: tuple[str, ...]) -> str:
+    """What git was to do, without the settings before it."""
+    words = iter(args)
+    for word in words:
+        if word == "-c":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return "nothing"
 
 
 def _refused(verb: str, code: int, stderr: bytes) -> GitError:

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..domain.failures import EXIT_CODES, GIT, of_errno
 from ..domain.times import iso
@@ -18,6 +18,8 @@ MATCHING_S = 1.0
 """Processor time that all patterns together may take: an operator's pattern may be one that never ends."""
 NO_ROOM, NO_FILES = 1 << 20, 16
 """A disk with less, in bytes or files, is full: what git could not write may have been larger than what is left."""
+LAST_WORDS = 3
+"""Lines at the end of the log of an agent that only prints in which it is looked for what keeps it from its work."""
 NEARBY = 5
 """Lines around the one that names the failure in which the time of a reset is looked for."""
 
@@ -53,16 +55,82 @@ def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] |
     return facts | found | {"resets_at": resets_at}
 
 
-def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
-    """Judge an attempt that was ended: by its time limit, for a stall, by a signal, or for a class of failure."""
+STOPS = {
+    "timeout": "time limit reached", "stalled": "", "finished": "it has told its result, and its process does not end",
+}  # fmt: skip
+"""What ends an agent though nobody wants its work stopped, with words for its log: a result that it told counts then."""
+
+
+def after_result(asked: str | None, code: int, grace_s: float) -> str:
+    """How the process of an agent ended that had told its result, in words."""
+    if asked is None:
+        return f"was then ended by {signal_name(-code)}"
+    after = {"timeout": "at the time limit", "stalled": "as it was stalled"}.get(asked, f"after {grace_s:g}s")
+    return f"did not end and was stopped {after}"
+
+
+def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None, why: str) -> Found:
+    """Judge an agent that told how its work ended, by that and not by how its process ended.
+
+    Args:
+        told: class and reason of a failure that its events tell.
+        why: what became of its process.
+    """
+    found = of_end(job, log, 0, told) | {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    said = "told success" if told is None else found["reason"]
+    return found | {"reason": f"{said}; its process {why}"}
+
+
+class Doing(NamedTuple):
+    """What an agent was doing when a limit ended it."""
+
+    words: str = ""
+    failure: str | None = None
+    """Class of what kept it from its work; None where nothing did, or that is not certain."""
+    resets_at: str | None = None
+
+
+NOTHING = Doing()
+PHASES = {
+    "waiting for git": "another attempt was using git in its repository", "worktree": "git was making its worktree",
+    "issue": "its forge was asked for the issue", "setup": "its setup commands were running",
+    "session": "its session was being made ready",
+}  # fmt: skip
+"""What an attempt is at before its agent starts."""
+CAUSES = frozenset({"rate_limit", "quota", "credentials", "network", "server_lost"})
+"""Classes that say more about an attempt that ran into a limit than the limit does."""
+
+
+def doing(job: dict[str, Any], log: LogFile, hindrance: tuple[str, str] | None, activity: str) -> Doing:
+    """Find out what an agent is doing that has reached a limit, and whether something known keeps it from its work.
+
+    Args:
+        hindrance: class and words that its events tell. Of an agent that only prints, its last lines are looked at.
+        activity: what it does, in a few words.
+    """
+    lines = [hindrance[1]] if hindrance else [] if job.get("reader") else log.last_lines(LAST_WORDS)
+    failure = hindrance[0] if hindrance and hindrance[0] != "exit" else None
+    place = 0
+    if failure is None:
+        try:
+            place, failure = first_match(lines, job.get("patterns", ()))
+        except _TooLong:
+            failure = None
+    if failure not in CAUSES:
+        return Doing(hindrance[1] if hindrance else activity)
+    return Doing(lines[place][:300], failure, _reset_near(lines, place) if failure in ("rate_limit", "quota") else None)
+
+
+def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Doing = NOTHING) -> Found:
+    """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}
-    if asked == "timeout":
-        return known | {"outcome": "timeout", "failure": "timeout", "reason": f"ran longer than {timeout_s:g} s"}
-    if asked == "stalled":
-        return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it was stalled: {evidence}"}
     if asked in ("stop", "kill", ""):
         return known | _failed("stopped", "stopped by a signal")
-    return known | _failed(asked, evidence)
+    last = f"; {'what kept it' if at.failure else 'last'}: {at.words}" if at.words else ""
+    if asked not in ("timeout", "stalled"):
+        return known | _failed(asked, evidence + last)
+    reason = f"ran longer than {timeout_s:g} s" if asked == "timeout" else f"it was stalled: {evidence}"
+    return known | {"outcome": asked, "failure": at.failure or asked, "reason": reason + last, "resets_at": at.resets_at}
 
 
 def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, folder: str = "/") -> Found:

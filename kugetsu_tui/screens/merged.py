@@ -16,6 +16,7 @@ from ..viewmodels.picture import Picture, short_ref
 from ..widgets.lines import Span
 from ..widgets.log_view import LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .log_screen import LogScreen
 from .situations import NOTHING
 
@@ -69,7 +70,7 @@ class MergedScreen(LogScreen):
         yield StatusStrip()
         yield Banner()
         yield self.log_view
-        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield FilterLine("search")
         yield Talk()
         yield KeyBar(self.perform)
 
@@ -141,6 +142,7 @@ class MergedScreen(LogScreen):
         self.open_filter()
         self._filters = True
         field = self.query_one("#filter", Input)
+        self.field_keys = (("enter", "keep"), ("esc", "leave"))
         field.placeholder = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
         field.value = self.view.choice.words
         field.cursor_position = len(field.value)

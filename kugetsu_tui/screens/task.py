@@ -1,13 +1,13 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from ..situation import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
 from ..widgets.log_view import LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .head import Head
 from .log_screen import LogScreen
 from .logs import with_log
@@ -30,7 +30,7 @@ class TaskScreen(LogScreen):
         yield Banner()
         yield Head()
         yield self.log_view
-        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield FilterLine("search")
         yield Talk()
         yield KeyBar(self.perform)
 
@@ -60,7 +60,8 @@ class TaskScreen(LogScreen):
             return
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
-        header.show(story.header(picture, task, attempt), room)
+        # Where there is no log yet, the card in its place tells all the rest.
+        header.show(story.header(picture, task, attempt)[: None if attempt else 1], room)
         self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), story.card(picture, task))
         self.query_one(Talk).describe(story.one_line(picture, task.id))
         self.refresh_keys()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from kugetsu_engine.domain.stamps import Stamp, line_of
 from kugetsu_engine.domain.task import Attempt, Task
@@ -84,13 +85,13 @@ async def test_a_task_without_a_log_shows_no_keys_for_one(console: Opener, enque
         await here.until(lambda: here.said == "#1 has no log yet: its first attempt writes one")
 
 
-async def test_a_line_in_sight_can_be_copied(console: Opener, operator: Operator) -> None:
+async def test_a_line_in_sight_can_be_copied(console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest, or the error one went to: whole, also where it is cut on the screen, and without its colours."""
     long = "x" * 200
     write(operator, f"\x1b[31mE   error: no such file {long}\x1b[0m\n" + "".join(f"line {n}\n" for n in range(60)))
     async with console((100, 30)) as here:
         copied: list[str] = []
-        here.app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        monkeypatch.setattr(here.app, "copy_to_clipboard", copied.append)
         await here.press("5", "3")
         await here.shows("line 59")
         await here.press("y")
@@ -110,7 +111,12 @@ async def test_colours_of_a_log_are_kept_and_none_reaches_the_terminal_as_it_is(
     """Wrapped, cut and scrolled sideways; a progress bar shows its last state."""
     write(
         operator,
-        "plain \x1b[32mgreenest of all\x1b[0m\n" + "\r".join(f"step {n}%" for n in range(100)) + "\n" + "\x1b[35m" + "wide " * 60 + "\n",
+        "plain \x1b[32mgreenest of all\x1b[0m\n"
+        + "\r".join(f"step {n}%" for n in range(100))
+        + "\n"
+        + "\x1b[35m"
+        + "wide " * 60
+        + "\n",
     )
     async with console((100, 30)) as here:
         await here.press("5", "3")

@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.policy import Rest
-from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.run import Progress, RunRecord
 from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.worth import Need
@@ -15,6 +15,8 @@ from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.formatting import times
+from kugetsu_tui.keys import Registry
+from kugetsu_tui.situation import Situation
 from kugetsu_tui.viewmodels import story, strip
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.done import DoneView
@@ -22,7 +24,7 @@ from kugetsu_tui.viewmodels.needs import next_need
 from kugetsu_tui.viewmodels.notices import NoticesView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import Column, layout
+from kugetsu_tui.viewmodels.rows import layout
 
 NOW = 1_800_000_000.0
 
@@ -74,7 +76,7 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
     assert ("silent 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
     columns = doing("edit a.py").columns
     place = next(index for index, column in enumerate(columns) if column.name == "phase")
-    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [18, 16, 28, 28]
+    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [15, 20, 28, 28]
 
 
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
@@ -129,7 +131,8 @@ def test_the_queue_says_why_and_when() -> None:
     view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
     assert "held by you" in words(view.row(0).cells)
     assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
-    assert "slots 1/1" in words(view.row(2).cells)
+    assert words(view.shared_reason) == "slots 1/1", "said once, and not in every row"
+    assert "slots" not in words(view.row(2).cells)
     ends = NOW + 600.0 - 21.4
     assert [view.row(place).cells[-1][0] for place in range(3)] == [
         "", f"~{times.moment(ends)}", f"~{times.moment(ends + 600.0)}"
@@ -238,6 +241,30 @@ def test_what_needs_you_is_visited_once_each_and_then_again() -> None:
     assert tour(1) == []
 
 
+def test_what_one_copies_from_a_task_has_its_own_line() -> None:
+    """The worktree stands near the left edge, however much the agent does."""
+    one = active(41)
+    record = RunRecord("q_41", 1, "t", 1, 1, "", "", 60.0, "/home/o/worktrees/api-41")
+    lines = [
+        words(spans)
+        for spans in story.header(Picture(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1)
+    ]
+    [place] = [line.index("/home/o/worktrees") for line in lines if "/home/o/worktrees" in line]
+    assert place < 20
+    assert [line for line in lines if line.startswith("now") and "cpu" in line]
+
+
+def test_keys_about_a_log_are_not_offered_where_there_is_none() -> None:
+    """They say so when pressed, and take no room among the keys."""
+    registry = Registry()
+    for pane in ("task", "log"):
+        waits, ran = (Situation(pane=pane, task="q_1", state="pending", attempt=attempt) for attempt in (0, 1))
+        for name in ("log.error", "log.error_before", "log.wrap", "log.follow", "log.raw"):
+            assert registry[name].refusal(waits) == "#1 has no log yet: its first attempt writes one"
+            assert registry[name].refusal(ran) is None
+    assert registry["log.error"].refusal(Situation(pane="merged")) is None
+
+
 def test_the_story_names_every_attempt() -> None:
     """The task's screen has them in order."""
     told = task(
@@ -250,14 +277,6 @@ def test_the_story_names_every_attempt() -> None:
     lines = [words(spans) for spans in story.header(Picture(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
-
-
-def test_columns_leave_in_order() -> None:
-    """The flexible one takes what is left, the least needed goes first."""
-    columns = (Column("a", 5), Column("b", 10, flexible=True), Column("c", 6, keep=2), Column("d", 6, keep=5))
-    assert layout(columns, 60) == (5, 37, 6, 6)
-    assert layout(columns, 28) == (5, 13, 0, 6)
-    assert layout(columns, 18) == (5, 11, 0, 0)
 
 
 @pytest.mark.parametrize(
