@@ -165,10 +165,10 @@ def worked_on(now: Situation) -> str | None:
 
 
 def logged(now: Situation) -> str | None:
-    """It needs a log."""
-    if now.has_log:
+    """Of one task's log: it needs one."""
+    if now.pane not in ("log", "task") or (now.attempt and now.has_log):
         return None
-    return f"{_shown(now)} has no log yet: its first attempt writes one" if now.task else "no task is selected"
+    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
 
 
 def streaming(now: Situation) -> str | None:
