@@ -3,6 +3,7 @@
 import msgspec
 
 from .changes import Changes
+from .obstacles import Obstacles
 from .overlaps import Overlap
 
 
@@ -45,6 +46,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Running tasks that change the same files."""
     changes: dict[str, Changes] = {}
     """What running tasks have changed so far, by id."""
+    obstacles: Obstacles = Obstacles()
+    """What the engine found in its way."""
 
 
 class Control(msgspec.Struct, frozen=True):
