@@ -45,7 +45,7 @@ real-agents: $(DEV_STAMP)  ## the real opencode, fetched if need be, also in wha
 	$(BIN)/python tests/support/real_opencode.py
 	KUGETSU_LONG_TESTS=1 $(BIN)/python -m pytest -q -n 0 tests/real_agents
 
-fuzz: $(DEV_STAMP)  ## 331,000 broken files and other inputs, with a seed and a table
+fuzz: $(DEV_STAMP)  ## 1.3 million broken files and other inputs, with a seed and a table
 	$(BIN)/python -m tests.fuzz
 
 floors:  ## the tests with the oldest version of every dependency; FLOORS=tests/unit

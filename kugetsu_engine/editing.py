@@ -1,6 +1,7 @@
 """Editing a waiting task by hand: it cannot start meanwhile, a broken text is told, and nothing that was typed is lost."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,16 @@ from .paths import StatePaths
 from .store import bell, edits, tasks
 from .store.enqueue import checked_message
 
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 UNFINISHED = "# Of an edit that was not finished: take this line out to go on with it, or empty the file to forget it.\n"
+
+
+RETURNED_AT_ONCE_S = 3.0
+"""An editor that changed nothing and took no longer may still be open, in a window of its own."""
+
+
+class Unreadable(UsageError):
+    """What an editor has written is no text, or too much."""
 
 
 class Edit:
@@ -28,7 +38,10 @@ class Edit:
         self._hands = hands
         self._clock = clock
         self._original = edit_text.document(task)
-        left = (hands.left_over() or "").replace(UNFINISHED, "")
+        left = hands.left_over()
+        if left is None:
+            hands.put_aside()  # what cannot be read is not to be written over either
+        left = (left or "").replace(UNFINISHED, "")
         self.unfinished = bool(left.strip()) and left != self._original
         """Whether it begins with the text of an earlier edit that came to no end."""
         self._last = f"{UNFINISHED}{left}" if self.unfinished else self._original
@@ -87,7 +100,13 @@ class Edit:
         except FileNotFoundError:
             return self._last
         except BadFile as error:
-            raise UsageError(error.message) from None
+            raise Unreadable(error.message) from None
+
+    def put_aside(self) -> str:
+        """Where a text that cannot be read is from now on, in words."""
+        where = self._hands.put_aside()
+        self._hands.write(self._original)
+        return f"it is kept as {where}" if where else "there is nothing left of it"
 
     def done(self) -> None:
         """It came to its end; the text is not needed any more."""
@@ -132,14 +151,28 @@ def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
 def editor_of(environ: Mapping[str, str]) -> list[str] | None:
     """The operator's editor as words of a command; None when none is set.
 
+    It may have options, begin with `~` or with variables (`FOO=1 vim`), or be the path of a program with a blank in it.
+
     Raises:
         UsageError: the variable cannot be read.
     """
-    text = environ.get("VISUAL") or environ.get("EDITOR") or ""
+    text = (environ.get("VISUAL") or environ.get("EDITOR") or "").strip()
+    if os.path.isfile(path := _expanded(text, environ)):
+        return [path]
     try:
-        return shlex.split(text) or None
+        words = shlex.split(text)
     except ValueError:
         raise UsageError(f"$VISUAL or $EDITOR cannot be read: {text[:60]}", "close the quote") from None
+    program = next((at for at, word in enumerate(words) if not _ASSIGNMENT.match(word)), None)
+    if program is None:
+        return None
+    words[program] = _expanded(words[program], environ)
+    return ["env", *words] if program else words
+
+
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    home = environ.get("HOME")
+    return f"{home}{text[1:]}" if home and text.startswith("~/") else text
 
 
 def in_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
@@ -151,20 +184,44 @@ def in_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
     Raises:
         KugetsuError: it was left broken; the text is kept.
     """
-    while True:
-        code = run(edit.path)
-        if code > 0:
-            return {}  # the editor's own way to say no, such as vim's :cq
-        if code < 0:
-            raise KugetsuError(f"the editor was killed by signal {-code}", kept(edit))
+    while (changes := after_editor(edit, run(edit.path))) is None:
+        pass
+    return changes
+
+
+def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
+    """Judge a text that came back from an editor: what it changes; None when it makes no sense and is to be edited again.
+
+    Args:
+        code: the editor's exit code, negative for a signal.
+        took_s: how long it was open.
+
+    Raises:
+        KugetsuError: the editor failed, or left it broken; the text is kept and named.
+    """
+    if code < 0:
+        raise KugetsuError(f"the editor was killed by signal {-code}", kept(edit))
+    try:
+        if code > 0:  # the editor's own way to say no, such as vim's :cq
+            if edit.touched and edit.has_text:
+                raise KugetsuError(f"nothing was changed, as the editor ended with code {code}", kept(edit))
+            return {}
         if edit.unfinished and not edit.touched:
             raise KugetsuError("nothing was changed", kept(edit))
-        try:
-            return edit.changes()
-        except UsageError as error:
-            if not edit.touched:
-                raise KugetsuError(f"nothing was changed: {error.message}", kept(edit)) from None
-            edit.complain(str(error))
+        if took_s < RETURNED_AT_ONCE_S and not edit.touched:
+            raise KugetsuError(
+                "nothing was changed: the editor returned at once",
+                "one with a window of its own must be told to wait (code --wait, gvim -f); what you still save there, "
+                f"the next edit of {edit.task.shown} takes up",
+            )
+        return edit.changes()
+    except Unreadable as error:
+        raise KugetsuError(f"nothing was changed: {error.message}", edit.put_aside()) from None
+    except UsageError as error:
+        if not edit.touched:
+            raise KugetsuError(f"nothing was changed: {error.message}", kept(edit)) from None
+        edit.complain(str(error))
+        return None
 
 
 def kept(edit: Edit) -> str:

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from rich.text import Text
 from textual.app import SystemCommand
+from textual.binding import Binding
+from textual.driver import Driver
 from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
@@ -35,12 +37,15 @@ from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .opening import Opening
+from .outside import Guest
 from .palette import Actions
 from .past import PastView
 from .presence import Presence
 from .screens.console import ConsoleScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
+from .terminal import job_control
+from .terminal.driver import TerminalDriver
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
 from .viewmodels.needs import next_need
@@ -48,7 +53,8 @@ from .viewmodels.picture import Picture
 
 log = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+END_LIMIT_S = 2.5
+"""So long the console may take to end by a signal; then the process ends all the same."""
 
 PANES = {
     "task": "the task", "notices": "the notifications", "agents": "the agents", "queue": "the queue", "log": "the log",
@@ -71,8 +77,11 @@ class KugetsuApp(Opening):
         # The variables of the theme are asked for in the base class's constructor.
         # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
         self.colourless = bool(os.environ.get("NO_COLOR"))
-        super().__init__(ansi_color=True if self.colourless else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if self.colourless else None)
         self.link = link
+        self.guest = Guest(self)
+        self.failed = False
+        """Whether it ends because its own code failed."""
         self.picture: Picture | None = None
         """What the screens show: the present, or a moment of the past."""
         self.present: Picture | None = None
@@ -109,18 +118,49 @@ class KugetsuApp(Opening):
         """Show an empty home at once, then read."""
         self.set_class(draws_ascii(), "-ascii")
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
-        for number in ENDING_SIGNALS:
-            try:
-                asyncio.get_running_loop().add_signal_handler(number, self._end, number)
-            except (NotImplementedError, RuntimeError, ValueError):
-                break  # not in the main thread: someone else looks after signals
+        if isinstance(self.driver, TerminalDriver):
+            self.driver.call_for_signals(self._end, self.action_to_shell)
+        for key in self.registry["suspend"].keys:
+            # With priority, as it is to work in dialogs too.
+            self._bindings.key_to_bindings[key] = [Binding(key, "to_shell", show=False, priority=True)]
         self.push_screen(HomeScreen())
         self.link.start(self.post_message)
         if self.key_problems:
             self.call_after_refresh(self.say, self.key_problems[0], "warning")
 
+    @property
+    def driver(self) -> Driver | None:
+        """What stands between the console and its terminal."""
+        return self._driver
+
     def _end(self, number: int) -> None:
-        self.leave(128 + number)
+        """A signal is to end the console; so it does, in any state and in time."""
+        if isinstance(self.driver, TerminalDriver):
+            self.driver.exit_after(END_LIMIT_S, 128 + number)
+
+        async def end() -> None:
+            await self.guest.end()
+            self.leave(128 + number)
+
+        self._ending = asyncio.get_running_loop().create_task(end())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A text that is being written keeps its own ctrl+z, and screens have theirs."""
+        if action != "to_shell":
+            return True
+        if isinstance(self.focused, Input):
+            return True
+        return not isinstance(self.focused, TextArea) and not isinstance(self.screen, ConsoleScreen)
+
+    def action_to_shell(self) -> None:
+        """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""
+        driver = self.driver
+        if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
+            self.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
+            return
+        told = "kugetsu is stopped, fg brings it back"
+        told += "; its engine is stopped too: agents go on, nothing new starts" if self.link.runs_engine else ""
+        driver.stop_process(told)
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
@@ -142,7 +182,9 @@ class KugetsuApp(Opening):
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
         error = sys.exc_info()[1] or self._exception
         words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
-        self.panic(Text(words))
+        if not self.failed:  # what fails in the wake of it would be more lines
+            self.failed = True
+            self.panic(Text(words))
 
     # what the link tells
 

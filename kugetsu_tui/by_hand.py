@@ -28,8 +28,7 @@ async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) ->
     if not outside.can_suspend(app):
         app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
         return
-    with app.suspend():
-        code = outside.run(argv, environ=environ)
+    code = await app.guest.run(argv, environ)
     app.say(
         f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
         "warning" if code else "good",

@@ -1,10 +1,11 @@
 """Editing a waiting task: in the operator's own editor while the console stands aside, or in a form where there is none."""
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kugetsu_engine.editing import Edit, editor_of, in_editor, kept
+from kugetsu_engine.editing import Edit, after_editor, editor_of, kept
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
 from kugetsu_engine.store.requests import Request
 
@@ -40,8 +41,12 @@ async def edit_by_hand(app: "KugetsuApp", task_id: str) -> None:
 async def _outside(app: "KugetsuApp", edit: Edit, editor: list[str]) -> bool:
     """Edit in the operator's editor until the text makes sense and the engine takes it."""
     while True:
-        with app.suspend():
-            changes = in_editor(edit, lambda path: outside.run([*editor, path]))
+        began = time.monotonic()
+        code = await app.guest.run([*editor, edit.path], app.link.operator.environ)
+        took_s = time.monotonic() - began
+        changes = await app.link.apart(partial(after_editor, edit, code, took_s))
+        if changes is None:
+            continue
         if not changes:
             app.say("nothing was changed")
             return True

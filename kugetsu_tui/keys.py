@@ -196,6 +196,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("command", (":",), "command", "type a command, with the words of the kugetsu command line", CONSOLE, footer=52),
     Action("palette", ("ctrl+p",), "palette", "find an action by its words", CONSOLE),
     Action("reload", ("R",), "reload", "read everything again", CONSOLE),
+    Action("suspend", ("ctrl+z",), "to the shell",
+           "stop the console and go back to the shell, where `fg` brings it back; agents go on, its engine waits", CONSOLE),
     Action("quit", ("q",), "quit", "leave; asks only if agents run under this console's engine, and never stops one", CONSOLE,
            footer=70),
 )  # fmt: skip

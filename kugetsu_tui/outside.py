@@ -1,35 +1,123 @@
-"""Other programs: the terminal is handed to one for a while, or what one prints is read."""
+"""Other programs: the terminal is lent to one for a while, or what one prints is read."""
 
+import contextlib
+import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from textual.app import App
+import psutil
 
 from kugetsu_engine.errors import KugetsuError
 
+from .background import Background
+from .terminal.driver import TerminalDriver
+
+if TYPE_CHECKING:
+    from .app import KugetsuApp
+
 TMUX_LIMIT_S = 5.0
 PRINTING_LIMIT_S = 120.0
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+HANG_UP_S = 1.0
+"""How long a program has to end once its terminal is taken away."""
 
 
-def run(command: Sequence[str], folder: str | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Run a program in the terminal until it ends; returns its exit code, negative for a signal.
+class Guest:
+    """The program that has the terminal, if one has: the only place where the console steps aside, and it always comes back."""
 
-    To be called while the app is suspended. A signal that is to end the console ends the program first; the console itself then
-    ends as it always does, as the event loop hears of the signal too.
+    def __init__(self, app: "KugetsuApp") -> None:
+        self._app = app
+        self._waits = Background("kugetsu-guest")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._leaving = False
 
-    Raises:
-        KugetsuError: the program cannot be run.
-    """
+    async def run(self, command: Sequence[str], environ: Mapping[str, str], folder: str | None = None) -> int:
+        """Lend the terminal to a program until it ends; returns its exit code, negative for a signal.
+
+        The event loop goes on meanwhile, as whatever ends the console must be heard at any time.
+
+        Raises:
+            KugetsuError: it cannot be run; the console has its terminal again, or never gave it away.
+        """
+        if self._process is not None or self._leaving:
+            raise KugetsuError("another program has the terminal already")
+        _check_runs(command[0], environ)
+        self._step_aside()
+        try:
+            process = self._process = _start(command, environ, folder)
+            return await self._waits.run(process.wait)
+        finally:
+            process_left, self._process = self._process, None
+            if process_left is not None and process_left.poll() is None:
+                _send(process_left, signal.SIGKILL)
+            if not self._leaving:
+                self._come_back()
+
+    async def end(self) -> None:
+        """Take the terminal away from the program, as a window that is closed does; the console is about to end."""
+        self._leaving = True
+        process = self._process
+        if process is None:
+            return
+        _send(process, signal.SIGHUP)
+        ended = self._waits_for(process)
+        if not await ended:
+            _send(process, signal.SIGKILL)
+
+    async def _waits_for(self, process: "subprocess.Popen[bytes]") -> bool:
+        watch = Background("kugetsu-guest-end")
+
+        def ended() -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(HANG_UP_S)
+            return process.poll() is not None
+
+        try:
+            return await watch.run(ended)
+        finally:
+            watch.close()
+
+    def _step_aside(self) -> None:
+        driver = self._app.driver
+        self._app.app_suspend_signal.publish(self._app)
+        if isinstance(driver, TerminalDriver):
+            driver.lend()
+        elif driver is not None:
+            driver.suspend_application_mode()
+
+    def _come_back(self) -> None:
+        driver = self._app.driver
+        if isinstance(driver, TerminalDriver):
+            driver.take_back()
+        elif driver is not None:
+            driver.resume_application_mode()
+        self._app.app_resume_signal.publish(self._app)
+
+
+def _check_runs(program: str, environ: Mapping[str, str]) -> None:
+    if shutil.which(program, path=environ.get("PATH", os.defpath)) is None:
+        there = os.path.exists(program)
+        raise KugetsuError(f"{program} cannot run: {'it is not executable' if there else 'there is no such program'}")
+
+
+def _start(command: Sequence[str], environ: Mapping[str, str], folder: str | None) -> "subprocess.Popen[bytes]":
     try:
-        process = subprocess.Popen(command, cwd=folder, env=environ)
-    except OSError as error:
-        raise KugetsuError(f"{command[0]} cannot run: {error.strerror}") from None
-    with _signals(process):
-        return process.wait()
+        return subprocess.Popen(command, cwd=folder, env=dict(environ))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise KugetsuError(f"{command[0]} cannot run: {reason}") from None
+
+
+def _send(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal to a program and all it has started: a shell in between would keep it to itself."""
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.send_signal(number)
+    with contextlib.suppress(OSError):
+        process.send_signal(number)
 
 
 def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, str]) -> tuple[int, str, str]:
@@ -50,26 +138,9 @@ def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, st
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
-@contextmanager
-def _signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        process.terminate()
-
-    def not_ours(number: int, frame: FrameType | None) -> None:
-        """ctrl+c is for the program in front."""
-
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, not_ours)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def can_suspend(app: "App[None]") -> bool:
-    """Whether the terminal can be handed over: not in a test's driver without a terminal, nor in a browser."""
-    return app._driver is not None and app._driver.can_suspend
+def can_suspend(app: "KugetsuApp") -> bool:
+    """Whether the terminal can be lent: not in a test's driver without a terminal, nor in a browser."""
+    return app.driver is not None and app.driver.can_suspend
 
 
 def into_tmux(text: str, environ: Mapping[str, str]) -> bool:

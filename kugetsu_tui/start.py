@@ -11,6 +11,7 @@ from kugetsu_engine.cli import in_one_line
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
+CANNOT_DRAW = ("dumb", "unknown")
 GARBAGE = 10_000
 """New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
 time at all that was ever loaded; so what is there at the start is left out of it, too."""
@@ -48,6 +49,11 @@ def run_console(
         raise KugetsuError(
             "the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless"
         )
+    if (term := os.environ.get("TERM")) in CANNOT_DRAW:
+        raise KugetsuError(
+            f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
+            "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
+        )
     from kugetsu_engine.operator import Operator
 
     from .app import KugetsuApp
@@ -76,7 +82,7 @@ def run_console(
         sys.stderr.write(f"{app.departure.farewell}\n")
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
-    return app.return_code or 0
+    return 1 if app.failed else app.return_code or 0
 
 
 def _folder() -> str | None:

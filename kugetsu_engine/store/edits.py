@@ -61,6 +61,24 @@ class Hands:
         """Put a text there."""
         files.replace(self.path, text.encode(errors="replace"), durable=False)
 
+    def put_aside(self) -> str | None:
+        """Move a text that cannot be read to where nothing writes over it; returns where it is, None when there is none.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        base = self.path.removesuffix(".md")
+        for number in range(1, 10_000):
+            aside = f"{base}.unread-{number}.md"
+            if os.path.lexists(aside):
+                continue
+            try:
+                os.rename(self.path, aside)
+            except FileNotFoundError:
+                return None
+            return aside
+        return self.path
+
     def let_go(self, keep_text: bool = False) -> None:
         """End the edit; once is enough."""
         fds, self._fds = self._fds, []

@@ -5,6 +5,8 @@ Red (`danger`) is kept for what needs a person. All glyphs are one cell wide; a 
 
 import locale
 import os
+import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.domain.task import Task
@@ -39,10 +41,23 @@ _ASCII = {
 }  # fmt: skip
 
 
-def speaks_utf8() -> bool:
-    """Whether the terminal takes UTF-8; `KUGETSU_ASCII=1` says no."""
-    if os.environ.get("KUGETSU_ASCII"):
+def speaks_utf8(environ: Mapping[str, str] = os.environ, coerced: bool | None = None) -> bool:
+    """Whether the terminal takes UTF-8; `KUGETSU_ASCII=1` says no.
+
+    By the variables of the locale themselves: in the C locale Python speaks UTF-8 all the same, and writes that into the
+    environment, too. Where no variable says anything, it is UTF-8, as nearly every terminal is.
+
+    Args:
+        coerced: whether Python set `LC_CTYPE` itself; by itself it knows.
+    """
+    if environ.get("KUGETSU_ASCII"):
         return False
+    coerced = bool(sys.flags.utf8_mode) if coerced is None else coerced
+    asked = environ.get("LC_ALL") or ("" if coerced else environ.get("LC_CTYPE")) or environ.get("LANG") or ""
+    if asked in ("C", "POSIX"):
+        return False
+    if "." in asked or not asked:
+        return not asked or "utf8" in asked.lower().replace("-", "")
     return locale.getpreferredencoding(False).lower().replace("-", "") in ("utf8", "utf")
 
 

@@ -19,7 +19,7 @@ class CommandLine(ModalScreen[str | None]):
     """Returns the line that was typed; None when it was left."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False),
+        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
         Binding("up", "recall(-1)", show=False, priority=True),
         Binding("down", "recall(1)", show=False, priority=True),
         Binding("tab", "complete(1)", show=False, priority=True),

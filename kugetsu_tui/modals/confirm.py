@@ -17,7 +17,7 @@ class Confirm(ModalScreen[bool]):
 
     BINDINGS = [
         Binding("y", "answer(True)", show=False),
-        Binding("n,escape", "answer(False)", show=False),
+        Binding("n,escape", "answer(False)", show=False, priority=True),
         Binding("left,right,h,l", "other", show=False),
     ]
 

@@ -83,7 +83,7 @@ class Help(ModalScreen[None]):
     """The keys; type to search, escape leaves."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False),
+        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
         Binding("down", "scroll(1)", show=False),
         Binding("up", "scroll(-1)", show=False),
         Binding("pagedown", "scroll(12)", show=False, priority=True),

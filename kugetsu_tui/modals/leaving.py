@@ -48,7 +48,7 @@ class Leaving(ModalScreen[Choice | None]):
     """One key for each way, or up, down and enter."""
 
     BINDINGS = [
-        *(Binding(way.key, f"answer({place})", show=False) for place, way in enumerate(WAYS)),
+        *(Binding(way.key, f"answer({place})", show=False, priority=True) for place, way in enumerate(WAYS)),
         Binding("j,down,tab", "move(1)", show=False),
         Binding("k,up,shift+tab", "move(-1)", show=False),
         Binding("enter", "take", show=False),

@@ -18,7 +18,7 @@ class Menu(ModalScreen[str | None]):
     """Returns the name of what was chosen; None when it was left."""
 
     BINDINGS = [
-        Binding("escape,q", "leave", show=False),
+        Binding("escape,q", "leave", show=False, priority=True),
         Binding("j", "move(1)", show=False),
         Binding("k", "move(-1)", show=False),
     ]

@@ -72,7 +72,7 @@ class ReadingDialog(ModalScreen[None]):
     HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ read on, esc leaves", "esc leaves")
     """What the last line says of the keys, the longest first; the first that fits is shown."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "leave", show=False),
+        Binding("escape,q,enter", "leave", show=False, priority=True),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),

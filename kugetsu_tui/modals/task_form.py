@@ -79,7 +79,7 @@ class TaskForm(ModalScreen[str | None]):
     """Asks for a task and puts it into the queue; returns the answer, None when it was left."""
 
     BINDINGS = [
-        Binding("escape", "leave", show=False),
+        Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
         # With priority the focus has moved before the next key is looked at, however fast it comes.
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
@@ -240,6 +240,10 @@ class TaskForm(ModalScreen[str | None]):
     def _fail(self, words: str) -> None:
         self._busy = False
         self.query_one("#form-error", Static).update(Content(clean(f"! {words}", 400)))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A list of choices that is open is left before the form is."""
+        return action != "leave" or not any(field.expanded for field in self.query(Select))
 
     def action_leave(self) -> None:
         """Go back; the text is there next time."""

@@ -61,6 +61,7 @@ class ConsoleScreen(Screen[None]):
             "jump.need": lambda: self.console.go_to_need(),
             "palette": lambda: self.app.action_command_palette(),
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
+            "suspend": lambda: self.console.action_to_shell(),
         }  # fmt: skip
 
     @property

@@ -36,6 +36,7 @@ from . import mutations as valid
 from . import real
 from .mutations import changed_value, dump, mutated
 from .streams import read_streams
+from .terminal import terminal_input
 
 Target = Callable[[int, random.Random], None]
 
@@ -265,6 +266,7 @@ TARGETS: dict[str, tuple[Target, int, int]] = {
     "cleaned text": (cleaned_text, 2000, 100_000),
     "messages": (messages, 200, 5000),
     "command lines": (command_lines, 300, 5000),
+    "what a terminal sends": (terminal_input, 20_000, 1_000_000),
     "prompts of real agents": (real.prompts, 25, 500),
     "logs on a real screen": (real.logs, 50, 500),
 }

@@ -814,6 +814,12 @@ async def _(tour: Tour) -> None:
     assert tour.here.app.link.reader is not reader
 
 
+@pilot("suspend")
+async def _(tour: Tour) -> None:
+    await tour.press("ctrl+z")
+    await tour.said("there is no shell to go back to")  # a pilot has no terminal
+
+
 @pilot("quit")
 async def _(tour: Tour) -> None:
     await tour.press("q")

@@ -1,0 +1,306 @@
+"""The console's driver of its terminal, in place of Textual's: it trusts no input, waits for no output, and always comes back.
+
+Why there is one of our own is in `docs/decisions/0018-what-the-console-learns-about-terminals.md`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from textual import constants, events
+from textual.app import App
+from textual.driver import Driver
+from textual.geometry import Size
+
+from . import job_control, modes
+from .events_of import EventMaker
+from .input_filter import InputFilter
+from .output import Output
+
+log = logging.getLogger(__name__)
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+KEYBOARD_SIGNALS = frozenset({signal.SIGQUIT, signal.SIGINT})
+"""What ctrl+c and ctrl+\\ send while another program has the terminal: they are for that one."""
+READ_BYTES = 1 << 16
+UNKNOWN_SIZE = (80, 24)
+
+
+class TerminalDriver(Driver):
+    """Reads and draws on the terminal that standard input and output are."""
+
+    def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self.app = app
+        self.lent = False
+        """Whether another program has the terminal."""
+        self._on_end: Callable[[int], object] | None = None
+        self._on_stop: Callable[[], object] = lambda: None
+        self._heard: list[int] = []
+        self._loop_here = asyncio.get_running_loop()
+        self._input, self._screen = sys.__stdin__.fileno(), sys.__stdout__.fileno()  # type: ignore[union-attr]
+        self._before: list[Any] | None = None
+        self._output: Output | None = None
+        self._reader: _Reader | None = None
+
+    @property
+    def can_suspend(self) -> bool:
+        """The terminal can be handed over."""
+        return True
+
+    def call_for_signals(self, on_end: Callable[[int], object], on_stop: Callable[[], object]) -> None:
+        """Say who is called, on the event loop, when a signal comes.
+
+        Args:
+            on_end: for one that is to end the console, with its number; a terminal that has gone is told as SIGHUP.
+            on_stop: for SIGTSTP.
+        """
+        self._on_end, self._on_stop = on_end, on_stop
+        for number in self._heard:
+            on_end(number)
+
+    # what Textual asks for
+
+    def write(self, data: str) -> None:
+        """Draw; while another program has the terminal nothing is drawn."""
+        if self._output is not None:
+            self._output.write(data)
+
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        for number in ENDING_SIGNALS:
+            self._loop_here.add_signal_handler(number, self._end, number)
+        self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.lent else self._tell_size())
+        self._listen_to_job_control()
+        self._before = _attributes(self._input)
+        self._begin()
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back as it was."""
+        self.disable_input()
+        if self.lent:  # whatever the other program has left behind
+            _come_to_the_front(self._input)
+            self._output = Output(self._screen, lambda: None)
+        output, self._output = self._output, None
+        if output is not None and not output.stop(modes.LEAVE):
+            log.warning("the terminal takes no bytes, so it still shows the console's screen")
+        if self._before is not None:
+            _set_attributes(self._input, self._before)
+
+    def disable_input(self) -> None:
+        """Listen to the terminal no more; what it still says is dropped."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.stop()
+            _drop_input(self._input)
+
+    def close(self) -> None:
+        """Let go of the signals."""
+        for number in (*ENDING_SIGNALS, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
+            self._loop_here.remove_signal_handler(number)
+
+    # stepping aside and coming back
+
+    def lend(self) -> None:
+        """Give the terminal to another program for a while."""
+        self.stop_application_mode()
+        self.lent = True
+
+    def take_back(self) -> None:
+        """Take the terminal again, whatever was done to it."""
+        _come_to_the_front(self._input)
+        self.lent = False
+        self._begin()
+        self.redraw()
+
+    def stop_process(self, last_words: str) -> None:
+        """Stop this process, and those it was started with, until the shell lets them go on in front.
+
+        Args:
+            last_words: what the terminal shows meanwhile.
+        """
+        self.lend()
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            self._loop_here.remove_signal_handler(number)
+        with contextlib.suppress(OSError):
+            os.write(self._screen, f"{last_words}\r\n".encode())
+        os.kill(0, signal.SIGTSTP)
+        while not job_control.is_in_front(self._input):  # the shell said `bg`: there is nothing to show behind it
+            os.kill(0, signal.SIGTSTP)
+        self._listen_to_job_control()
+        self._before = _attributes(self._input) or self._before
+        self.take_back()
+
+    def exit_after(self, seconds: float, code: int) -> None:
+        """End the process then, whatever still holds it up; the kernel's part of the terminal is put in order."""
+
+        def end() -> None:
+            if self._before is not None:
+                _set_attributes(self._input, self._before)
+            os._exit(code)
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+
+    def redraw(self) -> None:
+        """Draw everything anew."""
+        if not self.lent:
+            self.app.refresh(layout=True)
+
+    # inside
+
+    def _listen_to_job_control(self) -> None:
+        self._loop_here.add_signal_handler(signal.SIGTSTP, self._stop)
+        self._loop_here.add_signal_handler(signal.SIGCONT, self._go_on)
+
+    def _end(self, number: int) -> None:
+        if self.lent and number in KEYBOARD_SIGNALS:
+            return
+        if self._on_end is None:
+            self._heard.append(number)
+        else:
+            self._on_end(number)
+
+    def _stop(self) -> None:
+        """SIGTSTP: from outside, or from the program in front, which stops all that it was started with."""
+        if not self.lent:
+            self._on_stop()
+        elif job_control.has_shell():
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _go_on(self) -> None:
+        """SIGCONT after a SIGSTOP, which nobody can hear: the terminal may have any mode."""
+        if self.lent or self._output is None:
+            return
+        if job_control.is_in_front(self._input):
+            self.lend()
+            self.take_back()
+        else:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _begin(self) -> None:
+        if self._before is not None:
+            _set_attributes(self._input, _raw(self._before))
+        _drop_input(self._input)  # what came before is for whoever had the terminal then
+        self._output = Output(self._screen, self._missed_frames)
+        self._output.write(modes.enter(kitty=not constants.DISABLE_KITTY_KEY))
+        self._output.write(modes.ASK_PAINTS_AT_ONCE if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
+        self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size), self._terminal_gone)
+        self._tell_size()
+
+    def _missed_frames(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop_here.call_soon_threadsafe(self.redraw)
+
+    def _terminal_gone(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop_here.call_soon_threadsafe(self._end, signal.SIGHUP)
+
+    def _tell_size(self) -> None:
+        try:
+            columns, lines = os.get_terminal_size(self._screen)
+        except OSError:
+            columns, lines = 0, 0
+        size = Size(columns or UNKNOWN_SIZE[0], lines or UNKNOWN_SIZE[1])
+        self.send_message(events.Resize(size, size))
+
+
+class _Reader:
+    """The thread that reads. Whatever goes wrong with one piece of input, the next one is read."""
+
+    def __init__(self, fileno: int, make: EventMaker, gone: Callable[[], object]) -> None:
+        self._fileno = fileno
+        self._make = make
+        self._gone = gone
+        self._wake, self._waker = os.pipe()
+        self._filter = InputFilter(constants.ESCAPE_DELAY)
+        self._thread = threading.Thread(target=self._run, name="kugetsu-input", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        os.write(self._waker, b"x")
+        self._thread.join()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if not self._turn():
+                    return
+            except Exception:  # the boundary of the thread: without it nobody hears the operator any more
+                log.exception("a piece of input could not be used")
+                self._filter = InputFilter(constants.ESCAPE_DELAY)
+
+    def _turn(self) -> bool:
+        """Read once, or let time pass; whether to go on."""
+        deadline = self._filter.deadline
+        wait_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        try:
+            ready = self._ready(wait_s) or (wait_s is not None and self._ready(0.0))  # what came in time, on a busy machine
+            if ready and self._wake in ready:
+                return False
+            data = os.read(self._fileno, READ_BYTES) if ready else None
+        except BlockingIOError:
+            return True
+        except (OSError, ValueError):
+            data = b""
+        if data == b"":
+            self._gone()
+            return False
+        now = time.monotonic()
+        for token in self._filter.tick(now) if data is None else self._filter.feed(data, now):
+            self._make(token)
+        return True
+
+    def _ready(self, wait_s: float | None) -> list[int]:
+        return select.select([self._fileno, self._wake], [], [], wait_s)[0]
+
+
+def _attributes(fileno: int) -> list[Any] | None:
+    try:
+        return termios.tcgetattr(fileno)
+    except termios.error:
+        return None
+
+
+def _set_attributes(fileno: int, attributes: list[Any]) -> None:
+    with contextlib.suppress(termios.error):
+        termios.tcsetattr(fileno, termios.TCSANOW, attributes)
+
+
+def _raw(attributes: list[Any]) -> list[Any]:
+    """The attributes with which every byte arrives as it was sent, at once, and none is printed by the kernel."""
+    iflag, oflag, cflag, lflag, ispeed, ospeed, characters = attributes
+    characters = list(characters)
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+    iflag &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR | termios.ISTRIP)
+    lflag &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    return [iflag, oflag, cflag, lflag, ispeed, ospeed, characters]
+
+
+def _drop_input(fileno: int) -> None:
+    with contextlib.suppress(termios.error):
+        termios.tcflush(fileno, termios.TCIFLUSH)
+
+
+def _come_to_the_front(fileno: int) -> None:
+    """Be who the terminal listens to: a shell that was killed leaves its own group there."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        os.tcsetpgrp(fileno, os.getpgrp())
+    except OSError:
+        return  # gone, or none of ours
+    finally:
+        signal.signal(signal.SIGTTOU, before)

@@ -1,0 +1,176 @@
+"""What complete control sequences mean: keys of xterm, VT, rxvt, the Linux console and kitty, mouse, focus and size.
+
+Only what is listed here means anything. An answer of the terminal, or a sequence nobody knows, is no token at all.
+"""
+
+import re
+
+from .tokens import Focus, Key, Mouse, PaintsAtOnce, Resized, Token
+
+LARGEST_PLACE = 1 << 14
+"""No terminal has more columns or lines."""
+
+_LETTERS = {
+    "A": "up", "B": "down", "C": "right", "D": "left", "F": "end", "H": "home", "P": "f1", "Q": "f2", "S": "f4",
+}  # fmt: skip
+"""Final letters of keys, with or without modifiers. `R` with numbers is where the cursor is, and no F3."""
+
+_NUMBERS = {
+    1: "home", 2: "insert", 3: "delete", 4: "end", 5: "pageup", 6: "pagedown", 7: "home", 8: "end",
+    **{number: f"f{at}" for at, number in enumerate(
+        (11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 23, 24, 25, 26, 28, 29, 31, 32, 33, 34), 1)},
+}  # fmt: skip
+"""Keys that end in `~`, by their number."""
+
+_RXVT = {"a": "up", "b": "down", "c": "right", "d": "left"}
+_RXVT_ENDS = {"$": ("shift",), "^": ("ctrl",), "@": ("ctrl", "shift")}
+
+_KEYPAD = dict(zip("jklmnopqrstuvwxyX", "*+,-./0123456789=", strict=True))
+"""Keys of the number pad where a program has asked for them and did not put that back."""
+
+_SPECIAL = {9: ("tab", "\t"), 13: ("enter", "\r"), 27: ("escape", "\x1b"), 127: ("backspace", "\x7f"), 8: ("backspace", "\x7f")}
+
+_FUNCTIONAL: dict[int, str] = {
+    57361: "print_screen", 57362: "pause", 57363: "menu", **{57376 + at: f"f{13 + at}" for at in range(23)},
+    57414: "enter", 57417: "left", 57418: "right", 57419: "up", 57420: "down", 57421: "pageup", 57422: "pagedown",
+    57423: "home", 57424: "end", 57425: "insert", 57426: "delete",
+}  # fmt: skip
+"""Keys of kitty's protocol beyond Unicode. Keys that only modify others, locks and media keys mean nothing here."""
+
+_FUNCTIONAL_TEXT = {57399 + at: character for at, character in enumerate("0123456789./*-+")} | {57415: "=", 57416: ","}
+
+_MODIFIERS = ("shift", "alt", "ctrl", "super", "hyper", "meta")
+_RELEASE = 3
+
+_MOUSE = re.compile(r"<(\d{1,4});(\d{1,5});(\d{1,5})")
+_KITTY = re.compile(r"(\d{1,7})(?::(\d{0,7}))?(?::\d{0,7})?(?:;(\d{0,3})(?::(\d))?(?:;([\d:]{0,200}))?)?")
+_WITH_MODIFIERS = re.compile(r"(\d{1,2})(?:;(\d{1,3})(?::(\d))?(?:;[\d:]{0,200})?)?")
+_OTHER_KEYS = re.compile(r"27;(\d{1,3});(\d{1,7})")
+_MODE = re.compile(r"\?2026;[123]\$")
+
+
+def control_sequence(body: str, final: str) -> list[Token] | None:
+    """Return what a control sequence (CSI) means; None when it means nothing here.
+
+    Args:
+        body: what stands between the introducer and the final character.
+        final: the last character.
+    """
+    if not body and final in "IO":
+        return [Focus(final == "I")]
+    if final in "Mm" and (mouse := _MOUSE.fullmatch(body)):
+        return _mouse(*(int(number) for number in mouse.groups()), down=final == "M")
+    if final == "y" and _MODE.fullmatch(body):
+        return [PaintsAtOnce()]
+    if final == "t" and body.startswith("48;"):
+        return [Resized()]
+    if final == "u":
+        return _kitty(body)
+    return _key(body, final)
+
+
+def single_shift(number: str, final: str) -> list[Token] | None:
+    """Return what a sequence of SS3 means: `ESC O` and a letter, in old terminals with the modifiers between."""
+    modifiers = _modifiers(int(number or "1"))
+    if final == "R":
+        return [Key("f3", None, modifiers)]
+    if final in _LETTERS:
+        return [Key(_LETTERS[final], None, modifiers)]
+    if final in _RXVT:
+        return [Key(_RXVT[final], None, ("ctrl",))]
+    if final in _KEYPAD:
+        return [Key(_KEYPAD[final], _KEYPAD[final])]
+    return [Key("enter", "\r")] if final == "M" else None
+
+
+def linux_function_key(final: str) -> list[Token] | None:
+    """Return what `ESC [ [` and a letter mean: the first five function keys of the Linux console."""
+    return [Key(f"f{'ABCDE'.index(final) + 1}")] if final in "ABCDE" else None
+
+
+def _mouse(code: int, column: int, line: int, *, down: bool) -> list[Token] | None:
+    if not (1 <= column <= LARGEST_PLACE and 1 <= line <= LARGEST_PLACE) or code > 255:
+        return None
+    return [Mouse(code, column - 1, line - 1, down)]
+
+
+def _key(body: str, final: str) -> list[Token] | None:
+    if final == "~" and (other := _OTHER_KEYS.fullmatch(body)):
+        return _typed(int(other[2]), None, int(other[1]), "")
+    if final in _RXVT_ENDS:
+        base = _NUMBERS.get(int(body)) if body.isdecimal() and len(body) < 3 else None
+        return [Key(base, None, _RXVT_ENDS[final])] if base is not None else None
+    if not body:
+        if final in _RXVT:
+            return [Key(_RXVT[final], None, ("shift",))]
+        named = {"Z": ("tab", ("shift",)), "R": ("f3", ())}.get(final)
+        if named is not None:
+            return [Key(named[0], None, named[1])]
+        return [Key(_LETTERS[final])] if final in _LETTERS else None
+    found = _WITH_MODIFIERS.fullmatch(body)
+    if found is None:
+        return None
+    number, modifiers = int(found[1]), _modifiers(int(found[2] or "1"))
+    if found[3] and int(found[3]) == _RELEASE:
+        return []
+    if final == "~":
+        base = _NUMBERS.get(number)
+    elif final == "Z":
+        base, modifiers = "tab", tuple(sorted({"shift", *modifiers}))
+    else:
+        base = _LETTERS.get(final)
+        if number != 1 and found[2] is None:  # `ESC [ 5 A`, as some send it
+            modifiers = _modifiers(number)
+    return [Key(base, None, modifiers)] if base is not None else None
+
+
+def _kitty(body: str) -> list[Token] | None:
+    found = _KITTY.fullmatch(body)
+    if found is None:
+        return None
+    if found[4] and int(found[4]) == _RELEASE:
+        return []
+    return _typed(int(found[1]), _character(found[2] or ""), int(found[3] or "1"), found[5] or "")
+
+
+def _typed(code: int, shifted: str | None, held: int, text: str) -> list[Token] | None:
+    """Return what a key of Unicode's number `code` types.
+
+    Args:
+        shifted: what it types with shift, where the terminal said so.
+        held: the modifiers as terminals count them, from 1.
+        text: the numbers of the characters it typed, where the terminal said so.
+    """
+    modifiers = _modifiers(held)
+    if code in _FUNCTIONAL:
+        return [Key(_FUNCTIONAL[code], None, modifiers)]
+    if code in _SPECIAL:
+        base, character = _SPECIAL[code]
+        return [Key(base, None if modifiers else character, modifiers)]
+    character_of = _FUNCTIONAL_TEXT.get(code) or _character(str(code))
+    if character_of is None:
+        return None
+    typed = [one for part in text.split(":") if (one := _character(part)) is not None]
+    others = tuple(one for one in modifiers if one not in ("shift", "alt"))
+    if typed and not (typed == [character_of] and "alt" in modifiers):  # alt and a letter types no letter
+        return [Key(one, one, others) for one in typed]
+    if modifiers == ("shift",):
+        upper = shifted or character_of.upper()
+        upper = upper if len(upper) == 1 else character_of
+        return [Key(upper, upper)]
+    return [Key(character_of, None if modifiers else character_of, modifiers)]
+
+
+def _character(number: str) -> str | None:
+    """Return the character of a number in decimal, if it is one that can be typed."""
+    if not number.isdecimal() or len(number) > 7:
+        return None
+    code = int(number)
+    if code < 32 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xF900 or code > 0x10FFFF:
+        return None  # controls, halves of pairs, and the private area where kitty puts its other keys
+    return chr(code)
+
+
+def _modifiers(held: int) -> tuple[str, ...]:
+    bits = held - 1
+    return tuple(sorted(name for at, name in enumerate(_MODIFIERS) if bits > 0 and bits & (1 << at)))
