@@ -5,6 +5,7 @@ The locks are this process's own, so however it ends they are free.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -69,6 +70,19 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
     return Place(worktree, env)
+
+
+def check(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> None:
+    """See whether a task could be taken over by hand, as far as that can be known before it is tried; changes nothing.
+
+    Raises:
+        KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
+        AlreadySo: someone works on the issue by hand.
+    """
+    _screen(paths, settings, operator, task)
+    for hand in hands.every(paths):
+        if hand.issue_key == task.issue_key:
+            raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
 
 def attach(
@@ -139,4 +153,8 @@ def _screen(
     session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    return where, known.screen(agent, settings, session_id, paths.root), session_id
+    argv = known.screen(agent, settings, session_id, paths.root)
+    program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
+    if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
+        raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")
+    return where, argv, session_id
