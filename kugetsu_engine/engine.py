@@ -136,6 +136,7 @@ class Engine:
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
             self.launcher, self._clock, self.servers,
         )  # fmt: skip
+        self.attempts.on_git_busy = self.dispatcher.obstacles.git_is_busy
         self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
         self.flight = FlightRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)

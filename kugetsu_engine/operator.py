@@ -300,17 +300,6 @@ class Operator:
         """Where the agents of an issue work, whether or not it is there yet."""
         return self.paths.worktree(name_of(self.paths, str(refs.parse(issue_ref, self.default_server))))
 
-    def check_attach(self, task: str) -> None:
-        """See whether a task could be taken over by hand; changes nothing.
-
-        Raises:
-            KugetsuError: it could not, and why.
-        """
-        from . import by_hand
-        from .store import tasks
-
-        by_hand.check(self.paths, self.settings, self.environ, tasks.find(self.paths, self.meant(task)))
-
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
         self._act_here(lambda engine: engine.attempts.look_at_all())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from kugetsu_engine.by_hand import check
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 
@@ -47,7 +48,8 @@ async def take_over(app: "KugetsuApp", verb: str, task: Task) -> None:
         KugetsuError: it cannot be, as far as that can be known before anything is stopped.
     """
     if verb == "attach":
-        await app.link.aside(lambda: app.link.operator.check_attach(task.id))
+        operator = app.link.operator
+        await app.link.aside(lambda: check(operator.paths, operator.settings, operator.environ, task))
     if verb == "shell" or task.state not in ACTIVE:
         await run(app, verb, task.id)
         return

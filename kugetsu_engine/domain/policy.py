@@ -269,6 +269,12 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
     if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
         budget = f"{money(spent)} of {money(timing.budget_per_task)}"
         return Verdict("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
+    if failures.unreachable(ended.outcome, ended.failure):
+        attempts = [*task.attempts, ended]
+        tries = sum(1 for _ in takewhile(lambda one: failures.unreachable(one.outcome, one.failure), reversed(attempts)))
+        if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
+            return Verdict("error", f"{reason} ({tries} times in a row)")
+        return Verdict("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
     known = failures.policy(ended.failure)
     if failures.refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(
