@@ -1,19 +1,35 @@
 """The settings of one agent, `[agents.<name>]`, and what can be wrong with them."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from .domain import event_paths
+from .domain.agent_names import KNOWN
 from .domain.argv_template import PromptBy
 from .domain.argv_template import fault as fault_of_argv
 from .domain.times import duration
-from .setting_values import size
+from .setting_values import (
+    command_line,
+    count,
+    failure_classes,
+    flag,
+    kept,
+    line_of_text,
+    list_of_names,
+    one_of,
+    prompt_kind,
+    size,
+    table,
+    table_of_texts,
+    texts,
+)  # fmt: skip
 
-Most = Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None
+Mode = Literal["process", "server", "auto"]
 
 
-class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AgentSettings(msgspec.Struct, frozen=True):
     """One `[agents.<name>]`."""
 
     command: list[str] | None = None
@@ -30,7 +46,7 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: list[str] = []
     """Further arguments for a known agent."""
     model: str | None = None
-    mode: Literal["process", "server", "auto"] = "process"
+    mode: Mode = "process"
     """opencode: one process per attempt, or all on one shared server; `auto`: the server where more than one may run."""
     server_memory: str = "2GiB"
     """The shared server is replaced when it holds more."""
@@ -45,23 +61,42 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a session only works in the worktree it was begun in, so that it cannot be forked into another."""
     failures: dict[str, str] = {}
     """Classes of failure by a regular expression that a line at the end of its log matches."""
-    max_steps: Most = None
+    max_steps: int | None = None
     """Turns of the model after which an attempt is ended as endless, where the agent tells them; None: the driver's own."""
-    max_tokens: Most = None
+    max_tokens: int | None = None
     attach: list[str] | None = None
     """argv of its own screen, for a person who takes over; `{session}` is the session's id."""
     prompt_template: str | None = None
     """`dev` or `plain`; None: as `prompt_template` of all."""
 
 
-def fault_of_agent(own: AgentSettings) -> str | None:
-    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is.
+AGENT_READERS: dict[str, Callable[[Any], Any]] = {
+    "command": command_line,
+    "resume": texts,
+    "fork": texts,
+    "prompt": one_of(*get_args(PromptBy)),
+    "kind": one_of(*KNOWN),
+    "program": line_of_text,
+    "args": texts,
+    "model": line_of_text,
+    "mode": one_of(*get_args(Mode)),
+    "server_memory": kept(size),
+    "server_idle": kept(duration),
+    "env": table_of_texts,
+    "unset": list_of_names,
+    "stream": table,
+    "session_bound_to_directory": flag,
+    "failures": failure_classes,
+    "max_steps": count(0, 2**53 - 1),
+    "max_tokens": count(0, 2**53 - 1),
+    "attach": command_line,
+    "prompt_template": prompt_kind,
+}
+"""For each key of the table how its value is read."""
 
-    Raises:
-        UsageError: a length or a size is none.
-    """
-    size(own.server_memory)
-    duration(own.server_idle)
+
+def fault_of_agent(own: AgentSettings) -> str | None:
+    """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is."""
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
         only = (("resume", own.resume), ("fork", own.fork), ("stream", own.stream), ("prompt", moved))

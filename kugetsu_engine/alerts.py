@@ -1,6 +1,6 @@
 """What an operator should know for as long as it is so; shown by console, `status` and log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -9,7 +9,7 @@ from .domain.times import iso
 
 
 class Alerts:
-    """The alerts of one engine, one per code."""
+    """The alerts of one engine: one per code, or several where that is said."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -25,6 +25,14 @@ class Alerts:
             self._alerts[code] = Alert(code, text, iso(self._clock()))
         elif standing.text != text:
             self._alerts[code] = msgspec.structs.replace(standing, text=text)
+
+    def warn_each(self, code: str, texts: Sequence[str]) -> None:
+        """Have one alert for each of these texts under one code, and no other one."""
+        wanted = {f"{code} {text}": text for text in texts}
+        for key in [key for key, alert in self._alerts.items() if alert.code == code and key not in wanted]:
+            del self._alerts[key]
+        for key, text in wanted.items():
+            self._alerts.setdefault(key, Alert(code, text, iso(self._clock())))
 
     def clear(self, code: str) -> None:
         """Take an alert back, as its cause is gone."""

@@ -18,7 +18,7 @@ from .domain import refs
 from .domain.by_hand import ByHand
 from .domain.task import Task
 from .domain.times import iso
-from .errors import AlreadySo, KugetsuError, TryLater
+from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
 from .store import bell, files, hands, issue_names, of_issue, sessions
 
@@ -148,8 +148,10 @@ def _screen(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
 ) -> tuple[Place, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
-    where = place(paths, settings, operator, task)
     agent = jobs.agent_of(task, settings)
+    if gap := settings.gaps.reason(agent, task.issue_ref):
+        raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
+    where = place(paths, settings, operator, task)
     session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None

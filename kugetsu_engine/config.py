@@ -1,73 +1,42 @@
 """Settings: `config.toml`, the environment, and what a bash kugetsu (v0.2) left behind.
 
-Later ones win: default, v0.2 `config` (shell assignments, read as data), `config.toml`, environment variables. A value that
-cannot be read keeps the one before it and is told as a problem; it never stops the engine.
+Later ones win: default, v0.2 `config` (shell assignments, read as data), `config.toml`, environment variables. What cannot be
+read is told as a fault. It never stops the engine, and it never loosens anything: where neither the default nor the value
+before it is surely as strict as what was meant, what depends on it does not start.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
-from .agent_settings import fault_of_agent
-from .domain import refs
-from .domain.failures import fault_of
+from .domain import agent_names, refs
 from .domain.host import Floors
 from .domain.policy import Timing
+from .domain.safe_text import safe_line
+from .domain.setting_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
 from .domain.times import duration
-from .domain.worth import are_hours
-from .errors import BadFile, ConfigError, KugetsuError, UsageError
+from .errors import BadFile, KugetsuError
 from .paths import StatePaths
+from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none
+from .setting_tables import ForgeSettings as ForgeSettings
+from .setting_tables import NotifySettings as NotifySettings
+from .setting_tables import RepoSettings as RepoSettings
 from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, prompt_kind, size
 from .store import files
 
-
-class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[notify]`: how an operator is told who does not look."""
-
-    on: Literal["needs_you", "ended", "all"] = "needs_you"
-    bell: bool = True
-    """The console rings the bell of its terminal."""
-    terminal: Literal["auto", "osc9", "osc777", "osc99", "off"] = "auto"
-    """The console asks its terminal for a notification of the desktop it stands on, also over ssh and through tmux."""
-    desktop: bool | Literal["auto"] = False
-    """The engine calls notify-send, or osascript; `auto`: where there is a desktop."""
-    command: list[str] = []
-    """argv of a program; `{title}`, `{text}`, `{id}`, `{ref}` and `{kind}` are filled in, JSON is on its input."""
-    urls: list[str] = []
-    """Addresses of apprise."""
-    quiet_hours: str | None = None
-    digest_after: Annotated[int, msgspec.Meta(ge=1)] = 5
-    """More than so many within a minute become one."""
-
-    @property
-    def outward(self) -> bool:
-        """Whether the engine has anything to send with."""
-        return bool(self.command or self.urls or self.desktop)
-
-
-class RepoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `[repos]`; a path alone may stand for it."""
-
-    path: str | None = None
-    """A local repository; None: a clone is made."""
-    setup: list[list[str]] = []
-    """argv of each command to run in a worktree before its agent."""
-    teardown: list[list[str]] = []
-    """argv of each command to run there afterwards."""
-    base_branch: str | None = None
-
-
-class ForgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `[forges]`; its kind alone may stand for it."""
-
-    kind: Literal["github", "gitea", "forgejo", "off"]
-    """`off`: never asked, though there is a token."""
-    api: str | None = None
-    """Address of its API, where it is not the usual one."""
+TOML, VARIABLES = "config.toml", "environment"
+UNREAD = "config.toml cannot be read"
+OTHER_VARIABLES = frozenset({
+    "KUGETSU_DIR", "KUGETSU_DEMO_SPEED", "KUGETSU_TASK", "KUGETSU_TASK_ID", "KUGETSU_ATTEMPT", "KUGETSU_ISSUE_REF",
+    "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
+})  # fmt: skip
+"""Variables that are no settings."""
+MOST_FAULTS = 30
+"""Faults of one `config.toml` that are looked at: a file with more is no such file."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -81,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True):
     """First rest of a provider that has reached a limit and does not say until when."""
     rate_limit_delay_max: float = 3600.0
     task_timeout: float = 3600.0
+    prepare_timeout: float = 1800.0
+    """Of an attempt's clone and of its questions to a remote, together."""
     stall_after: float = 600.0
     """0: never looked for."""
     stall_kills: bool = False
@@ -97,7 +68,9 @@ class Settings(msgspec.Struct, frozen=True):
     budget_per_day: float = 0.0
     """The same for all that end on one day."""
     stop_grace: float = 10.0
-    agent: str = "opencode"
+    result_grace: float = 30.0
+    """How long an agent's process may stay silent after it has told its result."""
+    agent: str = agent_names.DEFAULT
     prompt_template: str | None = None
     """`dev`: the message with rules, context and the pull request; `plain`: the message alone. None: as fits the agent."""
     log_cap: int = 256 << 20
@@ -127,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Address to clone from, by host; `/owner/repo` is added."""
     keys: dict[str, str] = {}
     """Keys of the console by action id."""
+    gaps: Gaps = Gaps()
+    """What of them is not whole, so that what depends on it must not start."""
 
     @property
     def timing(self) -> Timing:
@@ -150,6 +125,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "rate_limit_delay": duration,
     "rate_limit_delay_max": duration,
     "task_timeout": duration,
+    "prepare_timeout": duration,
     "stall_after": duration,
     "stall_kills": flag,
     "require_delivery": flag,
@@ -159,6 +135,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "budget_per_task": ceiling(1_000_000),
     "budget_per_day": ceiling(1_000_000),
     "stop_grace": duration,
+    "result_grace": duration,
     "agent": line_of_text,
     "prompt_template": prompt_kind,
     "log_cap": size,
@@ -175,52 +152,12 @@ READERS: dict[str, Callable[[Any], Any]] = {
 }
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 
-TABLES: dict[str, Any] = {
-    "agents": dict[str, AgentSettings], "failures": dict[str, str], "repos": dict[str, RepoSettings], "servers": dict[str, str],
-    "keys": dict[str, str], "notify": NotifySettings, "forges": dict[str, ForgeSettings],
-}  # fmt: skip
-
-
-def _table(name: str, value: Any) -> Any:
-    if name == "agents" and isinstance(value, dict):
-        return {agent: _agent(agent, own) for agent, own in value.items()}
-    if name == "forges" and isinstance(value, dict):
-        value = {host: {"kind": entry} if isinstance(entry, str) else entry for host, entry in value.items()}
-    found = msgspec.convert(_repos(value) if name == "repos" else value, TABLES[name])
-    if name == "notify" and found.quiet_hours is not None and not are_hours(found.quiet_hours):
-        raise UsageError(f"quiet_hours: {found.quiet_hours!r} is no span of the day", "write it like 22:00-07:00")
-    for own in found.values() if name == "agents" else ():
-        if own.prompt_template is not None:
-            prompt_kind(own.prompt_template)
-    if name == "failures" and (fault := fault_of(found)) is not None:
-        raise UsageError(fault)
-    return found
-
-
-def _agent(name: str, value: Any) -> AgentSettings:
-    try:
-        own = msgspec.convert(value, AgentSettings)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"[agents.{name}] {error}") from None
-    fault = fault_of(own.failures) or fault_of_agent(own)
-    if fault is not None:
-        raise UsageError(f"[agents.{name}] {fault}")
-    return own
-
-
-def _repos(value: Any) -> Any:
-    """`[repos]` with each entry as a table, each of its commands as a list of lists."""
-    if not isinstance(value, dict):
-        return value
-    found: dict[str, Any] = {name: {"path": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
-    for entry in (entry for entry in found.values() if isinstance(entry, dict)):
-        for key in ("setup", "teardown"):
-            commands: Any = entry.get(key, [])
-            if isinstance(commands, list) and commands and all(isinstance(word, str) for word in commands):
-                commands = entry[key] = [commands]
-            if not isinstance(commands, list) or not all(isinstance(one, list) and one and one[0] for one in commands):
-                raise UsageError(f"{key} is no list of arguments", 'write ["npm", "ci"], or several: [["npm", "ci"], ["make"]]')
-    return found
+WHILE_WRONG: dict[str, tuple[Any, str]] = {
+    "queue_expiry": (None, "nothing expires until this is corrected"),
+    "cleanup_age": (None, "nothing is cleaned up until this is corrected"),
+    "default_server": ("", ""),
+}
+"""Settings of which neither the default nor the last value is safe: what holds while they are wrong, and in words."""
 
 
 OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -233,82 +170,174 @@ OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
 """The names of the bash kugetsu: the setting of today, and its value from the old one."""
 
 
-UNREAD = "config.toml cannot be read"
-"""How the problem begins that leaves all of the file unknown."""
-
-
-def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[str]]:
-    """Read the settings; returns them and a sentence for each one that could not be read.
+def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[Fault]]:
+    """Read the settings; returns them, and each thing that is wrong in them. What must not start for it is in their `gaps`.
 
     Args:
-        last: the settings in force; a value that cannot be read stays as it is there.
+        last: the settings in force; they stay where `config.toml` cannot be read at all, as well as a single value that cannot
+            be read and stops nothing.
     """
-    defaults, problems = Settings(), []
-    values: dict[str, Any] = {}
-
-    def take(name: str, value: Any, source: str) -> None:
-        try:
-            values[name] = READERS[name](value) if name in READERS else _table(name, value)
-        except (KugetsuError, msgspec.ValidationError, OverflowError) as error:
-            values[name] = getattr(last or defaults, name)
-            kept = values[name]
-            what = error.message if isinstance(error, KugetsuError) else str(error)
-            problems.append(f"{source}: {name}: {what}; keeping {kept!r}" if name in READERS else f"{source}: {name}: {what}")
-
-    assignments, old_servers = _shell_assignments(paths.shell_config, problems)
+    reading = _Reading(last)
+    assignments, old_servers = reading.shell_config(paths.shell_config)
     for name, value in assignments.items():
         if name in OLD_NAMES:
-            take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)")
-    document = _toml(paths.config, problems)
-    if document is None:
-        values |= {name: getattr(last, name) for name in (*READERS, *TABLES)} if last else {}
-    for name, value in (document or {}).items():
-        if name in READERS or name in TABLES:
-            take(name, value, "config.toml")
+            reading.take(OLD_NAMES[name][0], OLD_NAMES[name][1](value), "config (v0.2)", name)
+    reading.config_toml(paths.config)
+    reading.variables(environ)
+    reading.tables(old_servers)
+    return reading.settings()
+
+
+class _Reading:
+    """The settings as far as they have been read."""
+
+    def __init__(self, last: Settings | None) -> None:
+        self._last = last
+        self._values: dict[str, Any] = {}
+        self._from: dict[str, tuple[str, str]] = {}
+        """Where the value of a setting comes from, and what it is called there."""
+        self._faults: list[Fault] = []
+        self._text = ""
+        self._document: dict[str, Any] | None = {}
+
+    def take(self, name: str, value: Any, source: str, called: str = "") -> None:
+        """Read the value of a plain setting; a good one takes the weight off a wrong one that it wins over."""
+        called = called or name
+        earlier, self._from[name] = self._from.get(name), (source, called)
+        try:
+            self._values[name] = READERS[name](value)
+        except (KugetsuError, OverflowError) as error:
+            in_force = getattr(self._last or Settings(), name)
+            self._values[name], meanwhile = WHILE_WRONG.get(name, (in_force, "the value before it holds"))
+            stops = NOTHING if name in HARMLESS else EVERYTHING
+            text = str(error) if value != "" else "is empty: unset it, or give it a value"
+            if name == "agent" and isinstance(value, dict):
+                text = f"is the name of an agent; did you mean [agents.{next(iter(value), 'NAME')}]?"
+            line = self._line((name,)) if source == TOML else None
+            self._faults.append(Fault(source, called, text, stops, meanwhile, line))
         else:
-            problems.append(f"config.toml: {name} is no setting")
-    for name, (setting, old_value) in OLD_NAMES.items():
-        if name in environ:
-            take(setting, old_value(environ[name]), f"${name}")
-    for name in READERS:
-        if (variable := f"KUGETSU_{name.upper()}") in environ and variable not in OLD_NAMES:
-            take(name, environ[variable], f"${variable}")
-    values["servers"] = old_servers | values.get("servers", {})
-    _name_canonically(values, values.get("default_server", defaults.default_server), problems)
-    values["servers"] = defaults.servers | values["servers"]
-    return msgspec.structs.replace(defaults, **values), problems
+            self._faults = [
+                msgspec.structs.replace(one, stops=NOTHING, meanwhile=f"{source} wins over it")
+                if (one.source, one.setting) == earlier else one
+                for one in self._faults
+            ]  # fmt: skip
 
+    def config_toml(self, path: str) -> None:
+        """Read `config.toml`, and what stands in it outside of tables."""
+        document = self._document = self._toml(path)
+        if document is None:
+            held = (*READERS, *TABLES)
+            self._values |= {name: getattr(self._last, name) for name in held} if self._last else {"default_server": ""}
+            return
+        for name, value in document.items():
+            if name in READERS:
+                self.take(name, value, TOML)
 
-def _name_canonically(values: dict[str, Any], default_server: str, problems: list[str]) -> None:
-    """Write hosts and repositories that are keys as references write them; a key that can match nothing is told."""
-    readers: dict[str, Callable[[str], str]] = {
-        "servers": refs.host_name, "forges": refs.host_name, "repos": lambda key: refs.repository_key(key, default_server),
-    }  # fmt: skip
-    for table, read in readers.items():
-        found: dict[str, Any] = {}
-        for key, value in values.get(table, {}).items():
-            try:
-                name = read(key)
-            except UsageError as error:
-                problems.append(f"config.toml: [{table}] {error.message}: {error.hint}")
+    def tables(self, old_servers: dict[str, str]) -> None:
+        """Read the tables, now that it is known what names them: `[repos]` may leave out the default server."""
+        tables = Tables(READERS, self._note)
+        server = self._values.get("default_server", Settings().default_server)
+        for name, value in (self._document or {}).items():
+            if name in TABLES:
+                self._values[name] = tables.read(name, value, server)
+                if name == "failures" and self._last is not None and len(self._values[name]) < len(value):
+                    self._values[name] = self._last.failures | self._values[name]  # of a pattern that is being written anew
+            elif name not in READERS:
+                every = (*READERS, *TABLES)
+                tables.unknown((name,), every, NOTHING if nearest(name, every) in HARMLESS else EVERYTHING)
+        older = {known: url for host, url in old_servers.items() if (known := host_or_none(host)) is not None}
+        self._values["servers"] = Settings().servers | older | self._values.get("servers", {})
+
+    def variables(self, environ: Mapping[str, str]) -> None:
+        """Read the variables, the bash kugetsu's first."""
+        for name, (setting, old_value) in OLD_NAMES.items():
+            if environ.get(name):  # the bash kugetsu took an empty one for none
+                self.take(setting, old_value(environ[name]), VARIABLES, f"${name}")
+        known = {f"KUGETSU_{name.upper()}": name for name in READERS}
+        for variable, value in environ.items():
+            if not variable.startswith("KUGETSU_") or variable in OLD_NAMES:
                 continue
-            if name in found:
-                problems.append(f"config.toml: [{table}] {key!r} is there twice, as {name}; the last one counts")
-            found[name] = value
-        if table in values:
-            values[table] = found
+            if variable in known:
+                self.take(known[variable], value, VARIABLES, f"${variable}")
+            elif variable not in OTHER_VARIABLES and not variable.startswith("KUGETSU_TOKEN_"):
+                meant = nearest(variable, known)
+                if meant is not None:
+                    stops = NOTHING if known[meant] in HARMLESS else EVERYTHING
+                    text = f"no such variable, did you mean {meant}?"
+                    self._faults.append(Fault(VARIABLES, f"${variable}", text, stops))
+
+    def settings(self) -> tuple[Settings, list[Fault]]:
+        """All of them, and what is wrong."""
+        found = msgspec.structs.replace(Settings(), **self._values)
+        if found.agent not in {*agent_names.KNOWN, *found.agents}:
+            source, called = self._from.get("agent", (TOML, "agent"))
+            words = did_you_mean(found.agent, {*agent_names.KNOWN, *found.agents})
+            line = self._line(("agent",)) if source == TOML else None
+            text = f"there is no agent {found.agent!r}{words}"
+            self._faults.append(Fault(source, called, text, (Stop("agent", found.agent),), line=line))
+        for name, own in found.repos.items():
+            if own.path is not None and not os.path.isdir(folder := os.path.expanduser(own.path)):
+                stop, line = Stop("repository", name), self._line(("repos", name))
+                self._faults.append(Fault(TOML, f"[repos] {name}", f"{folder} is not there", (stop,), "", line, folder))
+        self._faults.sort(key=lambda fault: (not fault.stops, fault.line or 0))
+        gaps = Gaps.of(self._faults)
+        if self._last is not None and self._from.get("") is not None:
+            gaps = self._last.gaps.with_further(gaps)  # of a file that could not be read the earlier ones are still known
+        return msgspec.structs.replace(found, gaps=gaps), self._faults
+
+    def shell_config(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The assignments of a v0.2 file, and its table of servers."""
+        try:
+            text = files.read(path, 1 << 20).decode("utf-8", "replace")
+            return {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}, old_config.servers(text)
+        except FileNotFoundError:
+            return {}, {}
+        except BadFile as error:
+            stops, told = NOTHING if self._last else EVERYTHING, f"config (v0.2) cannot be read: {error}"
+            self._faults.append(Fault("config (v0.2)", "", told, stops, "the last good settings hold"))
+            if self._last is None:
+                return {}, {}
+            self._values |= {name: getattr(self._last, name) for name, _ in OLD_NAMES.values()}
+            return {}, dict(self._last.servers)
+
+    def _toml(self, path: str) -> dict[str, Any] | None:
+        if not os.path.lexists(path):
+            return {}
+        import tomllib  # few commands need it
+
+        try:
+            self._text = files.read(path, 1 << 20).decode()
+            return tomllib.loads(self._text)
+        except FileNotFoundError:
+            return {}
+        except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
+            stops = EVERYTHING if self._last is None else NOTHING
+            self._from[""] = (TOML, "")
+            self._faults.append(Fault(TOML, "", f"{UNREAD} ({_of_toml(error)})", stops, "the last good settings hold"))
+            return None
+
+    def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
+        if len(self._faults) < MOST_FAULTS:
+            setting, line = safe_line(as_written(path), 120), self._line(path)
+            self._faults.append(Fault(TOML, setting, safe_line(text, 300), stops, meanwhile, line))
+        elif len(self._faults) == MOST_FAULTS:
+            self._faults.append(Fault(TOML, "", f"{TOML}: more than {MOST_FAULTS} things are wrong", EVERYTHING))
+
+    def _line(self, path: tuple[str, ...]) -> int | None:
+        from .config_lines import line_of
+
+        where = line_of(self._text, path) if self._text else None
+        return self._line(path[:-1]) if where is None and len(path) > 1 and self._text else where
 
 
-def load_strictly(paths: StatePaths, environ: Mapping[str, str]) -> Settings:
-    """Read the settings for one command.
-
-    Raises:
-        ConfigError: one of them cannot be read.
-    """
-    settings, problems = load(paths, environ)
-    if problems:
-        raise ConfigError(problems[0], f"mend {paths.config}")
-    return settings
+def _of_toml(error: Exception) -> str:
+    """What is wrong with a file that is no TOML, with the place in front."""
+    if not isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    what, _, place = str(error).removesuffix(")").rpartition(" (at ")
+    return f"{place}: {what[:1].lower()}{what[1:]}" if what else str(error)
 
 
 class SettingsSource:
@@ -318,16 +347,21 @@ class SettingsSource:
         self._paths = paths
         self._environ = environ
         self._seen: object = None
-        self.problems: list[str] = []
+        self.faults: list[Fault] = []
         self.current = Settings()
-        self.usable = False
-        """Whether `config.toml` has been read, or is not there. The defaults are no stand-in for a file that says otherwise."""
+        self._good: Settings | None = None
+        """The last ones of a `config.toml` that could be read, or is not there: the defaults stand in for none that is."""
         self._unread = False
         self.refresh()
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, in sentences."""
+        return [str(fault) for fault in self.faults]
+
     def default_server(self) -> str:
-        """The host of references that name none; empty while the settings cannot be read."""
-        return self.current.default_server if self.usable else ""
+        """The host of references that name none; empty while the settings do not say it in a way that can be read."""
+        return self.current.default_server
 
     def limit(self) -> int:
         """The setting that a limit set by hand overrides."""
@@ -335,38 +369,14 @@ class SettingsSource:
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
-        seen = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        seen: list[object] = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
         if seen == self._seen and not self._unread:
             return False
-        before, last = (self.current, self.problems), self.current if self.usable else None
-        self._seen = seen
-        self.current, self.problems = load(self._paths, self._environ, last)
-        self._unread = any(problem.startswith(UNREAD) for problem in self.problems)
-        self.usable = self.usable or not self._unread
-        return before != (self.current, self.problems)
-
-
-def _toml(path: str, problems: list[str]) -> dict[str, Any] | None:
-    if not os.path.lexists(path):
-        return {}
-    import tomllib  # few commands need it
-
-    try:
-        return tomllib.loads(files.read(path, 1 << 20).decode())
-    except FileNotFoundError:
-        return {}
-    except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
-        problems.append(f"{UNREAD} ({error}); keeping the last good settings, without any nothing starts")
-        return None
-
-
-def _shell_assignments(path: str, problems: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The assignments of a v0.2 file, and its table of servers."""
-    try:
-        text = files.read(path, 1 << 20).decode("utf-8", "replace")
-        return {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}, old_config.servers(text)
-    except FileNotFoundError:
-        return {}, {}
-    except BadFile as error:
-        problems.append(f"config (v0.2): {error}")
-        return {}, {}
+        before = self.current, self.faults
+        self.current, self.faults = load(self._paths, self._environ, self._good)
+        self._seen = seen[:2] + [False for fault in self.faults if fault.missing]
+        self._unread = any(fault.text.startswith(UNREAD) for fault in self.faults)
+        if not self._unread:
+            self._good = self.current
+        return before != (self.current, self.faults)

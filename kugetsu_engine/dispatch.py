@@ -11,7 +11,7 @@ from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .domain import policy
-from .domain.policy import Facts
+from .domain.policy import Facts, Why
 from .domain.states import NOTIFIED
 from .domain.task import Task
 from .entries import Entry
@@ -68,7 +68,7 @@ class Dispatcher:
             default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
             pause_reason=controls.pause_reason, edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
             hosts=hosts, own_repositories=own, probes=policy.probes(preparing, hosts, own),
-            obstacles=self.obstacles.now(),
+            obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
 
     def dispatch(self) -> None:
@@ -78,8 +78,6 @@ class Dispatcher:
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
 
     def _start_all(self) -> None:
-        if not self._settings.usable:
-            return  # the defaults would send tasks to another agent, or end them for want of a repository
         while (entry := self._ledger.next_to_start(self.facts())) is not None:
             if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
                 break
@@ -91,23 +89,21 @@ class Dispatcher:
         if not active or any(entry.state == "running" for entry in active):
             self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
 
-    def start_now(self, task_id: str) -> str | None:
-        """Start one task whatever the order says, by the same gate; in words why it may not start, None when it does."""
-        if not self._settings.usable:
-            return "config.toml cannot be read"
+    def start_now(self, task_id: str) -> Why | None:
+        """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
         entry, facts = self._ledger.entries[task_id], self.facts()
         why = policy.queue_reason(facts) or policy.own_reason(entry, facts, self._clock())
         if why is not None:
-            return why.text
+            return why
         if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
-            return self._host.pressure
+            return Why("pressure", self._host.pressure)
         self._start(entry)
         after = self._ledger.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
         if self.obstacles.holds(entry.issue_key):
-            return "the issue has an agent already"
-        return self._ledger.get(task_id).reason or "all slots are taken"
+            return Why("issue_busy", "the issue has an agent already")
+        return Why("slots", self._ledger.get(task_id).reason or "all slots are taken")
 
     def _start(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""

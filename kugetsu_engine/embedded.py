@@ -40,6 +40,8 @@ class EngineThread:
         """The last failure in one line; None while all is well."""
         self.held_by: str | None = None
         """Who runs the engine, when it is not us."""
+        self.kept_by_settings = ""
+        """When it has ended as nothing was left to do: what the settings keep from starting, in a sentence."""
         self.running = threading.Event()
         self.ended = threading.Event()
         self._environ = environ
@@ -118,6 +120,7 @@ class EngineThread:
             self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.look, end_of_watch)
             self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
+            self.kept_by_settings = engine.kept_by_settings if self._until_idle and not self._stop.is_set() else ""
         finally:
             end_of_watch.set()
             self._engine = None

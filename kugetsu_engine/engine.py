@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from . import env_files, inbox, pauses
+from . import inbox, pauses
 from .agents import known
 from .alerts import Alerts
 from .attempts import Attempts
@@ -27,6 +27,7 @@ from .domain.engine_state import EngineState
 from .domain.task import Notice, Task
 from .domain.times import iso
 from .entries import Entry
+from .env_files import EnvFiles
 from .errors import EngineHeld, NoSuchTask
 from .flight import FlightRecorder
 from .host import HostGate
@@ -40,6 +41,7 @@ from .prompts import PromptFile
 from .pulse import Pulse, engine_lives
 from .recovery import Recovery
 from .servers import Servers
+from .setting_alerts import SettingAlerts
 from .spending import Spending
 from .store import bell, files, issue_names
 from .store.engine_lock import EngineLock
@@ -112,13 +114,15 @@ class Engine:
     def _read_books(self) -> None:
         issue_names.keep_older_names(self.paths)
         self.settings = SettingsSource(self.paths, self._environ)
-        self.env_files = env_files.EnvFiles(self.paths)
-        self.prompt_file = PromptFile(self.paths)
         self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
         self.controls.draining = self._drain
         self.ledger = Ledger(
             self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
         )
+        self.setting_alerts = SettingAlerts(
+            self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
+            self.ledger.tell if self.mode != "command" else None, self._now,
+        )  # fmt: skip
         self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
         self.spending = Spending(self.paths, self._clock, self.controls)
@@ -212,14 +216,8 @@ class Engine:
         now = self._monotonic()
         if not self.lock.still_ours():
             raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
-        if self.settings.refresh():
+        if self.setting_alerts.look():
             self._take_settings()
-        self.env_files.refresh()
-        for text in self.env_files.make_private():
-            self.ledger.tell(Notice(iso(self._clock()), "engine_env_open", text, "warning"))
-        self.prompt_file.refresh()
-        self.alerts.warn("env", "; ".join(self.env_files.problems))
-        self.alerts.warn("prompt", self.prompt_file.problem)
         self.ledger.quarantine.look()
         full = now >= self._rescan_at
         try:
@@ -286,8 +284,8 @@ class Engine:
         """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
         return self.inbox.apply_requests(within_s)
 
-    def _begin(self, task: Task) -> str | None:
-        """Start one task at once; in words why it may not."""
+    def _begin(self, task: Task) -> policy.Why | None:
+        """Start one task at once; why it may not, None when it does."""
         self._settle()
         return self.dispatcher.start_now(task.id)
 
@@ -331,6 +329,8 @@ class Engine:
             self.ledger.update(task, pending_since=iso(self._clock()))
         elif rest is not None and entry.expires_at is None:  # it grows old from when it may start
             self.ledger.update(task, pending_since=iso(rest.until))
+        elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
+            self.ledger.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
             waited = policy.clock(self.settings.current.queue_expiry or 0)
             self.ledger.change(
@@ -357,7 +357,6 @@ class Engine:
     def _take_settings(self) -> None:
         self.ledger.set_timing(self.settings.current.timing)
         self.ledger.rests_changed()  # another model may have another provider
-        self.alerts.warn("config", "; ".join(self.settings.problems))
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
@@ -365,7 +364,7 @@ class Engine:
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
-            list(self.work.overlaps), self.work.changes, self.dispatcher.obstacles.told(),
+            list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.told(),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:
@@ -388,18 +387,27 @@ class Engine:
         return iso(self._clock())
 
     @property
+    def kept_by_settings(self) -> str:
+        """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
+        facts, now = self.dispatcher.facts(), self._clock()
+        reasons = (policy.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
+        kept = [why.text for why in reasons if why.code == "config"]
+        return f"{len(kept)} task{'s' * (len(kept) != 1)} cannot start ({kept[0]})" if kept else ""
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will start without the operator."""
         if self.ledger.active_ids:
             return False
         facts = self.dispatcher.facts()
         now = self._clock()
-        if facts.paused or facts.draining:
+        if facts.paused or facts.draining or facts.gaps.everything:
             return True
         for entry in self.ledger.in_order():
             why = policy.own_reason(entry, facts, now)
             stuck = why is not None and (
-                why.code == "held" or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))
+                why.code in ("held", "config")
+                or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))
             )
             if not stuck:
                 return False

@@ -57,7 +57,7 @@ class Line:
             self._unpark(task_id)
 
     def rests_changed(self) -> None:
-        """Look again at the tasks whose provider rests, as other ones rest now."""
+        """Look again at the tasks whose provider rests or whose settings are not whole, as that is otherwise now."""
         parked, self._parked_resting = self._parked_resting, set()
         for task_id in parked:
             self._unpark(task_id)
@@ -102,7 +102,7 @@ class Line:
             del self._ready[0]
             if why.code in TOLD_BY_FACTS:
                 self._parked.setdefault(why.code, set()).add(entry.id)
-            if why.code == "rate_limit":
+            if why.code in ("rate_limit", "config"):
                 self._parked_resting.add(entry.id)
             if why.until is not None:
                 heapq.heappush(self._due, (why.until, entry.id))

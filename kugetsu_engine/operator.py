@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .domain.changes import WorktreeDiff
     from .editing import Edit
     from .engine import Engine
+    from .preflight import Obstacle
     from .store.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
@@ -336,13 +337,23 @@ class Operator:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 
     def default_server(self) -> str:
-        """The host of references that name none; raises `ConfigError` where the setting cannot be read."""
-        from . import config
+        """The host of references that name none.
 
-        settings, problems = config.load(self.paths, self.environ)
-        if wrong := next((problem for problem in problems if ": default_server: " in problem), None):
-            raise ConfigError(wrong.partition("; keeping ")[0], f"correct {self.paths.config}, or write host/owner/repo#N")
-        return settings.default_server
+        Raises:
+            ConfigError: the settings do not say it in a way that can be read.
+        """
+        found = self.settings.default_server
+        if not found:
+            raise ConfigError(
+                "default_server cannot be read, so owner/repo#N has no host", "correct it: kugetsu doctor says more"
+            )
+        return found
+
+    def obstacles(self, issue_ref: str, agent: str | None = None, repo: str | None = None) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand; see `preflight`."""
+        from . import preflight
+
+        return preflight.obstacles(self.paths, self.environ, issue_ref, agent, repo)
 
     @property
     def settings(self) -> Settings:

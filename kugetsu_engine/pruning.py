@@ -95,6 +95,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             continue
         holding = [f"{held.dirty} uncommitted"] if held.dirty else []
         holding += [f"{held.only_here} commits that are nowhere else"] if held.only_here else []
+        holding += [f"the repository {held.within[0]}"] if held.within else []
         if holding:
             yield Orphan("worktree", path, f"{why}, but it holds {' and '.join(holding)}", kept=True)
         else:
@@ -122,7 +123,7 @@ def _remove_worktree(operator: Operator, path: str) -> None:
         raise KugetsuError("an agent works there")
     try:
         held = removal.holds(path, _branch(path))
-        if held.dirty or held.only_here:
+        if held.dirty or held.only_here or held.within:
             raise KugetsuError("it holds work by now")
         owner = os.path.dirname(held.repository) if os.path.basename(held.repository) == ".git" else held.repository
         lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))

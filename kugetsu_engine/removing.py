@@ -83,6 +83,8 @@ class Remains(msgspec.Struct, frozen=True):
             found.append("its worktree is unknown to git, so nobody can tell what it holds")
         if self.holds is not None and self.holds.dirty:
             found.append(f"{self.holds.dirty} file{'s' * (self.holds.dirty != 1)} not committed, which would be lost")
+        if self.holds is not None and self.holds.within:
+            found.append(f"a repository of its own lies in it, and may hold what is nowhere else: {self.holds.within[0]}")
         if self.holds is not None and self.holds.only_here:
             found.append(f"{self.holds.only_here} commit{'s' * (self.holds.only_here != 1)} not pushed and on no other branch")
         return found

@@ -57,7 +57,10 @@ class Servers:
             self._alerts.clear("opencode_server")
 
     def ensure(self) -> None:
-        """Have a keeper in office whose server was started as one would be now."""
+        """Have a keeper in office whose server was started as one would be now; not by settings that are not whole."""
+        gaps = self._settings.current.gaps
+        if gaps.everything or "opencode" in gaps.agents:
+            return
         own = self._own
         token = secrets.token_hex(8)
         try:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .domain.failures import fault_of
+from .domain.setting_faults import did_you_mean
+from .domain.worth import are_hours
 from .errors import UsageError
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
@@ -54,7 +57,8 @@ def ceiling(most: float) -> Callable[[Any], float]:
     def read(value: Any) -> float:
         text = "0" if value == "off" else str(value).strip()
         if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
-            raise UsageError(f"{value!r} is no number from 0 to {most:g}", 'or "off"')
+            point = f"write {text.replace(',', '.')}" if re.fullmatch("[0-9]+,[0-9]+", text) else 'or "off"'
+            raise UsageError(f"{value!r:.60} is no number from 0 to {most:.0f}", point)
         return float(text)
 
     return read
@@ -64,21 +68,21 @@ def flag(value: Any) -> bool:
     """true or false."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if str(value).lower() not in known:
-        raise UsageError(f"{value!r} is neither true nor false")
+        raise UsageError(f"{value!r:.60} is neither true nor false")
     return known[str(value).lower()]
 
 
 def line_of_text(value: Any) -> str:
     """Text without control characters."""
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
-        raise UsageError(f"{value!r} is no line of text")
+        raise UsageError(f"{value!r:.60} is no line of text")
     return value
 
 
 def prompt_kind(value: Any) -> str:
     """Read `dev` or `plain`."""
     if value not in ("dev", "plain"):
-        raise UsageError(f"{value!r} is no kind of prompt", "dev or plain")
+        raise UsageError(f"{value!r:.60} is no kind of prompt", "dev or plain")
     return str(value)
 
 
@@ -86,5 +90,93 @@ def list_of_names(value: Any) -> list[str]:
     """Names, also as one text with commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{value!r} is no list of names")
+        raise UsageError(f"{value!r:.60} is no list of names")
     return [name.strip() for name in names if name.strip()]
+
+
+def one_of(*known: Any) -> Callable[[Any], Any]:
+    """One of these values, and nothing else."""
+    shown = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in known)
+
+    def read(value: Any) -> Any:
+        if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
+            return value
+        meant = did_you_mean(str(value), [one for one in known if isinstance(one, str)])
+        raise UsageError(f"{value!r:.60} is none of {shown}{meant}")
+
+    return read
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts, which may be empty."""
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise UsageError("is no list of texts", 'write it like ["one", "two"]')
+    return value
+
+
+def command_line(value: Any) -> list[str]:
+    """The words of a command, as a list: no shell takes them apart."""
+    if isinstance(value, str) and value.strip():
+        raise UsageError("is one text; a command is a list of words", 'write it like ["npm", "ci"]')
+    if not texts(value) or not value[0].strip():
+        raise UsageError("names no program", 'write it like ["npm", "ci"]')
+    return texts(value)
+
+
+def commands(value: Any) -> list[list[str]]:
+    """Several command lines, or a single one."""
+    if isinstance(value, list) and not value:
+        return []
+    if isinstance(value, list) and all(isinstance(one, list) for one in value):
+        return [command_line(one) for one in value]
+    return [command_line(value)]
+
+
+def table_of_texts(value: Any) -> dict[str, str]:
+    """A table whose values are texts."""
+    if not isinstance(value, dict):
+        raise UsageError("is no table", 'write it like { NAME = "value" }')
+    for name, one in value.items():
+        if not isinstance(one, str):
+            raise UsageError(f"{name} is no text", f'write {name} = "…", with quotation marks')  # it may be a secret
+    return value
+
+
+def table(value: Any) -> dict[str, Any]:
+    """A table."""
+    if not isinstance(value, dict):
+        raise UsageError(f"{value!r:.60} is no table")
+    return value
+
+
+def folder(value: Any) -> str:
+    """A path that means the same wherever it is read."""
+    path = line_of_text(value)
+    if not path.startswith(("/", "~")):
+        raise UsageError(f"{path!r:.60} is a relative path, and an engine may run anywhere", "begin it with / or ~/")
+    return path
+
+
+def failure_classes(value: Any) -> dict[str, str]:
+    """Classes of failure by regular expression."""
+    found = table_of_texts(value)
+    if (fault := fault_of(found)) is not None:
+        raise UsageError(fault)
+    return found
+
+
+def hours(value: Any) -> str:
+    """A span of the day."""
+    if not isinstance(value, str) or not are_hours(value):
+        raise UsageError(f"{value!r:.60} is no span of the day", "write it like 22:00-07:00")
+    return value
+
+
+def kept(read: Callable[[Any], object]) -> Callable[[Any], str]:
+    """The text itself, if it can be read so."""
+
+    def same(value: Any) -> str:
+        read(value)
+        return str(value)
+
+    return same

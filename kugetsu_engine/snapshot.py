@@ -24,6 +24,7 @@ from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
+from .domain.setting_faults import Gaps
 from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
 from .domain.times import epoch
@@ -144,6 +145,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """What forges said about pull requests, by issue reference."""
     earlier: Mapping[str, str] = {}
     """States of tasks that waiting ones come after, where the picture does not hold those tasks."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole, so that what depends on them does not start."""
 
     @property
     def used(self) -> int:
@@ -168,7 +171,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
             own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),
-            obstacles=self.engine.obstacles,
+            obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -316,6 +319,7 @@ class SnapshotReader:
             by_hand=hands.every(self.paths), hosts=hosts,
             own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
+            gaps=state.gaps if state is not None and engine.pid is not None else self.settings.current.gaps,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:

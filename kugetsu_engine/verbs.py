@@ -11,11 +11,12 @@ from .control import Controls
 from .domain import states
 from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
+from .domain.policy import Why
 from .domain.session import Mode
 from .domain.task import Expect, Task
 from .domain.times import epoch, iso
 from .entries import Entry
-from .errors import AlreadySo, KugetsuError, NoSuchTask, TryLater, UsageError
+from .errors import AlreadySo, ConfigError, KugetsuError, NoSuchTask, TryLater, UsageError
 from .ledger import Ledger
 from .pauses import Pauses
 from .store import tasks
@@ -50,7 +51,7 @@ class Verbs:
 
     def __init__(
         self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None], pauses: Pauses,
-        begin: Callable[[Task], str | None], settle: Callable[[], None],
+        begin: Callable[[Task], Why | None], settle: Callable[[], None],
     ) -> None:  # fmt: skip
         """Begin.
 
@@ -151,10 +152,13 @@ class Verbs:
         if refused is not None and args.get("keep"):
             if task.held:
                 self._ledger.update(self._ledger.get(task.id), held=True)
-            raise TryLater(f"{task.shown} cannot start now: {refused}", "it waits in the queue, as before")
+            raise TryLater(f"{task.shown} cannot start now: {refused.text}", "it waits in the queue, as before")
         if refused is not None:
-            self._ledger.change(self._ledger.get(task.id), "cancelled", f"could not start at once: {refused}")
-            raise TryLater(f"{task.issue_ref} cannot start now: {refused}", "try later; kugetsu enqueue puts it in the queue")
+            self._ledger.change(self._ledger.get(task.id), "cancelled", f"could not start at once: {refused.text}")
+            words = f"{task.issue_ref} cannot start now: {refused.text}"
+            if refused.code == "config":  # that does not pass by itself
+                raise ConfigError(words, "correct that first; kugetsu enqueue puts it in the queue")
+            raise TryLater(words, "try later; kugetsu enqueue puts it in the queue")
         return Done(f"{task.shown} starts")
 
     def _hold(self, task: Task, args: dict[str, Any]) -> Done:

@@ -40,6 +40,9 @@ class Drive(msgspec.Struct, frozen=True):
     output: str = "pump"
     """`pump`: the supervisor copies the output; `file`: the agent writes to the log itself, for one that loses what a pipe
     does not take."""
+    errors_apart: bool = False
+    """Whether its standard error is none of its events. Only with `pump`: two pipes do not keep the order of what is printed at
+    the same moment, so a program that only prints has one."""
     reader: str | None = None
     """Module with `reader(options) -> events.Reader`, for an agent that tells more than its exit code. Standard
     library only, as the next one."""

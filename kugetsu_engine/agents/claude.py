@@ -72,6 +72,8 @@ class ClaudeReader(Reader):
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind = event.get("type")
+        if kind in ("assistant", "user"):  # work in the background may bring it to another turn after its result
+            self.finished = False
         if kind == "system":
             return self._system(event)
         if kind == "assistant":
@@ -162,7 +164,7 @@ class ClaudeReader(Reader):
         return Event("tool", "" if latest else words, tool_words.outcome(block.get("content")), failed)
 
     def _ended(self, event: dict[str, Any]) -> list[Event]:
-        self._end = event
+        self._end, self.finished = event, True
         cost = event.get("total_cost_usd")
         total = _tokens(event.get("usage") or {})
         self.used = Used(total or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)

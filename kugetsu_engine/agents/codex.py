@@ -61,6 +61,8 @@ class CodexReader(Reader):
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind = event.get("type")
+        if kind in ("turn.completed", "turn.failed", "turn.started", "item.started", "item.completed"):
+            self.finished = kind in ("turn.completed", "turn.failed")
         if kind == "thread.started":
             self.session_id = event["thread_id"]
             return [Event("session", str(self.session_id))]

@@ -5,13 +5,20 @@ events that a person can read, and remembers what the attempt must know: session
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+
+from ..domain.safe_text import safe_line
 
 Kind = Literal["session", "text", "thinking", "tool", "step", "error", "note"]
 LINE_LIMIT = 4 << 20
 """Bytes of one line that are looked at; a longer one is no event."""
+MAX_BROKEN = 64
+"""Beginnings of an object that come to nothing, after which the rest of a line is taken for words."""
+_BEGIN = re.compile(r'\{\s*"')
+_DECODER = json.JSONDecoder(strict=False)
 
 
 class Event(NamedTuple):
@@ -56,20 +63,30 @@ class Reader:
         self.last_text = ""
         """The agent's last whole answer."""
 
+        self.finished = False
+        """Whether it has told how its work ended, and has not gone on since."""
+
     def feed(self, line: bytes) -> list[Event]:
-        """Take one line of output; what is no JSON object is a note of its own."""
-        if len(line) <= LINE_LIMIT and line[:1] == b"{":
+        """Take one line of output: events, wherever in it they begin, and the words around them."""
+        found: list[Event] = []
+        for piece in pieces(line[:LINE_LIMIT]):
+            if isinstance(piece, str):
+                found += self.words(piece)
+                continue
             try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
-                found = None
-            if isinstance(found, dict):
-                try:
-                    return self.read(found)
-                except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
-                    return []  # an event of a shape we do not know is no fault of the attempt
+                found += self.read(piece)
+            except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
+                continue  # an event of a shape we do not know is no fault of the attempt
+        return found
+
+    def feed_errors(self, line: bytes) -> list[Event]:
+        """Take one line of the error output, where that is read apart: words, whatever they look like."""
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
-        return [Event("note", text)] if text else []
+        return self.words(text) if text else []
+
+    def words(self, text: str) -> list[Event]:
+        """Take words that are no event."""
+        return [Event("note", text)]
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event of the program; unknown ones give nothing."""
@@ -94,3 +111,44 @@ class Reader:
             processes: how many live, the agent itself included.
         """
         return None
+
+
+def pieces(line: bytes) -> Iterator[dict[str, Any] | str]:
+    """Split a line into the JSON objects it holds and the words around them.
+
+    A terminal sequence, a progress display or a NUL before an object does not hide it, and neither does an object before it
+    that was cut off. An object in the middle of words counts only if it has a `type`, as events do.
+    """
+    text = line.decode("utf-8", "replace").replace("\0", "").rstrip()
+    begun = at = broken = 0
+    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:
+        start = found.start()
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            at, broken = start + 1, broken + 1
+            continue
+        alone = start == 0 and end == len(text)
+        inside = broken > 0 and not _stands_alone(text, end)  # a part of one that was cut off
+        if inside or not (alone or isinstance(value.get("type"), str)):
+            at = end
+            continue
+        if _says_something(text[begun:start]):
+            yield text[begun:start].strip()
+        yield value
+        begun = at = end
+        broken = 0
+    if begun == 0 or _says_something(text[begun:]):
+        rest = text[begun:].rstrip() if begun == 0 else text[begun:].strip()
+        if rest:
+            yield rest
+
+
+def _stands_alone(text: str, end: int) -> bool:
+    rest = text[end:].lstrip()
+    return not rest or _BEGIN.match(rest) is not None
+
+
+def _says_something(text: str) -> bool:
+    """Whether there are words beside terminal sequences, line ends and marks of byte order."""
+    return any(map(str.isalnum, safe_line(text, 1000)))

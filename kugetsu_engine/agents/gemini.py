@@ -56,16 +56,16 @@ class GeminiReader(Reader):
         self._end: dict[str, Any] | None = None
         self._note = ""
 
-    def feed(self, line: bytes) -> list[Event]:
-        """Take one line: an event, or what was said on the error output."""
-        events = super().feed(line)
-        if events and events[-1].kind == "note":
-            self._note = events[-1].text
-        return events
+    def words(self, text: str) -> list[Event]:
+        """Take what was said on the error output."""
+        self._note = text
+        return super().words(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), _seconds(event.get("timestamp"))
+        if kind in ("result", "message", "tool_use", "tool_result"):
+            self.finished = kind == "result"
         if kind == "message":
             return self._message(event, at)
         found = self._flush(at)

@@ -34,6 +34,10 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
         found = template.drive(own, call)
     elif kind in DRIVERS:
         found = DRIVERS[kind](own, call)
+    elif name in settings.agents:
+        raise ConfigError(
+            settings.gaps.agents.get(name) or f"[agents.{name}] has no command, and is not a known agent", "correct it"
+        )
     else:
         raise ConfigError(
             f"there is no agent {kind!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
@@ -135,20 +139,24 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
 
 def _claude(own: AgentSettings, call: Call) -> Drive:
     return Drive(
-        claude.command(own, call), claude.ENVIRONMENT, reader=claude.__name__,
+        claude.command(own, call), claude.ENVIRONMENT, errors_apart=True, reader=claude.__name__,
         reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 
 def _codex(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
-    return Drive(codex.command(own, call), reader=codex.__name__, reader_options=options, patterns=(*codex.FAILURES, *COMMON))
+    return Drive(
+        codex.command(own, call), errors_apart=True, reader=codex.__name__, reader_options=options,
+        patterns=(*codex.FAILURES, *COMMON),
+    )  # fmt: skip
 
 
 def _gemini(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "session": call.session_id}
     return Drive(
-        gemini.command(own, call), reader=gemini.__name__, reader_options=options, patterns=(*gemini.FAILURES, *COMMON)
+        gemini.command(own, call), errors_apart=True, reader=gemini.__name__, reader_options=options,
+        patterns=(*gemini.FAILURES, *COMMON),
     )  # fmt: skip
 
 
@@ -171,8 +179,6 @@ SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
     "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": opencode.screen,
 }  # fmt: skip
 """Their own screens: settings, session or None, state directory."""
-KNOWN = tuple(DRIVERS)
-"""Agents that need no `command`."""
 
 
 def provider(name: str, settings: Settings) -> str:

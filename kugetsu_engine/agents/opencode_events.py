@@ -58,15 +58,22 @@ class OpencodeReader(Reader):
         """Take one line: an event, or what was said on the error output, opencode's own log included."""
         if line.startswith(b"timestamp=") and (logged := _LOGGED.match(line[:8192].decode("utf-8", "replace"))) is not None:
             return self._log_line(logged[1], logged[2].strip('"'), logged[3])
-        events = super().feed(line)
-        for event in events:
-            if event.kind == "note":
-                self._note(safe_line(event.text, 1000).strip())
-        return events
+        return super().feed(line)
+
+    def feed_errors(self, line: bytes) -> list[Event]:
+        """Take one line of the error output, where its own log may be."""
+        return self.feed(line) if line.startswith(b"timestamp=") else super().feed_errors(line)
+
+    def words(self, text: str) -> list[Event]:
+        """Take what it said beside its events."""
+        self._note(safe_line(text, 1000).strip())
+        return super().words(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), event.get("timestamp")
+        if kind in ("step_start", "tool_use", "text", "reasoning"):
+            self.finished = False
         self._refused = 0
         seconds = at / 1000 if isinstance(at, (int, float)) else None
         found: list[Event] = []
@@ -172,6 +179,7 @@ class OpencodeReader(Reader):
     def _step(self, part: dict[str, Any], at: float | None) -> Event:
         self.steps += 1
         self._last_reason = str(part.get("reason"))
+        self.finished = self._last_reason == "stop"
         self._empty_steps = self._empty_steps + 1 if self._last_reason == "unknown" else 0
         tokens, cost = (part.get("tokens") or {}), part.get("cost")
         total = tokens.get("total")

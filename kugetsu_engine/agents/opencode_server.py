@@ -46,7 +46,7 @@ def drive(own: AgentSettings, call: Call) -> Drive:
     desk = f"{__package__}.opencode_desk"
     return Drive(
         [*_python("opencode_client", "sys.exit(main())"), *words], program=own.program or "opencode",
-        reader=f"{__package__}.opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
+        errors_apart=True, reader=f"{__package__}.opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
         prepare=desk if call.session.mode != "new" else None, resumes_itself=True, after=desk,
     )  # fmt: skip
 

@@ -50,9 +50,17 @@ class StreamReader(Reader):
         if self._holds("step", event):
             self.steps += 1
             found.append(Event("step", f"step {self.steps}"))
-        self._failed = self._failed or self._holds("failed_when", event)
-        self._finished = self._finished or self._holds("finished_when", event)
+        failed, finished = self._holds("failed_when", event), self._holds("finished_when", event)
+        self._failed, self._finished = self._failed or failed, self._finished or finished
+        if failed or finished:
+            self.finished = True
+        elif any(event.kind in ("text", "thinking", "tool", "step") for event in found):
+            self.finished = False
         return found
+
+    def feed_errors(self, line: bytes) -> list[Event]:
+        """Take one line of the error output, where such a program may print its events too."""
+        return self.feed(line)
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
         """What the tests on its events say; None when they say nothing."""

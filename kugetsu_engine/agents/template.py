@@ -22,6 +22,6 @@ def drive(own: AgentSettings, call: Call) -> Drive:
     if own.stream is None:
         return found
     return Drive(
-        found.argv, prompt_on_stdin=found.prompt_on_stdin, reader=stream.__name__,
+        found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader=stream.__name__,
         reader_options={"stream": event_paths.compiled(own.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

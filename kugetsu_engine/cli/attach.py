@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..beginning import wait_until
 from ..by_hand import attach, place
-from ..config import load_strictly
+from ..config import load
 from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
@@ -43,7 +43,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _go(verb: str, wanted: str, stop: bool) -> int:
     task = tasks.find(paths(), operator().meant(wanted, "show"))
-    settings = load_strictly(paths(), os.environ)
+    settings, _ = load(paths(), os.environ)
     if verb == "shell":
         where = place(paths(), settings, os.environ, task)
         return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)

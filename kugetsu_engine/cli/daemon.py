@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from ..config import SettingsSource
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
 from ..housekeeping import put_away
@@ -16,33 +17,46 @@ from ..process import identity
 from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
-from .here import paths
+from .here import note, paths
 from .wait import pause
 from .words import Words
 
 WAIT_S = 10.0
+ABOUT = {
+    "start": "Start the headless engine in the background.",
+    "stop": "End it; agents go on.",
+    "restart": "End it if it runs, and start it.",
+    "status": "Whether it runs, by the exit code too.",
+    "logs": "What it printed last.",
+}
 
 
 def main(verb: str, words: list[str]) -> int:
     """Start, stop or look after the engine in the background."""
-    actions = {"start": _start, "stop": _stop, "restart": _restart, "status": _status, "logs": _logs}
+    actions = {**RESUMING, "stop": _stop, "status": _status, "logs": _logs}
     if words[:1] in (["-h"], ["--help"]):
         Words(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
         return 0
-    resume = words[1:] == ["--resume"] and words[0] in ("start", "restart")
-    if (len(words) != 1 and not resume) or words[0] not in actions:
+    action = words[0] if words else ""
+    if action not in actions:
         raise UsageError(
             "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
         )
+    parser = Words(f"{verb} {action}", ABOUT[action])
+    if action in RESUMING:
+        parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted with work")
+    given = parser.parse_args(words[1:])
     here = paths()
     files.prepare(here.folders())
-    if resume:
-        return {"start": _start, "restart": _restart}[words[0]](here, resume=True)
-    return actions[words[0]](here)
+    if action in RESUMING:
+        return RESUMING[action](here, given.resume)
+    return actions[action](here)
 
 
 def _start(here: StatePaths, resume: bool = False) -> int:
     print(f"started: pid {start_engine(here, os.environ, resume)}")
+    for problem in SettingsSource(here, os.environ).problems:
+        note(f"kugetsu: {problem}")
     return 0
 
 
@@ -124,3 +138,7 @@ def _state(here: StatePaths) -> EngineState | None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+RESUMING = {"start": _start, "restart": _restart}
+"""What begins an engine."""

@@ -11,8 +11,10 @@ from .here import note, operator
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from ..preflight import Obstacle
     from .words import Words
 
 FIELDS = frozenset({
@@ -70,14 +72,27 @@ def parser_of(verb: str) -> Words:
 
 
 def _one(issue_ref: str, message: str, as_json: bool = False, **options: Any) -> int:
-    task_id, repository = operator().enqueue(issue_ref, message, folder=os.getcwd(), **options)
+    asking = operator()
+    task_id, repository = asking.enqueue(issue_ref, message, folder=os.getcwd(), **options)
     if as_json:
         print(json.dumps({"id": task_id, "repo": repository}))
-        return 0
-    print(f"Enqueued: {task_id}")
-    if repository and sys.stderr.isatty():
-        note(f"works in a worktree of {repository}")
+    else:
+        print(f"Enqueued: {task_id}")
+        if repository and sys.stderr.isatty():
+            note(f"works in a worktree of {repository}")
+    _warn(asking.obstacles(asking.reference(issue_ref), options.get("agent"), repository))
     return 0
+
+
+def _warn(obstacles: Sequence[Obstacle], told: set[str] | None = None) -> None:
+    """Say what would keep a task from running, each thing once."""
+    told = set() if told is None else told
+    for one in obstacles:
+        hint = f"use --repo PATH, or {one.hint}" if one.about == "repo" else one.hint
+        text = f"{one.text}: {hint}" if hint else one.text
+        if text not in told:
+            told.add(text)
+            note(f"kugetsu: warning: as things stand it cannot run: {text}")
 
 
 def _many(name: str, as_json: bool) -> int:
@@ -87,9 +102,12 @@ def _many(name: str, as_json: bool) -> int:
     if len(tasks) > MAX_LINES:
         raise UsageError(f"{name} has {len(tasks)} tasks, at most {MAX_LINES} are taken at once", "split it")
     made: list[str] = []
+    alike: set[tuple[str, str | None, bool]] = set()
+    told: set[str] = set()
     for number, options in tasks:
+        reference = options.pop("issue_ref")
         try:
-            task_id, _ = asking.enqueue(options.pop("issue_ref"), options.pop("message"), folder=folder, **options)
+            task_id, repository = asking.enqueue(reference, options.pop("message"), folder=folder, **options)
         except KugetsuError as error:
             raise type(error)(f"line {number}: {error.message}", _so_far(made) or error.hint) from None
         except TypeError:
@@ -97,6 +115,11 @@ def _many(name: str, as_json: bool) -> int:
         made.append(task_id)
         if not as_json:
             print(f"Enqueued: {task_id}")
+        ref, agent = asking.reference(reference), options.get("agent")
+        kind = ref.rpartition("#")[0], agent, repository is None
+        if kind not in alike:
+            alike.add(kind)
+            _warn(asking.obstacles(ref, agent, repository), told)
     if as_json:
         print(json.dumps([{"id": task_id} for task_id in made]))
     return 0

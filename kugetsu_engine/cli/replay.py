@@ -33,7 +33,9 @@ def parser(verb: str = "replay") -> Words:
 
 def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:
     """Understand the words of the command; `-2h` is a time."""
-    return parser(verb).parse_args([word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words])
+    times = [word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words]
+    given: argparse.Namespace = parser(verb).parse_args(times)
+    return given
 
 
 def main(verb: str, words: list[str]) -> int:

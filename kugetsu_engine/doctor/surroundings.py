@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ..agents import approval, known, opencode_desk
-from ..config import SettingsSource
+from ..config import TOML, SettingsSource
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
 from ..snapshot import SnapshotReader
@@ -52,9 +52,10 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
     say("tmux", shutil.which("tmux", path=path) or "missing; only wanted where the console is to outlive its terminal")
     _state_dir(paths, say)
     settings = SettingsSource(paths, environ)
-    for problem in settings.problems:
-        found.append(Finding("config", problem, path=paths.config, fix="mend the file; until then the value before it holds"))
-    facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.problems))
+    for fault in settings.faults:
+        where = paths.config if fault.source == TOML else None
+        found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
+    facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, say)
     approving = approval.by_agent(paths, settings.current)
     _server(paths, say)
@@ -118,6 +119,8 @@ def _server(paths: StatePaths, say: Callable[..., None]) -> None:
 
 def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) -> tuple[str, Finding | None]:
     """Where the program of an agent is; only a missing one of the agent that is used by default is a finding."""
+    if gap := settings.current.gaps.agents.get(name):
+        return gap, None  # a finding already
     try:
         drive = known.drive(name, settings.current, "local/doctor#1")
         program = drive.program or drive.argv[0]

@@ -5,6 +5,7 @@ import msgspec
 from .changes import Changes
 from .obstacles import Obstacles
 from .overlaps import Overlap
+from .setting_faults import Gaps
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -46,6 +47,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Running tasks that change the same files."""
     changes: dict[str, Changes] = {}
     """What running tasks have changed so far, by id."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole."""
     obstacles: Obstacles = Obstacles()
     """What the engine found in its way."""
 

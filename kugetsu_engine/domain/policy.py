@@ -14,6 +14,7 @@ from .by_hand import ByHand
 from .draft import shown_id
 from .obstacles import Obstacles
 from .refs import LOCAL
+from .setting_faults import Gaps
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
 from .times import epoch, time_of_day
@@ -21,7 +22,7 @@ from .usage import cost_of, money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new", "budget", "by_hand", "network", "preparing",
+    "rate_limit", "pressure", "too_new", "budget", "by_hand", "network", "preparing", "config",
 ]  # fmt: skip
 
 
@@ -98,6 +99,8 @@ class Facts(msgspec.Struct, frozen=True):
     """The agent of tasks that name none."""
     edited: frozenset[str] = frozenset()
     """Ids of tasks that someone edits right now."""
+    gaps: Gaps = Gaps()
+    """Which settings are not whole."""
     by_hand: tuple[ByHand, ...] = ()
     """Who works by hand: each holds a slot, and keeps agents from the issue."""
     hosts: Mapping[str, Rest] = {}
@@ -148,6 +151,9 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         if state != COMPLETED:
             ended_badly = state in FINAL
             return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
+    gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
+    if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
+        return Why("config", gap)
     if (why := _not_prepared(task, facts, now)) is not None:
         return why
     rest = facts.rests.get(task.agent or facts.default_agent)
@@ -209,6 +215,8 @@ def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Rest], own_reposito
 
 def queue_reason(facts: Facts) -> Why | None:
     """Why nothing at all may start; None when something may."""
+    if facts.gaps.everything:
+        return Why("config", facts.gaps.everything)
     if not facts.engine_runs:
         return Why("no_engine", "no engine runs")
     if facts.draining:

@@ -38,6 +38,10 @@ class Job(msgspec.Struct, frozen=True):
     """False: the agent's input is empty, its command line says where the prompt is."""
     output: str = "pump"
     """`pump`: the supervisor copies the agent's output; `file`: the agent writes the log itself."""
+    errors_apart: bool = False
+    """Whether its standard error is read apart from its standard output, which is for events alone; both go into the log."""
+    result_grace_s: float = 30.0
+    """How long its process may stay, without printing anything, when it has told how its work ended."""
     reader: str | None = None
     """Module with `reader(options)`, which reads what the agent tells."""
     reader_options: dict[str, Any] = {}

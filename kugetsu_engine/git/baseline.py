@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .command import git
 from .repositories import common_dir
+from .sealed import sealed
 from .worktrees import admin_dir
 
 MAX_REFS = 20_000
@@ -79,7 +80,9 @@ def look(worktree: str) -> Standing:
     """
     dirty: list[int] = []
     head, on = None, None
-    for entry in git(worktree, *STATUS).split("\0"):
+    with sealed(worktree) as found:
+        entries = found.git(*STATUS).split("\0")
+    for entry in entries:
         if entry.startswith("# branch.oid "):
             head = None if entry.endswith("(initial)") else entry[13:]
         elif entry.startswith("# branch.head "):

@@ -4,7 +4,7 @@ import os
 import stat
 
 from ..domain.changes import Changes
-from .command import git
+from .sealed import sealed
 from .worktrees import base_commit
 
 MAX_NAMES = 5_000
@@ -21,12 +21,13 @@ def changes_of(worktree: str) -> tuple[Changes, frozenset[str]]:
         GitError: git cannot tell.
     """
     base = base_commit(worktree) or "HEAD"
-    counted = git(
-        worktree, "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty",
-        base, "--",
-    )  # fmt: skip
+    with sealed(worktree) as look:
+        counted = look.git(
+            "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", base, "--"
+        )
+        others = look.git("ls-files", "--others", "--exclude-standard", "-z")
     rows = [row.split("\t", 2) for row in counted.split("\0") if row.count("\t") >= 2]
-    untracked = [name for name in git(worktree, "ls-files", "--others", "--exclude-standard", "-z").split("\0") if name]
+    untracked = [name for name in others.split("\0") if name]
     insertions = sum(int(plus) for plus, _, _ in rows if plus.isdigit())
     insertions += sum(_lines_of(os.path.join(worktree, name)) for name in untracked[:MAX_COUNTED])
     deletions = sum(int(minus) for _, minus, _ in rows if minus.isdigit())

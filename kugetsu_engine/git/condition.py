@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 from ..errors import GitError
 from .command import answers, git
+from .sealed import sealed
 from .worktrees import admin_dir, base_commit
 
 TIMEOUT_S = 60.0
+STATUS = (
+    "status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
+)  # fmt: skip
 UNDER_WAY = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge", "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisection", "index.lock": "git itself",
@@ -49,7 +53,9 @@ def of_worktree(worktree: str, target: str | None) -> Condition:
         GitError: git does not take it for a worktree.
     """
     common = os.path.realpath(_ask(worktree, "rev-parse", "--path-format=absolute", "--git-common-dir").strip())
-    status = _ask(worktree, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--no-renames").split("\0")
+    with sealed(worktree) as look:
+        status = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
+        within = look.repositories_within()
     heads = dict(entry[2:].partition(" ")[::2] for entry in status if entry.startswith("# branch."))
     branch = heads.get("branch.head", "(detached)")
     head = heads.get("branch.oid", "")
@@ -68,7 +74,7 @@ def of_worktree(worktree: str, target: str | None) -> Condition:
         merged=_merged(worktree, head, base, target) if target and ahead else None,
         upstream_gone=branch != "(detached)" and "gone" in _ask(
             worktree, "for-each-ref", "--format=%(upstream:track)", f"refs/heads/{branch}"
-        ), busy=_busy(worktree),
+        ), busy=_busy(worktree) or (f"it has a repository of its own in it: {within[0]}" if within else None),
     )  # fmt: skip
 
 
@@ -81,7 +87,8 @@ def _merged(worktree: str, head: str, base: str | None, target: str) -> str | No
     if cherry and only_lines and all(line.startswith("-") for line in cherry):
         return "rebased"
     try:  # what merging it would add to the target: nothing, once all of it is there
-        tree = _ask(worktree, "merge-tree", "--write-tree", target, head).split("\n", 1)[0]
+        with sealed(worktree) as look:
+            tree = look.git("merge-tree", "--write-tree", target, head, timeout_s=TIMEOUT_S).split("\n", 1)[0]
         if tree == _ask(worktree, "rev-parse", f"{target}^{{tree}}").strip():
             return "squashed"
     except GitError:

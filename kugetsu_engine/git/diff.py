@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from ..domain.changes import ChangedFile, WorktreeDiff
 from ..errors import GitError
 from .changes import MAX_UNTRACKED_BYTES, is_binary, read_untracked
-from .command import git, git_start
+from .command import git
+from .sealed import Sealed, sealed
 from .worktrees import base_commit
 
 MAX_BYTES = 4 << 20
@@ -36,8 +37,9 @@ def of_worktree(worktree: str) -> WorktreeDiff:
     if not os.path.isdir(worktree):
         raise GitError(f"{worktree} is not there")
     base, commits = _base(worktree)
-    uncommitted, untracked, names_cut = _status(worktree)
-    head, lines, patch_cut = _compare(worktree, base or "HEAD")
+    with sealed(worktree) as look:
+        uncommitted, untracked, names_cut = _status(look)
+        head, lines, patch_cut = _compare(look, base or "HEAD")
     starts = _file_starts(lines)
     files = [
         ChangedFile(name, state, plus, minus, name in uncommitted, starts.get(name))
@@ -70,10 +72,10 @@ def _base(worktree: str) -> tuple[str | None, int]:
         return None, 0  # the branch was replaced by one that has nothing in common with the base
 
 
-def _status(worktree: str) -> tuple[set[str], list[str], bool]:
+def _status(look: Sealed) -> tuple[set[str], list[str], bool]:
     """The names of tracked files with uncommitted changes, the untracked ones, and whether there are more."""
-    answer, cut = git_start(
-        worktree, "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
+    answer, cut = look.start(
+        "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
         limit=MAX_BYTES, timeout_s=TIMEOUT_S,
     )  # fmt: skip
     entries = answer.split(b"\0")
@@ -87,10 +89,10 @@ def _status(worktree: str) -> tuple[set[str], list[str], bool]:
 _Counted = dict[str, tuple[str, int | None, int | None]]
 
 
-def _compare(worktree: str, base: str) -> tuple[_Counted, list[str], bool]:
+def _compare(look: Sealed, base: str) -> tuple[_Counted, list[str], bool]:
     """State and line counts by file, and the lines of the diff."""
-    answer, cut = git_start(
-        worktree, "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",
+    answer, cut = look.start(
+        "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",
         "--no-relative", "--ignore-submodules=dirty", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
         "--inter-hunk-context=0", "--output-indicator-new=+", "--output-indicator-old=-", "--output-indicator-context= ",
         base, "--", limit=MAX_BYTES, timeout_s=TIMEOUT_S,

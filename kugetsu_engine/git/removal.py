@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..errors import GitError
 from .command import answers, git
+from .sealed import sealed
 
 
 class Holds(NamedTuple):
@@ -18,6 +19,8 @@ class Holds(NamedTuple):
     """Commits that no remote and no other branch has."""
     branch: str | None
     """The issue's branch, where there is one."""
+    within: tuple[str, ...] = ()
+    """Repositories of their own in it; what they hold is not looked at."""
 
 
 def holds(worktree: str, branch: str) -> Holds:
@@ -27,10 +30,14 @@ def holds(worktree: str, branch: str) -> Holds:
         GitError: it is none, or git refused.
     """
     repository = git(worktree, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
-    status = git(worktree, "status", "--porcelain", "-z", "--untracked-files=normal", "--no-renames")
+    with sealed(worktree) as look:
+        status = look.git(
+            "status", "--porcelain", "-z", "--untracked-files=normal", "--no-renames", "--ignore-submodules=dirty"
+        )
+        within = tuple(look.repositories_within())
     there = answers(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
     only_here = _only_here(worktree, branch, ["HEAD", *([f"refs/heads/{branch}"] if there else [])])
-    return Holds(repository, sum(1 for entry in status.split("\0") if entry), only_here, branch if there else None)
+    return Holds(repository, sum(1 for entry in status.split("\0") if entry), only_here, branch if there else None, within)
 
 
 def _only_here(worktree: str, branch: str, tips: list[str]) -> int:

@@ -3,6 +3,9 @@
 import errno
 import os
 import stat
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
 
 from ..domain.safe_text import safe_line
 from ..domain.secrets import Mask
@@ -12,6 +15,10 @@ from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16
+MAX_SPANS = 50_000
+"""Parts of a log that are known not to be the agent's output proper; of more the oldest count as that."""
+Source = Literal["output", "errors", "ours"]
+"""Who wrote a part of a log: the agent's standard output or error, or kugetsu and what it runs beside the agent."""
 TAIL_READ = 64 << 10
 """Bytes at the end in which the reason of a failure is looked for."""
 
@@ -33,22 +40,63 @@ class LogFile:
         self.dropped = 0
         self.cuts: list[Cut] = []
         """Cuts so far; taken out by whoever keeps the places of lines."""
+        self.shared = False
+        """Whether the agent writes here itself, so that nobody knows exactly where its words lie."""
+        self._begins = 0
+        """Where its output begins; what is before it was written while the attempt was prepared."""
+        self._spans: deque[tuple[int, int, Source]] = deque()
+        """Begin, end and writer of the parts behind that which are not its standard output, in order."""
 
     @property
     def length(self) -> int:
         """Bytes in the file now."""
         return os.fstat(self.fd).st_size
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, source: Source = "output") -> None:
         """Append output; what the disk does not take is dropped and counted, the agent goes on."""
+        begin = self.length if source != "output" and not self.shared else None
         try:
             write_all(self.fd, data)
         except OSError:
             self.dropped += len(data)
+        if begin is not None:
+            self._remember(begin, self.length, source)
 
     def note(self, text: str) -> None:
         """Append a line of kugetsu's own."""
-        self.write(f"[kugetsu] {self.mask(text)}\n".encode("utf-8", "replace"))
+        self.write(f"[kugetsu] {self.mask(text)}\n".encode("utf-8", "replace"), "ours")
+
+    def begin_output(self) -> None:
+        """From here on the agent writes."""
+        self._begins = self.length
+        self._spans.clear()
+
+    def parts(self, offset: int, data: bytes) -> Iterator[tuple[Source, bytes]]:
+        """Split what was read at an offset by who wrote it; what is before it is forgotten, as logs are read once."""
+        while self._spans and self._spans[0][1] <= offset:
+            self._spans.popleft()
+        end = offset + len(data)
+        spans = [(0, self._begins, "ours"), *self._spans] if offset < self._begins else self._spans
+        place = offset
+        for first, last, source in spans:
+            if first >= end:
+                break
+            first, last = max(first, place), min(last, end)
+            if place < first:
+                yield "output", data[place - offset : first - offset]
+            if first < last:
+                yield source, data[first - offset : last - offset]
+            place = max(place, last)
+        if place < end:
+            yield "output", data[place - offset :]
+
+    def _remember(self, begin: int, end: int, source: Source) -> None:
+        if self._spans and self._spans[-1][1:] == (begin, source):
+            begin = self._spans.pop()[0]
+        if begin < end:
+            self._spans.append((begin, end, source))
+        if len(self._spans) > MAX_SPANS:
+            self._spans.popleft()
 
     def keep_below_cap(self) -> Cut | None:
         """Drop the middle of a log that has grown over the cap; None when nothing was dropped."""
@@ -64,10 +112,15 @@ class LogFile:
         except OSError:
             return None
         self.dropped += dropped
+        spans, self._spans = self._spans, deque((first, min(last, head), by) for first, last, by in self._spans if first < head)
         self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
         cut = Cut(length - len(tail), self.length, head)
         self.cuts.append(cut)
         self.write(tail)
+        moved = cut.after - cut.before
+        if self._begins > head:
+            self._begins = self._begins + moved if self._begins > cut.before else cut.after
+        self._spans.extend((max(first, cut.before) + moved, last + moved, by) for first, last, by in spans if last > cut.before)
         return cut
 
     def last_lines(self, count: int = 50, within: int = TAIL_READ) -> list[str]:

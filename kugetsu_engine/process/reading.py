@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.stamps import Cut
 from ..errors import AttemptFailed
-from .output import LogFile
+from .lines import Lines
+from .output import LogFile, Source
 from .telling import Telling
 
 TURN_S = 0.05
@@ -23,8 +24,6 @@ TURN_S = 0.05
 LAST_LOOK_S = 3.0
 """The same when the agent has ended."""
 CHUNK = 64 << 10
-LINE_BYTES = 1 << 20
-"""A longer line is passed over."""
 FAR_BEHIND = 64 << 20
 """Bytes of backlog beyond which the older part is passed over."""
 OVERHEARD = 4 << 10
@@ -71,7 +70,10 @@ class Reader(Protocol):
     steps: int
     last_text: str
 
+    finished: bool
+
     def feed(self, line: bytes) -> list[Any]: ...
+    def feed_errors(self, line: bytes) -> list[Any]: ...
     def failure(self, exit_code: int) -> tuple[str, str] | None: ...
     def trouble(self) -> tuple[str, str] | None: ...
     def waiting(self, quiet_s: float, processes: int) -> str | None: ...
@@ -84,9 +86,10 @@ class Reading:
         self._log = log
         self._limits = {name: job.get(name) for name in ("max_steps", "max_tokens", "max_cost")}
         self._offset = 0
-        self._part = b""
-        self._skipping = False
+        self._lines: dict[Source, Lines] = {"output": Lines(), "errors": Lines(), "ours": Lines()}
         self._activity = ""
+        self.finished_at = 0.0
+        """When it was first seen that it is finished, by the monotonic clock."""
         self._reader: Reader | None = None
         self._broken = False
         """Whether the reader has failed, which is noted once: it goes on with the next line, and what it knows counts."""
@@ -104,28 +107,40 @@ class Reading:
         found = self._reader.session_id if self._reader else None
         return found if isinstance(found, str) and _SESSION_ID.fullmatch(found) else None
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has told how its work ended, and has not gone on since."""
+        return self._reader is not None and bool(self._reader.finished)
+
     def look(self, limit_s: float = TURN_S) -> None:
         """Read what was added, as far as the time allows."""
         if self._reader is None:
             self._overhear()
             return
-        end = time.monotonic() + limit_s
+        before, end = self.finished, time.monotonic() + limit_s
+        self._read(end)
+        if self.finished and not before:
+            self.finished_at = time.monotonic()
+
+    def _read(self, end: float) -> None:
         behind = self._log.length - self._offset
         if behind > FAR_BEHIND:
             self._offset += behind - FAR_BEHIND
-            self._part, self._skipping = b"", True
+            self._lose()
         while data := os.pread(self._log.fd, CHUNK, self._offset):
+            for source, part in self._log.parts(self._offset, data):
+                for line in self._lines[source].take(part):
+                    self._feed(source, line)
             self._offset += len(data)
-            self._take(data)
             if time.monotonic() > end:
                 return
 
     def finish(self) -> None:
         """Read the rest of an agent's log that has ended; its last line may have no end."""
         self.look(LAST_LOOK_S)
-        if self._part and not self._skipping:
-            self._feed(self._part)
-        self._part = b""
+        for source, lines in self._lines.items():
+            if rest := lines.rest():
+                self._feed(source, rest)
         if self.telling is not None:
             self.telling.keep_below_cap()
             self.telling.close()
@@ -139,7 +154,8 @@ class Reading:
         if self._offset >= cut.before:
             self._offset += cut.after - cut.before
         else:
-            self._offset, self._part, self._skipping = cut.after, b"", True
+            self._offset = cut.after
+            self._lose()
 
     def progress(self, quiet_s: float, processes: int) -> dict[str, Any]:
         """What `progress.json` says about it."""
@@ -202,29 +218,20 @@ class Reading:
             "cost": round(float(cost), 6) if isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0 else None,
         }
 
-    def _take(self, data: bytes) -> None:
-        lines = data.split(b"\n")
-        for place, line in enumerate(lines):
-            ended = place < len(lines) - 1
-            if self._skipping:
-                self._skipping = not ended
-                continue
-            self._part += line
-            if ended:
-                self._feed(self._part)
-                self._part = b""
-            elif len(self._part) > LINE_BYTES:
-                self._part, self._skipping = b"", True
+    def _lose(self) -> None:
+        for lines in self._lines.values():
+            lines.lose()
 
-    def _feed(self, line: bytes) -> None:
+    def _feed(self, source: Source, line: bytes) -> None:
         reader = self._reader
-        if line.startswith(b"[kugetsu] "):
+        if source == "ours" or line.startswith(b"[kugetsu] "):
             if self.telling is not None:
                 self.telling.add(line)
             return
         if reader is None:
             return
-        for event in self._sheltered(lambda: reader.feed(line)) or ():
+        feed = reader.feed_errors if source == "errors" else reader.feed
+        for event in self._sheltered(lambda: feed(line)) or ():
             if self.telling is not None:
                 self.telling.tell(event)
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):

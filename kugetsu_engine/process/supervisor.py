@@ -24,7 +24,8 @@ from ..store import files
 from ..store.locks import unlock
 from . import identity, marked, preparing, reserve, tree, verdicts
 from .delivering import Delivering
-from .output import CHUNK, LogFile
+from .output import LogFile
+from .pipes import Pipes
 from .reading import Reading, after, prepare
 from .stall import StallWatch
 from .stamping import Stamping
@@ -46,12 +47,13 @@ class Supervisor:
         self.started = time.monotonic()
         self.started_at = iso(time.time())
         self.asked: str | None = None
-        """`stop`, `kill`, `timeout`, `stalled` or a class of failure, whichever came first; `kill` overrules the others."""
+        """`stop`, `kill`, `timeout`, `stalled`, `finished` or a class of failure, what came first; `kill` overrules all."""
         self.may_interrupt = False
         self.phase = "starting"
         self.agent_pid: int | None = None
         self.run_dir = str(job["run_dir"])
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
+        self.pipes = Pipes(self.log)
         self.reading = Reading(job, self.log)
         self.stamping = Stamping(job.get("times"), self.log, self.reading.telling)
         self.delivering = Delivering(job, self.log)
@@ -123,40 +125,42 @@ class Supervisor:
         wake, wake_end = socket.socketpair()  # made now: once the agent runs, nothing that it does not need may fail
         prompt = f"{self.run_dir}/prompt"
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
+        self.log.begin_output()
         try:
-            agent, pipe = self._start_agent(prompt)
+            agent = self._start_agent(prompt)
         except (FileNotFoundError, PermissionError) as error:
             return self._no_program(error)
         self._tell("agent")
         self._say("started")
-        status = self._watch(agent.pid, pipe, wake, wake_end)
+        status = self._watch(agent.pid, wake, wake_end)
         agent.returncode = os.waitstatus_to_exitcode(status)
         return self._judged(agent.returncode)
 
-    def _start_agent(self, prompt: str) -> tuple["subprocess.Popen[bytes]", int | None]:
-        """Start the agent with the prompt as its input; returns it and the pipe its output comes through, if any."""
+    def _start_agent(self, prompt: str) -> "subprocess.Popen[bytes]":
+        """Start the agent with the prompt as its input."""
         pumped = self.job["output"] == "pump"
-        pipe, output = os.pipe() if pumped else (None, os.dup(self.log.fd))
+        self.log.shared = not pumped
+        ends = [self.pipes.make("output") if pumped else os.dup(self.log.fd)]
         try:
+            if pumped and self.job.get("errors_apart"):
+                ends.append(self.pipes.make("errors"))
             with open(prompt if self.job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
                 agent = subprocess.Popen(
-                    preparing.argv(self.job), stdin=stdin, stdout=output, stderr=output, cwd=str(self.job["worktree"]),
+                    preparing.argv(self.job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(self.job["worktree"]),
                     env=dict(self.job["env"]), start_new_session=True, close_fds=True,
                     preexec_fn=preparing.as_agent(os.getpid()),
                 )  # fmt: skip
         except BaseException:
-            if pipe is not None:
-                os.close(pipe)
+            self.pipes.close()
             raise
         finally:
-            os.close(output)
+            for fd in ends:
+                os.close(fd)
         self.agent_pid = agent.pid
         self.agent_started_at = iso(time.time())
-        if pipe is not None:
-            os.set_blocking(pipe, False)
-        return agent, pipe
+        return agent
 
-    def _watch(self, pid: int, pipe: int | None, wake: socket.socket, wake_end: socket.socket) -> int:
+    def _watch(self, pid: int, wake: socket.socket, wake_end: socket.socket) -> int:
         """Take the agent's output and hold its limits until it has ended; its wait status.
 
         Args:
@@ -167,27 +171,21 @@ class Supervisor:
         signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
         poller = select.poll()
         poller.register(wake, select.POLLIN)
-        if pipe is not None:
-            poller.register(pipe, select.POLLIN)
+        self.pipes.watch(poller)
         next_tick = time.monotonic() + 1.0
         status: int | None = None
         while status is None:
             for fd, _ in poller.poll(max(min(next_tick, self.kill_at or next_tick) - time.monotonic(), 0) * 1000 + 1):
                 if fd == wake.fileno():
                     _drain_socket(wake)
-                elif pipe is not None and not self._pump(pipe):
-                    poller.unregister(pipe)
-                    os.close(pipe)
-                    pipe = None
+                elif self.pipes.pump(fd, poller):
+                    self.last_output = time.monotonic()
             status = tree.reap().get(pid)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._tick()
             self._hold_limits(pid)
-        if pipe is not None:
-            while self._pump(pipe) and select.select([pipe], [], [], 0)[0]:
-                continue
-            os.close(pipe)
+        self.pipes.empty(poller)
         signal.set_wakeup_fd(-1)
         for look in (self.reading.finish, self.log.keep_below_cap, lambda: self.stamping.look(end=True)):
             self._observe(look)
@@ -202,24 +200,12 @@ class Supervisor:
                 self.blind = True
                 self.log.note(f"how the agent stands cannot be seen all the time: {type(error).__name__}: {error}")
 
-    def _pump(self, pipe: int) -> bool:
-        """Copy what the agent printed; False at the end of its output."""
-        try:
-            data = os.read(pipe, CHUNK)
-        except BlockingIOError:
-            return True
-        if data:
-            self.log.write(data)
-            self.last_output = time.monotonic()
-        return bool(data)
-
     def _hold_limits(self, pid: int) -> None:
         now = time.monotonic()
         if self.asked and self.kill_at is None:
             grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
             self.kill_at = now + grace
-            why = "time limit reached" if self.asked == "timeout" else self.evidence or "stop requested"
-            self.log.note(f"{why}: asking the agent to end")
+            self.log.note(f"{verdicts.STOPS.get(self.asked) or self.evidence or 'stop requested'}: asking the agent to end")
             tree.send_group(pid, signal.SIGTERM)
             self._tell("stopping")
         if self.asked == "kill" and self.kill_at is not None:
@@ -236,12 +222,18 @@ class Supervisor:
         self._tell(self.phase)
         if self.reading.session_id != session:
             self._say("session")
-        if self.asked is None and (beyond := self.reading.beyond()):
+        if self.asked is None and self.reading.finished:
+            if time.monotonic() - max(self.last_output, self.reading.finished_at) >= float(self.job.get("result_grace_s", 30)):
+                self.asked = "finished"
+        elif self.asked is None and (beyond := self.reading.beyond()):
             self.asked, self.evidence = beyond
         if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
             self.asked, self.evidence = "stalled", self.stall.evidence or ""
 
     def _judged(self, code: int) -> dict[str, Any]:
+        if self.reading.finished and (self.asked in verdicts.STOPS or (code < 0 and not self.asked)):
+            why = verdicts.after_result(self.asked, code, float(self.job.get("result_grace_s", 30)))
+            return verdicts.of_result(self.job, self.log, code, self.reading.failure(0), why)
         if self.asked:
             return self._stopped({"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None})
         return verdicts.of_end(self.job, self.log, code, self.reading.failure(code))

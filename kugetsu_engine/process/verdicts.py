@@ -53,6 +53,32 @@ def of_end(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] |
     return facts | found | {"resets_at": resets_at}
 
 
+STOPS = {
+    "timeout": "time limit reached", "stalled": "", "finished": "it has told its result, and its process does not end",
+}  # fmt: skip
+"""What ends an agent though nobody wants its work stopped, with words for its log: a result that it told counts then."""
+
+
+def after_result(asked: str | None, code: int, grace_s: float) -> str:
+    """How the process of an agent ended that had told its result, in words."""
+    if asked is None:
+        return f"was then ended by {signal_name(-code)}"
+    after = {"timeout": "at the time limit", "stalled": "as it stood still"}.get(asked, f"after {grace_s:g}s")
+    return f"did not end and was stopped {after}"
+
+
+def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str] | None, why: str) -> Found:
+    """Judge an agent that told how its work ended, by that and not by how its process ended.
+
+    Args:
+        told: class and reason of a failure that its events tell.
+        why: what became of its process.
+    """
+    found = of_end(job, log, 0, told) | {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    said = "told success" if told is None else found["reason"]
+    return found | {"reason": f"{said}; its process {why}"}
+
+
 def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
     """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}

@@ -1,11 +1,13 @@
 """Every verb does what it says, prints what scripts rely on, and fails in one line with its own exit code."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -340,11 +342,51 @@ def test_every_verb_has_help(shell: Shell) -> None:
     assert shell("--version").stdout.startswith("kugetsu ")
 
 
-def test_completions_are_printed(shell: Shell) -> None:
-    """The script for bash names the verbs."""
-    done = shell("completion", "bash")
-    assert done.returncode == 0
-    assert "enqueue" in done.stdout
+def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
+    """Each verb its own options and words; nothing is run to find them out."""
+    from kugetsu_engine.cli import GROUPS, completion
+
+    whole = completion.whole()
+    verbs = next(action.choices for action in whole._actions if action.dest == "verb")
+    assert isinstance(verbs, dict)
+    assert verbs.keys() == GROUPS.keys() - {"--headless"}
+    options = {verb: {*parser._option_string_actions} for verb, parser in verbs.items()}
+    assert {"--repo", "--agent", "--hold"} <= options["enqueue"]
+    assert "--now" in options["kill"]
+    assert "--now" not in options["cancel"]
+    assert "--until-idle" in whole._option_string_actions
+
+    def parts(verb: str) -> dict[str, argparse.ArgumentParser]:
+        found: Any = next((one.choices for one in verbs[verb]._actions if one.dest == "part"), {})
+        assert isinstance(found, dict)
+        return found
+
+    assert [*parts("queue")] == ["list", "stats", "clear", "enqueue"]
+    assert "--resume" in parts("queue-daemon")["start"]._option_string_actions
+    assert "--for" in parts("notify")["mute"]._option_string_actions
+    assert parts("logs") == {}
+
+
+def test_completions_know_ids_references_agents_and_servers(shell: Shell, quick_agents: Callable[[str], None]) -> None:
+    """Of the state directory; a settings file that cannot be read takes nothing else away."""
+    quick_agents(
+        '[agents.mine]\ncommand = ["x"]\n[repos]\n"github.com/a/b" = "/"\n[servers]\n"git.test" = "https://git.test"\n'
+    )
+    shell.enqueue("local/app#1")
+    shell.enqueue("local/app#2")
+
+    def offered(kind: str) -> list[str]:
+        done = shell("completion", kind)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.split()
+
+    assert offered("ids") == ["2", "1"]
+    assert offered("references") == ["local/app#2", "local/app#1", "github.com/a/b#"]
+    assert "mine" in offered("agents")
+    assert offered("servers") == ["git.test", "github.com"]
+    quick_agents("[")
+    assert offered("ids") == ["2", "1"]
+    assert "claude" in offered("agents")
 
 
 def test_closed_output_is_no_traceback(shell: Shell) -> None:

@@ -178,7 +178,7 @@ def test_patterns_of_the_settings_come_before_the_drivers_own(fleet: Fleet) -> N
     fleet.configure()
     wait_until(lambda: any(alert.code == "config" for alert in picture(fleet).alerts), 8, "the alert")
     (alert,) = (alert for alert in picture(fleet).alerts if alert.code == "config")
-    assert "failures: 'out of (' is no regular expression" in alert.text
+    assert "[failures] out of (: 'out of (' is no regular expression" in alert.text
     three = fleet.enqueue(say="out of luck: 429 Too Many Requests", exit=1)
     assert fleet.wait_for_end([three])[0].attempts[0].failure == "disk"
 

@@ -259,6 +259,6 @@ def test_settings_that_make_no_sense_are_told_and_change_nothing(paths: StatePat
         settings, problems = load(paths, {})
         assert settings.notify == NotifySettings()
         assert len(problems) == 1
-        assert problems[0].startswith("config.toml: notify: ")
+        assert str(problems[0]).startswith("config.toml, line 2: [notify] ")
     Path(paths.config).write_text('[notify]\nquiet_hours = "22:00-07:00"\ncommand = ["notify-me"]\n')
     assert load(paths, {})[1] == []

@@ -39,7 +39,7 @@ max_memory_pressure = "off"
 [agents.fake]
 command = ["true"]
 [repos]
-"local/a" = "/nowhere"
+"local/a" = "/"
 """
 WRITES = ("replace", "create", "move_between", "append_line", "remove", "set_aside")
 """The steps of `store.files` between which an engine can be killed."""

@@ -241,4 +241,25 @@ BUGS: tuple[Bug, ...] = (
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
         "tests/unit/test_delivery.py",
     ),
+    Bug(
+        "an event counts only at the beginning of a line",
+        "kugetsu_engine/agents/events.py",
+        "    while (found := _BEGIN.search(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "    while (found := _BEGIN.match(text, at)) is not None and broken < MAX_BROKEN:\n",
+        "tests/unit/test_event_lines.py",
+    ),
+    Bug(
+        "a fetch follows the refspec of a mirror",
+        "kugetsu_engine/git/base.py",
+        '"--refmap=", "--",',
+        '"--",',
+        "tests/unit/test_base.py -k remote_has_now",
+    ),
+    Bug(
+        "a look enters what an agent left",
+        "kugetsu_engine/git/baseline.py",
+        '    "--ignore-submodules=dirty",\n',
+        '    "--ignore-submodules=none",\n',
+        "tests/security/test_traps.py -k nested",
+    ),
 )

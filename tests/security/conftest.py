@@ -1,4 +1,4 @@
-"""The list of docs/security.md, S01 to S25: what is not shown by the other tests."""
+"""The list of docs/security.md, S01 to S26: what is not shown by the other tests."""
 
 from tests.support.fixtures import engine_factory, fleet, paths, state_dir
 from tests.terminal.conftest import tmux

@@ -57,7 +57,7 @@ def test_s18_what_still_asks_is_not_marked(argv: list[str], env: dict[str, str])
     assert approval.approves(argv, env) is None
 
 
-@pytest.mark.parametrize("name", known.KNOWN)
+@pytest.mark.parametrize("name", known.DRIVERS)
 def test_s18_no_agent_is_told_to_approve_share_or_attach_by_itself(paths: StatePaths, name: str) -> None:
     """Of every agent that kugetsu knows; only what the operator's own settings say is passed."""
     drive = known.drive(name, Settings(), "--auto")
@@ -76,7 +76,7 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
         known.drive("bad", settings, "local/a#1")
     assert approval.by_agent(paths, settings) == {"own": "--yolo"}
     Path(paths.env, "default.env").write_text("""OPENCODE_PERMISSION='"allow"'\n""", encoding="utf-8")
-    assert approval.by_agent(paths, settings).keys() == {"own", *known.KNOWN}
+    assert approval.by_agent(paths, settings).keys() == {"own", *known.DRIVERS}
     facts = {fact.name: fact.text for fact in look_around(paths, os.environ)[0]}
     assert facts["agent own"].endswith("; approves everything by itself (--yolo)")
 

@@ -49,6 +49,7 @@ def test_s17_a_bad_setting_is_told_without_its_secrets(fleet: Fleet) -> None:
     fleet.configure()
     told = SnapshotReader(fleet.paths, {}).read()
     assert [alert.code for alert in told.alerts] == ["config"]
+    assert "[agents.other] env" in told.alerts[0].text
     assert SECRET not in told.alerts[0].text
 
 

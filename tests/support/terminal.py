@@ -37,12 +37,12 @@ class Tmux:
         self._folder = folder
         self._size = ("-x", str(columns), "-y", str(lines))
 
-    def start(self, *words: str) -> None:
-        """Start the program in a tmux server of its own: one that was told to end may still be about to."""
+    def start(self, *words: str, program: Sequence[str] = PROGRAM) -> None:
+        """Start a program, by default the console, in a tmux server of its own: one told to end may still be about to."""
         self._socket = f"kugetsu-{uuid.uuid4().hex[:12]}"
         # With the default, tmux would not let any program set the clipboard.
         clipboard = ("start-server", ";", "set-option", "-s", "set-clipboard", "on", ";")
-        self._tmux("-f", "/dev/null", *clipboard, "new-session", "-d", "-s", "main", *self._size, *PROGRAM, *words)
+        self._tmux("-f", "/dev/null", *clipboard, "new-session", "-d", "-s", "main", *self._size, *program, *words)
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys: str) -> None:

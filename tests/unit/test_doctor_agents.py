@@ -44,7 +44,7 @@ def test_each_known_agent_is_told_with_what_to_do(paths: StatePaths, environ: di
     (tmp_path / "home" / ".claude" / ".credentials.json").touch()
     Path(paths.env, "default.env").write_text("GEMINI_API_KEY=secret\n", encoding="utf-8")
     told = found(paths, Settings(), environ | {"PATH": str(tmp_path / "bin")})  # whatever is installed here
-    assert set(told) == set(known.KNOWN)
+    assert set(told) == set(known.DRIVERS)
     claude, codex, gemini, aider = (told[name] for name in ("claude", "codex", "gemini", "aider"))
     assert (claude.ready, claude.version, claude.path) == ("yes", "1.2.3-rc1", str(tmp_path / "bin" / "claude"))
     assert claude.login == str(tmp_path / "home" / ".claude" / ".credentials.json")

@@ -11,7 +11,7 @@ import pytest
 
 from kugetsu_engine.agents.events import Event, Reader, Used
 from kugetsu_engine.domain.secrets import Mask
-from kugetsu_engine.process import reading, verdicts
+from kugetsu_engine.process import lines, reading, verdicts
 from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.process.reading import Reading
 
@@ -63,11 +63,11 @@ def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, rea
     log.note("something of ours")
     log.write(b"o\n[kugetsu] me too\nid ses_1\nlast")
     reads.look()
-    assert reader.lines[1:] == [b"tw[kugetsu] something of ours", b"o", b"id ses_1"]
+    assert reader.lines[1:] == [b"two", b"id ses_1"]
     assert (reads.session_id, reads.progress(0, 1)["activity"]) == ("ses_1", "id ses_1")
     reads.finish()
     assert reader.lines[-1] == b"last"
-    assert reads.result() == {"session_id": "ses_1", "usage": {"tokens": 50, "cost": 0.5}, "last_text": "last"}
+    assert reads.result() == {"session_id": "ses_1", "usage": {"tokens": 40, "cost": 0.4}, "last_text": "last"}
 
 
 def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile, reader: Lines) -> None:
@@ -96,7 +96,7 @@ def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
 ) -> None:
     """The oldest part of a backlog is passed over, and so is a line that is too long."""
     monkeypatch.setattr(reading, "FAR_BEHIND", 128 << 10)
-    monkeypatch.setattr(reading, "LINE_BYTES", 1 << 10)
+    monkeypatch.setattr(lines, "LINE_BYTES", 1 << 10)
     log.write(b"early\n" + b"y" * (256 << 10) + b"\nshort\n" + b"z" * (72 << 10) + b"\nafter\n")
     reads = Reading({"reader": NAME}, log)
     reads.look(10)

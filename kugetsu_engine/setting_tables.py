@@ -1,0 +1,254 @@
+"""The tables of `config.toml`, read key by key: one that is unknown or wrong is told, and takes no other one with it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
+from .domain import agent_names, refs
+from .domain.setting_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
+from .errors import KugetsuError, UsageError
+from .setting_values import (
+    command_line,
+    commands,
+    count,
+    failure_classes,
+    flag,
+    folder,
+    hours,
+    line_of_text,
+    one_of,
+    texts,
+)  # fmt: skip
+
+Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
+"""Takes a fault of `config.toml`: path of names, what is wrong, what it stops, and what holds meanwhile."""
+
+
+class NotifySettings(msgspec.Struct, frozen=True):
+    """`[notify]`: how an operator is told who does not look."""
+
+    on: Literal["needs_you", "ended", "all"] = "needs_you"
+    bell: bool = True
+    """The console rings the bell of its terminal."""
+    terminal: Literal["auto", "osc9", "osc777", "osc99", "off"] = "auto"
+    """The console asks its terminal for a notification of the desktop it stands on, also over ssh and through tmux."""
+    desktop: bool | Literal["auto"] = False
+    """The engine calls notify-send, or osascript; `auto`: where there is a desktop."""
+    command: list[str] = []
+    """argv of a program; `{title}`, `{text}`, `{id}`, `{ref}` and `{kind}` are filled in, JSON is on its input."""
+    urls: list[str] = []
+    """Addresses of apprise."""
+    quiet_hours: str | None = None
+    digest_after: int = 5
+    """More than so many within a minute become one."""
+
+    @property
+    def outward(self) -> bool:
+        """Whether the engine has anything to send with."""
+        return bool(self.command or self.urls or self.desktop)
+
+
+class RepoSettings(msgspec.Struct, frozen=True):
+    """One entry of `[repos]`; a path alone may stand for it."""
+
+    path: str | None = None
+    """A local repository; None: a clone is made."""
+    setup: list[list[str]] = []
+    """argv of each command to run in a worktree before its agent."""
+    teardown: list[list[str]] = []
+    """argv of each command to run there afterwards."""
+    base_branch: str | None = None
+
+
+class ForgeSettings(msgspec.Struct, frozen=True):
+    """One entry of `[forges]`; its kind alone may stand for it."""
+
+    kind: Literal["github", "gitea", "forgejo", "off"]
+    """`off`: never asked, though there is a token."""
+    api: str | None = None
+    """Address of its API, where it is not the usual one."""
+
+
+NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
+    "on": one_of("needs_you", "ended", "all"),
+    "bell": flag,
+    "terminal": one_of("auto", "osc9", "osc777", "osc99", "off"),
+    "desktop": one_of(True, False, "auto"),
+    "command": lambda value: command_line(value) if value != [] else [],
+    "urls": texts,
+    "quiet_hours": hours,
+    "digest_after": count(1, 1_000_000),
+}
+REPO_READERS: dict[str, Callable[[Any], Any]] = {
+    "path": folder, "setup": commands, "teardown": commands, "base_branch": line_of_text,
+}  # fmt: skip
+FORGE_READERS: dict[str, Callable[[Any], Any]] = {"kind": one_of("github", "gitea", "forgejo", "off"), "api": line_of_text}
+
+TABLES = ("agents", "failures", "repos", "servers", "keys", "notify", "forges")
+HARMLESS = frozenset({
+    "retry_delay", "retry_delay_max", "rate_limit_delay", "rate_limit_delay_max", "queue_expiry", "cleanup_age", "stop_grace",
+    "log_cap", "theme", "keys", "notify", "failures", "forges",
+})  # fmt: skip
+"""Settings that let nothing start, go on or cost more where they are wrong; any other one stops what depends on it."""
+
+
+class Tables:
+    """Reads the tables of one `config.toml`."""
+
+    def __init__(self, plain: Iterable[str], note: Note) -> None:
+        """Begin.
+
+        Args:
+            plain: the names of the settings that stand outside of tables.
+            note: takes each fault.
+        """
+        self._plain = frozenset(plain)
+        self._take = note
+        self._noted = 0
+
+    def _note(
+        self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...] = NOTHING, meanwhile: str = ""
+    ) -> None:  # fmt: skip
+        self._noted += 1
+        self._take(path, text, stops, meanwhile)
+
+    def read(self, name: str, value: Any, default_server: str) -> Any:
+        """Read one of `TABLES`."""
+        if not isinstance(value, dict):
+            stops = NOTHING if name in HARMLESS else EVERYTHING
+            self._note((name,), f"{value!r:.60} is no table: write [{name}] and its keys below", stops, "it is passed over")
+            return {} if name != "notify" else NotifySettings()
+        if name == "notify":
+            return NotifySettings(**self._keys((name,), value, NOTIFY_READERS, NOTHING, "the default holds"))
+        if name == "agents":
+            return {agent: self._agent(agent, own, value) for agent, own in value.items() if self._is_agent(agent, own)}
+        if name == "repos":
+            entries = self._named(name, value, lambda key: refs.repository_key(key, default_server))
+            return {repository: self._repo(key, repository, own) for repository, (key, own) in entries.items()}
+        if name == "forges":
+            return {host: self._forge(key, host, own) for host, (key, own) in self._named(name, value, refs.host_name).items()}
+        return self._texts(name, value)
+
+    def _named(self, name: str, value: Mapping[str, Any], canonical: Callable[[str], str]) -> dict[str, tuple[str, Any]]:
+        """The entries of a table under the names that references have for them, each with its key as it was written."""
+        found: dict[str, tuple[str, Any]] = {}
+        kind: Literal["repository", "host"] = "repository" if name == "repos" else "host"
+        for key, own in value.items():
+            if key in self._plain:
+                self.unknown((name, key), (), NOTHING)
+                continue
+            try:
+                meant = canonical(key)
+            except UsageError as error:
+                self._note((name, key), str(error), NOTHING, "no issue is one of it")
+                continue
+            if meant in found:
+                self._note((name, key), f"is the same as {found[meant][0]}, which is there too", (Stop(kind, meant),))
+            found[meant] = key, own
+        return found
+
+    def unknown(self, path: tuple[str, ...], known: Iterable[str], stops: tuple[Stop, ...], meanwhile: str = "") -> None:
+        """Note a key that nobody knows; it may be one that stands in the wrong place."""
+        name, known = path[-1], [*known]
+        meant = name if name in self._plain else None if nearest(name, known) else nearest(name, self._plain)
+        if len(path) > 1 and meant is not None:
+            stops = stops if meant in HARMLESS else EVERYTHING
+            stands = "" if meant == name else f", did you mean {meant}"
+            self._note(path, f"no such setting here{stands}: what is for all stands above the first [table]", stops, meanwhile)
+            return
+        self._note(path, f"no such setting{did_you_mean(name, known)}", stops, meanwhile)
+
+    def _keys(
+        self, path: tuple[str, ...], value: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]],
+        stops: tuple[Stop, ...], meanwhile: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
+        """Read what can be read of a table's keys, and note the others."""
+        found = {}
+        for key, one in value.items():
+            if key not in readers:
+                self.unknown((*path, key), readers, stops, meanwhile)
+                continue
+            try:
+                found[key] = readers[key](one)
+            except KugetsuError as error:
+                self._note((*path, key), str(error), stops, meanwhile)
+        return found
+
+    def _is_agent(self, key: str, own: Any) -> bool:
+        """Whether an entry of `[agents]` is the table of an agent, as it has to be."""
+        if not isinstance(own, dict):
+            self._note(("agents",), f"has {key} outside of the table of an agent: it belongs below [agents.NAME]", EVERYTHING)
+        return isinstance(own, dict)
+
+    def _agent(self, name: str, value: Mapping[str, Any], all_agents: Mapping[str, Any]) -> AgentSettings:
+        """One agent; where anything about it is wrong it does not start, as what was read may let it do more than was meant."""
+        path, before = ("agents", name), self._noted
+        stops: tuple[Stop, ...] = (Stop("agent", name),)
+        is_unknown = "command" not in value and "kind" not in value and name not in agent_names.KNOWN
+        meant = nearest(name, agent_names.KNOWN) if is_unknown else None
+        if meant is not None and meant not in all_agents:
+            stops = (*stops, Stop("agent", meant))  # what was to hold for that one does not
+        own = AgentSettings(**self._keys(path, value, AGENT_READERS, stops))
+        if self._noted > before:
+            return own
+        if (fault := fault_of_agent(own)) is not None:
+            self._note(path, fault, stops)
+        elif is_unknown:
+            words = did_you_mean(name, agent_names.KNOWN) or f"; those are {', '.join(agent_names.KNOWN)}"
+            self._note(path, f"has no command, and is not a known agent{words}", stops)
+        return own
+
+    def _repo(self, key: str, name: str, value: Any) -> RepoSettings:
+        """One repository."""
+        path, stops = ("repos", key), (Stop("repository", name),)
+        if isinstance(value, str):
+            value = {"path": value}
+        if not isinstance(value, dict):
+            self._note(path, f"{value!r:.60} is neither a path nor a table", stops)
+            return RepoSettings()
+        return RepoSettings(**self._keys(path, value, REPO_READERS, stops))
+
+    def _forge(self, key: str, host: str, value: Any) -> ForgeSettings:
+        """One forge; a wrong one is not asked."""
+        path, meanwhile, before = ("forges", key), f"{host} is not asked", self._noted
+        entry = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(entry, dict):
+            self._note(path, f"{value!r:.60} is neither a kind nor a table", NOTHING, meanwhile)
+            return ForgeSettings("off")
+        found = self._keys(path, entry, FORGE_READERS, NOTHING, meanwhile)
+        if "kind" not in entry:
+            self._note(path, "has no kind: github, gitea, forgejo or off", NOTHING, meanwhile)
+        return ForgeSettings(**found) if self._noted == before else ForgeSettings("off")
+
+    def _texts(self, name: str, value: Mapping[str, Any]) -> dict[str, str]:
+        """A table of texts: `servers`, `keys` or `failures`."""
+        found: dict[str, str] = {}
+        for host, (key, one) in self._named(name, value, refs.host_name if name == "servers" else str).items():
+            stops = (Stop("host", host),) if name == "servers" else NOTHING
+            try:
+                found |= failure_classes({key: one}) if name == "failures" else {host: line_of_text(one)}
+            except KugetsuError as error:
+                self._note((name, key), str(error), stops, "it is passed over")
+        return found
+
+
+def as_written(path: tuple[str, ...]) -> str:
+    """A setting as whoever wrote it would say it: `[agents.claude] max_steps`, `[repos] owner/repo`."""
+    if len(path) == 1:
+        return path[0] if path[0] not in TABLES else f"[{path[0]}]"
+    if path[0] == "agents" and len(path) == 2:
+        return f"[agents.{path[1]}]"
+    if len(path) == 2:
+        return f"[{path[0]}] {path[1]}"
+    inner = f'"{path[1]}"' if path[0] in ("repos", "forges") else path[1]
+    return f"[{path[0]}.{inner}] {'.'.join(path[2:])}"
+
+
+def host_or_none(text: str) -> str | None:
+    """The canonical name of a host; None where it is none."""
+    try:
+        return refs.host_name(text)
+    except UsageError:
+        return None
