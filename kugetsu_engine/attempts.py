@@ -18,7 +18,7 @@ from .domain import failures, policy
 from .domain.draft import shown_id
 from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
-from .domain.task import Attempt, Level, Notice, Task
+from .domain.task import Attempt, Base, Level, Notice, Task
 from .domain.times import epoch, iso, time_of_day
 from .entries import Entry
 from .errors import NoSuchTask
@@ -238,8 +238,7 @@ class Attempts:
         task = self._ledger.get(task_id)
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
-            if self._pauses.hosts() and (host := policy.host_of(task, own_repositories(self._settings.current))) is not None:
-                self._pauses.host_answered(host)
+            self._host_answered(task, progress.base)
             self._false_starts.pop(task_id, None)
             self._refused.pop(task_id, None)
             self.on_start("")
@@ -373,15 +372,18 @@ class Attempts:
             token=None, pid=None,
         )  # fmt: skip
 
+    def _host_answered(self, task: Task, base: Base | None) -> None:
+        """Take in that a host said itself where the work starts; a clone that was there already says nothing about it."""
+        if base is not None and base.fetched and self._pauses.hosts():
+            host = policy.host_of(task, own_repositories(self._settings.current))
+            if host is not None:
+                self._pauses.host_answered(host)
+
     def _note_host(self, task: Task, attempt: Attempt) -> None:
         """Let a host rest that did not answer when the task's worktree was made, or take in that it did."""
-        settings = self._settings.current
-        host = policy.host_of(task, own_repositories(settings))
-        if host is None:
-            return
-        if not failures.unreachable(attempt.outcome, attempt.failure):
-            if attempt.outcome != "not_started":
-                self._pauses.host_answered(host)
+        host = policy.host_of(task, own_repositories(self._settings.current))
+        if host is None or not failures.unreachable(attempt.outcome, attempt.failure):
+            self._host_answered(task, attempt.base)
             return
         rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
         if rest is not None:

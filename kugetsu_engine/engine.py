@@ -256,7 +256,9 @@ class Engine:
     def _refused(self, error: OSError) -> None:
         """The disk or the system refuses something: say so, and look at everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
-        self.dispatcher.obstacles.trouble = f"the disk or the system refuses: {error.strerror or error}"
+        self.dispatcher.obstacles.trouble = (
+            f"the disk or the system refuses {error.filename or 'it'}: {error.strerror or error}"
+        )
         self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
         self._requests_left = False
 

@@ -167,7 +167,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         preparing = [one.task for one in self.active if one.alive and one.preparing] if self.hosts else []
         return Facts(
             limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
-            engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
+            engine_runs=self.engine.running, engine_answers=not self.engine.stale,
+            pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
             own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),

@@ -174,7 +174,8 @@ class _Simulation(Generic[Task]):
         self._busy_refs |= {hand.issue_key for hand in facts.by_hand}
         heapq.heapify(self._running)
         self._facts = msgspec.structs.replace(
-            facts, paused=False, draining=False, engine_runs=True, pressure="", busy_refs=frozenset(self._busy_refs),
+            facts, paused=False, draining=False, engine_runs=True, engine_answers=True, pressure="",
+            busy_refs=frozenset(self._busy_refs),
             probes={}, obstacles=_passing(facts, preparing={}, trouble=""),
             states=ChainMap(self._states, facts.states),  # type: ignore[arg-type]
         )  # fmt: skip

@@ -85,6 +85,8 @@ class Facts(msgspec.Struct, frozen=True):
     paused: bool = False
     draining: bool = False
     engine_runs: bool = True
+    engine_answers: bool = True
+    """Whether it shows that it lives; one that holds its lock may be stopped, or hang."""
     busy_refs: frozenset[str] = frozenset()
     """Keys of issues that have an agent."""
     pause_reason: str = ""
@@ -219,6 +221,8 @@ def queue_reason(facts: Facts) -> Why | None:
         return Why("config", facts.gaps.everything)
     if not facts.engine_runs:
         return Why("no_engine", "no engine runs")
+    if not facts.engine_answers:
+        return Why("no_engine", "the engine does not answer")
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:

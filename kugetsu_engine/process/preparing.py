@@ -110,7 +110,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
         fresh = own and repositories.clone(str(job["clone_url"]), str(where))
-        rests = turn.remote_rests(time.time())
+        rests = turn.remote_rests()
         base = worktrees.ready(
             str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
             str(job["issue_ref"]).rpartition("#")[0], own, fetch=not fresh and rests is None,
@@ -118,7 +118,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if rests is not None and not base.kept and base.remote is not None:
             base = base._replace(unfetched=rests)
         elif base.remote is not None and not base.kept:
-            turn.note_remote(None if base.fetched or fresh else base.unfetched, time.time())
+            turn.note_remote(None if base.fetched or fresh else base.unfetched)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {base_words(job['base'])}")

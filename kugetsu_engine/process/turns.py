@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..domain.failures import of_git
-from ..domain.times import time_of_day
 from ..errors import GitBusy
 from ..store import files
 from ..store.locks import try_lock, unlock
@@ -29,9 +28,10 @@ MOST_BYTES = 4096
 class Turn:
     """The repository's lock, with a note of who holds it; and what is known of the repository's remote."""
 
-    def __init__(self, path: str, fd: int) -> None:
+    def __init__(self, path: str, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._remote = f"{path.removesuffix('.lock')}.remote"
         self._fd = fd
+        self._clock = clock
 
     def end(self) -> None:
         """Let the next attempt have it."""
@@ -42,23 +42,23 @@ class Turn:
         finally:
             unlock(self._fd)
 
-    def remote_rests(self, now: float) -> str | None:
-        """Why the remote is not asked now, in words; None when it may be. `now` is in seconds since 1970."""
-        known = _document(self._remote)
+    def remote_rests(self) -> str | None:
+        """Why the remote is not asked now, in words; None when it may be."""
+        known, now = _document(self._remote), self._clock()
         until, count = known.get("until", 0.0), known.get("count", 0)
-        if not now < until <= now + REST_MAX_S:
+        if not now < until <= now + REST_MAX_S:  # also after a start of the machine, which the clock counts from
             return None
-        times = f"{count} times" if count > 1 else "a moment ago"
-        return f"it did not answer {times}, and is asked again from {time_of_day(until, now)} on"
+        times = f"{count} times in a row" if count > 1 else "a moment ago"
+        return f"it did not answer {times}, and is not asked for another {until - now:.0f} s"
 
-    def note_remote(self, trouble: str | None, now: float) -> None:
+    def note_remote(self, trouble: str | None) -> None:
         """Keep how the remote answered; None: it did."""
         if trouble is None or of_git(trouble) != "network":
             if os.path.lexists(self._remote):
                 files.remove(self._remote)
             return
         count = int(_document(self._remote).get("count", 0)) + 1
-        until = now + min(REST_S * 2.0 ** min(count - 1, 30), REST_MAX_S)
+        until = self._clock() + min(REST_S * 2.0 ** min(count - 1, 30), REST_MAX_S)
         try:
             files.replace(self._remote, json.dumps({"until": until, "count": count}).encode(), durable=False)
         except OSError:
@@ -85,7 +85,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)
     except OSError:
         pass  # a full disk: nobody can tell who it is, and since when
-    return Turn(path, fd)
+    return Turn(path, fd, clock)
 
 
 def holder_of(reason: str) -> str:
