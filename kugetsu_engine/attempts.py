@@ -14,11 +14,11 @@ import msgspec
 from . import issue_sessions
 from .chronicle import Chronicle
 from .config import SettingsSource
-from .domain import failures, policy
+from .domain import ended, failures, policy
 from .domain.draft import shown_id
 from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
-from .domain.task import Attempt, Base, Level, Notice, Task
+from .domain.task import Attempt, Base, Notice, Task
 from .domain.times import epoch, iso, time_of_day
 from .entries import Entry
 from .errors import NoSuchTask
@@ -26,7 +26,7 @@ from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
 from .places import own_repositories
-from .process import identity
+from .process import identity, verdicts
 from .process.launcher import Handle, Launcher, Waker
 from .process.turns import GIVE_BACK_S, holder_of
 from .run_times import RunTimesBook
@@ -315,6 +315,8 @@ class Attempts:
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
         told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
+        if told is not None and (last := told.activity or verdicts.PHASES.get(told.phase)):
+            reason = f"{reason}; last: {last}"
         session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
         return Result(
             task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
@@ -357,7 +359,7 @@ class Attempts:
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
         self.chronicle.answered(task, attempt, result)
-        level, reason = _told(task, verdict, attempt)
+        level, reason = ended.told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)
         self._learned.discard(task.id)
@@ -419,19 +421,6 @@ def _ignore(_text: str) -> None:
 def _one_less(task: Task) -> int:
     """Number of the attempt before the one that never began; the bash kugetsu's `notified` items know no attempts."""
     return max(task.attempt - 1, 0)
-
-
-def _told(task: Task, verdict: policy.Verdict, attempt: Attempt) -> tuple[Level | None, str]:
-    """Level and words of the notification of an ended attempt."""
-    if verdict.state != "completed":
-        return None, verdict.reason
-    unknown = f"not measured: {attempt.not_measured}" if attempt.not_measured else ""
-    if attempt.delivered is None:
-        said = [verdict.reason, unknown]
-        return ("warning" if unknown and task.delivers else None), ", ".join(filter(None, said))
-    nothing = attempt.delivered.nothing
-    said = [str(attempt.delivered) if task.delivers or not nothing else verdict.reason, unknown]
-    return ("warning" if nothing and task.delivers else None), ", ".join(filter(None, said))
 
 
 def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:

@@ -20,7 +20,7 @@ from .domain.task import Task
 from .domain.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
-from .store import bell, files, hands, issue_names, of_issue, sessions
+from .store import bell, hands, issue_names, of_issue, sessions
 
 
 class Place(NamedTuple):
@@ -60,7 +60,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     env = dict(operator)
     for name in env_files.names_for(task.issue_ref):
         try:
-            env |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+            env |= env_files.load(f"{paths.env}/{name}", env)[0]
         except FileNotFoundError:
             continue
     own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())

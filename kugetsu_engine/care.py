@@ -11,6 +11,7 @@ from .config import Settings, load
 from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
 from .git import base, condition, repositories
+from .git.command import pass_to_remotes
 from .git.condition import Condition
 from .git.worktrees import admin_dir, base_commit
 from .paths import StatePaths
@@ -60,6 +61,7 @@ class Care:
         self._paths = paths
         self._settings: Settings = load(paths, environ)[0]
         self._clock = clock
+        self._environ = environ
         snapshot = SnapshotReader(paths, environ, done_kept=1_000_000).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
@@ -99,6 +101,7 @@ class Care:
 
     def fetch(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
+        pass_to_remotes({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
         faults = []
         known: dict[str, set[str]] = {}
         for one in self.all(sized=False):

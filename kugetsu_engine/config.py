@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 
-from . import env_files, old_config
 from .agent_settings import AgentSettings as AgentSettings
-from .domain import agent_names, refs
+from .domain import agent_names, assignments, refs
 from .domain.host import Floors
 from .domain.policy import Timing
 from .domain.safe_text import safe_line
@@ -170,6 +169,10 @@ OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
 """The names of the bash kugetsu: the setting of today, and its value from the old one."""
 
 
+OLD_SERVERS = "GIT_SERVERS"
+"""The table of the bash kugetsu that is `[servers]` today."""
+
+
 def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[Fault]]:
     """Read the settings; returns them, and each thing that is wrong in them. What must not start for it is in their `gaps`.
 
@@ -288,8 +291,8 @@ class _Reading:
     def shell_config(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
         """The assignments of a v0.2 file, and its table of servers."""
         try:
-            text = files.read(path, 1 << 20).decode("utf-8", "replace")
-            return {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}, old_config.servers(text)
+            read = assignments.read(files.read(path, 1 << 20).decode("utf-8", "replace"))
+            return read.values, read.tables.get(OLD_SERVERS, {})
         except FileNotFoundError:
             return {}, {}
         except BadFile as error:
@@ -306,7 +309,7 @@ class _Reading:
         import tomllib  # few commands need it
 
         try:
-            self._text = files.read(path, 1 << 20).decode()
+            self._text = files.read(path, 1 << 20).decode("utf-8-sig")
             return tomllib.loads(self._text)
         except FileNotFoundError:
             return {}

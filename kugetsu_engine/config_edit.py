@@ -19,7 +19,7 @@ def edit(paths: StatePaths, change: Callable[[tomlkit.TOMLDocument], None]) -> N
         OSError: the disk refused; the old contents stand.
     """
     try:
-        text = files.read(paths.config, 1 << 20).decode()
+        text = files.read(paths.config, 1 << 20).decode("utf-8-sig")
     except FileNotFoundError:
         text = ""
     except (BadFile, UnicodeDecodeError) as error:

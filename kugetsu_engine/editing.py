@@ -103,10 +103,10 @@ class Edit:
             raise Unreadable(error.message) from None
 
     def put_aside(self) -> str:
-        """Where a text that cannot be read is from now on, in words."""
+        """Keep a text that cannot be read where nothing writes over it; returns where, in words."""
         where = self._hands.put_aside()
         self._hands.write(self._original)
-        return f"it is kept as {where}" if where else "there is nothing left of it"
+        return f"nothing was changed; the text is kept as {where}" if where else "nothing was changed"
 
     def done(self) -> None:
         """It came to its end; the text is not needed any more."""
@@ -216,7 +216,7 @@ def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> d
             )
         return edit.changes()
     except Unreadable as error:
-        raise KugetsuError(f"nothing was changed: {error.message}", edit.put_aside()) from None
+        raise KugetsuError(edit.put_aside(), error.message) from None
     except UsageError as error:
         if not edit.touched:
             raise KugetsuError(f"nothing was changed: {error.message}", kept(edit)) from None

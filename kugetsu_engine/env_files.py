@@ -1,9 +1,10 @@
 """KEY=VALUE files, parsed as data and never run by a shell."""
 
 import os
-import re
 import stat
+from collections.abc import Mapping
 
+from .domain import assignments
 from .domain.reserved import PM_AGENT
 from .errors import BadFile
 from .paths import StatePaths
@@ -17,8 +18,6 @@ OWN = "forges.env"
 MAX_FAULTS = 5
 """Faults of one file that are told; a binary file has thousands."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
 """Names that change what a program *is*; an env file may not set them."""
 
@@ -28,38 +27,35 @@ def names_for(issue_ref: str) -> tuple[str, str]:
     return (DEFAULT, PM if issue_ref == PM_AGENT else DEV)
 
 
-def parse(text: str) -> tuple[dict[str, str], list[str]]:
-    """Read assignments; returns them, and for each line that is none a sentence saying so.
+def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Read assignments as a shell does, see `domain.assignments`; returns them, and a sentence for each line that is none.
 
-    `export`, comments, single quotes (literal) and double quotes (with `\\"`, `\\\\`, `\\n`, `\\$`) are known;
-    `$(…)`, backticks and `$NAME` are plain text.
+    Args:
+        known: variables that `${NAME:-default}` may name beside those of the text.
     """
-    values: dict[str, str] = {}
-    faults: list[str] = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        name, equals, value = line.removeprefix("export ").partition("=")
-        name = name.strip()
-        if not equals or not _NAME.fullmatch(name):
-            faults.append(f"line {number} is no KEY=VALUE")
-        elif name in REFUSED:
-            faults.append(f"line {number}: {name} may not be set")
+    read = assignments.read(text, known)
+    values, faults = dict[str, str](), list(read.faults)
+    for name, value in read.values.items():
+        if name in REFUSED:
+            faults.append(f"line {read.lines[name]}: {name} may not be set")
         elif "\0" in value:
-            faults.append(f"line {number} holds a NUL character")
+            faults.append(f"line {read.lines[name]} holds a NUL character")
         else:
-            values[name] = _unquote(value.strip())
+            values[name] = value
     return values, faults
 
 
-def _unquote(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] == "'":
-        return value[1:-1]
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        escapes = {"n": "\n"}
-        return re.sub(r"\\(.)", lambda match: escapes.get(match[1], match[1]), value[1:-1])
-    return value.partition(" #")[0].rstrip()
+def load(path: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Read an env file as `parse` does; bytes that are not UTF-8 come out as they went in.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BadFile: it cannot be read.
+    """
+    data = files.read(path, 1 << 20)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadFile(f"{path} is UTF-16: save it as UTF-8")
+    return parse(data.decode("utf-8", "surrogateescape"), known)
 
 
 def values(paths: StatePaths) -> dict[str, str]:
@@ -67,7 +63,7 @@ def values(paths: StatePaths) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in NAMES:
         try:
-            found |= parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+            found |= load(f"{paths.env}/{name}", found)[0]
         except (FileNotFoundError, BadFile):
             continue
     return found
@@ -119,7 +115,7 @@ def _made_private(path: str) -> str | None:
 def _problems(path: str) -> list[str]:
     name = f"env/{path.rpartition('/')[2]}"
     try:
-        faults = parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[1]
+        faults = load(path)[1]
     except FileNotFoundError:
         return []
     except BadFile as error:

@@ -13,7 +13,7 @@ from .domain.draft import checked_tags
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
-from .paths import StatePaths
+from .paths import StatePaths, is_utf8
 from .store import bell, files
 from .store import enqueue as creating
 from .store.issue_names import name_of
@@ -100,7 +100,11 @@ class Operator:
             options["tags"] = checked_tags(tags)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
-        options["repo"] = self._repository(ref, repo, folder)
+        options["repo"] = found = self._repository(ref, repo, folder)
+        if found is not None and not is_utf8(found):
+            raise UsageError(
+                f"the name of the repository {found!r} is not UTF-8", "rename its folder, or name another with --repo"
+            )
         self._prepare()
         self._take_room()
         try:
@@ -387,14 +391,14 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return nearby.enclosing(path) or path
+            return nearby.named(path)
         if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
         begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
-            return None if begun_in.startswith(f"{self.paths.repositories}/") else begun_in
+            return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
         enclosing = nearby.enclosing(folder) if folder is not None else None
-        if enclosing is None or enclosing.startswith(f"{self.paths.root}/"):
+        if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
         return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None
 

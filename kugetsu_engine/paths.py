@@ -2,12 +2,30 @@
 
 import os
 
+from .errors import StateDirError
+
 DEFAULT_STATE_DIR = "~/.kugetsu"
 
 
 def state_dir_from(environ: "os._Environ[str] | dict[str, str]") -> str:
-    """Return the absolute state directory that `KUGETSU_DIR` names, or the default."""
-    return os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
+    """Return the absolute state directory that `KUGETSU_DIR` names, or the default.
+
+    Raises:
+        StateDirError: its name is not UTF-8, so no file in it could say where it is.
+    """
+    root = os.path.abspath(os.path.expanduser(environ.get("KUGETSU_DIR") or DEFAULT_STATE_DIR))
+    if not is_utf8(root):
+        raise StateDirError(f"the name of the state directory {root!r} is not UTF-8", "set KUGETSU_DIR to another folder")
+    return root
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a word, a path or a variable can be written as UTF-8; Python keeps other bytes as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class StatePaths:

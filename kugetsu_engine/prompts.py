@@ -113,7 +113,7 @@ _MARK = "\x00task\x00"
 def load(paths: StatePaths) -> tuple[str | None, str]:
     """The operator's template, None where there is none that can be used, and what is wrong with it."""
     try:
-        text = files.read(paths.prompt, 1 << 20).decode()
+        text = files.read(paths.prompt, 1 << 20).decode("utf-8-sig")
     except FileNotFoundError:
         return None, ""
     except (BadFile, UnicodeDecodeError) as error:
@@ -194,6 +194,6 @@ def _section(title: str, text: str) -> str:
 def _project_manager(paths: StatePaths) -> str:
     """What the project manager is told: `pm-agent.md` of the state directory as it is, else the built-in text."""
     try:
-        return files.read(paths.project_manager, 1 << 20).decode("utf-8", "replace")
+        return files.read(paths.project_manager, 1 << 20).decode("utf-8-sig", "replace")
     except (FileNotFoundError, BadFile):
         return PROJECT_MANAGER

@@ -89,7 +89,7 @@ FORGE_READERS: dict[str, Callable[[Any], Any]] = {"kind": one_of("github", "gite
 TABLES = ("agents", "failures", "repos", "servers", "keys", "notify", "forges")
 HARMLESS = frozenset({
     "retry_delay", "retry_delay_max", "rate_limit_delay", "rate_limit_delay_max", "queue_expiry", "cleanup_age", "stop_grace",
-    "log_cap", "theme", "keys", "notify", "failures", "forges",
+    "result_grace", "log_cap", "theme", "keys", "notify", "failures", "forges",
 })  # fmt: skip
 """Settings that let nothing start, go on or cost more where they are wrong; any other one stops what depends on it."""
 

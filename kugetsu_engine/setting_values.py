@@ -74,7 +74,7 @@ def flag(value: Any) -> bool:
 
 def line_of_text(value: Any) -> str:
     """Text without control characters."""
-    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
+    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
         raise UsageError(f"{value!r:.60} is no line of text")
     return value
 

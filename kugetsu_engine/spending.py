@@ -8,7 +8,7 @@ from .alerts import Alerts
 from .control import Controls
 from .domain.policy import BUDGET
 from .domain.task import Attempt, Notice
-from .domain.times import iso
+from .domain.times import instants, iso, wall_clock
 from .domain.usage import Sum, day_of, ended_on, money
 from .errors import BadFile
 from .paths import StatePaths
@@ -95,5 +95,5 @@ class Spending:
 
     def next_day(self) -> float:
         """Seconds since 1970 at which the next day begins here."""
-        tomorrow = datetime.fromtimestamp(self._clock()).astimezone() + timedelta(days=1)
-        return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None).astimezone().timestamp()
+        tomorrow = wall_clock(self._clock()) + timedelta(days=1)
+        return instants(tomorrow.replace(hour=0, minute=0, second=0, microsecond=0))[0]

@@ -4,6 +4,7 @@ Most of it loads as it is. What is done here: settings become `config.toml`, ses
 worktrees come to their place, notifications become lines.
 """
 
+import codecs
 import json
 import os
 import shutil
@@ -12,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from . import config_edit, env_files, old_config
-from .config import OLD_NAMES, READERS, load
-from .domain import refs
+from . import config_edit, env_files
+from .config import OLD_NAMES, OLD_SERVERS, READERS, load
+from .domain import assignments, refs
 from .domain.draft import task_id as as_task_id
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Session
@@ -39,6 +40,7 @@ NO_COUNTERPART = {
     "OPENCODE_DB": "set it in env/default.env",
     "DEBUG_MODE": "the log holds everything anyway",
 }
+BOM = codecs.BOM_UTF8
 DONE = "taken-over"
 """In the backup: everything was done."""
 ITEMS = os.path.relpath(StatePaths("/").items, "/")
@@ -66,6 +68,8 @@ class Takeover:
         self._now = iso(now)
         self.backup = f"{paths.root}/backup-v0.2-{iso(now)[:19].replace(':', '').replace('-', '')}"
         self._hosts: set[str] = set()
+        self._kept: set[str] = set()
+        """Names of sessions that were taken over."""
 
     def check(self) -> None:
         """Make sure that it is one, and that nothing of it runs.
@@ -117,7 +121,8 @@ class Takeover:
         text = self._text("config")
         if text is None:
             return
-        given = {name: old_config.plain(value) for name, value in env_files.parse(text)[0].items()}
+        read = assignments.read(text)
+        given, servers = read.values, read.tables.get(OLD_SERVERS, {})
         wanted: dict[str, Any] = {}
         for name, value in given.items():
             if name not in OLD_NAMES:
@@ -131,7 +136,6 @@ class Takeover:
                 continue
             wanted[setting] = meant if isinstance(meant, int) else made  # a branch may be called 2024
             yield f"config: {name}={value} becomes {setting} = {json.dumps(wanted[setting])} in config.toml"
-        servers = old_config.servers(text)
         for host, url in servers.items():
             yield f'config: GIT_SERVERS {host} becomes "{host}" = "{url}" of [servers]'
         self._write_settings(wanted, {"servers": servers})
@@ -175,11 +179,14 @@ class Takeover:
             text = self._text(f"env/{name}")
             if text is None:
                 continue
+            if not self.same and os.path.lexists(f"{self.paths.env}/{name}"):
+                yield f"env/{name}: not taken over: there is one already; {self._in_backup(f'env/{name}')}"
+                continue
             given[name] = set(env_files.parse(text)[0])
             count = len(given[name])
             yield f"env/{name}: {count} variable{'s' * (count != 1)}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
-                files.replace(f"{self.paths.env}/{name}", text.encode())
+                files.replace(f"{self.paths.env}/{name}", text.encode("utf-8", "surrogateescape"))
         only_manager = given.get(env_files.PM, set()) - given.get(env_files.DEFAULT, set()) - given.get(env_files.DEV, set())
         if only_manager:
             yield (
@@ -187,9 +194,11 @@ class Takeover:
                 "move what they need to default.env"
             )
         if not self.same and (text := self._text("pm-agent.md")) is not None:
-            yield "pm-agent.md: copied"
-            if not self.dry_run:
-                files.replace(self.paths.project_manager, text.encode())
+            there = os.path.lexists(self.paths.project_manager)
+            kept = f"not taken over: there is one already; {self._in_backup('pm-agent.md')}"
+            yield f"pm-agent.md: {kept if there else 'copied'}"
+            if not self.dry_run and not there:
+                files.replace(self.paths.project_manager, text.encode("utf-8", "surrogateescape"))
 
     def _sessions(self) -> Iterator[str]:
         index = self._document(INDEX_ASIDE) or self._document("index.json")
@@ -198,11 +207,11 @@ class Takeover:
         for name in self._names("sessions"):
             document = self._document(f"sessions/{name}")
             if not isinstance(document, dict):
-                yield f"sessions/{name}: cannot be read; it is in the backup"
+                yield f"sessions/{name}: not taken over: it cannot be read; {self._in_backup(f'sessions/{name}')}"
                 continue
             session = self._session(name, document)
             if session is None:
-                yield f"sessions/{name}: names no issue; it is in the backup"
+                yield f"sessions/{name}: not taken over: it names no issue; {self._in_backup(f'sessions/{name}')}"
                 continue
             seen.add(session.slug)
             yield from self._keep_session(name, session)
@@ -230,6 +239,12 @@ class Takeover:
 
     def _keep_session(self, name: str | None, session: Session) -> Iterator[str]:
         told = f"sessions/{name}" if name else f"index.json: {session.slug}"
+        itself = self.same and name == f"{session.slug}.json"
+        if session.slug in self._kept or (os.path.lexists(self.paths.session(session.slug)) and not itself):
+            kept = self._in_backup(f"sessions/{name}" if name else "index.json")
+            yield f"{told}: not taken over: there is a sessions/{session.slug}.json already; {kept}"
+            return
+        self._kept.add(session.slug)
         yield f"{told}: session {session.session_id or 'unknown'} of {session.issue_ref} becomes sessions/{session.slug}.json"
         if session.slug not in SESSIONS.values():
             yield from self._worktree(session)
@@ -264,11 +279,15 @@ class Takeover:
                 context = msgspec.convert(document, contexts.Context)
                 ref = str(refs.parse(context.issue_ref))
             except (msgspec.ValidationError, UsageError):
-                yield f"context/{name}: cannot be read; it is in the backup"
+                yield f"context/{name}: not taken over: it cannot be read; {self._in_backup(f'context/{name}')}"
+                continue
+            target = contexts.file_of(self.paths, ref)
+            if os.path.lexists(target) and not (self.same and os.path.basename(target) == name):
+                there = f"context/{os.path.basename(target)}"
+                yield f"context/{name}: not taken over: there is a {there} already; {self._in_backup(f'context/{name}')}"
                 continue
             count += 1
-            target = contexts.file_of(self.paths, ref)
-            if self.dry_run or (os.path.lexists(target) and os.path.basename(target) != name):
+            if self.dry_run:
                 continue
             contexts.save(self.paths, msgspec.structs.replace(context, issue_ref=ref))
             if self.same and os.path.basename(target) != name:
@@ -285,7 +304,11 @@ class Takeover:
                 if as_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id!r} is no task id")
             except (FileNotFoundError, BadFile) as error:
-                yield f"{ITEMS}/{name}: {error}; the engine sets it aside"
+                then = "the engine moves it to queue/corrupt; " if self.same else ""
+                yield f"{ITEMS}/{name}: not taken over: {error}; {then}{self._in_backup(f'{ITEMS}/{name}')}"
+                continue
+            if not self.same and any(os.path.lexists(path(task_id)) for path in (self.paths.item, self.paths.ended)):
+                yield f"{ITEMS}/{name}: not taken over: there is a task {task_id} already; {self._in_backup(f'{ITEMS}/{name}')}"
                 continue
             counts[task.state] = counts.get(task.state, 0) + 1
             self._note_host(task)
@@ -299,8 +322,7 @@ class Takeover:
 
     def _copy(self, task: Task, name: str) -> None:
         target = self.paths.ended(task.id) if task.state in FINAL else self.paths.item(task.id)
-        if not os.path.lexists(self.paths.item(task.id)) and not os.path.lexists(self.paths.ended(task.id)):
-            files.create(target, files.read(f"{self.old}/{ITEMS}/{name}"))
+        files.create(target, files.read(f"{self.old}/{ITEMS}/{name}"))
 
     def _note_host(self, task: Task) -> None:
         try:
@@ -328,21 +350,24 @@ class Takeover:
 
     def _servers(self) -> Iterator[str]:
         """Know the forges of all issues that were taken over."""
-        known = load(self.paths, {})[0].servers | old_config.servers(self._text("config") or "")
+        known = load(self.paths, {})[0].servers | assignments.read(self._text("config") or "").tables.get(OLD_SERVERS, {})
         unknown = {host: f"https://{host}" for host in sorted(self._hosts) if host not in known and host != refs.LOCAL}
         for host, url in unknown.items():
             yield f'servers: "{host}" = "{url}" is added to [servers], as issues of it are known'
         self._write_settings({}, {"servers": unknown})
 
+    def _in_backup(self, name: str) -> str:
+        return f"it is kept as {self.backup}/{name}"
+
     def _text(self, name: str) -> str | None:
         try:
-            return files.read(f"{self.old}/{name}", 1 << 20).decode("utf-8", "replace")
+            return files.read(f"{self.old}/{name}", 1 << 20).decode("utf-8-sig", "surrogateescape")
         except (FileNotFoundError, NotADirectoryError, BadFile):
             return None
 
     def _document(self, name: str) -> Any:
         try:
-            return msgspec.json.decode(files.read(f"{self.old}/{name}"))
+            return msgspec.json.decode(files.read(f"{self.old}/{name}").removeprefix(BOM))
         except (OSError, BadFile, ValueError, RecursionError):
             return None
 

@@ -27,7 +27,7 @@ from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import draws_ascii, glyph
 from .formatting.times import moment
-from .keys import ACTIONS, Registry, shown_key
+from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
@@ -36,7 +36,7 @@ from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
 from .opening import Opening
 from .outside import Guest
-from .palette import Actions
+from .palette import Actions, Palette
 from .past import PastView
 from .presence import Presence
 from .screens.console import ConsoleScreen
@@ -48,6 +48,7 @@ from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
 from .viewmodels.needs import next_need
 from .viewmodels.picture import Picture
+from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ END_LIMIT_S = 2.5
 """So long the console may take to end by a signal; then the process ends all the same."""
 
 PANES = {
-    "task": "the task", "notices": "the notifications", "agents": "the agents", "queue": "the queue", "log": "the log",
-    "done": "what is done", "diff": "the diff", "files": "the files", "merged": "all logs as one",
+    "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
+    "done": "the list of ended tasks", "diff": "the diff", "files": "the files", "merged": "all logs as one",
 }  # fmt: skip
 """What help calls the place one comes from."""
 
@@ -80,6 +81,8 @@ class KugetsuApp(Opening):
         self.guest = Guest(self)
         self.failed = False
         """Whether it ends because its own code failed."""
+        self.end_code: int | None = None
+        """With what exit code it leaves, once it does."""
         self.picture: Picture | None = None
         """What the screens show: the present, or a moment of the past."""
         self.present: Picture | None = None
@@ -115,6 +118,7 @@ class KugetsuApp(Opening):
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
         self.set_class(draws_ascii(), "-ascii")
+        choose_bars(draws_ascii())
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.call_for_signals(self._end, self.action_to_shell)
@@ -163,6 +167,7 @@ class KugetsuApp(Opening):
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
         self.departure.deaf = True
+        self.end_code = code if self.end_code is None else self.end_code
         self.link.close()
         self.exit(return_code=code)
 
@@ -179,6 +184,10 @@ class KugetsuApp(Opening):
     def _fatal_error(self) -> None:
         """One line instead of Textual's traceback with all local variables; the terminal is restored before it is shown."""
         error = sys.exc_info()[1] or self._exception
+        if self.end_code is not None:  # a screen that was just being opened has no parts any more: it leaves all the same
+            log.warning("something failed while the console left", exc_info=error)
+            self.panic()
+            return
         words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
@@ -324,12 +333,28 @@ class KugetsuApp(Opening):
         """Edit a waiting task by hand."""
         self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
 
+    def action_command_palette(self) -> None:
+        """Find an action by its words."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette.of_actions())
+
+    def search_themes(self) -> None:
+        """Find a theme by its name."""
+        self.push_screen(Palette.of_themes())
+
     def open_help(self) -> None:
         """Show the keys of the place."""
         screen = self.talking
         if screen is not None:
             now = screen.situation()
-            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"))
+
+            def chosen(does: Action | str | None) -> None:
+                if isinstance(does, Action):
+                    screen.perform(does)
+                elif does is not None:
+                    self.open_command_line(f"{does} ")
+
+            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), chosen)
 
     def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""

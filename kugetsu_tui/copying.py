@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 SHOWN = 48
+WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
+"""Beginnings of the names of terminals that have none, or keep it from programs; inside tmux it is tmux that is asked."""
 HINT = "enter copies, esc leaves"
 
 
@@ -55,11 +57,13 @@ def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, 
 
 
 async def copy(app: "KugetsuApp", name: str, text: str) -> None:
-    """Copy a text and say so."""
+    """Copy a text and say where it is now; what became of it in the terminal nobody tells."""
     environ = app.link.operator.environ
-    taken = await app.link.aside(lambda: outside.into_tmux(text, environ)) if environ.get("TMUX") else False
-    if taken:
-        app.say(f"{name} is in tmux's buffer and the clipboard: {clean(text, 100)}", "good")
+    where = await app.link.aside(lambda: outside.into_tmux(text, environ)) if environ.get("TMUX") else None
+    if where is None and environ.get("TERM", "").startswith(WITHOUT_CLIPBOARD):
+        app.say(f"this terminal ({environ['TERM']}) has no clipboard; the {name}: {clean(text, 100)}", "warning")
         return
-    app.copy_to_clipboard(text)
-    app.say(f"{name} was sent to the clipboard of this terminal: {clean(text, 100)}", "good")
+    if where is None:
+        app.copy_to_clipboard(text)
+        where = "was sent to the terminal, for its clipboard"
+    app.say(f"{name} {where}: {clean(text, 100)}", "good")

@@ -112,6 +112,6 @@ def _open_form(app: "KugetsuApp", edit: Edit) -> None:
     draft = Draft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
         draft, submit, app.link.agent_names, app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
-        yes="Change it  ctrl+j", fixed_reference=True,
+        yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
     app.push_screen(form, left)

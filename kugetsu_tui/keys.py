@@ -214,6 +214,10 @@ def shown_key(key: str) -> str:
     return NAMES.get(key, key)
 
 
+NOW_AND_THEN = frozenset({"undo", "jump.need"})
+"""Actions that can be done now and then only, and are offered only then."""
+
+
 class Registry:
     """The actions with the keys they have here."""
 

@@ -143,13 +143,25 @@ def can_suspend(app: "KugetsuApp") -> bool:
     return app.driver is not None and app.driver.can_suspend
 
 
-def into_tmux(text: str, environ: Mapping[str, str]) -> bool:
-    """Put a text into tmux's buffer, which hands it on to the clipboard of its own terminal; whether tmux took it."""
+def into_tmux(text: str, environ: Mapping[str, str]) -> str | None:
+    """Put a text into tmux's buffer, and hand it on to the clipboard of its own terminal if tmux may do that.
+
+    Returns:
+        where it is, in words; None where tmux did not take it.
+    """
     try:
-        done = subprocess.run(
-            ["tmux", "load-buffer", "-w", "-"], input=text.encode(), env=dict(environ), capture_output=True,
-            timeout=TMUX_LIMIT_S, check=False,
-        )  # fmt: skip
+        done = _tmux(["load-buffer", "-w", "-"], environ, text)
+        allowed = _tmux(["show-options", "-sv", "set-clipboard"], environ)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return None
+    if done.returncode:
+        return None
+    if allowed.stdout.strip() == b"off":
+        return "is in tmux's buffer; its option set-clipboard is off, so no clipboard has it"
+    return "is in tmux's buffer, and was sent to the clipboard of its terminal"
+
+
+def _tmux(words: Sequence[str], environ: Mapping[str, str], text: str = "") -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        ["tmux", *words], input=text.encode(), env=dict(environ), capture_output=True, timeout=TMUX_LIMIT_S, check=False
+    )

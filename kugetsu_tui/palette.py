@@ -1,12 +1,34 @@
-"""The palette: every action of the registry by its words."""
+"""The palette: every action of the registry by its words, one line for each, in the looks of the other dialogs."""
 
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
+from textual.theme import ThemeProvider
 
+from .formatting.states import plain
 from .keys import Action, shown_key
 from .screens.console import ConsoleScreen
+
+KEY_CELLS = 10
+
+
+class Palette(CommandPalette):
+    """Textual's palette with signs that every terminal has."""
+
+    def on_mount(self) -> None:
+        """The sign of a search, as everywhere."""
+        self.query_one(SearchIcon).icon = "/"
+
+    @classmethod
+    def of_actions(cls) -> "Palette":
+        """One that finds actions."""
+        return cls(placeholder="what to do, in words", id="--command-palette")
+
+    @classmethod
+    def of_themes(cls) -> "Palette":
+        """One that finds themes."""
+        return cls(providers=[ThemeProvider], placeholder="a theme")
 
 
 class Actions(Provider):
@@ -17,26 +39,29 @@ class Actions(Provider):
         if not isinstance(screen, ConsoleScreen):
             return []
         registry = screen.console.registry
-        return [(f"{a.words}: {a.help}", a) for a in registry.actions if screen.can(a.id) and a.id != "palette"]
+        return [
+            (plain(f"{a.words}: {a.help}".replace("`", "")), a)
+            for a in registry.actions
+            if screen.can(a.id) and a.id != "palette"
+        ]
 
     def _why_not(self, action: Action) -> str:
-        """What stands against an action right now, for its second line; empty if it can be done."""
+        """What stands against an action right now, for the end of its line; empty if it can be done."""
         screen = self.screen
         reason = action.refusal(screen.situation()) if isinstance(screen, ConsoleScreen) else None
-        return f"  ({reason})" if reason else ""
+        return plain(f"  ({reason})") if reason else ""
 
     def _shown(self, words: Content, action: Action) -> Content:
-        return words.stylize("dim") if self._why_not(action) else words
+        key = plain(shown_key(action.keys[0])).ljust(KEY_CELLS)
+        reason = self._why_not(action)
+        if reason:
+            return Content.assemble((key, "dim"), words.stylize("dim"), (reason, "dim"))
+        return Content.assemble((key, "bold $accent"), words)
 
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
         for text, action in self._all():
-            yield DiscoveryHit(
-                self._shown(Content(text), action),
-                partial(self._perform, action),
-                text,
-                shown_key(action.keys[0]) + self._why_not(action),
-            )
+            yield DiscoveryHit(self._shown(Content(text), action), partial(self._perform, action), text)
 
     async def search(self, query: str) -> Hits:
         """What matches."""
@@ -44,13 +69,7 @@ class Actions(Provider):
         for text, action in self._all():
             score = matcher.match(text)
             if score > 0:
-                yield Hit(
-                    score,
-                    self._shown(matcher.highlight(text), action),
-                    partial(self._perform, action),
-                    text,
-                    shown_key(action.keys[0]) + self._why_not(action),
-                )
+                yield Hit(score, self._shown(matcher.highlight(text), action), partial(self._perform, action), text)
 
     def _perform(self, action: Action) -> None:
         screen = self.screen

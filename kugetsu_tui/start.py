@@ -82,7 +82,9 @@ def run_console(
         sys.stderr.write(f"{app.departure.farewell}\n")
     if app.departure.afterwards is not None:
         return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
-    return 1 if app.failed else app.return_code or 0
+    if app.failed:
+        return 1
+    return app.end_code if app.end_code is not None else app.return_code or 0
 
 
 def _folder() -> str | None:

@@ -73,7 +73,7 @@ class ClaudeReader(Reader):
         """Take one event; those of a type that is not known say nothing."""
         kind = event.get("type")
         if kind in ("assistant", "user"):  # work in the background may bring it to another turn after its result
-            self.finished = False
+            self.finished, self.hindrance = False, None
         if kind == "system":
             return self._system(event)
         if kind == "assistant":
@@ -117,7 +117,10 @@ class ClaudeReader(Reader):
             self._error = _name(event.get("error"))
             wait = float(event.get("retry_delay_ms") or 0) / 1000
             text = f"the provider refused ({event.get('error_status') or event.get('error')}), asking again in {wait:.0f} s"
-            return [Event("note", f"{text}: {event.get('attempt')} of {event.get('max_retries')}")]
+            text += f": {event.get('attempt')} of {event.get('max_retries')}"
+            status = f", status {event['error_status']}" if event.get("error_status") else ""
+            self.hindrance = ERRORS.get(self._error or "", "exit"), f"{text} ({self._error}{status})"
+            return [Event("note", text)]
         if event.get("subtype") == "compact_boundary":
             return [Event("note", "the conversation was compacted")]
         return []
@@ -125,6 +128,8 @@ class ClaudeReader(Reader):
     def _answer(self, event: dict[str, Any]) -> list[Event]:
         message, found = event["message"], []
         self._error = _name(event.get("error"))
+        if self._error:
+            self.hindrance = ERRORS.get(self._error, "exit"), f"the provider refused ({self._error})"
         self._use(message)
         for block in message["content"]:
             kind = block.get("type")

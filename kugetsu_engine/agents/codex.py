@@ -66,6 +66,8 @@ class CodexReader(Reader):
         if kind == "thread.started":
             self.session_id = event["thread_id"]
             return [Event("session", str(self.session_id))]
+        if kind in ("item.started", "item.completed"):
+            self.hindrance = None
         if kind in ("item.started", "item.completed") and isinstance(event["item"], dict):
             return self._item(event["item"], started=kind == "item.started")
         if kind == "turn.completed":
@@ -144,6 +146,7 @@ class CodexReader(Reader):
         return [Event("step", f"done: {total} {what}")]
 
     def _trouble(self, text: str) -> list[Event]:
+        self.hindrance = "exit", text
         if text.startswith("Reconnecting..."):
             return [Event("note", text)]
         self._error = text

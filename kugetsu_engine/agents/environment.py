@@ -11,7 +11,6 @@ from ..domain.task import Task
 from ..errors import BadFile, ConfigError
 from ..paths import StatePaths
 from ..process.marked import MARK, SERVER
-from ..store import files
 
 PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "SSH_AUTH_SOCK",
@@ -72,13 +71,13 @@ def _common(
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     for name in names:
-        built |= _env_file(f"{paths.env}/{name}")
+        built |= _env_file(f"{paths.env}/{name}", built)
     return {name: value for name, value in built.items() if name not in unset} | FIXED
 
 
-def _env_file(path: str) -> dict[str, str]:
+def _env_file(path: str, known: Mapping[str, str]) -> dict[str, str]:
     try:
-        return env_files.parse(files.read(path, 1 << 20).decode("utf-8", "replace"))[0]
+        return env_files.load(path, known)[0]
     except FileNotFoundError:
         return {}
     except BadFile as error:

@@ -66,6 +66,10 @@ class Reader:
         self.finished = False
         """Whether it has told how its work ended, and has not gone on since."""
 
+        self.hindrance: tuple[str, str] | None = None
+        """Class and words of what keeps it from its work, such as a provider that refuses and is asked again; None while it
+        works. The class is `exit` where the words may tell."""
+
     def feed(self, line: bytes) -> list[Event]:
         """Take one line of output: events, wherever in it they begin, and the words around them."""
         found: list[Event] = []

@@ -5,6 +5,7 @@ a directory that it does not trust ends it with exit code 55; tools that need an
 exit code 0 may mean that nothing was done. A supervisor loads this module, so standard library only.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ FAILURES = (
     (r"API_KEY_INVALID|API key not valid|PERMISSION_DENIED", "credentials"),
 )
 """What its own words mean, beside what all programs print."""
+_RETRY = re.compile(r"Attempt \d+ failed|[Rr]etrying (with backoff|after)")
+"""What it says on its error output when its provider refused and is asked again."""
 EXIT_CODES = {41: "credentials", 44: "config", 52: "config", 53: "endless", 55: "blocked"}
 """What its exit codes mean: no login, no sandbox, bad settings, too many turns, a directory it does not trust."""
 
@@ -59,13 +62,15 @@ class GeminiReader(Reader):
     def words(self, text: str) -> list[Event]:
         """Take what was said on the error output."""
         self._note = text
+        if _RETRY.search(text) is not None:
+            self.hindrance = "exit", text
         return super().words(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), _seconds(event.get("timestamp"))
         if kind in ("result", "message", "tool_use", "tool_result"):
-            self.finished = kind == "result"
+            self.finished, self.hindrance = kind == "result", None
         if kind == "message":
             return self._message(event, at)
         found = self._flush(at)
@@ -85,6 +90,7 @@ class GeminiReader(Reader):
             found.append(Event("tool", "" if latest else str(event.get("tool_id")), result, failed, at))
         elif kind == "error":
             warning = event.get("severity") == "warning"
+            self.hindrance = "exit", str(event["message"])
             found.append(Event("note" if warning else "error", str(event["message"]), failed=not warning, at=at))
         elif kind == "result":
             found += self._ended(event, at)

@@ -72,9 +72,12 @@ class OpencodeReader(Reader):
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""
         kind, at = event.get("type"), event.get("timestamp")
+        if kind == "retry":
+            self._refuse(str(event["status"].get("message")))
+            return [Event("note", f"the provider refused and is asked again: {self._logged}")]
         if kind in ("step_start", "tool_use", "text", "reasoning"):
             self.finished = False
-        self._refused = 0
+        self._refused, self.hindrance = 0, None
         seconds = at / 1000 if isinstance(at, (int, float)) else None
         found: list[Event] = []
         session = event.get("sessionID")
@@ -94,6 +97,7 @@ class OpencodeReader(Reader):
             found.append(self._step(part, seconds))
         elif kind == "error":
             self._error = event["error"] if isinstance(event["error"], dict) else {"name": str(event["error"])}
+            self.hindrance = _class_of(self._error, self._logged)
             found.append(Event("error", _said(self._error), json.dumps(self._error)[:4000], failed=True, at=seconds))
         return found
 
@@ -127,8 +131,8 @@ class OpencodeReader(Reader):
 
     def waiting(self, quiet_s: float, processes: int) -> str | None:
         """opencode tells of a tool when it has ended, and of a model when it has answered."""
-        if self._refused:
-            return f"the provider has refused {self._refused} times, it is asked again: {self._logged}"
+        if self._refused and self.hindrance is not None:
+            return self.hindrance[1]
         if quiet_s < QUIET_S:
             return None
         if processes > 1:
@@ -149,10 +153,17 @@ class OpencodeReader(Reader):
         cause = _CAUSE.search(rest)
         if cause is None or message not in ("stream error", "failed"):
             return []
-        self._logged = safe_line(re.sub(r"\\(.)", r"\1", cause[1]), 300)
+        words = re.sub(r"\\(.)", r"\1", cause[1])
         if message == "stream error":
-            self._refused += 1
+            self._refuse(words)
+        self._logged = safe_line(words, 300)
         return [Event("error", self._logged, failed=True)]
+
+    def _refuse(self, words: str) -> None:
+        self._logged = safe_line(words, 300)
+        self._refused += 1
+        times = "once" if self._refused == 1 else f"{self._refused} times"
+        self.hindrance = "exit", f"the provider has refused {times}, it is asked again: {self._logged}"
 
     def _note(self, text: str) -> None:
         if (rejected := _REJECTED.search(text)) is not None:

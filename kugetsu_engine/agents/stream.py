@@ -46,6 +46,7 @@ class StreamReader(Reader):
             if value not in (None, False, ""):
                 self._error = value if isinstance(value, str) else str(value)[:2000]
                 found.append(Event("error", self._error, failed=True))
+                self.hindrance = "exit", self._error
         self._count(event)
         if self._holds("step", event):
             self.steps += 1
@@ -56,6 +57,7 @@ class StreamReader(Reader):
             self.finished = True
         elif any(event.kind in ("text", "thinking", "tool", "step") for event in found):
             self.finished = False
+            self.hindrance = None if found[-1].kind != "error" else self.hindrance
         return found
 
     def feed_errors(self, line: bytes) -> list[Event]:

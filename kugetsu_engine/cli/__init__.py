@@ -100,6 +100,9 @@ def in_one_line(job: Callable[[], int]) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except UnicodeError as error:
+        _complain(f"something that was given is not UTF-8 ({getattr(error, 'reason', error)})")
+        return 1
     except OSError as error:
         _complain(f"{error.filename or 'the system'}: {error.strerror}")
         return 1
@@ -109,10 +112,14 @@ def _run(words: list[str]) -> int:
     from importlib import import_module
 
     from ..errors import UsageError
+    from ..paths import is_utf8
 
     if "--headless" in words and words[0].startswith("-"):
         words = ["--headless", *(word for word in words if word != "--headless")]
     verb = words[0] if words else "--help"
+    for word in words:
+        if not is_utf8(word):
+            raise UsageError(f"{word[:60]!r} is not UTF-8", "check the encoding of your terminal, or rename the file")
     if verb in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0

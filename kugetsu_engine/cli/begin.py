@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 
 from .. import beginning
 from ..domain.safe_text import safe_line
@@ -11,7 +10,7 @@ from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
 from ..store.locks import is_held
 from .about import ABOUT
-from .here import note, operator
+from .here import note, operator, standard_input
 from .wait import pause
 from .words import Words
 
@@ -37,7 +36,7 @@ def main(verb: str, words: list[str]) -> int:
     if verb == "start" and given.pr is None and len(given.message) == 2 and _PULL.fullmatch(given.message[1]):
         given.pr = given.message.pop()  # REF MESSAGE PR_URL, as the bash kugetsu took it
     message = " ".join(given.message)
-    message = sys.stdin.read() if message == "-" else message
+    message = standard_input() if message == "-" else message
     if verb == "delegate":
         return _delegate(message)
     acting, folder = operator(), os.getcwd()

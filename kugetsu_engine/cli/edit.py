@@ -11,7 +11,7 @@ from ..domain.draft import task_id
 from ..editing import editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
 from .about import ABOUT
-from .here import operator
+from .here import operator, standard_input
 from .words import Words
 
 
@@ -49,7 +49,7 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
     """
     changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
     if changes.get("message") == "-":
-        changes["message"] = sys.stdin.read()
+        changes["message"] = standard_input()
     if given["repo"] is not None:
         changes["repo"] = os.path.abspath(os.path.expanduser(given["repo"])) if given["repo"] else None
     if given["after"] is not None:

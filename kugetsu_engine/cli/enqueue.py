@@ -7,7 +7,7 @@ import os
 import sys
 
 from ..errors import KugetsuError, UsageError
-from .here import note, operator
+from .here import decoded, note, operator, standard_input
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(verb: str, words: list[str]) -> int:
     if given.issue_ref is None or given.message is None:
         parser.error("an issue reference and a message are needed, or --file")
     return _one(
-        given.issue_ref, sys.stdin.read() if given.message == "-" else given.message, given.json, repo=given.repo,
+        given.issue_ref, standard_input() if given.message == "-" else given.message, given.json, repo=given.repo,
         agent=given.agent, priority=given.priority, after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
         expect=given.expect, tags=given.tag, session=given.session,
     )  # fmt: skip
@@ -130,13 +130,11 @@ def _so_far(made: list[str]) -> str:
 
 
 def _lines(name: str) -> list[str]:
-    try:
-        if name == "-":
-            return sys.stdin.read().splitlines()
-        with open(name, encoding="utf-8") as file:
-            return file.read().splitlines()
-    except UnicodeDecodeError:
-        raise UsageError(f"{name} is not UTF-8") from None
+    """Lines end with a new line and with nothing else: JSON may hold all other ends of lines."""
+    if name == "-":
+        return standard_input().split("\n")
+    with open(name, "rb") as file:
+        return decoded(file.read(), name).split("\n")
 
 
 def _options(number: int, line: str) -> tuple[int, dict[str, Any]]:

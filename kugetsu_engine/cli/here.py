@@ -24,6 +24,26 @@ def paths() -> StatePaths:
     return StatePaths(state_dir_from(os.environ))
 
 
+def standard_input() -> str:
+    """What the operator pipes in.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    return decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file that an operator names, without the mark that some editors put in front."""
+    from ..errors import UsageError
+
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{name} is not UTF-8 (line {line})", "save it as UTF-8, or convert it with iconv") from None
+
+
 def note(text: str) -> None:
     """Tell the person at the terminal something that is no result."""
     from ..domain.safe_text import safe_line

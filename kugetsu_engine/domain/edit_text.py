@@ -60,6 +60,8 @@ def read(text: str) -> tuple[dict[str, str], str]:
         UsageError: a line makes no sense.
     """
     fields: dict[str, str] = {}
+    if text.partition("\n")[0].endswith("\r"):  # the editor ends all lines so
+        text = text.replace("\r\n", "\n")
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
         written = line.strip()

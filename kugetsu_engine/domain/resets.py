@@ -7,6 +7,8 @@ Each shape has been seen in the output of an agent program: `retry-after: 30`, `
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from .times import instants, wall_clock
+
 LONGEST_S = 8 * 86400.0
 """A reset that is further away is not believed."""
 
@@ -91,20 +93,24 @@ def _time_of_day(line: str, now: float) -> float | None:
     if minute_text is None and half is None:
         return None  # a bare number is no time of day
     hour = int(hour_text) % 12 + 12 * (half == "pm") if half else int(hour_text)
-    here = datetime.fromtimestamp(now, _zone(zone)).replace(second=0, microsecond=0)
-    if zone is None:
-        here = here.astimezone()
+    place = _zone(zone)
+    here = (wall_clock(now) if place is None else datetime.fromtimestamp(now, place)).replace(second=0, microsecond=0)
     try:
         then = here.replace(hour=hour, minute=int(minute_text or 0))
         if month:
             then = then.replace(year=int(year or here.year), month=_MONTHS.index(month) + 1, day=int(day))
             if year is None and then < here - timedelta(days=180):
                 then = then.replace(year=here.year + 1)
-        elif then.timestamp() <= now:
+        elif _of(then) <= now:
             then += timedelta(days=1)
-    except ValueError:
+        return _of(then)
+    except (ValueError, OverflowError):
         return None
-    return then.timestamp()
+
+
+def _of(there: datetime) -> float:
+    """The last time at which a clock shows this: a provider is not asked too early."""
+    return there.timestamp() if there.tzinfo is not None else instants(there)[-1]
 
 
 def _zone(name: str | None) -> tzinfo | None:

@@ -95,17 +95,18 @@ def moment(text: str, now_epoch_s: float) -> float:
     Raises:
         UsageError: the text is no point in time.
     """
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     text = text.strip()
     if text.startswith("+"):
         return now_epoch_s + duration(text[1:])
-    here = datetime.fromtimestamp(now_epoch_s).astimezone()
+    here = wall_clock(now_epoch_s)
     if (then := _at_time_of_day(text, here)) is not None:
-        return (then if then > here else _at_time_of_day(text, here + timedelta(days=1)) or then).timestamp()
-    if (seconds := _date(text)) is None:
+        later = [*instants(then), *instants(then + timedelta(days=1))]
+        return next(seconds for seconds in later if seconds > now_epoch_s)
+    if not (found := _date(text)):
         raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00")
-    return seconds
+    return next((seconds for seconds in found if seconds > now_epoch_s), found[0])
 
 
 def past_moment(text: str, now_epoch_s: float) -> float:
@@ -114,45 +115,62 @@ def past_moment(text: str, now_epoch_s: float) -> float:
     Raises:
         UsageError: the text is no point in time.
     """
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     words = text.strip().lower().removesuffix(" ago")
-    here = datetime.fromtimestamp(now_epoch_s).astimezone()
+    here = wall_clock(now_epoch_s)
     day, _, rest = words.partition(" ")
     if day in ("today", "yesterday"):
         then = _at_time_of_day(rest.strip() or "0:00", here - timedelta(days=day == "yesterday"))
         if then is not None:
-            return then.timestamp()
+            return instants(then)[0]
     elif (then := _at_time_of_day(words, here)) is not None:
-        return (then if then <= here else _at_time_of_day(words, here - timedelta(days=1)) or then).timestamp()
+        earlier = [*instants(then - timedelta(days=1)), *instants(then)]
+        return next(seconds for seconds in reversed(earlier) if seconds <= now_epoch_s)
     if words[:1].isdigit() and words[-1:].isalpha() and "t" not in words:
         return now_epoch_s - duration(words)
     if words.startswith("-"):
         return now_epoch_s - duration(words[1:])
-    if (seconds := _date(text.strip())) is None:
+    if not (found := _date(text.strip())):
         raise UsageError(f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
-    return seconds
+    return found[0]
 
 
-def _date(text: str) -> float | None:
-    """Read ISO 8601, local time where it names no zone, as seconds since 1970; None for what cannot be a stored time."""
+def wall_clock(epoch_s: float) -> "datetime":
+    """What the clock on the wall shows, without a zone: the one to reckon with in days and hours of the day."""
+    from datetime import datetime
+
+    return datetime.fromtimestamp(epoch_s).astimezone().replace(tzinfo=None, fold=0)
+
+
+def instants(there: "datetime") -> list[float]:
+    """When the clock on the wall shows this: once, twice where it is put back, and in seconds since 1970.
+
+    A time that the change to summer time skips comes as much after the change as it would have without it.
+    """
+    found = sorted({there.replace(fold=fold).timestamp() for fold in (0, 1)})
+    shown = [seconds for seconds in found if wall_clock(seconds) == there.replace(fold=0)]
+    return shown or found[-1:]
+
+
+def _date(text: str) -> list[float]:
+    """Read ISO 8601, local time where it names no zone, as seconds since 1970; nothing for what cannot be a stored time."""
     from datetime import datetime
 
     try:
         then = datetime.fromisoformat(text)
-        seconds = (then if then.tzinfo else then.astimezone()).timestamp()  # by the offset of that day, not of today
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 <= seconds < YEAR_10000 else None
+        found = [then.timestamp()] if then.tzinfo else instants(then)
+    except (ValueError, OverflowError, OSError):
+        return []
+    return found if 0 <= found[0] < YEAR_10000 else []
 
 
 def _at_time_of_day(text: str, day: "datetime") -> "datetime | None":
-    """A time of day such as `3:00` or `03:12:44` on a day; None for what is none."""
+    """A time of day such as `3:00` or `03:12:44` on a day, by the clock on the wall; None for what is none."""
     parts = text.split(":")
     if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts):
         return None
     hour, minute, second = (int(part) for part in (*parts, "0")[:3])
     if hour > 23 or minute > 59 or second > 59:
         return None
-    naive = day.replace(tzinfo=None, hour=hour, minute=minute, second=second, microsecond=0)
-    return naive.astimezone()  # by the offset of that day, not of today
+    return day.replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)

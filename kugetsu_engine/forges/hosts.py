@@ -8,7 +8,6 @@ from .. import env_files
 from ..config import ForgeSettings, Settings
 from ..errors import BadFile
 from ..paths import StatePaths
-from ..store import files
 
 TOKEN_FILES = (*env_files.NAMES, env_files.OWN)
 """In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
@@ -94,7 +93,7 @@ def tokens(paths: StatePaths) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in TOKEN_FILES:
         try:
-            found |= env_files.parse(files.read(f"{paths.env}/{name}", 1 << 20).decode("utf-8", "replace"))[0]
+            found |= env_files.load(f"{paths.env}/{name}", found)[0]
         except (FileNotFoundError, BadFile):
             continue
     return found

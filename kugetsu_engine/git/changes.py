@@ -25,13 +25,13 @@ def changes_of(worktree: str) -> tuple[Changes, frozenset[str]]:
         counted = look.git(
             "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", base, "--"
         )
-        others = look.git("ls-files", "--others", "--exclude-standard", "-z")
+        others = look.git("ls-files", "--others", "--exclude-standard", "-z", names=True)
     rows = [row.split("\t", 2) for row in counted.split("\0") if row.count("\t") >= 2]
     untracked = [name for name in others.split("\0") if name]
     insertions = sum(int(plus) for plus, _, _ in rows if plus.isdigit())
     insertions += sum(_lines_of(os.path.join(worktree, name)) for name in untracked[:MAX_COUNTED])
     deletions = sum(int(minus) for _, minus, _ in rows if minus.isdigit())
-    names = {name for _, _, name in rows} | set(untracked)
+    names = {name for _, _, name in rows} | {os.fsencode(name).decode("utf-8", "replace") for name in untracked}
     return Changes(len(names), insertions, deletions), frozenset(sorted(names)[:MAX_NAMES])
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 
 from ..errors import GitError, GitNotStarted
 
@@ -54,6 +55,25 @@ def _limit(timeout_s: float, remote: bool) -> float:
     return max(min(timeout_s, _remotes_until - time.monotonic()), 0.1)
 
 
+_OF_REMOTES = re.compile(
+    r"GIT_(?:ASKPASS|SSH|SSH_COMMAND|SSH_VARIANT|PROXY_COMMAND|SSL_\w+|HTTP_\w+|CONFIG_COUNT|CONFIG_(?:KEY|VALUE)_[0-9]+)"
+    r"|SSH_(?:ASKPASS|ASKPASS_REQUIRE|AUTH_SOCK)|(?i:https?|all|no)_(?i:proxy)"
+)
+"""Variables that say how to reach a remote, and how to log in there."""
+_passed: dict[str, str] = {}
+
+
+def pass_to_remotes(variables: Mapping[str, str]) -> None:
+    """Give git, wherever it may speak with remotes, those of these variables that are about that; for this process.
+
+    Args:
+        variables: what the operator named in `pass_env`, or an attempt was given. What merely stands in our own environment
+            is not enough: an editor's terminal has a `GIT_ASKPASS` of its own, which waits for a person.
+    """
+    _passed.clear()
+    _passed.update({name: value for name, value in variables.items() if _OF_REMOTES.fullmatch(name)})
+
+
 def environment() -> dict[str, str]:
     """The variables git gets: ours without `GIT_*`, and none that would let it ask."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -62,7 +82,7 @@ def environment() -> dict[str, str]:
 
 def git(
     folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S, remote: bool = False, upwards: bool = False,
-    where: dict[str, str] = NOWHERE_ELSE,
+    where: dict[str, str] = NOWHERE_ELSE, names: bool = False,
 ) -> str:  # fmt: skip
     """Run git in a folder and return what it printed.
 
@@ -71,6 +91,7 @@ def git(
         remote: it may speak with remotes, and so run the programs that the operator has set for that.
         upwards: the repository may lie above the folder; else only the folder itself can be one.
         where: variables that name the repository, in place of looking for it.
+        names: it prints names of files, which are opened: bytes that are not UTF-8 are kept, as surrogates.
 
     Raises:
         GitError: git refused, is not there, or took too long; with git's own words.
@@ -90,7 +111,7 @@ def git(
         raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
     if done.returncode:
         raise _refused(args[0], done.returncode, done.stderr)
-    return done.stdout.decode("utf-8", "replace")
+    return done.stdout.decode("utf-8", "surrogateescape" if names else "replace")
 
 
 def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
@@ -98,7 +119,9 @@ def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
     environ = environment()
     if not upwards:
         environ["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(folder))
-    if not remote:  # a partial clone would fetch what it lacks, with whatever program its settings name
+    if remote:
+        environ |= _passed
+    else:  # a partial clone would fetch what it lacks, with whatever program its settings name
         environ |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
     return environ
 

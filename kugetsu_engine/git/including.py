@@ -23,7 +23,7 @@ def copy_missing(repository: str, worktree: str) -> str | None:
     """
     if not os.path.isfile(f"{repository}/{FILE}") or os.path.realpath(repository) == os.path.realpath(worktree):
         return None
-    said = git(repository, "ls-files", "--others", "--ignored", f"--exclude-from={FILE}", "-z")
+    said = git(repository, "ls-files", "--others", "--ignored", f"--exclude-from={FILE}", "-z", names=True)
     names = [name for name in said.split("\0") if name]
     copied = size = 0
     refused = len(names) - MAX_FILES

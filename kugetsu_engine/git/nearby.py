@@ -1,51 +1,61 @@
-"""Finding the repository around a folder by looking, not by asking git: `enqueue` has no time to start it."""
+"""Finding the repository that a task works in, from where one stands or what one names. Git is asked, where there is one to ask
+about: `enqueue` has no time to start it in vain."""
 
 import os
 
-_URL_MARKS = ("://", "@")
+MARKS = (".git", "HEAD")
+"""One of these lies where a repository begins; the second in a bare one."""
 
 
 def enclosing(folder: str) -> str | None:
-    """The repository a folder lies in, found by its `.git`; None when there is none."""
-    folder = os.path.abspath(folder)
-    while not os.path.exists(f"{folder}/.git"):
-        parent = os.path.dirname(folder)
-        if parent == folder:
+    """The repository a folder lies in, as git finds it upwards; None when there is none, or git cannot tell.
+
+    It is the main one: of a linked worktree the repository that it belongs to, which outlives it.
+    """
+    place = os.path.abspath(folder)
+    while not any(os.path.lexists(os.path.join(place, mark)) for mark in MARKS):
+        if place == os.path.dirname(place):
             return None
-        folder = parent
-    return folder
+        place = os.path.dirname(place)
+    from . import located
+
+    return located.main_repository(folder, upwards=True)
+
+
+def named(path: str) -> str:
+    """The repository that an operator names; a folder that is none, nor lies in one, is returned as it is.
+
+    Raises:
+        UsageError: the folder only lies in one. Which of the two is meant is not for us to say: a home folder under git
+            lies above everything.
+    """
+    from ..errors import UsageError
+    from . import located
+
+    found = located.main_repository(path)
+    if found is None and (above := enclosing(path)) is not None:
+        raise UsageError(f"{path} is no repository; it only lies in {above}", f"if that is meant: --repo {above}")
+    return found or path
 
 
 def home_of(worktree: str) -> str | None:
-    """The repository that a linked worktree belongs to, as its `.git` file says; None where there is no such worktree."""
-    try:
-        with open(f"{worktree}/.git", encoding="utf-8", errors="surrogateescape") as link:
-            name, _, target = link.read(8192).strip().partition(": ")
-    except OSError:
+    """The repository that a linked worktree belongs to; None where there is no such worktree. Runs nothing."""
+    if not os.path.lexists(f"{worktree}/.git"):
         return None
-    common, marked, _ = target.rpartition("/worktrees/")
-    home = common.removesuffix("/.git")
-    return home if name == "gitdir" and marked and os.path.isdir(home) else None
+    from .worktrees import common_folder
+
+    common = common_folder(worktree)
+    home = os.path.dirname(common) if common is not None and os.path.basename(common) == ".git" else common
+    return home if home is not None and os.path.isdir(home) else None
 
 
 def may_hold(repository: str, ref_repository: str) -> bool:
     """Whether a local repository can be the one an issue is about: a remote of it says so, or none says otherwise."""
-    wanted = ref_repository.lower()
-    urls = []
+    from ..errors import RepositoryError
+    from . import remotes
+
     try:
-        with open(f"{repository}/.git/config", encoding="utf-8", errors="replace") as config:
-            for line in config:
-                key, _, value = line.strip().partition("=")
-                if key.strip() == "url" and any(mark in value for mark in _URL_MARKS):
-                    urls.append(value.strip().lower())
-    except OSError:
-        return True  # a linked worktree has no config of its own
-    return not urls or any(_repository_of(url) == wanted for url in urls)
-
-
-def _repository_of(url: str) -> str:
-    """`host/owner/repo` of a remote's address."""
-    address = url.partition("://")[2] or url.replace(":", "/", 1)
-    address = address.rpartition("@")[2].removesuffix("/").removesuffix(".git")
-    host, _, path = address.partition("/")
-    return f"{host.partition(':')[0]}/{path}"
+        known = remotes.of_repository(repository)
+    except RepositoryError:
+        return False
+    return bool(remotes.of_issue(repository, known, ref_repository)) or not remotes.keys(repository, known)

@@ -2,11 +2,15 @@
 
 import re
 
-from ..errors import GitError
+from ..domain import refs
+from ..errors import GitError, UsageError
 from .command import git
 from .repositories import ask
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_PORT = re.compile(r":\d+/")
+_SCP = re.compile(r"[^/]+:.")
+"""`git@host:owner/repo`: a colon before the first slash."""
 _PREFERRED = ("origin", "upstream")
 
 
@@ -25,6 +29,28 @@ def of_repository(repository: str) -> dict[str, str]:
     return found
 
 
+def of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
+    """The remotes that are the repository of an issue: as it is written in the settings, or as `insteadOf` has it."""
+    fitting = {name for name, address in known.items() if belongs(address, issue_repository)}
+    fitting |= {name for name, address in _written(repository) if name in known and belongs(address, issue_repository)}
+    return [name for name in known if name in fitting]
+
+
+def keys(repository: str, known: dict[str, str]) -> set[str]:
+    """The repositories on servers that its remotes are about."""
+    addresses = (*known.values(), *(address for _, address in _written(repository)))
+    return {key for address in addresses if (key := key_of(address)) is not None}
+
+
+def _written(repository: str) -> list[tuple[str, str]]:
+    try:
+        told = git(repository, "config", "-z", "--get-regexp", r"^remote\..*\.url$")
+    except GitError:
+        return []  # none is set
+    entries = (entry.partition("\n") for entry in told.split("\0") if entry)
+    return [(name.removeprefix("remote.").removesuffix(".url"), address) for name, _, address in entries]
+
+
 def chosen(
     repository: str, known: dict[str, str], base_branch: str | None, issue_repository: str | None
 ) -> tuple[str | None, str | None]:
@@ -39,7 +65,7 @@ def chosen(
             if name.startswith(f"{remote}/"):
                 return remote, name.removeprefix(f"{remote}/")
         name = base_branch
-    fitting = [remote for remote, address in known.items() if issue_repository and belongs(address, issue_repository)]
+    fitting = of_issue(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
     preferred = [remote for remote in _PREFERRED if remote in known]
     # Two remotes may be the issue's, by ssh and by https.
     candidates = [*(one for one in preferred if one in fitting), *fitting, *preferred]
@@ -49,17 +75,22 @@ def chosen(
 
 
 def belongs(address: str, issue_repository: str) -> bool:
-    """Whether an address is that of the repository of an issue, `host/owner/repo`."""
-    return repository_of(address) == issue_repository.lower()
+    """Whether an address is that of the repository of an issue, `host/owner/repo`.
+
+    A port of the web server is no part of an address for ssh, so it counts only where both have one.
+    """
+    key, wanted = key_of(address), refs.key_of(issue_repository)
+    return key is not None and (key == wanted or (":" not in key and key == _PORT.sub("/", wanted, count=1)))
 
 
-def repository_of(address: str) -> str:
-    """`host/owner/repo` of a remote's address."""
-    url = address.lower()
-    path = url.partition("://")[2] or url.replace(":", "/", 1)
-    path = path.rpartition("@")[2].removesuffix("/").removesuffix(".git")
-    host, _, rest = path.partition("/")
-    return f"{host.partition(':')[0]}/{rest}"
+def key_of(address: str) -> str | None:
+    """The key of the repository that a remote's address is about, as `domain.refs` has it; None for a folder or the like."""
+    if "://" not in address and _SCP.match(address) is None:
+        return None
+    try:
+        return refs.repository_key(address)
+    except UsageError:
+        return None
 
 
 def _of_head(repository: str) -> str:

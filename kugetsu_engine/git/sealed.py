@@ -43,13 +43,13 @@ class Sealed:
         }  # fmt: skip
         self._settings: list[str] = []
 
-    def git(self, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S) -> str:
+    def git(self, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S, names: bool = False) -> str:
         """Run git, as `command.git` does.
 
         Raises:
             GitError: git refused.
         """
-        return git(self.worktree, *self._settings, *args, feed=feed, timeout_s=timeout_s, where=self._where)
+        return git(self.worktree, *self._settings, *args, feed=feed, timeout_s=timeout_s, where=self._where, names=names)
 
     def start(self, *args: str, limit: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
         """Run git for the beginning of what it prints, as `command.git_start` does.

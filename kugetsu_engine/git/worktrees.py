@@ -124,7 +124,7 @@ def _same_repository(repository: str, worktree: str) -> str | None:
 
 def _link_again(repository: str, worktree: str) -> str | None:
     """Give a worktree its `.git` back, where git still knows it; files that git tracks and that are gone come back too."""
-    known = git(repository, "worktree", "list", "--porcelain").splitlines()
+    known = git(repository, "worktree", "list", "--porcelain").split("\n")
     if f"worktree {os.path.realpath(worktree)}" not in known or not answers(repository, "worktree", "repair", "--", worktree):
         return None
     answers(worktree, "checkout-index", "--all", "--quiet")

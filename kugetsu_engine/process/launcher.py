@@ -82,7 +82,7 @@ class Launcher:
         self.warm()
         handle, self._reserve = self._reserve, None
         assert handle is not None
-        fd = _anonymous_file(msgspec.json.encode(job))
+        fd = _anonymous_file(_encoded(job))
         try:
             socket.send_fds(handle.control, [b"job"], [fd, *locks])
         except OSError:
@@ -206,6 +206,14 @@ class Waker:
 
 def _ignore(_said: bytes) -> None:
     return
+
+
+def _encoded(job: Job) -> bytes:
+    """A job as JSON. Variables may hold bytes that are not UTF-8, which only the slower encoder can write."""
+    try:
+        return msgspec.json.encode(job)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(job)).encode()
 
 
 def _anonymous_file(data: bytes) -> int:

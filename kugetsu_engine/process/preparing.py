@@ -11,8 +11,8 @@ from typing import Any
 from ..domain.argv_template import PROMPT
 from ..domain.base import base_words
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
-from ..git import including, repositories, worktrees
-from ..git.command import NETWORK_TIMEOUT_S, bound_remotes
+from ..git import including, located, repositories, worktrees
+from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
 from . import asking, tree, turns
 from .output import LogFile
 
@@ -31,6 +31,7 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     Raises:
         AttemptFailed: there is no repository, git refused, or a setup command failed.
     """
+    pass_to_remotes(job["env"])
     question = asking.about_issue(job)
     try:
         _worktree(job, log, tell)
@@ -109,6 +110,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         tell("worktree")
         bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
+        where = where if own else located.work_in(str(where))
         fresh = own and repositories.clone(str(job["clone_url"]), str(where))
         rests = turn.remote_rests()
         base = worktrees.ready(
@@ -165,4 +167,4 @@ def _shown(command: Sequence[str]) -> str:
 
 def lock_name(path: str) -> str:
     """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
-    return f"{crc32(os.path.realpath(path).encode('utf-8', 'surrogateescape')):08x}"
+    return f"{crc32(located.main_folder(path).encode('utf-8', 'surrogateescape')):08x}"

@@ -71,6 +71,7 @@ class Reader(Protocol):
     last_text: str
 
     finished: bool
+    hindrance: tuple[str, str] | None
 
     def feed(self, line: bytes) -> list[Any]: ...
     def feed_errors(self, line: bytes) -> list[Any]: ...
@@ -178,6 +179,11 @@ class Reading:
             text = text[: len(text) * 3 // 4]
         known = used["tokens"] is not None or used["cost"] is not None
         return {"session_id": self.session_id, "usage": used if known else None, "last_text": text or None}
+
+    def hindrance(self) -> tuple[str, str] | None:
+        """Class and words of what keeps it from its work, as it last told; None while it works, or does not tell."""
+        found = self._sheltered(lambda: self._reader.hindrance) if self._reader else None
+        return (str(found[0]), safe_line(self._log.mask(str(found[1])), 300)) if found else None
 
     def failure(self, exit_code: int) -> tuple[str, str] | None:
         """Class and reason of a failure that the events tell, whatever the exit code says."""

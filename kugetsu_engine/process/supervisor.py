@@ -65,6 +65,8 @@ class Supervisor:
         self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
         self.blind = False
         """Whether something that only shows how it stands has failed, which is noted once."""
+        self.processes = 0
+        self.doing = verdicts.NOTHING
         self.evidence = ""
         """Why it must be ended, where nobody asked for it."""
 
@@ -205,6 +207,8 @@ class Supervisor:
         if self.asked and self.kill_at is None:
             grace = 0.0 if self.asked == "kill" else float(self.job["stop_grace_s"])
             self.kill_at = now + grace
+            if self.asked not in ("stop", "kill"):
+                self._observe(self._note_doing)
             self.log.note(f"{verdicts.STOPS.get(self.asked) or self.evidence or 'stop requested'}: asking the agent to end")
             tree.send_group(pid, signal.SIGTERM)
             self._tell("stopping")
@@ -239,7 +243,14 @@ class Supervisor:
         return verdicts.of_end(self.job, self.log, code, self.reading.failure(code))
 
     def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
-        return verdicts.of_stop(self.asked or "", float(self.job["timeout_s"]), self.evidence, facts)
+        at = self.doing if self.agent_pid is not None else verdicts.Doing(verdicts.PHASES.get(self.phase, ""))
+        return verdicts.of_stop(self.asked or "", float(self.job["timeout_s"]), self.evidence, facts, at)
+
+    def _note_doing(self) -> None:
+        """Keep what the agent is doing that is ended now; what it says about its end is another matter."""
+        self.reading.look()
+        told = self.reading.progress(time.monotonic() - self.last_output, self.processes)
+        self.doing = verdicts.doing(self.job, self.log, self.reading.hindrance(), str(told.get("activity", "")))
 
     def _no_program(self, error: OSError) -> dict[str, Any]:
         result = verdicts.of_missing_program(self.job, error)
@@ -261,6 +272,7 @@ class Supervisor:
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
             elsewhere = marked.pids(self.job) if self.job.get("after") else ()  # what a server does for it
             processes, cpu_s, rss = tree.usage(os.getpid(), elsewhere)
+            self.processes = processes
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
             self.cpu_before = (now, cpu_s)

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..domain.failures import EXIT_CODES, of_errno, of_git
 from ..domain.times import iso
@@ -18,6 +18,8 @@ MATCHING_S = 1.0
 """Processor time that all patterns together may take: an operator's pattern may be one that never ends."""
 NO_ROOM, NO_FILES = 1 << 20, 16
 """A disk with less, in bytes or files, is full: what git could not write may have been larger than what is left."""
+LAST_WORDS = 3
+"""Lines at the end of the log of an agent that only prints in which it is looked for what keeps it from its work."""
 NEARBY = 5
 """Lines around the one that names the failure in which the time of a reset is looked for."""
 
@@ -79,16 +81,56 @@ def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str
     return found | {"reason": f"{said}; its process {why}"}
 
 
-def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None) -> Found:
+class Doing(NamedTuple):
+    """What an agent was doing when a limit ended it."""
+
+    words: str = ""
+    failure: str | None = None
+    """Class of what kept it from its work; None where nothing did, or that is not certain."""
+    resets_at: str | None = None
+
+
+NOTHING = Doing()
+PHASES = {
+    "waiting for git": "another attempt was using git in its repository", "worktree": "git was making its worktree",
+    "issue": "its forge was asked for the issue", "setup": "its setup commands were running",
+    "session": "its session was being made ready",
+}  # fmt: skip
+"""What an attempt is at before its agent starts."""
+CAUSES = frozenset({"rate_limit", "quota", "credentials", "network", "server_lost"})
+"""Classes that say more about an attempt that ran into a limit than the limit does."""
+
+
+def doing(job: dict[str, Any], log: LogFile, hindrance: tuple[str, str] | None, activity: str) -> Doing:
+    """Find out what an agent is doing that has reached a limit, and whether something known keeps it from its work.
+
+    Args:
+        hindrance: class and words that its events tell. Of an agent that only prints, its last lines are looked at.
+        activity: what it does, in a few words.
+    """
+    lines = [hindrance[1]] if hindrance else [] if job.get("reader") else log.last_lines(LAST_WORDS)
+    failure = hindrance[0] if hindrance and hindrance[0] != "exit" else None
+    place = 0
+    if failure is None:
+        try:
+            place, failure = first_match(lines, job.get("patterns", ()))
+        except _TooLong:
+            failure = None
+    if failure not in CAUSES:
+        return Doing(hindrance[1] if hindrance else activity)
+    return Doing(lines[place][:300], failure, _reset_near(lines, place) if failure in ("rate_limit", "quota") else None)
+
+
+def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Doing = NOTHING) -> Found:
     """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}
-    if asked == "timeout":
-        return known | {"outcome": "timeout", "failure": "timeout", "reason": f"ran longer than {timeout_s:g} s"}
-    if asked == "stalled":
-        return known | {"outcome": "stalled", "failure": "stalled", "reason": f"it stood still: {evidence}"}
     if asked in ("stop", "kill", ""):
         return known | _failed("stopped", "stopped by a signal")
-    return known | _failed(asked, evidence)
+    last = f"; {'what kept it' if at.failure else 'last'}: {at.words}" if at.words else ""
+    if asked not in ("timeout", "stalled"):
+        return known | _failed(asked, evidence + last)
+    reason = f"ran longer than {timeout_s:g} s" if asked == "timeout" else f"it stood still: {evidence}"
+    return known | {"outcome": asked, "failure": at.failure or asked, "reason": reason + last, "resets_at": at.resets_at}
 
 
 def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, folder: str = "/") -> Found:

@@ -41,7 +41,7 @@ class Hands:
     def left_over(self) -> str | None:
         """The text of an edit that was not finished; None when there is none that can be read."""
         try:
-            return files.read(self.path, MAX_DRAFT_BYTES).decode()
+            return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError, BadFile):
             return None
 
@@ -53,7 +53,7 @@ class Hands:
             FileNotFoundError: someone removed it.
         """
         try:
-            return files.read(self.path, MAX_DRAFT_BYTES).decode()
+            return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise BadFile("the text is not UTF-8") from None
 

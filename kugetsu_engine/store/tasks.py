@@ -1,5 +1,6 @@
 """Task files: open ones in `queue/items`, ended ones in `queue/done`; a task is in one of the two, never in both."""
 
+import codecs
 import json
 import os
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def decode(data: bytes, expected_id: str) -> Task:
         NewerSchema: it is of a later version.
         BadFile: it is none.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors write it
     try:
         data.decode()  # the decoder does not look into fields that it skips
         task = _decoder.decode(data)
@@ -63,7 +65,7 @@ def encode(task: Task, unknown: dict[str, Any]) -> bytes:
 def unknown_fields(data: bytes) -> dict[str, Any]:
     """The fields of a task file that this version does not know; none where they cannot be read."""
     try:
-        document = msgspec.json.decode(data)
+        document = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError):  # what is not known was not checked either when the task was read
         return {}
     return {key: value for key, value in document.items() if key not in _FIELDS} if isinstance(document, dict) else {}

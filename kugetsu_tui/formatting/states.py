@@ -36,7 +36,7 @@ _ASCII = {
     "slot_free": ".", "slot_used": "=", "slot_running": "~", "gutter": "|",
     "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
     "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
-    "warning": "!", "marker": ">", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
+    "warning": "^", "marker": "[", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
     "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",
 }  # fmt: skip
 

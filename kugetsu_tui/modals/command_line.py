@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from ..completion import Known, common_start, completions, hint
 from ..formatting.safe_text import clean
 from ..formatting.states import plain
+from ..widgets.strips import FieldKeys
 
 
 class CommandLine(ModalScreen[str | None]):
@@ -51,11 +52,12 @@ class CommandLine(ModalScreen[str | None]):
         with Vertical(id="command-lines"):
             yield Static(Content(""), id="command-hint")
             with Horizontal(id="command-line"):
-                yield Static(Content(":"), id="colon")
+                yield Static(Content(":"), classes="prompt")
                 yield Input(
                     self._text, id="command", compact=True,
                     placeholder=plain("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
                 )  # fmt: skip
+            yield FieldKeys((("enter", "run"), ("tab", "complete"), ("↑", "what was typed before"), ("esc", "leave")))
 
     def on_mount(self) -> None:
         """Type at once."""

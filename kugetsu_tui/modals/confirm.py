@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
@@ -19,7 +19,11 @@ class Confirm(ModalScreen[bool]):
         Binding("y", "answer(True)", show=False),
         Binding("n,escape", "answer(False)", show=False, priority=True),
         Binding("left,right,h,l", "other", show=False),
+        Binding("down,j", "scroll_lines(1)", show=False),
+        Binding("up,k", "scroll_lines(-1)", show=False),
     ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (40, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
 
     def __init__(
         self, question: str, lines: Sequence[str], *, yes: str, no: str = "No", default: bool = False, yes_key: str = ""
@@ -42,13 +46,14 @@ class Confirm(ModalScreen[bool]):
             self._bindings.bind(yes_key, "answer(True)", show=False)
 
     def compose(self) -> ComposeResult:
-        """Question, lines, two buttons."""
+        """Question, lines, two buttons; where room is short the lines are scrolled between the other two."""
         yes, no = self._words
         with Vertical(classes="dialog"):
             yield Static(Content(clean(self.question, 400)), classes="dialog-title")
-            for line in self.lines:
-                yield Static(Content(clean(line, 600)), classes="dialog-line")
-            with Horizontal(classes="dialog-buttons"):
+            with VerticalScroll(classes="dialog-body", can_focus=False):
+                for line in self.lines:
+                    yield Static(Content(clean(line, 600)), classes="dialog-line")
+            with Horizontal(classes="dialog-foot dialog-buttons"):
                 yield Button(Content(f"{yes}  y"), id="yes", compact=True)
                 yield Button(Content(f"{no}  n"), id="no", compact=True)
 
@@ -64,6 +69,10 @@ class Confirm(ModalScreen[bool]):
     def action_other(self) -> None:
         """Go to the other button."""
         self.focus_next()
+
+    def action_scroll_lines(self, by: int) -> None:
+        """Read on, where not all lines are seen."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_answer(self, yes: bool) -> None:
         """Answer; a second key finds the question gone."""

@@ -1,94 +1,143 @@
-"""Help: the keys of the pane one comes from, searchable, with the reason where one cannot be used now."""
+"""Help: the keys of the pane one comes from first, searchable; enter does what is chosen, or says why it cannot be done now."""
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..formatting.safe_text import fit
-from ..formatting.states import plain
-from ..keys import TEXTS, Registry, shown_key
+from ..formatting.states import glyph, plain
+from ..keys import Action, Registry
 from ..situation import Situation
-from ..widgets.lines import Span
+from ..widgets.lines import EMPTY, Line, Span, filled
 from ..widgets.pane import words
-from .help_pages import entries
+from .help_pages import Item, Section, sections
 from .reading import ReadingLines
+
+NAME = 12
+"""Cells for keys."""
+ROOMY = 40
+"""Cells below which keys get half of that."""
+INDENT = 2
+GAP = 2
+"""Cells between two columns."""
+TWO_COLUMNS = 110
+"""Cells from which on there are two columns."""
 
 
 class HelpLines(ReadingLines, can_focus=False):
-    """The list of keys."""
+    """The list of keys, one of which is chosen."""
+
+    class Chosen(Message):
+        """The chosen line was clicked."""
 
     def __init__(self, registry: Registry, now: Situation) -> None:
         super().__init__()
-        self._registry = registry
-        self._now = now
+        self._sections = sections(registry, now)
         self._wanted = ""
+        self._choice = 0
+        self._items: list[Item] = []
+        """What can be chosen, in order."""
+        self._places: list[tuple[range, range]] = []
+        """The lines and the cells of each of them."""
 
     def look_for(self, text: str) -> None:
         """Show only what has all of some words in it."""
-        self._wanted, self._first = text.lower(), 0
+        self._wanted, self._choice, self._first = text.lower(), 0, 0
+        self.sync()
+
+    @property
+    def chosen(self) -> Item | None:
+        """What is chosen."""
+        return self._items[self._choice] if self._choice < len(self._items) else None
+
+    def choose(self, by: int) -> None:
+        """Choose another one, further down or up."""
+        self._choice = max(min(self._choice + by, len(self._items) - 1), 0)
+        if self._places:
+            lines = self._places[self._choice][0]
+            top = 0 if self._choice == 0 else lines.start
+            self._first = max(min(self._first, top), lines.stop - self.size.height)
         self.sync()
 
     def lay_out(self, width: int) -> list[list[Span]]:
-        """All lines, by group."""
+        """All lines, by section, in two columns where there is room."""
+        self._items, self._places = [], []
         lines: list[list[Span]] = []
-        group = ""
-        in_logs = self._now.pane not in TEXTS  # where there is a log, what is not here is in another kind of it
-        for action in self._registry.actions:
-            keys = " ".join(shown_key(key) for key in action.keys)
-            if not self._asked_for(f"{keys} {action.words} {action.help} {action.group}"):
-                continue
-            here = action.reachable(self._now.pane)
-            reason = (
-                action.refusal(self._now)
-                if here
-                else "in a log only"
-                if in_logs and action.group in ("The log", "Moving")
-                else "not here"
-            )
-            told = f"{action.help}  ({reason})" if reason else action.help
-            lines += self._heading(group, action.group, bool(lines))
-            group = action.group
-            lines += self._entry(keys, told, width, dim=bool(reason))
-        for entry in entries():
-            if self._asked_for(f"{entry.name} {entry.words} {entry.group}"):
-                lines += self._heading(group, entry.group, bool(lines))
-                group = entry.group
-                lines += self._entry(entry.name, entry.words, width)
+        columns = 2 if width >= TWO_COLUMNS else 1
+        column_width = (width - GAP * (columns - 1)) // columns
+        for section in self._sections:
+            items = [item for item in section.items if self._asked_for(item, section)]
+            if items:
+                lines += [*([[]] if lines else []), [(section.title, "title")]]
+                self._add(lines, items, column_width, columns)
         return lines or [[("nothing matches", "muted")]]
 
-    def _asked_for(self, text: str) -> bool:
-        return all(word in text.lower() for word in self._wanted.split())
+    def _asked_for(self, item: Item, section: Section) -> bool:
+        text = f"{item.name} {item.word} {item.told} {section.title}".lower()
+        return all(word in text for word in self._wanted.split())
 
-    @staticmethod
-    def _heading(before: str, group: str, gap: bool) -> list[list[Span]]:
-        heading: list[Span] = [(group, "title")]
-        return [] if group == before else [[], heading] if gap else [heading]
+    def _add(self, lines: list[list[Span]], items: list[Item], width: int, columns: int) -> None:
+        """Add the items of a section, as many lines left as right."""
+        name = NAME if width >= ROOMY else NAME // 2
+        room = max(width - INDENT - name - GAP, 1)
+        parts = [words(item.told, room) for item in items]
+        heights = [len(part) for part in parts]
+        half = len(items)
+        if columns > 1:
+            half = min(range(len(items) + 1), key=lambda place: (max(sum(heights[:place]), sum(heights[place:])), -place))
+        top = len(lines)
+        lines += [[] for _ in range(max(sum(heights[:half]), sum(heights[half:])))]
+        for column, numbers in enumerate((range(half), range(half, len(items)))):
+            y, left = top, column * (width + GAP)
+            for number in numbers:
+                place = len(self._items)
+                for row, part in enumerate(parts[number]):
+                    before = lines[y + row]
+                    if column:
+                        lines[y + row] = before = [*filled(before, width), (" " * GAP, "text")]
+                    before += self._entry(items[number], part, row, place, name)
+                self._items.append(items[number])
+                self._places.append((range(y, y + heights[number]), range(left, left + width)))
+                y += heights[number]
 
-    @staticmethod
-    def _entry(name: str, told: str, width: int, dim: bool = False) -> list[list[Span]]:
-        return [
-            [
-                ("  ", "text"), (fit(name if place == 0 else "", 12), "faint" if dim else "key"), ("  ", "text"),
-                (part, "muted" if dim else "text"),
-            ]
-            for place, part in enumerate(words(told, max(width - 16, 10)))
-        ]  # fmt: skip
+    def _entry(self, item: Item, part: str, row: int, place: int, width: int) -> list[Span]:
+        marker: Span = (glyph("marker") + " ", "focus") if place == self._choice and row == 0 else ("  ", "text")
+        tone = "muted" if item.dim else "text"
+        name: Span = (fit(item.name if row == 0 else "", width), "faint" if item.dim else "key")
+        return [marker, name, (" " * GAP, "text"), (part, tone)]
+
+    def line_at(self, y: int, width: int) -> Line:
+        """One line."""
+        index = self._first + y
+        return Line(filled(self._all[index], width)) if index < len(self._all) else EMPTY
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose what is under the pointer; once more does it."""
+        for number, (lines, cells) in enumerate(self._places):
+            if event.y + self._first in lines and event.x in cells:
+                if number == self._choice:
+                    self.post_message(self.Chosen())
+                self.choose(number - self._choice)
+                return
 
 
-class Help(ModalScreen[None]):
-    """The keys; type to search, escape leaves."""
+class Help(ModalScreen[Action | str | None]):
+    """The keys; type to search, enter does one, escape leaves. Returns the action, or the command to be typed on."""
 
     BINDINGS = [
         Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
-        Binding("down", "scroll(1)", show=False),
-        Binding("up", "scroll(-1)", show=False),
-        Binding("pagedown", "scroll(12)", show=False, priority=True),
-        Binding("pageup", "scroll(-12)", show=False, priority=True),
+        Binding("down", "choose(1)", show=False),
+        Binding("up", "choose(-1)", show=False),
+        Binding("pagedown", "choose(10)", show=False, priority=True),
+        Binding("pageup", "choose(-10)", show=False, priority=True),
     ]
+    VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TWO_COLUMNS + 8, "-broad")]
 
     def __init__(self, registry: Registry, now: Situation, title: str) -> None:
         super().__init__()
@@ -100,7 +149,9 @@ class Help(ModalScreen[None]):
         """Title, search, list."""
         with Vertical(classes="dialog", id="help"):
             yield Static(Content(self._title_text), classes="dialog-title")
-            yield Input(id="help-search", placeholder=plain("type to search, ↑ ↓ to read on, esc to leave"), compact=True)
+            yield Input(
+                id="help-search", placeholder=plain("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
+            )
             yield HelpLines(self._registry, self._now)
 
     def on_mount(self) -> None:
@@ -122,11 +173,17 @@ class Help(ModalScreen[None]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_leave()
+        self._do()
 
-    def action_scroll(self, by: int) -> None:
+    @on(HelpLines.Chosen)
+    def _do(self) -> None:
+        item = self.query_one(HelpLines).chosen
+        if item is not None and item.does is not None and self.is_current:
+            self.dismiss(item.does)
+
+    def action_choose(self, by: int) -> None:
         """Go up or down."""
-        self.query_one(HelpLines).go(by)
+        self.query_one(HelpLines).choose(by)
 
     def action_leave(self) -> None:
         """Go back."""

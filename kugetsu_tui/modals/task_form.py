@@ -7,8 +7,9 @@ from typing import Any, get_args
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from textual.worker import Worker
@@ -19,6 +20,10 @@ from .. import failures
 from ..formatting.safe_text import clean
 from ..formatting.states import draws_ascii, plain
 
+ROOMY = 72
+"""Columns from which on the buttons say all they do."""
+NARROW = 40
+"""Columns below which they only name the keys."""
 FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect")
 
 
@@ -88,12 +93,12 @@ class TaskForm(ModalScreen[str | None]):
     ]
 
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-cramped"), (24, "-low"), (30, "-high")]
 
     def __init__(
         self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[list[str]]],
-        default_agent: str, keep: Callable[[Draft], None], title: str = "New task", yes: str = "Put it in the queue  ctrl+j",
-        fixed_reference: bool = False,
+        default_agent: str, keep: Callable[[Draft], None], title: str = "New task", yes: str = "Put it in the queue",
+        short_yes: str = "Put it in", fixed_reference: bool = False,
     ) -> None:  # fmt: skip
         """Make the form.
 
@@ -105,6 +110,7 @@ class TaskForm(ModalScreen[str | None]):
             keep: takes what was typed when the form is left.
             title: what the form is for.
             yes: words of the button that submits.
+            short_yes: the same where there is little room.
             fixed_reference: the issue stands and cannot be changed.
         """
         super().__init__()
@@ -114,7 +120,7 @@ class TaskForm(ModalScreen[str | None]):
         self._default_agent = default_agent
         self._keep = keep
         self._title_text = title
-        self._yes = yes
+        self._yes = (yes, short_yes)
         self._fixed_reference = fixed_reference
         self._filled = False
         """Whether the agents can be chosen already."""
@@ -125,47 +131,51 @@ class TaskForm(ModalScreen[str | None]):
         draft = self._draft
         with Vertical(classes="dialog", id="form"):
             yield Static(Content(clean(self._title_text, 100)), classes="dialog-title")
-            with Horizontal(classes="row"):
-                yield Label(Content("issue"))
-                yield Input(
-                    draft.reference,
-                    id="reference",
-                    placeholder="owner/repo#12, an address, or local/name#1",
-                    compact=True,
-                    disabled=self._fixed_reference,
-                )
-            with Horizontal(classes="row tall"):
-                yield Label(Content("message"))
-                yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)
-            with Horizontal(classes="row pair"):
-                yield Label(Content("agent"))
-                yield Select[str](
-                    [], prompt=clean(f"{self._default_agent}, as set", 60), id="agent", compact=True
-                )  # fmt: skip
-                yield Label(Content("priority"), classes="second")
-                yield Input(draft.priority, id="priority", placeholder=plain("5  (0–9, 9 starts first)"), compact=True)
-            with Horizontal(classes="row pair"):
-                yield Label(Content("after"))
-                yield Input(draft.after, id="after", placeholder="41 42", compact=True)
-                yield Label(Content("at"), classes="second")
-                yield Input(draft.at, id="at", placeholder="22:00, +2h", compact=True)
-            with Horizontal(classes="row pair"):
-                yield Label(Content("timeout"))
-                yield Input(draft.timeout, id="timeout", placeholder="30m, 2h, if not as set", compact=True)
-                yield Label(Content("expect"), classes="second")
-                yield Select[str](
-                    [(Content(word), word) for word in get_args(Expect)], prompt="anything, or as set", id="expect",
-                    value=draft.expect if draft.expect in get_args(Expect) else Select.NULL, compact=True,
-                )  # fmt: skip
-            with Horizontal(classes="row pair"):
-                yield Label(Content("repo"))
-                yield Input(draft.repo, id="repo", placeholder="path, if not as set", compact=True)
-                yield Label(Content("tags"), classes="second")
-                yield Input(draft.tags, id="tags", placeholder="words to find it by", compact=True)
-            yield Static(Content(""), id="form-error")
-            with Horizontal(classes="dialog-buttons"):
-                yield Button(Content(self._yes), id="submit", compact=True)
-                yield Button(Content("Leave, keep the text  esc"), id="leave", compact=True)
+            with VerticalScroll(classes="dialog-body", can_focus=False):
+                with Horizontal(classes="row"):
+                    yield Label(Content("issue"))
+                    yield Input(
+                        draft.reference,
+                        id="reference",
+                        placeholder="owner/repo#12, an address, or local/name#1",
+                        compact=True,
+                        disabled=self._fixed_reference,
+                    )
+                with Horizontal(classes="row tall"):
+                    yield Label(Content("message"))
+                    yield TextArea(draft.message, id="message", placeholder="what the agent is to do", compact=True)
+                with Horizontal(classes="row pair"):
+                    yield Label(Content("agent"))
+                    yield Select[str](
+                        [(Content(clean(draft.agent, 60)), draft.agent)] if draft.agent else [],
+                        prompt=clean(f"{self._default_agent} (default)", 60), id="agent", value=draft.agent or Select.NULL,
+                        compact=True,
+                    )  # fmt: skip
+                    yield Label(Content("priority"), classes="second")
+                    yield Input(draft.priority, id="priority", placeholder=plain("5  (0–9, 9 starts first)"), compact=True)
+                with Horizontal(classes="row pair"):
+                    yield Label(Content("after"))
+                    yield Input(draft.after, id="after", placeholder="such as 41 42", compact=True)
+                    yield Label(Content("at"), classes="second")
+                    yield Input(draft.at, id="at", placeholder="such as 22:00 or +2h", compact=True)
+                with Horizontal(classes="row pair"):
+                    yield Label(Content("timeout"))
+                    yield Input(draft.timeout, id="timeout", placeholder="such as 30m or 2h", compact=True)
+                    yield Label(Content("expect"), classes="second")
+                    yield Select[str](
+                        [(Content(word), word) for word in get_args(Expect)], prompt="anything (default)", id="expect",
+                        value=draft.expect if draft.expect in get_args(Expect) else Select.NULL, compact=True,
+                    )  # fmt: skip
+                with Horizontal(classes="row pair"):
+                    yield Label(Content("repo"))
+                    yield Input(draft.repo, id="repo", placeholder="path of a clone of yours", compact=True)
+                    yield Label(Content("tags"), classes="second")
+                    yield Input(draft.tags, id="tags", placeholder="words to find it by", compact=True)
+            with Vertical(classes="dialog-foot"):
+                yield Static(Content(""), id="form-error")
+                with Horizontal(classes="dialog-buttons"):
+                    yield Button(Content(self._yes[0]), id="submit", compact=True)
+                    yield Button(Content("Leave"), id="leave", compact=True)
 
     def on_mount(self) -> None:
         """Start at the first field; the agents are read meanwhile."""
@@ -179,6 +189,15 @@ class TaskForm(ModalScreen[str | None]):
         area.highlight_cursor_line = False
         self.set_focus(self.query_one("#message" if self._fixed_reference else "#reference"))
         self.run_worker(self._fill_agents(), exit_on_error=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Say how to submit and how to leave, in as many words as there is room for."""
+        width = event.size.width
+        yes, no = (self._yes[0], "Leave, keep the text  esc") if width >= ROOMY else (self._yes[1], "Leave  esc")
+        if width < NARROW:
+            yes, no = "Do it", "esc"
+        self.query_one("#submit", Button).label = Content(f"{yes}  ctrl+j")
+        self.query_one("#leave", Button).label = Content(no)
 
     async def _fill_agents(self) -> None:
         names = await self._agents()

@@ -1,6 +1,6 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +16,7 @@ from kugetsu_engine.domain.task import Task
 
 from .. import copying
 from ..formatting.states import glyph
-from ..keys import TEXTS, Action, shown_key
+from ..keys import NOW_AND_THEN, TEXTS, Action, shown_key
 from ..past import JUMP_S
 from ..situation import Situation
 from ..viewmodels.picture import Picture
@@ -107,6 +107,11 @@ class ConsoleScreen(Screen[None]):
 
     # for the screens to say
 
+    first_keys: frozenset[str] = frozenset()
+    """Actions whose keys come first in the line of keys, right behind help."""
+    field_keys: Sequence[tuple[str, str]] = ()
+    """What keys do in the field of this screen."""
+
     def situation(self) -> Situation:
         """What the keys need to know."""
         raise NotImplementedError
@@ -159,11 +164,15 @@ class ConsoleScreen(Screen[None]):
         return action_id in self._deeds
 
     def refresh_keys(self) -> None:
-        """Show the keys that matter now."""
+        """Show the keys that matter now; while a field is typed into, only those that are not typed."""
+        if isinstance(self.focused, Input):
+            self.query_one(KeyBar).show_field(self.field_keys)
+            return
         now = self.situation()
         keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
-        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in ("undo", "jump.need") or why is None]
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
         self.query_one(KeyBar).show(shown)
 
     def _word(self, action: Action, now: Situation) -> str:

@@ -6,7 +6,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
-from textual.widgets import Input
 
 from kugetsu_engine.errors import KugetsuError
 
@@ -21,7 +20,7 @@ from ..widgets.diff_view import DiffView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FindingScreen
+from .finding import FilterLine, FindingScreen
 from .head import Head
 from .situations import situation_of
 
@@ -57,7 +56,7 @@ class DiffScreen(FindingScreen):
         with Container(id="diff-panes"):
             yield self.files
             yield self.view
-        yield Input(id="filter", select_on_focus=False, compact=True)
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 

@@ -1,12 +1,28 @@
 """A screen with one field at the bottom: a filter for a list, a search for a text."""
 
 from textual import on
-from textual.widgets import Input
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Static
 
 from ..formatting.safe_text import clean
 from ..widgets.pane import Pane, Searched
 from ..widgets.row_list import RowList
 from .console import ConsoleScreen
+
+
+class FilterLine(Horizontal):
+    """The field for a filter or a search, behind the key that opens it."""
+
+    def __init__(self, placeholder: str = "") -> None:
+        super().__init__(id="filter-line")
+        self._placeholder = placeholder
+
+    def compose(self) -> ComposeResult:
+        """The sign and the field."""
+        yield Static(Content("/"), classes="prompt")
+        yield Input(id="filter", select_on_focus=False, compact=True, placeholder=self._placeholder)
 
 
 class FindingScreen(ConsoleScreen):
@@ -60,9 +76,9 @@ class FindingScreen(ConsoleScreen):
         field = self.query_one("#filter", Input)
         self._filtered = pane
         self.add_class("-filtering")
-        field.placeholder = (
-            "filter: all words must be there, !without, ~fuzzy, tag:word" if isinstance(pane, RowList) else "search"
-        )
+        filters = isinstance(pane, RowList)
+        field.placeholder = "all words must be there, !without, ~fuzzy, tag:word" if filters else "search"
+        self.field_keys = (("enter", "keep"), ("esc", "clear")) if filters else (("enter", "search"), ("esc", "leave"))
         field.value = pane.filter if isinstance(pane, RowList) else ""
         self.set_focus(field)
 
@@ -87,6 +103,7 @@ class FindingScreen(ConsoleScreen):
     def _close_filter(self) -> None:
         self.remove_class("-filtering")
         self.set_focus(self._filtered)
+        self.refresh_keys()
         self.console.choices.keep(self._filtered)
 
     def leave_field(self, key: str) -> None:

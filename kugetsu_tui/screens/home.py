@@ -8,7 +8,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from kugetsu_engine.domain.task import Task
 
@@ -21,8 +21,10 @@ from ..viewmodels.picture import Picture
 from ..viewmodels.queue import QueueView
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
+from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .logs import log_deeds
 from .marking import MarkingScreen
 from .situations import NOTHING, log_title, situation_of
@@ -80,6 +82,7 @@ class HomeScreen(MarkingScreen):
         self.log_view = LogView(self.console.link.log_feed(), "3", pane_id="log")
         yield StatusStrip()
         yield Banner()
+        yield PaneTabs(self.go)
         with Vertical(id="panes"):
             yield self.agents
             with Container(id="middle"):
@@ -88,7 +91,7 @@ class HomeScreen(MarkingScreen):
                 yield self.log_view
             yield self.notices
         yield Static(Content("kugetsu needs a little more room: 30 columns, 8 lines"), id="too-small")
-        yield Input(id="filter", select_on_focus=False, compact=True)
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 
@@ -131,6 +134,8 @@ class HomeScreen(MarkingScreen):
         wide = width >= WIDE
         # A frame costs two lines and four columns; it is drawn where they can be spared.
         tight = (one and not self._zoomed) or height < 28 or width < 60
+        self.query_one(PaneTabs).set_class(one and not self._zoomed and not tiny, "-shown")
+        self.first_keys = frozenset({"pane.next"} if one and not self._zoomed else ())
         for name, on_now in (("-tiny", tiny), ("-one", one), ("-wide", wide and not one)):
             self.set_class(on_now, name)
         for pane in (self.agents, self.queue, self.done, self.log_pane, self.notices):
@@ -169,6 +174,7 @@ class HomeScreen(MarkingScreen):
             self._lists_by_name[before].leave()
         self._mark_use()
         self._read_soon()
+        self._show_tabs()
         self.show_selection()
 
     def _mark_use(self) -> None:
@@ -233,15 +239,14 @@ class HomeScreen(MarkingScreen):
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
-        if picture.snapshot.engine.paused:
-            self.queue.aside = [("paused", "warning")]
-        else:
-            self.queue.aside = [("draining", "warning")] if snapshot.engine.draining else []
-        self.queue.show(QueueView(picture))
+        queue = QueueView(picture)
+        self.queue.aside = queue.shared_reason
+        self.queue.show(queue)
         self.done.count = str(snapshot.done_count)
         self.done.show(DoneView(picture))
         self._show_notices(picture)
         self._set_heights(self.has_class("-one"), self.size.height)
+        self._show_tabs()
         self.show_selection()
         self._stand_where_it_happens(picture)
 
@@ -260,6 +265,19 @@ class HomeScreen(MarkingScreen):
         """From now on the operator chooses where to stand."""
         self._used()
         super().action_press(key)
+
+    def _show_tabs(self) -> None:
+        """Where one pane is seen at a time, what the others are and hold."""
+        waiting = str(len(self.picture.snapshot.pending)) if self.picture is not None else ""
+        middle = Tab("queue", "2", "Queue", "Queue", waiting)
+        if self._slot == "done":
+            middle = Tab("done", "5", "Done", "Done", self.done.count or "")
+        news, tone = (
+            (f"! {self._urgent}", "danger") if self._urgent else ((self.notices.count or "").removesuffix(" new"), "accent")
+        )
+        notices = Tab("notices", "4", "Notifications", "" if self._urgent else "News", news, tone)
+        tabs = (Tab("agents", "1", "Agents", "Agents"), middle, Tab("log", "3", "Log", "Log"), notices)
+        self.query_one(PaneTabs).show(tabs, self.focused_pane.id or "")
 
     def _used(self) -> None:
         self._used_at = time.monotonic()

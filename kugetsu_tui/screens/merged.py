@@ -1,7 +1,6 @@
 """The logs of all agents at once."""
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from ..merged_feed import GUTTER
 from ..situation import Situation
@@ -10,6 +9,7 @@ from ..viewmodels.picture import Picture
 from ..widgets.lines import Span
 from ..widgets.log_view import Feed, LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .log_screen import LogScreen
 from .situations import NOTHING
 
@@ -45,7 +45,7 @@ class MergedScreen(LogScreen):
         yield StatusStrip()
         yield Banner()
         yield self.log_view
-        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield FilterLine("search")
         yield Talk()
         yield KeyBar(self.perform)
 

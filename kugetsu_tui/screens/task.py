@@ -1,13 +1,13 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from ..situation import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
 from ..widgets.log_view import LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine
 from .head import Head
 from .log_screen import LogScreen
 from .situations import NOTHING, log_title, situation_of
@@ -29,7 +29,7 @@ class TaskScreen(LogScreen):
         yield Banner()
         yield Head()
         yield self.log_view
-        yield Input(id="filter", select_on_focus=False, compact=True, placeholder="search")
+        yield FilterLine("search")
         yield Talk()
         yield KeyBar(self.perform)
 

@@ -189,6 +189,9 @@ class TerminalDriver(Driver):
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _begin(self) -> None:
+        for fileno in (self._input, self._screen):
+            with contextlib.suppress(OSError):
+                os.set_blocking(fileno, True)
         if self._before is not None:
             _set_attributes(self._input, _raw(self._before))
         _drop_input(self._input)  # what came before is for whoever had the terminal then

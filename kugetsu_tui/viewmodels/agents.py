@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Active
@@ -10,13 +11,13 @@ from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import Cell, Column, Row, fitted, widest
+from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
     Column("state", 1, gap=1),
     Column("id", 5),
-    Column("issue", 14, keep=6),
-    Column("task", 12, flexible=True),
+    Column("issue", 14, keep=REFERENCE),
+    Column("task", TITLE, flexible=True),
     Column("time", 10, keep=7, right=True),
     Column("phase", 16),
     Column("auto", 0, keep=6),
@@ -25,12 +26,12 @@ COLUMNS = (
     Column("memory", 5, keep=3, right=True),
     Column("lines", 0, keep=5, gap=1),
     Column("files", 0, keep=2),
-    Column("attempt", 9, keep=1),
 )
 QUIET_SHOWN_S = 60.0
-PHASE = 16
-ACTIVITY_MORE = 12
-"""Further cells for what an agent does, where there is room."""
+DOING = Room(12, 20, 28)
+"""Cells for what an agent does, the same whatever that is, so that the columns stand still."""
+PHASE = Room(10, 16, 16)
+"""Cells for a phase, where no agent tells what it does."""
 
 PHASES = {
     "agent": "working", "starting": "starting", "worktree": "worktree", "stopping": "stopping", "sweeping": "sweeping",
@@ -48,18 +49,17 @@ class AgentsView:
         self._hands = picture.snapshot.by_hand
         tasks = [one.task for one in self._active]
         references = [*(task.issue_ref for task in tasks), *(hand.issue_ref for hand in self._hands)]
-        # Of one width whatever they do, so that the columns stand still.
         tells = any(one.progress is not None and one.progress.activity for one in self._active)
-        columns = [column._replace(more=ACTIVITY_MORE) if column.name == "phase" and tells else column for column in COLUMNS]
+        counted = picture.snapshot.engine.changes
         self.columns = fitted(
-            columns, id=widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
-            issue=widest(map(short_ref, references), 6, 18),
+            COLUMNS, id=widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
+            issue=room(map(short_ref, references), 12, 18, 40),
+            task=Room(TITLE, most=widest((self._title(one) for one in self._active), TITLE, 300)),
             time=widest(map(self._time, self._active), 7, 14),
-            phase=PHASE if tells else widest((phase(one)[0] for one in self._active), 10, PHASE),
-            lines=widest((lines(picture, one)[0] for one in self._active), 11, 14) if picture.snapshot.engine.changes else 0,
-            files=widest((files(picture, one)[0] for one in self._active), 10, 12) if picture.snapshot.engine.changes else 0,
+            phase=DOING if tells else PHASE,
+            lines=widest((lines(picture, one)[0] for one in self._active), 11, 14) if counted else 0,
+            files=widest((files(picture, one)[0] for one in self._active), 10, 12) if counted else 0,
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
-            attempt=9 if any(task.attempt > 1 for task in tasks) else 0,
         )  # fmt: skip
         self.keys = (*(one.task.id for one in self._active), *(f"by hand {hand.task_id}" for hand in self._hands))
 
@@ -91,8 +91,8 @@ class AgentsView:
                 (times.size(progress.rss_bytes) if progress else "", "muted"),
                 lines(self._picture, one),
                 files(self._picture, one),
-                (f"attempt {task.attempt}" if task.attempt > 1 else "", "warning"),
             ),
+            self._tail(one),
         )
 
     def _hand_row(self, index: int) -> Row:
@@ -106,6 +106,16 @@ class AgentsView:
             "phase": ("by hand", "accent"),
         }  # fmt: skip
         return Row(self.keys[index], tuple(cells.get(column.name, ("", "muted")) for column in COLUMNS))
+
+    def _tail(self, one: Active) -> tuple[Cell, ...]:
+        """What stands behind the title: that it is not the first attempt, and who else changes its files."""
+        overlap = self._picture.snapshot.overlap(one.task.id)
+        others = [shown_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
+        again: tuple[Cell, ...] = ((f"attempt {one.task.attempt}", "warning"),) if one.task.attempt > 1 else ()
+        return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
+
+    def _title(self, one: Active) -> str:
+        return one.task.title + "".join(f"  {text}" for text, _ in self._tail(one))
 
     @staticmethod
     def _time(one: Active) -> str:

@@ -10,12 +10,12 @@ from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import Column, Row, fitted, widest
+from .rows import REFERENCE, TITLE, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
     Column("state", 1, gap=1),
     Column("id", 5),
-    Column("issue", 14, keep=4),
+    Column("issue", 14, keep=REFERENCE),
     Column("task", 10, flexible=True),
     Column("outcome", 9, keep=6),
     Column("result", 18, keep=3),
@@ -32,8 +32,10 @@ class DoneView:
         self._done = picture.snapshot.done
         self.columns = fitted(
             COLUMNS, id=widest((task.shown for task in self._done), 2, 8),
-            issue=widest((short_ref(task.issue_ref) for task in self._done), 6, 18),
+            issue=room((short_ref(task.issue_ref) for task in self._done), 12, 18, 40),
+            task=Room(TITLE, most=widest((task.title for task in self._done), TITLE, 300)),
             outcome=widest(map(outcome, self._done[:300]), 9, 11),
+            result=room(map(self._result, self._done[:60]), 12, 26, 120),
             when=widest((times.short(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
         )  # fmt: skip
 
@@ -47,12 +49,6 @@ class DoneView:
         task = self._done[index]
         look = states.of_task(task)
         last = task.last_attempt
-        delivered = last.delivered if last else None
-        told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
-        result = told or left if task.state == "error" else left or told
-        known = self._snapshot.pulls.get(task.issue_key)
-        if known is not None and known.pull is not None:
-            result = f"{known.pull}, {result}"
         return Row(
             task.id,
             (
@@ -61,11 +57,19 @@ class DoneView:
                 (clean(short_ref(task.issue_ref), 200), "accent"),
                 (clean(task.title, 400), "text"),
                 (clean(outcome(task), 20), look.tone),
-                (clean(result, 300), "muted"),
+                (self._result(task), "muted"),
                 (times.span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
                 (times.short(task.completed_at, self._snapshot.taken_at), "faint"),
             ),
         )
+
+    def _result(self, task: Task) -> str:
+        """What came of it: why it failed, or what was delivered; without the word that stands before it already."""
+        delivered = task.last_attempt.delivered if task.last_attempt else None
+        told, left = task.error or task.reason or "", str(delivered) if delivered and not delivered.nothing else ""
+        result = told.removeprefix(f"{outcome(task)}: ") or left if task.state == "error" else left or told
+        known = self._snapshot.pulls.get(task.issue_key)
+        return clean(f"{known.pull}, {result}" if known is not None and known.pull is not None else result, 300)
 
     def text(self, index: int) -> str:
         """What a filter looks at."""

@@ -3,7 +3,7 @@
 from functools import cached_property
 from math import inf
 
-from kugetsu_engine.domain import failures
+from kugetsu_engine.domain import failures, policy
 from kugetsu_engine.domain.policy import Why
 from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.domain.task import Task
@@ -13,24 +13,24 @@ from ..formatting import states, times
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import Column, Row, fitted, widest
+from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
     Column("state", 1, gap=1),
     Column("id", 5),
-    Column("issue", 14, keep=4),
+    Column("issue", 14, keep=REFERENCE),
     Column("task", 10, flexible=True),
-    Column("tags", 6, keep=1),
-    Column("priority", 2, keep=2),
-    Column("why", 17),
+    Column("why", 17, sparse=True),
     Column("start", 6, keep=6, right=True),
 )
 SAID_ALREADY_S = 60.0
 """An estimate that is this near to the time the reason names says nothing more."""
 TONES = {"held": "muted", "after": "muted", "retry_at": "warning", "next": "good", "no_engine": "danger", "issue_busy": "muted",
-    "rate_limit": "warning",
+    "rate_limit": "warning", "paused": "warning", "budget": "warning", "draining": "warning", "pressure": "warning",
 }  # fmt: skip
+FLOW = frozenset({"paused", "budget", "draining"})
+"""Reasons that are worth saying of an empty queue too."""
 
 
 class QueueView:
@@ -39,14 +39,25 @@ class QueueView:
     def __init__(self, picture: Picture) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
+        self._shared = policy.queue_reason(picture.snapshot.facts)
+        """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
+        self._starting = picture.starting
+        first = self._pending[:60]
         self.columns = fitted(
             COLUMNS, place=len(str(len(self._pending))), id=widest((task.shown for task in self._pending[-300:]), 2, 8),
-            issue=widest((short_ref(task.issue_ref) for task in self._pending), 6, 18),
-            tags=widest((tags_of(task) for task in self._pending[:300]), 0, 16),
-            priority=2 if any(task.priority != 5 for task in self._pending[:300]) else 0,
-            why=widest((self._why(task) for task in self._pending[:60]), 9, 22),
-            start=widest((self._start(task) for task in self._pending[:60]), 0, 13),
+            issue=room((short_ref(task.issue_ref) for task in self._pending), 12, 18, 40),
+            task=Room(TITLE, most=widest((f"{task.title}{tail_text(task)}" for task in self._pending), TITLE, 300)),
+            why=room(map(self._why, first), 9, 22, 80),
+            start=room(map(self._start, first), 6, 13, 13),
         )  # fmt: skip
+
+    @property
+    def shared_reason(self) -> list[Cell]:
+        """What keeps all of them waiting, for the title of the pane."""
+        why = self._shared
+        if why is None or self._starting or not (self._pending or why.code in FLOW):
+            return []
+        return [(clean(why.text, 200), TONES.get(why.code, "muted"))]
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -66,11 +77,10 @@ class QueueView:
                 (clean(task.shown, 40), "muted"),
                 (clean(short_ref(task.issue_ref), 200), "muted" if task.held else "accent"),
                 (clean(task.title, 400), "muted" if task.held else "text"),
-                (clean(tags_of(task), 200), "info"),
-                (f"p{task.priority}" if task.priority != 5 else "", "info"),
                 (self._why(task), TONES.get(why.code, "muted")),
                 (self._start(task), "muted"),
             ),
+            tail(task),
         )
 
     def text(self, index: int) -> str:
@@ -106,8 +116,10 @@ class QueueView:
         return self._pending[index].id
 
     def _why(self, task: Task) -> str:
-        """The reason it waits."""
+        """The reason it waits, if it is one of its own."""
         why = self._snapshot.why(task)
+        if self._shared is not None and why.code == self._shared.code:
+            return ""
         failure = f", {failures.words(task.failure)}" if why.code == "retry_at" and task.failure else ""
         return clean(why_words(why, self._snapshot.taken_at) + failure, 200)
 
@@ -115,6 +127,17 @@ class QueueView:
         """About when it starts, as a time of day, where that can be known."""
         start = start_estimate(task, self._snapshot.why(task), self._snapshot)
         return f"~{times.moment(start, self._snapshot.taken_at)}" if start is not None else ""
+
+
+def tail(task: Task) -> tuple[Cell, ...]:
+    """What stands behind the title: a priority that is not the usual one, and tags."""
+    priority: tuple[Cell, ...] = ((f"p{task.priority}", "info"),) if task.priority != 5 else ()
+    return (*priority, (clean(tags_of(task), 200), "info")) if task.tags else priority
+
+
+def tail_text(task: Task) -> str:
+    """As wide as what stands behind the title."""
+    return "".join(f"  {text}" for text, _ in tail(task))
 
 
 def start_estimate(task: Task, why: Why, snapshot: Snapshot) -> float | None:

@@ -4,7 +4,20 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from ..formatting.safe_text import width_of
+from ..formatting.safe_text import fit, width_of
+
+LOOKED_AT = 300
+"""Rows that are looked at to find out how wide a column should be."""
+REFERENCE, ALWAYS = 8, 9
+"""Columns kept this long leave only when titles starve, or never."""
+READABLE = 72
+"""Cells that a title gets, where there is room, whatever it needs: columns then stand still when titles change."""
+TITLE = 10
+"""Cells below which a title says nothing."""
+WHOLE = 10
+"""Cells up to which a part behind a title is shown whole or not at all."""
+SHORTEST = 4
+"""Cells below which no text is cut before columns leave that never should."""
 
 Cell = tuple[str, str]
 """Safe text and the name of its tone."""
@@ -15,31 +28,65 @@ class Row(NamedTuple):
 
     key: str
     cells: tuple[Cell, ...]
+    tail: tuple[Cell, ...] = ()
+    """What stands behind the title in this row alone, such as tags: it takes nothing from other rows."""
+
+
+class Room(NamedTuple):
+    """The cells that a column asks for."""
+
+    width: int
+    """The least it can be shown with; 0: there is nothing to show in any row."""
+    usual: int = 0
+    """Enough for most rows, where it can have more than the least."""
+    most: int = 0
+    """Enough for every row."""
 
 
 class Column(NamedTuple):
-    """One column; fixed, but for the one that takes the rest. Width 0: nothing to show in any row."""
+    """One column; width 0: nothing to show in any row."""
 
     name: str
     width: int
     flexible: bool = False
+    """Whether it is the title, which comes first where room is shared."""
     keep: int = 9
-    """How long it is kept when room gets short: 1 goes first, 9 never."""
+    """How long it is kept when room gets short: 1 goes first, 8 only when titles starve, 9 never."""
     right: bool = False
     gap: int = 2
     """Cells between it and the next one."""
-    more: int = 0
-    """Further cells that it takes where as many are left for the flexible one."""
+    usual: int = 0
+    most: int = 0
+    """As in `Room`; a title without it takes all there is."""
+    sparse: bool = False
+    """Whether many rows have nothing there, so that their titles go on over it."""
 
 
-def fitted(columns: Sequence[Column], **widths: int) -> tuple[Column, ...]:
-    """Return columns with other widths, by name."""
-    return tuple(column._replace(width=widths.get(column.name, column.width)) for column in columns)
+def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
+    """Return columns that ask for other room, by name; a number is the width of a column that never has more."""
+
+    def asks(column: Column) -> Column:
+        room = rooms.get(column.name, column.width)
+        return column._replace(**room._asdict()) if isinstance(room, Room) else column._replace(width=room)
+
+    return tuple(asks(column) for column in columns)
+
+
+def room(texts: Iterable[str], least: int, usual: int, most: int) -> Room:
+    """The room that the texts of a column ask for, each part of it at most so many cells.
+
+    Of those that have something there, one in eight may be longer than what is usual: it widens nothing for the others.
+    """
+    lengths = sorted(length for text in islice(texts, LOOKED_AT) if (length := width_of(text)))
+    longest = lengths[-1] if lengths else 0
+    common = lengths[(7 * len(lengths) + 7) // 8 - 1] if lengths else 0
+    width = min(longest, least)
+    return Room(width, max(width, min(common, usual)), min(longest, most))
 
 
 def widest(texts: Iterable[str], least: int, most: int) -> int:
     """The cells that the widest of some texts takes, within bounds; a look at the first few hundred is enough."""
-    return max(least, min(max((width_of(text) for text in islice(texts, 300)), default=least), most))
+    return max(least, min(max((width_of(text) for text in islice(texts, LOOKED_AT)), default=least), most))
 
 
 class View(Protocol):
@@ -71,34 +118,103 @@ class View(Protocol):
 
 
 def layout(columns: Sequence[Column], width: int) -> tuple[int, ...]:
-    """Return the width of each column, 0 for those that find no room.
+    """Return the width of each column, 0 for those that find no room; with the gaps between them they fit into `width`.
 
-    Columns leave in the order of `keep` until the flexible one has its least width; it then takes all that is left.
+    Columns leave in the order of `keep` until the title has a quarter of all cells, references only when it has not even
+    its least. Of what is to be shared the title takes two thirds (beside a sparse column half) before others get what is
+    usual, then all it needs before others get that too.
     """
-    kept = [index for index, column in enumerate(columns) if column.width]
+    title = next((index for index, column in enumerate(columns) if column.flexible and column.width), None)
+    kept = _kept(columns, title, width)
+    widths = [column.width if index in kept else 0 for index, column in enumerate(columns)]
+    rest = width - _needed(columns, kept, widths)
+    if rest < 0:
+        return _squeezed(columns, title, kept, widths, width)
 
-    def needed() -> int:
-        return sum(columns[index].width for index in kept) + sum(columns[index].gap for index in kept[:-1])
+    def grow(index: int, to: int) -> None:
+        nonlocal rest
+        more = max(min(to - widths[index], rest), 0)
+        widths[index] += more
+        rest -= more
 
-    while needed() > width and len(kept) > 1:
-        first = min(kept, key=lambda index: (columns[index].keep, -index))
-        if columns[first].keep >= 9:
-            break
-        kept.remove(first)
-    for index in sorted(set(range(len(columns))) - set(kept), key=lambda index: -columns[index].keep):
-        column = columns[index]  # one that left early may fit, now that a wider one has left
-        if column.width and needed() + column.width + column.gap <= width:
-            kept = sorted([*kept, index])
-    rest = max(width - needed(), 0)
-    flexible = [index for index in kept if columns[index].flexible]
-    widths = [columns[index].width if index in kept else 0 for index in range(len(columns))]
-    for index in kept:
-        further = min(columns[index].more, rest // 2)
-        widths[index] += further
-        rest -= further
-    if flexible:
-        widths[flexible[0]] += rest
-        over = needed() - width
-        if over > 0:
-            widths[flexible[0]] = max(widths[flexible[0]] - over, 4)
+    others = sorted((index for index in kept if index != title), key=lambda index: -columns[index].keep)
+    if title is not None:
+        most = columns[title].most or width
+        shared = rest + widths[title] + sum(widths[index] for index in others if columns[index].usual > widths[index])
+        grow(title, min(most, shared // 2 if any(columns[index].sparse for index in others) else shared * 2 // 3))
+    for index in others:
+        grow(index, columns[index].usual)
+    if title is not None:
+        grow(title, most)
+    for index in others:
+        grow(index, columns[index].most)
+    if title is not None:
+        grow(title, READABLE)
     return tuple(widths)
+
+
+def with_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
+    """A title and what stands behind it in its own row: the tail has its place, but no more than a third of the cells."""
+    text, tone = title
+    left = max(width // 3, width - width_of(text))
+    behind: list[Cell] = []
+    used = 0
+    for part, part_tone in tail:
+        room = min(width_of(part), left - used - 2)
+        if room < min(width_of(part), WHOLE):
+            break  # half a word says nothing
+        behind += [("  ", "text"), (fit(part, room), part_tone)]
+        used += 2 + room
+    return [(text if width_of(text) <= width - used else fit(text, width - used), tone), *behind]
+
+
+def spread(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
+    """The widths for one row: its title goes on over the columns right of it in which this row has nothing."""
+    mine = list(widths)
+    shown = [index for index, width in enumerate(widths) if width]
+    title = next((index for index in shown if columns[index].flexible), None)
+    for index in shown:
+        if title is None or index <= title:
+            continue
+        if cells[index][0]:
+            break
+        mine[title] += mine[index] + columns[title if index == shown[-1] else index].gap
+        mine[index] = 0
+    return mine
+
+
+def _needed(columns: Sequence[Column], kept: Sequence[int], widths: Sequence[int]) -> int:
+    return sum(widths[index] for index in kept) + sum(columns[index].gap for index in kept[:-1])
+
+
+def _kept(columns: Sequence[Column], title: int | None, width: int) -> list[int]:
+    """The columns that are shown, from left to right."""
+    kept = [index for index, column in enumerate(columns) if column.width]
+    widths = [column.width for column in columns]
+    fair = least = widths[title] if title is not None else 0
+    if title is not None:
+        fair = max(least, min(columns[title].most or width, width // 4))
+    for floor, first, last in ((fair, 0, REFERENCE), (least, REFERENCE, ALWAYS)):
+        if title is not None:
+            widths[title] = floor
+        gone = []
+        while _needed(columns, kept, widths) > width:
+            leaving = [index for index in kept if first <= columns[index].keep < last and index != title]
+            if not leaving:
+                break
+            gone.append(min(leaving, key=lambda index: (columns[index].keep, -index)))
+            kept.remove(gone[-1])
+        for index in reversed(gone):  # one that left early may fit, now that a wider one has left
+            again = sorted([*kept, index])
+            kept = again if _needed(columns, again, widths) <= width else kept
+    return kept
+
+
+def _squeezed(columns: Sequence[Column], title: int | None, kept: list[int], widths: list[int], width: int) -> tuple[int, ...]:
+    """Widths where even the least is too much: texts are cut, the title first, then columns leave from the right."""
+    for index in sorted(kept, key=lambda index: (index != title, columns[index].keep, -index)):
+        over = _needed(columns, kept, widths) - width
+        widths[index] -= max(min(over, widths[index] - SHORTEST), 0)
+    while _needed(columns, kept, widths) > width and len(kept) > 1:
+        widths[kept.pop()] = 0
+    return tuple(min(one, max(width, 0)) for one in widths)

@@ -9,6 +9,8 @@ from ..formatting.states import glyph
 from .lines import Line, Lines, Span, filled
 from .wrapping import rows
 
+SHORTEST_ASIDE = 8
+"""Cells below which what stands beside a title is left out rather than cut."""
 MOST_MARKS = 30
 """Places in a line at which what is searched for is marked."""
 
@@ -97,10 +99,14 @@ class Pane(Lines, can_focus=True):
         if self.number:
             head.append((f"{self.number} ", "accent" if self.has_focus else "faint"))
         title = [*head, *self.title_spans(), (" ", edge)]
-        aside = [(" ", edge), *self.aside_spans(), (" ", edge)] if self.aside_spans() else []
-        used = sum(width_of(text) for text, _ in (*title, *aside))
-        if used + 3 > width:
-            used, aside = sum(width_of(text) for text, _ in title), []
+        used = sum(width_of(text) for text, _ in title)
+        room = width - used - 5
+        aside = self.aside_spans()
+        if sum(width_of(text) for text, _ in aside) > room:
+            aside = list(filled(aside, room)) if room >= SHORTEST_ASIDE else []
+        if aside:
+            aside = [(" ", edge), *aside, (" ", edge)]
+            used += sum(width_of(text) for text, _ in aside)
         if used + 2 > width:
             return Line(filled([*title], width))
         return Line((*title, (rule * (width - used - 2), edge), *aside, (rule + right, edge)))

@@ -11,8 +11,8 @@ from textual.message import Message
 from ..formatting.safe_text import clean, fit
 from ..formatting.states import glyph
 from ..viewmodels.choosing import Sortable, chosen
-from ..viewmodels.rows import Column, Row, View, layout
-from .lines import EMPTY, Line, Span
+from ..viewmodels.rows import Column, Row, View, layout, spread, with_tail
+from .lines import EMPTY, Line, Span, filled
 from .pane import Pane
 
 AT_ONCE = 500
@@ -336,8 +336,13 @@ class RowList(Pane):
         marker: Span = (glyph("marker"), "focus" if self.has_focus else "faint")
         spans: list[Span] = [marker, (mark, "accent")] if here else [(mark, "accent"), (" ", "text")]
         gap = 0
-        for column, cell_width, (text, tone) in zip(self._view.columns, self._widths, row.cells, strict=True):
+        columns = self._view.columns
+        for column, cell_width, cell in zip(columns, spread(columns, self._widths, row.cells), row.cells, strict=True):
             if cell_width:
-                spans += [(" " * gap, "text"), (fit(text, cell_width, right=column.right), tone)]
+                spans.append((" " * gap, "text"))
+                if column.flexible and row.tail:
+                    spans += filled(with_tail(cell, row.tail, cell_width), cell_width)
+                else:
+                    spans.append((fit(cell[0], cell_width, right=column.right), cell[1]))
                 gap = column.gap
         return Line(tuple(spans), ("cursor" if self.has_focus else "cursor-dim") if here else "")

@@ -1,6 +1,6 @@
 """The lines that frame the panes: status, banner, what was said last, and the keys that matter here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual import events
 
@@ -108,17 +108,25 @@ class KeyBar(Lines):
         super().__init__("keys")
         self._chosen = chosen
         self._actions: list[tuple[Action, str | None, str]] = []
+        self._field: Sequence[tuple[str, str]] = ()
         self._places: list[tuple[int, int, Action]] = []
 
     def show(self, actions: list[tuple[Action, str | None, str]]) -> None:
         """Show actions with what stands against each, and the word for each."""
-        self._actions = actions
+        self._actions, self._field = actions, ()
+        self.sync()
+
+    def show_field(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Show what keys do in a field that is typed into; all others are typed."""
+        self._field = keys
         self.sync()
 
     def line_at(self, y: int, width: int) -> Line:
         """As many keys as fit."""
         spans: list[Span] = [(" ", "text")]
         self._places = []
+        if self._field:
+            return Line(filled([*spans, *key_spans(self._field)], width), "bar")
         used = 1
         for action, why_not, words in self._actions:
             key = shown_key(action.keys[0])
@@ -136,6 +144,25 @@ class KeyBar(Lines):
         for start, end, action in self._places:
             if start <= event.x < end:
                 self._chosen(action)
+
+
+class FieldKeys(Lines):
+    """The keys of a field in a dialog at the bottom, in place of those of the screen below it."""
+
+    DEFAULT_CSS = "FieldKeys { height: 1; background: $k-bar; }"
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def line_at(self, y: int, width: int) -> Line:
+        """The one line."""
+        return Line(filled([(" ", "text"), *key_spans(self._keys)], width), "bar")
+
+
+def key_spans(keys: Sequence[tuple[str, str]]) -> list[Span]:
+    """Keys with what each does."""
+    return [span for key, words in keys for span in ((key, "key"), (f" {words}  ", "text"))]
 
 
 def _width(spans: list[Span]) -> int:

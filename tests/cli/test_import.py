@@ -1,5 +1,6 @@
 """A v0.2 directory of the bash kugetsu: loads as it is, and is taken over line by line."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -136,3 +137,39 @@ def test_what_is_no_old_directory_is_refused(shell: Shell, tmp_path: Path) -> No
     done = shell("import", str(tmp_path / "nothing"))
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     assert not shell.state.exists()
+
+
+def test_what_is_not_taken_over_is_named_with_the_place_where_it_is_kept(shell: Shell, old: Path, tmp_path: Path) -> None:
+    """Broken files, and files of what there is already: nothing of ours is written over, nothing of the old is lost."""
+    moved = tmp_path / "old"
+    old.rename(moved)
+    paths = StatePaths(str(shell.state))
+    for folder in ("queue/items", "sessions", "context", "env"):
+        (shell.state / folder).mkdir(parents=True, mode=0o700)
+    shell.state.chmod(0o700)
+    ours = {
+        f"sessions/{parse(ISSUE).slug}.json": '{"session_id": "ours"}',
+        "env/dev.env": "GITEA_TOKEN=ours\n",
+        "pm-agent.md": "ours",
+        "queue/items/q_170_ab.json": '{"id": "q_170_ab", "issue_ref": "local/app#1", "message": "ours", "held": true}',
+    }  # fmt: skip
+    for name, text in ours.items():
+        (shell.state / name).write_text(text)
+    (moved / "queue/items/q_9_ab.json").write_text('{"id": "q_9_ab"')
+    (moved / "sessions/broken.json").write_text("{")
+    (moved / "sessions/twice.json").write_text(json.dumps({"issue_ref": f"https://{MOVED.lower().replace('#', '/issues/')}"}))
+    (moved / "context/broken.json").write_text("[]")
+    done = shell("import", str(moved))
+    assert done.returncode == 0, done.stderr
+    told = {line.partition(":")[0]: line for line in done.stdout.splitlines() if "not taken over: " in line and "/" in line}
+    assert {
+        "queue/items/q_9_ab.json", "queue/items/q_170_ab.json", "sessions/broken.json", "sessions/twice.json",
+        "context/broken.json", f"sessions/{ISSUE.replace('/', '-').replace('#', '-')}.json", "env/dev.env", "pm-agent.md",
+    } <= told.keys()  # fmt: skip
+    for name, line in told.items():
+        kept = Path(line.rpartition("it is kept as ")[2])
+        assert kept.read_bytes() == (moved / name).read_bytes()
+    for name, text in ours.items():
+        assert (shell.state / name).read_text() == text
+    assert "q_9_ab" not in " ".join(path.name for path in Path(paths.items).iterdir())
+    assert "sets it aside" not in done.stdout

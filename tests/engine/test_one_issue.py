@@ -81,7 +81,7 @@ def test_items_written_by_hand_or_by_an_older_version_are_of_the_same_issue(acme
     for task_id, text in items.items():
         put_item(acme, task_id, text, {"wait": acme.waiting_file("go")})
     acme.start_engine()
-    other = acme.enqueue("acme/app#8", options={"priority": 0})
+    other = acme.enqueue("acme/app#8", options={"priority": 0}, wait=acme.waiting_file("go"))
     wait_until(lambda: other in acme.starts() and len(acme.starts()) > 1, 15, "an agent of each issue")
     acme.release("go")
     acme.wait_for_end([*items, other])

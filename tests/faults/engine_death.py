@@ -121,7 +121,7 @@ def machine_restarts(ground: Ground, amount: Amount) -> Report:
             tasks = fleet.wait_for_end(ids)
             fleet.stop_engine(engine)
             for task in tasks:
-                told = [(attempt.outcome, attempt.reason) for attempt in task.attempts]
+                told = [(attempt.outcome, (attempt.reason or "").partition(";")[0]) for attempt in task.attempts]
                 if task.state != "completed" or told[0] != ("lost", MACHINE_RESTARTED) or len(told) != 2:
                     report.violations.append(f"{task.id} is {task.state} after {told}")
             report.violations += verify(fleet, ids)

@@ -276,4 +276,11 @@ BUGS: tuple[Bug, ...] = (
         "            obstacles=Obstacles()",
         "tests/unit/test_reasons.py -k one_obstacle",
     ),
+    Bug(
+        "an issue is the text it was written as",
+        "kugetsu_engine/domain/refs.py",
+        '    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()\n',
+        "    return reference\n",
+        "tests/engine/test_one_issue.py -k never_have_two_agents",
+    ),
 )

@@ -80,7 +80,7 @@ async def test_what_is_copied_is_harmless(console: Opener, enqueue: Put, operato
         await here.until(lambda: isinstance(here.app.screen, Menu) and isinstance(here.app.focused, OptionList), "the menu")
         await here.press("j", "enter")
         await here.until(lambda: here.app.clipboard == "local/web#7", "the clipboard")
-        assert "reference was sent to the clipboard" in here.said
+        assert "reference was sent to the terminal, for its clipboard" in here.said
 
 
 def test_words_of_wide_characters_lose_none() -> None:

@@ -24,6 +24,7 @@ from kugetsu_tui.modals.plan import PlanDialog
 from kugetsu_tui.modals.sort_menu import SortMenu
 from kugetsu_tui.modals.story import Story
 from kugetsu_tui.modals.task_form import TaskForm
+from kugetsu_tui.palette import Palette
 from kugetsu_tui.screens.console import ConsoleScreen
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
@@ -448,7 +449,7 @@ async def _(tour: Tour) -> None:
     await tour.press("y")
     await tour.opens(Menu)
     await tour.press("j", "enter")
-    await tour.said("reference was sent to the clipboard of this terminal: local/web#1")
+    await tour.said("reference was sent to the terminal, for its clipboard: local/web#1")
 
 
 @pilot("task.kill")
@@ -803,7 +804,7 @@ async def _(tour: Tour) -> None:
 @pilot("palette")
 async def _(tour: Tour) -> None:
     await tour.press("ctrl+p")
-    await tour.until(lambda: type(tour.here.app.screen).__name__ == "CommandPalette")
+    await tour.until(lambda: isinstance(tour.here.app.screen, Palette))
 
 
 @pilot("reload")

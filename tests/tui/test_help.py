@@ -1,13 +1,15 @@
 """Help is complete, and finds what is asked for."""
 
 import pytest
+from textual.widgets import Input
 
 from kugetsu_engine.cli import run
 from kugetsu_engine.cli.about import in_short
 from kugetsu_tui.commands import VERBS
-from kugetsu_tui.keys import ACTIONS, Registry
-from kugetsu_tui.modals.help import HelpLines
-from kugetsu_tui.modals.help_pages import entries
+from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.keys import ACTIONS, Action, Registry, shown_key
+from kugetsu_tui.modals.help import TWO_COLUMNS, HelpLines
+from kugetsu_tui.modals.help_pages import entries, sections
 from kugetsu_tui.palette import Actions
 from kugetsu_tui.situation import Situation
 from kugetsu_tui.widgets.lines import Span
@@ -23,7 +25,7 @@ def told(lines: list[list[Span]]) -> str:
 def test_help_names_every_action_and_every_command() -> None:
     """Also those that cannot be used in this pane."""
     shown = told(HelpLines(Registry(ACTIONS), Situation()).lay_out(90))
-    assert not [action.id for action in ACTIONS if " ".join(action.help.split()) not in shown]
+    assert not [action.id for action in ACTIONS if " ".join(action.help.replace("`", "").split()) not in shown]
     assert not [verb for verb in VERBS if f" :{verb} " not in shown]
 
 
@@ -57,11 +59,54 @@ def test_a_first_sentence_is_a_part_of_another() -> None:
     assert in_short("clear") == "drop ended tasks from the list, with their logs"
 
 
+@pytest.mark.parametrize(("pane", "first"), [("queue", "p"), ("log", "[ "), ("diff", "]"), ("done", "i"), ("merged", "e")])
+def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
+    """Each key once; what only other places have stands apart, at the end, with the places that have it."""
+    now = Situation(pane=pane, task="q_1", state="pending")
+    here, *others = sections(Registry(ACTIONS), now)
+    assert here.title == "Here"
+    assert any(item.name.startswith(first.strip()) for item in here.items)
+    acts = [item.does.id for section in (here, *others) for item in section.items if isinstance(item.does, Action)]
+    assert sorted(acts) == sorted(action.id for action in ACTIONS if action.reachable(pane))
+    assert others[-1].title == "In other places"
+    assert all("(in " in item.told and item.does is None for item in others[-1].items)
+    assert not [item.told for section in others for item in section.items if "`" in item.told]
+
+
+@pytest.mark.parametrize("width", [24, 50, 90, 110, 134, 200])
+def test_help_has_two_columns_where_there_is_room(width: int) -> None:
+    """Every line fits, every key is there, and what is chosen is marked in its own column."""
+    page = HelpLines(Registry(ACTIONS), Situation(pane="queue"))
+    lines = page.lay_out(width)
+    assert max(sum(width_of(text) for text, _ in line) for line in lines) <= width
+    beside = [cells.start for rows, cells in page._places]
+    assert (max(beside) > 0) is (width >= TWO_COLUMNS)
+    shown = {page._items[number].name for number in range(len(page._items))}
+    assert {" ".join(map(shown_key, action.keys)) for action in ACTIONS} <= shown
+    taken = [(row, column) for rows, cells in page._places for row in rows for column in (cells.start,)]
+    assert len(taken) == len(set(taken)), "no two stand in one place"
+
+
+async def test_enter_in_help_does_what_is_chosen(console: Opener) -> None:
+    """A key at once, a command as far as its verb is typed; what cannot be done says why, what is elsewhere does nothing."""
+    async with console() as here:
+        await here.press("2", "?", *"let one more agent", "enter")
+        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.limit == 4)
+        await here.press("?", *"theme other", "enter")
+        await here.until(
+            lambda: here.app.screen.query("#command") and here.app.screen.query_one("#command", Input).value == "theme "
+        )
+        await here.press("escape", "?", *"kill its agent", "enter")
+        await here.until(lambda: here.said == "no task is selected")
+        await here.press("?", *"next hunk", "enter")
+        await here.shows("In other places")
+        await here.press("escape")
+
+
 def test_help_says_what_is_so() -> None:
-    """A number is no filter; where there is a log, what is not there is not promised for one."""
+    """A number is no filter; every sign there is has its words."""
     assert "#41" not in [entry.name for entry in entries() if entry.group.startswith("Filters")]
-    page = HelpLines(Registry(ACTIONS), Situation(pane="merged"))
-    assert "(in a log only)" not in told(page.lay_out(90))
+    assert any("change the same files" in entry.words for entry in entries() if entry.group == "Signs")
 
 
 async def test_the_palette_says_what_cannot_be_done(console: Opener) -> None:

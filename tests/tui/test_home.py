@@ -235,7 +235,7 @@ async def test_help_is_searchable_and_says_why_not(console: Opener) -> None:
     """Every key of the place is there, with what stands against it."""
     async with console() as here:
         await here.press("question_mark")
-        await here.shows("Keys in the agents")
+        await here.shows("Keys in the list of agents")
         await here.press(*"retry")
         await here.shows("no task is selected")
         await here.press("escape")

@@ -9,6 +9,7 @@ from textual.theme import Theme
 
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui import themes
+from kugetsu_tui.formatting import states
 from kugetsu_tui.formatting.states import choose_glyphs, of_level, of_state, of_task
 from tests.tui.conftest import Opener
 
@@ -105,7 +106,17 @@ async def test_a_terminal_without_utf_8_gets_ascii_everywhere(console: Opener, e
     choose_glyphs(False)
     try:
         async with console((80, 24)) as here:
-            for keys in (("2",), ("question_mark",), ("w",), ("h",), ("i",), ("x",), ("colon", *"move 1 "), ("n",)):
+            for keys in (
+                ("2",),
+                ("question_mark",),
+                ("w",),
+                ("h",),
+                ("i",),
+                ("x",),
+                ("colon", *"move 1 "),
+                ("n",),
+                ("ctrl+p", "down", *"lo"),
+            ):
                 await here.press(*keys)
                 await here.pilot.pause()
                 assert here.text.isascii(), (keys, [line for line in here.lines if not line.isascii()])
@@ -113,3 +124,13 @@ async def test_a_terminal_without_utf_8_gets_ascii_everywhere(console: Opener, e
                     await here.press("escape")
     finally:
         choose_glyphs(True)
+
+
+def test_in_ascii_no_two_signs_of_a_row_look_the_same() -> None:
+    """The cursor is no agent at work, and what warns is not what needs you."""
+    names = ("marker", "mark", "pending", "held", "retry", "notified", "running", "stopping", "completed", "error", "cancelled",
+             "expired", "attention", "warning")  # fmt: skip
+    for signs in (states._ASCII, states._UTF8):
+        used = [signs[name] for name in names]
+        assert len(set(used)) == len(used)
+    assert all(character.isascii() for signs in states._ASCII.values() for character in signs)

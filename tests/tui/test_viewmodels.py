@@ -22,7 +22,7 @@ from kugetsu_tui.viewmodels.needs import next_need
 from kugetsu_tui.viewmodels.notices import NoticesView
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
-from kugetsu_tui.viewmodels.rows import Column, layout
+from kugetsu_tui.viewmodels.rows import layout
 
 NOW = 1_800_000_000.0
 
@@ -74,7 +74,7 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
     assert ("quiet 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
     columns = doing("edit a.py").columns
     place = next(index for index, column in enumerate(columns) if column.name == "phase")
-    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [18, 16, 28, 28]
+    assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [15, 20, 28, 28]
 
 
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
@@ -129,7 +129,8 @@ def test_the_queue_says_why_and_when() -> None:
     view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
     assert "held by you" in words(view.row(0).cells)
     assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
-    assert "slots 1/1" in words(view.row(2).cells)
+    assert words(view.shared_reason) == "slots 1/1", "said once, and not in every row"
+    assert "slots" not in words(view.row(2).cells)
     ends = NOW + 600.0 - 21.4
     assert [view.row(place).cells[-1][0] for place in range(3)] == [
         "", f"~{times.moment(ends)}", f"~{times.moment(ends + 600.0)}"
@@ -250,14 +251,6 @@ def test_the_story_names_every_attempt() -> None:
     lines = [words(spans) for spans in story.header(Picture(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
-
-
-def test_columns_leave_in_order() -> None:
-    """The flexible one takes what is left, the least needed goes first."""
-    columns = (Column("a", 5), Column("b", 10, flexible=True), Column("c", 6, keep=2), Column("d", 6, keep=5))
-    assert layout(columns, 60) == (5, 37, 6, 6)
-    assert layout(columns, 28) == (5, 13, 0, 6)
-    assert layout(columns, 18) == (5, 11, 0, 0)
 
 
 @pytest.mark.parametrize(

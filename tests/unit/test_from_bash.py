@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import old_config
 from kugetsu_engine.cli import GROUPS, run
 from kugetsu_engine.config import OLD_NAMES
+from kugetsu_engine.domain import assignments
 from kugetsu_engine.takeover import NO_COUNTERPART
 
 PAGE = (Path(__file__).parents[2] / "docs/from-bash-kugetsu.md").read_text(encoding="utf-8")
@@ -51,16 +51,14 @@ def test_every_variable_of_old_has_a_row() -> None:
 
 
 def test_servers_are_read_in_either_way_of_writing_and_nothing_is_run() -> None:
-    """Comments are none; a value with a default is that default."""
+    """Comments are none; what is no host is told when the settings are read."""
     text = """
     declare -A GIT_SERVERS=( ["A.test"]="https://a.test" [b.test:3000]='http://b.test:3000'
       # ["no.test"]="https://no.test"
       ["$(touch x)"]="https://evil" )
     GIT_SERVERS[c.test]=https://c.test
     """
-    assert old_config.servers(text) == {
-        "a.test": "https://a.test", "b.test:3000": "http://b.test:3000", "c.test": "https://c.test",
+    assert assignments.read(text).tables["GIT_SERVERS"] == {
+        "A.test": "https://a.test", "b.test:3000": "http://b.test:3000", "c.test": "https://c.test",
+        "$(touch x)": "https://evil",
     }  # fmt: skip
-    assert old_config.plain("${MAX:-5}") == "5"
-    assert old_config.plain('${MAX:-"7"}') == "7"
-    assert old_config.plain("3") == "3"

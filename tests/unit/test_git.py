@@ -2,14 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import baseline, delivery, nearby, repositories, worktrees
+from kugetsu_engine.git import baseline, delivery, including, repositories, worktrees
 from kugetsu_engine.git.base import decide
-from kugetsu_engine.git.command import git
+from kugetsu_engine.git.changes import changes_of
+from kugetsu_engine.git.command import environment, git, pass_to_remotes
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -255,42 +257,58 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
 
 
+SSH = """#!/bin/sh
+echo "$@" >> "$0.asked"
+exit 1
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Iterator[Path]:
+    """A program in place of ssh, which writes down that it was asked; what is passed is forgotten afterwards."""
+    program = tmp_path / "ssh"
+    program.write_text(SSH)
+    program.chmod(0o755)
+    yield program
+    pass_to_remotes({})
+
+
 @pytest.mark.parametrize(
-    ("url", "fits"),
+    "variables",
     [
-        ("https://github.com/user/repo.git", True), ("https://token@github.com/User/Repo", True),
-        ("git@github.com:user/repo.git", True), ("ssh://git@github.com:22/user/repo", True),
-        ("https://github.com/user/other.git", False), ("git@gitlab.com:user/repo.git", False),
-        ("/srv/git/whatever.git", True), (None, True),
+        {"GIT_SSH_COMMAND": "{ssh}"}, {"GIT_SSH": "{ssh}"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.sshCommand", "GIT_CONFIG_VALUE_0": "{ssh}"},
     ],
 )  # fmt: skip
-def test_the_repository_one_stands_in_counts_when_a_remote_fits_or_none_says_otherwise(
-    repository: Path, url: str | None, fits: bool
+def test_a_clone_reaches_its_remote_as_the_variables_that_were_passed_say(
+    ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    """So that `enqueue` in a repository uses it, and not in one of another project."""
-    if url:
-        run_git(repository, "remote", "add", "origin", url)
-    assert nearby.may_hold(str(repository), "github.com/user/repo") == fits
+    """What merely stands in the environment does nothing; nor do they where no remote is asked."""
+    wanted = {name: value.format(ssh=ssh) for name, value in variables.items()}
+    asked = Path(f"{ssh}.asked")
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    pass_to_remotes({})
+    monkeypatch.setenv("GIT_SSH_VARIANT", "simple")
+    with pytest.raises(GitError):
+        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "first"))
+    assert not asked.exists()
+    pass_to_remotes({**wanted, "GIT_DIR": "/evil", "GIT_WORK_TREE": "/evil", "GIT_EXTERNAL_DIFF": "/evil"})
+    assert {name for name in environment() if name in wanted or name.startswith("GIT_DIR")} == set()
+    with pytest.raises(GitError):
+        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "second"))
+    assert "nobody@localhost" in asked.read_text()
 
 
-def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Path, tmp_path: Path) -> None:
-    """By its `.git`, upwards; none outside."""
-    deep = repository / "a/b"
-    deep.mkdir(parents=True)
-    assert nearby.enclosing(str(deep)) == str(repository)
-    assert nearby.enclosing(str(tmp_path)) is None
-
-
-def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_path: Path) -> None:
-    """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
-    worktree = tmp_path / "linked"
-    run_git(repository, "worktree", "add", "-q", str(worktree))
-    assert nearby.home_of(str(worktree)) == str(repository)
-    bare = tmp_path / "bare.git"
-    run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
-    run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
-    assert nearby.home_of(str(tmp_path / "of-bare")) == str(bare)
-    assert nearby.home_of(str(repository)) is None
-    assert nearby.home_of(str(tmp_path / "none")) is None
-    repository.rename(tmp_path / "gone")
-    assert nearby.home_of(str(worktree)) is None
+def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path, worktree: Path) -> None:
+    """As every other one: git names them in bytes."""
+    name = os.fsdecode(b"caf\xe9.env")
+    (repository / ".worktreeinclude").write_text("*.env\n")
+    (repository / name).write_text("A=1\nB=2\n")
+    _ready(repository, worktree)
+    assert including.copy_missing(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
+    assert (worktree / name).read_text() == "A=1\nB=2\n"
+    counted, names = changes_of(str(worktree))
+    assert (counted.files, counted.insertions) == (1, 2)
+    assert names == {"caf\ufffd.env"}

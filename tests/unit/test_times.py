@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kugetsu_engine.domain.resets import reset_time
 from kugetsu_engine.domain.times import duration, epoch, iso, moment, past_moment
 from kugetsu_engine.errors import UsageError
 
@@ -113,3 +114,46 @@ def test_a_past_time_that_cannot_be_stored_is_refused(text: str) -> None:
 def test_a_point_in_time_beyond_a_change_of_the_clocks_is_that_of_the_clock_there(text: str, now: str, wanted: str) -> None:
     """The offset is that of the day which is meant, not of the day on which it is written."""
     assert moment(text, datetime.fromisoformat(now).timestamp()) == datetime.fromisoformat(wanted).timestamp()
+
+
+@pytest.mark.usefixtures("warsaw")
+class TestClockChange:
+    """Summer time begins on 28 March 2027 (02:00 is 03:00) and ends on 31 October (03:00 is 02:00)."""
+
+    @pytest.mark.parametrize(
+        ("text", "now", "expected"),
+        [
+            ("02:30", "2027-03-27T20:00:00Z", "2027-03-28T01:30:00Z"),  # it is skipped: as long after the change as after 02:00
+            ("2027-03-28T02:30", "2027-03-27T20:00:00Z", "2027-03-28T01:30:00Z"),
+            ("03:30", "2027-03-27T20:00:00Z", "2027-03-28T01:30:00Z"),
+            ("02:30", "2027-03-28T05:00:00Z", "2027-03-29T00:30:00Z"),
+            ("02:30", "2027-10-30T20:00:00Z", "2027-10-31T00:30:00Z"),  # it comes twice: the first time
+            ("02:30", "2027-10-31T00:45:00Z", "2027-10-31T01:30:00Z"),  # ... which is over
+            ("2027-10-31T02:30", "2027-10-31T00:45:00Z", "2027-10-31T01:30:00Z"),
+            ("02:30", "2027-10-31T01:45:00Z", "2027-11-01T01:30:00Z"),
+            ("2027-10-31T02:30+01:00", "2027-10-30T20:00:00Z", "2027-10-31T01:30:00Z"),
+            ("+2h", "2027-03-28T00:30:00Z", "2027-03-28T02:30:00Z"),
+        ],
+    )
+    def test_a_start_is_never_before_the_hour_that_was_asked_for(self, text: str, now: str, expected: str) -> None:
+        """Neither in the hour that is skipped nor in the one that comes twice."""
+        assert moment(text, epoch(now) or 0.0) == epoch(expected)
+
+    @pytest.mark.parametrize(
+        ("text", "now", "expected"),
+        [
+            ("02:30", "2027-10-31T01:45:00Z", "2027-10-31T01:30:00Z"),
+            ("02:30", "2027-10-31T00:45:00Z", "2027-10-31T00:30:00Z"),
+            ("02:30", "2027-03-28T09:00:00Z", "2027-03-28T01:30:00Z"),
+            ("yesterday 12:00", "2027-03-28T20:00:00Z", "2027-03-27T11:00:00Z"),
+            ("yesterday 12:00", "2027-10-31T20:00:00Z", "2027-10-30T10:00:00Z"),
+        ],
+    )
+    def test_a_time_in_the_past_is_the_last_one(self, text: str, now: str, expected: str) -> None:
+        """Of an hour that came twice the second, once it is over."""
+        assert past_moment(text, epoch(now) or 0.0) == epoch(expected)
+
+    def test_a_provider_is_not_asked_before_its_reset_time(self) -> None:
+        """The day after the change is 25 hours later by the clock of a provider that names a time of day."""
+        now = epoch("2027-10-30T20:00:00Z") or 0.0
+        assert reset_time("resets 9pm", now) == epoch("2027-10-31T20:00:00Z")

@@ -1,0 +1,16 @@
+"""How the end of an attempt is told."""
+
+from .policy import Verdict
+from .task import Attempt, Level, Task
+
+
+def told(task: Task, verdict: Verdict, attempt: Attempt) -> tuple[Level | None, str]:
+    """Level (None: the usual one) and words of the notification of an ended attempt."""
+    if verdict.state != "completed":
+        return None, verdict.reason
+    unknown = f"not measured: {attempt.not_measured}" if attempt.not_measured else ""
+    if attempt.delivered is None:
+        return ("warning" if unknown and task.delivers else None), ", ".join(filter(None, (verdict.reason, unknown)))
+    nothing = attempt.delivered.nothing
+    said = str(attempt.delivered) if task.delivers or not nothing else verdict.reason
+    return ("warning" if nothing and task.delivers else None), ", ".join(filter(None, (said, unknown)))

@@ -1,0 +1,61 @@
+"""Which repository a folder belongs to, by asking git."""
+
+import os
+
+from ..errors import GitError, RepositoryError
+from .command import git
+
+
+def main_repository(folder: str, upwards: bool = False) -> str | None:
+    """The repository that a folder is, with all its worktrees; None where it is none, or git cannot tell.
+
+    Of a linked worktree it is the one that the worktree belongs to; of a submodule the submodule itself.
+
+    Args:
+        upwards: the folder may also lie in the repository.
+    """
+    if not os.path.isdir(folder):
+        return None
+    try:
+        asked = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository")
+        common, own, bare = git(folder, *asked, upwards=upwards, names=True).split("\n")[:3]
+        common = os.path.realpath(common)
+        if os.path.basename(common) == ".git":
+            return os.path.dirname(common)
+        if bare == "true" or common != os.path.realpath(own):
+            return common
+        return git(folder, "rev-parse", "--show-toplevel", upwards=upwards, names=True).removesuffix(
+            "\n"
+        )  # a submodule, or the like
+    except (GitError, ValueError):
+        return None
+
+
+def work_in(repository: str) -> str:
+    """The repository for a task to work in; a linked worktree stands for the one it belongs to.
+
+    Raises:
+        RepositoryError: it is none.
+    """
+    found = main_repository(repository)
+    if found is not None:
+        return found
+    from .repositories import ask
+
+    if (above := main_repository(repository, upwards=True)) is not None:
+        raise RepositoryError(f"{repository} is no repository; it only lies in {above}")
+    ask(repository, "rev-parse", "--git-dir")  # says in git's own words what is wrong
+    raise RepositoryError(f"{repository} is no git repository")
+
+
+def main_folder(path: str) -> str:
+    """One name for a repository, from whichever of its folders; what is not there yet stands for itself. Runs nothing."""
+    from .worktrees import admin_dir, common_folder
+
+    found = path
+    if os.path.isfile(f"{path}/.git"):
+        try:
+            found = common_folder(path) or os.path.normpath(admin_dir(path))
+        except OSError:
+            found = path
+    return os.path.realpath(found).removesuffix("/.git")
