@@ -41,6 +41,16 @@ def forge(folder: Path, port: int = 0) -> Iterator[int]:
             thread.join()
 
 
+def served(fleet: Fleet, *names: str) -> Path:
+    """A folder with repositories of the user `user`, as a plain web server can hand them out."""
+    folder = fleet.folder / "server"
+    for name in names:
+        bare = folder / "user" / name
+        subprocess.run(["git", "clone", "-q", "--bare", fleet.repository, bare], check=True, timeout=60)
+        run_git(bare, "update-server-info")
+    return folder
+
+
 def free_port() -> int:
     """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -119,12 +129,7 @@ def test_a_clone_from_a_host_that_is_not_there_waits_for_the_host(fleet: Fleet) 
 
 def test_one_task_tries_a_host_again_and_the_others_follow_it(fleet: Fleet) -> None:
     """`resume --agent HOST` makes that now; once the host has answered, all its tasks go on."""
-    server = fleet.folder / "server"
-    for name in ("repo", "other"):
-        bare = server / "user" / f"{name}.git"
-        subprocess.run(["git", "clone", "-q", "--bare", fleet.repository, bare], check=True, timeout=60)
-        run_git(bare, "update-server-info")
-        bare.rename(server / "user" / name)
+    server = served(fleet, "repo", "other")
     port = free_port()
     fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{port}"'
     fleet.configure()
@@ -162,17 +167,14 @@ def _just_over() -> str:
 
 
 def test_a_clone_that_is_there_needs_no_host(fleet: Fleet) -> None:
-    """Work in it goes on while the host rests, from what is known of it."""
-    server = fleet.folder / "server" / "user"
-    server.mkdir(parents=True)
-    subprocess.run(["git", "clone", "-q", "--bare", fleet.repository, server / "repo.git"], check=True, timeout=60)
-    fleet.tables = f'[servers]\n"forge.test" = "{server.parent}"'
+    """Work in it goes on while the host rests, from what is known of it; that says nothing about the host."""
+    port = free_port()
+    fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{port}"'
     fleet.configure()
     first = fleet.enqueue("forge.test/user/repo#1")
-    fleet.start_engine()
-    assert fleet.wait_for_end([first])[0].state == "completed"
-    fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{free_port()}"'
-    fleet.configure()
+    with forge(served(fleet, "repo"), port):
+        fleet.start_engine()
+        assert fleet.wait_for_end([first])[0].state == "completed"
     unknown = fleet.enqueue("forge.test/user/unknown#1")
     wait_until(lambda: fleet.task(unknown).attempts, 20, "the failed clone")
     again = fleet.enqueue("forge.test/user/repo#2")
