@@ -16,7 +16,7 @@ from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.by_hand import ByHand
-from .domain.task import Task
+from .domain.task import Task, no_worktree
 from .domain.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
@@ -56,7 +56,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     ref = refs.parse(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
-        raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
+        raise no_worktree(task)
     env = dict(operator)
     for name in env_files.names_for(task.issue_ref):
         try:

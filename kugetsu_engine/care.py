@@ -10,10 +10,11 @@ import msgspec
 from .config import Settings, load
 from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
-from .git import base, condition, repositories
+from .git import base, clearing, condition, repositories
 from .git.command import pass_to_remotes
 from .git.condition import Condition
-from .git.worktrees import admin_dir, base_commit
+from .git.pointers import admin_dir
+from .git.worktrees import base_commit
 from .paths import StatePaths
 from .process.preparing import lock_name
 from .snapshot import SnapshotReader
@@ -72,9 +73,10 @@ class Care:
     def all(self, sized: bool = True) -> list[Worktree]:
         """Every worktree, the one that was used longest ago first."""
         try:
-            slugs = [entry.name for entry in os.scandir(self._paths.worktrees) if entry.is_dir(follow_symlinks=False)]
+            entries = list(os.scandir(self._paths.worktrees))
         except FileNotFoundError:
             return []
+        slugs = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)]
         return sorted((self.look(slug, sized) for slug in slugs), key=lambda one: one.last_used)
 
     def look(self, slug: str, sized: bool = True, ours: bool = False) -> Worktree:
@@ -117,6 +119,8 @@ class Care:
     def clean(self, dry_run: bool, told: Callable[[Removal], None]) -> list[Removal]:
         """Remove what may go without any loss, and say of each what became of it."""
         made = []
+        if not dry_run:
+            clearing.finish(self._paths.worktrees)
         for worktree in self.all():
             removal = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
@@ -147,10 +151,10 @@ class Care:
             if not again.safe:
                 return Removal(worktree, False, again.why)
             try:
-                condition.remove(worktree.repository, worktree.path)
+                left = condition.remove(worktree.repository, worktree.path)
             except AttemptFailed as error:
                 return Removal(worktree, False, error.message)
-        return Removal(worktree, True, worktree.why)
+        return Removal(worktree, True, f"{worktree.why}; {left}" if left else worktree.why)
 
     def _judge(self, slug: str, path: str, found: Condition, ours: bool) -> tuple[str, str, bool]:
         """State, why it may go or stays, and whether it may go."""

@@ -14,6 +14,7 @@ from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths, is_utf8
+from .preflight import Programs
 from .store import bell, files
 from .store import enqueue as creating
 from .store.issue_names import name_of
@@ -50,6 +51,7 @@ class Operator:
         self.read_only = read_only
         self._clock = clock
         self._prepared = False
+        self._programs = Programs(self.paths, environ)
         self._room = 0
         """Tasks that may be added before they are counted again."""
 
@@ -98,6 +100,7 @@ class Operator:
             options["agent"] = self._known_agent(agent)
         if tags:
             options["tags"] = checked_tags(tags)
+        self._programs.refuse(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
         options["repo"] = found = self._repository(ref, repo, folder)
@@ -298,7 +301,9 @@ class Operator:
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+            from .domain.task import no_worktree
+
+            raise no_worktree(found)
         return diff.of_worktree(worktree)
 
     def worktree(self, issue_ref: str) -> str:
@@ -353,11 +358,19 @@ class Operator:
             )
         return found
 
-    def obstacles(self, issue_ref: str, agent: str | None = None, repo: str | None = None) -> Sequence[Obstacle]:
-        """What would keep a task from running as things stand; see `preflight`."""
+    def obstacles(
+        self, reference: str, agent: str | None = None, repo: str | None = None, folder: str | None = None
+    ) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand, see `preflight`; the arguments are those of `enqueue`.
+
+        Raises:
+            KugetsuError: something about it is wrong; it would be refused.
+        """
         from . import preflight
 
-        return preflight.obstacles(self.paths, self.environ, issue_ref, agent, repo)
+        ref = refs.parse(reference, self.default_server)
+        repository = self._repository(ref, repo, folder)
+        return preflight.obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
     def settings(self) -> Settings:

@@ -8,7 +8,7 @@ import msgspec
 from . import removing
 from .domain.reserved import SESSIONS
 from .errors import BadFile, GitError, KugetsuError
-from .git import removal
+from .git import clearing, removal
 from .git.command import git
 from .operator import Operator
 from .process.preparing import lock_name
@@ -45,6 +45,8 @@ def look(operator: Operator) -> list[Orphan]:
 def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], None]) -> int:
     """Remove orphans, whatever became of the others; the exit code of the first failure."""
     code = 0
+    for left in clearing.finish(operator.paths.worktrees):
+        complain(f"kugetsu: of a worktree that was removed, {left}")
     for orphan in orphans:
         try:
             if orphan.kind == "worktree":
@@ -128,11 +130,13 @@ def _remove_worktree(operator: Operator, path: str) -> None:
         owner = os.path.dirname(held.repository) if os.path.basename(held.repository) == ".git" else held.repository
         lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
         try:
-            removal.remove(held.repository, path, held.branch)
+            _, left = removal.remove(held.repository, path, held.branch)
         finally:
             unlock(lock)
     finally:
         unlock(fd)
+    if left is not None:
+        raise KugetsuError(f"it is removed, but {left}")
 
 
 def _branch(worktree: str) -> str:

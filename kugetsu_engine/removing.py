@@ -5,7 +5,6 @@ The issue's lock is held meanwhile, so no agent starts on it; the books are chan
 
 import os
 import select
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
 from .errors import AlreadySo, AttemptFailed, ForgeError, GitError, KugetsuError
 from .forges.knowing import Forges
-from .git import removal
+from .git import clearing, removal
 from .git.removal import Holds
 from .operator import Operator
 from .process.preparing import lock_name
@@ -192,22 +191,20 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
 def _worktree(operator: Operator, remains: Remains) -> str:
     worktree = str(remains.worktree)
     if remains.holds is None:
-        if os.path.islink(worktree) or not os.path.isdir(worktree):
-            os.unlink(worktree)
-        else:
-            shutil.rmtree(worktree)
-        return f"{worktree} removed"
+        left = clearing.throw_away(worktree)
+        return f"{worktree} removed{f'; {left}' if left else ''}"
     common = remains.holds.repository
     owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
     lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
     try:
-        branch_gone = removal.remove(common, worktree, remains.holds.branch)
+        branch_gone, left = removal.remove(common, worktree, remains.holds.branch)
     finally:
         unlock(lock)
+    rest = f"; {left}" if left else ""
     if remains.holds.branch is None:
-        return f"worktree {worktree} removed"
+        return f"worktree {worktree} removed{rest}"
     branch = f"branch {remains.branch} removed" if branch_gone else f"branch {remains.branch} kept"
-    return f"worktree {worktree} removed, {branch}"
+    return f"worktree {worktree} removed, {branch}{rest}"
 
 
 def _forget(operator: Operator, issue_ref: str) -> str:

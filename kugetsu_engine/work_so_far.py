@@ -11,7 +11,7 @@ from .domain.times import iso
 from .entries import Entry
 from .errors import GitError
 from .git.changes import changes_of
-from .git.worktrees import common_folder
+from .git.pointers import common_folder
 from .paths import StatePaths
 from .store import runs
 

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -20,7 +21,7 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
-from . import by_hand, calling, crash, failures, themes
+from . import by_hand, calling, crash, failures, preflight, themes
 from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
@@ -128,7 +129,8 @@ class KugetsuApp(Opening):
         self.push_screen(HomeScreen())
         self.link.start(self.post_message)
         if self.key_problems:
-            self.call_after_refresh(self.say, self.key_problems[0], "warning")
+            more = f" (and {len(self.key_problems) - 1} more)" if len(self.key_problems) > 1 else ""
+            self.call_after_refresh(self.say, f"{self.key_problems[0]}{more}", "warning")
 
     @property
     def driver(self) -> Driver | None:
@@ -327,7 +329,8 @@ class KugetsuApp(Opening):
             elif not self._draft.empty:
                 self.say("nothing was queued; the text is kept for the next n")
 
-        self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+        known, check = partial(preflight.agents, self.link), partial(preflight.doubts, self.link)
+        self.push_screen(TaskForm(self._draft, submit, known, self.link.settings.agent, kept, check=check), left)
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""

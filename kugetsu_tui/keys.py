@@ -6,6 +6,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kugetsu_engine.domain.setting_faults import did_you_mean
+
 from .situation import (
     Situation,
     WhyNot,
@@ -256,7 +258,10 @@ class Registry:
         Args:
             wanted: for the id of an action its key, or several with commas.
         """
-        problems = [f"config.toml: [keys] {name} is no action" for name in wanted if name not in self._by_id]
+        problems = [
+            f"config.toml: [keys] {name} is no action{did_you_mean(name, self._by_id)}"
+            for name in wanted if name not in self._by_id
+        ]  # fmt: skip
         registry = self
         for name, text in wanted.items():
             keys = tuple(key.strip() for key in text.split(",") if key.strip())

@@ -108,9 +108,9 @@ def git(
     except OSError as error:
         raise GitNotStarted(f"git cannot run in {folder}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s") from None
+        raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s") from None
     if done.returncode:
-        raise _refused(args[0], done.returncode, done.stderr)
+        raise _refused(_verb(args), done.returncode, done.stderr)
     return done.stdout.decode("utf-8", "surrogateescape" if names else "replace")
 
 
@@ -167,11 +167,22 @@ def git_start(
         finally:
             timer.cancel()
         if late.is_set():
-            raise GitError(f"git {args[0]} did not end within {timeout_s:.0f} s")
+            raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s")
         if code and not more:
             errors.seek(0)
-            raise _refused(args[0], code, errors.read(1 << 16))
+            raise _refused(_verb(args), code, errors.read(1 << 16))
     return data[:limit], more
+
+
+def _verb(args: tuple[str, ...]) -> str:
+    """What git was to do, without the settings before it."""
+    words = iter(args)
+    for word in words:
+        if word == "-c":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return "nothing"
 
 
 def _refused(verb: str, code: int, stderr: bytes) -> GitError:

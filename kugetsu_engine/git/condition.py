@@ -4,9 +4,12 @@ import os
 from typing import NamedTuple
 
 from ..errors import GitError
+from .clearing import clear
 from .command import answers, git
+from .pointers import admin_dir
+from .repositories import common_dir
 from .sealed import sealed
-from .worktrees import admin_dir, base_commit
+from .worktrees import base_commit
 
 TIMEOUT_S = 60.0
 STATUS = (
@@ -122,10 +125,16 @@ def _ask(worktree: str, *args: str) -> str:
     return git(worktree, *args, timeout_s=TIMEOUT_S)
 
 
-def remove(repository: str, worktree: str) -> None:
-    """Remove a worktree; git refuses one with changes, or with files it does not know. The branch stays.
+def remove(repository: str, worktree: str) -> str | None:
+    """Remove a worktree in which nothing is uncommitted; a sentence about what could not be deleted. The branch stays.
 
     Raises:
-        GitError: git refused; nothing was removed.
+        GitError: something in it cannot be deleted, or was written meanwhile; it is as it was.
     """
-    git(repository, "worktree", "remove", "--", worktree)
+    return clear(common_dir(repository), worktree, _written_meanwhile)
+
+
+def _written_meanwhile(worktree: str) -> str | None:
+    with sealed(worktree) as look:
+        status = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
+    return "something was written in it meanwhile" if any(entry and entry[0] != "#" for entry in status) else None

@@ -11,7 +11,8 @@ from ..errors import AttemptFailed, GitError
 from . import baseline
 from .baseline import Baseline, Standing
 from .command import git
-from .worktrees import base_commit, common_folder
+from .pointers import common_folder
+from .worktrees import base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]
 """The numbers, None where there are none; and what could not be measured and why, None where all was."""
@@ -161,7 +162,7 @@ def _base_tips(start: Baseline) -> list[str]:
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
     own = f"refs/heads/{start.branch}"
     told = git(start.shared, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-    return [commit for commit, _, name in (line.partition(" ") for line in told.splitlines()) if name != own]
+    return [commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name not in ("", own)]
 
 
 def _moves(start: Baseline) -> Moves:

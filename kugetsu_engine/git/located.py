@@ -4,6 +4,7 @@ import os
 
 from ..errors import GitError, RepositoryError
 from .command import git
+from .pointers import admin_dir, common_folder
 
 
 def main_repository(folder: str, upwards: bool = False) -> str | None:
@@ -50,8 +51,6 @@ def work_in(repository: str) -> str:
 
 def main_folder(path: str) -> str:
     """One name for a repository, from whichever of its folders; what is not there yet stands for itself. Runs nothing."""
-    from .worktrees import admin_dir, common_folder
-
     found = path
     if os.path.isfile(f"{path}/.git"):
         try:

@@ -1,9 +1,8 @@
 """Taking an issue's worktree away: what it holds that is nowhere else, and removing it without losing a commit."""
 
-import os
 from typing import NamedTuple
 
-from ..errors import GitError
+from .clearing import clear
 from .command import answers, git
 from .sealed import sealed
 
@@ -48,18 +47,18 @@ def _only_here(worktree: str, branch: str, tips: list[str]) -> int:
     return int(git(worktree, "rev-list", "--count", *tips, *others))
 
 
-def remove(repository: str, worktree: str, branch: str | None) -> bool:
-    """Remove a worktree, and a branch whose commits are elsewhere; whether the branch is gone. The caller holds the lock.
+def remove(repository: str, worktree: str, branch: str | None) -> tuple[bool, str | None]:
+    """Remove a worktree, and a branch whose commits are elsewhere. The caller holds the lock.
+
+    Returns: whether the branch is gone, and a sentence about files that could not be deleted, None where none are left.
 
     Raises:
-        GitError: git refused; the worktree is still there.
+        GitError: it cannot be removed as a whole; it is as it was.
     """
-    git(repository, "worktree", "remove", "--force", "--force", "--", worktree)
-    if os.path.lexists(worktree):
-        raise GitError(f"git says that it removed {worktree}, and it is still there")
+    left = clear(repository, worktree)
     if branch is None:
-        return False
+        return False, left
     if int(git(repository, "rev-list", "--count", f"refs/heads/{branch}", "--not", f"--exclude={branch}", "--branches",
                "--remotes", "--tags")):  # fmt: skip
-        return False
-    return answers(repository, "branch", "--quiet", "-D", "--", branch)
+        return False, left
+    return answers(repository, "branch", "--quiet", "-D", "--", branch), left

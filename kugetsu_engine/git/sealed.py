@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from ..errors import GitError
 from .command import TIMEOUT_S, git, git_start
+from .pointers import admin_dir, common_folder
 
 TAKEN = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",
@@ -67,7 +68,7 @@ class Sealed:
 
     def repositories_within(self) -> list[str]:
         """Folders of the worktree that are repositories of their own and that git knows: what they hold, no status tells."""
-        told = self.git("ls-files", "--stage", "-z").split("\0")
+        told = self.git("ls-files", "--stage", "-z", names=True).split("\0")
         names = [entry.partition("\t")[2] for entry in told if entry.startswith("160000 ")]
         return [name for name in names if os.path.lexists(os.path.join(self.worktree, name, ".git"))]
 
@@ -80,10 +81,8 @@ class Sealed:
         # Each is known as a filter without a program: git then never takes a file's text for what was committed of it.
         for driver in sorted(drivers):
             self._settings += ["-c", f"filter.{driver}.required=false"] if driver.isprintable() and "=" not in driver else []
-        differing = [
-            name for name in self.git("diff-files", "--name-only", "--ignore-submodules=dirty", "-z").split("\0") if name
-        ]
-        fields = self.git("check-attr", "-z", "--stdin", "filter", feed="".join(f"{name}\0" for name in differing)).split("\0")
+        told = self.git("diff-files", "--name-only", "--ignore-submodules=dirty", "-z", names=True)
+        fields = self.git("check-attr", "-z", "--stdin", "filter", feed=told, names=True).split("\0")
         filtered = [name for name, driver in zip(fields[::3], fields[2::3], strict=False) if driver in drivers]
         untouched = []
         for place in range(0, len(filtered), _AT_ONCE):
@@ -93,7 +92,7 @@ class Sealed:
             self.git("update-index", "-z", "--assume-unchanged", "--stdin", feed="".join(f"{name}\0" for name in untouched))
 
     def _untouched(self, names: list[str]) -> Iterator[str]:
-        told = self.git("--literal-pathspecs", "ls-files", "--debug", "-z", "--", *names)
+        told = self.git("--literal-pathspecs", "ls-files", "--debug", "-z", "--", *names, names=True)
         name, _, rest = told.partition("\0")
         while found := _STAT.match(rest):
             try:
@@ -114,8 +113,6 @@ def sealed(worktree: str) -> Iterator[Sealed]:
     Raises:
         GitError: it is no worktree, or there is no room for a copy of its index.
     """
-    from .worktrees import admin_dir, common_folder
-
     common = common_folder(worktree)
     if common is None:
         raise GitError(f"{worktree} is no worktree")

@@ -8,7 +8,9 @@ from typing import Any
 from ..errors import GitError, RepositoryError
 from ..store import files
 from .base import Base, age_of, decide
+from .clearing import put_back
 from .command import NETWORK_TIMEOUT_S, answers, git
+from .pointers import admin_dir, common_folder
 from .repositories import commits, common_dir
 
 BASE_FILE = "kugetsu-base"
@@ -31,7 +33,7 @@ def ready(
         RepositoryError: the repository is none, or another one owns the worktree.
         GitError: git refused; nothing that this call made is left.
     """
-    if os.path.lexists(worktree):
+    if os.path.lexists(worktree) or put_back(worktree):
         note = _same_repository(repository, worktree)
         mark = _mark(worktree)
         if mark is None and os.listdir(worktree) == [".git"]:
@@ -95,16 +97,6 @@ def base_commit(worktree: str) -> str | None:
     return str(mark["base"]) if mark else None
 
 
-def common_folder(worktree: str) -> str | None:
-    """The folder that all worktrees of its repository share; None where it is no worktree. Runs nothing."""
-    try:
-        folder = admin_dir(worktree)
-        with open(f"{folder}/commondir", encoding="utf-8") as file:
-            return os.path.realpath(os.path.join(folder, file.read().strip()))
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
 def _same_repository(repository: str, worktree: str) -> str | None:
     """Make sure that a worktree is one of a repository; a sentence where its link had to be made anew.
 
@@ -125,8 +117,9 @@ def _same_repository(repository: str, worktree: str) -> str | None:
 def _link_again(repository: str, worktree: str) -> str | None:
     """Give a worktree its `.git` back, where git still knows it; files that git tracks and that are gone come back too."""
     known = git(repository, "worktree", "list", "--porcelain").split("\n")
-    if f"worktree {os.path.realpath(worktree)}" not in known or not answers(repository, "worktree", "repair", "--", worktree):
+    if f"worktree {os.path.realpath(worktree)}" not in known:
         return None
+    git(repository, "worktree", "repair")
     answers(worktree, "checkout-index", "--all", "--quiet")
     return "its worktree had lost its link to the repository, and has it again"
 
@@ -148,9 +141,3 @@ def _mark(worktree: str) -> dict[str, Any] | None:
 
 def _set_mark(worktree: str, mark: dict[str, Any], ready: bool) -> None:
     files.replace(f"{admin_dir(worktree)}/{BASE_FILE}", json.dumps(mark | {"ready": ready}).encode(), durable=False)
-
-
-def admin_dir(worktree: str) -> str:
-    """git's own folder of a worktree, from the `.git` file; runs nothing."""
-    with open(f"{worktree}/.git", encoding="utf-8") as file:
-        return os.path.join(worktree, file.read().removeprefix("gitdir:").strip())

@@ -312,3 +312,16 @@ def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path,
     counted, names = changes_of(str(worktree))
     assert (counted.files, counted.insertions) == (1, 2)
     assert names == {"caf\ufffd.env"}
+
+
+@pytest.mark.parametrize("name", ["odd\u2028name", "odd\u0085name", "caf\udce9"])
+def test_branches_with_odd_names_do_not_hide_what_was_delivered(repository: Path, worktree: Path, name: str) -> None:
+    """Git takes such names, and an agent can make them; the base among them is known all the same."""
+    _ready(repository, worktree)
+    run_git(repository, "branch", name)
+    before = baseline.take(str(repository), str(worktree), BRANCH, None)
+    commit(worktree, "new", "x\n")
+    run_git(worktree, "branch", f"{name}-too")
+    delivered, _ = delivery.delivered(before)
+    assert delivered is not None
+    assert delivered["commits"] == 1
