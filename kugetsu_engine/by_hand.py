@@ -13,8 +13,8 @@ from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
-from .domain.task import Task
-from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
+from .domain.task import Task, no_worktree
+from .errors import AlreadySo, ConfigError, TryLater
 from .paths import StatePaths
 from .store import issue_names, of_issue, sessions
 
@@ -44,7 +44,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     ref = refs.parse(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
-        raise KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")
+        raise no_worktree(task)
     env = dict(operator)
     for name in env_files.names_for(task.issue_ref):
         try:

@@ -298,7 +298,9 @@ class Operator:
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            raise KugetsuError(f"{found.shown} has no worktree yet", "it is made when its agent starts")
+            from .domain.task import no_worktree
+
+            raise no_worktree(found)
         return diff.of_worktree(worktree)
 
     def worktree(self, issue_ref: str) -> str:
@@ -353,11 +355,19 @@ class Operator:
             )
         return found
 
-    def obstacles(self, issue_ref: str, agent: str | None = None, repo: str | None = None) -> Sequence[Obstacle]:
-        """What would keep a task from running as things stand; see `preflight`."""
+    def obstacles(
+        self, reference: str, agent: str | None = None, repo: str | None = None, folder: str | None = None
+    ) -> Sequence[Obstacle]:
+        """What would keep a task from running as things stand, see `preflight`; the arguments are those of `enqueue`.
+
+        Raises:
+            KugetsuError: something about it is wrong; it would be refused.
+        """
         from . import preflight
 
-        return preflight.obstacles(self.paths, self.environ, issue_ref, agent, repo)
+        ref = refs.parse(reference, self.default_server)
+        repository = self._repository(ref, repo, folder)
+        return preflight.obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
     def settings(self) -> Settings:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -21,7 +22,7 @@ from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
-from . import by_hand, calling, crash, failures, themes
+from . import by_hand, calling, crash, failures, preflight, themes
 from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
@@ -329,7 +330,8 @@ class KugetsuApp(Opening):
             elif not self._draft.empty:
                 self.say("nothing was queued; the text is kept for the next n")
 
-        self.push_screen(TaskForm(self._draft, submit, self.link.agent_names, self.link.settings.agent, kept), left)
+        known, check = partial(preflight.agents, self.link), partial(preflight.doubts, self.link)
+        self.push_screen(TaskForm(self._draft, submit, known, self.link.settings.agent, kept, check=check), left)
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""

@@ -160,4 +160,9 @@ class CommandRunner:
                 self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
-        self._app.say(await self._app.link.enqueue(args.pop("reference"), args.pop("message"), **args), "good")
+        link, reference = self._app.link, args.pop("reference")
+        told = await link.enqueue(reference, args.pop("message"), **args)
+        found = await link.apart(lambda: link.operator.obstacles(reference, args.get("agent"), args.get("repo"), link.folder))
+        if found:
+            told += f"; as things stand it cannot run: {'; '.join(one.text for one in found)}"
+        self._app.say(told, "warning" if found else "good")

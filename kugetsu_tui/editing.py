@@ -12,6 +12,7 @@ from kugetsu_engine.store.requests import Request
 from . import outside
 from .answers import in_full, summed_up
 from .modals.task_form import Draft, TaskForm
+from .preflight import agents, doubts
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
@@ -111,7 +112,7 @@ def _open_form(app: "KugetsuApp", edit: Edit) -> None:
 
     draft = Draft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
-        draft, submit, app.link.agent_names, app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
-        yes="Change it", short_yes="Change it", fixed_reference=True,
+        draft, submit, partial(agents, app.link), app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
+        check=partial(doubts, app.link), yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
     app.push_screen(form, left)

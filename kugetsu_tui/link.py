@@ -209,13 +209,6 @@ class Link:
         self._posted = None
         self._hint_here()
 
-    async def agent_names(self) -> list[str]:
-        """Every agent that can be asked for."""
-        from kugetsu_engine.agents.known import names
-
-        settings = self.settings
-        return await self._acts.run(lambda: names(settings))
-
     async def aside(self, job: Callable[[], Told]) -> Told:
         """Run something slow in a thread of its own."""
         return await self._git.run(job)

@@ -3,7 +3,7 @@
 import argparse
 import os
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import shtab
 
@@ -22,6 +22,8 @@ DYNAMIC = {
     "name": "servers",
 }
 """Arguments whose values depend on the state directory, and what `kugetsu completion` prints for them."""
+SHTABS_EVAL = "$zsh_eval_context[-1] == eval"
+"""How shtab's script asks whether it is loaded by hand; `source`, unlike `eval`, it takes for a call."""
 FILES = {"file": shtab.FILE, "folder": shtab.DIRECTORY, "repo": shtab.DIRECTORY}
 
 
@@ -33,7 +35,7 @@ def main(verb: str, words: list[str]) -> int:
     parser = Words(verb, 'Print completions: eval "$(kugetsu completion bash)", or for fish: kugetsu completion fish | source')
     parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     shell = parser.parse_args(words).shell
-    print(shtab.complete(whole(), shell=shell))
+    print(shtab.complete(whole(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
     return 0
 
 
@@ -91,7 +93,16 @@ def parser_of(verb: str, words: list[str]) -> Words:
         Words.reading = None
     for action in parser._actions:
         if (kind := DYNAMIC.get(action.dest)) is not None and action.nargs != 0 and not action.choices:
-            action.complete = shtab.cmd(f"kugetsu completion {kind} 2>/dev/null")  # type: ignore[attr-defined]
+            action.complete = _asked_for(kind)  # type: ignore[attr-defined]
         elif action.dest in FILES:
             action.complete = FILES[action.dest]  # type: ignore[attr-defined]
     return parser
+
+
+def _asked_for(kind: str) -> dict[str, Any]:
+    """How each shell asks for the words of one kind."""
+    command = f"kugetsu completion {kind} 2>/dev/null"
+    found: dict[str, Any] = shtab.cmd(command)
+    # zsh would take the # of a reference for a pattern.
+    asking = f'_kugetsu_{kind}() {{ compadd -- ${{(f)"$({command})"}} }}'
+    return found | {"zsh": f"_kugetsu_{kind}", "preamble": found["preamble"] | {"zsh": asking}}

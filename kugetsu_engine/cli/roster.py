@@ -64,14 +64,15 @@ def _document(
     here: StatePaths, reference: str, task: Task | None, session: Session | None, known_pull: KnownPull | None
 ) -> dict[str, Any]:
     worktree = here.worktree(name_of(here, reference))
+    is_there = os.path.isdir(worktree)
     pull = known_pull.pull if known_pull else None
     return {
-        "issue_ref": reference, "branch": _branch(reference), "worktree": worktree if os.path.isdir(worktree) else None,
+        "issue_ref": reference, "branch": _branch(reference), "worktree": worktree if is_there else None,
         "task": task.id if task else None, "state": task.state if task else None,
         "session": session.session_id if session else None, "agent": session.agent if session else None,
         "pr_url": (session.pr_url if session else None) or (pull.url if pull else None),
         "pr_state": pull.state if pull else None, "kind": SESSIONS.get(reference, "issue"),
-        "delivered": msgspec.to_builtins(_delivered(task)),
+        "delivered": msgspec.to_builtins(_delivered(task, is_there)),
     }  # fmt: skip
 
 
@@ -81,19 +82,25 @@ def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str
         glyph = EMPTY_HANDED
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
     pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
-    cells = (row["state"], row["session"], row["branch"], row["worktree"], _on_branch(_delivered(task)))
+    cells = (row["state"], row["session"], row["branch"], row["worktree"], _delivered_words(task, row["worktree"] is not None))
     return [glyph, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
 
 
-def _delivered(task: Task | None) -> Delivered | None:
-    """What the newest attempt left."""
-    return task.last_attempt.delivered if task and task.last_attempt else None
+def _delivered(task: Task | None, has_worktree: bool) -> Delivered | None:
+    """What the newest attempt left, as far as it can still be there: uncommitted files go with their worktree."""
+    found = task.last_attempt.delivered if task and task.last_attempt else None
+    if found is None or has_worktree:
+        return found
+    return msgspec.structs.replace(found, dirty=0, dirty_before=0, task_dirty=0)
 
 
-def _on_branch(delivered: Delivered | None) -> str:
+def _delivered_words(task: Task | None, has_worktree: bool) -> str:
     """The same in words, with how much the branch holds where others have worked on the issue before."""
+    delivered = _delivered(task, has_worktree)
     if delivered is None:
         return ""
+    if not has_worktree:  # what is on no remote may be gone as well
+        return "its worktree is gone" if delivered.nothing else f"{delivered}; its worktree is gone"
     more = delivered.total > max(delivered.commits, delivered.task_commits)
     return f"{delivered}, {delivered.total} commits on the branch" if more else str(delivered)
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..errors import KugetsuError
 from .base import base_words
 from .draft import SCHEMA, shown_id
 from .refs import key_of
@@ -311,3 +312,14 @@ VERBS: dict[str, str] = {
     "pending": "waits again", "notified": "leaves the queue", "running": "started", "completed": "completed",
     "error": "failed", "cancelled": "cancelled", "expired": "expired",
 }  # fmt: skip
+
+
+def no_worktree(task: Task) -> KugetsuError:
+    """Say why a task has no worktree: its first attempt makes it, and it can be removed afterwards."""
+    if task.attempts:
+        return KugetsuError(
+            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {task.id[2:]}"
+        )
+    if task.ended:
+        return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", f"kugetsu retry {task.id[2:]} makes one")
+    return KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")

@@ -1,6 +1,6 @@
 """The form for a task, new or waiting. What was typed is kept when it is left, and nothing is lost when it is refused."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ from .. import failures
 from ..formatting.safe_text import clean
 from ..formatting.states import draws_ascii, plain
 
+SUBMIT_KEY = "ctrl+j"
 ROOMY = 72
 """Columns from which on the buttons say all they do."""
 NARROW = 40
@@ -80,6 +81,15 @@ class Draft:
         return not (self.reference.strip() or self.message.strip())
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Something that would keep a task from running."""
+
+    about: str
+    """The field that could change it: `repo`, `agent`; `settings` where none can."""
+    words: str
+
+
 class TaskForm(ModalScreen[str | None]):
     """Asks for a task and puts it into the queue; returns the answer, None when it was left."""
 
@@ -96,22 +106,24 @@ class TaskForm(ModalScreen[str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (24, "-low"), (30, "-high")]
 
     def __init__(
-        self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[list[str]]],
+        self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[Mapping[str, str]]],
         default_agent: str, keep: Callable[[Draft], None], title: str = "New task", yes: str = "Put it in the queue",
         short_yes: str = "Put it in", fixed_reference: bool = False,
+        check: Callable[[Draft], Awaitable[Sequence[Doubt]]] | None = None,
     ) -> None:  # fmt: skip
         """Make the form.
 
         Args:
             draft: what was typed last time.
             submit: puts the task into the queue, raises KugetsuError.
-            agents: names of the agents there are.
+            agents: names of the agents there are, each with what keeps it from running, if anything does.
             default_agent: the one that is taken when none is chosen.
             keep: takes what was typed when the form is left.
             title: what the form is for.
             yes: words of the button that submits.
             short_yes: the same where there is little room.
             fixed_reference: the issue stands and cannot be changed.
+            check: what would keep the task from running; it is queued all the same when that is asked for again.
         """
         super().__init__()
         self._draft = draft
@@ -122,6 +134,9 @@ class TaskForm(ModalScreen[str | None]):
         self._title_text = title
         self._yes = (yes, short_yes)
         self._fixed_reference = fixed_reference
+        self._check = check
+        self._doubted: Draft | None = None
+        """What was typed when the doubts about it were told."""
         self._filled = False
         """Whether the agents can be chosen already."""
         self._busy = False
@@ -200,11 +215,13 @@ class TaskForm(ModalScreen[str | None]):
         self.query_one("#leave", Button).label = Content(no)
 
     async def _fill_agents(self) -> None:
-        names = await self._agents()
-        if self._draft.agent and self._draft.agent not in names:
-            names = [*names, self._draft.agent]
+        names = {**await self._agents()}
+        if self._draft.agent:
+            names.setdefault(self._draft.agent, "")
         choice = self.query_one("#agent", Select)
-        choice.set_options((Content(clean(name, 60)), name) for name in names)
+        choice.set_options(
+            (Content(clean(f"{name} ({remark})" if remark else name, 60)), name) for name, remark in names.items()
+        )
         if self._draft.agent in names:
             choice.value = self._draft.agent
         self._filled = True
@@ -241,6 +258,10 @@ class TaskForm(ModalScreen[str | None]):
             self.run_worker(self._send(self.draft()), exit_on_error=False)
 
     async def _send(self, draft: Draft) -> None:
+        if self._check is not None and draft != self._doubted and (doubts := await self._check(draft)):
+            self._doubted = draft
+            self._doubt(doubts)
+            return
         try:
             told = await self._submit(draft)
         except ValueError:
@@ -255,6 +276,13 @@ class TaskForm(ModalScreen[str | None]):
         failed = failures.of(event)
         if failed is not None:
             self._fail(failed[0])
+
+    def _doubt(self, doubts: Sequence[Doubt]) -> None:
+        """Say what would keep the task from running, and go to the field that could change it."""
+        said = [one.words if one.about == "settings" else f"{one.about}: {one.words}" for one in doubts]
+        self._fail(f"it could not run. {'; '.join(said)}. {SUBMIT_KEY} again queues it all the same")
+        for field in self.query(f"#{doubts[0].about}"):
+            self.set_focus(field)
 
     def _fail(self, words: str) -> None:
         self._busy = False

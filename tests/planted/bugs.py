@@ -269,4 +269,11 @@ BUGS: tuple[Bug, ...] = (
         "    return reference\n",
         "tests/engine/test_one_issue.py -k never_have_two_agents",
     ),
+    Bug(
+        "a misspelt key of an agent stops nothing",
+        "kugetsu_engine/setting_tables.py",
+        '        stops: tuple[Stop, ...] = (Stop("agent", name),)\n',
+        "        stops: tuple[Stop, ...] = ()\n",
+        "tests/unit/test_wrong_settings.py",
+    ),
 )

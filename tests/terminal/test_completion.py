@@ -14,6 +14,7 @@ from tests.support.terminal import Tmux
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "source <(kugetsu completion bash)"),
     "zsh": (["zsh", "-f", "-i"], "autoload -Uz compinit && compinit -u -D && source <(kugetsu completion zsh)"),
+    "zsh by eval": (["zsh", "-f", "-i"], 'autoload -Uz compinit && compinit -u -D && eval "$(kugetsu completion zsh)"'),
 }
 """How each is started without anybody's settings, and what its users put into them."""
 PRESSED = [
@@ -44,9 +45,9 @@ def _path() -> str:
 @pytest.mark.parametrize("name", sorted(SHELLS))
 def test_tab_completes_after_the_verb(offering: Fleet, tmux: Tmux, name: str) -> None:
     """In the real shell."""
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
     program, source = SHELLS[name]
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"{program[0]} is not installed")
     tmux.environ |= {"PATH": _path(), "PS1": "ready> ", "HOME": str(offering.folder)}
     tmux.start(program=program)
     tmux.wait_for("ready>")

@@ -58,9 +58,9 @@ async def test_an_edited_task_shows_its_agent_before_the_agents_are_read(console
     async with console() as here:
         read = asyncio.Event()
 
-        async def names() -> list[str]:
+        async def names() -> dict[str, str]:
             await read.wait()
-            return agents
+            return dict.fromkeys(agents, "")
 
         form = TaskForm(Draft("local/web#1", "Do it", agent="mine"), nothing, names, "opencode", lambda draft: None)
         here.app.push_screen(form)

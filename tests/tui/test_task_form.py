@@ -1,12 +1,13 @@
 """The form for a task: what `kugetsu enqueue` takes can be said there, at any size."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.widgets import Button, Input, Select, TextArea
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import tasks
+from kugetsu_engine.store import files, tasks
 from kugetsu_tui.modals.task_form import TaskForm
 
 from .conftest import Console, Opener
@@ -77,3 +78,52 @@ async def test_every_field_can_be_seen_and_reached(console: Opener, size: tuple[
             await here.press("tab")
         assert seen == {field.id for field in fields}
         assert {len(line) for line in here.lines} == {size[0]}
+
+
+async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console: Opener, operator: Operator) -> None:
+    """No repository known: the field is named and gone to, and asked for again it is queued all the same."""
+    async with console() as here:
+        form = await opened(here, "n")
+        form.query_one("#reference", Input).value = "local/nowhere#1"
+        form.query_one(TextArea).text = "Do it"
+        await here.press("ctrl+j")
+        await here.shows("! it could not run. repo: no repository is known for local/nowhere#1")
+        assert "--repo" not in here.text
+        assert form.focused is form.query_one("#repo")
+        assert list(tasks.task_ids(operator.paths.items)) == []
+        await here.press("ctrl+j")
+        await here.until(lambda: "queued #1" in here.said, "the answer")
+
+
+async def test_an_agent_that_is_not_installed_is_marked_and_doubted(
+    console: Opener, operator: Operator, tmp_path: Path
+) -> None:
+    """As is one whose settings are not whole; another one is taken at once."""
+    text = f'[repos]\n"local/web" = "{tmp_path}"\n[agents.gone]\ncommand = ["no-such-agent"]\n[agents.odd]\ncomand = ["true"]\n'
+    files.replace(operator.paths.config, text.encode())
+    async with console() as here:
+        form = await opened(here, "n")
+        choice = form.query_one("#agent", Select)
+        shown = {value: str(prompt) for prompt, value in choice._options}
+        assert (shown["gone"], shown["odd"]) == ("gone (not installed)", "odd (settings not whole)")
+        assert shown["demo"] == "demo"
+        form.query_one("#reference", Input).value = "local/web#1"
+        form.query_one(TextArea).text = "Do it"
+        for agent, words in (
+            ("gone", "agent: no-such-agent is not installed"),
+            ("odd", "settings: [agents.odd] comand: no such"),
+        ):
+            choice.value = agent
+            await here.press("ctrl+j")
+            await here.shows(words)
+        choice.value = "demo"
+        await here.press("ctrl+j")
+        await here.until(lambda: "queued #1" in here.said, "the answer")
+
+
+async def test_a_typed_enqueue_says_what_cannot_run(console: Opener) -> None:
+    """It is queued, and the answer says so."""
+    async with console() as here:
+        await here.press(":")
+        await here.press(*"enqueue", "space", *"local/nowhere#2", "space", "x", "enter")
+        await here.until(lambda: "cannot run: no repository is known for local/nowhere#2" in here.said, "the warning")
