@@ -71,6 +71,7 @@ class StatePaths:
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
+        self.programs = join(root, "programs.json")
         self.pulls = join(root, "pulls.json")
         self.pulls_lock = join(root, "locks", "pulls.lock")
         self.servers = join(root, "servers")
@@ -115,6 +116,10 @@ class StatePaths:
     def issue_lock(self, name: str) -> str:
         """The lock of an issue: an issue never has two agents. `name` is what `store.issue_names` calls it, as below."""
         return f"{self.locks}/issue-{name}.lock"
+
+    def opencode_database(self, name: str) -> str:
+        """That a version of opencode has made one of its databases ready."""
+        return f"{self.servers}/database-{name}.json"
 
     def server_life(self, token: str) -> str:
         """The lock that the keeper of a shared opencode server holds as long as it lives."""

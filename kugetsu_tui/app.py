@@ -131,7 +131,8 @@ class KugetsuApp(Opening):
         self.push_screen(HomeScreen())
         self.link.start(self.post_message)
         if self.key_problems:
-            self.call_after_refresh(self.say, self.key_problems[0], "warning")
+            more = f" (and {len(self.key_problems) - 1} more)" if len(self.key_problems) > 1 else ""
+            self.call_after_refresh(self.say, f"{self.key_problems[0]}{more}", "warning")
 
     @property
     def driver(self) -> Driver | None:

@@ -128,6 +128,13 @@ def has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
+def has_log(now: Situation) -> str | None:
+    """Of one task's log: it needs one."""
+    if now.pane not in ("log", "task") or now.attempt:
+        return None
+    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
+
+
 def live(now: Situation) -> str | None:
     """It needs the present."""
     return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None

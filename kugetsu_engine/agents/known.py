@@ -121,7 +121,7 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
     argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
     return Drive(
         argv, opencode.ENVIRONMENT, output="file", reader=opencode.__name__, reader_options={"directory": call.worktree},
-        prepare=opencode.__name__ if call.session.mode != "new" else None, resumes_itself=True,
+        prepare=opencode.__name__, resumes_itself=True,
         max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
     )  # fmt: skip
 

@@ -40,6 +40,7 @@ CLASSES: dict[str, Policy] = {
     "exit": Policy("failed", retried=True),  # the agent said no, and nothing in its words is known
     "crash": Policy("crash", retried=True),  # the agent died of a signal
     "no_program": Policy("no program", retried=False),
+    "wrong_program": Policy("version", retried=False, counts=False),  # a version that kugetsu cannot drive
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
     "setup": Policy("setup", retried=True),
@@ -52,7 +53,7 @@ CLASSES: dict[str, Policy] = {
     "budget": Policy("budget", retried=False, prefixed=True),
     "refused": Policy("refused", retried=False, prefixed=True),  # the provider will not take this request, now or later
     "session": Policy("session", retried=True),  # the one to go on with is gone, or belongs elsewhere
-    "locked": Policy("locked", retried=True, prefixed=True),  # the agent's own database, by another process of it
+    "locked": Policy("locked", retried=True, counts=False, prefixed=True),  # the agent's own database, by another process of it
     "blocked": Policy("blocked", retried=False, prefixed=True),  # a question that nobody is there to answer
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
     "server_lost": Policy("server lost", retried=True, prefixed=True),  # the shared server of many agents went away

@@ -216,12 +216,13 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
             "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
         )
     if not known.retried:
-        return Verdict("error", f"{reason} (not retried)")
+        return Verdict("error", f"{reason} (not retried)", counts=known.counts)
     if not known.counts:
         in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
         if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
             return Verdict("error", f"{reason} ({in_a_row} times in a row)")
-        return Verdict("pending", f"attempt {ended.number}: {reason}", 0.0, counts=False)
+        delay = 0.0 if known.pause else retry_after(in_a_row, timing)  # a provider's rest is long enough
+        return Verdict("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
     if used >= timing.max_attempts:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)

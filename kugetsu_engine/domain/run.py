@@ -49,6 +49,12 @@ class Job(msgspec.Struct, frozen=True):
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
     times: str | None = None
     """Where it is kept when the log had which length."""
+    kind: str | None = None
+    """The known program it is; None for a command of the operator's own."""
+    program: str = ""
+    """The agent's program, whether or not it is the first word of `argv`."""
+    check: str | None = None
+    """Module with `check(job, note)`, which looks at the program before anything is done for the attempt."""
     prepare: str | None = None
     after: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""

@@ -145,7 +145,7 @@ def _ask_remote(repository: str, remote: str, name: str | None, branches: list[s
     said = git(repository, "ls-remote", "--symref", "--", remote, *names, remote=True, timeout_s=ASK_TIMEOUT_S)
     refs: dict[str, str] = {}
     default = None
-    for line in said.splitlines():
+    for line in said.split("\n"):
         value, _, ref = line.partition("\t")
         if value.startswith("ref: ") and ref == "HEAD":
             default = value.removeprefix("ref: ")

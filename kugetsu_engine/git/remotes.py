@@ -21,7 +21,7 @@ def of_repository(repository: str) -> dict[str, str]:
         RepositoryError: it is no repository.
     """
     found: dict[str, str] = {}
-    for line in ask(repository, "remote", "--verbose").splitlines():
+    for line in ask(repository, "remote", "--verbose").split("\n"):
         name, _, rest = line.partition("\t")
         address, marked, _ = rest.rpartition(" (fetch)")
         if marked:

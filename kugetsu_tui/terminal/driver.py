@@ -196,7 +196,7 @@ class TerminalDriver(Driver):
             _set_attributes(self._input, _raw(self._before))
         _drop_input(self._input)  # what came before is for whoever had the terminal then
         self._output = Output(self._screen, self._missed_frames)
-        self._output.write(modes.enter(kitty=not constants.DISABLE_KITTY_KEY))
+        self._output.write(modes.enter(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
         self._output.write(modes.ASK_PAINTS_AT_ONCE if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
         self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size), self._terminal_gone)
         self._tell_size()
@@ -243,7 +243,7 @@ class _Reader:
                 if not self._turn():
                     return
             except Exception:  # the boundary of the thread: without it nobody hears the operator any more
-                log.exception("a piece of input could not be used")
+                log.exception("reading from the terminal failed, and goes on")
                 self._filter = InputFilter(constants.ESCAPE_DELAY)
 
     def _turn(self) -> bool:
@@ -264,7 +264,10 @@ class _Reader:
             return False
         now = time.monotonic()
         for token in self._filter.tick(now) if data is None else self._filter.feed(data, now):
-            self._make(token)
+            try:
+                self._make(token)
+            except Exception:  # the boundary of one piece of input: those after it are heard all the same
+                log.exception("a piece of input could not be used")
         return True
 
     def _ready(self, wait_s: float | None) -> list[int]:

@@ -137,41 +137,98 @@ def test_a_pane_of_tmux_that_is_killed_takes_console_and_editor_along(fleet: Fle
     tmux.keys("2", "e")
     tmux.wait_for("THE EDITOR")
     editor = int((fleet.folder / "editor.pid").read_text())
-    tmux.close()
+    subprocess.run(["tmux", "-L", tmux._socket, "kill-pane", "-t", "main"], check=True, timeout=60)
     wait_until(lambda: not psutil.pid_exists(console) and not psutil.pid_exists(editor), 10, "the end of both")
     assert edits.edited(fleet.paths) == frozenset()
 
 
-def test_ctrl_z_leads_to_the_shell_and_fg_back(fleet: Fleet) -> None:
-    """What stops is said; the terminal is the shell's meanwhile, and the whole screen comes back."""
+@pytest.fixture
+def shell(fleet: Fleet) -> Iterator[Pty]:
+    """A console that was started in a shell with jobs."""
     fleet.enqueue(options={"hold": True})
-    command = " ".join(f"'{word}'" for word in PROGRAM)
-    shell = Pty(fleet.folder / "state", fleet.repository, program=["bash", "--norc", "--noprofile", "-i"], PS1="THE SHELL> ")
-    try:
-        shell.read_until(b"THE SHELL> ")
-        shell.press(f"{command}\r")
-        shell.read_until(b"held by you")
-        for _ in range(2):
-            shell.written = b""
-            shell.press("\x1a")
-            shell.read_until(b"kugetsu is stopped, fg brings it back; its engine is stopped too")
-            shell.read_until(b"THE SHELL> ")
-            shell.press("echo $((6*7)).\r")
-            shell.read_until(b"42.")
-            shell.press("fg\r")
-            shell.read_until(b"\x1b[?1049h")
-            shell.read_until(b"held by you")
-            shell.press("?")
-            shell.read_until(b"Keys in")
-            shell.press("\x1b")
-            shell.read()
+    editor = fleet.folder / "editor"
+    editor.write_text("#!/bin/sh\nprintf 'THE EDITOR\\n'\nkill -TSTP 0\nprintf 'AND ON\\n'\n")
+    editor.chmod(0o755)
+    program = ["bash", "--norc", "--noprofile", "-i"]
+    shell = Pty(fleet.folder / "state", fleet.repository, program=program, PS1="THE SHELL> ", VISUAL=str(editor))
+    shell.read_until(b"THE SHELL> ")
+    shell.press(" ".join(f"'{word}'" for word in PROGRAM) + "\r")
+    shell.read_until(b"held by you")
+    yield shell
+    shell.close()
+
+
+def _back_from_the_shell(shell: Pty, shown: bytes) -> None:
+    """See that the shell has the terminal, and go back."""
+    shell.read_until(b"THE SHELL> ")
+    shell.press("echo $((6*7)).\r")
+    shell.read_until(b"42.")
+    shell.written = b""
+    shell.press("fg\r")
+    shell.read_until(shown)
+    shell.read_until(b"\x1b[?1049h")
+    shell.read_until(b"held by you")
+    shell.press("\x1b")
+    shell.read()
+    shell.press("?")
+    shell.read_until(b"Keys in")
+    shell.press("\x1b")
+    shell.read()
+
+
+def test_ctrl_z_leads_to_the_shell_and_fg_back(shell: Pty) -> None:
+    """Twice, and from a dialog; what stops is said, and the whole screen comes back."""
+    for before in ("", "w"):
+        shell.press(before)
+        shell.read()
         shell.written = b""
-        shell.press("q")
-        shell.read_until(b"THE SHELL> ")
-        shell.press("echo $?.\r")
-        shell.read_until(b"0.")
+        shell.press("\x1a")
+        shell.read_until(b"kugetsu is stopped, fg brings it back; its engine is stopped too")
+        _back_from_the_shell(shell, b"")
+    shell.written = b""
+    shell.press("q")
+    shell.read_until(b"THE SHELL> ")
+    shell.press("echo $?.\r")
+    shell.read_until(b"0.")
+
+
+def test_an_editor_that_is_stopped_stops_with_the_console(shell: Pty) -> None:
+    """As ctrl+z in it does; the shell has both again as one job."""
+    shell.press("2")
+    shell.read()
+    shell.written = b""
+    shell.press("e")
+    shell.read_until(b"THE EDITOR")
+    _back_from_the_shell(shell, b"AND ON")
+    shell.press("q")
+
+
+FAULTY = """
+import sys
+from kugetsu_tui.terminal import events_of
+from kugetsu_tui.main import main
+name_of = events_of.name_of
+events_of.name_of = lambda key: 1 / 0 if key.base == "x" else name_of(key)
+sys.exit(main())
+"""
+
+
+def test_a_fault_in_reading_one_key_makes_nobody_deaf(fleet: Fleet) -> None:
+    """It is in the log, and the next key is heard."""
+    fleet.enqueue(options={"hold": True})
+    console = Pty(fleet.folder / "state", fleet.repository, program=[PROGRAM[0], "-c", FAULTY])
+    try:
+        console.read_until(b"held by you")
+        console.press("xx")
+        console.press("?")
+        console.read_until(b"Keys in")
+        console.press("\x1b")
+        console.read()
+        console.press("q")
+        assert console.end() == 0
     finally:
-        shell.close()
+        console.close()
+    assert "ZeroDivisionError" in Path(fleet.paths.console_log).read_text(encoding="utf-8")
 
 
 def test_a_screen_that_is_drawn_goes_to_the_terminal_whatever_stderr_is(fleet: Fleet) -> None:

@@ -1,6 +1,7 @@
 """Programs that have the terminal for a while, whatever they do to it: the console comes back, says it, and hears keys."""
 
 import os
+import shutil
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import edits
 from tests.support.fleet import Fleet
-from tests.support.terminal import Pty
+from tests.support.terminal import Pty, Tmux
 from tests.support.waiting import Deadline
 
 pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
@@ -153,3 +154,24 @@ def test_every_way_to_name_an_editor_works_or_is_refused_in_a_line(fleet: Fleet,
         assert console.end() == 0
     finally:
         console.close()
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="vim is not installed")
+def test_vim_in_tmux_edits_and_gives_all_back(fleet: Fleet, tmux: Tmux) -> None:
+    """It asks the terminal who it is, and tmux answers; no answer acts."""
+    fleet.enqueue(options={"hold": True})
+    tmux.environ["VISUAL"] = "vim -u NONE -N"
+    tmux.start()
+    tmux.wait_for("held by you")
+    for words in ("better", "best"):
+        tmux.keys("2", "e")
+        tmux.wait_for("priority: 5")
+        tmux.type(f":%s/do it/do it {words}/")
+        tmux.keys("Enter")
+        tmux.type(":wq")
+        tmux.keys("Enter")
+        tmux.wait_for("changed message of #1")
+    tmux.keys("?")
+    tmux.wait_for("Keys in")
+    assert fleet.task("q_1").message.startswith("do it best better")
+    assert not SnapshotReader(fleet.paths, {}).read().engine.paused
