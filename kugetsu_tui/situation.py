@@ -39,6 +39,8 @@ class Situation:
     """Whether a moment of the past is shown."""
     needing: int = 0
     """How many things wait for the operator."""
+    no_attach: str | None = None
+    """Why the selected task cannot be taken over by hand, beside what its state says."""
     undo: str | None = None
     """The act that can be taken back, in words."""
 
@@ -174,6 +176,11 @@ def logged(now: Situation) -> str | None:
 def streaming(now: Situation) -> str | None:
     """It needs a log in two forms."""
     return logged(now) or (None if now.streams else "this log has one form only: its agent prints lines, no stream of events")
+
+
+def attachable(now: Situation) -> str | None:
+    """It needs a task that has been worked on, by an agent with a screen of its own."""
+    return worked_on(now) or now.no_attach
 
 
 def has_older_attempt(now: Situation) -> str | None:
