@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 
 from . import issue_sessions, prompts, secrets
-from .agents import environment, known
+from .agents import environment, known, versions
 from .agents.base import Call
 from .config import AgentSettings, RepoSettings, Settings
 from .domain import refs
@@ -78,8 +78,10 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         reader=drive.reader, reader_options=drive.reader_options,
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
+        kind=kind, program=drive.program or drive.argv[0], check=versions.__name__ if kind in versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
+        prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),

@@ -14,6 +14,7 @@ from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths, is_utf8
+from .preflight import Programs
 from .store import bell, files
 from .store import enqueue as creating
 from .store.issue_names import name_of
@@ -50,6 +51,7 @@ class Operator:
         self.read_only = read_only
         self._clock = clock
         self._prepared = False
+        self._programs = Programs(self.paths, environ)
         self._room = 0
         """Tasks that may be added before they are counted again."""
 
@@ -98,6 +100,7 @@ class Operator:
             options["agent"] = self._known_agent(agent)
         if tags:
             options["tags"] = checked_tags(tags)
+        self._programs.refuse(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
         options["repo"] = found = self._repository(ref, repo, folder)

@@ -54,6 +54,7 @@ class StatePaths:
         self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
         self.edits = join(root, "queue", "edits")
+        self.by_hand = join(root, "queue", "by-hand")
         self.run_times = join(root, "run-times.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
@@ -71,6 +72,7 @@ class StatePaths:
         self.notifications_read = join(root, "notifications.read")
         self.notifications_mute = join(root, "notifications.mute")
         self.last_seen = join(root, "console.seen")
+        self.programs = join(root, "programs.json")
         self.pulls = join(root, "pulls.json")
         self.pulls_lock = join(root, "locks", "pulls.lock")
         self.servers = join(root, "servers")
@@ -84,8 +86,8 @@ class StatePaths:
         """The folders a state directory always has, parents first."""
         return (
             self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
-            self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context, self.repositories,
-            self.worktrees,
+            self.by_hand, self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context,
+            self.repositories, self.worktrees,
         )  # fmt: skip
 
     def item(self, task_id: str) -> str:
@@ -115,6 +117,10 @@ class StatePaths:
     def issue_lock(self, name: str) -> str:
         """The lock of an issue: an issue never has two agents. `name` is what `store.issue_names` calls it, as below."""
         return f"{self.locks}/issue-{name}.lock"
+
+    def opencode_database(self, name: str) -> str:
+        """That a version of opencode has made one of its databases ready."""
+        return f"{self.servers}/database-{name}.json"
 
     def server_life(self, token: str) -> str:
         """The lock that the keeper of a shared opencode server holds as long as it lives."""

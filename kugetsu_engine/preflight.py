@@ -1,14 +1,17 @@
-"""What can be known of a task before it waits: that it could not run as things stand. Nothing is refused for it.
+"""What can be known of a task before it waits: that it could not run as things stand.
 
-It is asked by `enqueue`, which is called in loops, so it loads settings only where there are any.
+It is asked by `enqueue`, which is called in loops, so it loads settings only where there are any. Nothing is refused for it but
+a program of a version that can never be driven.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from .domain import agent_names, refs
 from .domain.reserved import SESSIONS
+from .errors import ConfigError
 from .paths import StatePaths
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from .config import Settings
+
+LOOK_AGAIN_S = 60.0
 
 
 class Obstacle:
@@ -79,8 +84,51 @@ def missing_program(
             return None
     if "/" in program and not program.startswith(("/", "~")):
         return None  # one of the worktree's own
+    if not program or _is_there(program, (own.env.get("PATH") if own is not None else None) or environ.get("PATH", os.defpath)):
+        return None
+    return program if not _is_there(program, _path_of_env_files(paths)) else None
+
+
+class Programs:
+    """Refuses tasks for a program that can never be driven. Many tasks in a row are one look."""
+
+    def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._looked: dict[str | None, float] = {}
+        """When the program of an agent was last found to be a right one, by the monotonic clock."""
+
+    def refuse(self, agent: str | None) -> None:
+        """Look at the program of an agent, None for the one of the settings.
+
+        Raises:
+            ConfigError: it is a version that kugetsu cannot drive.
+        """
+        if (looked := self._looked.get(agent)) is not None and time.monotonic() - looked < LOOK_AGAIN_S:
+            return
+        settings = settings_if_any(self._paths, self._environ)
+        name = agent or (settings.agent if settings is not None else agent_names.DEFAULT)
+        if refused := wrong_program(self._paths, self._environ, settings, name):
+            raise ConfigError(refused)
+        self._looked[agent] = time.monotonic()
+
+
+def wrong_program(
+    paths: StatePaths, environ: Mapping[str, str], settings: Settings | None, agent: str
+) -> str | None:  # fmt: skip
+    """Why the program that an agent is can never be driven; None where it can, or is not there."""
+    own = settings.agents.get(agent) if settings is not None else None
+    if ((own.kind if own is not None else None) or agent) != "opencode" or (own is not None and own.command is not None):
+        return None
+    program = os.path.expanduser((own.program if own is not None else None) or "opencode")
     path = (own.env.get("PATH") if own is not None else None) or _path_of_env_files(paths) or environ.get("PATH", os.defpath)
-    return program if program and not _is_there(os.path.expanduser(program), path) else None
+    places = [""] if "/" in program else path.split(os.pathsep)
+    found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
+    if found is None:
+        return None
+    from .agents import versions
+
+    return versions.refusal("opencode", versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0))
 
 
 def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[Obstacle]:
@@ -95,15 +143,14 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
     return []
 
 
-def _path_of_env_files(paths: StatePaths) -> str | None:
-    if not os.path.isdir(paths.env):
-        return None
+def _path_of_env_files(paths: StatePaths) -> str:
     from . import env_files
 
-    return env_files.values(paths).get("PATH")
+    return env_files.values(paths).get("PATH", "")
 
 
 def _is_there(program: str, path: str) -> bool:
     """As `shutil.which`, whose loading takes a tenth of a whole `enqueue`."""
+    program = os.path.expanduser(program)
     places = [""] if "/" in program else path.split(os.pathsep)
     return any(os.access(found := os.path.join(place, program), os.X_OK) and not os.path.isdir(found) for place in places)

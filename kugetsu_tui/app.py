@@ -17,7 +17,6 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
@@ -32,7 +31,6 @@ from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
-from .modals.confirm import Confirm
 from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -130,7 +128,8 @@ class KugetsuApp(Opening):
         self.push_screen(HomeScreen())
         self.link.start(self.post_message)
         if self.key_problems:
-            self.call_after_refresh(self.say, self.key_problems[0], "warning")
+            more = f" (and {len(self.key_problems) - 1} more)" if len(self.key_problems) > 1 else ""
+            self.call_after_refresh(self.say, f"{self.key_problems[0]}{more}", "warning")
 
     @property
     def driver(self) -> Driver | None:
@@ -381,18 +380,8 @@ class KugetsuApp(Opening):
         self.departure.ask()
 
     def take_over(self, verb: str, task: Task) -> None:
-        """Let the operator work by hand where the agent works; ask first if it is at work."""
-        if verb == "shell" or task.state not in ACTIVE:
-            self.run_worker(by_hand.run(self, verb, task.id), exit_on_error=False)
-            return
-        lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
-        question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(by_hand.run(self, verb, task.id, stop=True), exit_on_error=False)
-
-        self.push_screen(question, answered)
+        """Let the operator work by hand where the agent works."""
+        self.run_worker(by_hand.take_over(self, verb, task), exit_on_error=False)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""

@@ -6,12 +6,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kugetsu_engine.domain.setting_faults import did_you_mean
+
 from .situation import (
     Situation,
     WhyNot,
     always,
+    attachable,
     diffable,
     editable,
+    has_log,
     has_newer_attempt,
     has_older_attempt,
     has_task,
@@ -138,7 +142,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=pending("moved")),
     Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=pending("moved")),
     Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
-           "a slot stays taken", TASK, LISTS | LOGS, worked_on),
+           "a slot stays taken", TASK, LISTS | LOGS, attachable),
     Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, worked_on),
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,
@@ -157,13 +161,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
            LOG, LISTS | LOGS, has_older_attempt, footer=32, footer_in=LOGS),
     Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, has_newer_attempt),
-    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, footer=29),
-    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, footer=30),
-    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, footer=33),
+    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, has_log, footer=29),
+    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS,
+           has_log, footer=30),
+    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, has_log, footer=33),
     Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, footer=36),
-    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS),
+    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS, has_log),
     Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or what it told in readable lines", LOG, LOGS,
-           has_task, footer=35, footer_in=LOGS),
+           has_log, footer=35, footer_in=LOGS),
     Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
     Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,
@@ -213,7 +218,7 @@ def shown_key(key: str) -> str:
     return NAMES.get(key, key)
 
 
-NOW_AND_THEN = frozenset({"undo", "jump.need"})
+NOW_AND_THEN = frozenset({"undo", "jump.need", "log.error", "log.error_before", "log.wrap", "log.raw"})
 """Actions that can be done now and then only, and are offered only then."""
 
 
@@ -255,7 +260,10 @@ class Registry:
         Args:
             wanted: for the id of an action its key, or several with commas.
         """
-        problems = [f"config.toml: [keys] {name} is no action" for name in wanted if name not in self._by_id]
+        problems = [
+            f"config.toml: [keys] {name} is no action{did_you_mean(name, self._by_id)}"
+            for name in wanted if name not in self._by_id
+        ]  # fmt: skip
         registry = self
         for name, text in wanted.items():
             keys = tuple(key.strip() for key in text.split(",") if key.strip())

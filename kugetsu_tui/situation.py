@@ -33,6 +33,8 @@ class Situation:
     """Whether a moment of the past is shown."""
     needing: int = 0
     """How many things wait for the operator."""
+    no_attach: str | None = None
+    """Why the selected task cannot be taken over by hand, beside what its state says."""
     undo: str | None = None
     """The act that can be taken back, in words."""
 
@@ -128,6 +130,13 @@ def has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
+def has_log(now: Situation) -> str | None:
+    """Of one task's log: it needs one."""
+    if now.pane not in ("log", "task") or now.attempt:
+        return None
+    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
+
+
 def live(now: Situation) -> str | None:
     """It needs the present."""
     return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
@@ -151,6 +160,11 @@ def in_past(now: Situation) -> bool:
 def worked_on(now: Situation) -> str | None:
     """It needs a task that has been worked on."""
     return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
+def attachable(now: Situation) -> str | None:
+    """It needs a task that has been worked on, by an agent with a screen of its own."""
+    return worked_on(now) or now.no_attach
 
 
 def has_older_attempt(now: Situation) -> str | None:

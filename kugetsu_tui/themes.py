@@ -10,6 +10,8 @@ from typing import Any
 from textual.app import App, InvalidThemeError
 from textual.theme import Theme
 
+from kugetsu_engine.domain.setting_faults import did_you_mean
+
 from .formatting.safe_text import clean
 
 COLOURED = {"k-cursor-style": "none", "k-faint-style": "none", "k-button-style": "bold"}
@@ -206,7 +208,8 @@ def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
     except InvalidThemeError:
         app.theme = DEFAULT
         known = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
-        return [f"there is no theme {clean(wanted, 40)!r}; there are {known}, and more that :theme completes"]
+        meant = did_you_mean(wanted, [name.removeprefix("kugetsu-") for name in app.available_themes])
+        return [f"there is no theme {clean(wanted, 40)!r}{meant}; there are {known}, and more that :theme completes"]
     return []
 
 

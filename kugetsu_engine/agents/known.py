@@ -93,6 +93,17 @@ def screen(name: str, settings: Settings, session_id: str | None, state_dir: str
     return SCREENS[kind](own, session_id, state_dir)
 
 
+def without_screen(settings: Settings) -> dict[str, str]:
+    """Why a person cannot go on with an agent's session, by the name of each agent that has no screen of its own."""
+    found = {}
+    for name in names(settings):
+        try:
+            screen(name, settings, None, "")
+        except ConfigError as error:
+            found[name] = error.message
+    return found
+
+
 def kind_of(name: str, own: AgentSettings) -> str | None:
     """The known program that an agent is; None for one of a command of the operator's own."""
     return None if own.command is not None else own.kind or name
@@ -121,7 +132,7 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
     argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
     return Drive(
         argv, opencode.ENVIRONMENT, output="file", reader=opencode.__name__, reader_options={"directory": call.worktree},
-        prepare=opencode.__name__ if call.session.mode != "new" else None, resumes_itself=True,
+        prepare=opencode.__name__, resumes_itself=True,
         max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
     )  # fmt: skip
 

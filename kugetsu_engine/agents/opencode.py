@@ -46,7 +46,9 @@ def reader(options: dict[str, Any]) -> OpencodeReader:
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
-    """Make ready the session that the attempt goes on with; see `opencode_sessions`."""
+    """Make ready the database, and the session that the attempt goes on with; see `opencode_sessions`."""
+    from .opencode_database import make_ready
     from .opencode_sessions import ready
 
-    return ready(job)
+    make_ready(job)
+    return ready(job) if job["session"]["mode"] != "new" else {}

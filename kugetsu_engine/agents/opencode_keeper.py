@@ -25,6 +25,7 @@ from ..process import tree
 from ..process.identity import stat_fields
 from ..store import files
 from ..store.locks import try_lock, unlock
+from . import versions
 from .opencode_http import Api, Refused, ServerLost
 from .opencode_visits import Visits
 
@@ -107,6 +108,12 @@ class Keeper:
     def _serve_once(self) -> None:
         """Start the server, watch it until it has ended, and tidy up after it."""
         began = time.monotonic()
+        if refused := self._refusal():
+            self.visits.fault, self.visits.no_program, self.state = refused, True, "failing"
+            self.visits.lose()
+            self._tell()
+            self._pause(BACK_OFF_S[-1])
+            return
         self.state = "starting"
         self._start()
         self._tell()
@@ -130,10 +137,20 @@ class Keeper:
         self.state = "failing" if self.failed_starts else "starting"
         self._tell()
         quick = time.monotonic() - began < 60.0
-        pause = BACK_OFF_S[min(max(self.failed_starts, 1 if quick else 0), len(BACK_OFF_S) - 1)]
-        until = time.monotonic() + pause
+        self._pause(BACK_OFF_S[min(max(self.failed_starts, 1 if quick else 0), len(BACK_OFF_S) - 1)])
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
         while time.monotonic() < until and not self.must_end:
             self._turn()
+
+    def _refusal(self) -> str | None:
+        """Why the program is not to be started: another version's server would not be one that can be ended."""
+        program = shutil.which(os.path.expanduser(self.spec["argv"][0]))
+        if program is None:
+            return None
+        state_dir = str(self.spec["state_dir"])
+        return versions.refusal("opencode", versions.known_version("opencode", program, os.environ, state_dir, ask=True))
 
     def _start(self) -> None:
         self.starts += 1

@@ -40,8 +40,10 @@ CLASSES: dict[str, Policy] = {
     "exit": Policy("failed", retried=True),  # the agent said no, and nothing in its words is known
     "crash": Policy("crash", retried=True),  # the agent died of a signal
     "no_program": Policy("no program", retried=False),
+    "wrong_program": Policy("version", retried=False, counts=False),  # a version that kugetsu cannot drive
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
+    "git_busy": Policy("git busy", retried=True, counts=False),  # with another attempt in that repository
     "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
     "machine": Policy("machine", retried=True),  # no more processes, memory or descriptors
@@ -52,7 +54,7 @@ CLASSES: dict[str, Policy] = {
     "budget": Policy("budget", retried=False, prefixed=True),
     "refused": Policy("refused", retried=False, prefixed=True),  # the provider will not take this request, now or later
     "session": Policy("session", retried=True),  # the one to go on with is gone, or belongs elsewhere
-    "locked": Policy("locked", retried=True, prefixed=True),  # the agent's own database, by another process of it
+    "locked": Policy("locked", retried=True, counts=False, prefixed=True),  # the agent's own database, by another process of it
     "blocked": Policy("blocked", retried=False, prefixed=True),  # a question that nobody is there to answer
     "lost": Policy("lost", retried=True),  # the supervisor or the machine went away
     "server_lost": Policy("server lost", retried=True, prefixed=True),  # the shared server of many agents went away
@@ -71,10 +73,12 @@ EXIT_CODES: dict[int, str] = {
 GIT: tuple[tuple[str, str], ...] = (
     (r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error", "disk"),
     (r"Resource temporarily unavailable|Cannot allocate memory|Too many open files", "machine"),
-    (r"Could not resolve host|Temporary failure in name resolution|Connection (refused|timed out|reset)", "network"),
-    (r"Failed to connect|Network is unreachable|No route to host|Operation timed out|early EOF", "network"),
+    (r"Could not resolve host|Temporary failure in name resolution|Name or service not known", "network"),
+    (r"Connection (refused|timed out|reset|closed)|Failed to connect|unable to (connect to|look up)", "network"),
+    (r"Network is unreachable|No route to host|Operation timed out|Timeout was reached|early EOF", "network"),
+    (r"kex_exchange_identification|SSL_ERROR_SYSCALL|gnutls_handshake|TLS connect", "network"),
     (r"The requested URL returned error: (429|5\d\d)|RPC failed|remote end hung up", "network"),
-    (r"git clone did not end within", "network"),
+    (r"git (clone|fetch|ls-remote) did not end within", "network"),
     (r"Authentication failed|could not read (Username|Password)|Permission denied \(publickey", "credentials"),
     (r"The requested URL returned error: 40[13]|Host key verification failed", "credentials"),
 )
@@ -96,6 +100,18 @@ def of_errno(number: int | None) -> str:
 def refused(outcome: str, failure: str | None) -> bool:
     """Whether an attempt never began because disk or machine had no room: that is not the task's fault, and does not count."""
     return outcome == "not_started" and failure in REFUSALS
+
+
+def unreachable(outcome: str, failure: str | None) -> bool:
+    """Whether an attempt never began because no network or no host answered: a reason to wait, and not the task's fault."""
+    return outcome == "not_started" and failure == "network"
+
+
+def of_git(words: str) -> str | None:
+    """The class that git's own words name; None where they are no more than a refusal."""
+    import re
+
+    return next((kind for pattern, kind in GIT if re.search(pattern, words)), None)
 
 
 def policy(failure: str | None) -> Policy:

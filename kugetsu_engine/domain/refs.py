@@ -22,7 +22,9 @@ _WEB_PORTS = (80, 443)
 _PAGES = "(?:issues|pulls?|merge_requests|work_items)"
 _ADDRESS = rf"(?P<path>[^/\s?#]+(?:/[^/\s?#]+){{2,}}?)(?:/-)?/{_PAGES}/(?P<number>[0-9]{{1,12}})(?:[/?#].*)?"
 _PLAIN = "[a-z0-9_][a-z0-9._]*"
-_CANONICAL = r"(?!www\.)[a-z0-9][a-z0-9.-]*[a-z0-9](?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+(?<!\.[gG][iI][tT])#(?:0|[1-9][0-9]{0,11})"
+_NAME = "\\.?[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_HOST = r"(?!www\.)[a-z0-9][a-z0-9.-]*[a-z0-9]"
+_CANONICAL = rf"(?:local(?:/{_NAME})+|{_HOST}(?:/{_NAME}){{2,}}(?<!\.[gG][iI][tT]))#(?:0|[1-9][0-9]{{0,11}})"
 # Patterns are compiled when they are needed: `enqueue` of a short reference needs none.
 
 
@@ -127,12 +129,17 @@ def canonical(text: str, default_host: str | Callable[[], str] = "") -> str:
     Args:
         default_host: the host of `owner/repo#N`; such a reference is returned as it is where nothing is given.
     """
-    if re.fullmatch(_CANONICAL, text) and text.count("/") > 1:
+    if len(text) <= MAX_LENGTH and re.fullmatch(_CANONICAL, text):
         return text
     try:
         return str(parse(text, default_host))
     except UsageError:
         return text
+
+
+def repository_of(issue_ref: str) -> str:
+    """The repository of a canonical reference, the same for every way to write it."""
+    return key_of(issue_ref.rpartition("#")[0] or issue_ref)
 
 
 def key_of(reference: str) -> str:

@@ -49,6 +49,12 @@ class Job(msgspec.Struct, frozen=True):
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
     times: str | None = None
     """Where it is kept when the log had which length."""
+    kind: str | None = None
+    """The known program it is; None for a command of the operator's own."""
+    program: str = ""
+    """The agent's program, whether or not it is the first word of `argv`."""
+    check: str | None = None
+    """Module with `check(job, note)`, which looks at the program before anything is done for the attempt."""
     prepare: str | None = None
     after: str | None = None
     """Module with `prepare(job)`, which returns changes of the job, run before the agent."""
@@ -61,6 +67,8 @@ class Job(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     max_cost: float | None = None
     """What is left of the task's budget."""
+    prepare_timeout_s: float = 1800.0
+    """How long git may speak with a remote for a clone or for news, in all."""
     timeout_s: float = 3600.0
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from ..errors import GitError, RepositoryError
 from . import remotes
-from .command import answers, git
+from .command import ASK_TIMEOUT_S, answers, git
 from .repositories import ask, commits
 
-ASK_TIMEOUT_S = 60.0
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _USUAL = ("main", "master")
@@ -145,7 +144,7 @@ def _ask_remote(repository: str, remote: str, name: str | None, branches: list[s
     said = git(repository, "ls-remote", "--symref", "--", remote, *names, remote=True, timeout_s=ASK_TIMEOUT_S)
     refs: dict[str, str] = {}
     default = None
-    for line in said.splitlines():
+    for line in said.split("\n"):
         value, _, ref = line.partition("\t")
         if value.startswith("ref: ") and ref == "HEAD":
             default = value.removeprefix("ref: ")

@@ -61,7 +61,7 @@ def take(repository: str, worktree: str, branch: str, base_branch: str | None) -
     """
     shared, folder = os.path.realpath(common_dir(repository)), os.path.realpath(admin_dir(worktree))
     told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
-    refs = [line.split(" ", 1) for line in told.splitlines()]
+    refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
     own = f"refs/heads/{branch}"
     standing = look(worktree)
     commit = next((commit for commit, name in refs if name == own), None) or commit_of(shared, own)

@@ -162,7 +162,7 @@ def _base_tips(start: Baseline) -> list[str]:
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
     own = f"refs/heads/{start.branch}"
     told = git(start.shared, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-    return [commit for commit, _, name in (line.partition(" ") for line in told.splitlines()) if name != own]
+    return [commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name not in ("", own)]
 
 
 def _moves(start: Baseline) -> Moves:

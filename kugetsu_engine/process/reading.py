@@ -52,6 +52,22 @@ def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
         raise AttemptFailed(f"the session could not be prepared: {type(error).__name__}: {error}") from error
 
 
+def check(job: dict[str, Any], log: LogFile) -> None:
+    """Let the agent's driver look at the program before anything is done for the attempt.
+
+    Raises:
+        AttemptFailed: it cannot be driven.
+    """
+    if not job.get("check"):
+        return
+    try:
+        import_module(str(job["check"])).check(job, log.note)
+    except AttemptFailed:
+        raise
+    except Exception as error:  # a plug-in's boundary
+        log.note(f"the version of the program is not known: {type(error).__name__}: {safe_line(str(error), 200)}")
+
+
 def after(job: dict[str, Any], log: LogFile) -> None:
     """Let the agent's driver end what the agent had done elsewhere, such as on a server that many attempts share."""
     if not job.get("after"):

@@ -26,7 +26,7 @@ from . import identity, marked, preparing, reserve, tree, verdicts
 from .delivering import Delivering
 from .output import LogFile
 from .pipes import Pipes
-from .reading import Reading, after, prepare
+from .reading import Reading, after, check, prepare
 from .stall import StallWatch
 from .stamping import Stamping
 
@@ -118,6 +118,7 @@ class Supervisor:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
         self.may_interrupt = True
         self._interrupt_if_asked()
+        check(self.job, self.log)
         preparing.prepare(self.job, self.log, self._tell)
         prepare(self.job, self._tell)
         self.delivering.begin()

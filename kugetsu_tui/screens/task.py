@@ -59,7 +59,8 @@ class TaskScreen(LogScreen):
             return
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
-        header.show(story.header(picture, task, attempt), room)
+        # Where there is no log yet, the card in its place tells all the rest.
+        header.show(story.header(picture, task, attempt)[: None if attempt else 1], room)
         self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), story.card(picture, task))
         self.query_one(Talk).describe(story.one_line(picture, task.id))
         self.refresh_keys()

@@ -74,7 +74,8 @@ def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
     lines.append(_reason(picture, task))
-    lines.append(_facts(picture, task, active))
+    lines.append(_facts(picture, task))
+    lines += [spans for spans in (_now(picture, task, active), _where(picture, task, active)) if spans]
     lines += _attempts(task, attempt)
     return lines
 
@@ -95,7 +96,7 @@ def _since(task: Task) -> str:
     return times.moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
 
 
-def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
+def _facts(picture: Picture, task: Task) -> Spans:
     spans: Spans = [("agent   ", "muted"), (clean(task.agent or "as set", 60), "text")]
     if picture.approves(task) is not None and not task.ended:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
@@ -105,7 +106,15 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
         spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
     if task.after:
         spans += [("  after ", "muted"), (clean(" ".join(f"#{one.removeprefix('q_')}" for one in task.after), 120), "text")]
-    if active is not None and active.progress is not None:
+    return spans
+
+
+def _now(picture: Picture, task: Task, active: Active | None) -> Spans:
+    """What its agent does right now, and what that takes."""
+    spans: Spans = []
+    if active is None:
+        return spans
+    if active.progress is not None:
         progress = active.progress
         if progress.cpu_percent is not None:
             spans += [("  cpu ", "muted"), (f"{progress.cpu_percent:.0f}%", "text")]
@@ -117,12 +126,17 @@ def _facts(picture: Picture, task: Task, active: Active | None) -> Spans:
             spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
-    spans += _pull(picture, task) + _base(task, active)
-    if active is not None:
-        spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
+    spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
+    return [("now   ", "muted"), *spans] if spans else []
+
+
+def _where(picture: Picture, task: Task, active: Active | None) -> Spans:
+    """Where it works, where that started, and its pull request."""
+    spans: Spans = []
     if active is not None and active.record is not None and active.record.worktree:
-        spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "muted")]
-    return spans
+        spans += [("  in ", "muted"), (clean(active.record.worktree, 300), "text")]
+    spans += _base(task, active) + _pull(picture, task)
+    return [("work  ", "muted"), *spans] if spans else []
 
 
 def _base(task: Task, active: Active | None) -> Spans:
@@ -216,7 +230,8 @@ def card(picture: Picture, task: Task) -> list[Spans]:
         start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
         about = f", starts about {times.moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
-    lines.append(_facts(picture, task, None))
+    lines.append(_facts(picture, task))
+    lines += [spans for spans in (_where(picture, task, None),) if spans]
     if task.timeout_s or task.repo:
         more: Spans = [("limit   ", "muted"), (times.limit(task.timeout_s), "text")] if task.timeout_s else []
         lines.append([*more, *([("  repo ", "muted"), (clean(task.repo, 200), "text")] if task.repo else [])])

@@ -154,7 +154,7 @@ class TestQueueWithoutAnEngine:
         """Scripts rely on these keys."""
         shell.enqueue()
         status = shell.json("status")
-        assert set(status) == {"engine", "sessions", "slots", "counts", "active", "opencode_server", "alerts"}
+        assert set(status) == {"engine", "sessions", "slots", "counts", "active", "by_hand", "opencode_server", "alerts"}
         assert {"running", "pid", "mode", "since", "heartbeat_age_s", "paused", "draining"} <= set(status["engine"])
         assert status["counts"]["pending"] == 1
 
@@ -207,6 +207,10 @@ class TestWithAnEngine:
         assert shell("queue", "clear").stdout.startswith("cleared 1 ended task")
         assert shell.json("queue", "list", "--all") == []
         assert shell("queue-daemon", "stop").returncode == 0
+        quick_agents('agent = "demo"\nthemee = "dark"\n')
+        begun = shell("queue-daemon", "start")
+        assert (begun.returncode, begun.stdout[:8]) == (0, "started:")
+        assert begun.stderr == "kugetsu: config.toml, line 2: themee: no such setting, did you mean theme?\n"
 
     def test_after_a_restart_of_the_machine_it_waits_unless_told_otherwise(self, shell: Shell) -> None:
         """`status` says why, `--resume` goes on; and so does `kugetsu resume`."""

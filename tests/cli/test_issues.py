@@ -88,6 +88,10 @@ class TestDestroy:
         forced = ready("destroy", "1", "-y", "--force")
         assert (forced.returncode, tree.exists()) == (0, False), forced.stderr
         assert "branch fix/issue-1 kept" in forced.stdout
+        (row,) = ready.json("list")
+        assert (row["worktree"], row["delivered"]["commits"], row["delivered"]["dirty"]) == (None, 1, 0)
+        assert "; its worktree is gone" in ready("list").stdout
+        assert "the worktree of #1 is gone: another attempt makes it anew: kugetsu retry 1" in ready("shell", "1").stderr
         assert run_git(ready.folder, "rev-list", "--count", "main..fix/issue-1") == "1"
 
     def test_pushed_commits_are_elsewhere(self, ready: Shell, tmp_path: Path) -> None:
@@ -253,3 +257,25 @@ class TestAgentsOwnSession:
         assert ready.json("list")[0]["session"] == self.SESSION
         forced = ready("destroy", "1", "-y", "--force")
         assert (forced.returncode, tree.exists()) == (0, False), forced.stderr
+
+
+@pytest.mark.parametrize("text", ["https://github.com/o/r/issues/1", "GitHub.com/O/R.git#01", "o/r#1", "git@github.com:o/r#1"])
+def test_every_verb_takes_every_spelling_of_an_issue(ready: Shell, text: str) -> None:
+    """What was made under one is shown, told, gone on with and destroyed under another; it is one row of the list."""
+    ready.enqueue("O/R#1", NOTHING, "--repo", str(ready.folder))
+    assert ready("--headless", "--until-idle").returncode == 0
+    ready.enqueue(text, NOTHING, "--hold", "--repo", str(ready.folder))
+    (row,) = ready.json("list")
+    assert (row["task"], Path(row["worktree"]).name) == ("q_2", "github.com-o-r-1")
+    assert ready.json("show", text)["id"] == "q_2"
+    assert "look" in ready("context", text).stdout
+    assert ready("set-pr", text, PULL).returncode == 0
+    assert ready.json("list")[0]["pr_url"] == PULL
+    assert ready("set-pr", "o/r#1", "").returncode == 0
+    assert ready("release", text).returncode == 0
+    assert ready("--headless", "--until-idle").returncode == 0
+    assert [path.name for path in (ready.state / "worktrees").iterdir()] == ["github.com-o-r-1"]
+    done = ready("destroy", text, "-y")
+    assert done.returncode == 0, done.stderr
+    assert not list((ready.state / "worktrees").iterdir())
+    assert not list((ready.state / "context").iterdir())

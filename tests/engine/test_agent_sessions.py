@@ -19,6 +19,8 @@ import json, os, select, sqlite3, sys
 data = os.environ["XDG_DATA_HOME"] + "/opencode"
 database = sqlite3.connect(data + "/opencode.db", isolation_level=None, timeout=20)
 words = sys.argv[1:]
+if words == ["--version"]:
+    sys.exit("this one does not tell")
 if words[0] == "export":
     open(data + "/exporting", "w").close()
     while os.path.exists(data + "/hang"):

@@ -198,3 +198,19 @@ def test_three_at_once_go_on_while_the_engine_is_killed_and_another_one_takes_th
     with sqlite3.connect(f"file:{opencode}/data/opencode/opencode.db?mode=ro", uri=True) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
     database.close()
+
+
+def test_the_first_runs_of_a_fresh_home_make_the_database_once_and_all_succeed(
+    fleet: Fleet, model: ModelServer, tmp_path: Path
+) -> None:
+    """Side by side, each in its own process; without a database some of them would find it locked."""
+    program = real_opencode.program()
+    if program is None:
+        pytest.skip(real_opencode.why_not())
+    fleet.tables = real_opencode.agent_table(fleet.folder / "home", model.address, program, mode="process")
+    fleet.configure(agent="opencode", task_timeout="300s", max_attempts=1, max_concurrent_agents=3)
+    ids = [enqueue(fleet, number, model.script(f"w{number}", say("done"))) for number in (1, 2, 3)]
+    fleet.start_engine()
+    tasks = end(fleet, *ids)
+    assert [(task.state, len(task.attempts)) for task in tasks] == [("completed", 1)] * 3, [fleet.log(one) for one in ids]
+    assert [name for name in os.listdir(fleet.paths.servers) if name.startswith("database-") and name.endswith(".json")]

@@ -207,6 +207,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """`fake_opencode.py serve …`; `OPENCODE_CONFIG_CONTENT` may hold `{"fake": {"start": "never"}}`."""
+    if "--version" in sys.argv:
+        print("1.18.33")
+        return
     how = json.loads(os.environ.get("OPENCODE_CONFIG_CONTENT") or "{}").get("fake", {})
     if how.get("start") == "fails":
         sys.exit("Error: the configuration is broken")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 def main() -> int:
     """Note what was given, print the recorded lines."""
+    if sys.argv[1:] == ["--version"]:
+        return 1
     given = {"argv": sys.argv[1:], "stdin": sys.stdin.read(), "cwd": os.getcwd(), "env": sorted(os.environ)}
     paths = [word.partition("=")[2] for word in sys.argv if word.startswith("--file=")]
     files = {path: Path(path).read_text(encoding="utf-8") for path in paths}

@@ -69,6 +69,7 @@ def test_keys_can_be_changed_but_not_into_a_conflict() -> None:
     assert registry["task.retry"].keys == ("Y",)
     assert registry["task.kill"].keys == ("X",)
     assert len(problems) == 2
+    assert Registry().remapped({"task.kil": "f"})[1] == ["config.toml: [keys] task.kil is no action, did you mean task.kill?"]
     found = registry.resolve("Y", Situation())
     assert found is not None
     assert found.id == "task.retry"

@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.policy import Rest
-from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.run import Progress, RunRecord
 from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.worth import Need
@@ -15,6 +15,8 @@ from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.formatting import times
+from kugetsu_tui.keys import Registry
+from kugetsu_tui.situation import Situation
 from kugetsu_tui.viewmodels import story, strip
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.done import DoneView
@@ -237,6 +239,30 @@ def test_what_needs_you_is_visited_once_each_and_then_again() -> None:
     mended = Notice("2027-01-15T07:58:00.000Z", "task_started", "#1 started", "info", "q_1")
     assert tour(3, notices=(*notices, mended)) == ["q_3", "q_2", "q_3"]
     assert tour(1) == []
+
+
+def test_what_one_copies_from_a_task_has_its_own_line() -> None:
+    """The worktree stands near the left edge, however much the agent does."""
+    one = active(41)
+    record = RunRecord("q_41", 1, "t", 1, 1, "", "", 60.0, "/home/o/worktrees/api-41")
+    lines = [
+        words(spans)
+        for spans in story.header(Picture(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1)
+    ]
+    [place] = [line.index("/home/o/worktrees") for line in lines if "/home/o/worktrees" in line]
+    assert place < 20
+    assert [line for line in lines if line.startswith("now") and "cpu" in line]
+
+
+def test_keys_about_a_log_are_not_offered_where_there_is_none() -> None:
+    """They say so when pressed, and take no room among the keys."""
+    registry = Registry()
+    for pane in ("task", "log"):
+        waits, ran = (Situation(pane=pane, task="q_1", state="pending", attempt=attempt) for attempt in (0, 1))
+        for name in ("log.error", "log.error_before", "log.wrap", "log.follow", "log.raw"):
+            assert registry[name].refusal(waits) == "#1 has no log yet: its first attempt writes one"
+            assert registry[name].refusal(ran) is None
+    assert registry["log.error"].refusal(Situation(pane="merged")) is None
 
 
 def test_the_story_names_every_attempt() -> None:

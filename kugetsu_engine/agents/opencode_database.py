@@ -1,0 +1,70 @@
+"""opencode's database, made ready before anything runs side by side. Standard library only; a supervisor loads it.
+
+The first runs on a fresh home, or after an upgrade, all make or convert the database at once, and some of them fail with
+"database is locked". So one of them has opencode do it while the others wait, once per database and program.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from binascii import crc32
+from typing import Any
+
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..store import files
+from ..store.locks import unlock, wait_lock
+from .opencode_sessions import database
+
+MAKING_S = 60.0
+"""Measured: one to three seconds."""
+
+
+def make_ready(job: dict[str, Any]) -> None:
+    """Have the database made, unless this version of opencode has seen it; what fails here the run itself will tell.
+
+    Nothing is done where the version is not known: then nobody knows what the program does with the question.
+    """
+    env, version = dict(job["env"]), job.get("version")
+    path, program = database(env), shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
+    if path is None or program is None or not version:
+        return
+    paths = StatePaths(str(job["state_dir"]))
+    mark = paths.opencode_database(f"{crc32(os.fsencode(os.path.realpath(path))):08x}")
+    if _is_ready(mark, path, version):
+        return
+    lock = wait_lock(f"{mark}.lock")
+    try:
+        if not _is_ready(mark, path, version):
+            _make(program, env, str(job["worktree"]))
+            if (identity := _identity(path)) is not None:
+                files.replace(mark, json.dumps({"version": version, "identity": identity}).encode(), durable=False)
+    except (OSError, subprocess.SubprocessError):
+        return
+    finally:
+        unlock(lock)
+
+
+def _make(program: str, env: dict[str, str], worktree: str) -> None:
+    """Run the command that opens the database and does nothing with it."""
+    subprocess.run(
+        [program, "db", "path"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=worktree,
+        env={**env, "PWD": worktree}, timeout=MAKING_S, check=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def _is_ready(mark: str, path: str, version: str) -> bool:
+    try:
+        found = json.loads(files.read(mark, 4096))
+    except (OSError, BadFile, ValueError, RecursionError):
+        return False
+    return bool(isinstance(found, dict) and found.get("version") == version and found.get("identity") == _identity(path))
+
+
+def _identity(path: str) -> list[int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_dev, status.st_ino]
