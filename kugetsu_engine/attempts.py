@@ -18,15 +18,17 @@ from .domain import ended, failures, policy
 from .domain.draft import shown_id
 from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
-from .domain.task import Attempt, Notice, Task
+from .domain.task import Attempt, Base, Notice, Task
 from .domain.times import epoch, iso, time_of_day
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
 from .paths import StatePaths
 from .pauses import Pauses
+from .places import own_repositories
 from .process import identity, verdicts
 from .process.launcher import Handle, Launcher, Waker
+from .process.turns import GIVE_BACK_S, holder_of
 from .run_times import RunTimesBook
 from .spending import Spending
 from .store import locks, runs
@@ -67,6 +69,8 @@ class Attempts:
         """The error for which a supervisor said that it cannot begin, until that is in the books."""
         self.on_start: Callable[[str], None] = _ignore
         """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
+        self.on_git_busy: Callable[[Entry, str], None] = lambda entry, holder: None
+        """Told that a task gave its slot back, and for which other one git is busy in its repository."""
         self._running: dict[str, Running] = {}
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
@@ -234,6 +238,7 @@ class Attempts:
         task = self._ledger.get(task_id)
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
+            self._host_answered(task, progress.base)
             self._false_starts.pop(task_id, None)
             self._refused.pop(task_id, None)
             self.on_start("")
@@ -332,7 +337,11 @@ class Attempts:
             self._run_times.learn(task, task.agent or self._settings.current.agent, attempt.elapsed_s)
             self._learned.add(task.id)
         self._false_starts.pop(task.id, None)
+        if attempt.failure == "git_busy" and task.stop is None:
+            self._give_turn_back(task, attempt.reason or "")
+            return
         self._note_limit(task, attempt, result)
+        self._note_host(task, attempt)
         if attempt.session_id is not None:
             self._keep_session(task, attempt.session_id)
         elif attempt.failure == "session":
@@ -354,6 +363,35 @@ class Attempts:
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)
         self._learned.discard(task.id)
+
+    def _give_turn_back(self, task: Task, reason: str) -> None:
+        """Put a task back that only waited for another one's git; nothing was done, so it was no attempt."""
+        entry = self._ledger.entries[task.id]
+        self.on_git_busy(entry, holder_of(reason))
+        retry_at = iso(self._clock() + GIVE_BACK_S)
+        self._ledger.change(
+            task, "pending", f"{reason}; its slot is free for others", level="info", attempt=_one_less(task), retry_at=retry_at,
+            token=None, pid=None,
+        )  # fmt: skip
+
+    def _host_answered(self, task: Task, base: Base | None) -> None:
+        """Take in that a host said itself where the work starts; a clone that was there already says nothing about it."""
+        if base is not None and base.fetched and self._pauses.hosts():
+            host = policy.host_of(task, own_repositories(self._settings.current))
+            if host is not None:
+                self._pauses.host_answered(host)
+
+    def _note_host(self, task: Task, attempt: Attempt) -> None:
+        """Let a host rest that did not answer when the task's worktree was made, or take in that it did."""
+        host = policy.host_of(task, own_repositories(self._settings.current))
+        if host is None or not failures.unreachable(attempt.outcome, attempt.failure):
+            self._host_answered(task, attempt.base)
+            return
+        rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
+        if rest is not None:
+            until = time_of_day(rest.until, self._clock())
+            text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
+            self._ledger.tell(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""

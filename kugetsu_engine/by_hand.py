@@ -5,6 +5,8 @@ The locks are this process's own, so however it ends they are free.
 """
 
 import os
+import shutil
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -13,10 +15,12 @@ from .agents import known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
+from .domain.by_hand import ByHand
 from .domain.task import Task, no_worktree
-from .errors import AlreadySo, ConfigError, TryLater
+from .domain.times import iso
+from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
-from .store import issue_names, of_issue, sessions
+from .store import bell, hands, issue_names, of_issue, sessions
 
 
 class Place(NamedTuple):
@@ -33,6 +37,14 @@ class Attached(NamedTuple):
     argv: list[str]
     session_id: str | None
     entered: gate.Pass
+    mark: hands.Mark
+    bell: str
+
+    def give_up(self) -> None:
+        """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
+        self.mark.take_away()
+        self.entered.give_up()
+        bell.ring(self.bell)
 
 
 def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Place:
@@ -60,6 +72,19 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     return Place(worktree, env)
 
 
+def check(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> None:
+    """See whether a task could be taken over by hand, as far as that can be known before it is tried; changes nothing.
+
+    Raises:
+        KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
+        AlreadySo: someone works on the issue by hand.
+    """
+    _screen(paths, settings, operator, task)
+    for hand in hands.every(paths):
+        if hand.issue_key == task.issue_key:
+            raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+
+
 def attach(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
 ) -> Attached:
@@ -74,11 +99,33 @@ def attach(
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
-    limit = effective_limit(load(paths), settings.max_concurrent_agents)
     if stop is None and (at_work := of_issue.at_work(paths, task.issue_ref, settings.default_server)) is not None:
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {at_work.id[2:]}")
+    _screen(paths, settings, operator, task)
+    # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
+    hand = ByHand(task.id, task.issue_ref, iso(time.time()), os.getpid())
+    mark = hands.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    if mark is None:
+        raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+    attached: Attached | None = None
+    try:
+        entered = _enter(paths, settings, task, stop)
+        try:
+            attached = Attached(*_screen(paths, settings, operator, task), entered, mark, paths.bell)
+        except BaseException:
+            entered.give_up()
+            raise
+    finally:
+        if attached is None:
+            mark.take_away()
+            bell.ring(paths.bell)
+    return attached
+
+
+def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.Pass:
+    """Take a slot and the issue; the slot of an agent that is stopped for this."""
+    limit = effective_limit(load(paths), settings.max_concurrent_agents)
     if stop is not None:
-        _screen(paths, settings, operator, task)
         claimed = gate.claim(paths, limit)
         try:
             stop()
@@ -94,11 +141,7 @@ def attach(
         raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, str):
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
-    try:
-        return Attached(*_screen(paths, settings, operator, task), entered)
-    except BaseException:
-        entered.give_up()
-        raise
+    return entered
 
 
 def _screen(
@@ -112,4 +155,8 @@ def _screen(
     session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    return where, known.screen(agent, settings, session_id, paths.root), session_id
+    argv = known.screen(agent, settings, session_id, paths.root)
+    program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
+    if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
+        raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")
+    return where, argv, session_id

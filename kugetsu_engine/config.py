@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     """First rest of a provider that has reached a limit and does not say until when."""
     rate_limit_delay_max: float = 3600.0
     task_timeout: float = 3600.0
+    prepare_timeout: float = 1800.0
+    """Of an attempt's clone and of its questions to a remote, together."""
     stall_after: float = 600.0
     """0: never looked for."""
     stall_kills: bool = False
@@ -122,6 +124,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "rate_limit_delay": duration,
     "rate_limit_delay_max": duration,
     "task_timeout": duration,
+    "prepare_timeout": duration,
     "stall_after": duration,
     "stall_kills": flag,
     "require_delivery": flag,

@@ -12,16 +12,19 @@ from .config import SettingsSource
 from .control import Controls
 from .domain import policy
 from .domain.policy import Facts, Why
+from .domain.states import NOTIFIED
 from .domain.task import Task
 from .entries import Entry
 from .errors import KugetsuError, NoSuchTask
 from .host import HostGate
 from .ledger import Ledger
+from .obstacles import ObstacleKeeper
 from .paths import StatePaths
 from .pauses import Pauses
+from .places import hosts_in_use, own_repositories
 from .process.launcher import Launcher
 from .servers import Servers
-from .store import edits
+from .store import edits, hands
 
 TRY_AGAIN_S = 0.2
 TRY_AGAIN_MAX_S = 5.0
@@ -46,29 +49,26 @@ class Dispatcher:
         self._launcher = launcher
         self._clock = clock
         self._servers = servers
-        self._refused: set[str] = set()
-        """Keys of issues whose lock someone else holds; asked again at the next full look."""
+        self.obstacles = ObstacleKeeper(paths, ledger, lambda: settings.current)
         self._refusals = 0
         """Turns in a row in which a lock was refused that the books say is free."""
         self.try_again_s: float | None = None
         """Seconds after which to ask for such a lock again; None: none was refused."""
 
-    def forget_refusals(self) -> None:
-        """Ask again for the locks that were refused."""
-        for issue_key in self._refused:
-            self._ledger.issue_free(issue_key)
-        self._refused = set()
-
     def facts(self) -> Facts:
         """What the decisions need to know now."""
-        active = self._ledger.active_ids
-        busy = {self._ledger.entries[task_id].issue_key for task_id in active} | self._refused
-        settings, controls = self._settings.current, self._controls
+        active = [self._ledger.entries[task_id] for task_id in self._ledger.active_ids]
+        settings, controls, hosts = self._settings.current, self._controls, self._pauses.hosts()
+        named = own_repositories(settings) if hosts else frozenset[str]()
+        own = hosts_in_use(self._paths, hosts, self._ledger.entries.values(), named) if hosts else named
+        preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
         return Facts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
-            busy_refs=frozenset(busy), states=self._ledger.states, default_agent=settings.agent,
-            rests=known.rests(self._pauses.resting(), settings), pause_reason=controls.pause_reason,
-            edited=edits.edited(self._paths), gaps=settings.gaps,
+            busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
+            default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
+            pause_reason=controls.pause_reason, edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
+            hosts=hosts, own_repositories=own, probes=policy.probes(preparing, hosts, own),
+            obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
 
     def dispatch(self) -> None:
@@ -101,7 +101,7 @@ class Dispatcher:
         after = self._ledger.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
-        if entry.issue_key in self._refused:
+        if self.obstacles.holds(entry.issue_key):
             return Why("issue_busy", "the issue has an agent already")
         return Why("slots", self._ledger.get(task_id).reason or "all slots are taken")
 
@@ -109,8 +109,7 @@ class Dispatcher:
         """Start a task's next attempt; False when there is no slot after all."""
         entered = gate.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
         if isinstance(entered, str):
-            if entered != "slots":
-                self._refused.add(entry.issue_key)
+            self.obstacles.refused(entered, entry)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return entered != "slots"

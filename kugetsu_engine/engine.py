@@ -140,6 +140,7 @@ class Engine:
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
             self.launcher, self._clock, self.servers,
         )  # fmt: skip
+        self.attempts.on_git_busy = self.dispatcher.obstacles.git_is_busy
         self.index = Index(self.paths, self.ledger, self._monotonic)
         self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
         self.flight = FlightRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
@@ -240,6 +241,7 @@ class Engine:
             self.host.tell(self.alerts, self.ledger.tell, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
+            self.dispatcher.obstacles.trouble = ""
             if full:  # all that was refused has been tried again
                 self.alerts.clear("disk")
         except OSError as error:
@@ -254,6 +256,9 @@ class Engine:
     def _refused(self, error: OSError) -> None:
         """The disk or the system refuses something: say so, and look at everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
+        self.dispatcher.obstacles.trouble = (
+            f"the disk or the system refuses {error.filename or 'it'}: {error.strerror or error}"
+        )
         self._rescan_at = min(self._rescan_at, self._monotonic() + REFUSED_AGAIN_S)
         self._requests_left = False
 
@@ -305,7 +310,7 @@ class Engine:
         if (fault := pauses.fault(self.paths)) is not None:
             self.ledger.quarantine.take(self.paths.pauses, fault)
         self.ledger.rescan()
-        self.dispatcher.forget_refusals()
+        self.dispatcher.obstacles.forget_refusals()
         cost = self._monotonic() - now
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
@@ -344,6 +349,7 @@ class Engine:
             self.ledger.rests_changed()
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
+        self.alerts.warn("network", pauses.silent(self.pauses.hosts(), now))
         stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
@@ -360,7 +366,7 @@ class Engine:
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
-            list(self.work.overlaps), self.work.changes, self.settings.current.gaps,
+            list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.told(),
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from .domain.draft import task_id as as_task_id
-from .domain.refs import key_of
+from .domain.refs import key_of, repository_of
 from .domain.task import Order, State, order
 from .errors import BadFile
 from .paths import StatePaths
@@ -32,6 +32,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     pending_since: str | None = None
     expires_at: str | None = None
     agent: str | None = None
+    repo: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """`host/owner/repo` of its issue."""
+        return repository_of(self.issue_ref)
 
     @property
     def issue_key(self) -> str:

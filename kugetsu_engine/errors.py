@@ -16,6 +16,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
     ├── GitError            git refused; carries git's own words
+    ├── GitBusy             git works in the repository for another attempt, and has for long
     ├── BadPrompt           the prompt cannot be given in the way the agent wants it
     └── SetupFailed         a repository's setup command failed
 
@@ -130,6 +131,12 @@ class GitError(AttemptFailed):
     """git refused. The message carries git's own words."""
 
     failure = "git"
+
+
+class GitBusy(AttemptFailed):
+    """git works in the repository for someone else, and has for long: the slot is of more use elsewhere."""
+
+    failure = "git_busy"
 
 
 class BadPrompt(AttemptFailed):

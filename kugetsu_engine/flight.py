@@ -64,7 +64,7 @@ class FlightRecorder:
 
     def _now(self) -> Flow:
         if self._rests[0] != self._pauses.version:
-            self._rests = self._pauses.version, tuple(self._pauses.resting().values())
+            self._rests = self._pauses.version, (*self._pauses.resting().values(), *self._pauses.hosts().values())
         controls, pressure = self._controls, self._host.pressure
         # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
         pressure = pressure and (self._last.pressure or pressure)

@@ -89,6 +89,12 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
                 _remove_older(f"{folder}/{name}", now - age)
     for name in _names(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
+    for name in _names(paths.by_hand):
+        if not locks.is_held(f"{paths.by_hand}/{name.partition('.json')[0].removesuffix('.lock')}.lock"):
+            _remove_older(f"{paths.by_hand}/{name}", now - DRAFT_AGE_S)
+    for name in _names(paths.locks):
+        if name.endswith(".remote"):
+            _remove_older(f"{paths.locks}/{name}", now - LITTER_AGE_S)
     put_away(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
     removed = 0

@@ -81,6 +81,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         kind=kind, program=drive.program or drive.argv[0], check=versions.__name__ if kind in versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
+        prepare_timeout_s=settings.prepare_timeout,
         timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
         stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),

@@ -312,7 +312,7 @@ class Ledger:
         self._line.drop(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
-            task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent,
+            task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent, task.repo,
         )  # fmt: skip
         self.entries[task.id] = entry
         if entry.state == states.PENDING:

@@ -6,12 +6,20 @@ are parked until that reason may have gone.
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from .domain import policy, states
-from .domain.policy import Facts
+from .domain.policy import Facts, WhyCode
 from .domain.task import Order
 from .entries import Entry
+
+TOLD_BY_FACTS: dict[WhyCode, Callable[[Facts], object]] = {
+    "edited": lambda facts: facts.edited,
+    "by_hand": lambda facts: facts.by_hand,
+    "network": lambda facts: (facts.hosts, facts.probes, facts.own_repositories),
+    "preparing": lambda facts: facts.obstacles.preparing,
+}
+"""Reasons that end when something else is told, with what that is: tasks that had to wait for one are looked at again then."""
 
 
 class Line:
@@ -24,7 +32,9 @@ class Line:
         self._parked_after: dict[str, set[str]] = {}
         self._parked_busy: dict[str, set[str]] = {}
         self._parked_resting: set[str] = set()
-        self._parked_edited: set[str] = set()
+        self._parked: dict[WhyCode, set[str]] = {}
+        self._told: dict[WhyCode, object] = {}
+        """What the facts said of these reasons when the tasks were last looked at."""
 
     def add(self, entry: Entry) -> None:
         """Take in a task that waits."""
@@ -73,11 +83,11 @@ class Line:
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
-        if self._parked_edited:
-            over = self._parked_edited - facts.edited
-            self._parked_edited -= over
-            for task_id in over:
-                self._unpark(task_id)
+        for code, of_facts in TOLD_BY_FACTS.items():
+            if self._parked.get(code) and self._told.get(code) != of_facts(facts):
+                for task_id in self._parked.pop(code):
+                    self._unpark(task_id)
+            self._told[code] = of_facts(facts)
         return policy.next_to_start(self._front(facts, now), facts, now)
 
     def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
@@ -90,8 +100,8 @@ class Line:
                 yield entry
                 return
             del self._ready[0]
-            if why.code == "edited":
-                self._parked_edited.add(entry.id)
+            if why.code in TOLD_BY_FACTS:
+                self._parked.setdefault(why.code, set()).add(entry.id)
             if why.code in ("rate_limit", "config"):
                 self._parked_resting.add(entry.id)
             if why.until is not None:

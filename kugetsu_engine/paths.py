@@ -54,6 +54,7 @@ class StatePaths:
         self.pauses = join(root, "queue", "pauses.json")
         self.control = join(root, "queue", "control.json")
         self.edits = join(root, "queue", "edits")
+        self.by_hand = join(root, "queue", "by-hand")
         self.run_times = join(root, "run-times.json")
         self.task_number = join(root, "queue", "number")
         self.request_number = join(root, "queue", "request-number")
@@ -85,8 +86,8 @@ class StatePaths:
         """The folders a state directory always has, parents first."""
         return (
             self.root, self.env, self.queue, self.items, self.done, self.requests, self.answers, self.corrupt, self.edits,
-            self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context, self.repositories,
-            self.worktrees,
+            self.by_hand, self.slots, self.locks, self.runs, self.logs, self.servers, self.sessions, self.context,
+            self.repositories, self.worktrees,
         )  # fmt: skip
 
     def item(self, task_id: str) -> str:

@@ -1,4 +1,5 @@
 """Providers that rest: after a rate limit, a spent quota, or a refused key nothing is started that would run into it again.
+And hosts that did not answer when a clone was to be made: they are asked again later, by one task first.
 
 Kept in `queue/pauses.json`, written by the engine alone; so a rest outlives it. It ends by itself, or by `resume --agent`.
 """
@@ -14,10 +15,14 @@ from .errors import BadFile
 from .paths import StatePaths
 from .store import documents, files
 
+NETWORK = "network"
+"""Class of failure that makes a host rest; providers rest for others."""
 FORGET_AFTER_S = 86400.0
 """A limit that was reached so long ago says nothing about the next one."""
 NEWS_S = 60.0
 """A rest that grows by less is not told again."""
+HOST_REST_S, HOST_REST_MAX_S = 30.0, 900.0
+"""The first rest of a host that does not answer, which doubles with each in a row, and the longest."""
 BELIEVED_S = 9 * 86400.0
 """A rest that would last longer is a fault of the file or of the clock."""
 
@@ -98,8 +103,36 @@ class Pauses:
         if pause is not None and (epoch(pause.until) or 0.0) <= self._now():
             self._put({name: other for name, other in self._pauses.items() if name != provider})
 
+    def hosts(self) -> dict[str, Rest]:
+        """The hosts that did not answer, until one of their tasks has been prepared; their rest may be over."""
+        return hosts(self._pauses, self._now())
+
+    def host_failed(self, host: str, text: str, started: float | None) -> Rest | None:
+        """Take in that a host did not answer a task that was being prepared; the rest that this begins, else None.
+
+        Args:
+            started: when the attempt began, in seconds since 1970; several side by side make one rest.
+        """
+        now, before = self._now(), self._pauses.get(host)
+        before = before if before and before.failure == NETWORK and _age(before, now) < FORGET_AFTER_S else None
+        if before is not None and started is not None and started <= (epoch(before.since) or 0.0) <= now:
+            return None
+        count = before.count + 1 if before else 1
+        until = now + min(HOST_REST_S * 2.0 ** min(count - 1, 30), HOST_REST_MAX_S)
+        self._put({**self._pauses, host: Pause(NETWORK, iso(now), iso(until), text[:300], count, True)})
+        return self.hosts().get(host)
+
+    def host_answered(self, host: str) -> None:
+        """Take in that a task of a host was prepared: its other tasks go on."""
+        pause = self._pauses.get(host)
+        if pause is not None and pause.failure == NETWORK:
+            self._put({name: other for name, other in self._pauses.items() if name != host})
+
     def lift(self, name: str) -> bool:
-        """End the rest of a provider, or of an agent's provider, now; whether there was one."""
+        """End the rest of a host, a provider, or an agent's provider, now; whether there was one."""
+        if name in self.hosts():
+            self.host_answered(name)
+            return True
         rest = self.resting()
         provider = name if name in rest else self._provider_of(name)
         if provider not in rest:
@@ -148,13 +181,32 @@ def fault(paths: StatePaths) -> str | None:
 
 
 def resting(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
-    """The rests that last still, by provider."""
+    """The rests of providers that last still."""
     found = {}
     for provider, pause in pauses.items():
         until = epoch(pause.until) or 0.0
-        if now < until <= now + BELIEVED_S:
+        if pause.failure != NETWORK and now < until <= now + BELIEVED_S:
             found[provider] = Rest(provider, until, pause.failure)
     return found
+
+
+def hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
+    """The hosts that did not answer when a clone was to be made; nobody has tried whether they do since."""
+    found = {}
+    for host, pause in pauses.items():
+        until = epoch(pause.until) or 0.0
+        if pause.failure == NETWORK and now - FORGET_AFTER_S < until <= now + BELIEVED_S:
+            found[host] = Rest(host, until, NETWORK)
+    return found
+
+
+def silent(rest: Mapping[str, Rest], now: float) -> str:
+    """The hosts that are not asked now, in one line, for an alert."""
+    return "; ".join(
+        f"{name} does not answer: tasks that need a clone from it wait, next try {time_of_day(one.until, now)}"
+        for name, one in rest.items()
+        if one.until > now
+    )
 
 
 def told(rest: Mapping[str, Rest], now: float) -> str:

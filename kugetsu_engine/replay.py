@@ -18,6 +18,8 @@ from .domain.task import Task
 from .domain.times import epoch
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
+from .pauses import NETWORK
+from .places import own_repositories
 from .snapshot import Active, EngineView, Snapshot
 from .store import acts, documents, files, notices, pulls
 from .store.locks import is_held
@@ -52,6 +54,8 @@ class Replay:
             active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
             run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
+            hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
+            own_repositories=own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
@@ -111,7 +115,9 @@ class Replay:
         return Active(task, None, progress, max(when - one.since, 0.0), timeout, None)
 
     def _rests(self, then: Moment, when: float) -> Mapping[str, Rest]:
-        resting = {one.provider: one for one in then.flow.rests if one.until > when} if then.flow else {}
+        resting = (
+            {one.provider: one for one in then.flow.rests if one.until > when and one.failure != NETWORK} if then.flow else {}
+        )
         if not resting:
             return {}
         from .agents import known

@@ -118,7 +118,7 @@ class Tables:
         """Read one of `TABLES`."""
         if not isinstance(value, dict):
             stops = NOTHING if name in HARMLESS else EVERYTHING
-            self._note((name,), f"{value!r:.60} is no table: write [{name}] and its keys below", stops, "it is passed over")
+            self._note((name,), f"{value!r:.60} is not a table: write [{name}] and its keys below", stops, "it is ignored")
             return {} if name != "notify" else NotifySettings()
         if name == "notify":
             return NotifySettings(**self._keys((name,), value, NOTIFY_READERS, NOTHING, "the default holds"))
@@ -156,7 +156,7 @@ class Tables:
         if len(path) > 1 and meant is not None:
             stops = stops if meant in HARMLESS else EVERYTHING
             stands = "" if meant == name else f", did you mean {meant}"
-            self._note(path, f"no such setting here{stands}: what is for all stands above the first [table]", stops, meanwhile)
+            self._note(path, f"no such setting here{stands}: settings for all go above the first [table]", stops, meanwhile)
             return
         self._note(path, f"no such setting{did_you_mean(name, known)}", stops, meanwhile)
 
@@ -230,7 +230,7 @@ class Tables:
             try:
                 found |= failure_classes({key: one}) if name == "failures" else {host: line_of_text(one)}
             except KugetsuError as error:
-                self._note((name, key), str(error), stops, "it is passed over")
+                self._note((name, key), str(error), stops, "it is ignored")
         return found
 
 

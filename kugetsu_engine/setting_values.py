@@ -20,7 +20,7 @@ def size(value: Any) -> int:
     unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
     number = text.removesuffix(unit).strip()
     if isinstance(value, bool) or not _is_whole(number) or (found := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
-        raise UsageError(f"{value!r:.60} is no size", "write it like 256MiB")
+        raise UsageError(f"{value!r:.60} is not a size", "write it like 256MiB")
     return found
 
 
@@ -30,7 +30,7 @@ def count(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         text = str(value).strip()
         if isinstance(value, bool) or not _is_whole(text) or not low <= (found := int(text)) <= high:
-            raise UsageError(f"{value!r:.60} is no number from {low} to {high}")
+            raise UsageError(f"{value!r:.60} is not a number from {low} to {high}")
         return found
 
     return read
@@ -58,7 +58,7 @@ def ceiling(most: float) -> Callable[[Any], float]:
         text = "0" if value == "off" else str(value).strip()
         if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
             point = f"write {text.replace(',', '.')}" if re.fullmatch("[0-9]+,[0-9]+", text) else 'or "off"'
-            raise UsageError(f"{value!r:.60} is no number from 0 to {most:.0f}", point)
+            raise UsageError(f"{value!r:.60} is not a number from 0 to {most:.0f}", point)
         return float(text)
 
     return read
@@ -75,14 +75,14 @@ def flag(value: Any) -> bool:
 def line_of_text(value: Any) -> str:
     """Text without control characters."""
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
-        raise UsageError(f"{value!r:.60} is no line of text")
+        raise UsageError(f"{value!r:.60} is not a line of text")
     return value
 
 
 def prompt_kind(value: Any) -> str:
     """Read `dev` or `plain`."""
     if value not in ("dev", "plain"):
-        raise UsageError(f"{value!r:.60} is no kind of prompt", "dev or plain")
+        raise UsageError(f"{value!r:.60} is not a kind of prompt", "dev or plain")
     return str(value)
 
 
@@ -90,7 +90,7 @@ def list_of_names(value: Any) -> list[str]:
     """Names, also as one text with commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{value!r:.60} is no list of names")
+        raise UsageError(f"{value!r:.60} is not a list of names")
     return [name.strip() for name in names if name.strip()]
 
 
@@ -110,7 +110,7 @@ def one_of(*known: Any) -> Callable[[Any], Any]:
 def texts(value: Any) -> list[str]:
     """A list of texts, which may be empty."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise UsageError("is no list of texts", 'write it like ["one", "two"]')
+        raise UsageError("is not a list of texts", 'write it like ["one", "two"]')
     return value
 
 
@@ -119,7 +119,7 @@ def command_line(value: Any) -> list[str]:
     if isinstance(value, str) and value.strip():
         raise UsageError("is one text; a command is a list of words", 'write it like ["npm", "ci"]')
     if not texts(value) or not value[0].strip():
-        raise UsageError("names no program", 'write it like ["npm", "ci"]')
+        raise UsageError("does not name a program", 'write it like ["npm", "ci"]')
     return texts(value)
 
 
@@ -135,17 +135,17 @@ def commands(value: Any) -> list[list[str]]:
 def table_of_texts(value: Any) -> dict[str, str]:
     """A table whose values are texts."""
     if not isinstance(value, dict):
-        raise UsageError("is no table", 'write it like { NAME = "value" }')
+        raise UsageError("is not a table", 'write it like { NAME = "value" }')
     for name, one in value.items():
         if not isinstance(one, str):
-            raise UsageError(f"{name} is no text", f'write {name} = "…", with quotation marks')  # it may be a secret
+            raise UsageError(f"{name} is not text", f'write {name} = "…", with quotation marks')  # it may be a secret
     return value
 
 
 def table(value: Any) -> dict[str, Any]:
     """A table."""
     if not isinstance(value, dict):
-        raise UsageError(f"{value!r:.60} is no table")
+        raise UsageError(f"{value!r:.60} is not a table")
     return value
 
 
@@ -168,7 +168,7 @@ def failure_classes(value: Any) -> dict[str, str]:
 def hours(value: Any) -> str:
     """A span of the day."""
     if not isinstance(value, str) or not are_hours(value):
-        raise UsageError(f"{value!r:.60} is no span of the day", "write it like 22:00-07:00")
+        raise UsageError(f"{value!r:.60} is not a span of the day", "write it like 22:00-07:00")
     return value
 
 

@@ -14,8 +14,10 @@ import msgspec
 from . import control, env_files, pauses, run_times
 from .config import SettingsSource
 from .domain import plan, policy, states, worth
+from .domain.by_hand import ByHand
 from .domain.changes import Changes
 from .domain.engine_state import Alert, EngineState
+from .domain.obstacles import Obstacles
 from .domain.overlaps import Overlap
 from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
@@ -23,15 +25,17 @@ from .domain.pulls import KnownPull
 from .domain.run import Progress, RunRecord
 from .domain.run_times import Expected, RunTimes, learned, repository_of
 from .domain.setting_faults import Gaps
+from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
 from .domain.times import epoch
 from .entries import UNREADABLE, state_on_disk
 from .errors import BadFile
 from .paths import StatePaths
+from .places import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
 from .process import identity
 from .prompts import PromptFile
 from .quarantine import is_aside
-from .store import documents, edits, files, notices, pulls, runs
+from .store import documents, edits, files, hands, notices, pulls, runs
 from .store.locks import is_held
 from .store.task_folder import TaskFolder
 
@@ -64,6 +68,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """What running tasks have changed so far, by id, where that is known."""
     stopped: bool = False
     """Whether the last engine ended in an orderly way."""
+    obstacles: Obstacles = Obstacles()
+    """What the engine found in its way."""
 
     @property
     def stale(self) -> bool:
@@ -91,6 +97,11 @@ class Active(msgspec.Struct, frozen=True):
             return "ended"
         phase = self.progress.phase if self.progress else "starting"
         return "stalled" if phase == "agent" and self.stalled else phase
+
+    @property
+    def preparing(self) -> bool:
+        """Whether its worktree is not made yet."""
+        return self.task.state == NOTIFIED and self.phase in BEFORE_GIT_IS_DONE
 
     @property
     def stalled(self) -> str | None:
@@ -124,6 +135,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     default_agent: str = ""
     edited: frozenset[str] = frozenset()
     """Tasks that someone edits right now."""
+    by_hand: tuple[ByHand, ...] = ()
+    """Who works by hand: each holds a slot."""
+    hosts: Mapping[str, Rest] = {}
+    """Hosts that did not answer when a clone was to be made."""
+    own_repositories: frozenset[str] = frozenset()
+    """Repositories in which work needs no host."""
     pulls: Mapping[str, KnownPull] = {}
     """What forges said about pull requests, by issue reference."""
     earlier: Mapping[str, str] = {}
@@ -133,7 +150,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def used(self) -> int:
-        """Slots that are taken."""
+        """Slots that are taken, by agents or by hand."""
+        return self.agents + len(self.by_hand) + self.engine.obstacles.slots
+
+    @property
+    def agents(self) -> int:
+        """Slots that agents have."""
         return sum(1 for one in self.active if one.alive)
 
     @cached_property
@@ -142,11 +164,15 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         known = {**self.earlier, **{task.id: task.state for task in self.done}}
         waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
         known |= waiting | {one.task.id: one.task.state for one in self.active}
+        preparing = [one.task for one in self.active if one.alive and one.preparing] if self.hosts else []
         return Facts(
-            limit=self.limit, used=self.used, paused=self.engine.paused, draining=self.engine.draining,
-            engine_runs=self.engine.running, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
+            limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
+            engine_runs=self.engine.running, engine_answers=not self.engine.stale,
+            pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
-            rests=self.rests, default_agent=self.default_agent, edited=self.edited, gaps=self.gaps,
+            rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
+            own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),
+            obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
@@ -280,14 +306,19 @@ class SnapshotReader:
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
-        rest = pauses.resting(pauses.load(self.paths), now)
+        paused = pauses.load(self.paths)
+        rest, hosts = pauses.resting(paused, now), pauses.hosts(paused, now)
+        own = own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults, pauses.told(rest, now)), rests=self._by_agent(rest),
+            alerts=self._alerts(engine, state, faults, pauses.told(rest, now), pauses.silent(hosts, now)),
+            rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
+            by_hand=hands.every(self.paths), hosts=hosts,
+            own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
             gaps=state.gaps if state is not None and engine.pid is not None else self.settings.current.gaps,
         )  # fmt: skip
@@ -310,7 +341,7 @@ class SnapshotReader:
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
-            state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes,
+            state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes, obstacles=state.obstacles,
         )  # fmt: skip
         return view, state
 
@@ -377,11 +408,14 @@ class SnapshotReader:
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
         return Active(task, record, progress, elapsed, timeout, quiet, alive)
 
-    def _alerts(self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str) -> tuple[Alert, ...]:
+    def _alerts(
+        self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str, silent: str
+    ) -> tuple[Alert, ...]:
         alerts = list(state.alerts) if state and engine.running else []
         if not engine.running:
             alerts += [Alert("config", problem, "") for problem in self.settings.problems]
             alerts += [Alert("rate_limit", rest, "")] if rest else []
+            alerts += [Alert("network", silent, "")] if silent else []
             alerts += [Alert("env", problem, "") for problem in self._env_files.problems]
             alerts += [Alert("prompt", self._prompt_file.problem, "")] if self._prompt_file.problem else []
         alerts += [Alert("unreadable", fault, "") for fault in faults]

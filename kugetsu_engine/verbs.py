@@ -292,7 +292,12 @@ class Verbs:
             return Done(issue_acts.forget(self._ledger, args))
         if verb == "resume" and args.get("agent") is not None:
             return Done(self._resume_agent(str(args["agent"])))
-        if verb == "resume" and not controls.paused and not controls.draining and (rest := self._pauses.resting()):
+        if (
+            verb == "resume"
+            and not controls.paused
+            and not controls.draining
+            and (rest := self._pauses.resting() | self._pauses.hosts())
+        ):
             raise AlreadySo(
                 "the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}"
             )

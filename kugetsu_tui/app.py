@@ -18,7 +18,6 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
@@ -33,7 +32,6 @@ from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
 from .modals.command_line import CommandLine
-from .modals.confirm import Confirm
 from .modals.help import Help
 from .modals.task_form import Draft, TaskForm
 from .modals.undo_list import UndoList
@@ -400,18 +398,8 @@ class KugetsuApp(Opening):
         self.departure.ask()
 
     def take_over(self, verb: str, task: Task) -> None:
-        """Let the operator work by hand where the agent works; ask first if it is at work."""
-        if verb == "shell" or task.state not in ACTIVE:
-            self.run_worker(by_hand.run(self, verb, task.id), exit_on_error=False)
-            return
-        lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
-        question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(by_hand.run(self, verb, task.id, stop=True), exit_on_error=False)
-
-        self.push_screen(question, answered)
+        """Let the operator work by hand where the agent works."""
+        self.run_worker(by_hand.take_over(self, verb, task), exit_on_error=False)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""

@@ -8,7 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from kugetsu_engine.by_hand import check
+from kugetsu_engine.domain.states import ACTIVE
+from kugetsu_engine.domain.task import Task
+
 from . import outside
+from .modals.confirm import Confirm
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
@@ -36,6 +41,28 @@ async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) ->
     app.link.reload()
 
 
+async def take_over(app: "KugetsuApp", verb: str, task: Task) -> None:
+    """Let the operator work by hand where the agent works; ask first if it is at work.
+
+    Raises:
+        KugetsuError: it cannot be, as far as that can be known before anything is stopped.
+    """
+    if verb == "attach":
+        operator = app.link.operator
+        await app.link.aside(lambda: check(operator.paths, operator.settings, operator.environ, task))
+    if verb == "shell" or task.state not in ACTIVE:
+        await run(app, verb, task.id)
+        return
+    lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
+    question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(run(app, verb, task.id, stop=True), exit_on_error=False)
+
+    app.push_screen(question, answered)
+
+
 def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) -> tuple[str, str]:
     kept = [f"{variable}={environ[variable]}" for variable in ("KUGETSU_DIR", "PATH", "HOME") if variable in environ]
     try:
@@ -47,4 +74,4 @@ def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) 
         return f"tmux could not be asked for a window: {error}", "warning"
     if done.returncode:
         return f"tmux opened no window: {done.stderr.decode('utf-8', 'replace').strip()}", "warning"
-    return f"{what} is in another window of tmux: {name}", "good"
+    return f"{what} opens in another window of tmux: {name}", "text"

@@ -44,10 +44,12 @@ class Departure:
         """Leave or ask, by a look of its own at the agents, as the picture may be older than an agent."""
         app = self._app
         try:
-            known = app.present.snapshot.used if app.present is not None else 0
+            known = app.present.snapshot.agents if app.present is not None else 0
             if app.link.runs_engine:
                 try:
-                    known = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
+                    by_hand = len(app.present.snapshot.by_hand) if app.present is not None else 0
+                    taken = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
+                    known = max(taken - by_hand, 0)
                 except (TimeoutError, OSError):
                     pass  # a disk that hangs keeps nobody here: what was known counts
             if not (known and app.link.runs_engine):

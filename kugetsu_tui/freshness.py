@@ -9,7 +9,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import STALE_S
-from kugetsu_engine.store import files
+from kugetsu_engine.store import files, hands
 from kugetsu_engine.store.locks import is_held
 
 from .viewmodels.picture import Picture
@@ -21,7 +21,7 @@ def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
         paths.edits, paths.run_times,
     )  # fmt: skip
-    return (*(_stamp(path) for path in watched), engine_stamp(paths), runs_engine)
+    return (*(_stamp(path) for path in watched), hands.every(paths), engine_stamp(paths), runs_engine)
 
 
 def engine_stamp(paths: StatePaths) -> object:
@@ -43,7 +43,7 @@ def timeless(picture: Picture) -> tuple[object, ...]:
         engine = msgspec.structs.replace(engine, heartbeat_age_s=None)
     return (
         msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
-        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu,
+        picture.load, picture.free_bytes, picture.max_attempts, picture.cpu, picture.screenless,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from .situation import (
     Situation,
     WhyNot,
     always,
+    attachable,
     diffable,
     editable,
     has_log,
@@ -141,7 +142,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.top", ("T",), "first", "move it to the top of the queue", TASK, many=True, why_not=pending("moved")),
     Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=pending("moved")),
     Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
-           "a slot stays taken", TASK, LISTS | LOGS, worked_on),
+           "a slot stays taken", TASK, LISTS | LOGS, attachable),
     Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, worked_on),
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from textual.message import Message
 
-from kugetsu_engine.agents import approval
+from kugetsu_engine.agents import approval, known
 from kugetsu_engine.config import Settings
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
@@ -340,6 +340,7 @@ class Link:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
             approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
+            screenless=known.without_screen(settings),
         )  # fmt: skip
 
     def _watch(self) -> None:

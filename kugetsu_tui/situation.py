@@ -33,6 +33,8 @@ class Situation:
     """Whether a moment of the past is shown."""
     needing: int = 0
     """How many things wait for the operator."""
+    no_attach: str | None = None
+    """Why the selected task cannot be taken over by hand, beside what its state says."""
     undo: str | None = None
     """The act that can be taken back, in words."""
 
@@ -158,6 +160,11 @@ def in_past(now: Situation) -> bool:
 def worked_on(now: Situation) -> str | None:
     """It needs a task that has been worked on."""
     return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
+def attachable(now: Situation) -> str | None:
+    """It needs a task that has been worked on, by an agent with a screen of its own."""
+    return worked_on(now) or now.no_attach
 
 
 def has_older_attempt(now: Situation) -> str | None:

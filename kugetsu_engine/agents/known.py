@@ -93,6 +93,17 @@ def screen(name: str, settings: Settings, session_id: str | None, state_dir: str
     return SCREENS[kind](own, session_id, state_dir)
 
 
+def without_screen(settings: Settings) -> dict[str, str]:
+    """Why a person cannot go on with an agent's session, by the name of each agent that has no screen of its own."""
+    found = {}
+    for name in names(settings):
+        try:
+            screen(name, settings, None, "")
+        except ConfigError as error:
+            found[name] = error.message
+    return found
+
+
 def kind_of(name: str, own: AgentSettings) -> str | None:
     """The known program that an agent is; None for one of a command of the operator's own."""
     return None if own.command is not None else own.kind or name

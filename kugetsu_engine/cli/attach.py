@@ -55,7 +55,7 @@ def _go(verb: str, wanted: str, stop: bool) -> int:
         note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
         code = _run(attached.argv, attached.place.worktree, attached.place.env)
     finally:
-        attached.entered.give_up()
+        attached.give_up()
     _hand_back(task)
     return code
 

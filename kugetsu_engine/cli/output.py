@@ -100,6 +100,18 @@ def start_words(task: Task, snapshot: Snapshot) -> str:
     return "now" if start - snapshot.taken_at < 1 else f"~{time_of_day(start, snapshot.taken_at)}"
 
 
+def since_words(stamp: str, now: float) -> str:
+    """Since when something is so, for a person: `for 12 min`."""
+    begun = epoch(stamp)
+    return f"for {span_words(now - begun)}" if begun is not None else "for a while"
+
+
+def span_words(seconds: float) -> str:
+    """A length of time in its largest unit: `40 s`, `12 min`, `3 h`."""
+    whole = max(int(seconds), 0)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
+
+
 GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
 
 

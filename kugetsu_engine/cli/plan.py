@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
 from .about import ABOUT
 from .here import paths
-from .output import learned_from, print_json, print_table
+from .output import learned_from, print_json, print_table, since_words
 from .queue import GLYPHS
 from .words import Words
 
@@ -70,7 +70,7 @@ def _stamp(epoch_s: float | None) -> str | None:
 
 
 def _print(plan: Plan, snapshot: Snapshot) -> None:
-    if not plan.busy and not plan.starts and not plan.others:
+    if not plan.busy and not snapshot.by_hand and not plan.starts and not plan.others:
         print("Nothing runs and nothing waits.")
         return
     for line in headline(plan, snapshot.limit):
@@ -81,6 +81,8 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
         state, title = (task.state, task.title) if task else ("running", "")
         shown = f"#{busy.task_id.removeprefix('q_')}"
         rows.append([GLYPHS[state], "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
+    for hand in snapshot.by_hand:
+        rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", since_words(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
         if (task := snapshot.task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else about(one.start, plan.now)
@@ -97,7 +99,8 @@ def headline(plan: Plan, limit_now: int) -> list[str]:
         slots = f"with {slots} in place of {limit_now}"
     waiting = len(plan.starts) + len(plan.others)
     stuck = len(plan.others)
-    parts = [slots, f"{len(plan.busy)} running", f"{waiting} waiting"]
+    hands = len(plan.facts.by_hand)
+    parts = [slots, f"{len(plan.busy)} running", *([f"{hands} by hand"] if hands else []), f"{waiting} waiting"]
     if plan.ends_at is not None and (plan.starts or plan.busy):
         parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {time_of_day(plan.ends_at, plan.now)}")
     elif plan.unknown or plan.ends_at is None:

@@ -43,9 +43,10 @@ def main(words: list[str]) -> int:
         key: task.issue_ref for key, task in newest.items()
     }
     forged = pulls.load(here).issues
+    hands = {hand.issue_key for hand in snapshot.by_hand}
     rows = [
         _document(here, reference, newest.get(key), known.get(session_name(here, reference)), forged.get(key))
-        | {"pull_request": pull_document(snapshot, reference)}
+        | {"pull_request": pull_document(snapshot, reference), "by_hand": refs.key_of(reference) in hands}
         for key, reference in sorted(references.items(), key=lambda item: (item[0] not in SESSIONS, item[0]))
     ]
     if given.json:
@@ -82,7 +83,8 @@ def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str
         glyph = EMPTY_HANDED
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
     pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
-    cells = (row["state"], row["session"], row["branch"], row["worktree"], _delivered_words(task, row["worktree"] is not None))
+    state = "by hand" if row["by_hand"] else row["state"]
+    cells = (state, row["session"], row["branch"], row["worktree"], _delivered_words(task, row["worktree"] is not None))
     return [glyph, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
 
 

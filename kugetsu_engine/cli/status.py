@@ -15,7 +15,7 @@ from ..domain.task import Notice
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
 from .here import paths
-from .output import print_json, print_table
+from .output import print_json, print_table, since_words
 from .words import Words
 
 
@@ -52,6 +52,9 @@ def pictured(snapshot: Snapshot) -> dict[str, Any]:
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
         "active": [_active(one, snapshot.changes(one.task.id)) for one in snapshot.active],
+        "by_hand": [
+            {"id": one.task_id, "issue_ref": one.issue_ref, "since": one.since, "pid": one.pid} for one in snapshot.by_hand
+        ],
     }
 
 
@@ -133,6 +136,8 @@ def print_picture(snapshot: Snapshot) -> None:
     """Print slots, counts, what is wrong and what runs, also of a moment that is past."""
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     print(f"slots    {snapshot.used} of {snapshot.limit}")
+    for hand in snapshot.by_hand:
+        print(safe_line(f"by hand  {hand.shown} {hand.issue_ref}, {since_words(hand.since, snapshot.taken_at)}"))
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:
         print(f"alert    {safe_line(alert.text)}")

@@ -3,6 +3,7 @@
 import msgspec
 
 from .changes import Changes
+from .obstacles import Obstacles
 from .overlaps import Overlap
 from .setting_faults import Gaps
 
@@ -48,6 +49,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """What running tasks have changed so far, by id."""
     gaps: Gaps = Gaps()
     """Which settings are not whole."""
+    obstacles: Obstacles = Obstacles()
+    """What the engine found in its way."""
 
 
 class Control(msgspec.Struct, frozen=True):

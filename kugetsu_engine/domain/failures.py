@@ -43,6 +43,7 @@ CLASSES: dict[str, Policy] = {
     "wrong_program": Policy("version", retried=False, counts=False),  # a version that kugetsu cannot drive
     "repository": Policy("repository", retried=False),
     "git": Policy("git", retried=False),
+    "git_busy": Policy("git busy", retried=True, counts=False),  # with another attempt in that repository
     "setup": Policy("setup", retried=True),
     "disk": Policy("disk", retried=True),
     "machine": Policy("machine", retried=True),  # no more processes, memory or descriptors
@@ -72,10 +73,12 @@ EXIT_CODES: dict[int, str] = {
 GIT: tuple[tuple[str, str], ...] = (
     (r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error", "disk"),
     (r"Resource temporarily unavailable|Cannot allocate memory|Too many open files", "machine"),
-    (r"Could not resolve host|Temporary failure in name resolution|Connection (refused|timed out|reset)", "network"),
-    (r"Failed to connect|Network is unreachable|No route to host|Operation timed out|early EOF", "network"),
+    (r"Could not resolve host|Temporary failure in name resolution|Name or service not known", "network"),
+    (r"Connection (refused|timed out|reset|closed)|Failed to connect|unable to (connect to|look up)", "network"),
+    (r"Network is unreachable|No route to host|Operation timed out|Timeout was reached|early EOF", "network"),
+    (r"kex_exchange_identification|SSL_ERROR_SYSCALL|gnutls_handshake|TLS connect", "network"),
     (r"The requested URL returned error: (429|5\d\d)|RPC failed|remote end hung up", "network"),
-    (r"git clone did not end within", "network"),
+    (r"git (clone|fetch|ls-remote) did not end within", "network"),
     (r"Authentication failed|could not read (Username|Password)|Permission denied \(publickey", "credentials"),
     (r"The requested URL returned error: 40[13]|Host key verification failed", "credentials"),
 )
@@ -97,6 +100,18 @@ def of_errno(number: int | None) -> str:
 def refused(outcome: str, failure: str | None) -> bool:
     """Whether an attempt never began because disk or machine had no room: that is not the task's fault, and does not count."""
     return outcome == "not_started" and failure in REFUSALS
+
+
+def unreachable(outcome: str, failure: str | None) -> bool:
+    """Whether an attempt never began because no network or no host answered: a reason to wait, and not the task's fault."""
+    return outcome == "not_started" and failure == "network"
+
+
+def of_git(words: str) -> str | None:
+    """The class that git's own words name; None where they are no more than a refusal."""
+    import re
+
+    return next((kind for pattern, kind in GIT if re.search(pattern, words)), None)
 
 
 def policy(failure: str | None) -> Policy:

@@ -9,10 +9,11 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from .obstacles import Obstacles
 from .policy import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
 from .refs import key_of
 from .run_times import Expected
@@ -113,7 +114,7 @@ def simulate(
         now: seconds since 1970.
         most: starts after which it ends; None for all.
     """
-    blocked = queue_reason(msgspec.structs.replace(facts, used=0))
+    blocked = queue_reason(msgspec.structs.replace(facts, used=0, by_hand=(), obstacles=_passing(facts, slots=0)))
     run = _Simulation(waiting, busy, facts, expected, now)
     run.go(len(waiting) if most is None else most)
     started = {one.task_id for one in run.starts}
@@ -146,6 +147,11 @@ def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float
     return last.start + pace * (place - last.place)
 
 
+def _passing(facts: Facts, **over: Any) -> Obstacles:
+    """The obstacles without those that are soon over, or that are looked at otherwise."""
+    return msgspec.structs.replace(facts.obstacles, **over)
+
+
 class _Simulation(Generic[Task]):
     """One run through time: agents end, tasks become ready, free slots take the first that may start."""
 
@@ -163,9 +169,14 @@ class _Simulation(Generic[Task]):
         self._running: list[tuple[float, str, str]] = [
             (max(one.ends_at, now) if one.ends_at is not None else inf, one.task_id, key_of(one.issue_ref)) for one in busy
         ]
+        self._running += [(inf, hand.task_id, hand.issue_key) for hand in facts.by_hand]  # nobody knows how long
+        self._running += [(inf, "", "")] * facts.obstacles.slots
+        self._busy_refs |= {hand.issue_key for hand in facts.by_hand}
         heapq.heapify(self._running)
         self._facts = msgspec.structs.replace(
-            facts, paused=False, draining=False, engine_runs=True, pressure="", busy_refs=frozenset(self._busy_refs),
+            facts, paused=False, draining=False, engine_runs=True, engine_answers=True, pressure="",
+            busy_refs=frozenset(self._busy_refs),
+            probes={}, obstacles=_passing(facts, preparing={}, trouble=""),
             states=ChainMap(self._states, facts.states),  # type: ignore[arg-type]
         )  # fmt: skip
         self._seen = 0

@@ -10,16 +10,19 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 
 from . import failures
+from .by_hand import ByHand
 from .draft import shown_id
+from .obstacles import Obstacles
+from .refs import LOCAL
 from .setting_faults import Gaps
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
-from .times import epoch
+from .times import epoch, time_of_day
 from .usage import cost_of, money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
-    "rate_limit", "pressure", "too_new", "budget", "config",
+    "rate_limit", "pressure", "too_new", "budget", "by_hand", "network", "preparing", "config",
 ]  # fmt: skip
 
 
@@ -40,6 +43,10 @@ class Waiting(Protocol):
     def issue_key(self) -> str: ...
     @property
     def agent(self) -> str | None: ...
+    @property
+    def repo(self) -> str | None: ...
+    @property
+    def repository(self) -> str: ...
     @property
     def expires_at(self) -> str | None: ...
     @property
@@ -74,10 +81,12 @@ class Facts(msgspec.Struct, frozen=True):
 
     limit: int
     used: int
-    """Slots that are taken."""
+    """Slots that agents have."""
     paused: bool = False
     draining: bool = False
     engine_runs: bool = True
+    engine_answers: bool = True
+    """Whether it shows that it lives; one that holds its lock may be stopped, or hang."""
     busy_refs: frozenset[str] = frozenset()
     """Keys of issues that have an agent."""
     pause_reason: str = ""
@@ -94,6 +103,21 @@ class Facts(msgspec.Struct, frozen=True):
     """Ids of tasks that someone edits right now."""
     gaps: Gaps = Gaps()
     """Which settings are not whole."""
+    by_hand: tuple[ByHand, ...] = ()
+    """Who works by hand: each holds a slot, and keeps agents from the issue."""
+    hosts: Mapping[str, Rest] = {}
+    """Hosts that did not answer when a clone was to be made, until they do; a rest that is over is still to be tried."""
+    own_repositories: frozenset[str] = frozenset()
+    """The repositories for which the settings name a folder, so that no host is needed to work in them."""
+    probes: Mapping[str, str] = {}
+    """The task that is being prepared, by the host it asks."""
+    obstacles: Obstacles = Obstacles()
+    """What the engine found in its way."""
+
+    @property
+    def taken(self) -> int:
+        """Slots that are taken by anyone."""
+        return self.used + len(self.by_hand) + self.obstacles.slots
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -132,6 +156,8 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
     if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
         return Why("config", gap)
+    if (why := _not_prepared(task, facts, now)) is not None:
+        return why
     rest = facts.rests.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
         what = failures.words(rest.failure)
@@ -142,9 +168,51 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
     not_before = epoch(task.not_before)
     if not_before is not None and not_before > now:
         return Why("not_before", f"starts in {clock(not_before - now)}", not_before)
+    for hand in facts.by_hand:
+        if task.issue_key == hand.issue_key:
+            return Why("by_hand", f"worked on by hand, as {hand.shown}")
     if task.issue_key in facts.busy_refs:
         return Why("issue_busy", "the issue has an agent already")
+    if task.issue_key in facts.obstacles.issues:
+        return Why("issue_busy", "someone else is at work on the issue")
     return None
+
+
+def host_of(task: Waiting, own_repositories: frozenset[str]) -> str | None:
+    """The host that a task's repository is cloned from; None where its work lies in a repository of the operator."""
+    if task.repo is not None or task.repository in own_repositories:
+        return None
+    host = task.repository.partition("/")[0]
+    return None if host == LOCAL else host
+
+
+def _not_prepared(task: Waiting, facts: Facts, now: float) -> Why | None:
+    """Why its worktree cannot be made now: its host does not answer, or git is busy for long in its repository."""
+    host = host_of(task, facts.own_repositories) if facts.hosts else None
+    rest = facts.hosts.get(host) if host is not None else None
+    if rest is not None and host is not None:
+        if rest.until > now:
+            return Why("network", f"{host} does not answer: next try {time_of_day(rest.until, now)}", rest.until)
+        if host in facts.probes:
+            return Why("network", f"{host} did not answer: {shown_id(facts.probes[host])} tries it first")
+    other = facts.obstacles.preparing.get(task.repo or task.repository) if facts.obstacles.preparing else None
+    if other is not None:
+        return Why("preparing", f"git is busy for {shown_id(other)} in its repository")
+    return None
+
+
+def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Rest], own_repositories: frozenset[str]) -> dict[str, str]:
+    """The first task that is being prepared, by each host that did not answer and that it asks.
+
+    Args:
+        preparing: the tasks that have a supervisor and no agent yet.
+    """
+    found: dict[str, str] = {}
+    for task in preparing if hosts else ():
+        host = host_of(task, own_repositories)
+        if host is not None and host in hosts:
+            found.setdefault(host, task.id)
+    return found
 
 
 def queue_reason(facts: Facts) -> Why | None:
@@ -153,15 +221,21 @@ def queue_reason(facts: Facts) -> Why | None:
         return Why("config", facts.gaps.everything)
     if not facts.engine_runs:
         return Why("no_engine", "no engine runs")
+    if not facts.engine_answers:
+        return Why("no_engine", "the engine does not answer")
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
         code: WhyCode = "budget" if facts.pause_reason.startswith(BUDGET) else "paused"
         return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
-    if facts.used >= facts.limit:
-        return Why("slots", f"slots {facts.used}/{facts.limit}")
+    if facts.taken >= facts.limit:
+        hands, strangers = len(facts.by_hand), facts.obstacles.slots
+        others = [f"{hands} by hand"] * bool(hands) + [f"{strangers} by another program"] * bool(strangers)
+        return Why("slots", ", ".join([f"slots {facts.taken}/{facts.limit}", *others]))
     if facts.pressure:
         return Why("pressure", facts.pressure)
+    if facts.obstacles.trouble:
+        return Why("pressure", facts.obstacles.trouble)
     return None
 
 
@@ -207,6 +281,12 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
     if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
         budget = f"{money(spent)} of {money(timing.budget_per_task)}"
         return Verdict("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
+    if failures.unreachable(ended.outcome, ended.failure):
+        attempts = [*task.attempts, ended]
+        tries = sum(1 for _ in takewhile(lambda one: failures.unreachable(one.outcome, one.failure), reversed(attempts)))
+        if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
+            return Verdict("error", f"{reason} ({tries} times in a row)")
+        return Verdict("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
     known = failures.policy(ended.failure)
     if failures.refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(

@@ -137,6 +137,11 @@ def canonical(text: str, default_host: str | Callable[[], str] = "") -> str:
         return text
 
 
+def repository_of(issue_ref: str) -> str:
+    """The repository of a canonical reference, the same for every way to write it."""
+    return key_of(issue_ref.rpartition("#")[0] or issue_ref)
+
+
 def key_of(reference: str) -> str:
     """The key of a canonical reference, or of the `host/owner/repo` in front of its number."""
     return reference if reference.startswith(f"{LOCAL}/") else reference.lower()

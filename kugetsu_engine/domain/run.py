@@ -67,6 +67,8 @@ class Job(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     max_cost: float | None = None
     """What is left of the task's budget."""
+    prepare_timeout_s: float = 1800.0
+    """How long git may speak with a remote for a clone or for news, in all."""
     timeout_s: float = 3600.0
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from .refs import key_of
+from .refs import repository_of as repository_of
 from .task import Task
 
 KEPT = 20
@@ -85,11 +85,6 @@ def _median(numbers: Sequence[float]) -> float:
     """The middle of some numbers. The module `statistics` would cost `queue list` a tenth of its time to load."""
     ordered, half = sorted(numbers), len(numbers) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def repository_of(issue_ref: str) -> str:
-    """The repository of a canonical reference, the same for every way to write it."""
-    return key_of(issue_ref.rpartition("#")[0] or issue_ref)
 
 
 def learned(tasks: Sequence[Task], default_agent: str) -> RunTimes:

@@ -11,7 +11,7 @@ import msgspec
 
 from . import refs
 
-VERBS = ("is ", "has ", "names ", "stands ")
+VERBS = ("is ", "has ", "does ")
 """A text that begins with one goes on with the name of its setting."""
 LIKE = 0.7
 """How alike two names must be for one to be taken for a misspelling of the other; 1 is the same."""

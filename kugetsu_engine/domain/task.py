@@ -7,7 +7,7 @@ import msgspec
 from ..errors import KugetsuError
 from .base import base_words
 from .draft import SCHEMA, shown_id
-from .refs import key_of
+from .refs import key_of, repository_of
 from .reserved import SESSIONS
 from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
@@ -219,6 +219,11 @@ class Task(msgspec.Struct, frozen=True):
     def issue_key(self) -> str:
         """The same for all tasks of one issue, however each writes it."""
         return key_of(self.issue_ref)
+
+    @property
+    def repository(self) -> str:
+        """`host/owner/repo` of its issue."""
+        return repository_of(self.issue_ref)
 
     @property
     def title(self) -> str:

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from ..errors import GitError, RepositoryError
 from . import remotes
-from .command import answers, git
+from .command import ASK_TIMEOUT_S, answers, git
 from .repositories import ask, commits
 
-ASK_TIMEOUT_S = 60.0
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _USUAL = ("main", "master")

@@ -7,6 +7,7 @@ files) it has; what would change the meaning of a call (prune, recursion, refspe
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 
 from ..errors import GitError, GitNotStarted
@@ -15,6 +16,8 @@ TIMEOUT_S = 120.0
 """For what stays on this machine."""
 NETWORK_TIMEOUT_S = 1800.0
 """For a clone of a large repository."""
+ASK_TIMEOUT_S = 60.0
+"""For a question to a remote, which has little to send."""
 NOWHERE_ELSE: dict[str, str] = {}
 """The repository is where git is run."""
 
@@ -32,6 +35,24 @@ _WORDS = ("git", "--no-pager", *(word for setting in _NEUTRAL for word in ("-c",
 
 _LOGIN = re.compile(r"://[^/@\s]+@")
 """User and password in an address; git's words go into tasks and notifications."""
+
+
+_OF_TRANSPORT = "fatal: Could not read from remote repository"
+
+_remotes_until: float | None = None
+"""Monotonic time by which every call that speaks with a remote must have ended; None: each has its own limit."""
+
+
+def bound_remotes(seconds: float) -> None:
+    """Let all calls of this process that speak with a remote end within a time, from now on: together, not each."""
+    global _remotes_until
+    _remotes_until = time.monotonic() + seconds
+
+
+def _limit(timeout_s: float, remote: bool) -> float:
+    if not remote or _remotes_until is None:
+        return timeout_s
+    return max(min(timeout_s, _remotes_until - time.monotonic()), 0.1)
 
 
 _OF_REMOTES = re.compile(
@@ -75,6 +96,7 @@ def git(
     Raises:
         GitError: git refused, is not there, or took too long; with git's own words.
     """
+    timeout_s = _limit(timeout_s, remote)
     try:
         done = subprocess.run(
             [*_WORDS, *args], cwd=folder, env=_bounded(folder, remote, upwards) | where,
@@ -166,6 +188,8 @@ def _verb(args: tuple[str, ...]) -> str:
 def _refused(verb: str, code: int, stderr: bytes) -> GitError:
     words = stderr.decode("utf-8", "replace").strip().splitlines()
     said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
+    if said.startswith(_OF_TRANSPORT):  # the program that git spoke through has said what is wrong, before
+        said = next((line.strip() for line in reversed(words[: words.index(said)]) if line.strip()), said)
     said = _LOGIN.sub("://***@", said)
     return GitError(f"git {verb}: {said[:500] or f'exit {code}'}")
 

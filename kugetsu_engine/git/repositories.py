@@ -3,7 +3,7 @@
 import os
 
 from ..errors import GitError, GitNotStarted, RepositoryError
-from .command import NETWORK_TIMEOUT_S, git
+from .command import ASK_TIMEOUT_S, NETWORK_TIMEOUT_S, git
 
 
 def clone_address(server: str, path: str) -> str:
@@ -35,6 +35,8 @@ def clone(url: str, folder: str) -> bool:
     parent, name = os.path.split(folder)
     os.makedirs(parent, 0o700, exist_ok=True)
     aside = f"{parent}/.{name}.{os.urandom(6).hex()}"
+    if not os.path.isabs(url):  # a host that does not answer is known sooner than a clone may take
+        git(parent, "ls-remote", "--", url, "HEAD", remote=True, timeout_s=ASK_TIMEOUT_S)
     try:
         git(
             parent, "clone", "--no-checkout", "--no-recurse-submodules", "--origin", "origin", "--", url, aside, remote=True,

@@ -12,9 +12,8 @@ from ..domain.argv_template import PROMPT
 from ..domain.base import base_words
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, located, repositories, worktrees
-from ..git.command import pass_to_remotes
-from ..store.locks import unlock, wait_lock
-from . import asking, tree
+from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
+from . import asking, tree, turns
 from .output import LogFile
 
 LONGEST_PROMPT = 120 << 10
@@ -106,16 +105,22 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     if where is None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
-    lock = wait_lock(f"{job['repository_locks']}/repository-{lock_name(str(where))}.lock")
+    turn = turns.take(f"{job['repository_locks']}/repository-{lock_name(str(where))}.lock", str(job["task_id"]))
     try:
         tell("worktree")
+        bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
         where = where if own else located.work_in(str(where))
         fresh = own and repositories.clone(str(job["clone_url"]), str(where))
+        rests = turn.remote_rests()
         base = worktrees.ready(
             str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
-            str(job["issue_ref"]).rpartition("#")[0], own, fetch=not fresh,
+            str(job["issue_ref"]).rpartition("#")[0], own, fetch=not fresh and rests is None,
         )  # fmt: skip
+        if rests is not None and not base.kept and base.remote is not None:
+            base = base._replace(unfetched=rests)
+        elif base.remote is not None and not base.kept:
+            turn.note_remote(None if base.fetched or fresh else base.unfetched)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {base_words(job['base'])}")
@@ -126,7 +131,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if said:
             log.note(said)
     finally:
-        unlock(lock)
+        turn.end()
 
 
 def _run(

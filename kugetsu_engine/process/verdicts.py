@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ..domain.failures import EXIT_CODES, GIT, of_errno
+from ..domain.failures import EXIT_CODES, of_errno, of_git
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from .output import LogFile
@@ -138,7 +138,7 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
     if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
         return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
     if isinstance(error, AttemptFailed):
-        words = next((kind for pattern, kind in GIT if re.search(pattern, error.message)), None)
+        words = of_git(error.message)
         failure = words if words and error.failure == "git" else error.failure
         if failure == "git" and _is_full(folder):  # git does not always say why it cannot write
             failure = "disk"

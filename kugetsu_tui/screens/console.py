@@ -215,7 +215,10 @@ class ConsoleScreen(Screen[None]):
 
     def situation_of_task(self, task: Task) -> Situation:
         """What the keys need to know if one task is what they are about."""
-        return replace(situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on)
+        return replace(
+            situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on,
+            no_attach=self.picture.no_attach(task) if self.picture is not None else None,
+        )  # fmt: skip
 
     def with_console(self, now: Situation) -> Situation:
         """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""

@@ -47,6 +47,7 @@ def situation_of(
         limit=snapshot.limit,
         searching=searching,
         past=past,
+        no_attach=picture.no_attach(task),
     )
 
 

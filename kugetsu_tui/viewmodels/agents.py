@@ -1,7 +1,10 @@
 """The rows of the active agents."""
 
+from typing import Any
+
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.run_times import repository_of
+from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Active
 
 from ..formatting import states, times
@@ -43,12 +46,14 @@ class AgentsView:
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
         self._active = picture.snapshot.active
+        self._hands = picture.snapshot.by_hand
         tasks = [one.task for one in self._active]
+        references = [*(task.issue_ref for task in tasks), *(hand.issue_ref for hand in self._hands)]
         tells = any(one.progress is not None and one.progress.activity for one in self._active)
         counted = picture.snapshot.engine.changes
         self.columns = fitted(
-            COLUMNS, id=widest((task.shown for task in tasks), 2, 8),
-            issue=room((short_ref(task.issue_ref) for task in tasks), 12, 18, 40),
+            COLUMNS, id=widest([*(task.shown for task in tasks), *(hand.shown for hand in self._hands)], 2, 8),
+            issue=room(map(short_ref, references), 12, 18, 40),
             task=Room(TITLE, most=widest((self._title(one) for one in self._active), TITLE, 300)),
             time=widest(map(self._time, self._active), 7, 14),
             phase=DOING if tells else PHASE,
@@ -56,10 +61,12 @@ class AgentsView:
             files=widest((files(picture, one)[0] for one in self._active), 10, 12) if counted else 0,
             auto=4 if any(picture.approves(task) for task in tasks) else 0,
         )  # fmt: skip
-        self.keys = tuple(one.task.id for one in self._active)
+        self.keys = (*(one.task.id for one in self._active), *(f"by hand {hand.task_id}" for hand in self._hands))
 
     def row(self, index: int) -> Row:
-        """One agent."""
+        """One agent, or below them a slot in the operator's own hands."""
+        if index >= len(self._active):
+            return self._hand_row(index)
         one = self._active[index]
         task, progress = one.task, one.progress
         look = states.of_task(task)
@@ -88,6 +95,18 @@ class AgentsView:
             self._tail(one),
         )
 
+    def _hand_row(self, index: int) -> Row:
+        hand = self._hands[index - len(self._active)]
+        task, begun = self._picture.snapshot.task(hand.task_id), epoch(hand.since)
+        since = times.span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
+        cells: dict[str, Cell] = {
+            "state": (states.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
+            "issue": (clean(short_ref(hand.issue_ref), 200), "accent"),
+            "task": (clean(task.title, 400) if task is not None else "", "text"), "time": (since, "text"),
+            "phase": ("by hand", "accent"),
+        }  # fmt: skip
+        return Row(self.keys[index], tuple(cells.get(column.name, ("", "muted")) for column in COLUMNS))
+
     def _tail(self, one: Active) -> tuple[Cell, ...]:
         """What stands behind the title: that it is not the first attempt, and who else changes its files."""
         overlap = self._picture.snapshot.overlap(one.task.id)
@@ -104,6 +123,10 @@ class AgentsView:
 
     def text(self, index: int) -> str:
         """What a filter looks at."""
+        if index >= len(self._active):
+            hand = self._hands[index - len(self._active)]
+            plain = f"{hand.shown} {hand.issue_ref} by hand"
+            return row_text(plain, tag=(), state=("by hand",), agent=None, repo=repository_of(hand.issue_ref))
         task = self._active[index].task
         phase = self._active[index].phase
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {tags_of(task)}"
@@ -112,8 +135,13 @@ class AgentsView:
     sorts = ("order", "elapsed", "quiet", "cpu", "memory", "repository", "agent")
 
     def sort_key(self, by: str, index: int) -> object:
-        """What a row is sorted by: the most of what draws attention first."""
-        one = self._active[index]
+        """What a row is sorted by: the most of what draws attention first, and what no agent does last."""
+        if index >= len(self._active):
+            return (1, index)
+        return (0, self._key(by, self._active[index]))
+
+    @staticmethod
+    def _key(by: str, one: Active) -> Any:
         if by == "elapsed":
             return -one.elapsed_s
         if by == "quiet":
@@ -128,6 +156,8 @@ class AgentsView:
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
+        if index >= len(self._active):
+            return self._hands[index - len(self._active)].task_id
         return self._active[index].task.id
 
 

@@ -40,6 +40,15 @@ class Picture:
     approving: Mapping[str, str] = field(default_factory=dict)
     """By the agents that are told to approve everything, the word that tells them."""
 
+    screenless: Mapping[str, str] = field(default_factory=dict)
+    """By the agents that have no screen of their own, why a person cannot go on with their sessions."""
+
+    def no_attach(self, task: Task) -> str | None:
+        """Why a task cannot be taken over by hand, as far as that is known; None when nothing stands against it."""
+        if any(hand.issue_key == task.issue_key for hand in self.snapshot.by_hand):
+            return f"{task.shown} is worked on by hand already"
+        return self.screenless.get(task.agent or self.snapshot.default_agent)
+
     def approves(self, task: Task) -> str | None:
         """The word by which the agent of a task approves everything."""
         return self.approving.get(task.agent or self.snapshot.default_agent)

@@ -154,7 +154,7 @@ class TestQueueWithoutAnEngine:
         """Scripts rely on these keys."""
         shell.enqueue()
         status = shell.json("status")
-        assert set(status) == {"engine", "sessions", "slots", "counts", "active", "opencode_server", "alerts"}
+        assert set(status) == {"engine", "sessions", "slots", "counts", "active", "by_hand", "opencode_server", "alerts"}
         assert {"running", "pid", "mode", "since", "heartbeat_age_s", "paused", "draining"} <= set(status["engine"])
         assert status["counts"]["pending"] == 1
 

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -306,15 +305,3 @@ def test_what_git_is_refused_is_no_fault_of_the_agents_provider(fleet: Fleet) ->
     assert ended[0].attempts[0].failure == "credentials"
     assert "could not read Username" in (ended[0].error or "")
     assert picture(fleet).rests == {}
-
-
-def test_a_clone_that_finds_no_server_is_tried_again(fleet: Fleet) -> None:
-    """The network may come back; git's other refusals stay final."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    fleet.tables = f'[servers]\n"forge.test" = "http://127.0.0.1:{port}"'
-    fleet.configure(max_attempts=2)
-    task_id = fleet.enqueue("forge.test/user/repo#1")
-    fleet.start_engine()
-    task = fleet.wait_for_end([task_id])[0]
-    assert [attempt.failure for attempt in task.attempts] == ["network", "network"]

@@ -106,7 +106,7 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     os.makedirs(fleet.operator.worktree(fleet.task(broken).issue_ref))
     os.makedirs(fleet.operator.worktree(fleet.task(whole).issue_ref))
     settings, _ = load(fleet.paths, {})
-    with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is no text"):
+    with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
         by_hand.attach(fleet.paths, settings, {}, fleet.task(broken))
     attached = by_hand.attach(fleet.paths, settings, {}, fleet.task(whole))
     attached.entered.give_up()
@@ -132,10 +132,10 @@ def test_all_who_ask_are_told_what_is_wrong(
     assert cli.run(["enqueue", "local/work#1", "x"]) == 0
     out, err = capsys.readouterr()
     assert out == "Enqueued: q_1\n"
-    assert "warning: as things stand it cannot run: settings: max_attempts: 'many' is no number" in err
+    assert "warning: as things stand it cannot run: settings: max_attempts: 'many' is not a number" in err
     for words in (["status"], ["status", "--json"], ["doctor"], ["queue", "list"], ["doctor", "agents", "--json"]):
         cli.run(words)
         out, _ = capsys.readouterr()
-        assert "max_attempts: 'many' is no number" in out or words[1:2] == ["agents"], words
+        assert "max_attempts: 'many' is not a number" in out or words[1:2] == ["agents"], words
         if words[-1] == "--json" and words[0] == "status":
             assert [alert["code"] for alert in json.loads(out)["alerts"]] == ["config"]

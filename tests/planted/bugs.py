@@ -263,6 +263,20 @@ BUGS: tuple[Bug, ...] = (
         "tests/security/test_traps.py -k nested",
     ),
     Bug(
+        "a slot in the operator's hands is a free one",
+        "kugetsu_engine/domain/policy.py",
+        "        return self.used + len(self.by_hand) + self.obstacles.slots\n",
+        "        return self.used + self.obstacles.slots\n",
+        "tests/unit/test_reasons.py",
+    ),
+    Bug(
+        "what the engine found in its way is not told",
+        "kugetsu_engine/snapshot.py",
+        "            obstacles=self.engine.obstacles",
+        "            obstacles=Obstacles()",
+        "tests/unit/test_reasons.py -k one_obstacle",
+    ),
+    Bug(
         "an issue is the text it was written as",
         "kugetsu_engine/domain/refs.py",
         '    return reference if reference.startswith(f"{LOCAL}/") else reference.lower()\n',

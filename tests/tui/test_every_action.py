@@ -197,7 +197,7 @@ async def test_every_action_does_what_it_says(
 async def _(tour: Tour) -> None:
     await tour.on_one_that_ran()
     await tour.press("a")
-    await tour.said("in another terminal: kugetsu attach 4")  # this driver has no terminal to give away
+    await tour.said("no screen of its own is known of the agent demo")
     await tour.in_queue()
     await tour.press("a")
     await tour.said("has no worktree yet")

@@ -182,7 +182,7 @@ FAULTY = [
     ('command = ["my"]\nresume = ["my"]\nstream = {session = "id"}', "does not name the {session}"),
     ('command = ["my"]\nfork = ["my", "{session}"]\nstream = {session = "id"}', "session_bound_to_directory"),
     ('command = ["my"]\nresume = ["{new_session}", "{session}"]\nstream = {session = "id"}', 'session = "uuid"'),
-    ('command = [" "]', "names no program"),
+    ('command = [" "]', "does not name a program"),
     ('command = ["my"]\nkind = "claude"', "both a command and a kind"),
     ('resume = ["my", "{session}"]', "has resume, but no command"),
     ('prompt = "file"', "has prompt, but no command"),

@@ -219,7 +219,7 @@ def test_a_size_no_disk_has_is_refused(paths: StatePaths, text: str) -> None:
     """Told like every bad value; a job with a number of more than 64 bits could not be handed to a supervisor."""
     settings, problems = load(paths, {"KUGETSU_LOG_CAP": text})
     assert settings == Settings()
-    assert [len(str(problem)) < 200 and "is no size" in str(problem) for problem in problems] == [True]
+    assert [len(str(problem)) < 200 and "is not a size" in str(problem) for problem in problems] == [True]
 
 
 @pytest.mark.parametrize("limit", ["-1", "9" * 20])

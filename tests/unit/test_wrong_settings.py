@@ -26,20 +26,20 @@ def read(paths: StatePaths, text: str, environ: dict[str, str] | None = None) ->
 WRONG = [
     ("max_concurent_agents = 1", "max_concurent_agents: no such setting, did you mean max_concurrent_agents?", ALL),
     ("max_cost = 5", "max_cost: no such setting", ALL),
-    ('budget_per_task = "0,50"', "budget_per_task: '0,50' is no number from 0 to 1000000: write 0.50", ALL),
-    ("budget_per_day = -1", "budget_per_day: -1 is no number", ALL),
+    ('budget_per_task = "0,50"', "budget_per_task: '0,50' is not a number from 0 to 1000000: write 0.50", ALL),
+    ("budget_per_day = -1", "budget_per_day: -1 is not a number", ALL),
     ('task_timeout = "1hour"', "task_timeout: ", ALL),
     ('stall_kills = "ja"', "stall_kills: 'ja' is neither true nor false", ALL),
     ('[agent.claude]\nargs = ["x"]', "agent is the name of an agent; did you mean [agents.claude]?", ALL),
     ('[agents]\nmodel = "x"', "[agents] has model outside of the table of an agent", ALL),
     ("[agents.claude]\nmax_step = 3", "[agents.claude] max_step: no such setting, did you mean max_steps?", CLAUDE),
     ('[agents.claude]\npermissions = "plan"', "[agents.claude] permissions: no such setting", CLAUDE),
-    ('[agents.claude]\nargs = "--permission-mode plan"', '[agents.claude] args is no list of texts: write', CLAUDE),
-    ("[agents.claude]\nenv = { LIMIT = 5 }", "[agents.claude] env: LIMIT is no text", CLAUDE),
+    ('[agents.claude]\nargs = "--permission-mode plan"', '[agents.claude] args is not a list of texts: write', CLAUDE),
+    ("[agents.claude]\nenv = { LIMIT = 5 }", "[agents.claude] env: LIMIT is not text", CLAUDE),
     ('[agents.claude]\nunset = ["A", 1]', "[agents.claude] unset: ", CLAUDE),
-    ("[agents.claude]\nmax_tokens = -1", "[agents.claude] max_tokens: -1 is no number", CLAUDE),
+    ("[agents.claude]\nmax_tokens = -1", "[agents.claude] max_tokens: -1 is not a number", CLAUDE),
     ('[agents.claude]\nmode = "serve"', "mode: 'serve' is none of process, server, auto, did you mean server?", CLAUDE),
-    ('[agents.claude]\nprompt_template = "non"', "[agents.claude] prompt_template: 'non' is no kind of prompt", CLAUDE),
+    ('[agents.claude]\nprompt_template = "non"', "[agents.claude] prompt_template: 'non' is not a kind of prompt", CLAUDE),
     ('[agents.claude.failures]\n"(" = "exit"', "[agents.claude] failures: '(' is no regular expression", CLAUDE),
     ("[agents.claude]\nmax_attempts = 1", "[agents.claude] max_attempts: no such setting here", ALL),
     ("[agents.claude]\nbudget_pr_task = 1", "no such setting here, did you mean budget_per_task", ALL),
@@ -47,10 +47,10 @@ WRONG = [
     ('[agents.Claude]\nmodel = "x"', "did you mean claude?", CLAUDE),
     ('[agents.mine]\ncomand = ["x"]', "[agents.mine] comand: no such setting, did you mean command?", "mine"),
     ('[agents.mine]\ncommand = "x --y"', "[agents.mine] command is one text; a command is a list of words", "mine"),
-    ("[agents.mine]\ncommand = []", "[agents.mine] command names no program", "mine"),
+    ("[agents.mine]\ncommand = []", "[agents.mine] command does not name a program", "mine"),
     ('[agents.mine]\nkind = "claud"', "[agents.mine] kind: 'claud' is none of aider, claude", "mine"),
     ('agent = "claud"', "agent: there is no agent 'claud', did you mean claude?", "claud"),
-    ('[servers]\n"github.com" = 5', "[servers] github.com: 5 is no line of text", "host"),
+    ('[servers]\n"github.com" = 5', "[servers] github.com: 5 is not a line of text", "host"),
     ('[repos]\n"github.com/a/b" = 5', "[repos] github.com/a/b: 5 is neither a path nor a table", "repository"),
     ('[repos]\n"github.com/a/b" = "src/b"', "'src/b' is a relative path", "repository"),
     ('[repos]\n"github.com/a/b" = "/not/there"', "[repos] github.com/a/b: /not/there is not there", "repository"),
@@ -80,13 +80,13 @@ def test_what_is_wrong_is_told_and_stops_what_depends_on_it_and_nothing_else(
 
 
 HARMLESS = [
-    ("theme = 5", "theme: 5 is no line of text"),
+    ("theme = 5", "theme: 5 is not a line of text"),
     ('retry_delay_max = "soon"', "retry_delay_max: "),
     ('cleanup_age = "nver"', "nothing is cleaned up until this is corrected"),
     ('queue_expiry = "nver"', "nothing expires until this is corrected"),
     ("[notify]\nbel = true", "[notify] bel: no such setting, did you mean bell?"),
-    ('[notify]\nquiet_hours = "night"', "[notify] quiet_hours: 'night' is no span of the day: write it like 22:00-07:00"),
-    ("[keys]\nkill = 5", "[keys] kill: 5 is no line of text"),
+    ('[notify]\nquiet_hours = "night"', "[notify] quiet_hours: 'night' is not a span of the day: write it like 22:00-07:00"),
+    ("[keys]\nkill = 5", "[keys] kill: 5 is not a line of text"),
     ('[failures]\nfine = "exit"\n"(" = "exit"', "'(' is no regular expression"),
     ('[failures]\noops = "exti"', "'exti' is no class of failure"),
     ('[forges]\n"git.test" = "of"', "'of' is none of github, gitea, forgejo, off, did you mean off?; git.test is not asked"),
@@ -215,7 +215,7 @@ def test_a_hostile_file_of_thousands_of_mistakes_is_given_up_soon(paths: StatePa
 def test_a_table_that_is_none_stops_everything(paths: StatePaths, name: str) -> None:
     """Whose settings were lost is not known."""
     settings, faults = read(paths, f"{name} = 5")
-    assert [fault.in_short for fault in faults] == [f"[{name}]: 5 is no table: write [{name}] and its keys below"]
+    assert [fault.in_short for fault in faults] == [f"[{name}]: 5 is not a table: write [{name}] and its keys below"]
     assert settings.gaps.everything
 
 

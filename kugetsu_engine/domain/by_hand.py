@@ -1,0 +1,26 @@
+"""A slot in the operator's own hands: someone goes on with an agent's session in its worktree."""
+
+import msgspec
+
+from .draft import shown_id
+from .refs import key_of
+
+
+class ByHand(msgspec.Struct, frozen=True):
+    """Who works on an issue by hand, and since when."""
+
+    task_id: str
+    issue_ref: str
+    since: str
+    pid: int = 0
+    """Of the program that holds the slot, for display only."""
+
+    @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
+
+    @property
+    def shown(self) -> str:
+        """The task it began with, as operators read it: `#41`."""
+        return shown_id(self.task_id)

@@ -1,0 +1,73 @@
+"""Who works by hand, in `queue/by-hand/`: a record for each issue, and a lock that the working process holds.
+
+The kernel frees the lock when that process ends, however it ends; a record without its lock says nothing.
+"""
+
+import os
+
+import msgspec
+
+from ..domain.by_hand import ByHand
+from ..errors import BadFile
+from ..paths import StatePaths
+from . import documents, files
+from .locks import is_held, try_lock, unlock
+
+
+class Mark:
+    """Says that someone works on an issue by hand, until it is taken away."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self._path = path
+        self._fd: int | None = fd
+
+    def take_away(self) -> None:
+        """Say so no longer; once is enough."""
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        try:
+            files.remove(f"{self._path}.json")
+            files.remove(f"{self._path}.lock")
+        except OSError:
+            pass  # what is left there is held by no one
+        finally:
+            unlock(fd)
+
+
+def set_mark(paths: StatePaths, name: str, hand: ByHand) -> Mark | None:
+    """Say that someone works on an issue by hand; None when someone else does.
+
+    Args:
+        name: what `store.issue_names` calls the issue.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    path = f"{paths.by_hand}/{name}"
+    fd = try_lock(f"{path}.lock")
+    if fd is None:
+        return None
+    try:
+        files.replace(f"{path}.json", msgspec.json.encode(hand), durable=False)
+    except BaseException:
+        unlock(fd)
+        raise
+    return Mark(path, fd)
+
+
+def every(paths: StatePaths) -> tuple[ByHand, ...]:
+    """Everyone who works by hand at this moment, the earliest first."""
+    try:
+        names = [name[:-5] for name in os.listdir(paths.by_hand) if name.endswith(".json") and name[0] != "."]
+    except OSError:
+        return ()
+    found = []
+    for name in names:
+        path = f"{paths.by_hand}/{name}"
+        try:
+            if is_held(f"{path}.lock"):
+                found.append(documents.read(f"{path}.json", ByHand))
+        except (OSError, BadFile):
+            continue
+    return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))
