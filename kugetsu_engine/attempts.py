@@ -321,7 +321,7 @@ class Attempts:
         session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
         return Result(
             task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
-            session_id=session, usage=usage, branch_before=before,
+            session_id=session, usage=usage, branch_before=before, base=told.base if told is not None else None,
         )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:
