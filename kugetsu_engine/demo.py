@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 
 from .config import OLD_NAMES
 from .domain.draft import MAX_MESSAGE_BYTES
-from .errors import KugetsuError, UsageError
-from .git.command import environment
+from .errors import UsageError
+from .git.command import git
 from .operator import Operator
 
 REF = "local/moonbase#{number}"
@@ -121,17 +120,4 @@ def _make_repository(folder: str) -> None:
             file.write(text)
     who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false")
     for words in (("init", "--quiet", "-b", "main"), ("add", "-A"), (*who, "commit", "--quiet", "-m", "A small web service")):
-        try:
-            done = subprocess.run(
-                ["git", *words],
-                cwd=folder,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except FileNotFoundError:
-            raise KugetsuError("git is not installed", "install git, then try again") from None
-        if done.returncode:
-            raise KugetsuError(f"git {words[0]} refused: {done.stderr.strip()[:200]}")
+        git(folder, *words)

@@ -59,7 +59,7 @@ class Choices:
         for screen in self._app.screen_stack:
             for log in screen.query(LogView):
                 self.apply_to_log(log)
-        return "when each line was written" if wanted else "times are left out"
+        return "times are on: when each line was written" if wanted else "times are off"
 
     def _change(self, kept: remembered.Remembered) -> None:
         if kept == self._kept:

@@ -55,7 +55,6 @@ def may_hold(repository: str, ref_repository: str) -> bool:
     from . import remotes
 
     try:
-        known = remotes.of_repository(repository)
+        return remotes.may_hold(repository, ref_repository)
     except RepositoryError:
         return False
-    return bool(remotes.of_issue(repository, known, ref_repository)) or not remotes.keys(repository, known)

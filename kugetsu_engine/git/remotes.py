@@ -32,23 +32,33 @@ def of_repository(repository: str) -> dict[str, str]:
 def of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
     """The remotes that are the repository of an issue: as it is written in the settings, or as `insteadOf` has it."""
     fitting = {name for name, address in known.items() if belongs(address, issue_repository)}
-    fitting |= {name for name, address in _written(repository) if name in known and belongs(address, issue_repository)}
+    fitting |= {name for name, address in _written(repository)[0] if name in known and belongs(address, issue_repository)}
     return [name for name in known if name in fitting]
 
 
-def keys(repository: str, known: dict[str, str]) -> set[str]:
-    """The repositories on servers that its remotes are about."""
-    addresses = (*known.values(), *(address for _, address in _written(repository)))
-    return {key for address in addresses if (key := key_of(address)) is not None}
+def may_hold(repository: str, issue_repository: str) -> bool:
+    """Whether a repository can be the one of an issue: a remote of it says so, or none says otherwise.
+
+    Raises:
+        RepositoryError: it is no repository.
+    """
+    written, rewritten = _written(repository)
+    addresses = [address for _, address in written]
+    if rewritten and not any(belongs(address, issue_repository) for address in addresses):
+        addresses += of_repository(repository).values()
+    named = [address for address in addresses if key_of(address) is not None]
+    return not named or any(belongs(address, issue_repository) for address in named)
 
 
-def _written(repository: str) -> list[tuple[str, str]]:
+def _written(repository: str) -> tuple[list[tuple[str, str]], bool]:
+    """Names and addresses of the remotes as the settings have them, and whether some `insteadOf` may rewrite them."""
     try:
-        told = git(repository, "config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        told = git(repository, "config", "-z", "--get-regexp", r"^(remote\..*\.url|url\..*\.insteadof)$")
     except GitError:
-        return []  # none is set
-    entries = (entry.partition("\n") for entry in told.split("\0") if entry)
-    return [(name.removeprefix("remote.").removesuffix(".url"), address) for name, _, address in entries]
+        return [], False  # nothing is set
+    entries = [entry.partition("\n") for entry in told.split("\0") if entry]
+    remotes = [(name[len("remote.") : -len(".url")], address) for name, _, address in entries if name.startswith("remote.")]
+    return remotes, len(remotes) < len(entries)
 
 
 def chosen(

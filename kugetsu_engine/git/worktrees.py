@@ -63,7 +63,7 @@ def _add(repository: str, worktree: str, arguments: list[str]) -> None:
         git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
     except GitError:
         # Someone removed the folder of an earlier worktree by hand: git still knows it, under this very path.
-        if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--force", "--", worktree):
+        if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--", worktree):
             raise
         git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
 

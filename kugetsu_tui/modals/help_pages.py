@@ -73,7 +73,7 @@ _FILTERS = (
     ("tag: state:", "rows with this tag, in this state; also agent: and repo:"),
 )
 _SIGNS = (
-    ("attention", "an agent stands still: it needs you"),
+    ("attention", "an agent is stalled: it needs you"),
     ("warning", "two agents change the same files; of what has ended: nothing was delivered"),
     ("running", "an agent is at work"), ("notified", "it starts"), ("stopping", "it is being stopped"),
     ("pending", "it waits"), ("held", "it is held back"), ("retry", "it waits for another attempt"),

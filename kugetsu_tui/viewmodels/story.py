@@ -172,7 +172,7 @@ def _overlap(picture: Picture, task: Task) -> Spans:
 
 
 def _stall(active: Active) -> Spans:
-    """Why an agent is taken to stand still."""
+    """Why an agent counts as stalled; for how long stands beside it."""
     return [(f"  {clean(active.stalled, 200)}", "danger")] if active.stalled else []
 
 

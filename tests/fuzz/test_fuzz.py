@@ -1,5 +1,7 @@
 """A part of the fuzz, the same inputs each time."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -35,7 +37,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         return (
             st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.just("text") | st.lists(st.just(1.5), max_size=2)
         )
-    if get_origin(hint) is dict:
+    if get_origin(hint) in (dict, Mapping):
         return st.dictionaries(*(_values(part) for part in get_args(hint)), max_size=3)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return _structs(hint)
@@ -50,8 +52,10 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(get_args(hint))  # a Literal
 
 
+@cache
 def _structs(kind: Any) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{name: _values(hint) for name, hint in get_type_hints(kind).items()})
+    """Any value of a record, which may hold others of its own kind."""
+    return st.deferred(lambda: st.builds(kind, **{name: _values(hint) for name, hint in get_type_hints(kind).items()}))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

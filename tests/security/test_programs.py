@@ -153,3 +153,17 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
     server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
     server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
     assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
+
+
+def test_s09_git_is_started_in_one_place() -> None:
+    """No list in the sources begins with its name but in `git/command.py`; the demo's agent is an agent."""
+    found = set()
+    for package in ("kugetsu_engine", "kugetsu_tui"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.List) and node.elts:
+                    first = node.elts[0]
+                    if isinstance(first, ast.Constant) and first.value == "git":
+                        found.add(path.relative_to(ROOT).as_posix())
+    assert found == {"kugetsu_engine/agents/demo.py"}
+    assert '_WORDS = ("git", ' in (ROOT / "kugetsu_engine/git/command.py").read_text("utf-8")

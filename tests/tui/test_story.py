@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.run import Progress
-from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
+from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import EngineView
 from kugetsu_tui.modals.story import Sentences, Story
@@ -27,11 +27,14 @@ def lines(picture: Picture, one: Task) -> list[str]:
     return [text for _, (text, _) in told(picture, one)]
 
 
+FROM = Base("1a2b3c4d5e6f", "origin/main", age_s=7300.0, remote="origin", fetched=True)
+
+
 def test_a_story_in_order_with_every_attempt() -> None:
     """Asked for, each attempt's start and end with what it left, what else was told, and how it stands."""
     attempts = [
         Attempt(1, AT.format("05"), AT.format("15"), 1, outcome="failed", reason="the checks fail", elapsed_s=600.0,
-                delivered=Delivered(1, 2, 31, 2)),
+                delivered=Delivered(1, 2, 31, 2), base=FROM),
         Attempt(2, AT.format("20"), AT.format("50"), 0, outcome="ok", elapsed_s=1800.0, delivered=Delivered()),
     ]  # fmt: skip
     one = task(7, state="completed", attempt=2, attempts=attempts, completed_at=AT.format("50"), priority=8, reason="exit 0")
@@ -43,7 +46,7 @@ def test_a_story_in_order_with_every_attempt() -> None:
     story = lines(Picture(snapshot(done=(one,), notices=notices)), one)
     assert story == [
         "Asked for github.com/user/api#7: task 7. Its priority is 8 of 9.",
-        "Attempt 1 started.",
+        "Attempt 1 started from origin/main, commit 1a2b3c4d5e (2 h old, as origin has it now).",
         "Attempt 1 failed after 10 min: the checks fail (exit 1). It left 1 commit, +31 −2.",
         "Looked at by you.",
         "Attempt 2 started.",
@@ -59,8 +62,8 @@ def test_a_story_in_order_with_every_attempt() -> None:
     [
         ({"held": True}, "It waits: held by you; number 1 of 1 in the queue."),
         ({"after": ["q_9"]}, "in the queue."),
-        ({"state": "error", "error": "401 from the provider"}, "401 from the provider. r tries it again."),
-        ({"state": "cancelled", "reason": "cancelled by you"}, ": cancelled by you. r puts it back in the queue."),
+        ({"state": "error", "error": "401 from the provider"}, "401 from the provider."),
+        ({"state": "cancelled", "reason": "cancelled by you"}, ": cancelled by you."),
     ],
 )
 def test_how_it_stands(changes: dict[str, Any], end: str) -> None:
@@ -74,9 +77,12 @@ def test_a_running_attempt_and_a_silent_one() -> None:
     """Silence beyond the limit asks for a person."""
     one = active(3, notified_at=AT.format("40"))
     assert "Attempt 1 of 3 runs since" in lines(Picture(snapshot(active=(one,))), one.task)[-1]
-    progress = Progress(phase="agent", stalled="no output for 15 min")
-    silent = msgspec.structs.replace(one, progress=progress)
-    assert "A person should look: no output for 15 min." in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+    progress = Progress(phase="agent", stalled="no output, no file changed")
+    silent = msgspec.structs.replace(one, progress=progress, stalled_s=900.0)
+    assert (
+        "A person should look: no output, no file changed for 15 min."
+        in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+    )
 
 
 def test_the_story_does_not_change_with_time_alone() -> None:

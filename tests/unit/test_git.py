@@ -314,6 +314,18 @@ def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path,
     assert names == {"caf\ufffd.env"}
 
 
+def test_a_locked_worktree_whose_folder_is_gone_is_left_to_the_operator(repository: Path, worktree: Path) -> None:
+    """It may lie on a disk that is not there now: git's lock says so, and the task names it."""
+    _ready(repository, worktree)
+    run_git(repository, "worktree", "lock", str(worktree))
+    worktree.rename(worktree.with_name("away"))
+    with pytest.raises(GitError, match="locked"):
+        _ready(repository, worktree)
+    worktree.with_name("away").rename(worktree)
+    run_git(repository, "worktree", "unlock", str(worktree))
+    assert not _ready(repository, worktree)
+
+
 @pytest.mark.parametrize("name", ["odd\u2028name", "odd\u0085name", "caf\udce9"])
 def test_branches_with_odd_names_do_not_hide_what_was_delivered(repository: Path, worktree: Path, name: str) -> None:
     """Git takes such names, and an agent can make them; the base among them is known all the same."""
