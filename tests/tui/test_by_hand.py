@@ -14,6 +14,7 @@ from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import files, hands
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.screens.task import TaskScreen
+from kugetsu_tui.viewmodels.agents import AgentsView
 
 from .conftest import Opener
 from .test_home import home
@@ -62,6 +63,7 @@ async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filt
     async with console((140, 40)) as here:
         await here.shows("by hand")
         view = home(here).agents._view
+        assert isinstance(view, AgentsView)
         for by in view.sorts:
             assert sorted(range(len(view.keys)), key=lambda index: view.sort_key(by, index)) == [0]
         assert "by hand" in str(view.text(0))
