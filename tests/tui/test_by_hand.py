@@ -64,8 +64,8 @@ async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filt
         await here.shows("by hand")
         view = home(here).agents._view
         assert isinstance(view, AgentsView)
-        for by in view.sorts:
-            assert sorted(range(len(view.keys)), key=lambda index: view.sort_key(by, index)) == [0]
+        assert len({str(view.sort_key(by, 0)) for by in view.sorts}) == 1
+        assert view.task_id(0) == "q_3"
         assert "by hand" in str(view.text(0))
     mark.take_away()
 
