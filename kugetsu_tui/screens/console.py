@@ -1,5 +1,6 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -31,6 +32,8 @@ LEAVES_FIELD = frozenset({"escape", "tab", "shift+tab", "down"})
 """Keys that leave the field of a filter or a search; every other key is typed into it."""
 SAID_S = 8.0
 FAILURE_SAID_S = 20.0
+SEEN_S = 1.0
+"""After so long an answer was read, and moving on is about something else."""
 
 
 class ConsoleScreen(Screen[None]):
@@ -39,6 +42,7 @@ class ConsoleScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hush: Timer | None = None
+        self._said_at = 0.0
         self.acts = Acts(self)
         self._deeds: dict[str, Callable[[], None]] = {
             "task.new": self.new_task, "task.edit": self.edit_task,
@@ -157,7 +161,7 @@ class ConsoleScreen(Screen[None]):
         if deed is None:
             self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
             return
-        if action.group != MOVING:
+        if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
             self.forgive()
         deed()
         self.acted()
@@ -201,6 +205,7 @@ class ConsoleScreen(Screen[None]):
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
         self.query_one(Talk).say(text, tone)
+        self._said_at = time.monotonic()
         if self._hush is not None:
             self._hush.stop()
         self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self._fall_silent)
