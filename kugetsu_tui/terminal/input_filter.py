@@ -23,7 +23,7 @@ LATE_S = 1.0
 TOGETHER_S = 0.02
 """Bytes no further apart came together, as a terminal sends them."""
 HOLD_S = 0.5
-"""How long the beginning of a sequence waits for what follows; without that they were keys. A string only if it came together."""
+"""How long the beginning of a sequence waits for what follows, a string's only if it came together; then they were keys."""
 SEQUENCE_S = 3.0
 """A sequence in which nothing has come for so long is dropped."""
 PASTE_S = 10.0

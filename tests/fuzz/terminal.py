@@ -114,7 +114,7 @@ def hear(feeder: InputFilter, pieces: Iterable[bytes | float], now: float = 0.0)
 
 
 def in_pieces(sent: bytes, chance: random.Random) -> Iterable[bytes | float]:
-    """The bytes split anywhere; a pause within a sequence is as long as a slow line makes it, but not around each single byte."""
+    """The bytes split anywhere, with pauses of a slow line; long ones never around a single byte."""
     while sent:
         size = len(sent) if chance.random() < 0.5 else chance.randrange(1, len(sent) + 1)
         yield sent[:size]

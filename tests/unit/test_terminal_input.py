@@ -107,8 +107,13 @@ def test_an_arrow_that_a_line_takes_apart_never_acts_as_letters() -> None:
     assert names(b"\x1b[") == ["escape", "left_square_bracket"]
 
 
-@pytest.mark.parametrize("typed", ["P", "Pj", "P+", "P+q", "P4", "P4j", "P x", "P/foo", "P:pause", "P!", "P>", "]", "]]", "]1", "]4j", "]l", "]lj",
-                                   "_", "_G", "_a", "^", "^q", "X", "Xy", "X y n", "Oe", "Open", "+", "q", "é", "日"])  # fmt: skip
+TYPED = (
+    "P", "Pj", "P+", "P+q", "P4", "P4j", "P x", "P/foo", "P:pause", "P!", "P>", "]", "]]", "]1", "]4j", "]l", "]lj",
+    "_", "_G", "_a", "^", "^q", "X", "Xy", "X y n", "Oe", "Open", "+", "q", "é", "日",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", TYPED)
 def test_letters_after_the_escape_key_are_letters(typed: str) -> None:
     """All in one packet, key by key, quickly and slowly; an enter ends them, and nothing before or after it is lost."""
     keys = [Key("escape", "\x1b"), *(Key(letter, letter) for letter in typed)]
