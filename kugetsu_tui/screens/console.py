@@ -149,7 +149,8 @@ class ConsoleScreen(Screen[None]):
 
     def perform(self, action: Action) -> None:
         """Do an action if it can be done now, and else say why not."""
-        reason = action.refusal(self.situation())
+        now = self.situation()
+        reason = action.refusal(now)
         if reason is not None:
             self.say(reason, "warning")
             return
@@ -160,6 +161,8 @@ class ConsoleScreen(Screen[None]):
         if action.group != MOVING:
             self.forgive()
         deed()
+        if action.group == MOVING and self.situation().task != now.task:  # what went wrong was about another task
+            self.forgive()
         self.acted()
 
     def acted(self) -> None:
