@@ -258,7 +258,7 @@ class KugetsuApp(Opening):
         latest = self.undo_log.latest
         act = self.undo_log.take(number if number is not None else latest.number if latest is not None else 0)
         if act is None:
-            self.say("it can no longer be taken back: its 30 s are over", "warning")
+            self.say("too late to take that back: an act can be undone for 30 s", "warning")
             return
         self.say(f"taking back: {act.words}")
         self.link.take_back(act)

@@ -95,7 +95,7 @@ class Choices:
             self._app.say(f"sort by one of {', '.join(pane.sorts)}", "warning")
             return
         pane.set_sort("" if by == first else by, backwards)
-        self._app.say(f"{pane.heading.lower()} by {by or first}{', backwards' if backwards else ''}")
+        self._app.say(f"{pane.heading.lower()} sorted by {by or first}{', backwards' if backwards else ''}")
         self.keep(pane)
 
     # completing

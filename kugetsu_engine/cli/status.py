@@ -12,7 +12,7 @@ from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
 from ..domain.task import Notice
-from ..domain.times import epoch, local, span
+from ..domain.times import as_read, span
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
 from .here import paths
@@ -124,7 +124,7 @@ def _print_engine(snapshot: Snapshot) -> None:
     engine = snapshot.engine
     if engine.running:
         flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
-        print(f"engine   pid {engine.pid}, {engine.mode}, since {local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}")
+        print(f"engine   pid {engine.pid}, {engine.mode}, since {as_read(engine.since)}{flow}")
         if engine.recovered:
             print(f"start    {safe_line(engine.recovered)}")
     else:

@@ -42,6 +42,12 @@ def local(epoch_s: float) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", localtime(epoch_s))
 
 
+def as_read(stamp: str | None) -> str:
+    """A stored time as people read it: `2026-11-21 14:02:11` where they are; what is no time stays as it is."""
+    seconds = epoch(stamp)
+    return strftime("%Y-%m-%d %H:%M:%S", localtime(seconds)) if seconds is not None else stamp or ""
+
+
 def span(seconds: float) -> str:
     """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`."""
     whole = max(int(seconds + 0.5), 0)

@@ -21,7 +21,7 @@ class Marks:
         self.ids: set[str] = set()
 
     def toggle(self, task_id: str) -> None:
-        """Mark a task, or not any more."""
+        """Mark a task, or unmark it."""
         self.ids ^= {task_id}
 
     def keep(self, known: Iterable[str]) -> None:
