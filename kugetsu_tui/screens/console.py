@@ -160,8 +160,9 @@ class ConsoleScreen(Screen[None]):
             return
         if action.group != MOVING:
             self.forgive()
+        said = self.query_one(Talk).said
         deed()
-        if action.group == MOVING and self.situation().task != now.task:  # what went wrong was about another task
+        if self.situation().task != now.task and self.query_one(Talk).said == said:  # what went wrong was about another task
             self.forgive()
         self.acted()
 
