@@ -153,7 +153,8 @@ class ConsoleScreen(Screen[None]):
 
     def perform(self, action: Action) -> None:
         """Do an action if it can be done now, and else say why not."""
-        reason = action.refusal(self.situation())
+        now = self.situation()
+        reason = action.refusal(now)
         if reason is not None:
             self.say(reason, "warning")
             return
@@ -163,7 +164,10 @@ class ConsoleScreen(Screen[None]):
             return
         if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
             self.forgive()
+        said = self.query_one(Talk).said
         deed()
+        if self.situation().task != now.task and self.query_one(Talk).said == said:  # what went wrong was about another task
+            self.forgive()
         self.acted()
 
     def acted(self) -> None:

@@ -791,7 +791,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("<", "space")
-    await tour.said("nothing was recorded later")
+    await tour.said("this is now")
 
 
 @pilot("past.faster")
