@@ -20,6 +20,7 @@ from ..formatting.states import glyph
 from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
 from ..past import JUMP_S
 from ..situation import Situation
+from ..type_ahead import letters_taken
 from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
@@ -28,7 +29,7 @@ from .situations import situation_of_one
 if TYPE_CHECKING:
     from ..app import KugetsuApp
 
-LEAVES_FIELD = frozenset({"escape", "tab", "shift+tab", "down"})
+LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
 """Keys that leave the field of a filter or a search; every other key is typed into it."""
 SAID_S = 8.0
 FAILURE_SAID_S = 20.0
@@ -101,7 +102,7 @@ class ConsoleScreen(Screen[None]):
         With priority, so that the app performs a key before it looks at the next one: of keys that come in one burst each
         meets the focus that the one before it left.
         """
-        for key in self.console.registry.all_keys:
+        for key in sorted({*self.console.registry.all_keys, *LEAVES_FIELD}):
             for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False, priority=True)]):
                 self._bindings.key_to_bindings[binding.key] = [binding]
 
@@ -139,10 +140,11 @@ class ConsoleScreen(Screen[None]):
         """A key leaves the field of a filter or a search."""
         raise NotImplementedError
 
-    def action_press(self, key: str) -> None:
+    async def action_press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
         self.console.touched()
         if isinstance(self.focused, Input):
+            await letters_taken(self.focused)
             self.leave_field(key)
             return
         action = self.console.registry.resolve(key, self.situation())
