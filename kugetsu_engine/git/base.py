@@ -32,8 +32,8 @@ class Base(NamedTuple):
     start: str
     """Where the issue's branch begins: the same commit, or the head of the branch that the issue has already."""
     branch: str
-    """How the issue's branch came about: `new`, `kept` (it was here), `remote` (it was on the remote) or `moved` (the remote
-    had more of it)."""
+    """How the issue's branch came about: `new`, `kept` (it was here), `remote` (it was on the remote) or `moved` (it was here,
+    and the remote or the base has all of it and more)."""
     age_s: float | None = None
     """How old the commit was at the time of the decision."""
     remote: str | None = None
@@ -299,6 +299,9 @@ def _branch(repository: str, remote: str | None, told: _Told | None, branch: str
         if there is None:
             return base, "new", None
         return there, "remote", f"goes on with {remote}/{branch}, which is there already"
+    if here != base and is_ancestor(repository, here, base):  # nothing of its own: it would only be old
+        note = f"goes on with {remote}/{branch}" if there is not None else f"the branch {branch} had nothing that is not there"
+        return there or base, "moved", note
     if there is None or there == here or is_ancestor(repository, there, here):
         return here, "kept", f"goes on with the branch {branch}"
     if is_ancestor(repository, here, there):

@@ -47,7 +47,7 @@ def ready(
     if base.branch in ("new", "remote"):
         arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
     elif base.branch == "moved" and not answers(repository, "branch", "--force", "--no-track", "--", branch, base.start):
-        note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks commits of {base.remote}/{branch}"
+        note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks newer commits"
         base = base._replace(branch="kept", note=note)
     os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
     try:
@@ -55,6 +55,8 @@ def ready(
         _check_out(worktree, _mark_of(base))
     except BaseException:
         _take_back(repository, worktree)
+        if base.branch in ("new", "remote"):  # as it is, it would hold the next attempt to a base of the past
+            answers(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
         raise
     return base
 
@@ -126,7 +128,7 @@ def _link_again(repository: str, worktree: str) -> str | None:
 
 
 def _take_back(repository: str, worktree: str) -> None:
-    """Undo a half-made worktree; the branch stays, as it may hold work."""
+    """Undo a half-made worktree."""
     answers(repository, "worktree", "remove", "--force", "--", worktree)
 
 

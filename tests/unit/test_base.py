@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.domain.base import base_words
-from kugetsu_engine.errors import RepositoryError
+from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import base as bases
 from kugetsu_engine.git import baseline, located, repositories, worktrees
 from kugetsu_engine.git.base import Base, decide
@@ -332,3 +332,34 @@ def test_a_commit_that_a_ref_names_and_nobody_has_is_fetched_again(place: Place)
     (place.clone / f".git/objects/{wanted[:2]}/{wanted[2:]}").unlink()
     assert place.decide().commit == wanted
     assert run_git(place.clone, "cat-file", "-t", wanted) == "commit"
+
+
+def test_a_branch_of_the_issue_with_nothing_of_its_own_holds_nobody_to_the_past(place: Place) -> None:
+    """It was left by a worktree that was removed, or by a beginning that failed."""
+    worktree = place.folder / "worktree"
+    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).branch == "new"
+    run_git(place.clone, "worktree", "remove", str(worktree))
+    wanted = place.news()
+    found = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    assert (found.commit, found.start, found.branch) == (wanted, wanted, "moved")
+    assert run_git(worktree, "rev-parse", "HEAD") == place.has(f"refs/heads/{BRANCH}") == wanted
+    own = commit(worktree, "own", "own")
+    run_git(place.clone, "worktree", "remove", str(worktree))
+    assert place.news("later") == place.decide().commit
+    assert (place.decide().start, place.decide().branch) == (own, "kept")
+
+
+def test_a_beginning_that_fails_leaves_no_branch(place: Place) -> None:
+    """A program that the files need is missing; once it is there, work starts from what is new by then."""
+    (place.source / ".gitattributes").write_text("*.bin filter=none\n", encoding="utf-8")
+    commit(place.source, "a.bin", "a")
+    run_git(place.source, "add", "-A")
+    run_git(place.source, "commit", "--quiet", "-m", "files of a filter")
+    wanted = place.news()
+    run_git(place.clone, "config", "filter.none.smudge", "no-such-program")
+    run_git(place.clone, "config", "filter.none.required", "true")
+    with pytest.raises(GitError, match="no-such-program"):
+        worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+    assert place.has(f"refs/heads/{BRANCH}") == ""
+    run_git(place.clone, "config", "filter.none.smudge", "cat")
+    assert worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None).start == wanted
