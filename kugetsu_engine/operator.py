@@ -423,9 +423,7 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
     if at is not None:
         found["not_before"] = times.iso(times.moment(at, now))
     if timeout is not None:
-        found["timeout_s"] = times.duration(timeout)
-        if not found["timeout_s"]:
-            raise UsageError("a time limit of nothing leaves no time to work")
+        found["timeout_s"] = times.time_limit(timeout)
     return found
 
 

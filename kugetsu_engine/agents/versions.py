@@ -32,7 +32,9 @@ NOWHERE = "http://127.0.0.1:9"
 """A proxy that is not there: nothing is fetched for the sake of a version."""
 SCRIPT_S = 600.0
 """How long the answer of a script counts: it may start another program tomorrow and stay the same file."""
-_LINE = re.compile(r"(?:[A-Za-z][\w-]*\s+)?(?:version\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\))?")
+_LINE = re.compile(
+    r"(?:[A-Za-z][\w-]*(?:\s+|/|:\s*))?(?:version:?\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\)|\s+\w+-\w+ node-v[\d.]+)?"
+)
 """A line that tells a version and nothing else: numbers in a traceback are none."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)?[\w.+-]*")
 
