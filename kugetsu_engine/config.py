@@ -6,6 +6,7 @@ before it is surely as strict as what was meant, what depends on it does not sta
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,8 @@ OTHER_VARIABLES = frozenset({
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
 })  # fmt: skip
 """Variables that are no settings."""
+WRITING_S = 2.0
+"""Seconds for which a `config.toml` that is suddenly empty or gone is taken for one that is being written."""
 MOST_FAULTS = 30
 """Faults of one `config.toml` that are looked at: a file with more is no such file."""
 
@@ -373,6 +376,10 @@ class SettingsSource:
         self._good: Settings | None = None
         """The last ones of a `config.toml` that could be read, or is not there: the defaults stand in for none that is."""
         self._unread = False
+        self._length = 0
+        """Of `config.toml` when it was read."""
+        self._gone_since: float | None = None
+        """When it was first seen to be empty or gone since, by the monotonic clock."""
         self.refresh()
 
     @property
@@ -392,12 +399,30 @@ class SettingsSource:
         """Read the files again if they changed; whether anything is different now."""
         seen: list[object] = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
         seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
-        if seen == self._seen and not self._unread:
+        if (seen == self._seen and not self._unread) or self._is_written_anew():
             return False
         before = self.current, self.faults
+        self._length = _length_of(self._paths.config)
         self.current, self.faults = load(self._paths, self._environ, self._good)
         self._seen = seen[:2] + [False for fault in self.faults if fault.missing]
         self._unread = any(fault.text.startswith(UNREAD) for fault in self.faults)
         if not self._unread:
             self._good = self.current
         return before != (self.current, self.faults)
+
+    def _is_written_anew(self) -> bool:
+        """Whether the file was emptied or taken away a moment ago, as is done before it is written: no limit ends for that."""
+        if not self._length or _length_of(self._paths.config):
+            self._gone_since = None
+            return False
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+        return now - self._gone_since < WRITING_S
+
+
+def _length_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -384,10 +384,12 @@ class Operator:
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
+        from . import config
         from .agents import known
 
-        names = known.names(self.settings)
-        if agent not in names:
+        settings, faults = config.load(self.paths, self.environ)
+        names = known.names(settings)
+        if agent not in names and not any(fault.text.startswith(config.UNREAD) for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
             )

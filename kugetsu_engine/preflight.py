@@ -55,7 +55,8 @@ def obstacles(
         found.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
         found += _without_repository(settings, refs.parse(issue_ref))
-    if (program := missing_program(paths, environ, settings, name)) is not None:
+    known = agent is not None or settings is None or not settings.gaps.everything
+    if known and (program := missing_program(paths, environ, settings, name)) is not None:
         found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
     return found
 

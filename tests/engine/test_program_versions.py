@@ -112,7 +112,8 @@ def test_a_damaged_record_of_versions_is_passed_over(fleet: Fleet) -> None:
     ("said", "version"),
     [
         ("2.0.4", "2.0.4"), ("opencode v2.0.4 (abc)", "2.0.4"), ("opencode/2.0.4 linux-x64 node-v22.1.0", "2.0.4"),
-        ("opencode: 2.0.4", "2.0.4"), ("version: 2.0.4", "2.0.4"), ("Error: 2.5 of 3 failed", None), ("Traceback\n  File \"x\", line 3.11", None),
+        ("opencode: 2.0.4", "2.0.4"), ("version: 2.0.4", "2.0.4"), ("Error: 2.5 of 3 failed", None),
+        ("Traceback\n  File \"x\", line 3.11", None),
         ('{"cost": 2.5}', None), ("listening on 127.0.0.1", None), ("", None),
     ],
 )  # fmt: skip
