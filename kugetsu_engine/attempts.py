@@ -14,7 +14,7 @@ import msgspec
 from . import issue_sessions
 from .chronicle import Chronicle
 from .config import SettingsSource
-from .domain import ended, failures, policy
+from .domain import ended, failures, policy, silence
 from .domain.draft import shown_id
 from .domain.recovery import MACHINE_RESTARTED
 from .domain.run import Result
@@ -64,7 +64,7 @@ class Attempts:
         self._pauses = pauses
         self._spending = spending
         self.stalled: dict[str, str] = {}
-        """What speaks for a stall, by the task whose agent stands still."""
+        """What speaks for a stall, by the task whose agent is stalled."""
         self._refused: dict[str, int] = {}
         """The error for which a supervisor said that it cannot begin, until that is in the books."""
         self.on_start: Callable[[str], None] = _ignore
@@ -244,7 +244,7 @@ class Attempts:
             self.on_start("")
 
     def _note_stall(self, task_id: str) -> None:
-        """Tell when an agent begins to stand still, and when it moves again."""
+        """Tell when an agent is stalled, and when it is no longer."""
         entry = self._ledger.entries.get(task_id)
         if entry is None:
             return
@@ -253,11 +253,12 @@ class Attempts:
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
-            text = f"{shown_id(task_id)} {entry.issue_ref} stands still: {evidence}"
+            told = silence.evidence_for(evidence, progress.silent_s if progress else None)
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {told}"
             self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
-            text = f"{shown_id(task_id)} {entry.issue_ref} moves again"
+            text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
             self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:
@@ -320,7 +321,7 @@ class Attempts:
         session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
         return Result(
             task.id, task.attempt, task.token or "", "lost", "lost", reason, started_at=started_at, ended_at=now,
-            session_id=session, usage=usage, branch_before=before,
+            session_id=session, usage=usage, branch_before=before, base=told.base if told is not None else None,
         )  # fmt: skip
 
     def _enter(self, task: Task, result: Result) -> None:

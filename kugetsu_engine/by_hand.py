@@ -16,6 +16,7 @@ from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.by_hand import ByHand
+from .domain.counting import of_number
 from .domain.task import Task, no_worktree
 from .domain.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
@@ -138,7 +139,8 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
     else:
         entered = gate.enter_by_hand(paths, task.issue_ref, limit)
     if entered == "slots":
-        raise TryLater(f"all {limit} slots are taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
+        slots = of_number(limit, "the only slot is", f"all {limit} slots are")
+        raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, str):
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
     return entered

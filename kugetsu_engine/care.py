@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from .config import Settings, load
+from .domain.counting import counted
 from .domain.refs import key_of
 from .errors import AttemptFailed, KugetsuError
 from .git import base, clearing, condition, repositories
@@ -164,13 +165,13 @@ class Care:
         if task is not None:
             return "waiting", f"{task.shown} is to work in it ({task.state})", False
         if found.dirty:
-            return "dirty", f"{_count(found.dirty, 'file')} not committed", False
+            return "dirty", f"{counted(found.dirty, 'file')} not committed", False
         if found.busy is not None:
             return "dirty", found.busy, False
         if base_commit(path) is None:
             return "unknown", "kugetsu did not make it", False
         if found.homeless:
-            return "unpushed", f"{_count(found.homeless, 'commit')} on no branch", False
+            return "unpushed", f"{counted(found.homeless, 'commit')} on no branch", False
         user = next((who for where, who in self._in_use.items() if _is_in(where, path)), None)
         state, why, safe = self._work(slug, found)
         return (state, f"{user} is in it", False) if user is not None and safe else (state, why, safe)
@@ -187,8 +188,8 @@ class Care:
         if found.unpushed == 0:
             return "pushed", "all of it is on the remote", True
         if found.unpushed is None:
-            return "unpushed", f"{_count(found.ahead, 'commit')}, and there is no remote", False
-        return "unpushed", f"{_count(found.unpushed, 'commit')} not pushed{gone}", False
+            return "unpushed", f"{counted(found.ahead, 'commit')}, and there is no remote", False
+        return "unpushed", f"{counted(found.unpushed, 'commit')} not pushed{gone}", False
 
     def _merged_by_pull(self, reference: str | None, found: Condition) -> str | None:
         """What a forge said: the pull request with exactly this commit at its head was merged."""
@@ -265,7 +266,3 @@ def _mtime(path: str) -> float:
         return os.lstat(path).st_mtime
     except OSError:
         return 0.0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

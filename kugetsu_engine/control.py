@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from .domain.counting import counted
 from .domain.engine_state import Control
 from .domain.times import iso
 from .errors import AlreadySo, BadFile, NotNow, UsageError
@@ -119,7 +120,7 @@ class Controls:
         if limit == self.limit:
             raise AlreadySo(f"the limit is {limit} already")
         self._write(msgspec.structs.replace(self._control, limit=limit, limit_over=self._configured_limit()))
-        return f"at most {limit} agent{'s' * (limit != 1)} at once from now on"
+        return f"at most {counted(limit, 'agent')} at once from now on"
 
     def set_flow(self, verb: str) -> str:
         """Pause, resume or drain the queue."""

@@ -21,6 +21,7 @@ from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
 from .domain import policy, worth
+from .domain.counting import counted
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
@@ -340,7 +341,7 @@ class Engine:
             )
 
     def _look_at_rests(self) -> None:
-        """Tell which providers rest and which agents stand still, and look again at the tasks that waited for them."""
+        """Tell which providers rest and which agents are stalled, and look again at the tasks that waited for them."""
         now = self._clock()
         for provider in self.pauses.over():
             self.ledger.tell(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
@@ -350,7 +351,7 @@ class Engine:
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         self.alerts.warn("network", pauses.silent(self.pauses.hosts(), now))
-        stalled = (f"{shown_id(task_id)} stands still: {evidence}" for task_id, evidence in self.attempts.stalled.items())
+        stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(worth.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 
@@ -395,7 +396,7 @@ class Engine:
         facts, now = self.dispatcher.facts(), self._clock()
         reasons = (policy.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
         kept = [why.text for why in reasons if why.code == "config"]
-        return f"{len(kept)} task{'s' * (len(kept) != 1)} cannot start ({kept[0]})" if kept else ""
+        return f"{counted(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
     @property
     def idle(self) -> bool:

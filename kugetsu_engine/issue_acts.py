@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from .domain import refs
+from .domain.counting import counted
 from .domain.reserved import SESSIONS
 from .domain.session import Session
 from .domain.times import iso
@@ -38,7 +39,7 @@ def forget(ledger: Ledger, args: dict[str, Any]) -> str:
     waiting = [entry for entry in ledger.in_order() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         ledger.change(ledger.get(entry.id), "cancelled", "its issue was destroyed")
-    done = [f"{len(waiting)} waiting task{'s' * (len(waiting) != 1)} cancelled"] if waiting else []
+    done = [f"{counted(len(waiting), 'waiting task')} cancelled"] if waiting else []
     slug = session_name(ledger.paths, issue_ref)
     if sessions.load(ledger.paths, slug) is not None:
         done.append("its session is forgotten")

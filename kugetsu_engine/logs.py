@@ -126,6 +126,13 @@ class LogReader:
             return head
         return part_that_matters(head[:MAX_LINE] + self._file.read(MAX_LINE, end - MAX_LINE), MAX_LINE, CUT)
 
+    def line_at(self, offset: int) -> int:
+        """The number of the line that holds the byte at an offset."""
+        chunk = min(max(offset, 0) // CHUNK, len(self._ends))
+        before = self._ends[chunk - 1] if chunk else 0
+        part = self._file.read(min(offset, self._size) - chunk * CHUNK, chunk * CHUNK) if offset > chunk * CHUNK else b""
+        return min(before + part.count(b"\n"), max(self.line_count - 1, 0))
+
     def search(self, needle: bytes, *, ignore_case: bool = True, limit: int = 100_000) -> list[int]:
         """Return the numbers of the lines that show a text, in order, at most `limit`."""
         wanted = needle.lower() if ignore_case else needle

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from . import removing
+from .domain.counting import counted
 from .domain.reserved import SESSIONS
 from .errors import BadFile, GitError, KugetsuError
 from .git import clearing, removal
@@ -96,7 +97,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             yield Orphan("worktree", path, f"{why}, nor does git: look at it, and remove it yourself", kept=True)
             continue
         holding = [f"{held.dirty} uncommitted"] if held.dirty else []
-        holding += [f"{held.only_here} commits that are nowhere else"] if held.only_here else []
+        holding += [f"{counted(held.only_here, 'commit')} not pushed and on no other branch"] if held.only_here else []
         holding += [f"the repository {held.within[0]}"] if held.within else []
         if holding:
             yield Orphan("worktree", path, f"{why}, but it holds {' and '.join(holding)}", kept=True)

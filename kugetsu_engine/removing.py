@@ -14,6 +14,7 @@ import msgspec
 from . import config
 from .agents import known
 from .domain import refs
+from .domain.counting import counted
 from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
@@ -64,7 +65,7 @@ class Remains(msgspec.Struct, frozen=True):
                 "kept: its commits are nowhere else" if self.holds.only_here else "removed: its commits are elsewhere as well"
             )
             found.append(f"branch    {self.branch}, {kept}")
-        return found + ([f"context   {self.said} message{'s' * (self.said != 1)}"] if self.said else [])
+        return found + ([f"context   {counted(self.said, 'message')}"] if self.said else [])
 
     def objections(self, pr_state: str | None) -> list[str]:
         """Why it should not be destroyed, each in a few words.
@@ -81,11 +82,11 @@ class Remains(msgspec.Struct, frozen=True):
         if self.worktree is not None and self.holds is None:
             found.append("its worktree is unknown to git, so nobody can tell what it holds")
         if self.holds is not None and self.holds.dirty:
-            found.append(f"{self.holds.dirty} file{'s' * (self.holds.dirty != 1)} not committed, which would be lost")
+            found.append(f"{counted(self.holds.dirty, 'file')} not committed, which would be lost")
         if self.holds is not None and self.holds.within:
             found.append(f"a repository of its own lies in it, and may hold what is nowhere else: {self.holds.within[0]}")
         if self.holds is not None and self.holds.only_here:
-            found.append(f"{self.holds.only_here} commit{'s' * (self.holds.only_here != 1)} not pushed and on no other branch")
+            found.append(f"{counted(self.holds.only_here, 'commit')} not pushed and on no other branch")
         return found
 
 

@@ -111,8 +111,9 @@ class Replay:
     def _active(self, one: ActiveThen, when: float) -> Active:
         task = one.task
         timeout = task.timeout_s or self._settings.task_timeout
-        progress = Progress("agent", stalled=one.stalled) if task.state == "running" else None
-        return Active(task, None, progress, max(when - one.since, 0.0), timeout, None)
+        stall = one.stalled
+        progress = Progress("agent", stalled=stall.evidence if stall else None) if task.state == "running" else None
+        return Active(task, None, progress, max(when - one.since, 0.0), timeout, None, stall.silent_s if stall else None)
 
     def _rests(self, then: Moment, when: float) -> Mapping[str, Rest]:
         resting = (

@@ -87,12 +87,14 @@ class Active(msgspec.Struct, frozen=True):
     """Seconds since the attempt began."""
     timeout_s: float
     last_output_age_s: float | None
+    stalled_s: float | None = None
+    """For how long a stalled agent has shown no sign of life."""
     alive: bool = True
     """False when it has ended and no engine has entered that yet."""
 
     @property
     def phase(self) -> str:
-        """As in `progress.json`; `stalled` for an agent that stands still, `ended` when only an engine is missing."""
+        """As in `progress.json`; `stalled` for an agent without a sign of life, `ended` when only an engine is missing."""
         if not self.alive:
             return "ended"
         phase = self.progress.phase if self.progress else "starting"
@@ -105,8 +107,13 @@ class Active(msgspec.Struct, frozen=True):
 
     @property
     def stalled(self) -> str | None:
-        """What speaks for an agent that stands still; None while it shows signs of life."""
+        """What speaks for a stall; None while the agent shows signs of life."""
         return self.progress.stalled if self.progress else None
+
+    @property
+    def silent_s(self) -> float | None:
+        """For how long it has been silent: of a stalled agent since its last sign of life, else since its last output."""
+        return self.stalled_s if self.stalled and self.stalled_s is not None else self.last_output_age_s
 
 
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
@@ -248,7 +255,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def stalled(self) -> Mapping[str, str]:
-        """The agents that stand still, with the evidence, by task."""
+        """The stalled agents, with the evidence, by task."""
         return {one.task.id: one.stalled for one in self.active if one.alive and one.phase == "stalled" and one.stalled}
 
     @cached_property
@@ -407,7 +414,8 @@ class SnapshotReader:
         timeout = record.timeout_s if record else task.timeout_s or self.settings.current.task_timeout
         quiet = progress.quiet_s + since_told if progress else None
         alive = engine_runs or is_held(self.paths.task_lock(task.id))
-        return Active(task, record, progress, elapsed, timeout, quiet, alive)
+        stalled = progress.silent_s + since_told if progress and progress.silent_s is not None else None
+        return Active(task, record, progress, elapsed, timeout, quiet, stalled, alive)
 
     def _alerts(
         self, engine: EngineView, state: EngineState | None, faults: Sequence[str], rest: str, silent: str

@@ -16,6 +16,7 @@ import msgspec
 from . import config_edit, env_files
 from .config import OLD_NAMES, OLD_SERVERS, READERS, load
 from .domain import assignments, refs
+from .domain.counting import counted
 from .domain.draft import task_id as as_task_id
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Session
@@ -184,7 +185,7 @@ class Takeover:
                 continue
             given[name] = set(env_files.parse(text)[0])
             count = len(given[name])
-            yield f"env/{name}: {count} variable{'s' * (count != 1)}, {'as it is' if self.same else 'copied'}, private"
+            yield f"env/{name}: {counted(count, 'variable')}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
                 files.replace(f"{self.paths.env}/{name}", text.encode("utf-8", "surrogateescape"))
         only_manager = given.get(env_files.PM, set()) - given.get(env_files.DEFAULT, set()) - given.get(env_files.DEV, set())
@@ -293,7 +294,7 @@ class Takeover:
             if self.same and os.path.basename(target) != name:
                 os.unlink(f"{self.old}/context/{name}")
         if count:
-            yield f"context: messages of {count} issue{'s' * (count != 1)}"
+            yield f"context: messages of {counted(count, 'issue')}"
 
     def _tasks(self) -> Iterator[str]:
         counts: dict[str, int] = {}
@@ -318,7 +319,7 @@ class Takeover:
                 tasks.save(self.paths, msgspec.structs.replace(task, pending_since=self._now))
         for state, count in sorted(counts.items()):
             what = {"notified": "given back to the queue", "pending": "waiting as before"}.get(state, "kept as ended")
-            yield f"queue: {count} {state} task{'s' * (count != 1)}, {what}"
+            yield f"queue: {counted(count, f'{state} task')}, {what}"
 
     def _copy(self, task: Task, name: str) -> None:
         target = self.paths.ended(task.id) if task.state in FINAL else self.paths.item(task.id)

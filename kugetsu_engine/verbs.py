@@ -9,6 +9,7 @@ import msgspec
 from . import issue_acts
 from .control import Controls
 from .domain import states
+from .domain.counting import counted
 from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Why
@@ -339,7 +340,7 @@ class Verbs:
             raise AlreadySo("the queue is paused already, and no agent runs that is not being stopped")
         waiting = len(self._ledger.in_order())
         waits = f"{waiting} task{'s wait' if waiting != 1 else ' waits'}" if waiting else "no task waits"
-        agents = f"{'killing' if how == 'kill' else 'stopping'} {stopping} agent{'s' * (stopping != 1)}, worktrees are kept"
+        agents = f"{'killing' if how == 'kill' else 'stopping'} {counted(stopping, 'agent')}, worktrees are kept"
         return f"the queue is paused, {waits}; {agents if stopping else 'no agent runs'}"
 
     def _resume_agent(self, agent: str) -> str:
@@ -359,7 +360,7 @@ class Verbs:
             finish_removals(paths)
         else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying
             threading.Thread(target=finish_removals, args=(paths,), name="kugetsu-clear").start()
-        return f"cleared {count} ended task{'s' * (count != 1)}, their worktrees are kept"
+        return f"cleared {counted(count, 'ended task')}, their worktrees are kept"
 
 
 def _told_place(task: Task, place: int, others: list[Entry]) -> str:

@@ -1,6 +1,5 @@
 """The console's app: owns the link, the themes, the screens and the dialogs; screens own their layout."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -21,7 +20,7 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.worth import Need
 
-from . import by_hand, calling, crash, failures, preflight, themes
+from . import by_hand, calling, crash, failures, preflight, signals, themes
 from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
@@ -43,7 +42,6 @@ from .presence import Presence
 from .screens.console import ConsoleScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
-from .terminal import job_control
 from .terminal.driver import TerminalDriver
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
@@ -52,9 +50,6 @@ from .viewmodels.picture import Picture
 from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
-
-END_LIMIT_S = 2.5
-"""So long the console may take to end by a signal; then the process ends all the same."""
 
 PANES = {
     "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
@@ -116,13 +111,17 @@ class KugetsuApp(Opening):
 
     # life
 
+    def on_load(self) -> None:
+        """Hear signals before the terminal is taken."""
+        signals.hear(self)
+
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
         self.set_class(draws_ascii(), "-ascii")
         choose_bars(draws_ascii())
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
-            self.driver.call_for_signals(self._end, self.action_to_shell)
+            self.driver.call_to_stop(self.action_to_shell)
         for key in self.registry["suspend"].keys:
             # With priority, as it is to work in dialogs too.
             self._bindings.key_to_bindings[key] = [Binding(key, "to_shell", show=False, priority=True)]
@@ -137,17 +136,6 @@ class KugetsuApp(Opening):
         """What stands between the console and its terminal."""
         return self._driver
 
-    def _end(self, number: int) -> None:
-        """A signal is to end the console; so it does, in any state and in time."""
-        if isinstance(self.driver, TerminalDriver):
-            self.driver.exit_after(END_LIMIT_S, 128 + number)
-
-        async def end() -> None:
-            await self.guest.end()
-            self.leave(128 + number)
-
-        self._ending = asyncio.get_running_loop().create_task(end())
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A text that is being written keeps its own ctrl+z, and screens have theirs."""
         if action != "to_shell":
@@ -158,13 +146,7 @@ class KugetsuApp(Opening):
 
     def action_to_shell(self) -> None:
         """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""
-        driver = self.driver
-        if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
-            self.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
-            return
-        told = "kugetsu is stopped, fg brings it back"
-        told += "; its engine is stopped too: agents go on, nothing new starts" if self.link.runs_engine else ""
-        driver.stop_process(told)
+        signals.stop(self)
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
@@ -276,7 +258,7 @@ class KugetsuApp(Opening):
         latest = self.undo_log.latest
         act = self.undo_log.take(number if number is not None else latest.number if latest is not None else 0)
         if act is None:
-            self.say("it can no longer be taken back: its 30 s are over", "warning")
+            self.say("too late to take that back: an act can be undone for 30 s", "warning")
             return
         self.say(f"taking back: {act.words}")
         self.link.take_back(act)

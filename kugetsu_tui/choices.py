@@ -59,7 +59,7 @@ class Choices:
         for screen in self._app.screen_stack:
             for log in screen.query(LogView):
                 self.apply_to_log(log)
-        return "when each line was written" if wanted else "times are left out"
+        return "times are on: when each line was written" if wanted else "times are off"
 
     def _change(self, kept: remembered.Remembered) -> None:
         if kept == self._kept:
@@ -95,7 +95,7 @@ class Choices:
             self._app.say(f"sort by one of {', '.join(pane.sorts)}", "warning")
             return
         pane.set_sort("" if by == first else by, backwards)
-        self._app.say(f"{pane.heading.lower()} by {by or first}{', backwards' if backwards else ''}")
+        self._app.say(f"{pane.heading.lower()} sorted by {by or first}{', backwards' if backwards else ''}")
         self.keep(pane)
 
     # completing

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.errors import KugetsuError
 
@@ -10,8 +11,8 @@ from . import issues, reports, telling, themes
 from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
 from .formatting.times import span
 from .modals.confirm import Confirm
-from .situation import writable
-from .viewmodels.marks import counted, named
+from .situation import PAST_REFUSAL, writable
+from .viewmodels.marks import named
 
 if TYPE_CHECKING:
     from .app import KugetsuApp
@@ -29,6 +30,8 @@ class CommandRunner:
         if text is None or not text.strip():
             return
         self._app.choices.keep_line(text)
+        if self._app.talking is not None:
+            self._app.talking.forgive()
         try:
             self._run(parse(text))
         except KugetsuError as error:
@@ -39,7 +42,7 @@ class CommandRunner:
         if screen is None:
             return
         if self._app.past.on and command.verb not in OF_PAST:
-            self._app.say("this is the past: esc goes back to now", "warning")
+            self._app.say(PAST_REFUSAL, "warning")
         elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
             self._run_here(command)
         elif command.verb == "replay":

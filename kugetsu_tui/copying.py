@@ -23,10 +23,15 @@ WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
 HINT = "enter copies, esc leaves"
 
 
-async def open_menu(app: "KugetsuApp", task: Task) -> None:
-    """Ask what is to be copied, and copy it."""
+async def open_menu(app: "KugetsuApp", task: Task, line: tuple[str, str] | None = None) -> None:
+    """Ask what is to be copied, and copy it.
+
+    Args:
+        line: a line of the log in sight, after its name; it comes first.
+    """
     picture = app.picture
     known = await app.link.aside(lambda: about(app.link.operator, picture, task))
+    known = {line[0]: line[1], **known} if line is not None else known
 
     def chosen(name: str | None) -> None:
         if name is not None:

@@ -9,25 +9,28 @@ from dataclasses import dataclass, replace
 from kugetsu_engine.domain.setting_faults import did_you_mean
 
 from .situation import (
+    PAST_REFUSAL,
     Situation,
     WhyNot,
     always,
     attachable,
+    copyable,
     diffable,
     editable,
-    has_log,
     has_newer_attempt,
     has_older_attempt,
     has_task,
     in_past,
     killable,
     live,
+    logged,
     lowerable,
     needed,
     pending,
     replaying,
     retryable,
     stoppable,
+    streaming,
     undoable,
     worked_on,
     writable,
@@ -113,13 +116,13 @@ ACTIONS: tuple[Action, ...] = (
            footer_in=frozenset({"log", "done", "notices"})),
     Action("task.open", ("enter",), "open", "open the task: its story, its attempts, its log", PANES, LISTS | {"log"},
            has_task, footer=20),
-    Action("view.diff", ("d", "D"), "diff", "show what its worktree has over its base: commits, and what is not committed",
+    Action("view.diff", ("d", "D"), "diff", "show what its worktree has changed since its base, committed or not",
            PANES, LISTS | LOGS, diffable, footer=22),
     Action("view.story", ("i",), "story", "what happened to it, in sentences, and how it stands", PANES,
            why_not=has_task, footer=23, footer_in=LOGS | {"done"}),
     Action("view.plan", ("w",), "when",
-           "who starts when, as agents mostly took; there + and - ask what more or fewer slots would do", PANES, LISTS,
-           footer=41, footer_in=WAITING),
+           "when each task starts, judged by how long agents have taken; + and - ask what more or fewer slots would do",
+           PANES, LISTS, footer=41, footer_in=WAITING),
     Action("view.merged", ("m",), "all logs", "follow the logs of all agents as one, each line with its task",
            PANES, LISTS | LOGS, live, footer=58, footer_in=frozenset({"agents"})),
     Action("view.history", ("h",), "history",
@@ -127,12 +130,12 @@ ACTIONS: tuple[Action, ...] = (
            LISTS | LOGS, footer=59, footer_in=frozenset({"done"})),
     Action("back", ("escape",), "back", "go back: close, clear marks or the filter, unzoom; never quits",
            PANES, footer=65, footer_in=INSIDE),
-    Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10),
-    Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period); take a waiting task out of the queue",
+    Action("task.new", ("n",), "new", "put a new task into the queue", TASK, why_not=writable, footer=10, footer_in=REPLAYED),
+    Action("task.stop", ("x",), "stop", "stop its agent (TERM, then the grace period), or remove a waiting task from the queue",
            TASK, many=True, why_not=stoppable, footer=24, footer_in=ALIVE),
     Action("task.kill", ("X",), "kill", "kill its agent at once", TASK, many=True, why_not=killable),
     Action("task.retry", ("r",), "retry", "try it again, also when it failed for good",
-           TASK, many=True, why_not=retryable, footer=26),
+           TASK, many=True, why_not=retryable, footer=26, footer_in=REPLAYED),
     Action("task.hold", ("p",), "hold", "hold the waiting task back, or release it",
            TASK, many=True, why_not=pending("held"), footer=28, footer_in=WAITING),
     Action("task.down", ("J",), "later", "move it one place down the queue",
@@ -147,28 +150,31 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,
            LISTS, editable, footer=29, footer_in=WAITING),
-    Action("view.copy", ("y",), "copy", "copy its number, reference, worktree, session, log or message to the clipboard",
-           TASK, LISTS | LOGS, has_task),
-    Action("mark.toggle", ("space",), "mark", "mark the task, or not any more: keys about tasks then act on all marked ones",
+    Action("view.copy", ("y",), "copy", "copy its number, reference, worktree, session, log or message to the clipboard; in a "
+           "log also the line, hit or error in sight", TASK, LISTS | READS, copyable),
+    Action("mark.toggle", ("space",), "mark", "mark or unmark the task: keys about tasks then act on all marked ones",
            TASK, MARKABLE, has_task, footer=42),
     Action("mark.range", ("v",), "mark a range", "begin a range here, and end it: every task between is marked",
            TASK, MARKABLE, has_task),
     Action("queue.pause", ("P",), "pause", "start nothing new, or go on", QUEUE, why_not=writable, footer=40, footer_in=FLEET),
     Action("queue.more", ("+",), "more agents", "let one more agent run at once", QUEUE, why_not=writable),
-    Action("queue.fewer", ("-",), "fewer agents", "let one agent fewer run at once; stops none", QUEUE, why_not=lowerable),
+    Action("queue.fewer", ("-",), "fewer agents", "let one fewer agent run at once; stops none", QUEUE, why_not=lowerable),
     Action("undo", ("u",), "undo", "take the last act back, for half a minute: cancel, move, hold, edit, limit, pause", QUEUE,
            why_not=undoable, footer=11),
     Action("log.previous", ("[",), "previous attempt", "show the log of the attempt before",
            LOG, LISTS | LOGS, has_older_attempt, footer=32, footer_in=LOGS),
     Action("log.next", ("]",), "next attempt", "show the log of the attempt after", LOG, LISTS | LOGS, has_newer_attempt),
-    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, has_log, footer=29),
-    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS,
-           has_log, footer=30),
-    Action("log.wrap", ("w",), "wrap", "break long lines, or cut them", LOG, READS, has_log, footer=33),
-    Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, footer=36),
-    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS, has_log),
-    Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or what it told in readable lines", LOG, LOGS,
-           has_log, footer=35, footer_in=LOGS),
+    Action("log.error", ("e",), "next error", "go to the next line that looks like an error", LOG, READS, logged, footer=29),
+    Action("log.error_before", ("E",), "error before", "go to the line before that looks like an error", LOG, READS, logged,
+           footer=30),
+    Action("log.wrap", ("w",), "wrap", "let long lines go on in the next row, or cut them", LOG, READS, logged, footer=33),
+    Action("log.times", ("t",), "times", "show when each line was written, or leave it out", LOG, READS, logged, footer=36),
+    Action("log.follow", ("f",), "follow", "go to the end and follow it", LOG, READS, logged),
+    Action("log.raw", ("o",), "raw", "show what the agent printed, byte by byte, or the readable log made of it", LOG, LOGS,
+           streaming, footer=35, footer_in=LOGS),
+    Action("merged.whose", ("o",), "whose", "show the lines of one agent only, or leave one out", LOG, MERGED, footer=37),
+    Action("merged.filter", ("&",), "filter", "show only lines with all these words (!word: without it, ~word: fuzzy)", LOG,
+           MERGED, footer=38),
     Action("log.hit", ("n",), "next hit", "go to the next line that was searched for", LOG, TEXTS,
            only_when=lambda now: now.searching, footer=12),
     Action("log.hit_before", ("N",), "previous hit", "go to the line before that was searched for", LOG, TEXTS,
@@ -246,13 +252,18 @@ class Registry:
         return next(iter([*taken, *plain]), None)
 
     def footer(self, now: Situation) -> list[tuple[Action, str | None]]:
-        """The actions for the footer in their order, each with what stands against it."""
+        """The actions for the footer in their order, each with what stands against it.
+
+        What the place has nothing for is left out: keys of a log where there is none, keys that change something in the past.
+        """
         shown = [
             a
             for a in self.actions
             if a.footer and self.resolve(a.keys[0], now) is a and now.pane in (a.footer_in or {now.pane})
-        ]
-        return [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
+            and (now.has_log or a.group != LOG)
+        ]  # fmt: skip
+        told = [(action, action.refusal(now)) for action in sorted(shown, key=lambda action: action.footer)]
+        return [one for one in told if one[1] != PAST_REFUSAL]
 
     def remapped(self, wanted: Mapping[str, str]) -> tuple["Registry", list[str]]:
         """Return a registry with other keys, and a sentence for each wish that could not be granted.

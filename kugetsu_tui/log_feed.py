@@ -1,5 +1,6 @@
 """The log of one attempt, read in a thread of its own and handed out as clean lines."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -35,6 +36,8 @@ class LogPart(NamedTuple):
     """When each was written, empty where that is not known; none at all where they are not asked for."""
     colours: tuple[tuple[Colour, ...], ...] = ()
     """The colours of each; none at all where no line has any."""
+    streams: bool = False
+    """Whether the log is there in two forms: as the agent printed it, and readable."""
 
 
 class Coloured(Protocol):
@@ -116,6 +119,36 @@ class LogFeed:
 
         return await self._work.run(job)
 
+    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+        """Go over to the other form of the log.
+
+        Args:
+            raw: whether it is to be what the agent printed.
+            line: the one that is looked at.
+
+        Returns: the lines around the same moment, the number of the first of that moment, and whether the moment is known: else
+            it is as far from the beginning.
+        """
+
+        def job() -> tuple[LogPart, int, bool]:
+            reader, times = self._reader, self._times
+            self.raw = raw
+            if reader is None or times is None or self._of is None:
+                return LogPart(0, 0, 0, ()), 0, False
+            times.refresh()
+            place = next((offset for offset, _ in reader.placed(line, 1)), 0)
+            share, moment = line / max(reader.line_count, 1), times.time_of(place)
+            other = self._begin(shown(self._paths, *self._of, raw))
+            self._limit(other)
+            other.refresh()
+            assert self._times is not None
+            self._times.refresh()
+            offset = self._times.offset_at(moment - 0.001) if moment is not None else None
+            found = other.line_at(offset) if offset is not None else int(share * other.line_count)
+            return self._part(other, max(found - WINDOW // 2, 0)), found, offset is not None
+
+        return await self._work.run(job)
+
     async def search(self, text: str) -> list[int]:
         """Return the numbers of the lines that hold a text, whatever the case."""
 
@@ -188,7 +221,8 @@ class LogFeed:
             dated = line_times.other_day(self._times.span or (), self._clock())
             times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
         lines = tuple(SafeText(line.text) for line in drawn)
-        return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn))
+        streams = self._of is not None and os.path.exists(self._paths.told(*self._of))
+        return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn), streams)
 
     def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:
         """What is seen of lines."""

@@ -19,6 +19,7 @@ from .formatting.problems import looks_wrong
 from .formatting.safe_text import SafeText, fit
 from .formatting.states import glyph
 from .log_feed import WINDOW, LogPart, colours_of
+from .viewmodels.choosing import compiled
 
 KEPT = 20_000
 """Lines that are kept in memory."""
@@ -53,6 +54,27 @@ class Taken:
         """When it was written, once that is known."""
 
 
+class Choice(NamedTuple):
+    """Whose lines are shown, and which of them."""
+
+    only: str | None = None
+    """A task; None for all."""
+    without: frozenset[str] = frozenset()
+    words: str = ""
+    """A filter, as for lists."""
+
+    def test(self) -> Callable[[Taken], bool]:
+        """What it asks of a line."""
+        asked = compiled(self.words)
+
+        def takes(line: Taken) -> bool:
+            task = line.key[0]
+            wanted = task == self.only if self.only is not None else task not in self.without
+            return wanted and (asked is None or asked(line.text.lower()))
+
+        return takes
+
+
 class MergedFeed:
     """Follows the logs of several attempts; a `Feed` of the log pane."""
 
@@ -75,6 +97,9 @@ class MergedFeed:
         """Whether the times of the lines are wanted."""
         self._sources: dict[tuple[str, int], Source] = {}
         self._lines: deque[Taken] = deque(maxlen=KEPT)
+        self._chosen: deque[Taken] = deque(maxlen=KEPT)
+        """Those of them that are shown."""
+        self._takes = Choice().test()
 
     async def open(self, _task: str, _attempt: int) -> LogPart:
         """Begin with the end of each log."""
@@ -90,16 +115,32 @@ class MergedFeed:
         """Return the lines around a place."""
         return await self._work.run(lambda: self._part(max(start - WINDOW // 2, 0)))
 
+    async def choose(self, choice: Choice) -> LogPart:
+        """Show other lines; returns their end."""
+
+        def job() -> LogPart:
+            self._takes = choice.test()
+            self._chosen = deque(filter(self._takes, self._lines), KEPT)
+            return self._part(max(len(self._chosen) - WINDOW, 0))
+
+        return await self._work.run(job)
+
+    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+        """Each log has the one form in which it can be followed here."""
+        return await self._work.run(lambda: self._part(max(line - WINDOW // 2, 0))), line, True
+
     async def search(self, text: str) -> list[int]:
         """Return the numbers of the lines that hold a text, whatever the case."""
         wanted = text.lower()
-        return await self._work.run(lambda: [n for n, line in enumerate(self._lines) if wanted and wanted in line.text.lower()])
+        return await self._work.run(
+            lambda: [n for n, line in enumerate(self._chosen) if wanted and wanted in line.text.lower()]
+        )
 
     async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
         """Look for a line that tells of an error, from a line on, up or down."""
 
         def job() -> tuple[int | None, bool]:
-            lines = list(self._lines)
+            lines = list(self._chosen)
             numbers = range(max(start, 0), len(lines)) if by > 0 else range(min(start, len(lines) - 1), -1, -1)
             return next((number for number in numbers if looks_wrong(lines[number].text[GUTTER + 2 :])), None), True
 
@@ -128,8 +169,11 @@ class MergedFeed:
             self._sources[key] = Source(reader, times, taken + len(placed))
             if key not in attempts and not placed:
                 self._let_go(key)
-        self._lines.extend(line for _, line in sorted(fresh, key=lambda one: one[0]))
-        return self._part(max(len(self._lines) - WINDOW, 0)) if fresh or (self.timed and dated) else None
+        came = [line for _, line in sorted(fresh, key=lambda one: one[0])]
+        chosen = list(filter(self._takes, came))
+        self._lines.extend(came)
+        self._chosen.extend(chosen)
+        return self._part(max(len(self._chosen) - WINDOW, 0)) if chosen or (self.timed and dated) else None
 
     def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
         """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
@@ -158,13 +202,13 @@ class MergedFeed:
             source.times.close()
 
     def _part(self, first: int) -> LogPart:
-        shown_lines = list(islice(self._lines, first, first + WINDOW))
+        shown_lines = list(islice(self._chosen, first, first + WINDOW))
         times: tuple[str, ...] = ()
         if self.timed:
             spans = [source.times.span or () for source in self._sources.values()]
             dated = line_times.other_day((at for span in spans for at in span), self._clock())
             times = line_times.column(self._times_of(shown_lines), dated)
-        return LogPart(len(self._lines), 0, first, tuple(line.text for line in shown_lines), times, colours_of(shown_lines))
+        return LogPart(len(self._chosen), 0, first, tuple(line.text for line in shown_lines), times, colours_of(shown_lines))
 
     def _times_of(self, lines: Sequence[Taken]) -> list[float | None]:
         """When lines were written that stand in the order in which they came.

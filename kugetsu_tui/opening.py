@@ -1,5 +1,7 @@
 """The screens and dialogs that only show something of the moment."""
 
+from collections.abc import Callable
+
 from textual.app import App
 
 from .modals.history import HistoryDialog
@@ -29,11 +31,12 @@ class Opening(App[None]):
         """Show what a task's worktree holds that its base does not."""
         self.push_screen(DiffScreen(task_id))
 
-    def open_story(self, task_id: str) -> None:
-        """Tell what happened to a task."""
+    def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
+        """Tell what happened to a task; where it can be tried again, by a key."""
         task = self.picture.snapshot.task(task_id) if self.picture is not None else None
         if task is not None and self.picture is not None:
-            self.push_screen(Story(f"{task.shown} {short_ref(task.issue_ref)}: what happened", told(self.picture, task)))
+            title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
+            self.push_screen(Story(title, told(self.picture, task), key, again))
 
     def open_plan(self, limit: int | None = None) -> None:
         """Show who starts when; with another number of slots, where one is asked for."""

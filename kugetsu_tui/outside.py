@@ -49,9 +49,11 @@ class Guest:
             process = self._process = _start(command, environ, folder)
             return await self._waits.run(process.wait)
         finally:
-            process_left, self._process = self._process, None
-            if process_left is not None and process_left.poll() is None:
-                _send(process_left, signal.SIGKILL)
+            left, self._process = self._process, None
+            if left is not None and not _has_ended(left, 0.0):  # the console leaves, and nothing here waits any more
+                _send(left, signal.SIGHUP)
+                if not _has_ended(left, HANG_UP_S):
+                    _send(left, signal.SIGKILL)
             if not self._leaving:
                 self._come_back()
 
@@ -62,22 +64,10 @@ class Guest:
         if process is None:
             return
         _send(process, signal.SIGHUP)
-        ended = self._waits_for(process)
-        if not await ended:
-            _send(process, signal.SIGKILL)
-
-    async def _waits_for(self, process: "subprocess.Popen[bytes]") -> bool:
         watch = Background("kugetsu-guest-end")
-
-        def ended() -> bool:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(HANG_UP_S)
-            return process.poll() is not None
-
-        try:
-            return await watch.run(ended)
-        finally:
-            watch.close()
+        if not await watch.run(lambda: _has_ended(process, HANG_UP_S)):
+            _send(process, signal.SIGKILL)
+        watch.close()
 
     def _step_aside(self) -> None:
         driver = self._app.driver
@@ -108,6 +98,12 @@ def _start(command: Sequence[str], environ: Mapping[str, str], folder: str | Non
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise KugetsuError(f"{command[0]} cannot run: {reason}") from None
+
+
+def _has_ended(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(limit_s)
+    return process.poll() is not None
 
 
 def _send(process: "subprocess.Popen[bytes]", number: int) -> None:

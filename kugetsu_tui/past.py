@@ -29,6 +29,8 @@ TICK_S = 0.25
 IDLE_S = 1.0
 """Where nothing happens for long, playing takes no longer than this to come to where something does."""
 JUMP_S = 600.0
+FRESH_S = 10.0
+"""A past that was read so short a time ago ends at the present, as people see it."""
 LONGEST_SAID = 200
 TONES = {"info": "text", "good": "good", "warning": "warning", "error": "danger"}
 
@@ -108,7 +110,7 @@ class PastView:
         if replay is None:
             return
         self._stop()
-        wanted = replay.past.after(self._when) if by > 0 else replay.past.before(self._when)
+        wanted = self._after(replay) if by > 0 else replay.past.before(self._when)
         if wanted is None:
             self._say_end(by)
             return
@@ -125,9 +127,23 @@ class PastView:
             self._say_end(1 if by_s > 0 else -1)
         self._go(wanted)
 
+    def _after(self, replay: Replay) -> float | None:
+        """When something happened next, as far as that is known: no clock of a file leads beyond the present."""
+        following = replay.past.after(self._when)
+        return following if following is not None and following <= replay.loaded_at else None
+
     def _say_end(self, by: int) -> None:
-        self._app.say("nothing was recorded later: esc goes back to now" if by > 0 else "nothing is recorded before", "warning")
+        self._app.say(self._end_words() if by > 0 else "nothing is recorded before this", "warning")
         self._draw()
+
+    def _end_words(self) -> str:
+        """Why time does not go on."""
+        end = self._replay.loaded_at if self._replay is not None else 0.0
+        if self._when < end:
+            return "nothing was recorded after this: esc goes back to now"
+        if self._app.link.now() - end < FRESH_S:
+            return "this is now: esc goes back to it, live"
+        return f"this was now at {moment(end, self._app.link.now(), seconds=True)}, when it was read: esc goes back to now"
 
     def play(self) -> None:
         """Let time go on, or hold it."""
@@ -153,13 +169,13 @@ class PastView:
         if replay is None or self._drawing:
             return  # a slow machine shows fewer moments; none is shown late
         speed = SPEEDS[self._speed]
-        following = replay.past.after(self._when)
-        if following is None:
+        if self._when >= replay.loaded_at:
             self._stop()
             self._say_end(1)
             return
-        wanted = self._when + speed * TICK_S
-        self._go(max(wanted, following - speed * IDLE_S))
+        following = self._after(replay) or replay.loaded_at
+        wanted = max(self._when + speed * TICK_S, following - speed * IDLE_S)
+        self._go(min(wanted, replay.loaded_at))
 
     def _go(self, when: float) -> None:
         self._when = when
@@ -219,6 +235,8 @@ class PastView:
         elif arrived:
             key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
             self._app.say(f"{key['back']} and {key['forward']} step through what happened, {key['play']} plays it")
+        elif self._when >= replay.loaded_at:
+            self._app.say(self._end_words(), "warning")
         elif self._timer is None:
             self._app.say(f"{moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
 

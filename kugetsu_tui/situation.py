@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
+PAST_REFUSAL = "this is the past: esc goes back to now"
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -25,6 +27,10 @@ class Situation:
     limit: int = 1
     searching: bool = False
     """Whether a search of the log is on."""
+    has_log: bool = True
+    """Whether the pane of the log shows one: a task that never started has none."""
+    streams: bool = True
+    """Whether the log is there in two forms: as its agent printed it, and readable."""
     marked: int = 0
     """Number of marked tasks; acts on tasks are about them as long as there are any."""
     kinds: tuple["Situation", ...] = ()
@@ -50,7 +56,7 @@ def always(now: Situation) -> str | None:
 def writable(now: Situation) -> str | None:
     """Changing anything needs a console that may, and the present."""
     if now.past:
-        return "this is the past: esc goes back to now"
+        return PAST_REFUSAL
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
@@ -130,11 +136,9 @@ def has_task(now: Situation) -> str | None:
     return None if now.task else "no task is selected"
 
 
-def has_log(now: Situation) -> str | None:
-    """Of one task's log: it needs one."""
-    if now.pane not in ("log", "task") or now.attempt:
-        return None
-    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
+def copyable(now: Situation) -> str | None:
+    """It needs a task, or the lines of all agents."""
+    return None if now.pane == "merged" else has_task(now)
 
 
 def live(now: Situation) -> str | None:
@@ -160,6 +164,18 @@ def in_past(now: Situation) -> bool:
 def worked_on(now: Situation) -> str | None:
     """It needs a task that has been worked on."""
     return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
+
+
+def logged(now: Situation) -> str | None:
+    """Of one task's log: it needs one."""
+    if now.pane not in ("log", "task") or (now.attempt and now.has_log):
+        return None
+    return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
+
+
+def streaming(now: Situation) -> str | None:
+    """It needs a log in two forms."""
+    return logged(now) or (None if now.streams else "this log has one form only: its agent prints lines, no stream of events")
 
 
 def attachable(now: Situation) -> str | None:

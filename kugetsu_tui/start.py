@@ -47,7 +47,7 @@ def run_console(
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError(
-            "the console needs a terminal", "for scripts: kugetsu status, kugetsu queue list, kugetsu --headless"
+            "the console needs a terminal", "scripts use kugetsu status, kugetsu queue list or kugetsu --headless"
         )
     if (term := os.environ.get("TERM")) in CANNOT_DRAW:
         raise KugetsuError(

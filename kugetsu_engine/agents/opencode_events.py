@@ -141,7 +141,7 @@ class OpencodeReader(Reader):
             what = "opencode has not begun yet"
         else:
             what = "waits for the provider, which is silent or refuses"
-        return f"{what} ({quiet_s:.0f} s)"
+        return what  # for how long is told of every agent alike
 
     def _log_line(self, level: str, message: str, rest: str) -> list[Event]:
         """Take a line of its log: the id of the session, long before the model's first word, and why a provider refused."""

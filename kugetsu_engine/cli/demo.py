@@ -4,6 +4,7 @@ import os
 
 from .. import demo
 from ..domain import states
+from ..domain.counting import counted
 from ..paths import StatePaths
 from ..snapshot import SnapshotReader
 from .headless import run
@@ -24,7 +25,7 @@ def main(verb: str, words: list[str]) -> int:
     """Run the demo until all its tasks have ended; 0 when each ended as it should."""
     given = parser_of(verb).parse_args(words)
     state_dir = demo.prepare(given.tasks, given.speed)
-    print(f"demo in {os.path.dirname(state_dir)}: {given.tasks} tasks, at most 3 agents at once", flush=True)
+    print(f"demo in {os.path.dirname(state_dir)}: {counted(given.tasks, 'task')}, at most 3 agents at once", flush=True)
     code = run(StatePaths(state_dir), until_idle=True, environ=demo.undisturbed(os.environ))
     snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=1_000_000).read()
     wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(task.id[2:]))]

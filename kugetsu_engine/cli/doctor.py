@@ -7,6 +7,7 @@ import msgspec
 
 from ..config import SettingsSource
 from ..doctor import Fact, Finding, check, gather, look_around, mend
+from ..domain.counting import counted
 from ..domain.safe_text import safe_line
 from .here import paths
 from .output import print_json
@@ -79,4 +80,4 @@ def _print(facts: list[Fact], found: list[Finding], done: list[str]) -> None:
         print(f"{finding.code}{rule}: {safe_line(finding.text)}")
         if finding.fix:
             print(f"    {'--fix would: ' if finding.remedy else ''}{safe_line(finding.fix)}")
-    print("healthy" if not found else f"{len(found)} finding{'s' * (len(found) != 1)}")
+    print("healthy" if not found else counted(len(found), "finding"))

@@ -6,6 +6,7 @@ from ..domain import failures
 from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
+from ..domain.times import as_read
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
@@ -69,7 +70,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
         lines.append(("used", used))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}
-    lines += [(name, stamp) for name, stamp in stamps.items() if stamp]
+    lines += [(name, as_read(stamp)) for name, stamp in stamps.items() if stamp]
     for name, text in lines:
         print(f"{name:14}{safe_line(text)}")
     for attempt in task.attempts:

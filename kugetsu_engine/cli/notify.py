@@ -1,6 +1,7 @@
 """`kugetsu notify list|clear|mute|unmute|test`: what happened, and how you are told."""
 
 from ..domain.safe_text import safe_line
+from ..domain.times import as_read
 from ..errors import UsageError
 from ..store import notices
 from .here import operator, paths
@@ -40,7 +41,7 @@ def main(verb: str, words: list[str]) -> int:
 
         print_json(news)
     for notice in () if given.json else news:
-        print(safe_line(f"{notice.time} {GLYPHS[notice.level]} {notice.text}"))
+        print(safe_line(f"{as_read(notice.time)} {GLYPHS[notice.level]} {notice.text}"))
     return 0
 
 

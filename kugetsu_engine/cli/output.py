@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..domain.counting import counted
 from ..domain.policy import clock
 from ..domain.refs import key_of
 from ..domain.run_times import Expected
@@ -119,7 +120,7 @@ def learned_from(expected: Expected | None) -> str:
     """How long it takes, and how that is known."""
     if expected is None:
         return "unknown how long"
-    runs = f"{expected.runs} run{'s' * (expected.runs != 1)}"
+    runs = counted(expected.runs, "run")
     return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
 
 

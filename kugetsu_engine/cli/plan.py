@@ -1,10 +1,13 @@
 """`kugetsu plan`: who starts when, if all goes as it mostly did; also with another number of slots."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
+from ..domain import silence
+from ..domain.counting import counted
 from ..domain.plan import Plan, Start
 from ..domain.policy import clock
 from ..domain.run_times import RunTimes
@@ -73,7 +76,7 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
     if not plan.busy and not snapshot.by_hand and not plan.starts and not plan.others:
         print("Nothing runs and nothing waits.")
         return
-    for line in headline(plan, snapshot.limit):
+    for line in headline(plan, snapshot.limit, snapshot.stalled):
         print(line)
     rows = []
     for busy in plan.busy:
@@ -92,9 +95,9 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
     print_table(["", "starts", "ends", "id", "issue", "message", "why, or what the time is learned from"], rows, flexible=5)
 
 
-def headline(plan: Plan, limit_now: int) -> list[str]:
+def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[str]:
     """The plan in a sentence, and what keeps it from coming true."""
-    slots = f"{plan.limit} slot{'s' * (plan.limit != 1)}"
+    slots = counted(plan.limit, "slot")
     if plan.limit != limit_now:
         slots = f"with {slots} in place of {limit_now}"
     waiting = len(plan.starts) + len(plan.others)
@@ -108,6 +111,8 @@ def headline(plan: Plan, limit_now: int) -> list[str]:
     lines = [", ".join(parts)]
     if plan.blocked is not None:
         lines.append(f"{plan.blocked.text}: nothing starts. This is the plan if that were over now")
+    if stalled:
+        lines.append(silence.caveat(stalled))
     return lines
 
 

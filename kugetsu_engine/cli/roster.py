@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ..domain import refs
+from ..domain.counting import counted
 from ..domain.pulls import KnownPull
 from ..domain.reserved import SESSIONS
 from ..domain.session import Session
@@ -104,7 +105,7 @@ def _delivered_words(task: Task | None, has_worktree: bool) -> str:
     if not has_worktree:  # what is on no remote may be gone as well
         return "its worktree is gone" if delivered.nothing else f"{delivered}; its worktree is gone"
     more = delivered.total > max(delivered.commits, delivered.task_commits)
-    return f"{delivered}, {delivered.total} commits on the branch" if more else str(delivered)
+    return f"{delivered}, {counted(delivered.total, 'commit')} on the branch" if more else str(delivered)
 
 
 def _refresh(here: StatePaths) -> None:

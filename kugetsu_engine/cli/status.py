@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from ..domain import worth
+from ..domain import silence, worth
 from ..domain.changes import Changes
 from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
 from ..domain.task import Notice
+from ..domain.times import as_read, span
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
 from .here import paths
@@ -123,7 +124,7 @@ def _print_engine(snapshot: Snapshot) -> None:
     engine = snapshot.engine
     if engine.running:
         flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
-        print(f"engine   pid {engine.pid}, {engine.mode}, since {engine.since}{flow}")
+        print(f"engine   pid {engine.pid}, {engine.mode}, since {as_read(engine.since)}{flow}")
         if engine.recovered:
             print(f"start    {safe_line(engine.recovered)}")
     else:
@@ -147,10 +148,12 @@ def print_picture(snapshot: Snapshot) -> None:
         rows = []
         for one in snapshot.active:
             progress = one.progress
-            cpu = f"{progress.cpu_percent:.0f} %" if progress and progress.cpu_percent is not None else ""
+            cpu = f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else ""
             memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
             times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
+            if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= silence.SHOWN_S)):
+                doing = f"{'stalled' if one.stalled else 'silent'} {span(one.silent_s)}"
             rows.append(
                 [
                     one.task.shown,

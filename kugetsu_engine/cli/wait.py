@@ -7,7 +7,7 @@ import time
 from ..domain.draft import task_id as as_task_id
 from ..domain.safe_text import safe_line
 from ..domain.states import COMPLETED, FINAL
-from ..domain.times import duration
+from ..domain.times import as_read, duration
 from ..errors import NoSuchTask
 from ..store import notices, tasks
 from .here import note, operator, paths
@@ -63,7 +63,7 @@ def _watch(words: list[str]) -> int:
         news = notices.newest(here)
         start = news.index(last) + 1 if last in news else 0
         for notice in news[start:]:
-            print(safe_line(f"{notice.time} {notice.level:7} {notice.text}"), flush=True)
+            print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)
             last = notice
         pause(LOOK_S)
 

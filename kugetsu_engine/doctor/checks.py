@@ -13,6 +13,7 @@ I9 is held by tests alone: the books do not tell what the operator has moved.
 from collections.abc import Callable, Iterator
 
 from ..domain import states
+from ..domain.counting import counted, of_number
 from ..domain.draft import shown_id
 from ..domain.task import Task
 from ..paths import StatePaths
@@ -59,7 +60,8 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
 def _never_too_many(seen: Evidence) -> Iterator[Finding]:
     alive = len(seen.held_tasks)
     if alive > seen.held_slots:
-        yield Finding("no_slot", f"{alive} attempts are alive and hold {seen.held_slots} slots", "I2")
+        verbs = of_number(alive, "is alive and holds", "are alive and hold")
+        yield Finding("no_slot", f"{counted(alive, 'attempt')} {verbs} {counted(seen.held_slots, 'slot')}", "I2")
     ended = {(line.task, line.pid) for line in seen.journal if line.event == "end"}
     running: set[tuple[str, int]] = set()
     most = 0
@@ -188,7 +190,7 @@ def _abnormal_is_told(seen: Evidence) -> Iterator[Finding]:
             yield Finding("no_reason", f"{name[:80]} was set aside without a reason", "I11", path=path, fix="look at it")
     if seen.requests and not seen.engine_runs:
         count = len(seen.requests)
-        text = f"{count} request{'s' * (count != 1)} of yours wait{'s' * (count == 1)} for an engine"
+        text = f"{counted(count, 'request')} of yours {of_number(count, 'waits', 'wait')} for an engine"
         yield Finding("requests_wait", text, "I11", fix="apply them", remedy="requests")
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ..domain.counting import counted, of_number
 from ..domain.times import iso
 from ..engine import Engine
 from ..errors import EngineHeld
@@ -87,7 +88,7 @@ def _tidy(engine: Engine, found: Sequence[Finding]) -> list[str]:
     removed = [finding.path for finding in found if finding.path is not None and remove_litter(finding.path)]
     finished = finish_removals(engine.paths)
     done = [f"removed {path}" for path in removed]
-    return done + ([f"finished {finished} removal{'s' * (finished != 1)}"] if finished else [])
+    return done + ([f"finished {counted(finished, 'removal')}"] if finished else [])
 
 
 def _make_private(path: str) -> str:
@@ -100,7 +101,7 @@ def _make_private(path: str) -> str:
 
 
 def _ended(count: int) -> str:
-    return f"ended {count} process{'es' * (count != 1)} that outlived {'their attempts' if count != 1 else 'its attempt'}"
+    return f"ended {counted(count, 'process', 'processes')} that outlived {of_number(count, 'its attempt', 'their attempts')}"
 
 
 STEPS: tuple[tuple[Remedy, Callable[[Engine, Sequence[Finding]], list[str]]], ...] = (

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from .counting import counted
+
 
 class Changes(msgspec.Struct, frozen=True):
     """How much a worktree differs from its base: committed, uncommitted, and files that git does not know."""
@@ -23,7 +25,7 @@ class Changes(msgspec.Struct, frozen=True):
     @property
     def where(self) -> str:
         """In how many files they are."""
-        return f"in {self.files} file{'s' * (self.files != 1)}"
+        return f"in {counted(self.files, 'file')}"
 
 
 class ChangedFile(NamedTuple):

@@ -11,9 +11,10 @@ from .times import epoch, iso, local, moment, time_limit
 RULE = "---"
 FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")
 HELP = {
-    "priority": "0 to 9, 9 starts first", "agent": "empty: as set", "after": "start only when these have completed: 41 42",
+    "priority": "0 to 9, 9 starts first", "agent": "empty: the default agent",
+    "after": "start only when these have completed: 41 42",
     "at": "start not before: 22:00, +2h, 2026-11-21T22:00", "timeout": "of one attempt: 90s, 30m, 2h",
-    "repo": "path of a local repository, if not as set", "tags": "words to find it by",
+    "repo": "path of a local repository; empty: as the settings say", "tags": "words to find it by",
     "expect": "what an attempt must leave: anything, none, changes or commits",
 }  # fmt: skip
 COMPLAINT = "# ! "

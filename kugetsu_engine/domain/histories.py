@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from . import silence
 from .acts import TRACKED, Change
 from .draft import shown_id
 from .states import ACTIVE, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
@@ -41,6 +42,14 @@ class Span(NamedTuple):
     reason: str | None
 
 
+class Stall(NamedTuple):
+    """That an agent was stalled at a moment."""
+
+    evidence: str
+    silent_s: float | None
+    """For how long it had shown no sign of life; None where nobody wrote that down."""
+
+
 class History:
     """One task through time."""
 
@@ -55,7 +64,7 @@ class History:
             kept: whether there is a file.
             moves: in order of time.
             changes: what the journal tells, in order of time.
-            stalls: when its agent stood still, in words, and None when it moved again.
+            stalls: when its agent was stalled, in words, and None when it was no longer.
             gone_at: when it was removed.
         """
         self.task = task
@@ -79,13 +88,16 @@ class History:
             made = self._made[index, applied] = self._make(index, applied)
         return made
 
-    def stalled(self, when: float) -> str | None:
-        """What spoke for an agent that stood still then; None when it moved."""
-        words = None
+    def stalled(self, when: float, began: float) -> Stall | None:
+        """What spoke for a stall then of the attempt that began at a time; None when there was none."""
+        words, since = None, None
         for time, told in self.stalls:
-            if time <= when:
-                words = told
-        return words
+            if began <= time <= when:
+                words, since = told, time
+        if words is None or since is None:
+            return None
+        evidence, silent_s = silence.read(words) or (words, None)
+        return Stall(evidence, silent_s + when - since if silent_s is not None else None)
 
     def _make(self, index: int, applied: int) -> Task:
         span, last = self.spans[index], index == len(self.spans) - 1

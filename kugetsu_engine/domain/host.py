@@ -101,7 +101,7 @@ def _busy(facts: HostFacts, floors: Floors) -> str | None:
         ("io", facts.io_pressure, floors.max_io_pressure),
     ):
         if most and value is not None and value > most:
-            return f"{what} pressure {value:.0f} %, at most {most:g} % wanted"
+            return f"{what} pressure {value:.0f}%, at most {most:g}% wanted"
     load, most = facts.load_per_core, floors.max_load_per_core
     if most and load is not None and load > most:
         return f"load {load:.1f} per core, at most {most:g} wanted"

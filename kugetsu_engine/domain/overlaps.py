@@ -5,6 +5,8 @@ from itertools import combinations
 
 import msgspec
 
+from .counting import counted
+
 MAX_NAMED = 5
 """Files of an overlap that are named."""
 
@@ -26,7 +28,7 @@ class Overlap(msgspec.Struct, frozen=True):
     def what(self) -> str:
         """The files in words."""
         more = self.count - 1
-        return self.files[0] + (f" and {more} more file{'s' * (more != 1)}" if more else "")
+        return self.files[0] + (f" and {counted(more, 'more file')}" if more else "")
 
     def other(self, task: str) -> str:
         """The task that shares files with this one."""

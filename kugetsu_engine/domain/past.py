@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
+from .counting import counted
 from .draft import shown_id
-from .histories import History, history
+from .histories import History, Stall, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
 from .times import epoch
@@ -42,7 +43,7 @@ class ActiveThen(NamedTuple):
     task: Task
     since: float
     """When the attempt began, in seconds since 1970."""
-    stalled: str | None
+    stalled: Stall | None
 
 
 class Moment(NamedTuple):
@@ -134,7 +135,8 @@ class Past:
             elif state == PENDING:
                 pending.append(one.at(index, when))
             elif state in ACTIVE:
-                active.append(ActiveThen(one.at(index, when), _attempt_began(one, index), one.stalled(when)))
+                began = _attempt_began(one, index)
+                active.append(ActiveThen(one.at(index, when), began, one.stalled(when, began)))
         active.sort(key=lambda then: (then.task.notified_at or "", then.task.id))
         pending.sort(key=lambda task: task.order)
         done = [one.at(index, when) for one, index in ended[-DONE_KEPT:]]
@@ -203,7 +205,8 @@ def told(act: Act) -> str | None:
     if act.verb == STARTED:
         flow = act.engine.get("flow")
         limit = flow.get("limit") if isinstance(flow, dict) else None
-        return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {limit} agents"
+        agents = counted(limit, "agent") if isinstance(limit, int) else "an unknown number of agents"
+        return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {agents}"
     if act.verb == ENDED:
         return "the engine ends"
     if act.verb == REMOVED and not act.changes:

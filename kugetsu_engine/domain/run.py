@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True):
     stop_grace_s: float = 10.0
     log_cap: int = 256 << 20
     stall_after_s: float = 0.0
-    """Seconds without a sign of life after which the agent stands still; 0: never."""
+    """Seconds without a sign of life after which the agent is stalled; 0: never."""
     stall_kills: bool = False
     task_began: str | None = None
     """Commit of the branch when the first attempt of the task began; None where this is the first one, or it is not known."""
@@ -133,7 +133,9 @@ class Progress(msgspec.Struct, frozen=True):
     stopping_s: float | None = None
     """Seconds of grace that are left."""
     stalled: str | None = None
-    """What speaks for an agent that stands still, in words; None while it shows signs of life."""
+    """What speaks for a stall, in words; None while the agent shows signs of life."""
+    silent_s: float | None = None
+    """For how many seconds a stalled agent has shown no sign of life."""
     branch_before: str | None = None
     """Commit of the issue's branch when the attempt began."""
     session_id: str | None = None

@@ -4,7 +4,7 @@ A setting that cannot be read must never loosen anything: a limit that is misspe
 stops, and the decisions about starts ask `Gaps`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -69,10 +69,10 @@ class Gaps(msgspec.Struct, frozen=True):
     """Which settings are not whole, so that what depends on them must not start; each with what is wrong."""
 
     everything: str = ""
-    agents: Mapping[str, str] = {}
-    repositories: Mapping[str, str] = {}
+    agents: dict[str, str] = {}
+    repositories: dict[str, str] = {}
     """By their key, see `refs.repository_key`."""
-    hosts: Mapping[str, str] = {}
+    hosts: dict[str, str] = {}
 
     @classmethod
     def of(cls, faults: Iterable[Fault]) -> "Gaps":

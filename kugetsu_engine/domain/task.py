@@ -6,6 +6,7 @@ import msgspec
 
 from ..errors import KugetsuError
 from .base import base_words
+from .counting import counted
 from .draft import SCHEMA, shown_id
 from .refs import key_of, repository_of
 from .reserved import SESSIONS
@@ -68,27 +69,23 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
         return not (self.commits or self.dirty or self.pr or self.task_commits or self.task_dirty)
 
     def __str__(self) -> str:
-        own = [_count(self.commits, "commit")] if self.commits else []
+        own = [counted(self.commits, "commit")] if self.commits else []
         if self.commits:
             lines = f"+{self.insertions} −{self.deletions}"
             own.append(lines if self.files or self.brought else "no file changed")
         if self.commits and self.unpushed is not None:
             partly = f"{self.unpushed} not pushed" if self.unpushed else "pushed"
             own.append("not pushed" if self.unpushed >= self.commits else partly)
-        own += [_count(self.dirty, "uncommitted file")] if self.dirty else []
+        own += [counted(self.dirty, "uncommitted file")] if self.dirty else []
         own += [self.pr] if self.pr else []
         if not own:
             own = ["nothing delivered" if self.nothing else "nothing in this attempt"]
-        more = [f"{_count(self.elsewhere, 'commit')} on {self.elsewhere_on or 'no branch'}"] if self.elsewhere else []
-        more += [f"{_count(self.brought, 'other commit')} brought in"] if self.brought else []
-        more += [f"{_count(self.removed, 'earlier commit')} no longer on the branch"] if self.removed else []
-        more += [f"{_count(self.task_commits, 'commit')} in the task"] if self.task_commits > self.commits else []
-        more += [f"{_count(self.dirty_before, 'uncommitted file')} from before"] if self.dirty_before else []
+        more = [f"{counted(self.elsewhere, 'commit')} on {self.elsewhere_on or 'no branch'}"] if self.elsewhere else []
+        more += [f"{counted(self.brought, 'other commit')} brought in"] if self.brought else []
+        more += [f"{counted(self.removed, 'earlier commit')} no longer on the branch"] if self.removed else []
+        more += [f"{counted(self.task_commits, 'commit')} in the task"] if self.task_commits > self.commits else []
+        more += [f"{counted(self.dirty_before, 'uncommitted file')} from before"] if self.dirty_before else []
         return ", ".join(own + more)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -15,12 +15,12 @@ NEEDS_YOU = frozenset({"task_stalled", "task_expired", "engine_corrupt", "engine
 """What a person should look at although it is no error; a warning of a completed task says that nothing was delivered."""
 ENDED = frozenset({"task_completed", "task_error", "task_expired", "task_cancelled"})
 STALLED = "stalled"
-"""Code of the alert that names every agent that stands still."""
+"""Code of the alert that names every agent that is stalled."""
 PASSING = frozenset({"task_dequeued"})
 
 KINDS = (
     ("task_completed", "done"), ("task_error", "failed"), ("task_expired", "expired"), ("task_cancelled", "cancelled"),
-    ("task_stalled", "standing still"), ("task_retry", "tried again"), ("task_started", "started"),
+    ("task_stalled", "stalled"), ("task_retry", "tried again"), ("task_started", "started"),
 )  # fmt: skip
 """The kinds that a digest counts, and their words."""
 TITLE = "kugetsu"
@@ -48,11 +48,11 @@ def needs(notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str]
     Args:
         notices: the oldest first; of a task only the newest counts, as what it told before may be over.
         read_until: the operator has read them up to this time.
-        stalled: agents that stand still right now, with the evidence, by task; read or not, they wait.
-        alerts: what is wrong right now; that about agents that stand still is in `stalled`.
+        stalled: agents that are stalled right now, with the evidence, by task; read or not, they wait.
+        alerts: what is wrong right now; that about stalled agents is in `stalled`.
 
     Returns:
-        Agents that stand still, then unread notifications, the newest first, then what is wrong with the fleet.
+        Stalled agents, then unread notifications, the newest first, then what is wrong with the fleet.
     """
     newest: dict[str, Notice] = {}
     for notice in notices:
@@ -81,7 +81,7 @@ def one_line(notice: Notice) -> str:
 
 
 def digest(notices: Sequence[Notice]) -> str:
-    """Many notifications as one line: `9 done, 2 failed, 1 standing still: #41, #44 …`; those that need a person are named."""
+    """Many notifications as one line: `9 done, 2 failed, 1 stalled: #41, #44 …`; those that need a person are named."""
     counts = [(sum(notice.type == kind for notice in notices), words) for kind, words in KINDS]
     other = len(notices) - sum(count for count, _ in counts)
     parts = [f"{count} {words}" for count, words in counts if count] + ([f"{other} more"] if other else [])

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 
+from ..domain.counting import counted
 from .command import git
 
 FILE = ".worktreeinclude"
@@ -42,8 +43,8 @@ def copy_missing(repository: str, worktree: str) -> str | None:
         shutil.copy2(source, target, follow_symlinks=False)
         copied, size = copied + 1, size + status.st_size
     if refused > 0:
-        return f"{FILE}: {copied} files copied, {refused} not: too many, too large, or outside the worktree"
-    return f"{FILE}: {copied} file{'s' * (copied != 1)} copied" if copied else None
+        return f"{FILE}: {counted(copied, 'file')} copied, {refused} not: too many, too large, or outside the worktree"
+    return f"{FILE}: {counted(copied, 'file')} copied" if copied else None
 
 
 def _stays_inside(worktree: str, target: str) -> bool:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
+from ..domain.counting import counted
 from ..domain.safe_text import safe_line
 from ..domain.secrets import Mask
 from ..domain.stamps import Cut
@@ -113,7 +114,7 @@ class LogFile:
             return None
         self.dropped += dropped
         spans, self._spans = self._spans, deque((first, min(last, head), by) for first, last, by in self._spans if first < head)
-        self.note(f"… {dropped} bytes dropped here, as the log is capped at {self.cap} …")
+        self.note(f"… {counted(dropped, 'byte')} dropped here, as the log is capped at {self.cap} …")
         cut = Cut(length - len(tail), self.length, head)
         self.cuts.append(cut)
         self.write(tail)

@@ -1,4 +1,4 @@
-"""Whether an agent stands still, by evidence: no new output, no processor time, no changed file.
+"""Whether an agent is stalled, by evidence: no new output, no processor time, no changed file.
 
 Looked at once a second by its supervisor; files only when output and processor have been silent for long enough.
 """
@@ -26,7 +26,7 @@ class StallWatch:
 
         Args:
             folders: where changed files are a sign of life.
-            after_s: seconds without any sign after which the agent stands still; 0: never.
+            after_s: seconds without any sign after which the agent is stalled; 0: never.
         """
         self._folders = folders
         self._after_s = after_s
@@ -38,8 +38,10 @@ class StallWatch:
         self._partly = False
         self.evidence: str | None = None
         """What speaks for a stall, in words; None while the agent shows signs of life."""
+        self.silent_s: float | None = None
+        """For how long it has shown none, once that is a stall."""
         self.kill_due = False
-        """Whether it has stood still for so long that it should be ended, where that is asked for."""
+        """Whether it has been stalled for so long that it should be ended, where that is asked for."""
 
     def look(self, now: float, length: int, cpu_s: float | None) -> bool:
         """Take in how things stand; whether the answer changed.
@@ -58,11 +60,11 @@ class StallWatch:
                 self._scan_at = now + min(SCAN_EVERY_S, self._after_s)
                 changed_ago_s = self._last_change(silent_s)
                 if changed_ago_s is None:
-                    self.evidence = self._words(silent_s)
+                    self.evidence, self.silent_s = self._words(), silent_s
                 else:
                     self._alive(now - changed_ago_s, length, cpu_s)
             elif self.evidence is not None:
-                self.evidence = self._words(silent_s)
+                self.evidence, self.silent_s = self._words(), silent_s
             self.kill_due = self.evidence is not None and silent_s >= self._after_s * KILL_AFTER
         return before != (self.evidence is not None)
 
@@ -75,7 +77,7 @@ class StallWatch:
 
     def _alive(self, since: float, length: int, cpu_s: float | None) -> None:
         self._since, self._length, self._cpu_s, self._used_s = since, length, cpu_s, 0.0
-        self.evidence, self.kill_due = None, False
+        self.evidence, self.silent_s, self.kill_due = None, None, False
 
     def _last_change(self, silent_s: float) -> float | None:
         """How many seconds ago a file was last changed; None when none was during the silence."""
@@ -88,10 +90,10 @@ class StallWatch:
         ago = max(now - newest, 0.0)
         return ago if ago < silent_s else None
 
-    def _words(self, silent_s: float) -> str:
+    def _words(self) -> str:
         cpu = f"{self._used_s:.1f} s CPU, " if self._cpu_s is not None else ""
         files = f"no change in the first {MAX_FILES} files" if self._partly else "no file changed"
-        return f"silent for {_span(silent_s)}, {cpu}{files}"
+        return f"no output, {cpu}{files}"
 
 
 def newest_change(folder: str, now: float, limit: int) -> tuple[float, int]:
@@ -121,9 +123,3 @@ def newest_change(folder: str, now: float, limit: int) -> tuple[float, int]:
         except OSError:
             continue
     return newest, limit
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f}s"
-    return f"{seconds / 60:.0f}m" if seconds < 7200 else f"{seconds / 3600:.1f}h"

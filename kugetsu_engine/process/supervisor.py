@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from ..domain.secrets import Mask
+from ..domain.silence import evidence_for
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from ..store import files
@@ -233,7 +234,7 @@ class Supervisor:
         elif self.asked is None and (beyond := self.reading.beyond()):
             self.asked, self.evidence = beyond
         if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
-            self.asked, self.evidence = "stalled", self.stall.evidence or ""
+            self.asked, self.evidence = "stalled", evidence_for(self.stall.evidence or "", self.stall.silent_s)
 
     def _judged(self, code: int) -> dict[str, Any]:
         if self.reading.finished and (self.asked in verdicts.STOPS or (code < 0 and not self.asked)):
@@ -283,7 +284,8 @@ class Supervisor:
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
             "log_bytes": length, "quiet_s": round(now - self.last_output, 3), "written_at": round(now, 3),
             "stopping_s": round(max(self.kill_at - now, 0.0), 1) if self.kill_at is not None else None,
-            "stalled": self.stall.evidence, "branch_before": self.delivering.branch_before, "base": self.job.get("base"),
+            "stalled": self.stall.evidence, "silent_s": self.stall.silent_s,
+            "branch_before": self.delivering.branch_before, "base": self.job.get("base"),
             **self.reading.progress(now - self.last_output, processes),
         }  # fmt: skip
         try:

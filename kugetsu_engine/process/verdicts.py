@@ -65,7 +65,7 @@ def after_result(asked: str | None, code: int, grace_s: float) -> str:
     """How the process of an agent ended that had told its result, in words."""
     if asked is None:
         return f"was then ended by {signal_name(-code)}"
-    after = {"timeout": "at the time limit", "stalled": "as it stood still"}.get(asked, f"after {grace_s:g}s")
+    after = {"timeout": "at the time limit", "stalled": "as it was stalled"}.get(asked, f"after {grace_s:g}s")
     return f"did not end and was stopped {after}"
 
 
@@ -129,7 +129,7 @@ def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at
     last = f"; {'what kept it' if at.failure else 'last'}: {at.words}" if at.words else ""
     if asked not in ("timeout", "stalled"):
         return known | _failed(asked, evidence + last)
-    reason = f"ran longer than {timeout_s:g} s" if asked == "timeout" else f"it stood still: {evidence}"
+    reason = f"ran longer than {timeout_s:g} s" if asked == "timeout" else f"it was stalled: {evidence}"
     return known | {"outcome": asked, "failure": at.failure or asked, "reason": reason + last, "resets_at": at.resets_at}
 
 

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.times import epoch, span
+
+__all__ = ["clock", "limit", "moment", "number", "short", "size", "span"]
 
 
 def moment(stamp: str | float | None, now: float | None = None, seconds: bool = False) -> str:
@@ -36,21 +38,6 @@ def clock(seconds: float) -> str:
     whole = max(int(seconds), 0)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
-def span(seconds: float) -> str:
-    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`."""
-    whole = max(int(seconds + 0.5), 0)
-    if whole < 60:
-        return f"{whole} s"
-    minutes = whole // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 def limit(seconds: float) -> str:

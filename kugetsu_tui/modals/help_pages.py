@@ -58,7 +58,7 @@ _OF_CONSOLE = {
     "queue": "show the open tasks in order, or how many are in each state", "server": "show or change where clones come from",
     "status": "show how everything stands", "usage": "show tokens and cost by day and repository",
     "worktrees": "show what every worktree holds; with --clean remove those whose work is elsewhere",
-    "cancel": "take a waiting task out, or stop a running one", "diff": "show what a worktree has over its base",
+    "cancel": "remove a waiting task from the queue, or stop a running one", "diff": "show what a worktree has changed",
     "enqueue": "put a task into the queue", "help": "show this", "jump": "go to a task",
     "kill": "stop an agent, with --now at once", "notify": "try out or mute what tells you", "quit": "leave the console",
     "replay": "show how everything stood at a past moment", "show": "open a task and its log",
@@ -73,7 +73,7 @@ _FILTERS = (
     ("tag: state:", "rows with this tag, in this state; also agent: and repo:"),
 )
 _SIGNS = (
-    ("attention", "an agent stands still: it needs you"),
+    ("attention", "an agent is stalled: it needs you"),
     ("warning", "two agents change the same files; of what has ended: nothing was delivered"),
     ("running", "an agent is at work"), ("notified", "it starts"), ("stopping", "it is being stopped"),
     ("pending", "it waits"), ("held", "it is held back"), ("retry", "it waits for another attempt"),

@@ -22,7 +22,7 @@ class HistoryLines(ReadingLines):
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self._snapshot = snapshot
-        self.span_s = history.SPANS_S[2]
+        self.span_s = history.span_for(snapshot)
 
     def lay_out(self, width: int) -> list[list[Span]]:
         """All lines."""

@@ -11,6 +11,8 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from kugetsu_engine.domain.counting import counted, of_number
+
 from ..formatting.states import glyph
 from ..widgets.pane import words
 
@@ -62,7 +64,7 @@ class Leaving(ModalScreen[Choice | None]):
 
     def compose(self) -> ComposeResult:
         """The question and the ways."""
-        agents = "1 agent runs" if self._agents == 1 else f"{self._agents} agents run"
+        agents = f"{counted(self._agents, 'agent')} {of_number(self._agents, 'runs', 'run')}"
         with Vertical(classes="dialog", id="leaving"):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine; only Stop all ends any."), classes="dialog-line")

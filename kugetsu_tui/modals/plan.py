@@ -37,7 +37,7 @@ class PlanLines(ReadingLines):
             return []
         more = len(snapshot.pending) - len(plan.starts) - len(plan.others)
         head: list[list[Span]] = []
-        for spans in view.headline(plan, snapshot.limit):
+        for spans in view.headline(plan, snapshot.limit, snapshot.stalled):
             head += [spans] if sum(len(text) for text, _ in spans) <= width else [
                 [(part, spans[-1][1])] for part in words("".join(text for text, _ in spans), width)
             ]  # fmt: skip

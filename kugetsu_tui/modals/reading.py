@@ -1,5 +1,6 @@
 """What dialogs share that show lines to be read: the lines, the keys that scroll them, and the way out."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -90,8 +91,14 @@ class ReadingDialog(ModalScreen[None]):
         """Say what keys do, and how much is still to be read."""
         lines = self.query_one(ReadingLines)
         more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
-        told = next((more + hint for hint in self.HINTS if width_of(more + hint) <= lines.size.width), more + self.HINTS[-1])
+        told = next(
+            (more + hint for hint in self.hints() if width_of(more + hint) <= lines.size.width), more + self.hints()[-1]
+        )
         self.query_one(".dialog-hint", Static).update(Content(plain(told)))
+
+    def hints(self) -> Sequence[str]:
+        """What the last line may say; the first that fits is shown."""
+        return self.HINTS
 
     def fit(self, width: int) -> None:
         """Be as high as there is something to read, where there is room."""
@@ -124,7 +131,7 @@ class TextDialog(ReadingDialog):
         with Vertical(classes="dialog", id=self.NAME):
             yield Static(Content(clean(self._heading, 200)), classes="dialog-title")
             yield self._lines
-            yield Static(Content(plain(self.HINTS[0])), classes="dialog-hint")
+            yield Static(Content(plain(self.hints()[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as there is to read from the first frame on: else it covers the whole screen first."""

@@ -1,10 +1,12 @@
 """A task's story in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from textual import events
 from textual.binding import Binding
 
 from ..formatting.safe_text import fit, width_of
+from ..keys import shown_key
 from ..viewmodels.sentences import Sentence
 from ..widgets.lines import Span
 from ..widgets.pane import words
@@ -41,5 +43,26 @@ class Story(TextDialog):
 
     NAME = "story"
 
-    def __init__(self, title: str, sentences: Sequence[Sentence]) -> None:
+    def __init__(
+        self, title: str, sentences: Sequence[Sentence], key: str = "", again: Callable[[], None] | None = None
+    ) -> None:
+        """Make a story.
+
+        Args:
+            key: tries the task again.
+            again: what that key does; None where it cannot be tried again.
+        """
         super().__init__(title, Sentences(sentences))
+        self._key, self._again = key, again
+
+    def hints(self) -> Sequence[str]:
+        """With the key that tries the task again, where that can be."""
+        again = f"{shown_key(self._key)} tries it again, " if self._again is not None else ""
+        return [again + hint for hint in self.HINTS]
+
+    def on_key(self, event: events.Key) -> None:
+        """Try the task again, and go back to where the answer is said."""
+        if self._again is not None and event.key == self._key:
+            event.stop()
+            self.action_leave()
+            self._again()

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 
 from ..formatting import times
 from ..formatting.safe_text import clean, fit
 from ..modals.confirm import Confirm
-from ..viewmodels.marks import counted, movers, named
+from ..viewmodels.marks import movers, named
 from ..viewmodels.picture import short_ref
 from ..viewmodels.story import find_active
 

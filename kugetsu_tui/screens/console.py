@@ -16,7 +16,7 @@ from kugetsu_engine.domain.task import Task
 
 from .. import copying
 from ..formatting.states import glyph
-from ..keys import NOW_AND_THEN, TEXTS, Action, shown_key
+from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
 from ..past import JUMP_S
 from ..situation import Situation
 from ..viewmodels.picture import Picture
@@ -124,6 +124,11 @@ class ConsoleScreen(Screen[None]):
         """Textual tells only who started a worker; the app says what failed."""
         self.app.post_message(event)
 
+    def on_log_view_known(self) -> None:
+        """The keys of a log can be told."""
+        if self.stands:
+            self.refresh_keys()
+
     # keys
 
     def leave_field(self, key: str) -> None:
@@ -144,7 +149,8 @@ class ConsoleScreen(Screen[None]):
 
     def perform(self, action: Action) -> None:
         """Do an action if it can be done now, and else say why not."""
-        reason = action.refusal(self.situation())
+        now = self.situation()
+        reason = action.refusal(now)
         if reason is not None:
             self.say(reason, "warning")
             return
@@ -152,7 +158,12 @@ class ConsoleScreen(Screen[None]):
         if deed is None:
             self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
             return
+        if action.group != MOVING:
+            self.forgive()
+        said = self.query_one(Talk).said
         deed()
+        if self.situation().task != now.task and self.query_one(Talk).said == said:  # what went wrong was about another task
+            self.forgive()
         self.acted()
 
     def acted(self) -> None:
@@ -197,6 +208,12 @@ class ConsoleScreen(Screen[None]):
         if self._hush is not None:
             self._hush.stop()
         self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self._fall_silent)
+
+    def forgive(self) -> None:
+        """Say no more what went wrong before: something else is done now, and answers for itself."""
+        talk = self.query_one(Talk)
+        if talk.failed:
+            talk.hush()
 
     def _fall_silent(self) -> None:
         self.query_one(Talk).hush()
@@ -251,16 +268,27 @@ class ConsoleScreen(Screen[None]):
             self.console.take_over(verb, task)
 
     def copy(self) -> None:
-        """Copy something about the selected task."""
-        task = self.selected()
+        """Copy something about the selected task, or a line of the log in sight."""
+        task, line = self.selected(), self.line_in_sight()
         if task is not None:
-            self.console.run_worker(copying.open_menu(self.console, task), exit_on_error=False)
+            self.console.run_worker(copying.open_menu(self.console, task, line), exit_on_error=False)
+        elif line is not None:
+            self.console.run_worker(copying.copy(self.console, *line), exit_on_error=False)
+        else:
+            self.say("no line is in sight", "warning")
+
+    def line_in_sight(self) -> tuple[str, str] | None:
+        """What of a log may be meant by a copy, and the line; None where no log has the keys."""
+        return None
 
     def open_story(self) -> None:
         """Tell what happened to the selected task."""
-        task = self.situation().task
-        if task is not None:
-            self.console.open_story(task)
+        task_id, task = self.situation().task, self.selected()
+        if task_id is None:
+            return
+        retry = self.console.registry["task.retry"]
+        can = task is not None and retry.why_not(self.situation_of_task(task)) is None
+        self.console.open_story(task_id, retry.keys[0], (lambda: self.console.link.send("retry", task_id)) if can else None)
 
     def _flow(self) -> str:
         engine = self.picture.snapshot.engine if self.picture is not None else None

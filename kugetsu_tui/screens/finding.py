@@ -6,6 +6,8 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from kugetsu_engine.domain.counting import counted, of_number
+
 from ..formatting.safe_text import clean
 from ..widgets.pane import Pane, Searched
 from ..widgets.row_list import RowList
@@ -89,15 +91,19 @@ class FindingScreen(ConsoleScreen):
 
     @on(Input.Submitted, "#filter")
     def _typed_all(self, event: Input.Submitted) -> None:
-        pane = self._filtered
         self._close_filter()
-        if isinstance(pane, Searched):
-            self.run_worker(self._search(pane, event.value), group="search", exclusive=True, exit_on_error=False)
+        self.take_text(event.value)
+
+    def take_text(self, text: str) -> None:
+        """Search the text that the field is about; a list was filtered with every letter."""
+        if isinstance(self._filtered, Searched):
+            self.run_worker(self._search(self._filtered, text), group="search", exclusive=True, exit_on_error=False)
 
     async def _search(self, pane: Searched, text: str) -> None:
         found = await pane.search(text)
         shown = clean(text, 60)
-        self.say(f"{found} lines hold {shown}; n and N go through them" if found else f"nothing found for {shown}")
+        lines = f"{counted(found, 'line')} {of_number(found, 'has', 'have')} {shown}; n and N go through them"
+        self.say(lines if found else f"nothing found for {shown}")
         self.refresh_keys()
 
     def _close_filter(self) -> None:

@@ -25,7 +25,7 @@ from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .finding import FilterLine
-from .logs import log_deeds
+from .logs import log_deeds, with_log
 from .marking import MarkingScreen
 from .situations import NOTHING, log_title, situation_of
 
@@ -364,7 +364,11 @@ class HomeScreen(MarkingScreen):
             self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
-        return self.with_marks(now)
+        return self.with_marks(with_log(now, self.log_pane))
+
+    def line_in_sight(self) -> tuple[str, str] | None:
+        """A line of the log, where it has the keys."""
+        return self.log_pane.line_in_sight() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None

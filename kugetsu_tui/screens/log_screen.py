@@ -30,6 +30,10 @@ class LogScreen(FindingScreen):
         """The log is the only one."""
         return self.log_pane
 
+    def line_in_sight(self) -> tuple[str, str] | None:
+        """A line of the log."""
+        return self.log_pane.line_in_sight()
+
     def back(self) -> None:
         """Clear the search, or go home."""
         if self.log_pane.searching:

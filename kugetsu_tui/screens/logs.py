@@ -1,9 +1,16 @@
 """What keys do to the log of a screen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
+from ..situation import Situation
 from ..widgets.log_view import LogView
 from .console import ConsoleScreen
+
+
+def with_log(now: Situation, view: LogView) -> Situation:
+    """What the keys need to know of the log in a pane."""
+    return replace(now, has_log=view.has_log, streams=view.streams)
 
 
 def log_deeds(screen: ConsoleScreen, pane: Callable[[], LogView]) -> dict[str, Callable[[], None]]:
@@ -14,13 +21,16 @@ def log_deeds(screen: ConsoleScreen, pane: Callable[[], LogView]) -> dict[str, C
         if told:
             screen.say(told)
 
-    def go(by: int) -> None:
-        screen.run_worker(find(by), group="error", exclusive=True, exit_on_error=False, description="error")
+    async def raw() -> None:
+        screen.say(await pane().toggle_raw())
+
+    def work(job: Coroutine[None, None, None], name: str) -> None:
+        screen.run_worker(job, group=name, exclusive=True, exit_on_error=False, description=name)
 
     return {
         "move.left": lambda: pane().shift(-8), "move.right": lambda: pane().shift(8),
         "log.follow": lambda: pane().jump(True), "log.wrap": lambda: screen.say(pane().toggle_wrap()),
         "log.times": lambda: screen.say(screen.console.choices.toggle_times()),
-        "log.raw": lambda: screen.say(pane().toggle_raw()),
-        "log.error": lambda: go(1), "log.error_before": lambda: go(-1),
+        "log.raw": lambda: work(raw(), "raw"),
+        "log.error": lambda: work(find(1), "error"), "log.error_before": lambda: work(find(-1), "error"),
     }  # fmt: skip

@@ -1,13 +1,20 @@
 """The logs of all agents at once."""
 
 from textual.app import ComposeResult
+from textual.widgets import Input
 
-from ..merged_feed import GUTTER
+from kugetsu_engine.domain.counting import of_number
+from kugetsu_engine.domain.draft import shown_id
+
+from ..formatting.safe_text import clean
+from ..log_feed import LogPart
+from ..merged_feed import GUTTER, Choice, MergedFeed
+from ..modals.menu import Menu
 from ..situation import Situation
 from ..viewmodels import strip
-from ..viewmodels.picture import Picture
+from ..viewmodels.picture import Picture, short_ref
 from ..widgets.lines import Span
-from ..widgets.log_view import Feed, LogView
+from ..widgets.log_view import LogView
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .finding import FilterLine
 from .log_screen import LogScreen
@@ -23,8 +30,20 @@ class MergedView(LogView):
 
     _lead = GUTTER + 2
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: MergedFeed) -> None:
         super().__init__(feed, pane_id="log")
+        self._merged = feed
+        self.choice = Choice()
+
+    async def choose(self, choice: Choice) -> None:
+        """Show the lines of other agents, or others of their lines, from the end."""
+        self.choice = choice
+        self.clear_search()
+        part = await self._merged.choose(choice)
+        if choice == self.choice:
+            self._problem, self._part = None, LogPart(0, 0, 0, ())
+            self.jump(True)
+            self._take(part)
 
     def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
         spans = super()._seen(number, start, end)
@@ -38,6 +57,12 @@ class MergedView(LogView):
 
 class MergedScreen(LogScreen):
     """Follows every agent that runs; escape goes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filters = False
+        """Whether what is typed is a filter, and no search."""
+        self._deeds |= {"merged.whose": self.ask_whose, "merged.filter": self.open_line_filter}
 
     def compose(self) -> ComposeResult:
         """One log."""
@@ -63,9 +88,77 @@ class MergedScreen(LogScreen):
         self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         count = len(picture.snapshot.active)
-        title: list[Span] = [(f"of all agents, {count} run{'s' * (count == 1)}", "muted")]
+        title: list[Span] = [(f"{self._whose()}, {count} {of_number(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
         self.refresh_keys()
+
+    @property
+    def view(self) -> MergedView:
+        """The pane with the log, by its own type."""
+        assert isinstance(self.log_view, MergedView)
+        return self.log_view
+
+    def _whose(self) -> str:
+        """Whose lines are shown, and which of them, for the title."""
+        choice = self.view.choice
+        words = f"of {shown_id(choice.only)} only" if choice.only is not None else "of all agents"
+        if choice.only is None and choice.without:
+            words += f" but {' '.join(shown_id(task) for task in sorted(choice.without))}"
+        return f"{words}, with {clean(choice.words, 40)}" if choice.words else words
+
+    def _choose(self, choice: Choice) -> None:
+        self.run_worker(self._show(choice), group="whose", exclusive=True, exit_on_error=False)
+
+    async def _show(self, choice: Choice) -> None:
+        await self.view.choose(choice)
+        if self.picture is not None:
+            self.show_picture(self.picture)
+        self.say(f"lines {self._whose()}")
+
+    def ask_whose(self) -> None:
+        """Ask whose lines are to be shown."""
+        picture, choice = self.picture, self.view.choice
+        tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
+        named = {task.id: f"{task.shown} {short_ref(task.issue_ref)} {task.title}" for task in tasks}
+        named |= {task: shown_id(task) for task in choice.without if task not in named}
+        choices = {"all": choice._replace(only=None, without=frozenset())}
+        options = [("all", "all agents")]
+        for task, name in named.items():
+            choices[f"only {task}"] = choice._replace(only=task)
+            options.append((f"only {task}", f"only     {name}"))
+        for task, name in named.items():
+            out = task in choice.without
+            choices[f"without {task}"] = choice._replace(only=None, without=choice.without ^ {task})
+            options.append((f"without {task}", f"{'again  ' if out else 'without'}  {name}"))
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self._choose(choices[name])
+
+        self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), chosen)
+
+    def open_line_filter(self) -> None:
+        """Type words that the lines must have."""
+        self.open_filter()
+        self._filters = True
+        field = self.query_one("#filter", Input)
+        self.field_keys = (("enter", "keep"), ("esc", "leave"))
+        field.placeholder = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
+        field.value = self.view.choice.words
+        field.cursor_position = len(field.value)
+
+    def take_text(self, text: str) -> None:
+        """Filter the lines, or search them."""
+        if self._filters:
+            self._filters = False
+            self._choose(self.view.choice._replace(words=text.strip()))
+        else:
+            super().take_text(text)
+
+    def leave_field(self, key: str) -> None:
+        """Leave the field as it was."""
+        self._filters = False
+        super().leave_field(key)
 
     def situation(self) -> Situation:
         """What the keys need to know; no task is selected."""

@@ -10,6 +10,7 @@ from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .finding import FilterLine
 from .head import Head
 from .log_screen import LogScreen
+from .logs import with_log
 from .situations import NOTHING, log_title, situation_of
 
 
@@ -82,6 +83,5 @@ class TaskScreen(LogScreen):
     def situation(self) -> Situation:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_console(
-            situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
-        )
+        now = situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        return self.with_console(with_log(now, self.log_pane) if self.log_view is not None else now)

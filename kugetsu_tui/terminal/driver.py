@@ -28,9 +28,8 @@ from .output import Output
 
 log = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
-KEYBOARD_SIGNALS = frozenset({signal.SIGQUIT, signal.SIGINT})
-"""What ctrl+c and ctrl+\\ send while another program has the terminal: they are for that one."""
+LAST_WORDS_S = 0.3
+"""How long a terminal may take for its last bytes when the process ends by force."""
 READ_BYTES = 1 << 16
 UNKNOWN_SIZE = (80, 24)
 
@@ -43,9 +42,7 @@ class TerminalDriver(Driver):
         self.app = app
         self.lent = False
         """Whether another program has the terminal."""
-        self._on_end: Callable[[int], object] | None = None
         self._on_stop: Callable[[], object] = lambda: None
-        self._heard: list[int] = []
         self._loop_here = asyncio.get_running_loop()
         self._input, self._screen = sys.__stdin__.fileno(), sys.__stdout__.fileno()  # type: ignore[union-attr]
         self._before: list[Any] | None = None
@@ -57,16 +54,9 @@ class TerminalDriver(Driver):
         """The terminal can be handed over."""
         return True
 
-    def call_for_signals(self, on_end: Callable[[int], object], on_stop: Callable[[], object]) -> None:
-        """Say who is called, on the event loop, when a signal comes.
-
-        Args:
-            on_end: for one that is to end the console, with its number; a terminal that has gone is told as SIGHUP.
-            on_stop: for SIGTSTP.
-        """
-        self._on_end, self._on_stop = on_end, on_stop
-        for number in self._heard:
-            on_end(number)
+    def call_to_stop(self, on_stop: Callable[[], object]) -> None:
+        """Say who is called, on the event loop, when the process is asked to stop (SIGTSTP)."""
+        self._on_stop = on_stop
 
     # what Textual asks for
 
@@ -77,8 +67,6 @@ class TerminalDriver(Driver):
 
     def start_application_mode(self) -> None:
         """Take the terminal."""
-        for number in ENDING_SIGNALS:
-            self._loop_here.add_signal_handler(number, self._end, number)
         self._loop_here.add_signal_handler(signal.SIGWINCH, lambda: None if self.lent else self._tell_size())
         self._listen_to_job_control()
         self._before = _attributes(self._input)
@@ -102,11 +90,6 @@ class TerminalDriver(Driver):
         if reader is not None:
             reader.stop()
             _drop_input(self._input)
-
-    def close(self) -> None:
-        """Let go of the signals."""
-        for number in (*ENDING_SIGNALS, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
-            self._loop_here.remove_signal_handler(number)
 
     # stepping aside and coming back
 
@@ -141,9 +124,11 @@ class TerminalDriver(Driver):
         self.take_back()
 
     def exit_after(self, seconds: float, code: int) -> None:
-        """End the process then, whatever still holds it up; the kernel's part of the terminal is put in order."""
+        """End the process then, whatever still holds it up; the terminal is put in order as far as it takes anything."""
 
         def end() -> None:
+            if (output := self._output) is not None:
+                output.stop(modes.LEAVE, LAST_WORDS_S)
             if self._before is not None:
                 _set_attributes(self._input, self._before)
             os._exit(code)
@@ -162,14 +147,6 @@ class TerminalDriver(Driver):
     def _listen_to_job_control(self) -> None:
         self._loop_here.add_signal_handler(signal.SIGTSTP, self._stop)
         self._loop_here.add_signal_handler(signal.SIGCONT, self._go_on)
-
-    def _end(self, number: int) -> None:
-        if self.lent and number in KEYBOARD_SIGNALS:
-            return
-        if self._on_end is None:
-            self._heard.append(number)
-        else:
-            self._on_end(number)
 
     def _stop(self) -> None:
         """SIGTSTP: from outside, or from the program in front, which stops all that it was started with."""
@@ -198,16 +175,12 @@ class TerminalDriver(Driver):
         self._output = Output(self._screen, self._missed_frames)
         self._output.write(modes.enter(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
         self._output.write(modes.ASK_PAINTS_AT_ONCE if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
-        self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size), self._terminal_gone)
+        self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size))
         self._tell_size()
 
     def _missed_frames(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop_here.call_soon_threadsafe(self.redraw)
-
-    def _terminal_gone(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop_here.call_soon_threadsafe(self._end, signal.SIGHUP)
 
     def _tell_size(self) -> None:
         try:
@@ -221,10 +194,9 @@ class TerminalDriver(Driver):
 class _Reader:
     """The thread that reads. Whatever goes wrong with one piece of input, the next one is read."""
 
-    def __init__(self, fileno: int, make: EventMaker, gone: Callable[[], object]) -> None:
+    def __init__(self, fileno: int, make: EventMaker) -> None:
         self._fileno = fileno
         self._make = make
-        self._gone = gone
         self._wake, self._waker = os.pipe()
         self._filter = InputFilter(constants.ESCAPE_DELAY)
         self._thread = threading.Thread(target=self._run, name="kugetsu-input", daemon=True)
@@ -259,8 +231,8 @@ class _Reader:
             return True
         except (OSError, ValueError):
             data = b""
-        if data == b"":
-            self._gone()
+        if data == b"":  # the terminal has gone, whether or not the kernel says so too
+            os.kill(os.getpid(), signal.SIGHUP)
             return False
         now = time.monotonic()
         for token in self._filter.tick(now) if data is None else self._filter.feed(data, now):

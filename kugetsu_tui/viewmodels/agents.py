@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.run_times import repository_of
 from kugetsu_engine.domain.times import epoch
@@ -27,7 +28,6 @@ COLUMNS = (
     Column("lines", 0, keep=5, gap=1),
     Column("files", 0, keep=2),
 )
-QUIET_SHOWN_S = 60.0
 DOING = Room(12, 20, 28)
 """Cells for what an agent does, the same whatever that is, so that the columns stand still."""
 PHASE = Room(10, 16, 16)
@@ -132,7 +132,7 @@ class AgentsView:
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {phase} {tags_of(task)}"
         return row_text(plain, tag=task.tags, state=(task.state, phase), agent=task.agent, repo=repository_of(task.issue_ref))
 
-    sorts = ("order", "elapsed", "quiet", "cpu", "memory", "repository", "agent")
+    sorts = ("order", "elapsed", "silent", "cpu", "memory", "repository", "agent")
 
     def sort_key(self, by: str, index: int) -> object:
         """What a row is sorted by: the most of what draws attention first, and what no agent does last."""
@@ -144,8 +144,8 @@ class AgentsView:
     def _key(by: str, one: Active) -> Any:
         if by == "elapsed":
             return -one.elapsed_s
-        if by == "quiet":
-            return -(one.last_output_age_s or 0.0)
+        if by == "silent":
+            return -(one.silent_s or 0.0)
         if by == "repository":
             return place_of(one.task.issue_ref)
         if by == "agent":
@@ -168,9 +168,9 @@ def phase(one: Active) -> Cell:
     if one.task.stop:
         return ("stopping", "warning")
     if one.phase == "stalled":
-        return (f"stalled {times.span(one.last_output_age_s or 0)}", "danger")
-    if one.phase == "agent" and one.last_output_age_s is not None and one.last_output_age_s >= QUIET_SHOWN_S:
-        return (f"quiet {times.span(one.last_output_age_s)}", "warning")
+        return (f"stalled {times.span(one.silent_s)}" if one.silent_s is not None else "stalled", "danger")
+    if one.phase == "agent" and one.silent_s is not None and one.silent_s >= silence.SHOWN_S:
+        return (f"silent {times.span(one.silent_s)}", "warning")
     if one.phase == "agent" and one.progress is not None and one.progress.activity:
         return (activity(one.progress.activity), "text")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")

@@ -1,5 +1,6 @@
 """What happened while the operator was away, in one line."""
 
+from kugetsu_engine.domain.counting import of_number
 from kugetsu_engine.domain.times import epoch
 
 from ..formatting import times
@@ -26,7 +27,7 @@ def since(picture: Picture, last_seen: float | None) -> Cell | None:
     parts = [f"{count}{more} {word}" for count, word in counts if count]
     needing = snapshot.needing
     if needing:
-        parts.append(f"{needing} need{'s' if needing == 1 else ''} you")
+        parts.append(f"{needing} {of_number(needing, 'needs', 'need')} you")
     if not parts:
         return None
     return (f"since {times.moment(last_seen, snapshot.taken_at)}: {', '.join(parts)}", "warning" if needing else "text")

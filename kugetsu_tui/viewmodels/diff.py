@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
+from kugetsu_engine.domain.counting import counted
 
 from ..formatting import states
 from ..formatting.safe_text import clean, from_cell, tail, width_of
@@ -111,7 +112,7 @@ class DiffText:
     def _title(file: ChangedFile, width: int) -> list[Cell]:
         letter, tone = LETTERS[file.state]
         words = f"  {file.state}{', not committed' if file.uncommitted and file.state != 'untracked' else ''}"
-        counts = counted(file)
+        counts = line_counts(file)
         missing = "  its lines are not shown: the diff is too long" if file.line is None else ""
         rest = width_of(words) + sum(width_of(text) + 1 for text, _ in counts) + width_of(missing) + 4
         name = tail(clean(file.path, 1000), max(width - rest, 12))
@@ -121,7 +122,7 @@ class DiffText:
         return [*spans, (missing, "warning")]
 
 
-def counted(file: ChangedFile) -> list[Cell]:
+def line_counts(file: ChangedFile) -> list[Cell]:
     """How many lines a file gained and lost."""
     if file.insertions is None:
         return [("binary", "muted")] if file.state != "untracked" else []
@@ -197,9 +198,9 @@ def summary(diff: WorktreeDiff) -> list[Cell]:
     minus = sum(file.deletions or 0 for file in diff.files)
     count, loose = len(diff.files), sum(1 for file in diff.files if file.uncommitted)
     spans: list[Cell] = [(f"+{plus}", "good"), (" ", "text"), (f"−{minus}", "removed")]
-    spans.append((f" in {count} file{'s' * (count != 1)}", "text"))
+    spans.append((f" in {counted(count, 'file')}", "text"))
     if diff.base is not None:
-        spans.append((f"  {diff.commits} commit{'s' * (diff.commits != 1)} over {clean(diff.base, 8).rstrip('…')}", "muted"))
+        spans.append((f"  {counted(diff.commits, 'commit')} over {clean(diff.base, 8).rstrip('…')}", "muted"))
     else:
         spans.append(("  only what is not committed: the base is not known", "warning"))
     if loose:

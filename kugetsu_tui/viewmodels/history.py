@@ -1,9 +1,11 @@
 """What the slots did in the last hours, and how well: a timeline of attempts, and figures by repository and agent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from time import localtime
 
+from kugetsu_engine.domain.counting import percent
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Snapshot
@@ -17,8 +19,12 @@ Spans = list[Cell]
 SPANS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 24 * 3600.0, 3 * 86400.0, 7 * 86400.0)
 """The lengths of time that can be looked at."""
 DAY_S = 86400.0
+SESSION = 2
+"""Place of the length of time from which on what ran before does not shorten the view."""
+STEPS_S = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
+"""The steps in which times stand below the timeline: such as stand on a clock."""
 TICK = 12
-"""Cells between two times below the timeline."""
+"""The fewest cells between two times below the timeline."""
 MOST_LANES = 40
 
 
@@ -32,6 +38,16 @@ class Bar:
     """Seconds since 1970."""
     tone: str
     running: bool = False
+
+
+def span_for(snapshot: Snapshot) -> float:
+    """The length of time that is looked at first: the shortest in which all that ran in the last hours has room."""
+    now = snapshot.taken_at
+    for longest in (SPANS_S[SESSION], DAY_S):
+        starts = [bar.start for bar in bars(snapshot, now - longest)]
+        if starts:
+            return next(span for span in SPANS_S if span >= min(now - min(starts), longest))
+    return SPANS_S[SESSION]
 
 
 def bars(snapshot: Snapshot, since: float) -> list[Bar]:
@@ -94,11 +110,23 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
 
 
 def _axis(start: float, end: float, width: int) -> Spans:
+    """Times of the clock below the cells they belong to, and `now` at the end."""
+    cell = (end - start) / max(width, 1)
+    step = next((step for step in STEPS_S if step >= cell * TICK), cell * TICK)
     text = ""
-    for column in range(0, max(width - TICK, 1), TICK):
-        there = start + (end - start) * column / width
-        text += fit(times.short(there, end) if end - start > DAY_S else times.moment(there), TICK)
-    return [(fit(text[: width - 4].rstrip(), width - 3) + "now", "muted")]
+    for there in _round_times(start, end, step):
+        column = int((there - start) / cell)
+        label = times.short(there, end) if step >= DAY_S else times.moment(there, end if end - start > DAY_S else None)
+        if (not text or column > len(text)) and column + len(label) < width - 4:
+            text = text.ljust(column) + label
+    return [(fit(text, width - 3) + "now", "muted")]
+
+
+def _round_times(start: float, end: float, step: float) -> Iterator[float]:
+    """The times within a length of time at which a step of the local clock begins."""
+    there = start - (start + localtime(start).tm_gmtoff) % step
+    while (there := there + step) < end:
+        yield there
 
 
 @dataclass
@@ -132,7 +160,7 @@ class Figures:
         self.commits += sum(attempt.delivered.commits for attempt in task.attempts if attempt.delivered is not None)
 
 
-HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost")
+HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost $")
 
 
 def figures(tasks: Iterable[Task], default_agent: str) -> tuple[Figures, dict[str, Figures], dict[str, Figures]]:
@@ -168,7 +196,7 @@ def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]]
 
 
 def _words(one: Figures) -> tuple[str, ...]:
-    rate = f"{one.completed * 100 // one.tasks} %" if one.tasks else ""
+    rate = percent(one.completed - one.empty_handed, one.tasks)
     typical = times.span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
     tokens = times.number(one.tokens) if one.tokens is not None else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.snapshot import Snapshot
 
@@ -20,7 +21,7 @@ class Marks:
         self.ids: set[str] = set()
 
     def toggle(self, task_id: str) -> None:
-        """Mark a task, or not any more."""
+        """Mark a task, or unmark it."""
         self.ids ^= {task_id}
 
     def keep(self, known: Iterable[str]) -> None:
@@ -53,11 +54,6 @@ def named(tasks: Sequence[Task]) -> str:
     """Some tasks by number and issue."""
     words = [f"{task.shown} {short_ref(task.issue_ref)}" for task in tasks[:NAMED]]
     return ", ".join(words) + (f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else "")
-
-
-def counted(count: int, thing: str) -> str:
-    """`1 agent`, `3 agents`."""
-    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def marked_line(tasks: Sequence[Task]) -> list[Cell]:

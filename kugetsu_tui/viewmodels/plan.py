@@ -1,5 +1,9 @@
 """Who starts when, as lines for a dialog."""
 
+from collections.abc import Collection
+
+from kugetsu_engine.domain import silence
+from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.plan import Plan, Start
 from kugetsu_engine.snapshot import Snapshot
 
@@ -14,10 +18,10 @@ FAR = 7
 """Cells of a time of day with its `~`."""
 
 
-def headline(plan: Plan, limit_now: int) -> list[Spans]:
+def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
     """The plan in a line or two."""
     what_if = plan.limit != limit_now
-    slots = f"{plan.limit} slot{'s' * (plan.limit != 1)}"
+    slots = counted(plan.limit, "slot")
     first: Spans = [(f"with {slots} in place of {limit_now}" if what_if else slots, "accent" if what_if else "text")]
     if plan.ends_at is not None and (plan.busy or plan.starts):
         stuck = f"all but {len(plan.others)}" if plan.others else "all"
@@ -25,6 +29,8 @@ def headline(plan: Plan, limit_now: int) -> list[Spans]:
     lines = [first]
     if plan.blocked is not None:
         lines.append([(clean(f"{plan.blocked.text}: nothing starts; the plan if that were over now", 200), "warning")])
+    if stalled:
+        lines.append([(silence.caveat(stalled), "warning")])
     if plan.unknown:
         lines.append([("no agent has ended well yet, so nobody knows how long one takes", "muted")])
     return lines

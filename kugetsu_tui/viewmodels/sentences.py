@@ -1,5 +1,6 @@
 """What happened to a task, in sentences, in the order in which it happened."""
 
+from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.times import epoch
 
@@ -62,7 +63,7 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     ended = {
         "ok": f"{number} ended well{ran}", "timeout": f"{number} ran out of time{ran}",
         "cancelled": f"{number} was stopped{ran}",
-        "lost": f"{number} was lost{ran}", "stalled": f"{number} stood still and was ended{ran}",
+        "lost": f"{number} was lost{ran}", "stalled": f"{number} was stalled and was ended{ran}",
         "not_started": f"{number} could not start",
     }.get(attempt.outcome, f"{number} failed{ran}")  # fmt: skip
     said = [f"{ended}: {attempt.reason}" if attempt.reason and attempt.reason != attempt.outcome else ended]
@@ -105,7 +106,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         if active.progress is not None and active.progress.base is not None:
             words = f"{words} It started from {active.progress.base}."
         if active.stalled:
-            return [(label, (clean(f"{words} A person should look: {active.stalled}.", 600), "danger"))]
+            evidence = silence.evidence_for(active.stalled, active.silent_s)
+            return [(label, (clean(f"{words} A person should look: {evidence}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
         why = picture.snapshot.why(task)
@@ -121,5 +123,4 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
     verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
     when = times.moment(task.completed_at, now)
     words = f"It {verb}{f' at {when}' if when else ''}{f': {reason}' if reason else ''}."
-    hint = {"error": " r tries it again.", "cancelled": " r puts it back in the queue.", "expired": " r puts it back."}
-    return [(label, (clean(words.replace("..", "."), 900) + hint.get(task.state, ""), look.tone))]
+    return [(label, (clean(words.replace("..", "."), 900), look.tone))]

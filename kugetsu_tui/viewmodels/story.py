@@ -97,7 +97,7 @@ def _since(task: Task) -> str:
 
 
 def _facts(picture: Picture, task: Task) -> Spans:
-    spans: Spans = [("agent   ", "muted"), (clean(task.agent or "as set", 60), "text")]
+    spans: Spans = [("agent   ", "muted"), (clean(task.agent or picture.snapshot.default_agent or "the default", 60), "text")]
     if picture.approves(task) is not None and not task.ended:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
@@ -172,7 +172,7 @@ def _overlap(picture: Picture, task: Task) -> Spans:
 
 
 def _stall(active: Active) -> Spans:
-    """Why an agent is taken to stand still."""
+    """Why an agent counts as stalled; for how long stands beside it."""
     return [(f"  {clean(active.stalled, 200)}", "danger")] if active.stalled else []
 
 

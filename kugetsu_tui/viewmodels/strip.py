@@ -1,5 +1,6 @@
 """The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
 
+from kugetsu_engine.domain.counting import of_number
 from kugetsu_engine.domain.times import epoch
 
 from ..formatting import states, times
@@ -20,7 +21,7 @@ def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
     needing = snapshot.needing
-    groups: list[list[Cell]] = [[(f"{key} {needing} need{'s' if needing == 1 else ''} you", "danger")]] if needing else []
+    groups: list[list[Cell]] = [[(f"{key} {needing} {of_number(needing, 'needs', 'need')} you", "danger")]] if needing else []
     groups += [
         [("agents ", "muted"), (f"{used}{states.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from kugetsu_engine.domain.counting import counted
+
 from ..formatting.safe_text import clean, fit, width_of
 from ..viewmodels.diff import DiffText
 from .lines import EMPTY, Line, Span
@@ -118,7 +120,7 @@ class DiffView(Searched):
 
     def aside_spans(self) -> list[Span]:
         """How many lines there are."""
-        return [(f"{self._total} lines", "muted")] if self._total else []
+        return [(counted(self._total, "line"), "muted")] if self._total else []
 
     def extent(self) -> tuple[int, int]:
         """Where the visible lines lie."""

@@ -4,8 +4,11 @@ from bisect import bisect_left
 from collections.abc import Awaitable
 from typing import Protocol
 
+from textual.message import Message
 from textual.timer import Timer
 from textual.worker import Worker
+
+from kugetsu_engine.domain.counting import counted
 
 from ..formatting.line_times import CLOCK
 from ..formatting.safe_text import clean
@@ -32,6 +35,7 @@ class Feed(Protocol):
     def open(self, task_id: str, attempt: int) -> Awaitable[LogPart]: ...
     def grown(self) -> Awaitable[LogPart | None]: ...
     def window(self, start: int) -> Awaitable[LogPart]: ...
+    def switch(self, raw: bool, line: int) -> Awaitable[tuple[LogPart, int, bool]]: ...
     def search(self, text: str) -> Awaitable[list[int]]: ...
     def problem(self, start: int, by: int) -> Awaitable[tuple[int | None, bool]]: ...
     def close(self) -> None: ...
@@ -39,6 +43,9 @@ class Feed(Protocol):
 
 class LogView(Searched):
     """A pane with a log in it, or with a card where there is none yet."""
+
+    class Known(Message):
+        """Whether there is a log, and in how many forms, has become known."""
 
     _lead = 0
     """Characters of each line that stand before what was printed."""
@@ -148,11 +155,17 @@ class LogView(Searched):
             self._busy = False
 
     def _take(self, part: LogPart) -> None:
+        before = self.has_log, self.streams
+        self._take_in(part)
+        if before != (self.has_log, self.streams):
+            self.post_message(self.Known())
+
+    def _take_in(self, part: LogPart) -> None:
         if self.follow or part.total < self._part.total:
             self._part = part
         else:
             # Held still: only the number of lines is news, and times that come a moment after their lines.
-            self._part = self._part._replace(total=part.total, size=part.size)
+            self._part = self._part._replace(total=part.total, size=part.size, streams=part.streams)
             if self._part.times and not self._part.times[-1]:
                 self._start(self._fetch())
         self.sync()
@@ -191,14 +204,27 @@ class LogView(Searched):
         self.wrap = not self.wrap
         self._left = self._row = 0
         self.sync()
-        return "long lines are broken" if self.wrap else "long lines are cut; ← → show the rest"
+        return "wrap is on: long lines go on in the next row" if self.wrap else "wrap is off: ← → show the rest of long lines"
 
-    def toggle_raw(self) -> str:
-        """Show what the agent printed, or what it told; returns which it is now."""
-        self._feed.raw = not self._feed.raw
-        if self._wanted is not None:
-            self._begin(self._wanted)
-        return "what the agent printed" if self._feed.raw else "what the agent told"
+    async def toggle_raw(self) -> str:
+        """Show what the agent printed, or the readable log, at the same place; returns which it is now."""
+        raw, wanted, follows = not self._feed.raw, self._wanted, self.follow
+        now = "raw is on: what the agent printed" if raw else "raw is off: the readable log"
+        if wanted is None:
+            self._feed.raw = raw
+            return now
+        self.clear_search()
+        self._problem = None
+        part, line, known = await self._feed.switch(raw, self._top_line())
+        if wanted != self._wanted:
+            return now
+        self._part, self._row = part, 0
+        if follows:
+            self._look_from(part.total)
+            return f"{now}, at its end"
+        self.follow, self._first, self._left_at = False, line, part.total
+        self._look_from(line)
+        return f"{now}, {'from the same moment' if known else 'from about the same place'} on"
 
     def show_times(self, wanted: bool) -> None:
         """Show when each line was written, or do not."""
@@ -267,6 +293,32 @@ class LogView(Searched):
 
     def _top_line(self) -> int:
         return self._last_place()[0] if self.follow and not self._carded else self._first
+
+    @property
+    def has_log(self) -> bool:
+        """Whether there is a log, and not only a card."""
+        return self._wanted is not None and not self._carded
+
+    @property
+    def streams(self) -> bool:
+        """Whether the log is there in two forms."""
+        return self._part.streams
+
+    def line_in_sight(self) -> tuple[str, str] | None:
+        """What a copy of this log would be of, and the line: the error or the hit one went to, else the newest in sight.
+
+        Of a log that is held still it is the first in sight. None where no line is.
+        """
+        top, height = self._top_line(), self.body_height
+        hit = self._hits[self._hit] if self._hits and 0 <= self._hit < len(self._hits) else None
+        for name, number in (("error", self._problem), ("hit", hit)):
+            if number is not None and top <= number < top + height and self._at_hand(number):
+                return name, self._part.lines[number - self._part.start][self._lead :]
+        numbers = range(top, min(top + height, self._part.total))
+        for number in reversed(numbers) if self.follow else numbers:
+            if self._at_hand(number) and (text := self._part.lines[number - self._part.start][self._lead :]).strip():
+                return "line", text
+        return None
 
     # searching
 
@@ -343,11 +395,11 @@ class LogView(Searched):
             return []
         if not self.follow:
             new = self._part.total - self._left_at
-            words = f"{new} new line{'s' * (new != 1)}" if new > 0 else "held, G follows"
+            words = counted(new, "new line") if new > 0 else "held, G follows"
             return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
         if self._grows and self._feed.up_to:
             return [(self._feed.up_to, "muted")]
-        return [("following", "good")] if self._grows else [(f"{self._part.total} lines", "muted")]
+        return [("following", "good")] if self._grows else [(counted(self._part.total, "line"), "muted")]
 
     def extent(self) -> tuple[int, int]:
         """Where the visible lines lie."""

@@ -89,6 +89,11 @@ class Talk(Lines):
         """What stands there as an answer."""
         return "".join(text for text, _ in self._said or ())
 
+    @property
+    def failed(self) -> bool:
+        """Whether what stands there says that something was refused or went wrong."""
+        return any(tone in ("warning", "danger") for _, tone in self._said or ())
+
     def describe(self, spans: list[Span]) -> None:
         """Set what is shown while nothing was said."""
         self._quiet = spans

@@ -5,12 +5,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kugetsu_engine.domain.by_hand import ByHand
+from kugetsu_engine.domain.times import iso
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.store import hands
 from tests.support.repositories import make_repository
 from tests.support.waiting import wait_until
 
@@ -409,3 +414,37 @@ def test_closed_output_is_no_traceback(shell: Shell) -> None:
             argv, capture_output=True, text=True, timeout=60, cwd=shell.folder, env=shell.environ, check=False
         )
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_who_works_by_hand_is_told_by_every_verb(shell: Shell) -> None:
+    """`status`, `list`, `queue list` and `plan`, in words and as JSON."""
+    shell.enqueue("local/app#1")
+    shell.enqueue("local/app#2")
+    paths = StatePaths(str(shell.state))
+    mark = hands.set_mark(paths, "local-app-1", ByHand("q_1", "local/app#1", iso(time.time() - 720), 4711))
+    assert mark is not None
+    try:
+        status = shell.json("status")
+        assert status["slots"] == {"limit": 3, "used": 1}
+        assert [(one["id"], one["issue_ref"], one["pid"]) for one in status["by_hand"]] == [("q_1", "local/app#1", 4711)]
+        assert "slots    1 of 3\nby hand  #1 local/app#1, for 12 min\n" in shell("status").stdout
+        assert [row["by_hand"] for row in shell.json("list")] == [True, False]
+        assert "by hand" in shell("list").stdout.splitlines()[1]
+        assert [task["why"]["code"] for task in shell.json("queue", "list")] == ["by_hand", "no_engine"]
+        planned = shell("plan").stdout
+        assert "1 by hand" in planned
+        assert [line.split()[:2] for line in planned.splitlines() if "for 12 min" in line] == [["by", "hand"]]
+    finally:
+        mark.take_away()
+    assert shell.json("status")["by_hand"] == []
+
+
+def test_stop_all_is_a_verb_of_the_shell(shell: Shell) -> None:
+    """It pauses where nothing runs, too, and says when it has nothing to do."""
+    shell.enqueue("local/app#1")
+    done = shell("stop-all")
+    assert (done.returncode, done.stdout) == (0, "the queue is paused, 1 task waits; no agent runs\n")
+    again = shell("stop-all", "--now")
+    assert (again.returncode, again.stdout) == (3, "")
+    assert again.stderr == "kugetsu: the queue is paused already, and no agent runs that is not being stopped\n"
+    assert shell("stop-all", "41").returncode == 64

@@ -3,20 +3,27 @@
 import io
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from kugetsu_engine import beginning, cli
+from kugetsu_engine import beginning, by_hand, cli, gate
+from kugetsu_engine.config import load
 from kugetsu_engine.domain import refs
+from kugetsu_engine.domain.by_hand import ByHand
 from kugetsu_engine.domain.reserved import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.store import files, sessions
+from kugetsu_engine.errors import AlreadySo, KugetsuError
+from kugetsu_engine.snapshot import Snapshot, SnapshotReader
+from kugetsu_engine.store import files, hands, sessions
 from tests.support.fleet import AGENT, Fleet
 from tests.support.processes import kill_hard
+from tests.support.waiting import wait_until
 
 SCREEN = ["sh", "-c", 'echo "session <{session}> for <$WHOSE>" > "$KUGETSU_WORKTREE/taken"']
 """An agent's own screen: it leaves a mark and ends."""
@@ -83,3 +90,111 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
         Path(handy.paths.env, f"{name}.env").write_text(f"WHOSE={value}\n")
     assert attach(task.id) == 0
     assert Path(worktree, "taken").read_text() == f"session <ses_{whose}> for <{whose}>\n"
+
+
+def take_over(fleet: Fleet, task_id: str, stop: Callable[[], None] | None = None) -> by_hand.Attached:
+    """Take a slot and the issue of a task, as the verb does."""
+    return by_hand.attach(fleet.paths, load(fleet.paths, {})[0], dict(os.environ), fleet.task(task_id), stop)
+
+
+def picture(fleet: Fleet) -> Snapshot:
+    """What everyone sees."""
+    return SnapshotReader(fleet.paths, {}).read()
+
+
+def ended_task(fleet: Fleet) -> str:
+    """A task that left a worktree."""
+    task_id = fleet.enqueue("local/work#1")
+    fleet.start_engine()
+    fleet.wait_for_end([task_id])
+    return task_id
+
+
+def test_a_slot_in_the_operators_hands_is_counted_and_named(handy: Fleet) -> None:
+    """Also while no engine runs; the task of another issue waits for the slot, that of the same issue for the person."""
+    handy.configure(max_concurrent_agents=1)
+    first = ended_task(handy)
+    attached = take_over(handy, first)
+    same, other = handy.enqueue("local/work#1"), handy.enqueue("local/work#2")
+    handy.operator.do("hold", handy.enqueue("local/work#3"))  # the engine has taken a turn since
+    seen = picture(handy)
+    assert (seen.used, seen.agents, [hand.shown for hand in seen.by_hand]) == (1, 0, ["#1"])
+    reasons = {task.id: (seen.why(task).code, seen.why(task).text) for task in seen.pending}
+    assert reasons[same] == ("by_hand", "worked on by hand, as #1")
+    assert reasons[other] == ("slots", "slots 1/1, 1 by hand")
+    assert seen.starts_at(seen.pending[1]) is None  # nobody knows how long a person takes
+    attached.give_up()
+    handy.wait_for_end([same, other], limit_s=10)
+    assert picture(handy).by_hand == ()
+
+
+def test_what_waits_on_the_issue_does_not_slip_in_while_its_agent_is_stopped(handy: Fleet) -> None:
+    """Other slots are free, and the issue is for a moment: it is the person's."""
+    running = handy.enqueue("local/work#1", wait=handy.waiting_file("never"))
+    waiting = handy.enqueue("local/work#1")
+    handy.start_engine()
+    handy.wait_for(running, "running")
+
+    def stop() -> None:
+        handy.operator.do("kill", running, now=True)
+        handy.wait_for_end([running])
+        for limit in (4, 5, 6):  # the engine has taken several turns with the issue free
+            handy.operator.do("limit", limit=limit)
+
+    attached = take_over(handy, running, stop)
+    assert (handy.state(waiting), handy.task(waiting).attempt) == ("pending", 0)
+    attached.give_up()
+    assert handy.wait_for_end([waiting])[0].state == "completed"
+
+
+def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(handy: Fleet) -> None:
+    """A program that is not there, and someone who is there already."""
+    running = handy.enqueue("local/work#1", wait=handy.waiting_file("never"))
+    handy.start_engine()
+    handy.wait_for(running, "running")
+    handy.tables = handy.tables.replace('["sh"', '["no-such-program"')
+    handy.configure()
+    with pytest.raises(KugetsuError, match="no such program: no-such-program"):
+        take_over(handy, running, lambda: pytest.fail("it was stopped"))
+    assert hands.every(handy.paths) == ()
+    handy.tables = handy.tables.replace('["no-such-program"', '["sh"')
+    handy.configure()
+    mark = hands.set_mark(handy.paths, "local-work-1", ByHand(running, "local/work#1", "2026-11-29T12:00:00.000Z"))
+    assert mark is not None
+    with pytest.raises(AlreadySo, match="by hand"):
+        take_over(handy, running, lambda: pytest.fail("it was stopped"))
+    mark.take_away()
+    assert handy.state(running) == "running"
+
+
+def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
+    """The process that worked by hand was killed: its slot is free, and so is the issue."""
+    first = ended_task(handy)
+    program = (
+        "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store import hands\n"
+        "from kugetsu_engine.domain.by_hand import ByHand\n"
+        "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
+        "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, handy.paths.root], check=False, timeout=60)
+    assert os.listdir(handy.paths.by_hand) != []
+    assert picture(handy).by_hand == ()
+    again = handy.enqueue("local/work#1")
+    assert handy.wait_for_end([again])[0].state == "completed"
+    take_over(handy, first).give_up()
+    assert os.listdir(handy.paths.by_hand) == []
+
+
+def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(handy: Fleet) -> None:
+    """The engine finds it taken, and everyone who explains the queue knows."""
+    handy.configure(max_concurrent_agents=1)
+    entered = gate.enter_by_hand(handy.paths, "local/work#7", 1)
+    assert not isinstance(entered, str)
+    waiting = handy.enqueue("local/work#1")
+    handy.start_engine()
+    wait_until(lambda: picture(handy).engine.obstacles.slots == 1, 10, "the engine to find it")
+    seen = picture(handy)
+    assert (seen.used, seen.why(seen.pending[0]).text) == (1, "slots 1/1, 1 by another program")
+    entered.give_up()
+    assert handy.wait_for_end([waiting])[0].state == "completed"

@@ -105,7 +105,7 @@ async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
 
 async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operator, enqueue: Callable[..., str]) -> None:
     task_id = enqueue()
-    files.create(operator.paths.config, b'[notify]\ncommand = ["/nonexistent/program"]\n')
+    files.replace(operator.paths.config, b'[notify]\ncommand = ["/nonexistent/program"]\n')
     async with console() as here:
         await type_command(here, "notify mute --for 2h")
         await here.until(lambda: "is muted until" in here.said, "the answer")

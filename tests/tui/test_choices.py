@@ -151,7 +151,7 @@ async def test_a_console_that_may_not_change_anything_keeps_nothing(console: Ope
     enqueue()
     async with console(read_only=True) as here:
         await here.press("2", ":", *"sort age", "enter")
-        await here.until(lambda: "queue by age" in here.said)
+        await here.until(lambda: "queue sorted by age" in here.said)
         assert kept(root) == {}
 
 

@@ -142,7 +142,7 @@ async def test_searching_and_filtering(console: Opener, work: Path) -> None:
         await here.press("2", "d")
         await here.shows("line 5 changed")
         await here.press("slash", *"changed", "enter")
-        await here.until(lambda: "2 lines hold changed" in here.said)
+        await here.until(lambda: "2 lines have changed" in here.said)
         await here.press("n")
         await here.until(lambda: here.said == "hit 2 of 2")
         await here.press("escape", "tab", "slash", *"todo", "enter")

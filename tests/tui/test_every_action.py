@@ -212,18 +212,63 @@ async def _(tour: Tour) -> None:
 
 @pilot("log.raw")
 async def _(tour: Tour) -> None:
-    """What the agent told in lines, and what it printed."""
+    """The readable log and what the agent printed; of an agent that prints no stream only the latter is there."""
     told = Path(tour.operator.paths.told(ENDED, 2))
     await tour.in_log()
+    await tour.press("o")
+    await tour.said("this log has one form only")
     told.write_text("- the agent's own words\n")  # noqa: ASYNC240
+    await tour.press("left_square_bracket", "right_square_bracket")
+    await tour.shows("the agent's own words")
     await tour.press("o")
-    await tour.said("what the agent printed")
+    await tour.said("raw is on: what the agent printed")
+    await tour.shows("of attempt 2")
     await tour.press("o")
-    await tour.said("what the agent told")
+    await tour.said("raw is off: the readable log")
     await tour.shows("the agent's own words")
     told.unlink()  # noqa: ASYNC240
-    await tour.press("o", "o")
+    await tour.press("left_square_bracket", "right_square_bracket")
     await tour.shows("of attempt 2")
+
+
+async def _in_all_logs(tour: Tour) -> MergedScreen:
+    log = Path(tour.operator.paths.log(RUNNING, 1))
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("said by the fifth\nand this too\n")  # noqa: ASYNC240
+    await tour.press("m")
+    await tour.opens(MergedScreen)
+    await tour.shows("said by the fifth")
+    screen = tour.here.app.screen
+    assert isinstance(screen, MergedScreen)
+    return screen
+
+
+@pilot("merged.whose")
+async def _(tour: Tour) -> None:
+    """Only one, all but one, and that one again."""
+    await _in_all_logs(tour)
+    await tour.press("o")
+    await tour.shows("Whose lines?")
+    await tour.press("j", "j", "enter")
+    await tour.said("lines of all agents but #5")
+    await tour.until(lambda: "said by the fifth" not in tour.here.text)
+    await tour.press("o")
+    await tour.shows("again")
+    await tour.press("j", "enter")
+    await tour.said("lines of #5 only")
+    await tour.shows("said by the fifth")
+
+
+@pilot("merged.filter")
+async def _(tour: Tour) -> None:
+    """Words as for lists; none shows all again."""
+    await _in_all_logs(tour)
+    await tour.press("ampersand", *"fifth", "enter")
+    await tour.said("with fifth")
+    await tour.until(lambda: "and this too" not in tour.here.text)
+    await tour.shows("said by the fifth")
+    await tour.press("ampersand", *["backspace"] * 5, "enter")
+    await tour.shows("and this too")
 
 
 @pilot("view.merged")
@@ -610,7 +655,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("w")
-    await tour.said("long lines are broken")
+    await tour.said("wrap is on")
     await tour.press("w")
 
 
@@ -619,10 +664,10 @@ async def _(tour: Tour) -> None:
     await tour.in_log()
     Path(tour.operator.paths.times(ENDED, 2)).write_bytes(b"@1795262400.00 0 0\n@1795262401.00 100000 0\n")  # noqa: ASYNC240
     await tour.press("t")
-    await tour.said("when each line was written")
+    await tour.said("times are on")
     await tour.until(lambda: tour.log._part.times, "times")
     await tour.press("t")
-    await tour.said("times are left out")
+    await tour.said("times are off")
 
 
 @pilot("log.follow")
@@ -635,7 +680,7 @@ async def _(tour: Tour) -> None:
 async def _searched(tour: Tour) -> None:
     await tour.in_log()
     await tour.press("slash", *"error:", "enter")
-    await tour.said("2 lines hold error:")
+    await tour.said("2 lines have error:")
 
 
 @pilot("log.hit")
@@ -746,7 +791,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("<", "space")
-    await tour.said("nothing was recorded later")
+    await tour.said("this is now")
 
 
 @pilot("past.faster")

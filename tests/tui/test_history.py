@@ -1,6 +1,7 @@
 """The timeline and the figures: every attempt has its place, none lies over another, and the numbers add up."""
 
 import random
+import re
 from itertools import pairwise
 
 from kugetsu_engine.domain.run_times import RunTimes
@@ -59,6 +60,30 @@ def test_what_runs_now_reaches_to_the_right_end_and_says_its_number() -> None:
     assert [tone for _, tone in line if tone == "good"] == ["good"]
 
 
+def test_the_axis_has_times_of_the_clock_below_their_cells() -> None:
+    """At every length and width: round, in order, apart from each other and from `now`."""
+    for span in history.SPANS_S:
+        for width in (30, 59, 100, 180):
+            line = text(history.timeline([history.Bar("q_1", NOW - 60, NOW, "good")], NOW - span, NOW, width)[-1])
+            assert width_of(line) == width
+            assert line.endswith(" now")
+            for label in re.finditer(r"(?:(\d\d \w\w\w) )?(\d\d):(\d\d)", line):
+                assert int(label[3]) % 5 == 0
+                there = times.moment(NOW - span + label.start() * span / width, NOW if label[1] else None)
+                minutes = [int(clock[-5:-3]) * 60 + int(clock[-2:]) for clock in (there, label[0])]
+                assert (minutes[1] - minutes[0]) % 1440 <= span / width / 60 + 1
+
+
+def test_the_time_that_is_looked_at_first_shows_what_ran_lately() -> None:
+    """A morning is not squeezed into two cells, nor is it cut."""
+    assert history.span_for(snapshot(ran(1, 1500, 60))) == 3600
+    assert history.span_for(snapshot(ran(1, 1500, 60), ran(2, 5000, 60))) == 3 * 3600
+    assert history.span_for(snapshot(ran(1, 1500, 60), ran(2, 90_000, 60))) == 3600
+    assert history.span_for(snapshot(ran(1, 40_000, 60))) == 12 * 3600
+    assert history.span_for(snapshot(ran(1, 20_000, 15_000))) == 6 * 3600
+    assert history.span_for(snapshot()) == 6 * 3600
+
+
 def test_nothing_ran() -> None:
     assert text(history.timeline([], NOW - 60, NOW, 40)[0]) == "no agent ran in this time"
 
@@ -73,7 +98,7 @@ def test_the_figures_add_up_and_the_biggest_comes_first() -> None:
     assert list(by_repository) == ["app", "zoo"]
     assert list(by_agent) == ["demo"]
     lines = [text(line) for line in history.table(total, (("by repository", by_repository),), 100)]
-    assert "75 %" in lines[1]
+    assert "75%" in lines[1]
     assert " 7.0k " in lines[1]
 
 

@@ -123,10 +123,10 @@ async def test_wrapping(console: Opener, operator: Operator, size: tuple[int, in
         await here.press("j", "j", "j")
         assert pane.follow
         await here.press("slash", *"the end", "enter")
-        await here.until(lambda: "1 lines hold" in here.said)
+        await here.until(lambda: "1 line has" in here.said)
         await here.shows("of it")
         await here.press("w")
-        await here.until(lambda: "are cut" in here.said)
+        await here.until(lambda: "wrap is off" in here.said)
 
 
 async def test_a_log_that_grows_stays_wrapped_and_followed(console: Opener, operator: Operator) -> None:
@@ -166,7 +166,7 @@ async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Op
         await here.press("5", "3")
         await here.shows("a needle")
         await here.press("slash", *"needle", "enter")
-        await here.until(lambda: "1 lines hold needle" in here.said)
+        await here.until(lambda: "1 line has needle" in here.said)
         log = home(here).log_view
         assert log is not None
         log._grows = True

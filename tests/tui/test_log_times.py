@@ -87,7 +87,7 @@ async def test_t_shows_when_each_line_was_written_and_is_remembered(
         assert "12:0" not in row(here, "end 59")
         assert "12:00:59 " in here.text
         await here.press("slash", *"end 59", "enter")
-        await here.until(lambda: "1 lines hold" in here.said)
+        await here.until(lambda: "1 line has" in here.said)
         await here.shows("end 59")
         await here.press("escape", "w", "enter")
         await here.until(lambda: isinstance(here.app.screen, TaskScreen))

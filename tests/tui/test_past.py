@@ -109,7 +109,7 @@ async def test_steps_jumps_and_ends(console: Opener, night: StatePaths) -> None:
         await here.press("<")
         await here.until(lambda: here.app.link.moment == pytest.approx(BEGAN + 2400, abs=0.1))
         await here.press(">", ">", "full_stop")
-        await here.until(lambda: "nothing was recorded later" in here.said)
+        await here.until(lambda: "nothing was recorded after this" in here.said)
         await here.press(*["comma"] * 12)
         await here.until(lambda: "nothing is recorded before" in here.said)
 
@@ -120,13 +120,67 @@ async def test_playing_skips_what_is_idle(console: Opener, night: StatePaths) ->
         await _replay(here, _at(610))
         await here.press("+", "+", "space")
         await here.until(lambda: here.app.picture.replaying.playing)  # type: ignore[union-attr]
-        await here.until(lambda: "nothing was recorded later" in here.said)
+        await here.until(lambda: "this is now" in here.said)
         await here.until(lambda: not here.app.picture.replaying.playing)  # type: ignore[union-attr]
         assert here.app.picture is not None
         assert here.app.picture.replaying is not None
         assert here.app.picture.replaying.speed == 3600
         await here.press("-")
         await here.shows("600")
+
+
+async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, operator: Operator) -> None:
+    """However fast time goes, and whatever a clock that was wrong wrote down; a step, a jump and playing say that it is now."""
+    working = Task(
+        "q_3", "local/web#3", "works on", state="running", attempt=1, notified_at=_stamp(7100), started_at=_stamp(7100)
+    )
+    files.replace(night.item("q_3"), msgspec.json.encode(working), durable=False)
+    tomorrow = time.time() + 86400.0
+    notices.append(night, Notice(iso(tomorrow), "task_error", "#2 local/web#2 from tomorrow", "error", "q_2"))
+    async with console((140, 40)) as here:
+        await _replay(here, _at(610))
+        here.app.past.faster(4)
+        moments: list[float] = []
+        present = here.app.past._replay.loaded_at  # type: ignore[union-attr]
+        here.app.past.play()
+
+        def ended() -> bool:
+            moments.append(here.app.picture.snapshot.taken_at)  # type: ignore[union-attr]
+            return "this is now" in here.said
+
+        await here.until(ended)
+        assert max(moments) <= present == shown(here).taken_at
+        assert "REPLAY" in here.text
+        assert shown(here).active[0].elapsed_s == pytest.approx(present - BEGAN - 7100, abs=1)
+        for key in ("full_stop", ">"):
+            await here.press("<", key, key)
+            await here.until(lambda: "now" in here.said)
+            assert shown(here).taken_at <= present
+        await here.press("escape")
+        await here.until(lambda: here.said == "this is now")
+
+
+async def test_a_stall_of_the_past_has_its_time(console: Opener, night: StatePaths) -> None:
+    """From when it was noticed on, however the words were at that time; the attempt after it is not stalled."""
+    text = "#2 local/web#2 is stalled: no output, 0.0 s CPU, no file changed for 2 min"
+    second = Task("q_2", "local/web#2", "the second", pending_since=_stamp(0), position=2.0, agent="demo")
+    attempts = [Attempt(1, _stamp(3200), _stamp(3500), outcome="stalled", failure="stalled", reason="it was stalled")]
+    for to, when, fields in (
+        ("notified", 3200, {"attempt": 1}), ("running", 3201, {}), ("pending", 3500, {"attempts": attempts}),
+        ("notified", 3600, {"attempt": 2}), ("running", 3601, {}),
+    ):  # fmt: skip
+        if when == 3500:
+            notices.append(night, Notice(_stamp(3380), "task_stalled", text, "warning", "q_2", "local/web#2"))
+        second, notice = move(second, to, _stamp(when), **fields)  # type: ignore[arg-type]
+        notices.append(night, notice)
+    files.replace(night.item("q_2"), msgspec.json.encode(second), durable=False)
+    async with console((140, 40)) as here:
+        await _replay(here, _at(3440))
+        await here.shows("stalled 3 min")
+        assert "0 s CPU" in here.text or "no file changed" in here.text
+        await _replay(here, _at(3700))
+        await here.until(lambda: shown(here).taken_at == pytest.approx(BEGAN + 3700, abs=0.1))
+        assert "stalled" not in here.text.split("Notifications")[0]
 
 
 async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(

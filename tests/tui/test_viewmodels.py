@@ -73,24 +73,24 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
     assert ("edit auth.py", "text") in doing("edit src/login/auth.py").row(0).cells
     assert ("$ pytest -q tests/unit", "text") in doing("$ pytest -q tests/unit").row(0).cells
     assert ("one · two", "text") in doing("one \u202e two").row(0).cells
-    assert ("quiet 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
+    assert ("silent 9 min", "warning") in doing("edit a.py", 540.0).row(0).cells
     columns = doing("edit a.py").columns
     place = next(index for index, column in enumerate(columns) if column.name == "phase")
     assert [layout(columns, width)[place] for width in (40, 78, 138, 200)] == [15, 20, 28, 28]
 
 
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
-    """Quiet for minutes is a warning, however long; what the evidence calls a stall is red and has another glyph."""
+    """Silence for minutes is a warning, however long; what the evidence calls a stall is red and has another glyph."""
     row = AgentsView(Picture(snapshot(active=(active(1, 540.0),)))).row(0)
-    assert ("quiet 9 min", "warning") in row.cells
+    assert ("silent 9 min", "warning") in row.cells
     one = active(1, 720.0)
     assert AgentsView(Picture(snapshot(active=(one,)))).row(0).cells[0] == ("▶", "info")
-    progress = Progress(phase="agent", stalled="silent for 12m, 0.0 s CPU, no file changed")
+    progress = Progress(phase="agent", stalled="no output, 0.0 s CPU, no file changed", silent_s=720.0)
     stands = snapshot(active=(msgspec.structs.replace(one, progress=progress),))
     row = AgentsView(Picture(stands)).row(0)
     assert row.cells[0] == ("!", "danger")
     assert ("stalled 12 min", "danger") in row.cells
-    assert "silent for 12m, 0.0 s CPU, no file changed" in words(story.one_line(Picture(stands), "q_1"))
+    assert "no output, 0.0 s CPU, no file changed" in words(story.one_line(Picture(stands), "q_1"))
 
 
 def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
@@ -208,12 +208,12 @@ def test_red_is_for_what_needs_a_person() -> None:
 
 
 def test_an_agent_that_stands_still_needs_one_person_once() -> None:
-    """Though it is said by an alert, by a notification and by its row; read or not, as long as it stands still."""
+    """Though it is said by an alert, by a notification and by its row; read or not, as long as it is stalled."""
     one = active(3)
-    progress = Progress(phase="agent", stalled="silent for 12m")
+    progress = Progress(phase="agent", stalled="no output")
     stands = msgspec.structs.replace(one, progress=progress)
-    notice = Notice("2027-01-15T07:50:00.000Z", "task_stalled", "#3 stands still", "warning", "q_3")
-    alert = Alert("stalled", "#3 stands still", "")
+    notice = Notice("2027-01-15T07:50:00.000Z", "task_stalled", "#3 is stalled", "warning", "q_3")
+    alert = Alert("stalled", "#3 is stalled", "")
     now = snapshot(active=(stands,), notices=(notice,), alerts=(alert,))
     assert [need.task for need in now.needs] == ["q_3"]
     assert msgspec.structs.replace(now, read_until="2028").needing == 1

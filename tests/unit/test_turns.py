@@ -1,0 +1,113 @@
+"""Taking turns in a repository: who has it for long lets others use their slots, and a silent remote is left alone."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kugetsu_engine.errors import GitBusy
+from kugetsu_engine.process import turns
+from kugetsu_engine.store.locks import is_held, try_lock, unlock
+
+SILENT = "git ls-remote did not end within 60 s"
+
+
+class Clock:
+    """A monotonic clock that goes on a little with each look."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        self.now += 0.25
+        return self.now
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> str:
+    """The path of a repository's lock."""
+    return str(tmp_path / "repository-1.lock")
+
+
+def test_who_has_a_repository_is_written_down_and_gone_when_the_turn_is_over(lock: str) -> None:
+    """A later look finds nobody."""
+    turn = turns.take(lock, "q_3", Clock())
+    assert json.loads(Path(lock).read_text()) == {"task": "q_3", "since": 1000.5}
+    assert is_held(lock)
+    turn.end()
+    assert Path(lock).read_text() == ""
+    assert not is_held(lock)
+
+
+def test_an_attempt_waits_for_one_that_has_the_repository_only_briefly(lock: str) -> None:
+    """Its clock goes on while it waits, and it gets its turn when the other one ends."""
+    clock = Clock()
+    first = turns.take(lock, "q_1", clock)
+    looks: list[float] = []
+
+    def look() -> float:
+        looks.append(clock())
+        if len(looks) == 8:
+            first.end()
+        return looks[-1]
+
+    turns.take(lock, "q_2", look).end()
+    assert len(looks) >= 8
+
+
+def test_it_gives_up_on_one_that_has_had_it_for_long_and_names_it(lock: str) -> None:
+    """At once where that has lasted already, but for a moment in which it may just be over."""
+    clock = Clock()
+    first = turns.take(lock, "q_1", clock)
+    clock.now += 60.0
+    began = clock.now
+    with pytest.raises(GitBusy) as error:
+        turns.take(lock, "q_2", clock)
+    assert turns.holder_of(error.value.message) == "q_1"
+    assert clock.now - began < turns.PATIENCE_S + 1.0
+    first.end()
+
+
+@pytest.mark.parametrize("note", ["", "garbage", "[1]", '{"since": "x"}', '{"since": 9e99, "task": 7}', "{" * 5000])
+def test_a_holder_that_says_nothing_is_waited_for_as_long_as_any(lock: str, note: str) -> None:
+    """`worktrees --clean` leaves no note; what is none is not believed, whatever it holds."""
+    fd = try_lock(lock)
+    assert fd is not None
+    os.write(fd, note.encode())
+    clock = Clock()
+    with pytest.raises(GitBusy, match="git is busy for"):
+        turns.take(lock, "q_2", clock)
+    assert turns.GIVE_BACK_S <= clock.now - 1000.0 < turns.GIVE_BACK_S + 2.0
+    unlock(fd)
+
+
+def test_a_remote_that_does_not_answer_is_left_alone_for_ever_longer(lock: str) -> None:
+    """One, two, four minutes … up to a quarter of an hour; an answer, or a refusal with words, ends it."""
+    clock = Clock()
+    turn = turns.take(lock, "q_1", clock)
+    assert turn.remote_rests() is None
+    for seconds in (60, 120, 240, 480, 900, 900):
+        turn.note_remote(SILENT)
+        assert turn.remote_rests() is not None
+        clock.now += seconds - 2.0
+        assert turn.remote_rests() is not None
+        clock.now += 2.0
+        assert turn.remote_rests() is None
+    turn.note_remote("git fetch: fatal: Authentication failed")
+    turn.note_remote(SILENT)
+    assert "a moment ago" in (turn.remote_rests() or "")
+    turn.note_remote(None)
+    assert turn.remote_rests() is None
+    turn.end()
+
+
+def test_a_rest_does_not_outlast_a_start_of_the_machine(lock: str) -> None:
+    """The clock begins anew, so what was to come soon lies far ahead."""
+    clock = Clock()
+    clock.now = 500_000.0
+    turn = turns.take(lock, "q_1", clock)
+    turn.note_remote(SILENT)
+    clock.now = 10.0
+    assert turn.remote_rests() is None
+    turn.end()
