@@ -170,7 +170,7 @@ WHILE_WRONG: dict[str, tuple[Any, str]] = {
     "cleanup_age": (None, "nothing is cleaned up until this is corrected"),
     "default_server": ("", ""),
 }
-"""Settings of which neither the default nor the last value is safe: what holds while they are wrong, and in words."""
+"""Settings whose default is not safe: what holds while they are wrong, and in words."""
 
 
 OLD_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -191,8 +191,8 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
     """Read the settings; returns them, and each thing that is wrong in them. What must not start for it is in their `gaps`.
 
     Args:
-        last: the settings in force; they stay where `config.toml` cannot be read at all, as well as a single value that cannot
-            be read and stops nothing.
+        last: the settings in force. They stay where `config.toml` cannot be read at all, and so does a single plain value that
+            cannot be read. Where nothing good is in force, as at a start, a value that cannot be read stops what depends on it.
     """
     reading = _Reading(last)
     assignments, old_servers = reading.shell_config(paths.shell_config)
@@ -210,6 +210,8 @@ class _Reading:
 
     def __init__(self, last: Settings | None) -> None:
         self._last = last
+        self._last_is_whole = last is not None and not last.gaps.everything
+        """Whether every plain setting in force is one that could be read, so that it may hold while the new one cannot."""
         self._values: dict[str, Any] = {}
         self._from: dict[str, tuple[str, str]] = {}
         """Where the value of a setting comes from, and what it is called there."""
@@ -224,9 +226,10 @@ class _Reading:
         try:
             self._values[name] = READERS[name](value)
         except (KugetsuError, OverflowError) as error:
-            in_force = getattr(self._last or Settings(), name)
-            self._values[name], meanwhile = WHILE_WRONG.get(name, (in_force, "the value before it holds"))
-            stops = NOTHING if name in HARMLESS else EVERYTHING
+            holds = self._last_is_whole and name not in HARMLESS
+            in_force = getattr(self._last or Settings(), name), "the value before it holds"
+            self._values[name], meanwhile = in_force if holds else WHILE_WRONG.get(name, in_force)
+            stops = NOTHING if holds or name in HARMLESS else EVERYTHING
             text = str(error) if value != "" else "is empty: unset it, or give it a value"
             if name == "agent" and isinstance(value, dict):
                 text = f"is the name of an agent; did you mean [agents.{next(iter(value), 'NAME')}]?"

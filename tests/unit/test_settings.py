@@ -141,15 +141,26 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize("value", BAD_VALUES)
-def test_a_bad_limit_is_told_and_nothing_starts_until_it_is_corrected(paths: StatePaths, value: str) -> None:
-    """One sentence that names file, line and setting; the other settings of the file are taken."""
+def test_a_bad_limit_is_told_and_the_last_good_one_holds(paths: StatePaths, value: str) -> None:
+    """One sentence that names file, line and setting; the other settings of the file are taken. It holds for as long as it is bad."""
     _write(paths, "max_concurrent_agents = 8")
     good = load(paths, {})[0]
     _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
-    settings, faults = load(paths, {}, good)
-    assert (settings.max_concurrent_agents, settings.max_attempts) == (8, 9)
-    assert len(faults) == 1
-    assert str(faults[0]).startswith("config.toml, line 1: max_concurrent_agents")
+    for _ in range(2):
+        good, faults = load(paths, {}, good)
+        assert (good.max_concurrent_agents, good.max_attempts) == (8, 9)
+        assert len(faults) == 1
+        assert str(faults[0]).startswith("config.toml, line 1: max_concurrent_agents")
+        assert str(faults[0]).endswith("; the value before it holds")
+        assert good.gaps.reason("opencode", "local/a#1") == ""
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_a_bad_limit_at_the_start_is_told_and_nothing_starts_until_it_is_corrected(paths: StatePaths, value: str) -> None:
+    """There is no good one, and the default may be more than was meant; reading the file again does not make it one."""
+    _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
+    settings, faults = load(paths, {})
+    settings, faults = load(paths, {}, settings)
     assert str(faults[0]).endswith("; until this is corrected nothing starts")
     assert "max_concurrent_agents" in settings.gaps.reason("opencode", "local/a#1")
 

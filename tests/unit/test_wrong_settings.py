@@ -239,9 +239,8 @@ def test_a_file_that_is_no_toml_starts_nothing_unless_one_could_be_read_before(p
 
 def test_gaps_outlive_a_file_that_can_no_longer_be_read(paths: StatePaths) -> None:
     """A wrong budget, then an unfinished line: nothing is let loose by the second mistake."""
-    source = SettingsSource(paths, {})
     Path(paths.config).write_text('budget_per_day = "x"', encoding="utf-8")
-    source.refresh()
+    source = SettingsSource(paths, {})
     Path(paths.config).write_text('budget_per_day = "x"\n[', encoding="utf-8")
     source.refresh()
     assert "budget_per_day" in source.current.gaps.everything
