@@ -145,7 +145,7 @@ class Tables:
             except UsageError as error:
                 self._note((name, key), str(error), NOTHING, "no issue is one of it")
                 continue
-            if meant in found:
+            if meant in found and found[meant][1] != own:  # said twice alike, nothing is in doubt
                 self._note((name, key), f"is the same as {found[meant][0]}, which is there too", (Stop(kind, meant),))
             found[meant] = key, own
         return found

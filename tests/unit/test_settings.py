@@ -218,7 +218,7 @@ def test_settings_are_read_again_when_their_file_changes(paths: StatePaths, monk
 
 
 @pytest.mark.parametrize("way", ["emptied", "moved away"])
-def test_no_limit_ends_while_the_file_is_written_anew(paths: StatePaths, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_no_limit_ends_while_the_file_is_written(paths: StatePaths, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """Between the moment in which it is emptied or taken away and that in which it is written, the last settings hold."""
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)

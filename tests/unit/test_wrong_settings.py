@@ -133,6 +133,17 @@ def test_a_misspelt_variable_is_told_and_stops_everything(paths: StatePaths, nam
     assert settings.gaps.everything
 
 
+@pytest.mark.parametrize(
+    ("table", "one", "other"),
+    [("repos", "GitHub.com/Acme/App", "github.com/acme/app.git"), ("servers", "Git.test", "https://git.test/")],
+)
+def test_what_is_said_twice_is_a_fault_only_where_it_differs(paths: StatePaths, table: str, one: str, other: str) -> None:
+    """Who listed all the spellings of a repository means one folder."""
+    assert read(paths, f'[{table}]\n"{one}" = "/"\n"{other}" = "/"\n')[1] == []
+    [fault] = read(paths, f'[{table}]\n"{one}" = "/"\n"{other}" = "/tmp"\n')[1]
+    assert fault.text == f"is the same as {one}, which is there too"
+
+
 HARMLESS = [
     ("theme = 5", "theme: 5 is not a line of text"),
     ('retry_delay_max = "soon"', "retry_delay_max: "),
