@@ -25,7 +25,7 @@ MAX_MOVES = 1 << 20
 MAX_ELSEWHERE = 1000
 _MOVE = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\t]*\t(.*)")
 _NOT_MADE = re.compile(
-    r"\((start|finish|abort)\)|^(checkout|reset|clone|branch)\b|^(pull|merge|rebase|cherry-pick)[^:]*: [Ff]ast-forward$"
+    r"\((start|finish|abort)\)|^(checkout|reset|clone|[Bb]ranch)\b|^(pull|merge|rebase|cherry-pick)[^:]*: [Ff]ast-forward$"
 )
 """What git notes where HEAD went to a commit that was there before."""
 

@@ -199,6 +199,15 @@ def test_commits_on_another_branch_and_a_renamed_branch_are_told(place: Place) -
     assert measured(start) == {"elsewhere": 1, "elsewhere_on": "done"}
 
 
+def test_a_branch_that_was_renamed_has_lost_no_commit(place: Place) -> None:
+    """Where HEAD stood when its branch got another name, nothing was made."""
+    start = place.begin()
+    place.git("branch", "-m", "renamed")
+    assert measured(start) == {}
+    place.commit("a.txt")
+    assert measured(start) == {"elsewhere": 1, "elsewhere_on": "renamed"}
+
+
 def test_looking_at_another_branch_is_no_commit(place: Place) -> None:
     """HEAD goes to commits of others and stays there."""
     run_git(place.repository, "switch", "--quiet", "-c", "old")

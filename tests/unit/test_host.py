@@ -27,9 +27,9 @@ def machine(free: int, total: int) -> HostFacts:
         (machine(410 * MIB, 8 * GIB), Floors(600 * MIB), 0, "only 410M memory free, 600M wanted"),
         (HostFacts(disks=(Disk("/d", 700 * MIB, 100 * GIB),)), Floors(), 0, "only 700M disk free at /d, 1G wanted"),
         (HostFacts(disks=(Disk("/d", GIB, 10 * GIB, 7, 10**6),)), Floors(), 0, "only 7 inodes free at /d, 20000 wanted"),
-        (HostFacts(memory_pressure=35.2), Floors(), 1, "memory pressure 35 %, at most 20 % wanted"),
-        (HostFacts(cpu_pressure=35.2), Floors(max_cpu_pressure=30), 1, "cpu pressure 35 %, at most 30 % wanted"),
-        (HostFacts(io_pressure=35.2), Floors(max_io_pressure=30), 1, "io pressure 35 %, at most 30 % wanted"),
+        (HostFacts(memory_pressure=35.2), Floors(), 1, "memory pressure 35%, at most 20% wanted"),
+        (HostFacts(cpu_pressure=35.2), Floors(max_cpu_pressure=30), 1, "cpu pressure 35%, at most 30% wanted"),
+        (HostFacts(io_pressure=35.2), Floors(max_io_pressure=30), 1, "io pressure 35%, at most 30% wanted"),
         (HostFacts(load_per_core=9.04), Floors(), 1, "load 9.0 per core, at most 8 wanted"),
     ],
 )
