@@ -9,21 +9,21 @@ from .domain import event_paths
 from .domain.agent_names import KNOWN
 from .domain.argv_template import PromptBy
 from .domain.argv_template import fault as fault_of_argv
-from .domain.times import duration
 from .setting_values import (
     command_line,
     count,
     failure_classes,
     flag,
     kept,
+    length_of_time,
     line_of_text,
     list_of_names,
     one_of,
     prompt_kind,
     size,
     table,
-    table_of_texts,
     texts,
+    variables,
 )  # fmt: skip
 
 Mode = Literal["process", "server", "auto"]
@@ -81,8 +81,8 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "model": line_of_text,
     "mode": one_of(*get_args(Mode)),
     "server_memory": kept(size),
-    "server_idle": kept(duration),
-    "env": table_of_texts,
+    "server_idle": kept(length_of_time),
+    "env": variables,
     "unset": list_of_names,
     "stream": table,
     "session_bound_to_directory": flag,

@@ -6,6 +6,7 @@ before it is surely as strict as what was meant, what depends on it does not sta
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,14 +18,25 @@ from .domain.host import Floors
 from .domain.policy import Timing
 from .domain.safe_text import safe_line
 from .domain.setting_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
-from .domain.times import duration
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
 from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none
 from .setting_tables import ForgeSettings as ForgeSettings
 from .setting_tables import NotifySettings as NotifySettings
 from .setting_tables import RepoSettings as RepoSettings
-from .setting_values import ceiling, count, flag, floor, line_of_text, list_of_names, or_never, prompt_kind, size
+from .setting_values import (
+    ceiling,
+    count,
+    flag,
+    floor,
+    length_of_time,
+    limit_of_time,
+    line_of_text,
+    list_of_names,
+    or_never,
+    prompt_kind,
+    size,
+)  # fmt: skip
 from .store import files
 
 TOML, VARIABLES = "config.toml", "environment"
@@ -34,6 +46,8 @@ OTHER_VARIABLES = frozenset({
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
 })  # fmt: skip
 """Variables that are no settings."""
+WRITING_S = 2.0
+"""Seconds for which a `config.toml` that is suddenly empty or gone is taken for one that is being written."""
 MOST_FAULTS = 30
 """Faults of one `config.toml` that are looked at: a file with more is no such file."""
 
@@ -119,22 +133,22 @@ class Settings(msgspec.Struct, frozen=True):
 READERS: dict[str, Callable[[Any], Any]] = {
     "max_concurrent_agents": count(1, 1000),
     "max_attempts": count(1, 100),
-    "retry_delay": duration,
-    "retry_delay_max": duration,
-    "rate_limit_delay": duration,
-    "rate_limit_delay_max": duration,
-    "task_timeout": duration,
-    "prepare_timeout": duration,
-    "stall_after": duration,
+    "retry_delay": length_of_time,
+    "retry_delay_max": length_of_time,
+    "rate_limit_delay": length_of_time,
+    "rate_limit_delay_max": length_of_time,
+    "task_timeout": limit_of_time,
+    "prepare_timeout": limit_of_time,
+    "stall_after": length_of_time,
     "stall_kills": flag,
     "require_delivery": flag,
     "issue_text": flag,
-    "queue_expiry": or_never(duration),
-    "cleanup_age": or_never(duration),
+    "queue_expiry": or_never(length_of_time),
+    "cleanup_age": or_never(length_of_time),
     "budget_per_task": ceiling(1_000_000),
     "budget_per_day": ceiling(1_000_000),
-    "stop_grace": duration,
-    "result_grace": duration,
+    "stop_grace": length_of_time,
+    "result_grace": length_of_time,
     "agent": line_of_text,
     "prompt_template": prompt_kind,
     "log_cap": size,
@@ -259,17 +273,18 @@ class _Reading:
         for name, (setting, old_value) in OLD_NAMES.items():
             if environ.get(name):  # the bash kugetsu took an empty one for none
                 self.take(setting, old_value(environ[name]), VARIABLES, f"${name}")
-        known = {f"KUGETSU_{name.upper()}": name for name in READERS}
+        known = {name.upper(): name for name in READERS}
         for variable, value in environ.items():
             if not variable.startswith("KUGETSU_") or variable in OLD_NAMES:
                 continue
-            if variable in known:
-                self.take(known[variable], value, VARIABLES, f"${variable}")
+            name = variable.removeprefix("KUGETSU_")  # which would make all of them alike
+            if name in known:
+                self.take(known[name], value, VARIABLES, f"${variable}")
             elif variable not in OTHER_VARIABLES and not variable.startswith("KUGETSU_TOKEN_"):
-                meant = nearest(variable, known)
+                meant = nearest(name, known)
                 if meant is not None:
                     stops = NOTHING if known[meant] in HARMLESS else EVERYTHING
-                    text = f"no such variable, did you mean {meant}?"
+                    text = f"no such variable, did you mean KUGETSU_{meant}?"
                     self._faults.append(Fault(VARIABLES, f"${variable}", text, stops))
 
     def settings(self) -> tuple[Settings, list[Fault]]:
@@ -312,7 +327,7 @@ class _Reading:
         import tomllib  # few commands need it
 
         try:
-            self._text = files.read(path, 1 << 20).decode("utf-8-sig")
+            self._text = files.read(path, 1 << 20).decode("utf-8-sig").replace("\r\n", "\n")
             return tomllib.loads(self._text)
         except FileNotFoundError:
             return {}
@@ -324,7 +339,7 @@ class _Reading:
 
     def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
         if len(self._faults) < MOST_FAULTS:
-            setting, line = safe_line(as_written(path), 120), self._line(path)
+            setting, line = safe_line(as_written(path), 120).strip() or "a key without a name", self._line(path)
             self._faults.append(Fault(TOML, setting, safe_line(text, 300), stops, meanwhile, line))
         elif len(self._faults) == MOST_FAULTS:
             self._faults.append(Fault(TOML, "", f"{TOML}: more than {MOST_FAULTS} things are wrong", EVERYTHING))
@@ -338,10 +353,16 @@ class _Reading:
 
 def _of_toml(error: Exception) -> str:
     """What is wrong with a file that is no TOML, with the place in front."""
+    import tomllib
+
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     if not isinstance(error, ValueError):
         return str(error)
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return "a number in it has too many digits"
     what, _, place = str(error).removesuffix(")").rpartition(" (at ")
     return f"{place}: {what[:1].lower()}{what[1:]}" if what else str(error)
 
@@ -358,6 +379,10 @@ class SettingsSource:
         self._good: Settings | None = None
         """The last ones of a `config.toml` that could be read, or is not there: the defaults stand in for none that is."""
         self._unread = False
+        self._length = 0
+        """Of `config.toml` when it was read."""
+        self._gone_since: float | None = None
+        """When it was first seen to be empty or gone since, by the monotonic clock."""
         self.refresh()
 
     @property
@@ -377,12 +402,30 @@ class SettingsSource:
         """Read the files again if they changed; whether anything is different now."""
         seen: list[object] = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
         seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
-        if seen == self._seen and not self._unread:
+        if (seen == self._seen and not self._unread) or self._is_written_anew():
             return False
         before = self.current, self.faults
+        self._length = _length_of(self._paths.config)
         self.current, self.faults = load(self._paths, self._environ, self._good)
         self._seen = seen[:2] + [False for fault in self.faults if fault.missing]
         self._unread = any(fault.text.startswith(UNREAD) for fault in self.faults)
         if not self._unread:
             self._good = self.current
         return before != (self.current, self.faults)
+
+    def _is_written_anew(self) -> bool:
+        """Whether the file was emptied or taken away a moment ago, as is done before it is written: no limit ends for that."""
+        if not self._length or _length_of(self._paths.config):
+            self._gone_since = None
+            return False
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+        return now - self._gone_since < WRITING_S
+
+
+def _length_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -368,6 +368,7 @@ class Engine:
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
             list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.told(),
+            self.settings.current.agent,
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:

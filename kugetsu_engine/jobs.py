@@ -64,6 +64,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     prompt = _prompt(paths, settings, task, ref, mark)
     call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task), slots)
     drive = known.drive(agent, settings, call)
+    program = drive.program or drive.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
         task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
@@ -78,7 +79,8 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         reader=drive.reader, reader_options=drive.reader_options,
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
-        kind=kind, program=drive.program or drive.argv[0], check=versions.__name__ if kind in versions.TESTED else None,
+        kind=kind, program=program,
+        check=versions.__name__ if versions.kind_of_program(kind, program) in versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,

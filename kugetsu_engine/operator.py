@@ -384,10 +384,12 @@ class Operator:
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
+        from . import config
         from .agents import known
 
-        names = known.names(self.settings)
-        if agent not in names:
+        settings, faults = config.load(self.paths, self.environ)
+        names = known.names(settings)
+        if agent not in names and not any(fault.text.startswith(config.UNREAD) for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
             )
@@ -423,9 +425,7 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
     if at is not None:
         found["not_before"] = times.iso(times.moment(at, now))
     if timeout is not None:
-        found["timeout_s"] = times.duration(timeout)
-        if not found["timeout_s"]:
-            raise UsageError("a time limit of nothing leaves no time to work")
+        found["timeout_s"] = times.time_limit(timeout)
     return found
 
 

@@ -55,7 +55,8 @@ def obstacles(
         found.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
         found += _without_repository(settings, refs.parse(issue_ref))
-    if (program := missing_program(paths, environ, settings, name)) is not None:
+    known = agent is not None or settings is None or not settings.gaps.everything
+    if known and (program := missing_program(paths, environ, settings, name)) is not None:
         found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
     return found
 
@@ -118,9 +119,14 @@ def wrong_program(
 ) -> str | None:  # fmt: skip
     """Why the program that an agent is can never be driven; None where it can, or is not there."""
     own = settings.agents.get(agent) if settings is not None else None
-    if ((own.kind if own is not None else None) or agent) != "opencode" or (own is not None and own.command is not None):
+    if own is not None and own.command:
+        program = os.path.expanduser(own.command[0])
+        if os.path.basename(program) != "opencode":
+            return None
+    elif ((own.kind if own is not None else None) or agent) == "opencode":
+        program = os.path.expanduser((own.program if own is not None else None) or "opencode")
+    else:
         return None
-    program = os.path.expanduser((own.program if own is not None else None) or "opencode")
     path = (own.env.get("PATH") if own is not None else None) or _path_of_env_files(paths) or environ.get("PATH", os.defpath)
     places = [""] if "/" in program else path.split(os.pathsep)
     found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)

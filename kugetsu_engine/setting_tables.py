@@ -19,6 +19,7 @@ from .setting_values import (
     hours,
     line_of_text,
     one_of,
+    shown,
     texts,
 )  # fmt: skip
 
@@ -118,7 +119,7 @@ class Tables:
         """Read one of `TABLES`."""
         if not isinstance(value, dict):
             stops = NOTHING if name in HARMLESS else EVERYTHING
-            self._note((name,), f"{value!r:.60} is not a table: write [{name}] and its keys below", stops, "it is ignored")
+            self._note((name,), f"{shown(value)} is not a table: write [{name}] and its keys below", stops, "it is ignored")
             return {} if name != "notify" else NotifySettings()
         if name == "notify":
             return NotifySettings(**self._keys((name,), value, NOTIFY_READERS, NOTHING, "the default holds"))
@@ -144,7 +145,7 @@ class Tables:
             except UsageError as error:
                 self._note((name, key), str(error), NOTHING, "no issue is one of it")
                 continue
-            if meant in found:
+            if meant in found and found[meant][1] != own:  # said twice alike, nothing is in doubt
                 self._note((name, key), f"is the same as {found[meant][0]}, which is there too", (Stop(kind, meant),))
             found[meant] = key, own
         return found
@@ -206,7 +207,7 @@ class Tables:
         if isinstance(value, str):
             value = {"path": value}
         if not isinstance(value, dict):
-            self._note(path, f"{value!r:.60} is neither a path nor a table", stops)
+            self._note(path, f"{shown(value)} is neither a path nor a table", stops)
             return RepoSettings()
         return RepoSettings(**self._keys(path, value, REPO_READERS, stops))
 
@@ -215,7 +216,7 @@ class Tables:
         path, meanwhile, before = ("forges", key), f"{host} is not asked", self._noted
         entry = {"kind": value} if isinstance(value, str) else value
         if not isinstance(entry, dict):
-            self._note(path, f"{value!r:.60} is neither a kind nor a table", NOTHING, meanwhile)
+            self._note(path, f"{shown(value)} is neither a kind nor a table", NOTHING, meanwhile)
             return ForgeSettings("off")
         found = self._keys(path, entry, FORGE_READERS, NOTHING, meanwhile)
         if "kind" not in entry:

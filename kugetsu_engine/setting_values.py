@@ -6,6 +6,7 @@ from typing import Any
 
 from .domain.failures import fault_of
 from .domain.setting_faults import did_you_mean
+from .domain.times import duration, time_limit
 from .domain.worth import are_hours
 from .errors import UsageError
 
@@ -14,13 +15,34 @@ LARGEST = 1 << 60
 """No disk is that large; so that a size is a number of 64 bits, also in the job of a supervisor."""
 
 
+def shown(value: Any) -> str:
+    """A value as whoever wrote it would know it again, and not as Python has it."""
+    if isinstance(value, (dict, list)):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value!r:.60}" if isinstance(value, (str, int, float)) else str(value)
+
+
+def length_of_time(value: Any) -> float:
+    """Read `90`, `"10m"` or `"1h30m"` as seconds."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UsageError(f"{shown(value)} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
+    return duration(value)
+
+
+def limit_of_time(value: Any) -> float:
+    """A length of time in which something can be done."""
+    return time_limit(length_of_time(value))
+
+
 def size(value: Any) -> int:
     """Read `1048576` or `"256MiB"` as bytes."""
     text = str(value).strip().lower()
     unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
     number = text.removesuffix(unit).strip()
     if isinstance(value, bool) or not _is_whole(number) or (found := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
-        raise UsageError(f"{value!r:.60} is not a size", "write it like 256MiB")
+        raise UsageError(f"{shown(value)} is not a size", "write it like 256MiB")
     return found
 
 
@@ -30,7 +52,7 @@ def count(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         text = str(value).strip()
         if isinstance(value, bool) or not _is_whole(text) or not low <= (found := int(text)) <= high:
-            raise UsageError(f"{value!r:.60} is not a number from {low} to {high}")
+            raise UsageError(f"{shown(value)} is not a number from {low} to {high}")
         return found
 
     return read
@@ -57,8 +79,8 @@ def ceiling(most: float) -> Callable[[Any], float]:
     def read(value: Any) -> float:
         text = "0" if value == "off" else str(value).strip()
         if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
-            point = f"write {text.replace(',', '.')}" if re.fullmatch("[0-9]+,[0-9]+", text) else 'or "off"'
-            raise UsageError(f"{value!r:.60} is not a number from 0 to {most:.0f}", point)
+            point = f"write {text.replace(',', '.')}" if re.fullmatch("[0-9]+,[0-9]+", text) else 'write a number, or "off"'
+            raise UsageError(f"{shown(value)} is not a number from 0 to {most:.0f}", point)
         return float(text)
 
     return read
@@ -68,41 +90,50 @@ def flag(value: Any) -> bool:
     """true or false."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if str(value).lower() not in known:
-        raise UsageError(f"{value!r:.60} is neither true nor false")
+        raise UsageError(f"{shown(value)} is neither true nor false")
     return known[str(value).lower()]
 
 
 def line_of_text(value: Any) -> str:
     """Text without control characters."""
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
-        raise UsageError(f"{value!r:.60} is not a line of text")
+        raise UsageError(f"{shown(value)} is not a line of text")
     return value
 
 
 def prompt_kind(value: Any) -> str:
     """Read `dev` or `plain`."""
     if value not in ("dev", "plain"):
-        raise UsageError(f"{value!r:.60} is not a kind of prompt", "dev or plain")
+        raise UsageError(f"{shown(value)} is not a kind of prompt", "dev or plain")
     return str(value)
 
 
 def list_of_names(value: Any) -> list[str]:
-    """Names, also as one text with commas."""
+    """Names of variables, also as one text with commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{value!r:.60} is not a list of names")
-    return [name.strip() for name in names if name.strip()]
+        raise UsageError(f"{shown(value)} is not a list of names")
+    names = [name.strip() for name in names if name.strip()]
+    for name in names:
+        if not _is_variable(name) or "*" in name or "$" in name:  # it would match nothing
+            raise UsageError(f"{name!r:.60} is not the name of a variable", 'write it like ["ONE", "TWO"]')
+    return names
+
+
+def _is_variable(name: str) -> bool:
+    """Whether a variable can have this name."""
+    return bool(name) and not any(character in "=\0" or character.isspace() for character in name)
 
 
 def one_of(*known: Any) -> Callable[[Any], Any]:
     """One of these values, and nothing else."""
-    shown = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in known)
+    choices = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in known)
 
     def read(value: Any) -> Any:
         if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
             return value
         meant = did_you_mean(str(value), [one for one in known if isinstance(one, str)])
-        raise UsageError(f"{value!r:.60} is none of {shown}{meant}")
+        raise UsageError(f"{shown(value)} is none of {choices}{meant}")
 
     return read
 
@@ -111,6 +142,8 @@ def texts(value: Any) -> list[str]:
     """A list of texts, which may be empty."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise UsageError("is not a list of texts", 'write it like ["one", "two"]')
+    for word in value:
+        _without_nul(word)
     return value
 
 
@@ -142,10 +175,25 @@ def table_of_texts(value: Any) -> dict[str, str]:
     return value
 
 
+def variables(value: Any) -> dict[str, str]:
+    """Values of variables by their names."""
+    found = table_of_texts(value)
+    for name, one in found.items():
+        if not _is_variable(name):
+            raise UsageError(f"{name!r:.60} is not the name of a variable")
+        _without_nul(one)
+    return found
+
+
+def _without_nul(text: str) -> None:
+    if "\0" in text:
+        raise UsageError("has a character NUL, which no program can be given")  # the text may be a secret
+
+
 def table(value: Any) -> dict[str, Any]:
     """A table."""
     if not isinstance(value, dict):
-        raise UsageError(f"{value!r:.60} is not a table")
+        raise UsageError(f"{shown(value)} is not a table")
     return value
 
 
@@ -168,7 +216,7 @@ def failure_classes(value: Any) -> dict[str, str]:
 def hours(value: Any) -> str:
     """A span of the day."""
     if not isinstance(value, str) or not are_hours(value):
-        raise UsageError(f"{value!r:.60} is not a span of the day", "write it like 22:00-07:00")
+        raise UsageError(f"{shown(value)} is not a span of the day", "write it like 22:00-07:00")
     return value
 
 

@@ -310,6 +310,7 @@ class SnapshotReader:
         self._env_files.refresh()
         self._prompt_file.refresh()
         engine, state = self._engine()
+        told = state if engine.pid is not None else None
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
@@ -323,11 +324,12 @@ class SnapshotReader:
             alerts=self._alerts(engine, state, faults, pauses.told(rest, now), pauses.silent(hosts, now)),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
-            default_agent=self.settings.current.agent, edited=edits.edited(self.paths), pulls=self._read_pulls(),
+            default_agent=(told.default_agent if told else "") or self.settings.current.agent,
+            edited=edits.edited(self.paths), pulls=self._read_pulls(),
             by_hand=hands.every(self.paths), hosts=hosts,
             own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
-            gaps=state.gaps if state is not None and engine.pid is not None else self.settings.current.gaps,
+            gaps=told.gaps if told else self.settings.current.gaps,
         )  # fmt: skip
 
     def _engine(self) -> tuple[EngineView, EngineState | None]:

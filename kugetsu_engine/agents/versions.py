@@ -32,7 +32,9 @@ NOWHERE = "http://127.0.0.1:9"
 """A proxy that is not there: nothing is fetched for the sake of a version."""
 SCRIPT_S = 600.0
 """How long the answer of a script counts: it may start another program tomorrow and stay the same file."""
-_LINE = re.compile(r"(?:[A-Za-z][\w-]*\s+)?(?:version\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\))?")
+_LINE = re.compile(
+    r"(?:[A-Za-z][\w-]*(?:\s+|/))?(?:version:?\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\)|\s+\w+-\w+ node-v[\d.]+)?"
+)
 """A line that tells a version and nothing else: numbers in a traceback are none."""
 _NUMBER = re.compile(r"\d+\.\d+(\.\d+)?[\w.+-]*")
 
@@ -41,6 +43,16 @@ class WrongProgram(AttemptFailed):
     """The program is a version that kugetsu cannot drive."""
 
     failure = "wrong_program"
+
+
+def kind_of_program(kind: str | None, program: str) -> str | None:
+    """The known program that is started; a command of the operator's own may name one too.
+
+    Args:
+        kind: of the agent, None for one of a command.
+    """
+    name = os.path.basename(program)
+    return kind or (name if name in TESTED else None)
 
 
 def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
@@ -53,7 +65,7 @@ def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
     """
     import shutil
 
-    kind, env = str(job["kind"]), dict(job["env"])
+    kind, env = kind_of_program(job["kind"], str(job["program"])) or "", dict(job["env"])
     path = shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
     if path is None:
         return

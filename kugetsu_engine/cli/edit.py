@@ -57,7 +57,7 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
     if given["at"] is not None:
         changes["not_before"] = times.iso(times.moment(given["at"], time.time())) if given["at"] else None
     if given["timeout"] is not None:
-        changes["timeout_s"] = times.duration(given["timeout"])
+        changes["timeout_s"] = times.time_limit(given["timeout"])
     if given["tag"] is not None:
         changes["tags"] = [tag for tag in given["tag"] if tag]
     return changes

@@ -30,14 +30,18 @@ def main(verb: str, words: list[str]) -> int:
         return _one(words[0], words[1])  # nothing to parse, and the parser takes an eighth of the command's time
     parser = parser_of(verb)
     given = parser.parse_args(words)
+    options = {
+        "repo": given.repo, "agent": given.agent, "priority": given.priority, "after": given.after, "at": given.at,
+        "timeout": given.timeout, "hold": given.hold, "expect": given.expect, "tags": given.tag, "session": given.session,
+    }  # fmt: skip
     if given.file is not None:
-        return _many(given.file, given.json)
+        if given.issue_ref is not None:
+            parser.error("with --file the issues and messages stand in the file")
+        return _many(given.file, given.json, options)
     if given.issue_ref is None or given.message is None:
         parser.error("an issue reference and a message are needed, or --file")
     return _one(
-        given.issue_ref, standard_input() if given.message == "-" else given.message, given.json, repo=given.repo,
-        agent=given.agent, priority=given.priority, after=given.after, at=given.at, timeout=given.timeout, hold=given.hold,
-        expect=given.expect, tags=given.tag, session=given.session,
+        given.issue_ref, standard_input() if given.message == "-" else given.message, given.json, **options
     )  # fmt: skip
 
 
@@ -48,7 +52,9 @@ def parser_of(verb: str) -> Words:
     parser = Words(verb, "Put a task in the queue. Once the id is printed, the task is on disk.")
     parser.add_argument("issue_ref", nargs="?", help="host/owner/repo#N, owner/repo#N, local/name#N or the issue's address")
     parser.add_argument("message", nargs="?", help="what the agent is to do; - reads it from standard input")
-    parser.add_argument("--file", metavar="F", help="many at once: JSON lines with issue_ref, message and options; - for stdin")
+    parser.add_argument(
+        "--file", metavar="F", help="many at once: JSON lines with issue_ref, message and options of their own; - for stdin"
+    )
     parser.add_argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)")
     parser.add_argument("--agent", metavar="NAME", help="opencode, demo, or one of [agents] in config.toml")
     parser.add_argument("--priority", type=int, default=5, metavar="0-9", help="9 starts first; 5 unless given")
@@ -95,8 +101,8 @@ def _warn(obstacles: Sequence[Obstacle], told: set[str] | None = None) -> None:
             note(f"kugetsu: warning: as things stand it cannot run: {text}")
 
 
-def _many(name: str, as_json: bool) -> int:
-    """Every line is checked before the first task is made."""
+def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
+    """Every line is checked before the first task is made; what it does not say is as the command line says."""
     asking, folder = operator(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
     if len(tasks) > MAX_LINES:
@@ -104,7 +110,8 @@ def _many(name: str, as_json: bool) -> int:
     made: list[str] = []
     alike: set[tuple[str, str | None, bool]] = set()
     told: set[str] = set()
-    for number, options in tasks:
+    for number, said in tasks:
+        options = defaults | said
         reference = options.pop("issue_ref")
         try:
             task_id, repository = asking.enqueue(reference, options.pop("message"), folder=folder, **options)

@@ -68,7 +68,11 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
     if path is None:
         return Program(name, kind, program, None, None, None, "no", INSTALL.get(kind or "", f"install {program}"))
     if kind is None or kind == "demo":
-        return Program(name, kind, program, path, None, None, "yes" if kind else "unknown")
+        told = refused = None
+        if (started := versions.kind_of_program(kind, program)) in versions.TESTED:
+            told = versions.known_version(started, path, env, paths.root, ask=started == "opencode")
+            refused = versions.refusal(started, told)
+        return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
     login, todo = where_logged_in(kind, env, sys.platform)
     ready: Ready = "yes" if login else "unknown" if todo.startswith("perhaps ") else "no"
     told = versions.known_version(kind, path, env, paths.root, ask=True)

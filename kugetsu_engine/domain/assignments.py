@@ -23,7 +23,11 @@ _OPENING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:?[-=])")
 _KEY = re.compile(r"\[[ \t]*([^\]\n]*?)[ \t]*\][ \t]*=")
 _ORDINARY = re.compile(r"[^ \t\n'\"$\\;)}]+")
 _IN_DOUBLE = {'"': '"', "\\": "\\", "$": "$", "`": "`", "n": "\n"}
-_IN_DOLLAR = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
+_IN_DOLLAR = {
+    "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v", "?": "?", "\\": "\\",
+    "'": "'", '"': '"',
+}  # fmt: skip
+_CODE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8}))")
 
 
 class Assignments:
@@ -147,7 +151,10 @@ class Assignments:
             if not char or self._at - start > LONGEST_QUOTED:
                 raise _Wrong("has a quote that is not closed")
             escapes = {"'": None, '"': _IN_DOUBLE, "$'": _IN_DOLLAR}[opening]
-            if char == "\\" and escapes is not None:
+            if opening == "$'" and (code := _CODE.match(self._text, self._at)):
+                parts.append(_of_code(code))
+                self._at = code.end()
+            elif char == "\\" and escapes is not None:
                 escaped = self._text[self._at + 1 : self._at + 2]
                 parts.append("" if escaped == "\n" and opening == '"' else escapes.get(escaped, f"\\{escaped}"))
                 self._at += 2
@@ -157,7 +164,8 @@ class Assignments:
                 parts.append(char)
                 self._at += 1
         self._at += 1
-        return "".join(parts)
+        value = "".join(parts)
+        return value if opening != "$'" else value.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
     def _default(self, line: int | None = None, in_double: bool = False) -> str:
         """Read `${NAME:-default}`: what NAME is, as far as that is known, else the default."""
@@ -216,6 +224,18 @@ class Assignments:
 
 class _Wrong(Exception):
     """What is wrong with a line, to be put after its number."""
+
+
+def _of_code(code: re.Match[str]) -> str:
+    """The character that a code in `$'…'` means; a byte that is part of one stays a byte until all of them are there."""
+    octal, byte, *wide = code.groups()
+    if octal or byte:
+        number = int(octal, 8) & 0xFF if octal else int(byte, 16)
+        return bytes([number]).decode("ascii", "surrogateescape")
+    number = int(wide[0] or wide[1], 16)
+    if number > 0x10FFFF or 0xD800 <= number < 0xE000:
+        raise _Wrong(f"has {code[0]}, which is not a character")
+    return chr(number)
 
 
 def _is_json(text: str) -> bool:

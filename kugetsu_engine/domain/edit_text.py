@@ -6,7 +6,7 @@ from typing import Any, get_args
 from ..errors import UsageError
 from .draft import checked_tags, shown_id, task_id
 from .task import Expect, Task
-from .times import duration, epoch, iso, local, moment
+from .times import epoch, iso, local, moment, time_limit
 
 RULE = "---"
 FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")
@@ -109,7 +109,7 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
                 raise UsageError(f"expect: {value[:40]!r} is nothing to expect", f"use one of {', '.join(get_args(Expect))}")
             changed["expect"] = value or "anything"
         elif name == "timeout":
-            changed["timeout_s"] = duration(value) if value else None
+            changed["timeout_s"] = time_limit(value) if value else None
         elif name == "tags":
             changed["tags"] = checked_tags(value.replace(",", " ").split())
         else:

@@ -51,6 +51,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Which settings are not whole."""
     obstacles: Obstacles = Obstacles()
     """What the engine found in its way."""
+    default_agent: str = ""
+    """The agent of tasks that name none, as the engine has it: it may have kept the last good setting."""
 
 
 class Control(msgspec.Struct, frozen=True):

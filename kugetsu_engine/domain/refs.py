@@ -106,6 +106,9 @@ def parse(text: str, default_host: str | Callable[[], str] = "github.com") -> Is
     if len(text) > MAX_LENGTH or not _is_number(number) or scheme not in _SCHEMES | {""}:
         raise _not_a_reference(text)
     first, _, rest = path.rstrip("/").partition("/")
+    owner, _, name = rest.partition("/")
+    if not scheme and first.lower() != LOCAL and "@" in owner and _scp(owner):
+        first, rest = owner, name  # older versions took `git@host:owner` for an owner, and put the default server in front
     scp = not scheme and _scp(first)
     if scp:
         first, rest = scp[0], f"{scp[1]}/{rest}" if rest else scp[1]

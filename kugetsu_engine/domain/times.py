@@ -106,6 +106,17 @@ def _part(text: object, number: str, unit: str) -> float:
         raise _not_a_duration(text) from None
 
 
+def time_limit(text: str | int | float) -> float:
+    """Read a length of time in which something is to be done, as `duration` does.
+
+    Raises:
+        UsageError: the text is no length of time, or leaves none.
+    """
+    if found := duration(text):
+        return found
+    raise UsageError(f"{str(text).strip()[:20]} is no time limit: it leaves no time to work", "write it like 90s, 30m or 2h")
+
+
 def _not_a_duration(text: object) -> UsageError:
     return UsageError(f"{text!r} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
 

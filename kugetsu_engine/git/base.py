@@ -17,6 +17,7 @@ from .repositories import ask, commits
 
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_FIELDS = "%(refname)%00%(objectname)%00%(symref)%00%(committerdate:unix)"
 _USUAL = ("main", "master")
 """Default branches to look for where nothing names one."""
 
@@ -31,8 +32,8 @@ class Base(NamedTuple):
     start: str
     """Where the issue's branch begins: the same commit, or the head of the branch that the issue has already."""
     branch: str
-    """How the issue's branch came about: `new`, `kept` (it was here), `remote` (it was on the remote) or `moved` (the remote
-    had more of it)."""
+    """How the issue's branch came about: `new`, `kept` (it was here), `remote` (it was on the remote) or `moved` (it was here,
+    and the remote or the base has all of it and more)."""
     age_s: float | None = None
     """How old the commit was at the time of the decision."""
     remote: str | None = None
@@ -48,6 +49,15 @@ class Base(NamedTuple):
     """Whether the worktree was there already, so that nothing was decided now."""
 
 
+class _Ref(NamedTuple):
+    """How a repository has a ref."""
+
+    commit: str
+    target: str | None = None
+    """What it stands for, where it is a symbolic one."""
+    age_s: float | None = None
+
+
 class _Told(NamedTuple):
     """What a remote says it has."""
 
@@ -55,6 +65,10 @@ class _Told(NamedTuple):
     """Commits by full name; of a tag, what it points to."""
     default: str | None
     """The branch that its HEAD names."""
+    ages: dict[str, float]
+    """How old commits are, in seconds; of those that were here before."""
+    here: dict[str, str]
+    """Commits of local branches by full name, of those that were asked for."""
 
 
 def decide(
@@ -90,8 +104,9 @@ def decide(
         raise RepositoryError(f"{repository} {what}{also}")
     ref, commit = found
     start, how, note = _branch(repository, remote, told, branch, commit)
+    age = told.ages[commit] if told is not None and commit in told.ages else age_of(repository, commit)
     return Base(
-        commit, ref, start, how, age_of(repository, commit), remote, known[remote] if remote else None, told is not None,
+        commit, ref, start, how, age, remote, known[remote] if remote else None, told is not None,
         trouble or (None if remote else "the repository has no remote"), note,
     )  # fmt: skip
 
@@ -132,7 +147,7 @@ def _news(repository: str, remote: str, name: str | None, branches: Iterable[str
     """
     names = sorted(set(branches))
     told = _ask_remote(repository, remote, name, names)
-    _fetch(repository, remote, told, _wanted(told, name, names))
+    _fetch(repository, remote, told, _wanted(told, name, names), names)
     return told
 
 
@@ -150,7 +165,8 @@ def _ask_remote(repository: str, remote: str, name: str | None, branches: list[s
             default = value.removeprefix("ref: ")
         elif ref in names:
             refs[ref.removesuffix("^{}")] = value  # a tag's own line comes before the one of what it points to
-    return _Told(refs, default.removeprefix("refs/heads/") if default and default.startswith("refs/heads/") else None)
+    branch = default.removeprefix("refs/heads/") if default and default.startswith("refs/heads/") else None
+    return _Told(refs, branch, {}, {})
 
 
 def _wanted(told: _Told, name: str | None, branches: list[str]) -> list[str]:
@@ -166,18 +182,20 @@ def _wanted(told: _Told, name: str | None, branches: list[str]) -> list[str]:
     return [*wanted, *(ref for one in branches if (ref := f"refs/heads/{one}") in told.refs and ref != base)]
 
 
-def _fetch(repository: str, remote: str, told: _Told, wanted: list[str]) -> None:
-    """Fetch what a remote was found to have and the repository lacks.
+def _fetch(repository: str, remote: str, told: _Told, wanted: list[str], branches: list[str]) -> None:
+    """Fetch what a remote was found to have and the repository lacks; keep how the repository has it.
 
     Raises:
         GitError: git refused, or the remote has something else by now.
     """
-    if not wanted:
-        return
     tracking = {one: f"refs/remotes/{remote}/{one.removeprefix('refs/heads/')}" for one in wanted if one[:11] == "refs/heads/"}
-    found = commits(repository, *tracking.values(), *(told.refs[one] for one in wanted))
-    current = found[: len(tracking)] == [told.refs[one] for one in tracking]
-    if not current or None in found[len(tracking) :]:
+    head, local = f"refs/remotes/{remote}/HEAD", [f"refs/heads/{one}" for one in branches]
+    had = _refs(repository, [head, *tracking.values(), *local])
+    told.here.update({one: had[one].commit for one in local if one in had})
+    told.ages.update({one.commit: one.age_s for one in had.values() if one.age_s is not None})
+    current = all(place in had and had[place].commit == told.refs[one] for one, place in tracking.items())
+    others = [told.refs[one] for one in wanted if one not in tracking]
+    if not current or (others and None in commits(repository, *others)):
         try:
             _fetch_by_name(repository, remote, [f"+{one}:{tracking[one]}" if one in tracking else one for one in wanted])
         except GitError:
@@ -186,8 +204,8 @@ def _fetch(repository: str, remote: str, told: _Told, wanted: list[str]) -> None
         if None in commits(repository, *(told.refs[one] for one in wanted)):
             raise GitError(f"{remote} changed while it was asked")
     if told.default is not None:  # what `git remote set-head --auto` does
-        head, target = f"refs/remotes/{remote}/HEAD", f"refs/remotes/{remote}/{told.default}"
-        if commits(repository, target)[0] is not None and _target(repository, head) != target:
+        target = f"refs/remotes/{remote}/{told.default}"
+        if (had[head].target if head in had else None) != target and commits(repository, target)[0] is not None:
             answers(repository, "symbolic-ref", head, target)
 
 
@@ -199,6 +217,20 @@ def _fetch_by_name(repository: str, remote: str, specs: list[str]) -> None:
         repository, *settings, "fetch", "--quiet", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head",
         "--refmap=", "--", remote, *specs, remote=True, timeout_s=FETCH_TIMEOUT_S,
     )  # fmt: skip
+
+
+def _refs(repository: str, names: list[str]) -> dict[str, _Ref]:
+    """How a repository has some refs, by their full names; what it does not have is not in it."""
+    try:
+        said = git(repository, "for-each-ref", f"--format={_FIELDS}", *names)
+    except GitError:  # a ref whose commit is missing, which the remote may have
+        return {name: _Ref(commit) for name, commit in zip(names, commits(repository, *names), strict=True) if commit}
+    found = (line.split("\0") for line in said.split("\n") if line)
+    now = time.time()
+    return {
+        name: _Ref(commit, target or None, round(max(now - int(when), 0.0)) if when.isdigit() else None)
+        for name, commit, target, when in found if name in names
+    }  # fmt: skip
 
 
 def _target(repository: str, name: str) -> str | None:
@@ -250,20 +282,26 @@ def _default(repository: str, remote: str | None, told: _Told | None) -> tuple[s
     name, commit = next((pair for pair in zip((*names, "HEAD"), found, strict=True) if pair[1]), ("", None))
     if commit is None:
         return None
-    target = _target(repository, f"refs/remotes/{name}") if name.endswith("/HEAD") else None
-    return (target or f"refs/remotes/{name}").removeprefix("refs/remotes/"), commit
+    target = _target(repository, name if name == "HEAD" else f"refs/remotes/{name}") if name.endswith("HEAD") else None
+    return (target or name).removeprefix("refs/remotes/").removeprefix("refs/heads/"), commit
 
 
 def _branch(repository: str, remote: str | None, told: _Told | None, branch: str, base: str) -> tuple[str, str, str | None]:
     """Where the issue's branch starts, how it comes about, and what is worth knowing about that."""
-    here, remembered = commits(repository, f"refs/heads/{branch}", f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
-    there = told.refs.get(f"refs/heads/{branch}") if told is not None else remembered
+    own = f"refs/heads/{branch}"
+    if told is not None:
+        here, there = told.here.get(own), told.refs.get(own)
+    else:
+        here, there = commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
     if there is not None and is_ancestor(repository, there, base):
         there = None  # all of it has arrived: nothing to go on with
     if here is None:
         if there is None:
             return base, "new", None
         return there, "remote", f"goes on with {remote}/{branch}, which is there already"
+    if here != base and is_ancestor(repository, here, base):  # nothing of its own: it would only be old
+        note = f"goes on with {remote}/{branch}" if there is not None else f"the branch {branch} had nothing that is not there"
+        return there or base, "moved", note
     if there is None or there == here or is_ancestor(repository, there, here):
         return here, "kept", f"goes on with the branch {branch}"
     if is_ancestor(repository, here, there):

@@ -4,12 +4,14 @@ Without it the commits of an earlier attempt, or of another task of the same iss
 """
 
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .command import git
-from .pointers import admin_dir
+from .located import main_folder
+from .pointers import admin_dir, common_folder
 from .repositories import common_dir
-from .sealed import sealed
+from .sealed import NOTHING_KNOWN, sealed
 
 MAX_REFS = 20_000
 """Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""
@@ -59,12 +61,14 @@ def take(repository: str, worktree: str, branch: str, base_branch: str | None) -
         GitError: git cannot tell.
         RepositoryError: the repository is none.
     """
-    shared, folder = os.path.realpath(common_dir(repository)), os.path.realpath(admin_dir(worktree))
+    shared, folder = _shared(repository, worktree), os.path.realpath(admin_dir(worktree))
     told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
     refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
     own = f"refs/heads/{branch}"
-    standing = look(worktree)
-    commit = next((commit for commit, name in refs if name == own), None) or commit_of(shared, own)
+    standing = look(worktree, {name: commit for commit, name in refs})
+    commit = next((commit for commit, name in refs if name == own), None)
+    if commit is None and len(refs) == MAX_REFS:
+        commit = commit_of(shared, own)
     known = {commit for commit, name in refs if name != own} | ({standing.head} if standing.head else set())
     return Baseline(
         worktree, branch, base_branch, shared, folder, commit, tuple(sorted(known - {commit})), standing,
@@ -72,15 +76,26 @@ def take(repository: str, worktree: str, branch: str, base_branch: str | None) -
     )  # fmt: skip
 
 
-def look(worktree: str) -> Standing:
+def _shared(repository: str, worktree: str) -> str:
+    """The folder that all worktrees of the repository share."""
+    found = common_folder(worktree)
+    if found is not None and main_folder(worktree) == main_folder(repository):
+        return found
+    return os.path.realpath(common_dir(repository))
+
+
+def look(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
     """Ask git how a worktree stands.
+
+    Args:
+        refs: commits of refs by full name, as git has just told them.
 
     Raises:
         GitError: git cannot tell.
     """
     dirty: list[int] = []
     head, on = None, None
-    with sealed(worktree) as found:
+    with sealed(worktree, refs) as found:
         entries = found.git(*STATUS).split("\0")
     for entry in entries:
         if entry.startswith("# branch.oid "):

@@ -190,6 +190,8 @@ def _refused(verb: str, code: int, stderr: bytes) -> GitError:
     said = next((line for line in words if line.startswith(("fatal:", "error:"))), words[-1] if words else "")
     if said.startswith(_OF_TRANSPORT):  # the program that git spoke through has said what is wrong, before
         said = next((line.strip() for line in reversed(words[: words.index(said)]) if line.strip()), said)
+    if said.endswith(":"):  # the reason is on the next line
+        said = " ".join([said, *(line.strip() for line in words[words.index(said) + 1 :][:1])])
     said = _LOGIN.sub("://***@", said)
     return GitError(f"git {verb}: {said[:500] or f'exit {code}'}")
 

@@ -5,6 +5,7 @@ Whatever cannot be measured is said to be so. It is never taken for a delivery.
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import AttemptFailed, GitError
@@ -24,7 +25,7 @@ MAX_MOVES = 1 << 20
 MAX_ELSEWHERE = 1000
 _MOVE = re.compile(r"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\t]*\t(.*)")
 _NOT_MADE = re.compile(
-    r"\((start|finish|abort)\)|^(checkout|reset|clone|branch)\b|^(pull|merge|rebase|cherry-pick)[^:]*: [Ff]ast-forward$"
+    r"\((start|finish|abort)\)|^(checkout|reset|clone|[Bb]ranch)\b|^(pull|merge|rebase|cherry-pick)[^:]*: [Ff]ast-forward$"
 )
 """What git notes where HEAD went to a commit that was there before."""
 
@@ -54,14 +55,20 @@ def delivered(start: Baseline, task_began: str | None = None) -> Measured:
     of them that no remote is known to have.
     """
     missing = _what_is_wrong(start)
-    standing = None
+    standing, refs = None, None
+    try:
+        refs = _refs(start)
+    except GitError as error:
+        missing = missing or error.message
     if missing is None:
         try:
-            standing = baseline.look(start.worktree)
+            standing = baseline.look(start.worktree, refs or {})
         except GitError as error:
             missing = error.message
+    if refs is None:
+        return None, missing
     try:
-        found = _on_branch(start, standing, task_began)
+        found = _on_branch(start, standing, task_began, refs)
     except (AttemptFailed, ValueError) as error:
         return None, missing or str(error)
     if standing is None:
@@ -81,17 +88,24 @@ def _what_is_wrong(start: Baseline) -> str | None:
     return None
 
 
-def _on_branch(start: Baseline, standing: Standing | None, task_began: str | None) -> dict[str, Any]:
+def _on_branch(
+    start: Baseline, standing: Standing | None, task_began: str | None, refs: Mapping[str, str]
+) -> dict[str, Any]:  # fmt: skip
     """What the repository tells; it knows the branch even where the worktree is gone.
 
     Raises:
         GitError: git cannot tell.
         ValueError: it told something else.
     """
-    end = baseline.commit_of(start.shared, f"refs/heads/{start.branch}")
+    own = f"refs/heads/{start.branch}"
+    end = refs.get(own)
     found: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "elsewhere_on": None, "unpushed": None}
     moves = _moves(start)
-    bases = [commit for commit in _base_tips(start) if commit not in moves.ever_made]
+    bases = [
+        commit
+        for name, commit in refs.items()
+        if name != own and not name.startswith(f"{own}/") and commit not in moves.ever_made
+    ]
     if end != start.commit:
         others = [*start.known, *bases]
         if end is not None:
@@ -156,13 +170,18 @@ def _elsewhere(
     return {"elsewhere": len(lost), "elsewhere_on": names.strip() or None}
 
 
-def _base_tips(start: Baseline) -> list[str]:
-    """Where the branches are now that work is based on: what a merge or a rebase brings from there is nobody's delivery."""
+def _refs(start: Baseline) -> dict[str, str]:
+    """Where the issue's branch is now, and those that work is based on: what a merge or a rebase brings from there is nobody's
+    delivery.
+
+    Raises:
+        GitError: git cannot tell.
+    """
     names = [start.base_branch] if start.base_branch else ["HEAD", "main", "master"]
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
-    own = f"refs/heads/{start.branch}"
+    patterns.append(f"refs/heads/{start.branch}")
     told = git(start.shared, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
-    return [commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name not in ("", own)]
+    return {name: commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name}
 
 
 def _moves(start: Baseline) -> Moves:

@@ -17,6 +17,8 @@ def main_repository(folder: str, upwards: bool = False) -> str | None:
     """
     if not os.path.isdir(folder):
         return None
+    if os.path.isfile(f"{folder}/.git/HEAD") and not os.path.islink(f"{folder}/.git"):
+        return os.path.realpath(folder)  # the usual case, which the next call of git finds wrong where it is
     try:
         asked = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository")
         common, own, bare = git(folder, *asked, upwards=upwards, names=True).split("\n")[:3]

@@ -10,12 +10,12 @@ settings only those that say how files are read. See decision 0017.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import GitError
 from .command import TIMEOUT_S, git, git_start
-from .pointers import admin_dir, common_folder
+from .pointers import admin_dir, common_folder, read_small
 
 TAKEN = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",
@@ -28,6 +28,7 @@ _FILTER = re.compile(r"filter\.(.*)\.(?:clean|process)", re.DOTALL)
 _STAT = re.compile(
     r"\A\s*ctime: \d+:\d+\s+mtime: (\d+):(\d+)\s+dev: \d+\tino: (\d+)\s+uid: \d+\tgid: \d+\s+size: (\d+)\tflags: \w+\s*"
 )
+NOTHING_KNOWN: Mapping[str, str] = {}
 _AT_ONCE = 500
 """Names that are given to git in one command line."""
 
@@ -107,8 +108,11 @@ class Sealed:
 
 
 @contextmanager
-def sealed(worktree: str) -> Iterator[Sealed]:
+def sealed(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Iterator[Sealed]:
     """Look at a worktree.
+
+    Args:
+        refs: commits of refs by full name, as git has just told them: it is then not asked for that of HEAD.
 
     Raises:
         GitError: it is no worktree, or there is no room for a copy of its index.
@@ -123,7 +127,7 @@ def sealed(worktree: str) -> Iterator[Sealed]:
         try:
             look = Sealed(worktree, os.path.realpath(folder))
             settings = _settings(worktree, own)
-            _fill(look.folder, own, common, _head(worktree, own), dict(settings).get(_FORMAT, ""))
+            _fill(look.folder, own, common, _head(worktree, own, refs), dict(settings).get(_FORMAT, ""))
             look.go_by(settings)
             drivers = {found[1] for name, _ in settings if (found := _FILTER.fullmatch(name))}
             if drivers:
@@ -131,8 +135,8 @@ def sealed(worktree: str) -> Iterator[Sealed]:
             yield look
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        raise GitError(f"{worktree} cannot be looked at: {error.strerror or error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GitError(f"{worktree} cannot be looked at: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _settings(worktree: str, own: str) -> list[tuple[str, str]]:
@@ -141,8 +145,10 @@ def _settings(worktree: str, own: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (entry.partition("\n") for entry in told.split("\0")) if name]
 
 
-def _head(worktree: str, own: str) -> tuple[str, str | None]:
+def _head(worktree: str, own: str, refs: Mapping[str, str]) -> tuple[str, str | None]:
     """What is to stand in HEAD, and the commit it stands for."""
+    if refs and (name := read_small(f"{own}/HEAD").removeprefix("ref: ").removesuffix("\n")) in refs:
+        return name, refs[name]
     where = {"GIT_DIR": own, "GIT_WORK_TREE": worktree}
     try:
         commit, name = git(worktree, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", where=where).split("\n")[:2]

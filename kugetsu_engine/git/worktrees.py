@@ -10,7 +10,8 @@ from ..store import files
 from .base import Base, age_of, decide
 from .clearing import put_back
 from .command import NETWORK_TIMEOUT_S, answers, git
-from .pointers import admin_dir, common_folder
+from .located import main_folder
+from .pointers import admin_dir, common_folder, read_small
 from .repositories import commits, common_dir
 
 BASE_FILE = "kugetsu-base"
@@ -46,7 +47,7 @@ def ready(
     if base.branch in ("new", "remote"):
         arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
     elif base.branch == "moved" and not answers(repository, "branch", "--force", "--no-track", "--", branch, base.start):
-        note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks commits of {base.remote}/{branch}"
+        note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks newer commits"
         base = base._replace(branch="kept", note=note)
     os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
     try:
@@ -54,6 +55,8 @@ def ready(
         _check_out(worktree, _mark_of(base))
     except BaseException:
         _take_back(repository, worktree)
+        if base.branch in ("new", "remote"):  # as it is, it would hold the next attempt to a base of the past
+            answers(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
         raise
     return base
 
@@ -109,7 +112,7 @@ def _same_repository(repository: str, worktree: str) -> str | None:
     owner = common_folder(worktree) if not os.path.islink(worktree) else None
     if owner is None:
         raise RepositoryError(f"{worktree} is no worktree of ours: move it away, or remove it by kugetsu destroy with --force")
-    if owner != os.path.realpath(common_dir(repository)):
+    if main_folder(worktree) != main_folder(repository) and owner != os.path.realpath(common_dir(repository)):
         raise RepositoryError(f"{worktree} belongs to another repository than {repository}: move one of them away")
     return note
 
@@ -125,15 +128,14 @@ def _link_again(repository: str, worktree: str) -> str | None:
 
 
 def _take_back(repository: str, worktree: str) -> None:
-    """Undo a half-made worktree; the branch stays, as it may hold work."""
+    """Undo a half-made worktree."""
     answers(repository, "worktree", "remove", "--force", "--", worktree)
 
 
 def _mark(worktree: str) -> dict[str, Any] | None:
     try:
-        with open(f"{admin_dir(worktree)}/{BASE_FILE}", encoding="ascii", errors="replace") as file:
-            mark = json.load(file)
-    except (OSError, ValueError):
+        mark = json.loads(read_small(f"{admin_dir(worktree)}/{BASE_FILE}"))
+    except (OSError, ValueError, RecursionError):
         return None
     # The agent can write there; what is no commit must not reach git as an option.
     return mark if isinstance(mark, dict) and re.fullmatch(r"[0-9a-f]{40,64}", str(mark.get("base"))) else None

@@ -5,6 +5,7 @@ Standard library only, as supervisors load it.
 
 import json
 import os
+import re
 import select
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ PATIENCE_S = 1.0
 REST_S, REST_MAX_S = 60.0, 900.0
 """The first rest of a remote that did not answer, which doubles with each in a row, and the longest."""
 MOST_BYTES = 4096
+_KEPT_WAITING = re.compile(r"did not end within|timed out|timeout", re.IGNORECASE)
 
 
 class Turn:
@@ -52,8 +54,8 @@ class Turn:
         return f"it did not answer {times}, and is not asked for another {until - now:.0f} s"
 
     def note_remote(self, trouble: str | None) -> None:
-        """Keep how the remote answered; None: it did."""
-        if trouble is None or of_git(trouble) != "network":
+        """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
+        if trouble is None or of_git(trouble) != "network" or _KEPT_WAITING.search(trouble) is None:
             if os.path.lexists(self._remote):
                 files.remove(self._remote)
             return

@@ -41,7 +41,8 @@ def decode(data: bytes, expected_id: str) -> Task:
         schema = _schema_of(data)
         if schema is not None and schema > SCHEMA:
             raise NewerSchema(f"{expected_id} is of schema {schema}, this kugetsu knows {SCHEMA}") from None
-        raise BadFile(f"{expected_id} is no task: {error}") from None
+        said = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise BadFile(f"{expected_id} is no task: {said}") from None
     if task.schema > SCHEMA:
         raise NewerSchema(f"{expected_id} is of schema {task.schema}, this kugetsu knows {SCHEMA}")
     if task.id != expected_id:

@@ -54,6 +54,14 @@ class TestEnqueue:
         assert done.stdout.splitlines() == [f"Enqueued: q_{n}" for n in range(1, 21)]
         assert [task["message"] for task in shell.json("queue", "list")] == [line["message"] for line in lines]
 
+    def test_options_beside_a_file_hold_for_lines_that_do_not_say_otherwise(self, shell: Shell) -> None:
+        """Nothing that is said is passed over in silence."""
+        lines = ['{"issue_ref": "local/app#1", "message": "x"}', '{"issue_ref": "local/app#2", "message": "y", "priority": 2}']
+        shell("enqueue", "--file", "-", "--priority", "8", "--hold", "--tag", "night", stdin="\n".join(lines))
+        made = [json.loads((shell.state / f"queue/items/q_{n}.json").read_text()) for n in (1, 2)]
+        assert [(task["priority"], task["held"], task["tags"]) for task in made] == [(8, True, ["night"]), (2, True, ["night"])]
+        assert shell("enqueue", "local/app#3", "z", "--file", "-", stdin=lines[0]).returncode == 64
+
     def test_a_bad_line_names_itself_and_nothing_is_made(self, shell: Shell) -> None:
         """All lines are read before the first task is made."""
         good = json.dumps({"issue_ref": "local/app#1", "message": "x"})

@@ -77,6 +77,29 @@ def test_an_opencode_that_became_another_one_is_not_started(fleet: Fleet, mode: 
     assert (task.state, task.attempts[-1].outcome) == ("completed", "ok")
 
 
+def test_a_command_of_ones_own_that_names_opencode_2_is_refused_too(fleet: Fleet) -> None:
+    """It would leave its supervisor all the same; a program of another name is the operator's own affair."""
+    program = install(fleet, "2.0.4")
+    other = program.with_name("my-agent")
+    other.symlink_to(program)
+    fleet.tables = f"[agents.mine]\ncommand = ['{program}', 'run']\n[agents.other]\ncommand = ['{other}', 'run']\n"
+    fleet.configure()
+    with pytest.raises(ConfigError, match=r"opencode 2\.0\.4 is not supported yet"):
+        fleet.enqueue(options={"agent": "mine"})
+    found = {one.name: one for one in programs.look(fleet.paths, fleet.operator.settings, os.environ)}
+    assert (found["mine"].ready, found["mine"].version, found["other"].ready) == ("no", "2.0.4", "unknown")
+    install(fleet, "1.18.33")
+    fleet.tables = f"[agents.mine]\ncommand = ['{program}', 'run']\n"
+    fleet.configure(agent="mine")
+    task_id = fleet.enqueue()
+    install(fleet, "2.1.0")
+    fleet.tables = f"[agents.mine]\ncommand = ['{program}', 'run']\n"
+    fleet.configure(agent="mine")
+    fleet.start_engine()
+    [task] = fleet.wait_for_end([task_id])
+    assert (task.attempts[-1].failure, asked(fleet, "run")) == ("wrong_program", 0)
+
+
 def test_a_version_is_asked_for_once_and_again_when_the_program_is_another_file(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +134,9 @@ def test_a_damaged_record_of_versions_is_passed_over(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("said", "version"),
     [
-        ("2.0.4", "2.0.4"), ("opencode v2.0.4 (abc)", "2.0.4"), ("Traceback\n  File \"x\", line 3.11", None),
+        ("2.0.4", "2.0.4"), ("opencode v2.0.4 (abc)", "2.0.4"), ("opencode/2.0.4 linux-x64 node-v22.1.0", "2.0.4"),
+        ("version: 2.0.4", "2.0.4"), ("Error: 2.5 of 3 failed", None),
+        ("Traceback\n  File \"x\", line 3.11", None),
         ('{"cost": 2.5}', None), ("listening on 127.0.0.1", None), ("", None),
     ],
 )  # fmt: skip

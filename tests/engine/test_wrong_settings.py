@@ -87,6 +87,20 @@ def test_a_file_that_breaks_while_an_engine_runs_is_told_and_the_last_settings_h
     assert fleet.state(third) == "pending"
 
 
+def test_while_the_file_cannot_be_read_the_engine_is_asked_for_its_agents(fleet: Fleet) -> None:
+    """Who enqueues cannot know them: no agent is denied, and why a task waits is what the engine goes by."""
+    fleet.tables = f"{OTHER}[agents.mine]\ncommand = []\n"
+    fleet.configure(agent="mine")
+    waiting = fleet.enqueue()
+    fleet.start_engine()
+    wait_until(lambda: why(fleet, waiting)[0] == "config", 15, "the engine to say why")
+    files.replace(fleet.paths.config, b"agent = \n", durable=False)
+    wait_until(lambda: any("cannot be read" in text for text in told(fleet)), 15, "the engine to see it")
+    assert fleet.wait_for(fleet.enqueue(options={"agent": "other"}), "completed").state == "completed"
+    code, text = why(fleet, waiting)
+    assert (code, text.partition(": write")[0]) == ("config", "settings: [agents.mine] command does not name a program")
+
+
 def test_what_waits_for_the_settings_does_not_grow_old(fleet: Fleet) -> None:
     """A night with a misspelt setting loses no task."""
     fleet.tables = "[agents.opencode]\nmax_step = 5\n"

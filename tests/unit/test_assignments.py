@@ -21,6 +21,7 @@ AS_IN_A_SHELL = [
     'A="${B:-${C:-deep}}"', 'A=1\nB="${A:-2}x"', 'A=\nB="${A:-2}" C="${A-3}"', 'A="a\\\nb"', "A=a\\\nb", ': "${A:=5}" ${B:=6}',
     "A=5; B=6", 'A="\\$x \\` \\\\ \\d"', "declare -x A=q", "A=x\nexport A", "readonly A=3", "A=1\nA+=2",
     "A='$(touch x) `id`'", 'A="# no comment"', "A=x\\#y #z", 'A="${B:-"in ner"}"', "A=${B:-'q r'}", 'A=""', "A=",
+    "A=$'\\x41\\102\\u00e9\\U1F600'", "A=$'caf\\xc3\\xa9' B=$'\\303\\251'", "A=$'\\e[0m\\a\\b\\f\\v\\?\\d'",
     'A="\u2028"', "A='caf\u00e9 \u0085 \x0c'",
 ]  # fmt: skip
 

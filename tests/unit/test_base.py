@@ -1,13 +1,16 @@
 """Where work starts: one decision after asking the remote, in repositories and under settings as people have them."""
 
+import os
+import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from kugetsu_engine.domain.base import base_words
-from kugetsu_engine.errors import RepositoryError
+from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import base as bases
-from kugetsu_engine.git import repositories, worktrees
+from kugetsu_engine.git import baseline, located, repositories, worktrees
 from kugetsu_engine.git.base import Base, decide
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -247,7 +250,7 @@ def test_a_remote_without_commits_and_one_with_a_detached_head(tmp_path: Path) -
     run_git(tmp_path, "init", "--quiet", "--bare", "empty.git")
     run_git(here, "remote", "add", "origin", str(tmp_path / "empty.git"))
     found = decide(str(here), BRANCH, None)
-    assert (found.commit, found.ref, found.fetched) == (run_git(here, "rev-parse", "HEAD"), "HEAD", True)
+    assert (found.commit, found.ref, found.fetched) == (run_git(here, "rev-parse", "HEAD"), "main", True)
     other = make_repository(tmp_path / "other")
     wanted = commit(other, "x", "x")
     run_git(other, "checkout", "--quiet", "--detach")
@@ -296,3 +299,67 @@ def test_a_repository_that_lost_its_git_folder_is_not_taken_for_the_one_above(tm
         decide(str(lost), BRANCH, None)
     with pytest.raises(RepositoryError, match="is no git repository"):
         repositories.common_dir(str(lost))
+
+
+def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand between two agents: eight for a new worktree of which the remote has nothing new, four for a later attempt."""
+    place.decide()
+    log, program = place.folder / "log", place.folder / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec {shutil.which("git")} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    for most in (8, 4):
+        log.write_text("", encoding="utf-8")
+        worktrees.ready(located.work_in(str(place.clone)), str(place.folder / "worktree"), BRANCH, None)
+        baseline.take(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+        assert 0 < len(log.read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_a_remote_that_refuses_is_told_with_the_reason(place: Place) -> None:
+    """git says it on the line after the address."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run_git(place.clone, "remote", "set-url", "origin", f"git://127.0.0.1:{unused.getsockname()[1]}/app")
+        found = place.decide()
+    assert "Connection refused" in str(found.unfetched)
+
+
+def test_a_commit_that_a_ref_names_and_nobody_has_is_fetched_again(place: Place) -> None:
+    """A clone of which a file was lost is whole again."""
+    wanted = place.news()
+    place.decide()
+    (place.clone / f".git/objects/{wanted[:2]}/{wanted[2:]}").unlink()
+    assert place.decide().commit == wanted
+    assert run_git(place.clone, "cat-file", "-t", wanted) == "commit"
+
+
+def test_a_branch_of_the_issue_with_nothing_of_its_own_holds_nobody_to_the_past(place: Place) -> None:
+    """It was left by a worktree that was removed, or by a beginning that failed."""
+    worktree = place.folder / "worktree"
+    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).branch == "new"
+    run_git(place.clone, "worktree", "remove", str(worktree))
+    wanted = place.news()
+    found = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    assert (found.commit, found.start, found.branch) == (wanted, wanted, "moved")
+    assert run_git(worktree, "rev-parse", "HEAD") == place.has(f"refs/heads/{BRANCH}") == wanted
+    own = commit(worktree, "own", "own")
+    run_git(place.clone, "worktree", "remove", str(worktree))
+    assert place.news("later") == place.decide().commit
+    assert (place.decide().start, place.decide().branch) == (own, "kept")
+
+
+def test_a_beginning_that_fails_leaves_no_branch(place: Place) -> None:
+    """A program that the files need is missing; once it is there, work starts from what is new by then."""
+    (place.source / ".gitattributes").write_text("*.bin filter=none\n", encoding="utf-8")
+    commit(place.source, "a.bin", "a")
+    run_git(place.source, "add", "-A")
+    run_git(place.source, "commit", "--quiet", "-m", "files of a filter")
+    wanted = place.news()
+    run_git(place.clone, "config", "filter.none.smudge", "no-such-program")
+    run_git(place.clone, "config", "filter.none.required", "true")
+    with pytest.raises(GitError, match="no-such-program"):
+        worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+    assert place.has(f"refs/heads/{BRANCH}") == ""
+    run_git(place.clone, "config", "filter.none.smudge", "cat")
+    assert worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None).start == wanted

@@ -1,5 +1,6 @@
 """What an attempt delivered, measured with real git from where the attempt began."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,15 @@ def test_commits_on_another_branch_and_a_renamed_branch_are_told(place: Place) -
     assert measured(start) == {"elsewhere": 1, "elsewhere_on": "done"}
 
 
+def test_a_branch_that_was_renamed_has_lost_no_commit(place: Place) -> None:
+    """Where HEAD stood when its branch got another name, nothing was made."""
+    start = place.begin()
+    place.git("branch", "-m", "renamed")
+    assert measured(start) == {}
+    place.commit("a.txt")
+    assert measured(start) == {"elsewhere": 1, "elsewhere_on": "renamed"}
+
+
 def test_looking_at_another_branch_is_no_commit(place: Place) -> None:
     """HEAD goes to commits of others and stays there."""
     run_git(place.repository, "switch", "--quiet", "-c", "old")
@@ -231,7 +241,7 @@ def test_a_new_commit_of_a_submodule_is_a_change_and_its_files_are_not_looked_at
     assert measured(start) == {"dirty": 1, "total": 1}
 
 
-@pytest.mark.parametrize("damage", ["removed", "no .git", "another repository", "git worktree remove"])
+@pytest.mark.parametrize("damage", ["removed", "no .git", "a pipe as .git", "another repository", "git worktree remove"])
 @pytest.mark.parametrize("committed", [True, False])
 def test_what_cannot_be_measured_says_so_and_is_no_delivery(place: Place, damage: str, *, committed: bool) -> None:
     """Commits are on the branch whatever became of the worktree; without one there is nothing to go by."""
@@ -240,15 +250,17 @@ def test_what_cannot_be_measured_says_so_and_is_no_delivery(place: Place, damage
         place.commit("a.txt")
     if damage == "git worktree remove":
         run_git(place.repository, "worktree", "remove", "--force", str(place.worktree))
-    elif damage == "no .git":
+    elif damage in ("no .git", "a pipe as .git"):
         (place.worktree / ".git").unlink()
+        if damage == "a pipe as .git":  # who reads it waits for ever
+            os.mkfifo(place.worktree / ".git")
     else:
         shutil.rmtree(place.worktree)
     if damage == "another repository":
         commit(make_repository(place.worktree), "own.txt", "x\n")
     found, unknown = delivery.delivered(start)
     assert unknown is not None
-    assert ("belongs to no repository of this issue" if damage in ("no .git", "another repository") else "is gone") in unknown
+    assert ("is gone" if "remove" in damage else "belongs to no repository of this issue") in unknown
     assert (found["commits"] if found else None) == (1 if committed else None)
     result = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found, "not_measured": unknown}
     verdict = verdicts.of_delivery({"expect": "changes", "branch": BRANCH}, result)

@@ -253,7 +253,7 @@ def test_the_base_is_kept_in_gits_own_folder_and_not_among_the_files(repository:
     """Nothing of kugetsu's lies in the worktree; the mark is JSON with the commit."""
     _ready(repository, worktree)
     mark = json.loads((repository / ".git/worktrees" / worktree.name / worktrees.BASE_FILE).read_text(encoding="ascii"))
-    assert mark == {"base": _head(repository), "ready": True, "ref": "HEAD", "remote": None, "address": None}
+    assert mark == {"base": _head(repository), "ready": True, "ref": "main", "remote": None, "address": None}
     assert sorted(path.name for path in worktree.iterdir()) == [".git", "README.md"]
 
 

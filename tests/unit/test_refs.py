@@ -72,6 +72,7 @@ ONE_ISSUE = [
     "acme/app#7", "Acme/App#007", "github.com/acme/app#7", "GitHub.COM/ACME/app#7", "https://github.com/acme/app/issues/7",
     "http://www.github.com:80/Acme/App/pull/7/", "git@github.com:acme/app.git#7", "ssh://git@github.com:22/acme/app#7",
     "github.com:443/acme/app.git#7", "https://token@github.com/acme/%61pp/issues/7?a=b#c", "github.com./acme/app/#7",
+    "github.com/git@github.com:Acme/app.git#7",
 ]  # fmt: skip
 
 
@@ -88,7 +89,8 @@ def test_every_way_to_write_an_issue_has_the_same_key_and_file_name(text: str, d
     "text",
     [
         "acme/app#8", "acme/apps#7", "gitlab.com/acme/app#7", "github.com:8443/acme/app#7", "github.com/x/acme/app#7",
-        "local/app#7", "api.github.com/acme/app#7",
+        "local/app#7", "api.github.com/acme/app#7", "local/git@github.com:acme/app#7",
+        "github.com/git@github.com:2222/acme/app#7",
     ],
 )  # fmt: skip
 def test_what_is_another_issue_has_another_key(text: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine import env_files
+from kugetsu_engine import config, env_files
 from kugetsu_engine.agent_settings import AGENT_READERS, AgentSettings
 from kugetsu_engine.config import READERS, WHILE_WRONG, Settings, SettingsSource, load
 from kugetsu_engine.errors import UsageError
@@ -142,7 +142,7 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize("value", BAD_VALUES)
 def test_a_bad_limit_is_told_and_the_last_good_one_holds(paths: StatePaths, value: str) -> None:
-    """One sentence that names file, line and setting; the other settings of the file are taken. It holds for as long as it is bad."""
+    """One sentence names file, line and setting; the other settings of the file are taken. It holds for as long as it is bad."""
     _write(paths, "max_concurrent_agents = 8")
     good = load(paths, {})[0]
     _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
@@ -196,7 +196,7 @@ def test_a_settings_file_that_is_none_is_told_and_hangs_nothing(paths: StatePath
     assert settings.gaps.reason("opencode", "local/a#1").startswith("settings: config.toml cannot be read (")
 
 
-def test_settings_are_read_again_when_their_file_changes(paths: StatePaths) -> None:
+def test_settings_are_read_again_when_their_file_changes(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     """`refresh` says whether anything is different; a problem that was mended goes away."""
     source = SettingsSource(paths, {})
     assert not source.refresh()
@@ -211,9 +211,35 @@ def test_settings_are_read_again_when_their_file_changes(paths: StatePaths) -> N
     _write(paths, "max_attempts = 66")
     assert source.refresh()
     assert (source.current.max_attempts, source.problems) == (66, [])
+    monkeypatch.setattr(config, "WRITING_S", 0.0)
     os.unlink(paths.config)
     assert source.refresh()
     assert source.current == Settings()
+
+
+@pytest.mark.parametrize("way", ["emptied", "moved away"])
+def test_no_limit_ends_while_the_file_is_written(paths: StatePaths, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Between the moment in which it is emptied or taken away and that in which it is written, the last settings hold."""
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    source = SettingsSource(paths, {})
+    _write(paths, "max_attempts = 5")
+    assert source.refresh()
+
+    def take_away() -> None:
+        _write(paths, "") if way == "emptied" else os.unlink(paths.config)
+
+    take_away()
+    assert not source.refresh()
+    now += config.WRITING_S / 2
+    assert (source.refresh(), source.current.max_attempts) == (False, 5)
+    _write(paths, "max_attempts = 7")
+    assert (source.refresh(), source.current.max_attempts) == (True, 7)
+    take_away()
+    now += config.WRITING_S
+    assert (source.refresh(), source.current.max_attempts) == (False, 7), "it is gone only since now"
+    now += config.WRITING_S
+    assert (source.refresh(), source.current) == (True, Settings())
 
 
 @given(st.text(max_size=20))

@@ -94,7 +94,10 @@ def test_a_remote_that_does_not_answer_is_left_alone_for_ever_longer(lock: str) 
         assert turn.remote_rests() is not None
         clock.now += 2.0
         assert turn.remote_rests() is None
-    turn.note_remote("git fetch: fatal: Authentication failed")
+    for answer in ("git fetch: fatal: Authentication failed", "git fetch: ssh: connect to host x port 22: Connection refused"):
+        turn.note_remote(SILENT)
+        turn.note_remote(answer)
+        assert turn.remote_rests() is None
     turn.note_remote(SILENT)
     assert "a moment ago" in (turn.remote_rests() or "")
     turn.note_remote(None)

@@ -57,6 +57,19 @@ WRONG = [
     ('[repos."github.com/a/b"]\nsetpu = ["x"]', '/b"] setpu: no such setting, did you mean setup?', "repository"),
     ('[repos."github.com/a/b"]\nsetup = "npm ci"', "setup is one text; a command is a list of words", "repository"),
     ("[repos]\nbudget_per_day = 3", "[repos] budget_per_day: no such setting here", ALL),
+    ("task_timeout = 0", "task_timeout: 0.0 is no time limit: it leaves no time to work", ALL),
+    ("task_timeout = 1979-05-27", "task_timeout: 1979-05-27 is no length of time", ALL),
+    ("prepare_timeout = false", "prepare_timeout: false is no length of time", ALL),
+    ('budget_per_day = "5 USD"', """'5 USD' is not a number from 0 to 1000000: write a number, or "off";""", ALL),
+    ('pass_env = "ONE TWO"', "pass_env: 'ONE TWO' is not the name of a variable", ALL),
+    ('pass_env = ["AWS_*"]', "pass_env: 'AWS_*' is not the name of a variable", ALL),
+    ("[[agents.list]]\nname = 1", "[agents] has list outside of the table of an agent", ALL),
+    ('"" = 1', "a key without a name: no such setting", ALL),
+    ('[agents.claude]\nunset = ["KEY=", "TOKEN"]', "unset: 'KEY=' is not the name of a variable", CLAUDE),
+    ('[agents.claude]\nenv = { "A=B" = "x" }', "env: 'A=B' is not the name of a variable", CLAUDE),
+    ('[agents.claude]\nenv = { A = "\\u0000" }', "env has a character NUL, which no program can be given", CLAUDE),
+    ('[agents.claude]\nargs = ["\\u0000"]', "args has a character NUL, which no program can be given", CLAUDE),
+    ('[agents.mine]\ncommand = ["x\\u0000"]', "command has a character NUL, which no program can be given", "mine"),
 ]  # fmt: skip
 
 
@@ -77,6 +90,58 @@ def test_what_is_wrong_is_told_and_stops_what_depends_on_it_and_nothing_else(
     }.get(stops, (stops, "local/a#1"))  # fmt: skip
     assert settings.gaps.reason(*stopped)
     assert bool(settings.gaps.reason("other", "local/a#1")) == (stops == ALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000, "it is nested too deeply"),
+        ("a = " + "1" * 5000, "a number in it has too many digits"),
+        ("a = 1\na = 2\n", "line 2, column 6: cannot overwrite a value"),
+        ('agent = "claude', "end of document: unterminated string"),
+    ],
+    ids=["nested", "digits", "twice", "quote"],
+)
+def test_a_file_that_cannot_be_read_says_why_in_plain_words(paths: StatePaths, text: str, words: str) -> None:
+    """Not in those of whoever wrote the parser."""
+    settings, [fault] = read(paths, text)
+    assert str(fault).startswith("config.toml cannot be read (")
+    assert words in str(fault)
+    assert settings.gaps.everything
+
+
+def test_the_line_is_told_in_a_file_from_windows_too(paths: StatePaths) -> None:
+    """With CRLF and a byte order mark."""
+    _, [fault] = read(paths, '\ufeffagent = "claude"\r\n[agents.claude]\r\nmax_step = 1\r\n')
+    assert str(fault).startswith("config.toml, line 3: [agents.claude] max_step: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["HOME", "STATE_DIR", "BIN", "ENV", "VERSION", "LOG_LEVEL", "TEST", "MODEL", "ISSUE_URL", "IMAGE"]
+)
+def test_a_variable_of_somebody_elses_stops_nothing(paths: StatePaths, name: str) -> None:
+    """The prefix alone makes no name like that of a setting."""
+    settings, faults = read(paths, "", {f"KUGETSU_{name}": "x"})
+    assert (faults, settings.gaps) == ([], Gaps())
+
+
+@pytest.mark.parametrize("name", ["MAX_CONCURENT_AGENTS", "BUDGET_PERDAY", "TASK_TIME_OUT", "PASSENV", "AGENTS"])
+def test_a_misspelt_variable_is_told_and_stops_everything(paths: StatePaths, name: str) -> None:
+    """As the setting that it was to be does."""
+    settings, [fault] = read(paths, "", {f"KUGETSU_{name}": "5"})
+    assert f"${f'KUGETSU_{name}'}: no such variable, did you mean KUGETSU_" in str(fault)
+    assert settings.gaps.everything
+
+
+@pytest.mark.parametrize(
+    ("table", "one", "other"),
+    [("repos", "GitHub.com/Acme/App", "github.com/acme/app.git"), ("servers", "Git.test", "https://git.test/")],
+)
+def test_what_is_said_twice_is_a_fault_only_where_it_differs(paths: StatePaths, table: str, one: str, other: str) -> None:
+    """Who listed all the spellings of a repository means one folder."""
+    assert read(paths, f'[{table}]\n"{one}" = "/"\n"{other}" = "/"\n')[1] == []
+    [fault] = read(paths, f'[{table}]\n"{one}" = "/"\n"{other}" = "/tmp"\n')[1]
+    assert fault.text == f"is the same as {one}, which is there too"
 
 
 HARMLESS = [
