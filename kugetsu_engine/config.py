@@ -6,6 +6,7 @@ before it is surely as strict as what was meant, what depends on it does not sta
 """
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -425,7 +426,9 @@ class SettingsSource:
 
 
 def _length_of(path: str) -> int:
+    """How long a file is; what is no file does not count as one that is empty."""
     try:
-        return os.stat(path).st_size
+        status = os.stat(path)
     except OSError:
-        return 0
+        return int(os.path.islink(path))
+    return status.st_size if stat.S_ISREG(status.st_mode) else 1
