@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.events import Event, InputEvent, Paste
+from textual.events import Event, InputEvent, Key, Paste
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -43,6 +43,7 @@ from .screens.console import ConsoleScreen
 from .screens.home import HomeScreen
 from .screens.task import TaskScreen
 from .terminal.driver import TerminalDriver
+from .type_ahead import opened
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
 from .viewmodels.needs import next_need
@@ -156,7 +157,12 @@ class KugetsuApp(Opening):
         self.exit(return_code=code)
 
     async def on_event(self, event: Event) -> None:
-        """Let go of keys and clicks that come while the console leaves: they would act on what is about to be gone."""
+        """Let go of keys and clicks that come while the console leaves: they would act on what is about to be gone.
+
+        A key that comes right behind one that opens something waits until that is open.
+        """
+        if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
+            await opened(self.screen)
         if not (self.departure.deaf and isinstance(event, InputEvent | Paste)):
             await super().on_event(event)
 

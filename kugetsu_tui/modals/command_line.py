@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from ..completion import Known, common_start, completions, hint
 from ..formatting.safe_text import clean
 from ..formatting.states import plain
+from ..type_ahead import letters_taken
 from ..widgets.strips import FieldKeys
 
 
@@ -21,6 +22,7 @@ class CommandLine(ModalScreen[str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
+        Binding("enter", "take", show=False, priority=True),
         Binding("up", "recall(-1)", show=False, priority=True),
         Binding("down", "recall(1)", show=False, priority=True),
         Binding("tab", "complete(1)", show=False, priority=True),
@@ -76,10 +78,11 @@ class CommandLine(ModalScreen[str | None]):
         self.query_one("#command-hint", Static).update(Content(plain(clean(told, 400))))
         self.query_one("#command-hint").set_class(bool(told), "-told")
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._leave(event.value)
+    async def action_take(self) -> None:
+        """Do what was typed."""
+        field = self.query_one(Input)
+        await letters_taken(field)
+        self._leave(field.value)
 
     def action_leave(self) -> None:
         """Do nothing."""
@@ -96,8 +99,9 @@ class CommandLine(ModalScreen[str | None]):
             field.value = text
         field.cursor_position = len(text)
 
-    def action_complete(self, by: int) -> None:
+    async def action_complete(self, by: int) -> None:
         """Take what all completions have in common, then one after the other."""
+        await letters_taken(self.query_one(Input))
         value = self.query_one(Input).value
         if self._round:
             place = self._round.index(value) + by if value in self._round else 0

@@ -16,7 +16,7 @@ class Confirm(ModalScreen[bool]):
     """Asks once; `y` does it, `n` and escape do not, enter presses the button that has the focus."""
 
     BINDINGS = [
-        Binding("y", "answer(True)", show=False),
+        Binding("y", "answer(True)", show=False, priority=True),
         Binding("n,escape", "answer(False)", show=False, priority=True),
         Binding("left,right,h,l", "other", show=False),
         Binding("down,j", "scroll_lines(1)", show=False),
@@ -43,7 +43,7 @@ class Confirm(ModalScreen[bool]):
         self._words = (yes, no)
         self._default = default
         if yes_key:
-            self._bindings.bind(yes_key, "answer(True)", show=False)
+            self._bindings.bind(yes_key, "answer(True)", show=False, priority=True)
 
     def compose(self) -> ComposeResult:
         """Question, lines, two buttons; where room is short the lines are scrolled between the other two."""

@@ -13,6 +13,7 @@ from ..formatting.safe_text import fit
 from ..formatting.states import glyph, plain
 from ..keys import Action, Registry
 from ..situation import Situation
+from ..type_ahead import letters_taken
 from ..widgets.lines import EMPTY, Line, Span, filled
 from ..widgets.pane import words
 from .help_pages import Item, Section, sections
@@ -47,8 +48,9 @@ class HelpLines(ReadingLines, can_focus=False):
 
     def look_for(self, text: str) -> None:
         """Show only what has all of some words in it."""
-        self._wanted, self._choice, self._first = text.lower(), 0, 0
-        self.sync()
+        if text.lower() != self._wanted:
+            self._wanted, self._choice, self._first = text.lower(), 0, 0
+            self.sync()
 
     @property
     def chosen(self) -> Item | None:
@@ -131,6 +133,7 @@ class Help(ModalScreen[Action | str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
+        Binding("enter", "take", show=False, priority=True),
         Binding("down", "choose(1)", show=False),
         Binding("up", "choose(-1)", show=False),
         Binding("pagedown", "choose(10)", show=False, priority=True),
@@ -170,9 +173,11 @@ class Help(ModalScreen[Action | str | None]):
         else:
             self.query_one(HelpLines).look_for(text)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    async def action_take(self) -> None:
+        """Do what is found by what was typed."""
+        field = self.query_one(Input)
+        await letters_taken(field)
+        self.query_one(HelpLines).look_for(field.value)
         self._do()
 
     @on(HelpLines.Chosen)

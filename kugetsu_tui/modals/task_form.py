@@ -19,6 +19,7 @@ from kugetsu_engine.domain.task import Expect
 from .. import failures
 from ..formatting.safe_text import clean
 from ..formatting.states import draws_ascii, plain
+from ..type_ahead import letters_taken
 
 SUBMIT_KEY = "ctrl+j"
 ROOMY = 72
@@ -98,6 +99,7 @@ class TaskForm(ModalScreen[str | None]):
         # With priority the focus has moved before the next key is looked at, however fast it comes.
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("enter", "next_field", show=False, priority=True),
         # ctrl+enter arrives as ctrl+j in most terminals.
         Binding("ctrl+j,ctrl+enter", "submit", show=False, priority=True),
     ]
@@ -235,18 +237,17 @@ class TaskForm(ModalScreen[str | None]):
             value["agent"] = self._draft.agent
         return Draft(message=self.query_one(TextArea).text, **value)
 
-    @on(Input.Submitted)
-    def _next_field(self, event: Input.Submitted) -> None:
-        event.stop()
+    def action_next_field(self) -> None:
+        """A line is complete."""
         self.focus_next()
 
     @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
+    async def _pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "submit":
             self.action_submit()
         else:
-            self.action_leave()
+            await self.action_leave()
 
     def action_submit(self) -> None:
         """Put the task into the queue, after the field has taken the letters that are on their way to it."""
@@ -289,11 +290,14 @@ class TaskForm(ModalScreen[str | None]):
         self.query_one("#form-error", Static).update(Content(clean(f"! {words}", 400)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A list of choices that is open is left before the form is."""
+        """A list of choices that is open is left before the form is; only in a field of one line enter goes on."""
+        if action == "next_field":
+            return isinstance(self.focused, Input)
         return action != "leave" or not any(field.expanded for field in self.query(Select))
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         """Go back; the text is there next time."""
+        await letters_taken(self.focused)
         if self.is_current:
             self._keep(self.draft())
             self.dismiss(None)

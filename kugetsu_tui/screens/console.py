@@ -1,5 +1,6 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -19,6 +20,7 @@ from ..formatting.states import glyph
 from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
 from ..past import JUMP_S
 from ..situation import Situation
+from ..type_ahead import letters_taken
 from ..viewmodels.picture import Picture
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
@@ -27,10 +29,12 @@ from .situations import situation_of_one
 if TYPE_CHECKING:
     from ..app import KugetsuApp
 
-LEAVES_FIELD = frozenset({"escape", "tab", "shift+tab", "down"})
+LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
 """Keys that leave the field of a filter or a search; every other key is typed into it."""
 SAID_S = 8.0
 FAILURE_SAID_S = 20.0
+SEEN_S = 1.0
+"""After so long an answer was read, and moving on is about something else."""
 
 
 class ConsoleScreen(Screen[None]):
@@ -39,6 +43,7 @@ class ConsoleScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hush: Timer | None = None
+        self._said_at = 0.0
         self.acts = Acts(self)
         self._deeds: dict[str, Callable[[], None]] = {
             "task.new": self.new_task, "task.edit": self.edit_task,
@@ -97,7 +102,7 @@ class ConsoleScreen(Screen[None]):
         With priority, so that the app performs a key before it looks at the next one: of keys that come in one burst each
         meets the focus that the one before it left.
         """
-        for key in self.console.registry.all_keys:
+        for key in sorted({*self.console.registry.all_keys, *LEAVES_FIELD}):
             for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False, priority=True)]):
                 self._bindings.key_to_bindings[binding.key] = [binding]
 
@@ -135,10 +140,11 @@ class ConsoleScreen(Screen[None]):
         """A key leaves the field of a filter or a search."""
         raise NotImplementedError
 
-    def action_press(self, key: str) -> None:
+    async def action_press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
         self.console.touched()
         if isinstance(self.focused, Input):
+            await letters_taken(self.focused)
             self.leave_field(key)
             return
         action = self.console.registry.resolve(key, self.situation())
@@ -158,7 +164,7 @@ class ConsoleScreen(Screen[None]):
         if deed is None:
             self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
             return
-        if action.group != MOVING:
+        if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
             self.forgive()
         said = self.query_one(Talk).said
         deed()
@@ -205,6 +211,7 @@ class ConsoleScreen(Screen[None]):
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
         self.query_one(Talk).say(text, tone)
+        self._said_at = time.monotonic()
         if self._hush is not None:
             self._hush.stop()
         self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self._fall_silent)

@@ -89,11 +89,6 @@ class FindingScreen(ConsoleScreen):
         if self.has_class("-filtering") and isinstance(self._filtered, RowList):
             self._filtered.set_filter(event.value)
 
-    @on(Input.Submitted, "#filter")
-    def _typed_all(self, event: Input.Submitted) -> None:
-        self._close_filter()
-        self.take_text(event.value)
-
     def take_text(self, text: str) -> None:
         """Search the text that the field is about; a list was filtered with every letter."""
         if isinstance(self._filtered, Searched):
@@ -113,7 +108,10 @@ class FindingScreen(ConsoleScreen):
         self.console.choices.keep(self._filtered)
 
     def leave_field(self, key: str) -> None:
-        """Escape takes the filter away, any other key lets it stand."""
-        if key == "escape" and isinstance(self._filtered, RowList):
-            self._filtered.set_filter("")
+        """Escape takes the filter away, any other key lets it stand; enter also searches a text."""
+        text = self.query_one("#filter", Input).value
+        if isinstance(self._filtered, RowList):
+            self._filtered.set_filter("" if key == "escape" else text)
         self._close_filter()
+        if key == "enter":
+            self.take_text(text)

@@ -261,10 +261,10 @@ class HomeScreen(MarkingScreen):
         """From now on the operator chooses where to stand."""
         self._used()
 
-    def action_press(self, key: str) -> None:
+    async def action_press(self, key: str) -> None:
         """From now on the operator chooses where to stand."""
         self._used()
-        super().action_press(key)
+        await super().action_press(key)
 
     def _show_tabs(self) -> None:
         """Where one pane is seen at a time, what the others are and hold."""

@@ -156,8 +156,8 @@ class MergedScreen(LogScreen):
             super().take_text(text)
 
     def leave_field(self, key: str) -> None:
-        """Leave the field as it was."""
-        self._filters = False
+        """Leave the field as it was; only enter takes what was typed."""
+        self._filters = self._filters and key == "enter"
         super().leave_field(key)
 
     def situation(self) -> Situation:

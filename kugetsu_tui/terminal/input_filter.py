@@ -5,8 +5,9 @@ was typed may act. So a sequence is read whole before it means anything, one tha
 made of never becomes keys.
 
 The one thing that can be read in two ways is the escape key: it is also how every sequence begins. What tells them apart is
-time, in three limits below. The machine itself has no clock: whoever feeds it calls `tick` when nothing has come until
-`deadline`, so that a program that was slow to read never takes a sequence apart.
+first grammar: of the strings that begin with `ESC P`, say, terminals send few, and all others are keys. Then time: a terminal
+sends many bytes at once, a person one by one, and the limits are below. The machine itself has no clock: whoever feeds it calls
+`tick` when nothing has come until `deadline`, so that a program that was slow to read never takes a sequence apart.
 """
 
 import re
@@ -19,8 +20,10 @@ ESCAPE_S = 0.1
 """After so long alone an ESC is the escape key."""
 LATE_S = 1.0
 """For so long after it, what can only be the rest of a sequence that the line held up is still taken for that."""
+TOGETHER_S = 0.02
+"""Bytes no further apart came together, as a terminal sends them."""
 HOLD_S = 0.5
-"""How long an ESC with a `[`, `O`, `]` or `P` waits for what follows; without that they were keys."""
+"""How long the beginning of a sequence waits for what follows, a string's only if it came together; then they were keys."""
 SEQUENCE_S = 3.0
 """A sequence in which nothing has come for so long is dropped."""
 PASTE_S = 10.0
@@ -34,6 +37,24 @@ ESC, BEL, DEL, BACKSPACE = 0x1B, 0x07, 0x7F, 0x08
 PASTE_BEGINS, PASTE_ENDS = "200", b"\x1b[201~"
 LATE = b"[O]P_"
 """What may follow an escape late. Strings nobody sends, such as `ESC X`, are keys by then."""
+LATE_SHIFTS = b"ABCDFHPQRS"
+"""What may follow a late `ESC O`: arrows and function keys."""
+_OF_MACHINES = frozenset(b":;<=>?")
+"""What stands between the numbers of a control sequence; a person has no use for it."""
+_BEGINS = {
+    ord("P"): re.compile(rb"[>!]|\d[\d;]*[$+!]?"),
+    ord("]"): re.compile(rb"\d{1,4}|[lLI].*", re.DOTALL),
+    ord("_"): re.compile(rb".*", re.DOTALL),
+    ord("^"): re.compile(rb".*", re.DOTALL),
+    ord("X"): re.compile(rb".*", re.DOTALL),
+}
+"""How the body of a terminal's string may begin. Until it is sure to be one, its bytes may yet be keys."""
+_SURE = {
+    ord("P"): re.compile(rb"[>!]\||\d[\d;]*[$+!][a-z~]"),  # versions, capabilities, settings, checksums
+    ord("]"): re.compile(rb"\d{1,4};"),
+    ord("_"): re.compile(rb"G[a-z]="),  # kitty's graphics
+}
+"""What nobody types: the body of a string that begins so is one, to its end."""
 EIGHT_BIT = {0x9B: ord("["), 0x8F: ord("O"), 0x90: ord("P"), 0x9D: ord("]"), 0x98: ord("X"), 0x9E: ord("^"), 0x9F: ord("_")}
 """Introducers as one byte (VT220 and later, xterm with S8C1T), and the letter after ESC that means the same."""
 
@@ -62,7 +83,10 @@ class InputFilter:
         self._over: Callable[[], None] | None = None
         """What happens at the deadline."""
         self._introducer = 0
-        self._late = self._single = self._pasting = False
+        self._late = self._single = self._pasting = self._sure = False
+        self._together = False
+        """Whether the byte came with the one before it."""
+        self._fed_at = -SEQUENCE_S
         self._body = bytearray()
         self._length = 0
         self._letter = bytearray()
@@ -75,6 +99,7 @@ class InputFilter:
             now: seconds of a clock that never goes back.
         """
         self._now = now
+        together, self._fed_at = now - self._fed_at <= TOGETHER_S, now
         while data:
             if self._pasting:
                 data = self._paste(data)
@@ -82,6 +107,7 @@ class InputFilter:
             taken = 0
             for byte in data:
                 taken += 1
+                self._together, together = together, True
                 self._step(byte)
                 if self._pasting:
                     break
@@ -181,21 +207,27 @@ class InputFilter:
         self._introducer, self._late, self._single = introducer, late, single
         self._body.clear()
         self._length = 0
-        step = {ord("["): self._control, ord("O"): self._shift}.get(introducer, self._string)
-        self._go(step, HOLD_S, self._were_keys)
+        self._sure = False
+        if introducer in _BEGINS:
+            self._go(self._string, self._patience(), self._were_keys)
+        else:
+            self._go(self._control if introducer == ord("[") else self._shift, HOLD_S, self._were_keys)
 
     def _were_keys(self) -> None:
         """What looked like the beginning of a sequence was typed."""
-        typed = b"" if self._single else bytes((self._introducer,)) + bytes(self._body)
+        typed = (b"" if self._single else bytes((self._introducer,))) + bytes(self._body)
         if not (self._late or self._single):
             self._found.append(ESCAPE)
         self._go(self._ground)
-        for byte in typed:
-            self._ground(byte)
+        self._found += [Key(letter, letter) for letter in typed.decode("utf-8", "replace") if not 0x80 <= ord(letter) < 0xA0]
+
+    def _may_be_keys(self) -> bool:
+        """Whether what has come of a control sequence can have been typed: late, and not in one piece."""
+        return self._late and (self._length <= 1 or (not self._together and not set(self._body) & _OF_MACHINES))
 
     def _cut(self) -> None:
-        """The rest of a sequence never came. Late ones of a letter were typed, as a terminal would have sent all."""
-        if self._late and self._length <= 1:
+        """The rest of a sequence never came."""
+        if self._may_be_keys():
             self._were_keys()
         else:
             self._go(self._ground)
@@ -208,11 +240,11 @@ class InputFilter:
 
     def _broken_off(self, byte: int) -> None:
         """A byte that cannot be in a sequence: it ends there, and the byte is what it is."""
-        self._were_keys() if not self._length else self._go(self._ground)
+        self._were_keys() if not self._length or self._may_be_keys() else self._go(self._ground)
         self._ground(byte)
 
     def _means(self, tokens: list[Token] | None) -> None:
-        if tokens is None and self._late and self._length <= 1:
+        if tokens is None and self._may_be_keys():
             self._were_keys()
             return
         self._go(self._ground)
@@ -275,37 +307,60 @@ class InputFilter:
         elif 0x40 <= byte < 0x7F:
             number = self._body.decode()
             tokens = sequences.single_shift(number, chr(byte))
-            if tokens is None and self._late:
+            if tokens is None or (self._late and byte not in LATE_SHIFTS):  # no terminal sends it
                 self._keep(byte)
-            self._means(tokens)
+                self._were_keys()
+            else:
+                self._means(tokens)
         else:
             self._broken_off(byte)
 
     # strings: OSC, DCS, APC, PM, SOS
 
+    def _patience(self) -> float:
+        """How long a string that may yet be keys waits for its next byte."""
+        return HOLD_S if self._together else self._escape_s
+
     def _string(self, byte: int) -> None:
-        if not self._length and not self._can_begin(byte):
-            self._broken_off(byte)
-        elif byte == ESC:
-            self._go(self._string_escape, SEQUENCE_S, lambda: self._go(self._ground))
+        if byte == ESC:
+            self._go(self._string_escape, SEQUENCE_S if self._sure else self._patience(), self._escape_alone)
         elif byte == BEL or (byte == 0x9C and self._single):
             self._go(self._ground)
         elif byte < 0x20:
-            self._broken_off(byte)
+            self._end_string()
+            self._ground(byte)
         else:
-            self._keep(byte)
+            self._keep_of_string(byte)
 
-    def _can_begin(self, byte: int) -> bool:
-        """Whether a terminal's string may begin so: an answer, not a person that was quick after the escape key."""
-        if self._introducer == ord("P"):
-            return 0x20 <= byte < 0x40
-        if self._introducer == ord("]"):
-            return chr(byte) in "0123456789lLI"
-        return byte == ord("G") or not (self._late or self._single)
+    def _keep_of_string(self, byte: int) -> None:
+        self._keep(byte)
+        body = bytes(self._body)
+        if not self._sure:
+            sure = _SURE.get(self._introducer)
+            self._sure = self._length > LONGEST or (sure is not None and sure.fullmatch(body) is not None)
+        if self._sure:
+            return
+        if _BEGINS[self._introducer].fullmatch(body):
+            self._go(self._string, self._patience(), self._were_keys)
+        else:
+            self._were_keys()
+
+    def _end_string(self) -> None:
+        """The string breaks off; what was no string for sure were keys."""
+        self._go(self._ground) if self._sure else self._were_keys()
+
+    def _escape_alone(self) -> None:
+        """No `\\` came after the ESC in a string."""
+        sure = self._sure
+        self._end_string()
+        if not sure:
+            self._alone()
 
     def _string_escape(self, byte: int) -> None:
-        self._go(self._ground)
-        if byte != ord("\\"):
+        if byte == ord("\\"):
+            self._go(self._ground)
+        else:
+            self._end_string()
             self._begin_escape()
             self._step(byte)
 

@@ -169,17 +169,21 @@ def with_tail(title: Cell, tail: Sequence[Cell], width: int) -> list[Cell]:
 
 
 def spread(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Cell]) -> list[int]:
-    """The widths for one row: its title goes on over the columns right of it in which this row has nothing."""
+    """The widths for one row: its title, and what would be cut, go on over empty cells right of them."""
     mine = list(widths)
     shown = [index for index, width in enumerate(widths) if width]
     title = next((index for index in shown if columns[index].flexible), None)
-    for index in shown:
-        if title is None or index <= title:
+    if title is None:
+        return mine
+    for place, index in enumerate(shown):
+        text = cells[index][0]
+        if index < title or (index > title and (columns[index].right or width_of(text) <= mine[index])):
             continue
-        if cells[index][0]:
-            break
-        mine[title] += mine[index] + columns[title if index == shown[-1] else index].gap
-        mine[index] = 0
+        for free in shown[place + 1 :]:
+            if cells[free][0]:
+                break
+            mine[index] += mine[free] + columns[index if free == shown[-1] else free].gap
+            mine[free] = 0
     return mine
 
 

@@ -114,14 +114,14 @@ def hear(feeder: InputFilter, pieces: Iterable[bytes | float], now: float = 0.0)
 
 
 def in_pieces(sent: bytes, chance: random.Random) -> Iterable[bytes | float]:
-    """The bytes split anywhere; a pause within a sequence is as long as a slow line makes it."""
+    """The bytes split anywhere, with pauses of a slow line; long ones never around a single byte."""
     while sent:
         size = len(sent) if chance.random() < 0.5 else chance.randrange(1, len(sent) + 1)
         yield sent[:size]
         sent = sent[size:]
         if sent:
             # Right after an ESC a long pause makes it the escape key, whatever comes then; see the tests of the filter.
-            yield chance.choice((0.0, 0.01, ESCAPE_S * 0.9, HOLD_S * 0.9))
+            yield chance.choice((0.0, 0.01, ESCAPE_S * 0.9, HOLD_S * 0.9 if size > 1 else 0.0))
 
 
 def terminal_input(count: int, chance: random.Random) -> None:

@@ -101,7 +101,7 @@ def test_what_stands_behind_a_title_takes_from_its_own_row_alone(title: int, beh
 def test_a_title_goes_on_where_its_row_has_nothing(shown: tuple[Column, ...], width: int, data: st.DataObject) -> None:
     """All other cells of the row stay in their places."""
     widths = layout(shown, width)
-    cells = [("x" if data.draw(st.booleans()) else "", "text") for _ in shown]
+    cells = [("x" * data.draw(st.sampled_from((0, 1, 40))), "text") for _ in shown]
     mine = spread(shown, widths, cells)
     place = next(index for index, column in enumerate(shown) if column.flexible)
 
@@ -133,6 +133,15 @@ def _queue(width: int, **changes: Any) -> list[int]:
     names = [column.name for column in view.columns]
     assert widths[names.index("issue")], "every reference is there"
     return [spread(view.columns, widths, view.row(index).cells)[names.index("task")] for index in range(8)]
+
+
+def test_a_reason_that_would_be_cut_goes_on_where_no_start_is_known() -> None:
+    """But not over a start that is."""
+    shown = (Column("task", 10, flexible=True), Column("why", 12), Column("start", 6, right=True))
+    reason = ("retry at 13:05:44, failed", "text")
+    assert spread(shown, (10, 12, 6), [("title", "text"), reason, ("", "text")]) == [10, 20, 0]
+    assert spread(shown, (10, 12, 6), [("title", "text"), reason, ("~13:05", "text")]) == [10, 12, 6]
+    assert spread(shown, (10, 12, 6), [("title", "text"), ("held", "text"), ("", "text")]) == [10, 12, 6]
 
 
 def test_one_task_with_a_long_reason_or_tags_takes_nothing_from_the_others() -> None:

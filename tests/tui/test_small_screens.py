@@ -48,6 +48,20 @@ async def test_a_form_always_says_how_to_submit_and_how_to_leave(console: Opener
         assert "ctrl+j" in here.text
 
 
+@pytest.mark.parametrize("keys", ["n", "?", "y", "o", "ctrl+p"])
+async def test_no_size_of_the_terminal_ends_the_console(console: Opener, enqueue: Put, keys: str) -> None:
+    """Whatever is open, down to one cell and back."""
+    enqueue("local/web#1")
+    async with console((140, 40)) as here:
+        await here.shows("web#1")
+        await here.press("P", "2", *keys.split())
+        for size in ((1, 1), (7, 7), (140, 1), (13, 30), (140, 40)):
+            await here.pilot.resize_terminal(*size)
+            await here.pilot.pause()
+        await here.press("escape", "escape", "escape")
+        await here.shows("web#1")
+
+
 @pytest.mark.parametrize("agents", [["other", "mine"], ["other"]])
 async def test_an_edited_task_shows_its_agent_before_the_agents_are_read(console: Opener, agents: list[str]) -> None:
     """And keeps it when they were, whether or not it is among them."""

@@ -142,7 +142,7 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize("value", BAD_VALUES)
 def test_a_bad_limit_is_told_and_the_last_good_one_holds(paths: StatePaths, value: str) -> None:
-    """One sentence names file, line and setting; the other settings of the file are taken. It holds while it is bad."""
+    """One sentence names file, line and setting; the others of the file are taken. Until it is corrected."""
     _write(paths, "max_concurrent_agents = 8")
     good = load(paths, {})[0]
     _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")

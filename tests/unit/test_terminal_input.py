@@ -104,8 +104,42 @@ def test_an_arrow_that_a_line_takes_apart_never_acts_as_letters() -> None:
     assert names(b"\x1b", 0.3, b"P") == ["escape", "P"]
     assert names(b"\x1b", 0.3, b"]", 0.3, b"1") == ["escape", "right_square_bracket", "1"]
     assert names(b"\x1b", LATE_S + 0.2, b"[", b"B") == ["escape", "left_square_bracket", "B"]
-    assert names(b"\x1bXy") == [], "what may be a string is none of the keys it could be"
     assert names(b"\x1b[") == ["escape", "left_square_bracket"]
+
+
+TYPED = (
+    "P", "Pj", "P+", "P+q", "P4", "P4j", "P x", "P/foo", "P:pause", "P!", "P>", "]", "]]", "]1", "]4j", "]l", "]lj",
+    "_", "_G", "_a", "^", "^q", "X", "Xy", "X y n", "Oe", "Open", "+", "q", "é", "日",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_letters_after_the_escape_key_are_letters(typed: str) -> None:
+    """All in one packet, key by key, quickly and slowly; an enter ends them, and nothing before or after it is lost."""
+    keys = [Key("escape", "\x1b"), *(Key(letter, letter) for letter in typed)]
+    sent, enter = typed.encode(), [Key("enter", "\r"), Key("j", "j")]
+    if typed not in ("Open",):  # in one piece with the escape key, `O p` is the number pad's
+        assert heard(b"\x1b" + sent) == keys
+        assert heard(b"\x1b" + sent + b"\rj") == [*keys, *enter]
+    assert heard(b"\x1b", ESCAPE_S * 1.1, sent) == keys
+    for pause_s in (0.03, ESCAPE_S * 1.1, 0.3, LATE_S * 1.1):
+        if typed == "Open" and pause_s < ESCAPE_S:
+            continue
+        pieces = [piece for letter in f"\x1b{typed}\rj" for piece in (letter.encode(), pause_s)]
+        assert heard(*pieces) == [*keys, *enter], pause_s
+
+
+def test_a_letter_after_the_escape_key_acts_soon() -> None:
+    """One that could begin a string is not held longer than the escape key was."""
+    feeder = InputFilter()
+    assert hear(feeder, [b"\x1b", 0.3, b"P", ESCAPE_S], now=1.0)[-1] == Key("P", "P")
+
+
+@pytest.mark.parametrize("typed", ["[4j", "[0n", "[1]", "[ 2", "[12"])
+def test_a_bracket_and_what_follows_are_keys_if_they_come_one_by_one(typed: str) -> None:
+    """Half a second after the escape key no sequence begins that comes key by key and means nothing."""
+    pieces = [piece for letter in f"\x1b{typed}" for piece in (letter.encode(), 0.2)]
+    assert heard(*pieces) == [Key("escape", "\x1b"), *(Key(letter, letter) for letter in typed)]
 
 
 def test_a_sequence_that_never_ends_makes_nobody_deaf() -> None:
