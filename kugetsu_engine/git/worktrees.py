@@ -17,6 +17,8 @@ from .repositories import commits, common_dir
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""
 
+_ELSEWHERE = re.compile(r"'(.*)' is already (?:checked out|used by worktree) at '(.*)'")
+
 
 def ready(
     repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None = None,
@@ -62,13 +64,21 @@ def ready(
 
 
 def _add(repository: str, worktree: str, arguments: list[str]) -> None:
+    add = ("worktree", "add", "--quiet", "--no-checkout", *arguments)
     try:
-        git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
-    except GitError:
-        # Someone removed the folder of an earlier worktree by hand: git still knows it, under this very path.
-        if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--", worktree):
+        try:
+            git(repository, *add)
+        except GitError:
+            # Someone removed the folder of an earlier worktree by hand: git still knows it, under this very path.
+            if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--", worktree):
+                raise
+            git(repository, *add)
+    except GitError as error:
+        found = _ELSEWHERE.search(error.message)
+        if found is None:
             raise
-        git(repository, "worktree", "add", "--quiet", "--no-checkout", *arguments)
+        cure = "check out another one there" if os.path.lexists(found[2]) else "that folder is gone: git worktree prune"
+        raise GitError(f"the branch {found[1]} is checked out in {found[2]}; {cure}, then retry") from None
 
 
 def _check_out(worktree: str, mark: dict[str, Any]) -> None:

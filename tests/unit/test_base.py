@@ -209,7 +209,7 @@ def test_a_branch_that_is_checked_out_elsewhere_is_not_moved(place: Place) -> No
     run_git(place.clone, "checkout", "--quiet", "-b", BRANCH, "FETCH_HEAD")
     before = run_git(place.clone, "rev-parse", "HEAD")
     place.news("second", branch=BRANCH)
-    with pytest.raises(Exception, match=r"already (checked out|used by)"):
+    with pytest.raises(Exception, match=r"is checked out in .*; check out another one there"):
         worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
     assert run_git(place.clone, "rev-parse", "HEAD") == before
     assert run_git(place.clone, "status", "--porcelain") == ""
@@ -363,3 +363,21 @@ def test_a_beginning_that_fails_leaves_no_branch(place: Place) -> None:
     assert place.has(f"refs/heads/{BRANCH}") == ""
     run_git(place.clone, "config", "filter.none.smudge", "cat")
     assert worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None).start == wanted
+
+
+def test_a_branch_that_the_operator_has_checked_out_is_told_with_the_cure(place: Place) -> None:
+    """git has a branch in one folder only; where that folder is gone, it is taken over."""
+    elsewhere, worktree = place.folder / "elsewhere", place.folder / "worktree"
+    run_git(place.clone, "worktree", "add", "--quiet", "-b", BRANCH, str(elsewhere))
+    with pytest.raises(GitError, match=f"{BRANCH} is checked out in {elsewhere}; check out another one there"):
+        worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    run_git(elsewhere, "checkout", "--quiet", "--detach")
+    worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    shutil.rmtree(worktree)
+    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).branch == "kept"
+    run_git(worktree, "checkout", "--quiet", "--detach")
+    run_git(elsewhere, "checkout", "--quiet", BRANCH)
+    shutil.rmtree(worktree)
+    shutil.rmtree(elsewhere)
+    with pytest.raises(GitError, match="that folder is gone: git worktree prune, then retry"):
+        worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
