@@ -227,7 +227,8 @@ class _Reading:
         try:
             self._values[name] = READERS[name](value)
         except (KugetsuError, OverflowError) as error:
-            holds = self._last_is_whole and name not in HARMLESS
+            # One that is off, such as no budget, is no value to hold: the new one was to be stricter.
+            holds = self._last_is_whole and name not in HARMLESS and bool(getattr(self._last, name))
             in_force = getattr(self._last or Settings(), name), "the value before it holds"
             self._values[name], meanwhile = in_force if holds else WHILE_WRONG.get(name, in_force)
             stops = NOTHING if holds or name in HARMLESS else EVERYTHING

@@ -165,6 +165,17 @@ def test_a_bad_limit_at_the_start_is_told_and_nothing_starts_until_it_is_correct
     assert "max_concurrent_agents" in settings.gaps.reason("opencode", "local/a#1")
 
 
+@pytest.mark.parametrize(
+    "line", ['budget_per_day = "5e"', 'require_delivery = "yse"', "budget_per_task = -1", 'base_branch = ["main"]']
+)
+def test_what_was_off_and_is_to_be_set_is_no_value_to_hold(paths: StatePaths, line: str) -> None:
+    """The engine ran without a budget; one that cannot be read is not "without" again."""
+    _write(paths, "max_attempts = 2")
+    good = load(paths, {})[0]
+    _write(paths, line)
+    assert line.partition(" ")[0] in load(paths, {}, good)[0].gaps.reason("opencode", "local/a#1")
+
+
 @pytest.mark.parametrize("text", ["max_attempts = ", "\x00", "[", "a = 1\na = 2", "max_attempts = 5 junk"])
 def test_a_file_that_is_no_toml_keeps_all_of_the_last_good_settings(paths: StatePaths, text: str) -> None:
     """Half-saved by an editor: nothing falls back to a default."""
