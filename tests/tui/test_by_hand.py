@@ -36,9 +36,8 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
     mark = hands.set_mark(operator.paths, "local-web-28", hand)
     assert mark is not None
     async with console((140, 40)) as here:
-        await here.shows("by hand")
-        row = next(line for line in here.lines if "by hand" in line and "#3" in line)
-        assert all(word in row for word in ("web#28", "Dark theme", "12 min"))
+        words = ("by hand", "#3", "web#28", "Dark theme", "12 min")
+        await here.until(lambda: any(all(word in line for word in words) for line in here.lines), "its row")
         await here.shows("agents 1/3")
         await here.shows("worked on by hand, as #3")
         await here.press("1", "g", "a")
@@ -50,7 +49,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
         mark.take_away()
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.by_hand, "the row to go")
         await here.shows("agents 0/3")
-        assert home(here).agents.length == 0
+        await here.until(lambda: home(here).agents.length == 0, "an empty list")
 
 
 async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filtered(
