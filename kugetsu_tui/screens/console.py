@@ -166,10 +166,7 @@ class ConsoleScreen(Screen[None]):
             return
         if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
             self.forgive()
-        said = self.query_one(Talk).said
         deed()
-        if self.situation().task != now.task and self.query_one(Talk).said == said:  # what went wrong was about another task
-            self.forgive()
         self.acted()
 
     def acted(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kugetsu_engine.domain.refs import parse
+from kugetsu_engine.domain.task import Task
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, commit, run_git
 from tests.support.waiting import wait_until
@@ -54,6 +55,8 @@ class Disorder:
     """What the operator does about it; None where the task goes well all the same."""
     gently: bool = False
     """Whether it may also go well without the operator."""
+    waits: bool = False
+    """Whether the task waits for the operator, with the reason, instead of ending."""
 
     def __str__(self) -> str:
         return self.name
@@ -68,22 +71,40 @@ def in_disorder(ground: Ground, amount: Amount) -> Report:
             disorder.make(fleet, worktree)
             before = _files(fleet.repository, worktree)
             task_id = fleet.enqueue(REF)
-            settle(fleet, [task_id], 60)
-            task = fleet.task(task_id)
-            found = [f"I12 {path} was removed or changed" for path in _lost(before, fleet.repository, worktree)]
-            wanted = ("error",) if disorder.mend else ("completed",)
-            if task.state not in (("error", "completed") if disorder.gently else wanted) or not task.reason:
-                found.append(f"{task_id} is {task.state}: {task.reason}")
+            if disorder.waits:
+                found = _waits(fleet, task_id)
+            else:
+                settle(fleet, [task_id], 60)
+                found = _ended(fleet.task(task_id), disorder)
+            found += [f"I12 {path} was removed or changed" for path in _lost(before, fleet.repository, worktree)]
             if disorder.mend is not None:
                 disorder.mend(fleet, worktree)
-            if task.state == "error":
-                fleet.operator.do("retry", task_id)
+            if fleet.state(task_id) != "completed":
+                if not disorder.waits:
+                    fleet.operator.do("retry", task_id)
                 settle(fleet, [task_id], 60)
                 if fleet.state(task_id) != "completed":
                     found.append(f"after the repair {task_id} is {fleet.state(task_id)}: {fleet.task(task_id).reason}")
             return found + verify(fleet, [task_id])
 
     return ground.side_by_side(amount.pick(DISORDERS * 5), attempt)
+
+
+def _ended(task: Task, disorder: Disorder) -> list[str]:
+    """What is wrong about how a task has ended in a disorder."""
+    wanted = {"error"} if disorder.mend else {"completed"}
+    good = task.state in wanted | ({"completed"} if disorder.gently else set()) and task.reason
+    return [] if good else [f"{task.id} is {task.state}: {task.reason}"]
+
+
+def _waits(fleet: Fleet, task_id: str) -> list[str]:
+    """Let an engine find that nothing can start; what is wrong about the task that waits, or about what was said."""
+    process = programs.start(fleet, programs.command_argv("--headless", "--until-idle"))
+    code, _, complained = programs.finish(fleet, process, 60.0)
+    state = fleet.state(task_id)
+    if (code, state) == (1, "pending") and str(fleet.repository) in complained:
+        return []
+    return [f"{task_id} is {state}, and the engine ended with {code}: {complained}"]
 
 
 def _git_file(name: str) -> Callable[[Fleet, Path], None]:
@@ -211,7 +232,7 @@ DISORDERS = (
     Disorder("the branch is checked out", _branch_in_use, _git("checkout", "--quiet", "main")),
     Disorder("a bare repository", _bare),
     Disorder("no commits", _no_commits, _first_commit),
-    Disorder("the repository is elsewhere", _gone, _back),
+    Disorder("the repository is elsewhere", _gone, _back, waits=True),
     Disorder("a broken HEAD", _head_broken, _head_mended),
     Disorder("a remote that is gone", _remote_gone),
 )

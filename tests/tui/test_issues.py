@@ -61,7 +61,7 @@ async def test_delegate_start_and_destroy(console: Opener, operator: Operator, t
         (place / "new.txt").unlink()
         await here.press("colon", *"destroy local/web#7", "enter")
         await here.until(lambda: isinstance(here.app.screen, Confirm))
-        assert "session   s7 of demo" in here.text
+        await here.shows("session   s7 of demo")
         assert list_of(operator) == ["local-web-7"]
         await here.press("y")
         await here.until(lambda: "fix/issue-7 removed" in here.said)

@@ -11,6 +11,7 @@ from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import files
 from kugetsu_tui.modals.menu import Menu
+from kugetsu_tui.screens import console as console_screen
 
 from .conftest import Opener
 from .test_home import home
@@ -139,8 +140,11 @@ async def test_colours_of_a_log_are_kept_and_none_reaches_the_terminal_as_it_is(
         assert tones("enest") == {"good"}
 
 
-async def test_an_error_is_said_no_longer_when_something_else_is_done(console: Opener, enqueue: Callable[..., str]) -> None:
-    """A command that finds its task answers for the one that found none; moving about leaves the answer where it is."""
+async def test_an_error_is_said_no_longer_when_something_else_is_done(
+    console: Opener, enqueue: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that finds its task answers for the one that found none; moving takes it away once it has been seen."""
+    monkeypatch.setattr(console_screen, "SEEN_S", 1000.0)
     enqueue()
     enqueue()
     async with console((100, 30)) as here:
@@ -154,4 +158,9 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(console: O
         here.app.commands.typed("99")
         await here.until(lambda: "99" in here.said)
         await here.press("z")
+        await here.until(lambda: "99" not in here.said)
+        here.app.commands.typed("99")
+        await here.until(lambda: "99" in here.said)
+        monkeypatch.setattr(console_screen, "SEEN_S", 0.0)
+        await here.press("j")
         await here.until(lambda: "99" not in here.said)
