@@ -107,15 +107,15 @@ def test_a_folder_that_is_no_repository_is_an_error_at_once(fleet: Fleet) -> Non
     assert fleet.starts() == []
 
 
-def test_a_branch_that_is_checked_out_elsewhere_is_an_error_with_gits_words(fleet: Fleet) -> None:
-    """git refuses a second worktree of one branch; the operator reads why, and their checkout is as it was."""
+def test_a_branch_that_is_checked_out_elsewhere_is_an_error_that_names_the_place(fleet: Fleet) -> None:
+    """git refuses a second worktree of one branch; the operator reads where it is and what to do, and their checkout is as it was."""
     run_git(fleet.repository, "checkout", "--quiet", "-b", "fix/issue-1")
     task_id = fleet.enqueue("local/work#1")
     fleet.start_engine()
     task = fleet.wait_for_end([task_id])[0]
     assert (task.state, len(task.attempts), task.attempts[0].failure) == ("error", 1, "git")
     assert "fix/issue-1" in (task.error or "")
-    assert "already" in (task.error or "")
+    assert f"is checked out in {fleet.repository}; check out another one there" in (task.error or "")
     assert run_git(fleet.repository, "branch", "--show-current") == "fix/issue-1"
     assert not os.path.exists(fleet.record(task_id).worktree)  # type: ignore[union-attr]
 
