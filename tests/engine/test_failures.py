@@ -108,7 +108,7 @@ def test_a_folder_that_is_no_repository_is_an_error_at_once(fleet: Fleet) -> Non
 
 
 def test_a_branch_that_is_checked_out_elsewhere_is_an_error_that_names_the_place(fleet: Fleet) -> None:
-    """git refuses a second worktree of one branch; the operator reads where it is and the cure, and their checkout is as it was."""
+    """git refuses a second worktree of one branch; the operator reads where it is, and their checkout is as it was."""
     run_git(fleet.repository, "checkout", "--quiet", "-b", "fix/issue-1")
     task_id = fleet.enqueue("local/work#1")
     fleet.start_engine()
