@@ -216,7 +216,7 @@ def test_nothing_is_appended_to_what_is_no_file(tmp_path: Path, kind: str) -> No
         path.symlink_to(target)
     else:
         path.mkdir()
-    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+    with pytest.raises(OSError):  # noqa: PT011 (which one depends on the kind)
         files.append_line(str(path), b"line")
     assert target.read_bytes() == b""
 
