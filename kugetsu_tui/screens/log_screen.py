@@ -1,22 +1,27 @@
 """What screens share that are one log and little else."""
 
+from functools import cached_property
+
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
-from .finding import FindingScreen
-from .logs import log_deeds
+from .console import ConsoleScreen
+from .logs import LogKeys
 
 
-class LogScreen(FindingScreen):
+class LogScreen(ConsoleScreen):
     """A screen with one log; every key that moves is about it, and escape goes back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.log_view: LogView | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane) | {"back": self.back}
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """The log has actions of its own."""
+        return (*super().parts, LogKeys(self, self.log_pane, self.console.choices))
 
     def on_mount(self) -> None:
         """Show the log as logs were left."""
-        super().on_mount()
         self.console.choices.apply_to_log(self.log_pane)
 
     @property
@@ -34,7 +39,7 @@ class LogScreen(FindingScreen):
         """A line of the log."""
         return self.log_pane.line_in_sight()
 
-    def back(self) -> None:
+    def action_back(self) -> None:
         """Clear the search, or go home."""
         if self.log_pane.searching:
             self.log_pane.clear_search()

@@ -1,7 +1,6 @@
 """The logs of all agents at once."""
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from kugetsu_engine.domain.counting import of_number
 from kugetsu_engine.domain.draft import shown_id
@@ -58,25 +57,18 @@ class MergedView(LogView):
 class MergedScreen(LogScreen):
     """Follows every agent that runs; escape goes back."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._filters = False
-        """Whether what is typed is a filter, and no search."""
-        self._deeds |= {"merged.whose": self.ask_whose, "merged.filter": self.open_line_filter}
-
     def compose(self) -> ComposeResult:
         """One log."""
         self.log_view = MergedView(self.console.link.merged_feed())
         yield StatusStrip()
         yield Banner()
         yield self.log_view
-        yield FilterLine("search")
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
         """Show what runs at once."""
-        super().on_mount()
         self.set_focus(self.log_pane)
         if self.picture is not None:
             self.show_picture(self.picture)
@@ -115,7 +107,7 @@ class MergedScreen(LogScreen):
             self.show_picture(self.picture)
         self.say(f"lines {self._whose()}")
 
-    def ask_whose(self) -> None:
+    def action_merged_whose(self) -> None:
         """Ask whose lines are to be shown."""
         picture, choice = self.picture, self.view.choice
         tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
@@ -137,28 +129,14 @@ class MergedScreen(LogScreen):
 
         self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), chosen)
 
-    def open_line_filter(self) -> None:
+    def action_merged_filter(self) -> None:
         """Type words that the lines must have."""
-        self.open_filter()
-        self._filters = True
-        field = self.query_one("#filter", Input)
-        self.field_keys = (("enter", "keep"), ("esc", "leave"))
-        field.placeholder = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
-        field.value = self.view.choice.words
-        field.cursor_position = len(field.value)
-
-    def take_text(self, text: str) -> None:
-        """Filter the lines, or search them."""
-        if self._filters:
-            self._filters = False
-            self._choose(self.view.choice._replace(words=text.strip()))
-        else:
-            super().take_text(text)
-
-    def leave_field(self, key: str) -> None:
-        """Leave the field as it was; only enter takes what was typed."""
-        self._filters = self._filters and key == "enter"
-        super().leave_field(key)
+        choice = self.view.choice
+        hint = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
+        keys = (("enter", "keep"), ("esc", "leave"))
+        self.query_one(FilterLine).open(
+            self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
+        )
 
     def situation(self) -> Situation:
         """What the keys need to know; no task is selected."""

@@ -21,7 +21,6 @@ class TaskScreen(LogScreen):
         super().__init__()
         self.task_id = task_id
         self._attempt = attempt
-        self._deeds |= {"log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1)}
 
     def compose(self) -> ComposeResult:
         """Story and log."""
@@ -30,13 +29,12 @@ class TaskScreen(LogScreen):
         yield Banner()
         yield Head()
         yield self.log_view
-        yield FilterLine("search")
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
         """Show the task at once."""
-        super().on_mount()
         self.set_focus(self.log_pane)
 
     def on_resize(self) -> None:
@@ -74,7 +72,8 @@ class TaskScreen(LogScreen):
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
 
-    def _turn(self, by: int) -> None:
+    def action_turn(self, by: int) -> None:
+        """Show the log of another attempt."""
         task = self.selected()
         if task is not None and self.picture is not None:
             self._attempt = max(min(self.attempt + by, task.attempt), 1)
