@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from .alerts import Alerts
 from .control import Controls
 from .domain.policy import BUDGET
+from .domain.refs import repository_of
 from .domain.task import Attempt, Notice
 from .domain.times import instants, iso, wall_clock
 from .domain.usage import Sum, day_of, ended_on, money
@@ -37,7 +38,7 @@ def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str]
             for attempt in task.attempts:
                 day = ended_on(attempt)
                 if day is not None and day >= since:
-                    found.setdefault((day, task.issue_key.rpartition("#")[0]), Sum()).add(attempt)
+                    found.setdefault((day, repository_of(task.issue_ref)), Sum()).add(attempt)
     return found
 
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kugetsu_engine.domain.draft import typed_id
+
 from . import remembered, themes
 from .completion import Known
 from .modals.sort_menu import SortMenu
@@ -111,7 +113,7 @@ class Choices:
             groups["ended"] = [one.id for one in snapshot.done]
             for state, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[state] = [one.removeprefix("q_") for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[state] = [typed_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = getattr(app.talking, "focused_pane", None)

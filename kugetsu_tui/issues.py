@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kugetsu_engine import beginning, removing
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.removing import Remains
@@ -39,7 +40,7 @@ def _start(app: "KugetsuApp", args: dict[str, str]) -> str:
 
 def _delegated(app: "KugetsuApp", message: str) -> str:
     made = beginning.delegate(app.link.operator, message, app.link.folder)
-    return f"queued {', '.join(f'#{task_id[2:]} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: "KugetsuApp", reference: str, force: bool) -> None:

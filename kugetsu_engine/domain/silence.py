@@ -7,9 +7,8 @@ changed file.
 import re
 from collections.abc import Collection
 
-from .counting import of_number
 from .draft import shown_id
-from .times import span
+from .text.quantities import format_span, of_number
 
 SHOWN_S = 60.0
 """An agent that has been silent for less is only working."""
@@ -19,7 +18,7 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 def evidence_for(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
-    return evidence if silent_s is None else f"{evidence} for {span(silent_s)}"
+    return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
 
 
 def caveat(stalled: Collection[str]) -> str:
