@@ -16,7 +16,7 @@ from .chronicle import Chronicle
 from .config import SettingsSource
 from .domain import ended, failures, policy, silence
 from .domain.draft import shown_id
-from .domain.recovery import MACHINE_RESTARTED
+from .domain.recovery import MACHINE_RESTARTED, Found, Recovered
 from .domain.run import Result
 from .domain.task import Attempt, Base, Notice, Task
 from .domain.times import epoch, iso, time_of_day
@@ -91,19 +91,19 @@ class Attempts:
         if source is not None:
             self._waker.add(source, task_id)
 
-    def recover(self) -> dict[str, int]:
+    def recover(self) -> Found:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
-        found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "given back": 0}
+        found = dict.fromkeys(Recovered, 0)
         for entry in self._ledger.active():
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
-                found["adopted"] += 1
+                found[Recovered.ADOPTED] += 1
                 continue
             try:
                 found[self._settle(entry.id)] += 1
             except OSError:
                 continue  # the disk refuses it now; the next full look settles it
-        return found
+        return Found(**found)
 
     def look_at_all(self) -> None:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
@@ -277,17 +277,17 @@ class Attempts:
         except OSError:
             return  # a full disk: the result tells it again
 
-    def _settle(self, task_id: str) -> str:
-        """Enter the end of an attempt nobody works on any more; what was found, in words."""
+    def _settle(self, task_id: str) -> Recovered:
+        """Enter the end of an attempt nobody works on any more; what became of it."""
         try:
             task = self._ledger.get(task_id)
         except NoSuchTask:
-            return "lost"
+            return Recovered.LOST
         self._ledger.issue_free(task.issue_key)
         result = runs.result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
-            return "ended meanwhile"
+            return Recovered.ENDED_MEANWHILE
         broken = runs.unreadable(self._paths, task.id, task.attempt)
         for path, why in broken.items():
             self._ledger.quarantine.take(path, why)
@@ -296,11 +296,11 @@ class Attempts:
         result = runs.outcome(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
-            return "ended meanwhile"
+            return Recovered.ENDED_MEANWHILE
         record = runs.record(self._paths, task.id, task.attempt)
         if broken:
             self._enter(task, self._lost(task, f"its record could not be read: {', '.join(map(os.path.basename, broken))}"))
-            return "lost"
+            return Recovered.LOST
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
@@ -308,10 +308,10 @@ class Attempts:
                 self.refuse(task, self._refused[task_id])
             else:
                 self.give_back(task, "the start did not happen")
-            return "given back"
+            return Recovered.GIVEN_BACK
         reason = MACHINE_RESTARTED if record.boot_id != self._boot_id() else "its supervisor was killed"
         self._enter(task, self._lost(task, reason, record.started_at))
-        return "lost"
+        return Recovered.LOST
 
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())

@@ -41,9 +41,7 @@ class Recovery:
         """
         last = _last_state(self._paths)
         self._restarted = bool(self._ledger.entries) and machine_restarted(last, self._lost_boots(), boot_id)
-        counts = self._attempts.recover()
-        kinds = {what.replace(" ", "_"): count for what, count in counts.items()}
-        self.found = msgspec.structs.replace(self.found, **kinds)
+        self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
         if resume:
             self._controls.lift(MACHINE_RESTARTED)
         elif self._restarted:

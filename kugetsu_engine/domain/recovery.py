@@ -1,6 +1,7 @@
 """What an engine found when it started, in counts and in words; and whether the machine was restarted meanwhile."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 
@@ -8,6 +9,15 @@ from .engine_state import EngineState
 
 MACHINE_RESTARTED = "machine restarted"
 """Reason of a lost attempt, and of a queue that waits for the operator after it."""
+
+
+class Recovered(StrEnum):
+    """What became of an attempt that an earlier engine left; each is a field of `Found`."""
+
+    ADOPTED = "adopted"
+    ENDED_MEANWHILE = "ended_meanwhile"
+    LOST = "lost"
+    GIVEN_BACK = "given_back"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -27,7 +37,14 @@ class Found(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """`2 adopted, 1 lost`; empty when nothing was found."""
         counts: dict[str, int] = msgspec.structs.asdict(self)
-        return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items() if count)
+        return ", ".join(f"{count} {WORDS[field]}" for field, count in counts.items() if count)
+
+
+WORDS = {
+    Recovered.ADOPTED: "adopted", Recovered.ENDED_MEANWHILE: "ended meanwhile", Recovered.LOST: "lost",
+    Recovered.GIVEN_BACK: "given back", "set_aside": "set aside",
+}  # fmt: skip
+"""How each field of `Found` is named in a sentence."""
 
 
 def report(found: Found, restarted: bool, paused: str | None) -> str:
