@@ -66,7 +66,8 @@ class Dispatcher:
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
             default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
-            pause_reason=controls.pause_reason, edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
+            pause=controls.pause, pause_reason=controls.pause_reason,
+            edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
             hosts=hosts, own_repositories=own, probes=policy.probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip

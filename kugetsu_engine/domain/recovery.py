@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from .engine_state import EngineState
+from .pause import PauseReason
 
 MACHINE_RESTARTED = "machine restarted"
 """Reason of a lost attempt, and of a queue that waits for the operator after it."""
@@ -47,17 +48,17 @@ WORDS = {
 """How each field of `Found` is named in a sentence."""
 
 
-def report(found: Found, restarted: bool, paused: str | None) -> str:
+def report(found: Found, restarted: bool, paused: PauseReason | None) -> str:
     """What the start is told as; empty when there is nothing to tell.
 
     Args:
         restarted: the machine was restarted while there was work.
-        paused: why the queue is paused, empty where it was the operator; None when it is not.
+        paused: why the queue is paused; None when it is not.
     """
     parts = [f"found {found.words}"] if found.words else []
     if restarted:
         then = "and the queue stays paused" if paused is not None else "and the queue goes on, as you asked"
-        then = "so the queue is paused: kugetsu resume goes on" if paused == MACHINE_RESTARTED else then
+        then = "so the queue is paused: kugetsu resume goes on" if paused is PauseReason.MACHINE_RESTARTED else then
         parts.append(f"{MACHINE_RESTARTED}, {then}")
     return "; ".join(parts)
 

@@ -381,7 +381,7 @@ def main(control_fd: int) -> None:
     try:
         supervisor = Supervisor(*received, control)
     except OSError as error:  # not even the log can be made
-        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        control.send(refusal_line(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:
