@@ -402,7 +402,7 @@ class SettingsSource:
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
-        seen: list[object] = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        seen: list[object] = [files.read_signature(path) for path in (self._paths.config, self._paths.shell_config)]
         seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
         if (seen == self._seen and not self._unread) or self._is_written_anew():
             return False

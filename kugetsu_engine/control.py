@@ -51,7 +51,7 @@ class Controls:
             self._write(self._control)
 
     def _read(self) -> None:
-        seen = files.identity(self._paths.control)
+        seen = files.read_signature(self._paths.control)
         if seen == self._seen or (seen is None and self.fault is not None):
             return
         self._seen = seen
@@ -165,7 +165,7 @@ class Controls:
         except BadFile as error:  # someone wrote there: their bytes are kept
             files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
         files.replace(self._paths.control, msgspec.json.encode(control))
-        self._control, self.fault, self._seen = control, None, files.identity(self._paths.control)
+        self._control, self.fault, self._seen = control, None, files.read_signature(self._paths.control)
 
 
 def read(paths: StatePaths) -> Control:

@@ -4,8 +4,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from . import control
 from .config import Settings, SettingsSource
 from .domain.acts import Flow
@@ -16,21 +14,19 @@ from .domain.policy import Rest
 from .domain.pulls import KnownPull
 from .domain.run import Progress
 from .domain.run_times import learned
-from .domain.task import Task
 from .domain.times import epoch
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
 from .pauses import NETWORK
 from .places import own_repositories
 from .snapshot import Active, EngineView, Snapshot
-from .store import acts, documents, files, notices, pulls
+from .store import acts, documents, notices, pulls, tasks
 from .store.locks import is_held
 
 LEARNED_FROM = 200
 """Ended tasks that estimates of a past moment are made from."""
 BACK_S = 3600.0
 UNRECORDED = "not recorded"
-_decoder = msgspec.json.Decoder(Task)
 
 
 class Replay:
@@ -41,8 +37,8 @@ class Replay:
         self.loaded_at = clock()
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
-        tasks = [task for folder in (paths.items, paths.done) for task in _tasks(folder)]
-        self.past = Past(tasks, notices.every(paths), acts.every(paths), _last_alive(paths))
+        every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
+        self.past = Past(every, notices.every(paths), acts.every(paths), _last_alive(paths))
         self._pulls = pulls.load(paths).issues
         self._read_until = notices.read_until(paths)
         self._limit = control.effective_limit(control.load(paths), self._settings.max_concurrent_agents)
@@ -130,24 +126,6 @@ class Replay:
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""
         return {ref: one for ref, one in self._pulls.items() if (epoch(one.asked_at) or 0.0) <= when}
-
-
-def _tasks(folder: str) -> list[Task]:
-    """Every task of a folder that can be read; others are told elsewhere."""
-    found: list[Task] = []
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return found
-    for name in names:
-        if name.endswith(".json") and name[0] != ".":
-            try:
-                task = _decoder.decode(files.read(f"{folder}/{name}"))
-            except (OSError, BadFile, ValueError, RecursionError):
-                continue
-            if task.id == name[:-5]:
-                found.append(task)
-    return found
 
 
 def _last_alive(paths: StatePaths) -> float | None:

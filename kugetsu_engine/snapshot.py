@@ -4,7 +4,6 @@ The picture is right whoever runs the engine, as it comes from the files alone. 
 again only what changed.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -298,7 +297,7 @@ class SnapshotReader:
         """States of such tasks that are neither open nor among the ended ones of the picture."""
         self._pulls_seen: object = None
         self._pulls: Mapping[str, KnownPull] = {}
-        self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
+        self._learned: tuple[files.Signature, RunTimes] | None = None
         """What was read of run times, with the signature of its file."""
 
     def read(self, with_history: bool = True, every_file: bool = True) -> Snapshot:
@@ -404,7 +403,7 @@ class SnapshotReader:
         return {task_id: state for task_id, state in known.items() if state is not None}
 
     def _read_pulls(self) -> Mapping[str, KnownPull]:
-        seen = files.identity(self.paths.pulls)
+        seen = files.read_signature(self.paths.pulls)
         if seen != self._pulls_seen:
             self._pulls_seen = seen
             self._pulls = pulls.load(self.paths).issues
@@ -443,11 +442,9 @@ class SnapshotReader:
 
     def _run_times(self, done: Sequence[Task]) -> RunTimes:
         """What the engine has learned; where none has yet, what the ended tasks tell."""
-        try:
-            status = os.stat(self.paths.run_times)
-        except OSError:
+        signature = files.read_signature(self.paths.run_times)
+        if signature is None:
             return learned(done, self.settings.current.agent) if done else RunTimes()
-        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
         if self._learned is None or self._learned[0] != signature:
             self._learned = (signature, run_times.load(self.paths) or RunTimes())
         return self._learned[1]
