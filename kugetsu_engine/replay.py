@@ -4,6 +4,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from . import control
 from .config import Settings, SettingsSource
 from .domain.acts import Flow
