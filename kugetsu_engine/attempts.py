@@ -254,9 +254,14 @@ class Attempts:
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
-            told = silence.evidence_for(evidence, progress.silent_s if progress else None)
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {told}"
-            self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
+            silent_s = progress.silent_s if progress else None
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.evidence_for(evidence, silent_s)}"
+            self._ledger.tell(
+                Notice(
+                    iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
+                    silent_s=silent_s,
+                )
+            )  # fmt: skip
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"

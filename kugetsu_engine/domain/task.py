@@ -284,6 +284,12 @@ class Notice(msgspec.Struct, frozen=True):
     issue_ref: str | None = None
     failure: str | None = None
     """Class of the failure it is about."""
+    state: str | None = None
+    """The state that its task came into; None where it tells something else, and in lines of earlier versions."""
+    reason: str | None = None
+    """Why it came into the state; of an agent that is stalled, the evidence."""
+    silent_s: float | None = None
+    """For how many seconds an agent that is stalled had shown no sign of life."""
 
 
 LEVELS: dict[str, Level] = {
@@ -316,7 +322,7 @@ def move(task: Task, to: State, now: str, reason: str | None = None, **changes: 
     text = f"{task.shown} {task.issue_ref} {said}"
     asked_for = to == PENDING and task.state in FINAL  # only the operator opens an ended task again
     level: Level = "info" if asked_for else LEVELS.get(kind, "info")
-    return moved, Notice(now, kind, text, level, task.id, task.issue_ref)
+    return moved, Notice(now, kind, text, level, task.id, task.issue_ref, state=to, reason=reason)
 
 
 VERBS: dict[str, str] = {

@@ -58,7 +58,7 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
 def announce(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
     """Tell that a task waits. A full disk must not undo the enqueue, so a failure is let go."""
     line = {"time": iso(now), "type": "task_queued", "text": f"{shown_id(task_id)} {issue_ref} queued", "level": "info",
-            "id": task_id, "issue_ref": issue_ref}  # fmt: skip
+            "id": task_id, "issue_ref": issue_ref, "state": "pending"}  # fmt: skip
     try:
         files.append_line(paths.notifications, json.dumps(line).encode())
     except OSError:
