@@ -71,7 +71,11 @@ def _destroy(words: list[str]) -> int:
     which.add_argument("--base", action="store_true", help="the base session, and the project manager's that came from it")
     which.add_argument("--pm-agent", action="store_true", help="the project manager's session")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--force", action="store_true", help="whatever would be lost; an agent at work is stopped")
+    parser.add_argument(
+        "--force", action="store_true",
+        help="remove it in spite of everything that speaks against it: an agent at work (which is stopped), an open pull "
+        "request, uncommitted files, commits on no branch, a lock, a rebase under way, a process in it",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and why not")
     given = parser.parse_args(words)
     acting = operator()
@@ -126,7 +130,10 @@ def _prune(words: list[str]) -> int:
         "Remove what belongs to no issue any more: sessions without a worktree, worktrees without a session or task that hold "
         "nothing of their own, messages of neither. The base and the project manager stay.",
     )
-    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "-y", "--yes", "--force", dest="yes", action="store_true",
+        help="do not ask; a worktree that holds work, is locked or in use stays all the same",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would go")
     parser.json_flag()
     given = parser.parse_args(words)
