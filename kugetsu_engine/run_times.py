@@ -2,8 +2,7 @@
 
 import msgspec
 
-from .domain.refs import repository_of
-from .domain.run_times import RunTimes, learned
+from .domain.run_times import RunTimes, learned, repository_of
 from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
 PAST_REFUSAL = "this is the past: esc goes back to now"
@@ -67,7 +66,7 @@ def needs_task(now: Situation) -> str | None:
 
 
 def _shown(now: Situation) -> str:
-    return shown_id(now.task or "")
+    return f"#{(now.task or '').removeprefix('q_')}"
 
 
 def pending(verb: str) -> WhyNot:

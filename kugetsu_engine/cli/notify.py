@@ -4,8 +4,10 @@ from ..domain.safe_text import safe_line
 from ..domain.times import as_read
 from ..errors import UsageError
 from ..store import notices
-from .here import glyph, operator, paths
+from .here import operator, paths
 from .words import Words
+
+GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -39,7 +41,7 @@ def main(verb: str, words: list[str]) -> int:
 
         print_json(news)
     for notice in () if given.json else news:
-        print(safe_line(f"{as_read(notice.time)} {glyph(notice.level)} {notice.text}"))
+        print(safe_line(f"{as_read(notice.time)} {GLYPHS[notice.level]} {notice.text}"))
     return 0
 
 

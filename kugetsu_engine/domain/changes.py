@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from .text.quantities import counted
+from .counting import counted
 
 
 class Changes(msgspec.Struct, frozen=True):

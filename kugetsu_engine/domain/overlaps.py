@@ -5,8 +5,7 @@ from itertools import combinations
 
 import msgspec
 
-from .draft import shown_id
-from .text.quantities import counted
+from .counting import counted
 
 MAX_NAMED = 5
 """Files of an overlap that are named."""
@@ -22,7 +21,7 @@ class Overlap(msgspec.Struct, frozen=True):
     """How many they are in all."""
 
     def __str__(self) -> str:
-        first, second = (shown_id(task) for task in self.tasks)
+        first, second = (f"#{task.removeprefix('q_')}" for task in self.tasks)
         return f"{first} and {second} both change {self.what}"
 
     @property

@@ -6,8 +6,9 @@ changed file.
 
 from collections.abc import Collection
 
+from .counting import of_number
 from .draft import shown_id
-from .text.quantities import format_span, of_number
+from .times import span
 
 SHOWN_S = 60.0
 """An agent that has been silent for less is only working."""
@@ -15,7 +16,7 @@ SHOWN_S = 60.0
 
 def evidence_for(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
-    return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
+    return evidence if silent_s is None else f"{evidence} for {span(silent_s)}"
 
 
 def caveat(stalled: Collection[str]) -> str:
