@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from .config import Settings, load
-from .domain.refs import key_of
+from .domain.refs import key_of, repository_of
 from .errors import AttemptFailed, KugetsuError
 from .git import base, clearing
 from .git.command import pass_to_remotes
@@ -16,7 +16,7 @@ from .git.pointers import admin_dir, common_folder
 from .operator import Operator
 from .paths import StatePaths
 from .process.preparing import lock_name
-from .snapshot import SnapshotReader
+from .snapshot import ALL_DONE, SnapshotReader
 from .store import locks, pulls
 from .store.issue_names import name_of
 from .worktrees import removal
@@ -76,7 +76,7 @@ class Care:
         self._clock = clock
         self._environ = environ
         self._operator = Operator(paths.root, environ, read_only=read_only)
-        snapshot = SnapshotReader(paths, environ, done_kept=1_000_000).read()
+        snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
@@ -188,15 +188,12 @@ class Care:
 
     def _target(self, path: str, reference: str | None) -> str | None:
         """The commit that the work is to arrive in, as the repository knows it now."""
-        own = None
-        if reference is not None:
-            own = self._settings.repos.get(key_of(reference.rpartition("#")[0]))
+        repository = repository_of(reference) if reference else None
+        own = self._settings.repos.get(repository) if repository else None
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = common_folder(path)
-            return common and base.remembered(
-                common, base_branch, reference.rpartition("#")[0] if reference else None, self._is_own(common)
-            )
+            return common and base.remembered(common, base_branch, repository, self._is_own(common))
         except (AttemptFailed, OSError, ValueError):
             return None
 

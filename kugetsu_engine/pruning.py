@@ -10,7 +10,7 @@ from .domain.reserved import SESSIONS
 from .errors import BadFile, KugetsuError
 from .git import clearing
 from .operator import Operator
-from .store import contexts, documents, sessions, tasks
+from .store import contexts, documents, files, sessions, tasks
 from .store.issue_names import name_of
 from .store.locks import is_held
 from .worktrees import removal
@@ -39,7 +39,7 @@ def look(operator: Operator) -> list[Orphan]:
         name_of(operator.paths, ref) for ref in SESSIONS
     }
     found = [*_sessions(operator, open_slugs), *_worktrees(operator, known | with_session)]
-    staying = set(_names(operator.paths.worktrees)) - {
+    staying = set(files.list_names(operator.paths.worktrees)) - {
         os.path.basename(one.path) for one in found if one.kind == "worktree" and not one.kept
     }
     return [*found, *_contexts(operator, known | with_session | staying)]
@@ -67,17 +67,9 @@ def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], N
 
 def _slugs_of_tasks(operator: Operator) -> tuple[set[str], set[str]]:
     """The names of issues that have an open task, and of those that have any."""
-    open_slugs: set[str] = set()
-    known: set[str] = set()
-    for folder, path, names in (
-        (operator.paths.items, operator.paths.item, open_slugs), (operator.paths.done, operator.paths.ended, known),
-    ):  # fmt: skip
-        for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
-            try:
-                names.add(name_of(operator.paths, tasks.read(path(task_id), task_id).issue_ref))
-            except (FileNotFoundError, BadFile):
-                continue
-    return open_slugs, known | open_slugs
+    paths = operator.paths
+    open_slugs = {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.items)}
+    return open_slugs, open_slugs | {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.done)}
 
 
 def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
@@ -91,9 +83,9 @@ def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
 
 def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
     working = WorkingDirectories()
-    for name in _names(operator.paths.worktrees):
+    for name in files.list_names(operator.paths.worktrees):
         path = operator.paths.worktree(name)
-        if name in known or not os.path.isdir(path):
+        if name in known or name[0] == "." or not os.path.isdir(path):
             continue
         why = "neither a session nor a task knows it"
         facts = Facts(is_held(operator.paths.issue_lock(name)), process=working.find_process(path))
@@ -104,10 +96,9 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
 
 
 def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
-    for name in _names(operator.paths.context):
-        path = f"{operator.paths.context}/{name}"
-        stem = name.removesuffix(".json")
-        if stem == name or stem in known:
+    for stem in files.list_documents(operator.paths.context):
+        path = f"{operator.paths.context}/{stem}.json"
+        if stem in known:
             continue
         try:
             said = documents.read(path, contexts.Context)
@@ -125,10 +116,3 @@ def _remove_worktree(operator: Operator, path: str, working: WorkingDirectories)
         done = removal.remove_worktree(operator.paths, state, facts, MAY_OVERRIDE, with_branch=True)
     if done.left is not None:
         raise KugetsuError(f"it is removed, but {done.left}")
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name[0] != ".")
-    except FileNotFoundError:
-        return []

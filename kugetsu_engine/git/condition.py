@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..errors import GitError
 from .clearing import clear
 from .command import answers, git
-from .pointers import admin_dir, common_folder, read_small, repository_of
+from .pointers import admin_dir, common_folder, read_small, repository_folder
 from .sealed import Sealed, sealed
 from .worktrees import base_commit
 
@@ -58,7 +58,7 @@ class Condition(NamedTuple):
     @property
     def repository(self) -> str:
         """The folder of the repository it belongs to."""
-        return repository_of(self.common)
+        return repository_folder(self.common)
 
 
 def of_worktree(worktree: str, target: str | None = None, issue_branch: str | None = None) -> Condition:

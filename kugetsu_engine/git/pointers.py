@@ -25,7 +25,7 @@ def common_folder(worktree: str) -> str | None:
         return None
 
 
-def repository_of(common: str) -> str:
+def repository_folder(common: str) -> str:
     """The folder that a person calls the repository: the one that git's folder lies in, where it is called `.git`."""
     return os.path.dirname(common) if os.path.basename(common) == ".git" else common
 

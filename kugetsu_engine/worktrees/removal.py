@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
-from ..domain.counting import counted
+from ..domain.text.quantities import counted
 from ..errors import KugetsuError
 from ..git import clearing, condition
 from ..git.condition import Condition
