@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 
@@ -14,6 +13,7 @@ from ..housekeeping import put_away
 from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
+from ..process.interpreter import build_cli_command
 from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
@@ -77,8 +77,8 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
     further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kugetsu_engine", "--headless", *further], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, cwd="/", start_new_session=True, env={**environ, "KUGETSU_DIR": here.root},
+            build_cli_command("--headless", *further), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd="/", start_new_session=True, env={**environ, "KUGETSU_DIR": here.root},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
