@@ -130,18 +130,18 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
         claimed = gate.claim(paths, limit)
         try:
             stop()
-            entered: gate.Pass | str = gate.enter_claimed(paths, task.issue_ref, claimed) or "issue"
+            entered: gate.Pass | gate.SlotRefusal = gate.enter_claimed(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
         except BaseException:
             os.close(claimed)
             raise
-        if isinstance(entered, str):
+        if isinstance(entered, gate.SlotRefusal):
             os.close(claimed)
     else:
         entered = gate.enter_by_hand(paths, task.issue_ref, limit)
-    if entered == "slots":
+    if entered is gate.SlotRefusal.SLOTS:
         slots = of_number(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, str):
+    if isinstance(entered, gate.SlotRefusal):
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
     return entered
 

@@ -41,7 +41,6 @@ from .setting_values import (
 from .store import files
 
 TOML, VARIABLES = "config.toml", "environment"
-UNREAD = "config.toml cannot be read"
 OTHER_VARIABLES = frozenset({
     "KUGETSU_DIR", "KUGETSU_DEMO_SPEED", "KUGETSU_TASK", "KUGETSU_TASK_ID", "KUGETSU_ATTEMPT", "KUGETSU_ISSUE_REF",
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
@@ -336,7 +335,8 @@ class _Reading:
         except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
             stops = EVERYTHING if self._last is None else NOTHING
             self._from[""] = (TOML, "")
-            self._faults.append(Fault(TOML, "", f"{UNREAD} ({_of_toml(error)})", stops, "the last good settings hold"))
+            told = f"{TOML} cannot be read ({_of_toml(error)})"
+            self._faults.append(Fault(TOML, "", told, stops, "the last good settings hold", unread=True))
             return None
 
     def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
@@ -402,7 +402,7 @@ class SettingsSource:
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
-        seen: list[object] = [files.identity(path) for path in (self._paths.config, self._paths.shell_config)]
+        seen: list[object] = [files.read_signature(path) for path in (self._paths.config, self._paths.shell_config)]
         seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
         if (seen == self._seen and not self._unread) or self._is_written_anew():
             return False
@@ -410,7 +410,7 @@ class SettingsSource:
         self._length = _length_of(self._paths.config)
         self.current, self.faults = load(self._paths, self._environ, self._good)
         self._seen = seen[:2] + [False for fault in self.faults if fault.missing]
-        self._unread = any(fault.text.startswith(UNREAD) for fault in self.faults)
+        self._unread = any(fault.unread for fault in self.faults)
         if not self._unread:
             self._good = self.current
         return before != (self.current, self.faults)

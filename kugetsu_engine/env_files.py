@@ -1,7 +1,5 @@
 """KEY=VALUE files, parsed as data and never run by a shell."""
 
-import os
-import stat
 from collections.abc import Mapping
 
 from .domain import assignments
@@ -79,7 +77,7 @@ class EnvFiles:
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether the problems are others now."""
-        seen = [files.identity(path) for path in self._files]
+        seen = [files.read_signature(path) for path in self._files]
         if seen == self._seen and not self.problems:
             return False
         before, self._seen = self.problems, seen
@@ -92,24 +90,11 @@ class EnvFiles:
 
 
 def _made_private(path: str) -> str | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    mode = files.make_private(path)
+    if mode is None:
         return None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o077 or status.st_uid != os.geteuid():
-            return None
-        os.fchmod(fd, status.st_mode & 0o700)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     name = f"env/{path.rpartition('/')[2]}"
-    return (
-        f"{name} had the mode {stat.S_IMODE(status.st_mode):04o} and is private now: "
-        "if others use this machine, change the keys in it"
-    )
+    return f"{name} had the mode {mode:04o} and is private now: if others use this machine, change the keys in it"
 
 
 def _problems(path: str) -> list[str]:

@@ -18,25 +18,19 @@ LITTER_AGE_S = 3600.0
 """A temporary file this old was left by a writer that crashed."""
 TIDY_S = 3600.0
 """An engine tidies up so often; what is older than this and its own age together, none has removed."""
-LOG_KEPT_BYTES = 8 << 20
-"""A longer log of the engine is put away under another name; one such is kept."""
-
-
-def remove_ended(paths: StatePaths, before: float) -> int:
-    """Remove the ended tasks that ended before a time (seconds since 1970), with their runs and logs; how many."""
-    removed = set_aside_ended(paths, before)
-    finish_removals(paths)
-    return removed
 
 
 def set_aside_ended(paths: StatePaths, before: float) -> int:
-    """Take ended tasks out of the list, for `finish_removals` to remove with all that belongs to them; how many."""
+    """Take the tasks that ended before a time (seconds since 1970) out of the list; how many.
+
+    `finish_removals` removes them, with all that belongs to them.
+    """
     removed = 0
-    for task_id in list(tasks.task_ids(paths.done)):
+    for task_id, status in list(files.scan_documents(paths.done)):
+        if status.st_mtime > before + 86400:
+            continue  # written long after: no need to read it
         path = paths.ended(task_id)
         try:
-            if os.stat(path).st_mtime > before + 86400:
-                continue  # written long after: no need to read it
             task = tasks.read(path, task_id)
         except (FileNotFoundError, BadFile):
             continue
@@ -54,7 +48,7 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
 
 def finish_removals(paths: StatePaths) -> int:
     """Finish the removals that a crash interrupted; how many."""
-    left = [name[1:-13] for name in os.listdir(paths.done) if name.startswith(".") and name.endswith(".json.removed")]
+    left = [name[1:-13] for name in files.list_names(paths.done) if name.startswith(".") and name.endswith(".json.removed")]
     for task_id in left:
         if os.path.lexists(paths.item(task_id)) or os.path.lexists(paths.ended(task_id)):
             files.remove(_aside(paths, task_id))  # the number was given out again; what is there is the new task's
@@ -84,18 +78,18 @@ def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
 def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     """Remove ended tasks by age, answers nobody fetched and litter of crashed writers; how many tasks."""
     for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in littered(paths))):
-        for name in _names(folder):
+        for name in files.list_names(folder):
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
-    for name in _names(paths.edits):
+    for name in files.list_names(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
-    for name in _names(paths.by_hand):
+    for name in files.list_names(paths.by_hand):
         if not locks.is_held(f"{paths.by_hand}/{name.partition('.json')[0].removesuffix('.lock')}.lock"):
             _remove_older(f"{paths.by_hand}/{name}", now - DRAFT_AGE_S)
-    for name in _names(paths.locks):
+    for name in files.list_names(paths.locks):
         if name.endswith(".remote"):
             _remove_older(f"{paths.locks}/{name}", now - LITTER_AGE_S)
-    put_away(paths.engine_log)
+    files.rotate_log(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
     removed = 0
     if cleanup_age_s is not None:
@@ -107,7 +101,7 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
 
 def _remove_conversations(paths: StatePaths, before: float) -> None:
     """Remove aider's conversations that were last gone on with before a time, and are the session of no issue."""
-    names, known = _names(paths.sessions), sessions.all(paths)
+    names, known = files.list_names(paths.sessions), sessions.all(paths)
     if len(known) < sum(name.endswith(".json") and name[0] != "." for name in names):
         return  # a file that cannot be read may name any of them
     kept = {f"{session.session_id}{HISTORY}" for session in known}
@@ -126,19 +120,13 @@ def littered(paths: StatePaths) -> tuple[str, ...]:
 
 def remove_free_locks(paths: StatePaths, before: float) -> None:
     """Remove the lock files of tasks, issues and repositories that were made before a time and that nobody holds."""
-    for name in _names(paths.locks):
+    for name in files.list_names(paths.locks):
         path = f"{paths.locks}/{name}"
         try:
             if name.endswith(".lock") and os.lstat(path).st_mtime < before:
                 locks.remove_free(path)
         except OSError:
             continue  # gone, or no file: doctor tells of it
-
-
-def put_away(log: str) -> None:
-    """Rename a log that has grown long; the one put away before is dropped."""
-    if os.path.exists(log) and os.path.getsize(log) > LOG_KEPT_BYTES:
-        os.rename(log, f"{log}.1")
 
 
 def is_litter(name: str) -> bool:
@@ -150,13 +138,6 @@ def is_litter(name: str) -> bool:
 def remove_litter(path: str) -> bool:
     """Remove a temporary file that a crashed writer left; whether it is gone now."""
     return is_litter(os.path.basename(path)) and _remove_older(path, time.time() - LITTER_AGE_S)
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:  # someone removed it; it is made again
-        return []
 
 
 def _remove_older(path: str, before: float) -> bool:

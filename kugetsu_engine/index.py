@@ -40,13 +40,13 @@ class Index:
 
     def write(self) -> None:
         """Write it anew if something changed, or it is gone."""
-        seen = (self._ledger.version, files.identity(self._paths.sessions), files.identity(self._paths.index))
+        seen = (self._ledger.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
         if seen == self._seen and seen[2] is not None:
             return
         if self._seen is None:
             self._keep_old()
         files.replace(self._paths.index, msgspec.json.encode(document(self._paths, self._ledger)), durable=False)
-        self._seen = (*seen[:2], files.identity(self._paths.index))
+        self._seen = (*seen[:2], files.read_signature(self._paths.index))
 
     def _keep_old(self) -> None:
         """Put the file of a bash kugetsu aside, once."""

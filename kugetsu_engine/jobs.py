@@ -19,7 +19,7 @@ from .forges import hosts
 from .git import nearby
 from .git.repositories import clone_address
 from .paths import StatePaths
-from .store import issue_names, pulls, sessions
+from .store import files, issue_names, pulls, sessions
 
 ISSUE_MARK = "\x00issue\x00"
 """Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
@@ -103,16 +103,9 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
         return home
     folder = paths.repositories
     for name in (ref.host, *ref.path.split("/")):
-        there = [one for one in _listed(folder) if one.lower() == name.lower()]
+        there = [one for one in files.list_names(folder) if one.lower() == name.lower()]
         folder = f"{folder}/{min(there, key=lambda one: (one != name.lower(), one)) if there else name.lower()}"
     return folder
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def _left(task: Task, budget: float) -> float | None:

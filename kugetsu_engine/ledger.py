@@ -62,7 +62,7 @@ class Ledger:
         """What the engine wrote last of each task that is notified or running: those files are its alone."""
         self._newer: set[str] = set()
         self._told = LineGuard(paths.notifications, "notifications", self.quarantine.take, alert)
-        self._signatures: dict[str, tuple[int, int, int]] = {}
+        self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
         self._line = Line(self.entries)
         self._expiry = Expiry(self.entries, now)
@@ -72,18 +72,10 @@ class Ledger:
     def rescan(self) -> None:
         """Take in everything that changed in the folder of open tasks, whoever changed it."""
         seen: set[str] = set()
-        with os.scandir(self.paths.items) as folder:
-            for item in folder:
-                name = item.name
-                if name[0] == "." or not name.endswith(".json"):
-                    continue
-                seen.add(name[:-5])
-                try:
-                    status = item.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if self._signatures.get(name[:-5]) != (status.st_ino, status.st_mtime_ns, status.st_size):
-                    self._take_in(name[:-5])
+        for task_id, status in files.scan_documents(self.paths.items):
+            seen.add(task_id)
+            if self._signatures.get(task_id) != files.signature_of(status):
+                self._take_in(task_id)
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
             self._gone(task_id)
         self._line.look_again_after_unknown()
@@ -96,7 +88,7 @@ class Ledger:
             except FileNotFoundError:
                 self._gone(task_id)
                 continue
-            if self._signatures.get(task_id) != (status.st_ino, status.st_mtime_ns, status.st_size):
+            if self._signatures.get(task_id) != files.signature_of(status):
                 self._take_in(task_id)
 
     def _take_in(self, task_id: str) -> None:
@@ -126,7 +118,7 @@ class Ledger:
             return
         self._suspects.pop(task_id, None)
         self._no_longer_newer(task_id)
-        self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        self._signatures[task_id] = files.signature_of(status)
         if task.ended:
             self._file_ended(task_id)
             return
@@ -292,7 +284,7 @@ class Ledger:
         except FileNotFoundError:
             self._signatures.pop(task_id, None)
             return
-        self._signatures[task_id] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        self._signatures[task_id] = files.signature_of(status)
 
     def _file_ended(self, task_id: str) -> None:
         try:

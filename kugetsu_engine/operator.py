@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .preflight import Obstacle
     from .store.requests import Answer, Request, Verb
+    from .telling.rungs import Tried
 
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
@@ -276,7 +277,7 @@ class Operator:
             return f"{what} is told again"
         return f"{what} is muted" + (f" until {time_of_day(now + for_s, now)}" if for_s else "")
 
-    def try_telling(self) -> list[str]:
+    def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
         from .telling.rungs import try_all
 
@@ -384,7 +385,7 @@ class Operator:
 
         settings, faults = config.load(self.paths, self.environ)
         names = known.names(settings)
-        if agent not in names and not any(fault.text.startswith(config.UNREAD) for fault in faults):
+        if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
             )

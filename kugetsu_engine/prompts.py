@@ -147,7 +147,7 @@ class PromptFile:
 
     def refresh(self) -> None:
         """Read the file again if it changed."""
-        seen = files.identity(self._paths.prompt)
+        seen = files.read_signature(self._paths.prompt)
         if seen != self._seen:
             self._seen = seen
             self.problem = load(self._paths)[1]

@@ -13,7 +13,7 @@ from .git import clearing, removal
 from .git.command import git
 from .operator import Operator
 from .process.preparing import lock_name
-from .store import contexts, documents, sessions, tasks
+from .store import contexts, documents, files, sessions, tasks
 from .store.issue_names import name_of
 from .store.locks import try_lock, unlock, wait_lock
 
@@ -37,7 +37,7 @@ def look(operator: Operator) -> list[Orphan]:
         name_of(operator.paths, ref) for ref in SESSIONS
     }
     found = [*_sessions(operator, open_slugs), *_worktrees(operator, known | with_session)]
-    staying = set(_names(operator.paths.worktrees)) - {
+    staying = set(files.list_names(operator.paths.worktrees)) - {
         os.path.basename(one.path) for one in found if one.kind == "worktree" and not one.kept
     }
     return [*found, *_contexts(operator, known | with_session | staying)]
@@ -63,17 +63,9 @@ def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], N
 
 def _slugs_of_tasks(operator: Operator) -> tuple[set[str], set[str]]:
     """The names of issues that have an open task, and of those that have any."""
-    open_slugs: set[str] = set()
-    known: set[str] = set()
-    for folder, path, names in (
-        (operator.paths.items, operator.paths.item, open_slugs), (operator.paths.done, operator.paths.ended, known),
-    ):  # fmt: skip
-        for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
-            try:
-                names.add(name_of(operator.paths, tasks.read(path(task_id), task_id).issue_ref))
-            except (FileNotFoundError, BadFile):
-                continue
-    return open_slugs, known | open_slugs
+    paths = operator.paths
+    open_slugs = {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.items)}
+    return open_slugs, open_slugs | {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.done)}
 
 
 def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
@@ -86,9 +78,9 @@ def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
 
 
 def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
-    for name in _names(operator.paths.worktrees):
+    for name in files.list_names(operator.paths.worktrees):
         path = operator.paths.worktree(name)
-        if name in known or not os.path.isdir(path):
+        if name in known or name[0] == "." or not os.path.isdir(path):
             continue
         why = "neither a session nor a task knows it"
         try:
@@ -106,10 +98,9 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
 
 
 def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
-    for name in _names(operator.paths.context):
-        path = f"{operator.paths.context}/{name}"
-        stem = name.removesuffix(".json")
-        if stem == name or stem in known:
+    for stem in files.list_documents(operator.paths.context):
+        path = f"{operator.paths.context}/{stem}.json"
+        if stem in known:
             continue
         try:
             said = documents.read(path, contexts.Context)
@@ -144,10 +135,3 @@ def _branch(worktree: str) -> str:
     """The branch that is checked out, where it is one of ours."""
     name = git(worktree, "branch", "--show-current").strip()
     return name if name.startswith("fix/") else "fix/none"
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name[0] != ".")
-    except FileNotFoundError:
-        return []

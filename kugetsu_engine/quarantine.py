@@ -56,7 +56,7 @@ class Quarantine:
                 return False
             fresh = time.time_ns() - changed_at < 1_000_000_000  # another change may bear the same time
             self._seen = None if fresh else changed_at
-            held = _names(self._paths)
+            held = _held(os.listdir(self._paths.corrupt))
         except OSError:
             return False
         left, self._held = self._held - held, held
@@ -74,14 +74,11 @@ class Quarantine:
 
 def is_aside(paths: StatePaths, task_id: str) -> bool:
     """Whether the file of a task lies in `queue/corrupt`, as one sees who is not the engine."""
-    try:
-        return _is_among(_names(paths), task_id)
-    except OSError:
-        return False
+    return _is_among(_held(files.list_names(paths.corrupt)), task_id)
 
 
-def _names(paths: StatePaths) -> frozenset[str]:
-    return frozenset(name for name in os.listdir(paths.corrupt) if not name.endswith(".reason") and name[0] != ".")
+def _held(names: list[str]) -> frozenset[str]:
+    return frozenset(name for name in names if not name.endswith(".reason") and name[0] != ".")
 
 
 def _is_among(names: frozenset[str], task_id: str) -> bool:

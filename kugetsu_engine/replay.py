@@ -8,27 +8,27 @@ import msgspec
 
 from . import control
 from .config import Settings, SettingsSource
+from .domain.acts import Flow
 from .domain.engine_state import EngineState
 from .domain.past import ActiveThen, Event, Moment, Past
+from .domain.pause import read_pause_reason
 from .domain.policy import Rest
 from .domain.pulls import KnownPull
 from .domain.run import Progress
 from .domain.run_times import learned
-from .domain.task import Task
 from .domain.times import epoch
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
 from .pauses import NETWORK
 from .places import own_repositories
 from .snapshot import Active, EngineView, Snapshot
-from .store import acts, documents, files, notices, pulls
+from .store import acts, documents, notices, pulls, tasks
 from .store.locks import is_held
 
 LEARNED_FROM = 200
 """Ended tasks that estimates of a past moment are made from."""
 BACK_S = 3600.0
 UNRECORDED = "not recorded"
-_decoder = msgspec.json.Decoder(Task)
 
 
 class Replay:
@@ -39,8 +39,8 @@ class Replay:
         self.loaded_at = clock()
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
-        tasks = [task for folder in (paths.items, paths.done) for task in _tasks(folder)]
-        self.past = Past(tasks, notices.every(paths), acts.every(paths), _last_alive(paths))
+        every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
+        self.past = Past(every, notices.every(paths), acts.every(paths), _last_alive(paths))
         self._pulls = pulls.load(paths).issues
         self._read_until = notices.read_until(paths)
         self._limit = control.effective_limit(control.load(paths), self._settings.max_concurrent_agents)
@@ -95,18 +95,18 @@ class Replay:
         return self.past.events(since, until)
 
     def _engine(self, then: Moment) -> EngineView:
-        flow, engine = then.flow, then.engine
-        paused, reason = (flow.paused, flow.pause_reason) if flow else (False, "")
+        flow, engine = then.flow or Flow(self._limit), then.engine
+        view = EngineView(
+            engine is None or engine.running, paused=flow.paused, pause_reason=flow.pause_reason,
+            pause_code=read_pause_reason(flow.pause_code, flow.pause_reason),
+        )  # fmt: skip
         if engine is None:  # why tasks waited then is not known either, as long as slots were free
-            pressure = UNRECORDED if len(then.active) < (flow.limit if flow else self._limit) else ""
-            return EngineView(True, paused=paused, pause_reason=reason, pressure=pressure)
-        if engine.running:
-            return EngineView(
-                True, engine.pid, engine.mode, engine.since, paused=paused,
-                draining=flow.draining if flow else False, pressure=flow.pressure if flow else "",
-                pause_reason=reason,
-            )  # fmt: skip
-        return EngineView(False, paused=paused, pause_reason=reason)
+            return msgspec.structs.replace(view, pressure=UNRECORDED if len(then.active) < flow.limit else "")
+        if not engine.running:
+            return view
+        return msgspec.structs.replace(
+            view, pid=engine.pid, mode=engine.mode, since=engine.since, draining=flow.draining, pressure=flow.pressure
+        )
 
     def _active(self, one: ActiveThen, when: float) -> Active:
         task = one.task
@@ -128,24 +128,6 @@ class Replay:
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""
         return {ref: one for ref, one in self._pulls.items() if (epoch(one.asked_at) or 0.0) <= when}
-
-
-def _tasks(folder: str) -> list[Task]:
-    """Every task of a folder that can be read; others are told elsewhere."""
-    found: list[Task] = []
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return found
-    for name in names:
-        if name.endswith(".json") and name[0] != ".":
-            try:
-                task = _decoder.decode(files.read(f"{folder}/{name}"))
-            except (OSError, BadFile, ValueError, RecursionError):
-                continue
-            if task.id == name[:-5]:
-                found.append(task)
-    return found
 
 
 def _last_alive(paths: StatePaths) -> float | None:

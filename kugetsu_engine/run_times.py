@@ -1,8 +1,5 @@
 """The engine's memory of how long attempts took: `run-times.json`, written when one has ended well."""
 
-import os
-from itertools import islice
-
 import msgspec
 
 from .domain.run_times import RunTimes, learned, repository_of
@@ -27,7 +24,7 @@ class RunTimesBook:
         if self._known is None:
             self._known = load(self._paths)
         if self._known is None:
-            self._known = _from_ended(self._paths, default_agent)
+            self._known = learned(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
             if self._known.runs:
                 self._save(self._known)
         return self._known
@@ -51,23 +48,3 @@ def load(paths: StatePaths) -> RunTimes | None:
         return documents.read(paths.run_times, RunTimes)
     except (FileNotFoundError, BadFile):
         return None
-
-
-def _from_ended(paths: StatePaths, default_agent: str) -> RunTimes:
-    """What the newest ended tasks teach."""
-    try:
-        with os.scandir(paths.done) as folder:
-            names = [
-                (item.stat(follow_symlinks=False).st_mtime, item.name[:-5])
-                for item in folder
-                if item.name[0] != "." and item.name.endswith(".json")
-            ]
-    except OSError:
-        return RunTimes()
-    found: list[Task] = []
-    for _, task_id in islice(sorted(names, reverse=True), LEARNED_FROM):
-        try:
-            found.append(tasks.read(paths.ended(task_id), task_id))
-        except (FileNotFoundError, BadFile):
-            continue
-    return learned(found, default_agent)

@@ -37,7 +37,7 @@ class Secrets:
 
     def mask(self) -> Mask:
         """What masks the secrets of now."""
-        seen = [files.identity(path) for path in self._files]
+        seen = [files.read_signature(path) for path in self._files]
         if seen != self._seen:
             self._seen = seen
             self._mask = Mask(given(self._paths, load(self._paths, self._environ)[0], self._environ))

@@ -4,7 +4,6 @@ The picture is right whoever runs the engine, as it comes from the files alone. 
 again only what changed.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -19,6 +18,7 @@ from .domain.changes import Changes
 from .domain.engine_state import Alert, EngineState
 from .domain.obstacles import Obstacles
 from .domain.overlaps import Overlap
+from .domain.pause import PauseReason, read_pause_reason
 from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
@@ -70,6 +70,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Whether the last engine ended in an orderly way."""
     obstacles: Obstacles = Obstacles()
     """What the engine found in its way."""
+    pause_code: PauseReason = PauseReason.OPERATOR
+    """The same as `pause_reason`, for programs."""
 
     @property
     def stale(self) -> bool:
@@ -175,7 +177,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, engine_answers=not self.engine.stale,
-            pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
+            pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
             own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),
@@ -295,7 +297,7 @@ class SnapshotReader:
         """States of such tasks that are neither open nor among the ended ones of the picture."""
         self._pulls_seen: object = None
         self._pulls: Mapping[str, KnownPull] = {}
-        self._learned: tuple[tuple[int, int, int], RunTimes] | None = None
+        self._learned: tuple[files.Signature, RunTimes] | None = None
         """What was read of run times, with the signature of its file."""
 
     def read(self, with_history: bool = True, every_file: bool = True) -> Snapshot:
@@ -343,14 +345,17 @@ class SnapshotReader:
         except OSError:
             running = False
         flow = state if state and running else control.load(self.paths)
+        pause = read_pause_reason(flow.pause_code, flow.pause_reason)
         if not running or state is None or state.stopped:
             stopped = state is not None and state.stopped
-            return EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped), state
+            view = EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped, pause_code=pause)
+            return view, state
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
             state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes, obstacles=state.obstacles,
+            pause_code=pause,
         )  # fmt: skip
         return view, state
 
@@ -398,7 +403,7 @@ class SnapshotReader:
         return {task_id: state for task_id, state in known.items() if state is not None}
 
     def _read_pulls(self) -> Mapping[str, KnownPull]:
-        seen = files.identity(self.paths.pulls)
+        seen = files.read_signature(self.paths.pulls)
         if seen != self._pulls_seen:
             self._pulls_seen = seen
             self._pulls = pulls.load(self.paths).issues
@@ -437,11 +442,9 @@ class SnapshotReader:
 
     def _run_times(self, done: Sequence[Task]) -> RunTimes:
         """What the engine has learned; where none has yet, what the ended tasks tell."""
-        try:
-            status = os.stat(self.paths.run_times)
-        except OSError:
+        signature = files.read_signature(self.paths.run_times)
+        if signature is None:
             return learned(done, self.settings.current.agent) if done else RunTimes()
-        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
         if self._learned is None or self._learned[0] != signature:
             self._learned = (signature, run_times.load(self.paths) or RunTimes())
         return self._learned[1]

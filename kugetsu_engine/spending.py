@@ -1,16 +1,15 @@
 """What was spent today, and the budget of the day. The tasks' own files are the books, so nothing is counted twice."""
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from .alerts import Alerts
 from .control import Controls
-from .domain.policy import BUDGET
+from .domain.pause import PauseReason
+from .domain.refs import repository_of
 from .domain.task import Attempt, Notice
 from .domain.times import instants, iso, wall_clock
 from .domain.usage import Sum, day_of, ended_on, money
-from .errors import BadFile
 from .paths import StatePaths
 from .store import tasks
 
@@ -27,25 +26,12 @@ def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str]
     found: dict[tuple[str, str], Sum] = {}
     begin = datetime.strptime(since, "%Y-%m-%d").astimezone().timestamp() - OTHER_ZONES_S
     for folder in (paths.items, paths.done):
-        with os.scandir(folder) as entries:
-            changed = [entry.name[:-5] for entry in entries if entry.name.endswith(".json") and _changed_since(entry, begin)]
-        for task_id in changed:
-            try:
-                task = tasks.read(f"{folder}/{task_id}.json", task_id)
-            except (FileNotFoundError, BadFile):
-                continue
+        for task in tasks.read_folder(folder, begin):
             for attempt in task.attempts:
                 day = ended_on(attempt)
                 if day is not None and day >= since:
-                    found.setdefault((day, task.issue_key.rpartition("#")[0]), Sum()).add(attempt)
+                    found.setdefault((day, repository_of(task.issue_key)), Sum()).add(attempt)
     return found
-
-
-def _changed_since(entry: "os.DirEntry[str]", begin: float) -> bool:
-    try:
-        return entry.name[0] != "." and entry.stat(follow_symlinks=False).st_mtime >= begin
-    except FileNotFoundError:
-        return False
 
 
 class Spending:
@@ -83,15 +69,15 @@ class Spending:
         controls = self._controls
         spent = self.today().cost if budget else 0.0
         over = bool(budget) and spent >= budget
-        reason = f"{BUDGET} is used up, {money(spent)} of {money(budget)}; goes on at midnight"
-        held = controls.pause_reason.startswith(BUDGET)
+        reason = f"the budget of the day is used up, {money(spent)} of {money(budget)}; goes on at midnight"
+        held = controls.pause is PauseReason.BUDGET
         if over and controls.budget_day != self._day:
             if controls.pause_for_budget(reason, self._day):
                 tell(Notice(iso(self._clock()), "engine_budget", f"nothing new starts: {reason}", "warning", failure="budget"))
         elif held and (not over or controls.budget_day != self._day):
-            controls.lift(controls.pause_reason)
+            controls.lift(PauseReason.BUDGET)
             tell(Notice(iso(self._clock()), "engine_budget_over", "a new day, or a larger budget: the queue goes on"))
-        alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause_reason.startswith(BUDGET) else "")
+        alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause is PauseReason.BUDGET else "")
 
     def next_day(self) -> float:
         """Seconds since 1970 at which the next day begins here."""

@@ -205,7 +205,7 @@ class Takeover:
         index = self._document(INDEX_ASIDE) or self._document("index.json")
         index = index if isinstance(index, dict) else {}
         seen: set[str] = set()
-        for name in self._names("sessions"):
+        for name in (f"{stem}.json" for stem in files.list_documents(f"{self.old}/sessions")):
             document = self._document(f"sessions/{name}")
             if not isinstance(document, dict):
                 yield f"sessions/{name}: not taken over: it cannot be read; {self._in_backup(f'sessions/{name}')}"
@@ -274,7 +274,7 @@ class Takeover:
 
     def _contexts(self) -> Iterator[str]:
         count = 0
-        for name in self._names("context"):
+        for name in (f"{stem}.json" for stem in files.list_documents(f"{self.old}/context")):
             document = self._document(f"context/{name}")
             try:
                 context = msgspec.convert(document, contexts.Context)
@@ -298,7 +298,7 @@ class Takeover:
 
     def _tasks(self) -> Iterator[str]:
         counts: dict[str, int] = {}
-        for name in self._names(ITEMS):
+        for name in (f"{stem}.json" for stem in files.list_documents(f"{self.old}/{ITEMS}")):
             task_id = name.removesuffix(".json")
             try:
                 task = tasks.read(f"{self.old}/{ITEMS}/{name}", task_id)
@@ -372,16 +372,10 @@ class Takeover:
         except (OSError, BadFile, ValueError, RecursionError):
             return None
 
-    def _names(self, folder: str) -> list[str]:
-        try:
-            return sorted(name for name in os.listdir(f"{self.old}/{folder}") if name.endswith(".json") and name[0] != ".")
-        except OSError:
-            return []
-
 
 def refuse_twice(paths: StatePaths) -> None:
     """Raise `AlreadySo` where a directory was taken over to the end already, so that nothing comes twice."""
-    there = [name for name in os.listdir(paths.root) if name.startswith("backup-v0.2-")] if os.path.isdir(paths.root) else []
+    there = [name for name in files.list_names(paths.root) if name.startswith("backup-v0.2-")]
     done = [name for name in there if os.path.lexists(f"{paths.root}/{name}/{DONE}")]
     if done:
         raise AlreadySo(f"it was taken over already: {paths.root}/{done[0]}", "move that backup away to do it again")

@@ -10,7 +10,6 @@ from logging.handlers import QueueHandler, QueueListener
 
 from kugetsu_engine.domain.secrets import Mask
 from kugetsu_engine.domain.times import iso
-from kugetsu_engine.housekeeping import put_away
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 from kugetsu_engine.store import files
@@ -29,7 +28,7 @@ def write(paths: StatePaths, mask: Mask, seconds: float, words: str, error: Base
         OSError: the disk refuses.
     """
     os.makedirs(paths.logs, 0o700, exist_ok=True)
-    put_away(paths.console_log)
+    files.rotate_log(paths.console_log)
     story = "".join(traceback.format_exception(error)) if error is not None else ""
     for line in (*f"{iso(seconds)} {words}".splitlines(), *story.splitlines()):
         files.append_line(paths.console_log, mask(line).encode("utf-8", "replace"))

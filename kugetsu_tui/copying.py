@@ -1,20 +1,17 @@
 """Copying something about a task: into tmux's buffer and the clipboard of the terminal it stands on, or by OSC 52."""
 
 import os
-from typing import TYPE_CHECKING
 
 from kugetsu_engine.domain.safe_text import safe_text
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.operator import Operator
 
 from . import outside
+from .console import Console
 from .formatting.safe_text import clean, fit, tail
 from .modals.menu import Menu
 from .viewmodels.picture import Picture
 from .viewmodels.story import find_active
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 LONGEST = 100_000
 SHOWN = 48
@@ -23,13 +20,12 @@ WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
 HINT = "enter copies, esc leaves"
 
 
-async def open_menu(app: "KugetsuApp", task: Task, line: tuple[str, str] | None = None) -> None:
+async def open_menu(app: Console, picture: Picture | None, task: Task, line: tuple[str, str] | None = None) -> None:
     """Ask what is to be copied, and copy it.
 
     Args:
         line: a line of the log in sight, after its name; it comes first.
     """
-    picture = app.picture
     known = await app.link.aside(lambda: about(app.link.operator, picture, task))
     known = {line[0]: line[1], **known} if line is not None else known
 
@@ -61,7 +57,7 @@ def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, 
     return {name: clean(text, LONGEST) for name, text in found.items()} | {"message": safe_text(task.message, LONGEST)}
 
 
-async def copy(app: "KugetsuApp", name: str, text: str) -> None:
+async def copy(app: Console, name: str, text: str) -> None:
     """Copy a text and say where it is now; what became of it in the terminal nobody tells."""
     environ = app.link.operator.environ
     where = await app.link.aside(lambda: outside.into_tmux(text, environ)) if environ.get("TMUX") else None

@@ -1,6 +1,5 @@
 """Whether what is shown is still true: cheap looks that differ whenever a picture would."""
 
-import os
 import time
 
 import msgspec
@@ -21,7 +20,7 @@ def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
         paths.edits, paths.run_times,
     )  # fmt: skip
-    return (*(_stamp(path) for path in watched), hands.every(paths), engine_stamp(paths), runs_engine)
+    return (*map(files.read_signature, watched), hands.every(paths), engine_stamp(paths), runs_engine)
 
 
 def engine_stamp(paths: StatePaths) -> object:
@@ -45,11 +44,3 @@ def timeless(picture: Picture) -> tuple[object, ...]:
         msgspec.structs.replace(snapshot, taken_at=0.0, engine=engine), picture.here, picture.starting, picture.fault,
         picture.load, picture.free_bytes, picture.max_attempts, picture.cpu, picture.screenless,
     )  # fmt: skip
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -21,6 +21,7 @@ from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.store.requests import VERBS, Request, Verb
 from kugetsu_engine.store.watch import watch
+from kugetsu_engine.telling.rungs import Tried
 
 from .answers import summed_up
 from .background import Background
@@ -199,7 +200,7 @@ class Link:
         """
         return await self._acts.run(lambda: self.operator.mute(name, for_s))
 
-    async def try_telling(self) -> list[str]:
+    async def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
         return await self._git.run(self.operator.try_telling)
 

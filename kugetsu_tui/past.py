@@ -1,7 +1,6 @@
 """The past on the screens of the present: which moment is shown, and how it goes on. Read only; live changes wait outside."""
 
 import logging
-from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
@@ -12,13 +11,11 @@ from kugetsu_engine.replay import Replay
 from kugetsu_engine.snapshot import Snapshot
 
 from .background import Background
+from .console import PictureConsole
 from .formatting.times import moment
 from .keys import shown_key
 from .viewmodels.picture import Picture, Replaying
 from .widgets.log_view import LogView
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +35,7 @@ TONES = {"info": "text", "good": "good", "warning": "warning", "error": "danger"
 class PastView:
     """One console's look at the past."""
 
-    def __init__(self, app: "KugetsuApp") -> None:
+    def __init__(self, app: PictureConsole) -> None:
         self._app = app
         self._work = Background("kugetsu-past")
         self._replay: Replay | None = None

@@ -154,8 +154,7 @@ class Keeper:
 
     def _start(self) -> None:
         self.starts += 1
-        if os.path.exists(self.log) and os.path.getsize(self.log) > LOG_LIMIT:
-            os.replace(self.log, f"{self.log}.1")
+        files.rotate_log(self.log, LOG_LIMIT)
         env = os.environ | {
             "OPENCODE_SERVER_PASSWORD": self.password, "KUGETSU_SERVER_ATTEMPTS": self.visits.folder, "PWD": self.folder,
         }  # fmt: skip

@@ -1,11 +1,11 @@
 """What words of a command line may stand for right now: ids, references, agents. A shell asks at each press of its tab key."""
 
 import json
-import os
 from collections.abc import Callable
 
 from ..domain import agent_names
 from ..paths import StatePaths, state_dir_from
+from ..store.files import list_documents
 
 MOST = 200
 """Tasks that are offered, the newest of each kind first."""
@@ -47,10 +47,7 @@ KINDS: dict[str, Callable[[dict[str, str]], list[str]]] = {
 
 
 def _numbers(folder: str) -> list[str]:
-    try:
-        names = [name[2:-5] for name in os.listdir(folder) if name.startswith("q_") and name.endswith(".json")]
-    except OSError:
-        return []
+    names = (name[2:] for name in list_documents(folder) if name.startswith("q_"))
     return [str(number) for number in sorted((int(name) for name in names if name.isdecimal()), reverse=True)[:MOST]]
 
 

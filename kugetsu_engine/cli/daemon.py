@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ..config import SettingsSource
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
-from ..housekeeping import put_away
 from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
@@ -64,7 +63,7 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
     """
     if is_held(here.engine_lock):
         raise AlreadySo(f"an engine runs already: {holder(here)}")
-    put_away(here.daemon_log)
+    files.rotate_log(here.daemon_log)
     further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(

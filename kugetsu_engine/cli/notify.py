@@ -25,9 +25,9 @@ def main(verb: str, words: list[str]) -> int:
         return _mute(action, rest)
     if action == "test":
         parser_of("notify test").parse_args(rest)
-        told = operator().try_telling()
-        print("\n".join(safe_line(line) for line in told))
-        return 0 if all(line.endswith(": sent") for line in told) else 1
+        tried = operator().try_telling()
+        print("\n".join(safe_line(one.text) for one in tried))
+        return 0 if all(one.sent for one in tried) else 1
     if action != "list":
         raise UsageError(f"kugetsu notify has no {action!r}", "list, clear, mute, unmute or test")
     given = parser_of("notify list").parse_args(rest)

@@ -5,6 +5,7 @@ import select
 import stat
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,14 +47,22 @@ class JournalLine(msgspec.Struct, frozen=True):
     pid: int
 
 
+class Unreadable(NamedTuple):
+    """A file that is no valid one."""
+
+    path: str
+    fault: str
+    newer: bool = False
+    """Whether a later version of kugetsu wrote it."""
+
+
 class Evidence(msgspec.Struct):
     """A state directory at one moment, as far as it can be read at one."""
 
     root: str
     open: dict[str, Task] = {}
     done: dict[str, Task] = {}
-    unreadable: list[tuple[str, str]] = []
-    """Path and fault of every file that is no valid one."""
+    unreadable: list[Unreadable] = []
     set_aside: list[str] = []
     """Names in `queue/corrupt/`."""
     runs: list[Run] = []
@@ -87,7 +96,9 @@ def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -
     _read_runs(paths, found)
     held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
     found.held_tasks = held - edits.edited(paths)  # who edits a task has its lock, and no agent
-    found.held_slots = sum(1 for name in _names(paths.slots) if name.endswith(".lock") and is_held(f"{paths.slots}/{name}"))
+    found.held_slots = sum(
+        1 for name in files.list_names(paths.slots) if name.endswith(".lock") and is_held(f"{paths.slots}/{name}")
+    )
     _read_queue(paths, settings, found)
     found.leftovers = leftovers.find(paths)
     _look_at_modes(paths, found)
@@ -97,19 +108,20 @@ def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -
 
 def _read_tasks(paths: StatePaths, found: Evidence) -> None:
     for folder, into in ((paths.items, found.open), (paths.done, found.done), (paths.items, found.open)):
-        for name in _names(folder):
-            if name[0] == "." or not name.endswith(".json") or name[:-5] in into:
+        for task_id in files.list_documents(folder):
+            if task_id in into:
                 continue
-            path, task_id = f"{folder}/{name}", name[:-5]
+            path = f"{folder}/{task_id}.json"
             try:
                 if as_task_id(task_id) != task_id:
-                    raise BadFile(f"{name[:60]!r} is no name of a task")
+                    raise BadFile(f"{task_id[:60]!r} is no name of a task")
                 into[task_id] = tasks.read(path, task_id)
             except FileNotFoundError:
                 continue
             except BadFile as error:
-                if (path, error.message) not in found.unreadable:
-                    found.unreadable.append((path, error.message))
+                bad = Unreadable(path, error.message, isinstance(error, tasks.NewerSchema))
+                if bad not in found.unreadable:
+                    found.unreadable.append(bad)
     # The engine moves tasks from one folder to the other while we read: look again at those that seem to be in both.
     for task_id in [task_id for task_id in found.open if task_id in found.done]:
         if not os.path.lexists(paths.item(task_id)):
@@ -119,7 +131,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
 
 
 def _read_runs(paths: StatePaths, found: Evidence) -> None:
-    for name in _names(paths.runs):
+    for name in files.list_names(paths.runs):
         task_id, _, attempt = name.rpartition(".")
         if not (attempt.isascii() and attempt.isdigit()) or as_task_id(task_id) != task_id:
             continue
@@ -133,7 +145,7 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
 
 
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
-    found.set_aside = _names(paths.corrupt)
+    found.set_aside = files.list_names(paths.corrupt)
     found.requests = requests.waiting(paths) if os.path.isdir(paths.requests) else []
     found.limit = control.effective_limit(control.load(paths), settings.max_concurrent_agents)
     found.max_attempts = settings.max_attempts
@@ -149,7 +161,7 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
         try:
             found.notices.append(msgspec.json.decode(line, type=Notice))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found.unreadable.append((paths.notifications, f"a line is no notification: {line[:60]!r}"))
+            found.unreadable.append(Unreadable(paths.notifications, f"a line is no notification: {line[:60]!r}"))
 
 
 def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
@@ -165,11 +177,11 @@ def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
     """Folders 0700, files 0600: those kugetsu makes, and the env files, which hold keys."""
     secret = [paths.root, paths.env, paths.queue, paths.runs, paths.logs, paths.notifications, paths.acts]
-    secret += [f"{paths.env}/{name}" for name in _names(paths.env)]
-    secret += [f"{paths.items}/{name}" for name in _names(paths.items)] + [
-        f"{paths.done}/{name}" for name in _names(paths.done)
+    secret += [f"{paths.env}/{name}" for name in files.list_names(paths.env)]
+    secret += [f"{paths.items}/{name}" for name in files.list_names(paths.items)] + [
+        f"{paths.done}/{name}" for name in files.list_names(paths.done)
     ]
-    secret += [f"{paths.runs}/{name}" for name in _names(paths.runs)]
+    secret += [f"{paths.runs}/{name}" for name in files.list_names(paths.runs)]
     for path in secret:
         try:
             status = os.lstat(path)
@@ -181,7 +193,7 @@ def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
 
 def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
     for folder in (*littered(paths), paths.answers):
-        for name in _names(folder):
+        for name in files.list_names(folder):
             if folder == paths.done and name.startswith(".") and name.endswith(".json.removed"):
                 found.half_removed.append(name[1:].removesuffix(".json.removed"))
             elif is_litter(name):
@@ -199,19 +211,12 @@ def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "Eng
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        found.unreadable.append((path, str(error)))
+        found.unreadable.append(Unreadable(path, str(error)))
         return None
     return decoded if isinstance(decoded, EngineState) else None
 
 
 def _lock_names(folder: str) -> Iterator[str]:
-    for name in _names(folder):
+    for name in files.list_names(folder):
         if name.endswith(".lock") and as_task_id(name[:-5]) == name[:-5]:
             yield name[:-5]
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []

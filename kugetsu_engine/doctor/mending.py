@@ -27,7 +27,8 @@ def mend(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]
     wanted = {finding.remedy for finding in found if finding.remedy is not None}
     done: list[str] = []
     if "modes" in wanted:
-        done += [_make_private(finding.path) for finding in found if finding.remedy == "modes" and finding.path]
+        open_to_others = [finding.path for finding in found if finding.remedy == "modes" and finding.path]
+        done += [f"made {path} private" for path in open_to_others if files.make_private(path) is not None]
     if not wanted - {"modes"}:
         return done
     engine = Engine(paths, environ, "command")
@@ -69,9 +70,8 @@ def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _settle(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    told = engine.attempts.recover()
-    counts = ", ".join(f"{count} {what}" for what, count in told.items() if count)
-    return [f"entered how attempts ended: {counts}"] if counts else []
+    found = engine.attempts.recover().words
+    return [f"entered how attempts ended: {found}"] if found else []
 
 
 def _apply_requests(engine: Engine, found: Sequence[Finding]) -> list[str]:
@@ -89,15 +89,6 @@ def _tidy(engine: Engine, found: Sequence[Finding]) -> list[str]:
     finished = finish_removals(engine.paths)
     done = [f"removed {path}" for path in removed]
     return done + ([f"finished {counted(finished, 'removal')}"] if finished else [])
-
-
-def _make_private(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        os.fchmod(fd, os.fstat(fd).st_mode & 0o700)
-    finally:
-        os.close(fd)
-    return f"made {path} private"
 
 
 def _ended(count: int) -> str:

@@ -226,6 +226,7 @@ def _words(change: Change) -> str:
     parts = [
         name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
         for name, value in change.now.items()
+        if name != "pause_code"  # its sentence is there too
     ]
     return f"{who}: {', '.join(parts)}"
 
@@ -283,7 +284,7 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     known: dict[str, Any] = {}
     for time, act in acts:
         flow_then = act.engine.get("flow")
-        news = dict(flow_then) if act.verb == STARTED and isinstance(flow_then, dict) else {}
+        news: dict[str, Any] = {"pause_code": ""} | flow_then if act.verb == STARTED and isinstance(flow_then, dict) else {}
         if act.verb == ENDED:  # what ends with an engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:

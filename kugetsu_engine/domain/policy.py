@@ -13,6 +13,7 @@ from . import failures
 from .by_hand import ByHand
 from .draft import shown_id
 from .obstacles import Obstacles
+from .pause import PauseReason
 from .refs import LOCAL
 from .setting_faults import Gaps
 from .states import COMPLETED, FINAL
@@ -53,8 +54,6 @@ class Waiting(Protocol):
     def pending_since(self) -> str | None: ...
 
 
-BUDGET = "the budget of the day"
-"""How the reason of a pause begins that the budget of the day made."""
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
 
@@ -89,8 +88,9 @@ class Facts(msgspec.Struct, frozen=True):
     """Whether it shows that it lives; one that holds its lock may be stopped, or hang."""
     busy_refs: frozenset[str] = frozenset()
     """Keys of issues that have an agent."""
+    pause: PauseReason = PauseReason.OPERATOR
     pause_reason: str = ""
-    """Why the queue is paused, where it was not the operator."""
+    """Why the queue is paused, in a sentence, where it was not the operator."""
     pressure: str = ""
     """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
@@ -226,7 +226,7 @@ def queue_reason(facts: Facts) -> Why | None:
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
-        code: WhyCode = "budget" if facts.pause_reason.startswith(BUDGET) else "paused"
+        code: WhyCode = "budget" if facts.pause is PauseReason.BUDGET else "paused"
         return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.taken >= facts.limit:
         hands, strangers = len(facts.by_hand), facts.obstacles.slots

@@ -43,6 +43,8 @@ class Fault(msgspec.Struct, frozen=True):
     line: int | None = None
     missing: str = ""
     """A folder that has to be there; the fault is gone as soon as it is."""
+    unread: bool = False
+    """Whether all of `config.toml` could not be read, so that nobody knows what it sets."""
 
     @property
     def in_short(self) -> str:

@@ -4,7 +4,6 @@ Surely ours is a process whose mark names an attempt of this state directory, by
 more. A process that says it belongs here but whose token no attempt has is shown and left alone.
 """
 
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from ..domain.draft import task_id as as_task_id
 from ..domain.run import RunRecord
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
-from ..store import runs, tasks
+from ..store import files, runs, tasks
 from ..store.locks import is_held
 from . import marked
 from .identity import is_same
@@ -72,7 +71,7 @@ def _attempt_of(paths: StatePaths, one: Marked) -> RunRecord | None:
 
 
 def _attempt_numbers(paths: StatePaths, task_id: str) -> list[int]:
-    names = (name.rpartition(".") for name in _names(paths.runs))
+    names = (name.rpartition(".") for name in files.list_names(paths.runs))
     return [int(attempt) for owner, _, attempt in names if owner == task_id and attempt.isascii() and attempt.isdigit()]
 
 
@@ -91,10 +90,3 @@ def _is_live(paths: StatePaths, record: RunRecord) -> bool:
 def _has_supervisor(paths: StatePaths, one: Marked) -> bool:
     """Whether the task has a supervisor; then the process may be its agent, whose record we cannot read."""
     return as_task_id(one.task_id) == one.task_id and is_held(paths.task_lock(one.task_id))
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []

@@ -16,10 +16,7 @@ MAX_DRAFT_BYTES = 2 << 20
 
 def edited(paths: StatePaths) -> frozenset[str]:
     """Ids of the tasks that are being edited at this moment."""
-    try:
-        names = [name for name in os.listdir(paths.edits) if name.endswith(".lock") and name[0] != "."]
-    except OSError:
-        return frozenset()
+    names = (name for name in files.list_names(paths.edits) if name.endswith(".lock") and name[0] != ".")
     return frozenset(name[:-5] for name in names if _held(f"{paths.edits}/{name}"))
 
 

@@ -8,11 +8,18 @@ Imports only what Python has loaded anyway, as every command comes through here.
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 from ..errors import BadFile, NotNow, StateDirError
 
 MAX_STATE_BYTES = 8 << 20
 """A state file is at most this long; a message may be 1 MiB, and JSON makes six bytes of a control character."""
+
+LOG_KEPT_BYTES = 8 << 20
+"""A log that is longer is rotated; one older part is kept."""
+
+Signature = tuple[int, int, int]
+"""Changes when a file does: inode, size, time of the last change in nanoseconds."""
 
 _NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.EAGAIN})
 """Refusals that say nothing about the contents."""
@@ -169,13 +176,87 @@ def remove(path: str) -> None:
         return
 
 
-def identity(path: str) -> tuple[int, ...] | None:
-    """Changes when a file does; None while there is none."""
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature of a file whose state is known."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def read_signature(path: str) -> Signature | None:
+    """The signature of a file or folder; None while there is none."""
     try:
-        status = os.lstat(path)
+        return signature_of(os.lstat(path))
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def list_names(folder: str) -> list[str]:
+    """The names in a folder, sorted, hidden ones too; none where it cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def list_documents(folder: str) -> list[str]:
+    """The names of the JSON files in a folder, sorted and without `.json`; hidden ones are temporary files and left out."""
+    return [name[:-5] for name in list_names(folder) if _is_document(name)]
+
+
+def scan_documents(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The same in no order, each with its state; a file that is removed meanwhile is left out.
+
+    Raises:
+        OSError: the folder cannot be read, or there is none.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _is_document(entry.name):
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield entry.name[:-5], status
+
+
+def _is_document(name: str) -> bool:
+    return name[0] != "." and name.endswith(".json")
+
+
+def older_log(path: str) -> str:
+    """The name that the older part of a log has: `engine.log.1`, `acts.1.jsonl`."""
+    stem, _, ending = path.rpartition(".")
+    return f"{path}.1" if ending == "log" else f"{stem}.1.{ending}"
+
+
+def rotate_log(path: str, kept_bytes: int = LOG_KEPT_BYTES) -> None:
+    """Rename a log that has grown longer than `kept_bytes`; it replaces the older part.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    try:
+        if os.stat(path).st_size > kept_bytes:
+            os.rename(path, older_log(path))
+    except FileNotFoundError:
+        return
+
+
+def make_private(path: str) -> int | None:
+    """Take the rights of others from a file or folder of ours; returns the mode it had, None where nothing was changed."""
+    try:
+        fd = os.open(path, _READ)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not status.st_mode & 0o077 or status.st_uid != os.geteuid():
+            return None
+        os.fchmod(fd, status.st_mode & 0o700)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return stat.S_IMODE(status.st_mode)
 
 
 def make_again(folders: tuple[str, ...]) -> None:

@@ -3,8 +3,6 @@
 The kernel frees the lock when that process ends, however it ends; a record without its lock says nothing.
 """
 
-import os
-
 import msgspec
 
 from ..domain.by_hand import ByHand
@@ -58,12 +56,8 @@ def set_mark(paths: StatePaths, name: str, hand: ByHand) -> Mark | None:
 
 def every(paths: StatePaths) -> tuple[ByHand, ...]:
     """Everyone who works by hand at this moment, the earliest first."""
-    try:
-        names = [name[:-5] for name in os.listdir(paths.by_hand) if name.endswith(".json") and name[0] != "."]
-    except OSError:
-        return ()
     found = []
-    for name in names:
+    for name in files.list_documents(paths.by_hand):
         path = f"{paths.by_hand}/{name}"
         try:
             if is_held(f"{path}.lock"):

@@ -53,7 +53,7 @@ def keep_older_names(paths: StatePaths) -> None:
 
 
 def _older(paths: StatePaths) -> dict[str, str]:
-    seen = files.identity(paths.issue_names)
+    seen = files.read_signature(paths.issue_names)
     known = _read.get(paths.root)
     if known is None or known[0] != seen:
         known = _read[paths.root] = (seen, _Older(paths).names() if seen is None else _names_in(paths))
@@ -73,8 +73,8 @@ class _Older:
 
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
-        self._worktrees = set(_listed(paths.worktrees))
-        self._sessions = {name.removesuffix(".json") for name in _listed(paths.sessions) if name.endswith(".json")}
+        self._worktrees = {name for name in files.list_names(paths.worktrees) if name[0] != "."}
+        self._sessions = set(files.list_documents(paths.sessions))
         self._active: set[str] = set()
         self.texts: dict[str, None] = {}
         """References as older versions wrote them."""
@@ -95,8 +95,8 @@ class _Older:
         for name in sorted(self._sessions):
             yield from _reference(_document(self._paths.session(name)))
         for folder in (self._paths.items, self._paths.done):
-            for name in _listed(folder):
-                document = _document(f"{folder}/{name}") if name.endswith(".json") else {}
+            for name in files.list_documents(folder):
+                document = _document(f"{folder}/{name}.json")
                 for text in _reference(document):
                     if document.get("state") in ACTIVE:
                         self._active |= {refs.slug(_as_before(text))}
@@ -135,10 +135,3 @@ def _document(path: str) -> dict[str, Any]:
     except (OSError, BadFile, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return [name for name in os.listdir(folder) if name[0] != "."]
-    except OSError:
-        return []

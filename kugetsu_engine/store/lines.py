@@ -18,17 +18,7 @@ def append(path: str, line: bytes, keep_bytes: int = KEEP_BYTES) -> None:
         OSError: the disk refuses; the line may be there in part, see `mend`.
     """
     files.append_line(path, line)
-    try:
-        if os.stat(path).st_size > keep_bytes:
-            os.rename(path, put_away(path))
-    except FileNotFoundError:
-        return
-
-
-def put_away(path: str) -> str:
-    """The name under which the lines before those of `path` are kept."""
-    stem, dot, ending = path.rpartition(".")
-    return f"{stem}.1{dot}{ending}"
+    files.rotate_log(path, keep_bytes)
 
 
 def mend(path: str) -> None:
@@ -73,4 +63,4 @@ def last_of(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
 
 def all_of(path: str) -> list[bytes]:
     """Every line that is kept, oldest first, also of the file that was put away."""
-    return [*last_of(put_away(path), 4 * KEEP_BYTES), *last_of(path, 4 * KEEP_BYTES)]
+    return [*last_of(files.older_log(path), 4 * KEEP_BYTES), *last_of(path, 4 * KEEP_BYTES)]

@@ -42,7 +42,7 @@ def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
     """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
     found = _read(lines.last_of(paths.notifications))
     if len(found) < count:
-        found = _read(lines.last_of(lines.put_away(paths.notifications))) + found
+        found = _read(lines.last_of(files.older_log(paths.notifications))) + found
     return found[-count:]
 
 

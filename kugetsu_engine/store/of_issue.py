@@ -1,13 +1,12 @@
 """Tasks by their issue: what a person means who names a reference where an id is asked for."""
 
-import os
 from collections.abc import Callable
 from typing import Literal
 
 from ..domain.refs import canonical, key_of
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
-from ..errors import BadFile, NoSuchTask
+from ..errors import NoSuchTask
 from ..paths import StatePaths
 from . import tasks
 from .locks import is_held
@@ -28,14 +27,10 @@ def tasks_of(paths: StatePaths, issue_ref: str, default_host: str | Callable[[],
     """
     key = key_of(canonical(issue_ref, default_host))
     found: dict[str, Task] = {}
-    for folder, path in ((paths.items, paths.item), (paths.done, paths.ended)):
-        for task_id in tasks.task_ids(folder) if os.path.isdir(folder) else ():
-            try:
-                task = tasks.read(path(task_id), task_id)
-            except (FileNotFoundError, BadFile):
-                continue
+    for folder in (paths.items, paths.done):
+        for task in tasks.read_folder(folder):
             if key_of(canonical(task.issue_ref, default_host)) == key:
-                found.setdefault(task_id, task)
+                found.setdefault(task.id, task)
     return sorted(found.values(), key=_age, reverse=True)
 
 

@@ -1,7 +1,5 @@
 """Session files, one per issue. The engine writes them; any process may read."""
 
-import os
-
 import msgspec
 
 from ..domain.refs import canonical
@@ -51,12 +49,7 @@ def save(paths: StatePaths, session: Session) -> None:
 
 def all(paths: StatePaths) -> list[Session]:  # noqa: A001
     """Every session that can be read, by slug."""
-    try:
-        names = sorted(os.listdir(paths.sessions))
-    except FileNotFoundError:
-        return []
-    slugs = [name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "."]
-    return [session for slug in slugs if (session := load(paths, slug)) is not None]
+    return [session for slug in files.list_documents(paths.sessions) if (session := load(paths, slug)) is not None]
 
 
 def remove(paths: StatePaths, slug: str) -> None:

@@ -1,17 +1,14 @@
 """The tasks of one folder, for those who look at it again and again: only files that changed are read."""
 
-import os
 from typing import NamedTuple
 
 from ..domain.task import Task
 from ..errors import BadFile
 from . import files, tasks
 
-Signature = tuple[int, int, int]
-
 
 class _Known(NamedTuple):
-    signature: Signature
+    signature: files.Signature
     task: Task | None
     fault: str | None
 
@@ -45,7 +42,7 @@ class TaskFolder:
                 go and are replaced through it, and only what an editor writes into a file in place does not show in it. Two
                 times, as a change right after a look may bear the same time.
         """
-        changed = files.identity(self._folder)
+        changed = files.read_signature(self._folder)
         if not every_file and changed is not None and self._changed == (changed, changed):
             return
         self._changed = self._changed[1], changed
@@ -62,23 +59,16 @@ class TaskFolder:
             self.tasks = tuple(known.task for known in fresh.values() if known.task)
             self.faults = tuple(known.fault for known in fresh.values() if known.fault)
 
-    def _listed(self) -> list[tuple[int, str, Signature]]:
-        found: list[tuple[int, str, Signature]] = []
+    def _listed(self) -> list[tuple[int, str, files.Signature]]:
         try:
-            with os.scandir(self._folder) as entries:
-                for entry in entries:
-                    if entry.name[0] != "." and entry.name.endswith(".json"):
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-                        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
-                        found.append((status.st_mtime_ns, entry.name[:-5], signature))
+            return [
+                (status.st_mtime_ns, task_id, files.signature_of(status))
+                for task_id, status in files.scan_documents(self._folder)
+            ]
         except FileNotFoundError:
             return []
-        return found
 
-    def _load(self, name: str, signature: Signature) -> _Known:
+    def _load(self, name: str, signature: files.Signature) -> _Known:
         try:
             return _Known(signature, tasks.read(f"{self._folder}/{name}.json", name), None)
         except FileNotFoundError:

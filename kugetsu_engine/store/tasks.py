@@ -2,8 +2,8 @@
 
 import codecs
 import json
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -72,18 +72,28 @@ def unknown_fields(data: bytes) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in _FIELDS} if isinstance(document, dict) else {}
 
 
-def task_ids(folder: str) -> Iterator[str]:
-    """The ids that have a file in a folder, in no order."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.endswith(".json") and name[0] != ".":
-                yield name[:-5]
-
-
 def read(path: str, task_id: str) -> Task:
     """Read one task file; raises `FileNotFoundError` or `BadFile`."""
     return decode(files.read(path), task_id)
+
+
+def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> Iterator[Task]:
+    """The tasks in a folder, those written last first. Files that are no valid tasks are left out: others tell of them.
+
+    Args:
+        since: files last written before this time (seconds since 1970) are left out.
+        newest: at most so many files are read.
+
+    Raises:
+        OSError: the folder is there and cannot be read.
+    """
+    try:
+        found = [(status.st_mtime, name) for name, status in files.scan_documents(folder) if status.st_mtime >= since]
+    except FileNotFoundError:
+        return
+    for _, task_id in sorted(found, reverse=True)[:newest]:
+        with suppress(FileNotFoundError, BadFile):
+            yield read(f"{folder}/{task_id}.json", task_id)
 
 
 def find(paths: StatePaths, text: str) -> Task:

@@ -42,11 +42,6 @@ class FindingScreen(ConsoleScreen):
             "move.top": lambda: self.move_to_end(False), "move.bottom": lambda: self.move_to_end(True),
         }  # fmt: skip
 
-    @property
-    def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
-        raise NotImplementedError
-
     def on_mount(self) -> None:
         """An idle field must not write to the terminal."""
         super().on_mount()

@@ -9,7 +9,7 @@ from kugetsu_engine import beginning
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import of_issue, requests, tasks
+from kugetsu_engine.store import files, of_issue, requests, tasks
 from kugetsu_engine.store.requests import Request
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
@@ -42,7 +42,7 @@ def test_many_at_once_get_no_more_than_the_slots(fleet: Fleet, with_engine: bool
     assert (len(started), len(answers)) == (2, 6)
     for task_id in started:
         fleet.wait_for_started(task_id)
-    states = [tasks.read(fleet.paths.item(name), name).state for name in tasks.task_ids(fleet.paths.items)]
+    states = [tasks.read(fleet.paths.item(name), name).state for name in files.list_documents(fleet.paths.items)]
     assert len(states) == 2
     assert set(states) <= ACTIVE
     fleet.release("all")

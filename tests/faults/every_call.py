@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kugetsu_engine.domain.states import FINAL
-from kugetsu_engine.store import runs, tasks
+from kugetsu_engine.store import files, runs
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until
@@ -309,7 +309,7 @@ def _prepared(fleet: Fleet, verb: str) -> list[str]:
 
 def _after_command(fleet: Fleet, verb: str, code: int, said: str) -> list[str]:
     """Whole or absent: what a command has told is so, and every file can be read."""
-    there = {*tasks.task_ids(fleet.paths.items), *tasks.task_ids(fleet.paths.done)}
+    there = {*files.list_documents(fleet.paths.items), *files.list_documents(fleet.paths.done)}
     if verb == "enqueue":
         printed = [line.split()[1] for line in said.splitlines() if line.startswith("Enqueued:")]
         if set(printed) - there:
@@ -321,7 +321,7 @@ def _after_command(fleet: Fleet, verb: str, code: int, said: str) -> list[str]:
 
 def _fulfilled(fleet: Fleet, verb: str) -> list[str]:
     """Whether the operator's wish has come true."""
-    there = {*tasks.task_ids(fleet.paths.items), *tasks.task_ids(fleet.paths.done)}
+    there = {*files.list_documents(fleet.paths.items), *files.list_documents(fleet.paths.done)}
     if verb == "clear":
         return [f"still there: {there}"] if there else []
     if not there:

@@ -15,7 +15,7 @@ from kugetsu_engine import config, doctor
 from kugetsu_engine.doctor.evidence import JournalLine
 from kugetsu_engine.doctor.finding import Finding
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.store import tasks
+from kugetsu_engine.store import files, tasks
 from tests.support.fleet import Fleet
 
 Case = TypeVar("Case")
@@ -147,7 +147,7 @@ class Witness:
     def _watch(self) -> None:
         while not self._stop.wait(self._every_s):
             for folder in (self._paths.items, self._paths.done):
-                for task_id in list(tasks.task_ids(folder)):
+                for task_id in files.list_documents(folder):
                     if task_id not in self.final:
                         self._read(f"{folder}/{task_id}.json", task_id)
 

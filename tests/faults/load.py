@@ -11,7 +11,7 @@ from typing import Any
 
 from kugetsu_engine.doctor.finding import Finding
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask
-from kugetsu_engine.store import tasks
+from kugetsu_engine.store import files, tasks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.observer import Observer
 from tests.support.order import overtaken
@@ -106,7 +106,7 @@ class Load:
 
     def _bring_tasks(self) -> None:
         while not self._stop_tasks.wait(1 / self._per_s):
-            if len(list(tasks.task_ids(self.fleet.paths.items))) < self._backlog:
+            if len(files.list_documents(self.fleet.paths.items)) < self._backlog:
                 ref = f"local/work#{self.random.randint(1, ISSUES)}"
                 self.acknowledge(self.fleet.enqueue(ref, **self.random.choice(BEHAVIOURS)))
 
@@ -153,7 +153,7 @@ class Load:
     def open_tasks(self, *states: str) -> list[str]:
         """The open tasks that can be read, in some states or in any."""
         found = []
-        for task_id in list(tasks.task_ids(self.fleet.paths.items)):
+        for task_id in files.list_documents(self.fleet.paths.items):
             try:
                 if not states or tasks.read(self.fleet.paths.item(task_id), task_id).state in states:
                     found.append(task_id)
@@ -180,7 +180,7 @@ class Load:
         """The tasks that are open, ended or set aside."""
         paths = self.fleet.paths
         aside = {name.rpartition("-")[2].removesuffix(".json") for name in os.listdir(paths.corrupt)}
-        return {*tasks.task_ids(paths.items), *tasks.task_ids(paths.done), *aside}
+        return {*files.list_documents(paths.items), *files.list_documents(paths.done), *aside}
 
     def _findings(self, gone: set[str]) -> list[Finding]:
         return find(self.fleet, [task_id for task_id in self.acknowledged if task_id not in gone])

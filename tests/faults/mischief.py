@@ -212,7 +212,7 @@ class Mischief:
             return
 
     def _one_of(self, *states: str) -> str:
-        ended = [*tasks.task_ids(self._fleet.paths.done)][-200:] if "ended" in states else []
+        ended = files.list_documents(self._fleet.paths.done)[-200:] if "ended" in states else []
         found = self.load.open_tasks(*states) if states != ("ended",) else ended
         if not found:
             raise FileNotFoundError("no such task now")

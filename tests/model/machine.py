@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from kugetsu_engine.errors import EngineHeld
-from kugetsu_engine.store import tasks
+from kugetsu_engine.store import files
 from tests.support.fake_processes import Supervised
 
 from .world import WRITES, World
@@ -249,7 +249,7 @@ class EngineMachine(RuleBasedStateMachine):
         """The operator copies the file of a task beside it, or puts that of an ended one back, as from a backup."""
         paths = self.world.paths
         folder = paths.items if new_name else paths.done
-        task_id = self._pick(sorted(set(tasks.task_ids(folder)) & self.world.acknowledged), data)
+        task_id = self._pick(sorted(set(files.list_documents(folder)) & self.world.acknowledged), data)
         if task_id is None:
             return
         copy = f"q_{9000 + len(self.world.copied)}" if new_name else task_id

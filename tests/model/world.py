@@ -248,7 +248,7 @@ class World:
     def open_ids(self, *states: str) -> list[str]:
         """Ids of open tasks in some states."""
         found = []
-        for task_id in sorted(tasks.task_ids(self.paths.items)):
+        for task_id in files.list_documents(self.paths.items):
             try:
                 task = tasks.read(self.paths.item(task_id), task_id)
             except (FileNotFoundError, BadFile):
@@ -290,7 +290,7 @@ class World:
     def check(self) -> None:
         """I1 to I9, as far as they can be seen between two steps."""
         assert not self.faults, self.faults
-        items, done = set(tasks.task_ids(self.paths.items)), set(tasks.task_ids(self.paths.done))
+        items, done = set(files.list_documents(self.paths.items)), set(files.list_documents(self.paths.done))
         aside = {name.rpartition("-")[2][:-5] for name in os.listdir(self.paths.corrupt) if name.endswith(".json")}
         for task_id in self.acknowledged - self.removed:
             places = (task_id in items) + (task_id in done)
@@ -324,7 +324,7 @@ class World:
         self.check()
         final = self.open_ids(*FINAL)
         assert not final, f"I1 {final} have ended and lie among the open tasks"
-        strangers = set(tasks.task_ids(self.paths.items)) - self.acknowledged
+        strangers = set(files.list_documents(self.paths.items)) - self.acknowledged
         assert not strangers, f"I10 {strangers} are no tasks and lie among the open ones"
         assert self.engine is not None
         live = {one.job.task_id for one in self.table.live}

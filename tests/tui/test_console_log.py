@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import housekeeping
 from kugetsu_engine.operator import Operator
+from kugetsu_engine.store import files
 from kugetsu_tui.console_log import kept
 
 SECRET = "sk-canary-0123456789"
@@ -42,14 +42,17 @@ def test_others_and_trifles_are_not_kept(operator: Operator, log: Path) -> None:
     assert not log.exists()
 
 
-def test_a_long_one_is_put_away(operator: Operator, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "LOG_KEPT_BYTES", 1000)
+def test_a_long_one_is_rotated(operator: Operator, log: Path) -> None:
+    """The older part is kept under another name, and what was kept before is dropped."""
+    older = Path(f"{log}.1")
+    older.write_text("long ago", encoding="utf-8")
+    with log.open("wb") as file:
+        file.truncate(files.LOG_KEPT_BYTES + 1)
     with kept(operator.paths, {}):
-        for number in range(40):
-            logging.getLogger("kugetsu_tui").warning("number %d %s", number, "x" * 100)
-    assert log.stat().st_size <= 1200
-    assert Path(f"{log}.1").stat().st_size <= 1200
+        logging.getLogger("kugetsu_tui").warning("number 39")
+    assert older.stat().st_size == files.LOG_KEPT_BYTES + 1
     assert "number 39" in log.read_text(encoding="utf-8")
+    assert log.stat().st_size < 1000
 
 
 def test_a_log_that_cannot_be_written_disturbs_nobody(

@@ -90,7 +90,7 @@ async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console:
         await here.shows("! it could not run. repo: no repository is known for local/nowhere#1")
         assert "--repo" not in here.text
         assert form.focused is form.query_one("#repo")
-        assert list(tasks.task_ids(operator.paths.items)) == []
+        assert list(files.list_documents(operator.paths.items)) == []
         await here.press("ctrl+j")
         await here.until(lambda: "queued #1" in here.said, "the answer")
 

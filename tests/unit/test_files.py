@@ -325,3 +325,55 @@ def test_what_is_set_aside_has_its_reason_first(tmp_path: Path, monkeypatch: pyt
     known = set(os.listdir(aside))
     assert files.set_aside(str(bad), str(aside), "no JSON", "2026-11-21T00:00:02Z") is None
     assert set(os.listdir(aside)) == known
+
+
+def test_folders_are_listed_in_order_and_one_that_cannot_be_read_holds_nothing(tmp_path: Path) -> None:
+    for name in ("q_2.json", "q_1.json", ".q_3.json.0123456789abcdef", ".q_4.json", "notes"):
+        (tmp_path / name).write_bytes(b"{}")
+    assert files.list_names(str(tmp_path)) == [".q_3.json.0123456789abcdef", ".q_4.json", "notes", "q_1.json", "q_2.json"]
+    assert files.list_documents(str(tmp_path)) == ["q_1", "q_2"]
+    assert {name for name, _ in files.scan_documents(str(tmp_path))} == {"q_1", "q_2"}
+    for missing in (str(tmp_path / "none"), str(tmp_path / "notes")):
+        assert files.list_names(missing) == files.list_documents(missing) == []
+        with pytest.raises((FileNotFoundError, NotADirectoryError)):
+            list(files.scan_documents(missing))
+
+
+def test_a_signature_is_the_same_by_name_and_by_scan_and_changes_with_the_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "q_1.json")
+    assert files.read_signature(path) is None
+    files.replace(path, b"{}")
+    first = files.read_signature(path)
+    assert first == files.signature_of(next(files.scan_documents(str(tmp_path)))[1])
+    files.replace(path, b"{}")
+    assert files.read_signature(path) != first  # another file of the same contents
+
+
+@pytest.mark.parametrize(("name", "older"), [("engine.log", "engine.log.1"), ("acts.jsonl", "acts.1.jsonl")])
+def test_a_log_is_rotated_when_it_is_long(tmp_path: Path, name: str, older: str) -> None:
+    log = tmp_path / name
+    files.rotate_log(str(log), 3)  # there is none yet
+    log.write_bytes(b"one")
+    files.rotate_log(str(log), 3)
+    assert log.read_bytes() == b"one"
+    (tmp_path / older).write_bytes(b"dropped")
+    log.write_bytes(b"four")
+    files.rotate_log(str(log), 3)
+    assert not log.exists()
+    assert (tmp_path / older).read_bytes() == b"four"
+
+
+def test_files_and_folders_are_made_private(tmp_path: Path) -> None:
+    file, link = tmp_path / "dev.env", tmp_path / "link"
+    file.write_bytes(b"KEY=1")
+    file.chmod(0o644)
+    link.symlink_to(file)
+    assert files.make_private(str(link)) is None
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert files.make_private(str(file)) == 0o644
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert files.make_private(str(file)) is None
+    tmp_path.chmod(0o755)
+    assert files.make_private(str(tmp_path)) == 0o755
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert files.make_private(str(tmp_path / "none")) is None

@@ -136,7 +136,7 @@ def test_temporary_and_foreign_files_are_no_tasks(paths: StatePaths) -> None:
     """Dot files, editors' backups and other endings are passed over."""
     for name in (".q_1.json.0123456789abcdef", ".q_2.json", "q_3.json~", "q_4.json.swp", "README", "q_5.json"):
         Path(paths.items, name).write_bytes(b"{}")
-    assert set(tasks.task_ids(paths.items)) == {"q_5"}
+    assert set(files.list_documents(paths.items)) == {"q_5"}
 
 
 def test_an_enqueued_task_is_whole_private_and_numbered_in_order(paths: StatePaths) -> None:
