@@ -62,7 +62,7 @@ class Command:
 def arguments_of(verb: str) -> tuple[Argument, ...]:
     """Return what a verb, or a verb and the word it goes on with, takes here."""
     arguments = OWN[verb] if verb in OWN else GRAMMAR.get(verb, ())
-    return tuple(argument for argument in arguments if not argument.shell)
+    return tuple(argument for argument in arguments if not argument.shell_only)
 
 
 PLACES = tuple(argument.name for argument in GRAMMAR["move"] if argument.one_of and argument.name != "to")

@@ -20,13 +20,14 @@ class Argument:
     """A word or an option of a verb, as `add_argument` takes it."""
 
     def __init__(
-        self, *names: str, shell: bool = False, one_of: bool = False, console: Mapping[str, Any] | None = None, **settings: Any
+        self, *names: str, shell_only: bool = False, one_of: bool = False, console: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> None:  # fmt: skip
         """Describe it.
 
         Args:
             names: of an option with its dashes, the long one last; or the name of a word.
-            shell: it makes sense in a shell only, not in the console.
+            shell_only: it makes sense in a shell only, not in the console.
             one_of: exactly one of the arguments marked so has to be given.
             console: settings that differ in the console.
             settings: those of argparse.
@@ -34,7 +35,7 @@ class Argument:
         self.names = names
         self.name = names[-1].removeprefix("--")
         self.is_option = names[-1].startswith("-")
-        self.shell = shell
+        self.shell_only = shell_only
         self.console = console or {}
         self.one_of = one_of
         self.settings = settings
@@ -70,16 +71,16 @@ def _flag(*names: str, **settings: Any) -> Argument:
 
 _ID = Argument("id", console={"nargs": "*"})  # in the console the selected tasks, unless named
 _IDS = Argument("id", nargs="+", console={"nargs": "*"})
-_JSON = _flag("--json", help="print one JSON document", shell=True)
+_JSON = _flag("--json", help="print one JSON document", shell_only=True)
 _NOW = _flag("--now", help="KILL at once")
 _ISSUE = "host/owner/repo#N, owner/repo#N, local/name#N or the issue's address"
 _ISSUE_OR_TASK = Argument("issue_ref", help="the issue, or the id of a task of it")
 _DRY_RUN = "say what would go"
 _MESSAGE = "what is to be done; - reads it from standard input"
 _WAIT = Argument(
-    "--wait", metavar="D", help="wait so long for the agent to run; without limit unless given", shell=True
+    "--wait", metavar="D", help="wait so long for the agent to run; without limit unless given", shell_only=True
 )  # fmt: skip
-_DEBUG = _flag("--debug", help="accepted, as before; the log holds everything anyway", shell=True)
+_DEBUG = _flag("--debug", help="accepted, as before; the log holds everything anyway", shell_only=True)
 _RESUME = _flag("--resume", help="go on even if the machine was restarted with work")
 _SERVER = "its host: git.example.org"
 _WHAT = Argument("what", nargs="+", metavar="ID|all", console={"nargs": "*"})
@@ -122,7 +123,7 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
     ),
     "queue enqueue": _ENQUEUE,
     "list": (_flag("--refresh", help="ask the forges about pull requests now"), _JSON),
-    "status": (_flag("--tmux", help="one short line for the status bar of tmux", shell=True), _JSON),
+    "status": (_flag("--tmux", help="one short line for the status bar of tmux", shell_only=True), _JSON),
     "show": (_ID, _JSON),
     "kill": (_IDS, _NOW),
     "cancel": (_IDS,),
@@ -175,19 +176,19 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
     "notify test": (),
     "attach": (
         _ID,
-        _flag("--stop", help="stop its agent first, if one is at work", shell=True),
-        _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell=True),
+        _flag("--stop", help="stop its agent first, if one is at work", shell_only=True),
+        _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell_only=True),
     ),
     "shell": (
-        _ID, _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell=True),
+        _ID, _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell_only=True),
     ),
     "start": (
         Argument("issue_ref", help=_ISSUE),
         Argument("message", nargs="+", help=_MESSAGE),
-        Argument("--pr", metavar="URL", help="the pull request it is about; also as a last word, as before", shell=True),
-        Argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)", shell=True),
-        Argument("--agent", metavar="NAME", help="another agent than the usual one", shell=True),
-        Argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h", shell=True),
+        Argument("--pr", metavar="URL", help="the pull request it is about; also as a last word, as before", shell_only=True),
+        Argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)", shell_only=True),
+        Argument("--agent", metavar="NAME", help="another agent than the usual one", shell_only=True),
+        Argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h", shell_only=True),
         _WAIT,
         _DEBUG,
     ),
@@ -210,14 +211,16 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
     "set-pr": (_ISSUE_OR_TASK, Argument("url", help="its address")),
     "destroy": (
         Argument("issue_ref", nargs="?", help="the issue, or the id of a task of it", one_of=True),
-        _flag("--base", help="the base session, and the project manager's that came from it", one_of=True, shell=True),
-        _flag("--pm-agent", help="the project manager's session", one_of=True, shell=True),
-        _flag("-y", "--yes", help="do not ask", shell=True),
+        _flag("--base", help="the base session, and the project manager's that came from it", one_of=True, shell_only=True),
+        _flag("--pm-agent", help="the project manager's session", one_of=True, shell_only=True),
+        _flag("-y", "--yes", help="do not ask", shell_only=True),
         _flag("--force", help="whatever would be lost; an agent at work is stopped"),
-        _flag("--dry-run", help=f"{_DRY_RUN}, and why not", shell=True),
+        _flag("--dry-run", help=f"{_DRY_RUN}, and why not", shell_only=True),
     ),
     "prune": (
-        _flag("-y", "--yes", "--force", dest="yes", help="do not ask", shell=True), _flag("--dry-run", help=_DRY_RUN), _JSON,
+        _flag("-y", "--yes", "--force", dest="yes", help="do not ask", shell_only=True),
+        _flag("--dry-run", help=_DRY_RUN),
+        _JSON,
     ),
     "init": (
         _flag("--force", help="destroy both sessions first, and make new ones"),
@@ -247,16 +250,16 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
     "completion": (Argument("shell"),),
     "plan": (
         Argument("--limit", type=_whole_number, metavar="N", help="what if N agents could run at once"),
-        _flag("--agents", help="what is known of how long agents take, by repository", shell=True),
+        _flag("--agents", help="what is known of how long agents take, by repository", shell_only=True),
         _JSON,
     ),
     "usage": (Argument("--since", default="6d", metavar="D", help="how far back: 6d unless given; 0d is today alone"), _JSON),
     "replay": (
         Argument("time", nargs="*", metavar="TIME", help="an hour ago, unless given"),
-        _flag("--plain", help="print it, also in a terminal", shell=True),
-        _flag("--events", help="print what happened, one line each; all of it unless bounded", shell=True),
-        Argument("--since", metavar="T", help="with --events: from then on", shell=True),
-        Argument("--until", metavar="T", help="with --events: up to then", shell=True),
+        _flag("--plain", help="print it, also in a terminal", shell_only=True),
+        _flag("--events", help="print what happened, one line each; all of it unless bounded", shell_only=True),
+        Argument("--since", metavar="T", help="with --events: from then on", shell_only=True),
+        Argument("--until", metavar="T", help="with --events: up to then", shell_only=True),
         _JSON,
     ),
     "worktrees": (
@@ -292,7 +295,7 @@ def make_parser(verb: str, about: str, arguments: tuple[Argument, ...], *, conso
     parser = Words(verb, about, add_help=not console)
     group = None
     for argument in arguments:
-        if console and argument.shell:
+        if console and argument.shell_only:
             continue
         if argument.one_of and group is None:
             group = parser.add_mutually_exclusive_group(required=True)
