@@ -20,7 +20,8 @@ from .domain.recovery import MACHINE_RESTARTED, Found, Recovered
 from .domain.run import Result
 from .domain.supervisor_messages import Received, SupervisorMessage
 from .domain.task import Attempt, Base, Notice, Task
-from .domain.times import epoch, iso, time_of_day
+from .domain.text.quantities import format_coming
+from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
@@ -253,9 +254,14 @@ class Attempts:
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
-            told = silence.evidence_for(evidence, progress.silent_s if progress else None)
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {told}"
-            self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
+            silent_s = progress.silent_s if progress else None
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.evidence_for(evidence, silent_s)}"
+            self._ledger.tell(
+                Notice(
+                    iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
+                    silent_s=silent_s,
+                )
+            )  # fmt: skip
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
@@ -390,7 +396,7 @@ class Attempts:
             return
         rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
             self._ledger.tell(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
@@ -408,7 +414,7 @@ class Attempts:
             settings.rate_limit_delay, settings.rate_limit_delay_max,
         )  # fmt: skip
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = (
                 f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             )

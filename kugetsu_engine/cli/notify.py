@@ -5,9 +5,7 @@ from ..domain.times import as_read
 from ..errors import UsageError
 from ..store import notices
 from .grammar import parser_of
-from .here import operator, paths
-
-GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
+from .here import glyph, operator, paths
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -38,7 +36,7 @@ def main(verb: str, words: list[str]) -> int:
 
         print_json(news)
     for notice in () if given.json else news:
-        print(safe_line(f"{as_read(notice.time)} {GLYPHS[notice.level]} {notice.text}"))
+        print(safe_line(f"{as_read(notice.time)} {glyph(notice.level)} {notice.text}"))
     return 0
 
 

@@ -12,10 +12,8 @@ from ..replay import Replay
 from ..snapshot import EngineView
 from . import queue, status
 from .grammar import parser_of
-from .here import paths
+from .here import glyph, paths
 from .output import print_json
-
-GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 
 def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:
@@ -78,6 +76,6 @@ def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
         )
         return
     for one in events:
-        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {GLYPHS[one.level]} {safe_line(one.text)}\n")
+        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {glyph(one.level)} {safe_line(one.text)}\n")
     if not events:
         print("Nothing is recorded of that time.")
