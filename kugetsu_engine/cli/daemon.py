@@ -16,18 +16,12 @@ from ..process.interpreter import build_cli_command
 from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
+from .grammar import parser_of
 from .here import note, paths
 from .wait import pause
 from .words import Words
 
 WAIT_S = 10.0
-ABOUT = {
-    "start": "Start the headless engine in the background.",
-    "stop": "End it; agents go on.",
-    "restart": "End it if it runs, and start it.",
-    "status": "Whether it runs, by the exit code too.",
-    "logs": "What it printed last.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -41,10 +35,7 @@ def main(verb: str, words: list[str]) -> int:
         raise UsageError(
             "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
         )
-    parser = Words(f"{verb} {action}", ABOUT[action])
-    if action in RESUMING:
-        parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted with work")
-    given = parser.parse_args(words[1:])
+    given = parser_of(f"{verb} {action}").parse_args(words[1:])
     here = paths()
     files.prepare(here.folders())
     if action in RESUMING:
