@@ -225,7 +225,7 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         _flag(
             "-y", "--yes", "--force", dest="yes", shell_only=True,
             help="do not ask; a worktree that holds work, is locked or in use stays all the same",
-        ),  # fmt: skip
+        ),
         _flag("--dry-run", help=_DRY_RUN),
         _JSON,
     ),
