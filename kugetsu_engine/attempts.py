@@ -20,7 +20,8 @@ from .domain.recovery import MACHINE_RESTARTED, Found, Recovered
 from .domain.run import Result
 from .domain.supervisor_messages import Received, SupervisorMessage
 from .domain.task import Attempt, Base, Notice, Task
-from .domain.times import epoch, iso, time_of_day
+from .domain.text.quantities import format_coming
+from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
@@ -395,7 +396,7 @@ class Attempts:
             return
         rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
             self._ledger.tell(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
@@ -413,7 +414,7 @@ class Attempts:
             settings.rate_limit_delay, settings.rate_limit_delay_max,
         )  # fmt: skip
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = (
                 f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             )

@@ -52,7 +52,7 @@ MOST_FAULTS = 30
 """Faults of one `config.toml` that are looked at: a file with more is no such file."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(Floors, frozen=True):
     """All settings, checked. Lengths of time are seconds, sizes bytes."""
 
     max_concurrent_agents: int = 3
@@ -92,14 +92,6 @@ class Settings(msgspec.Struct, frozen=True):
     default_server: str = "github.com"
     pass_env: list[str] = []
     """Names of the operator's variables an agent gets, beside the usual ones."""
-    min_free_memory: int | None = None
-    """None: kugetsu chooses, 0: does not matter; so for `min_free_disk`. See `domain.host`."""
-    min_free_disk: int | None = None
-    max_load_per_core: float = 8.0
-    """0: does not matter; so for the pressures, in percent of time."""
-    max_memory_pressure: float = 20.0
-    max_cpu_pressure: float = 0.0
-    max_io_pressure: float = 0.0
     theme: str | None = None
     notify: NotifySettings = NotifySettings()
     agents: dict[str, AgentSettings] = {}
@@ -124,10 +116,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def floors(self) -> Floors:
         """The part that the start gate on the host needs."""
-        return Floors(
-            self.min_free_memory, self.min_free_disk, self.max_load_per_core, self.max_memory_pressure, self.max_cpu_pressure,
-            self.max_io_pressure,
-        )  # fmt: skip
+        return Floors(*(getattr(self, name) for name in Floors.__struct_fields__))
 
 
 READERS: dict[str, Callable[[Any], Any]] = {

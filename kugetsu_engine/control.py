@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from .domain.counting import counted
 from .domain.engine_state import Control
 from .domain.pause import PauseReason, read_pause_reason
+from .domain.text.quantities import counted
 from .domain.times import iso
 from .errors import AlreadySo, BadFile, NotNow, UsageError
 from .paths import StatePaths

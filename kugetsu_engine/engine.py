@@ -21,12 +21,12 @@ from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
 from .domain import policy, worth
-from .domain.counting import counted
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
 from .domain.pause import PauseReason
 from .domain.task import Notice, Task
+from .domain.text.quantities import counted, format_clock
 from .domain.times import iso
 from .entries import Entry
 from .env_files import EnvFiles
@@ -336,7 +336,7 @@ class Engine:
         elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
             self.ledger.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
-            waited = policy.clock(self.settings.current.queue_expiry or 0)
+            waited = format_clock(self.settings.current.queue_expiry or 0)
             self.ledger.change(
                 task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
             )

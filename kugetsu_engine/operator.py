@@ -9,7 +9,7 @@ import os
 import time
 
 from .domain import refs
-from .domain.draft import checked_tags
+from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
@@ -268,7 +268,7 @@ class Operator:
         Raises:
             NoSuchTask: there is no such task.
         """
-        from .domain.times import time_of_day
+        from .domain.text.quantities import format_coming
         from .store import mutes, tasks
 
         self._may_change()
@@ -277,10 +277,10 @@ class Operator:
         now = self._clock()
         until = mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
         mutes.mute(self.paths, known, until, now)
-        what = "everything" if known == mutes.ALL else f"#{known.removeprefix('q_')}"
+        what = "everything" if known == mutes.ALL else shown_id(known)
         if until is None:
             return f"{what} is told again"
-        return f"{what} is muted" + (f" until {time_of_day(now + for_s, now)}" if for_s else "")
+        return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
 
     def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""

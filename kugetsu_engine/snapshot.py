@@ -22,8 +22,9 @@ from .domain.pause import PauseReason, read_pause_reason
 from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
+from .domain.refs import repository_of
 from .domain.run import Progress, RunRecord
-from .domain.run_times import Expected, RunTimes, learned, repository_of
+from .domain.run_times import Expected, RunTimes, learned
 from .domain.setting_faults import Gaps
 from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
@@ -43,6 +44,8 @@ STALE_S = 5.0
 """A heartbeat older than this means that the engine does not answer."""
 DONE_KEPT = 500
 """Ended tasks in a picture, newest first; older ones are counted."""
+ALL_DONE = 1_000_000
+"""To be given as `done_kept` for every ended task there is."""
 
 
 class EngineView(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.worth import Need
 
 from . import by_hand, calling, crash, failures, preflight, signals, themes
@@ -26,7 +27,6 @@ from .command_runner import CommandRunner
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import draws_ascii, glyph
-from .formatting.times import moment
 from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
@@ -276,7 +276,7 @@ class KugetsuApp(Opening):
         if not acts:
             self.say("nothing to take back: an act can be undone for 30 s")
             return
-        rows = [(act.number, act.words, moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
+        rows = [(act.number, act.words, format_moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
         self.push_screen(UndoList(rows), lambda number: self.undo(int(number)) if number is not None else None)
 
     def on_read_failed(self, event: ReadFailed) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from kugetsu_engine.by_hand import check
+from kugetsu_engine.domain.draft import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 
@@ -20,7 +21,7 @@ TMUX_LIMIT_S = 5.0
 
 async def run(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
-    number = task_id.removeprefix("q_")
+    number = typed_id(task_id)
     argv = [sys.executable, "-m", "kugetsu_engine", verb, number, "--pause", *(["--stop"] if stop else [])]
     environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"

@@ -15,6 +15,7 @@ from textual.message import Message
 
 from kugetsu_engine.agents import approval, known
 from kugetsu_engine.config import Settings
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.operator import Operator
@@ -172,7 +173,7 @@ class Link:
         def job() -> str:
             task_id, repository = self.operator.enqueue(reference, message, folder=self.folder, **options)
             where = f", works in {repository}" if repository else ""
-            return f"queued #{task_id.removeprefix('q_')}{where}"
+            return f"queued {shown_id(task_id)}{where}"
 
         told = await self._acts.run(job)
         self._hint_here()

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kugetsu_engine.cli.output import COLUMNS
+from kugetsu_engine.domain.text.quantities import format_size
 from kugetsu_engine.errors import UsageError
 
 from . import outside
 from .console import Console
-from .formatting import times
 from .formatting.safe_text import clean
 from .formatting.states import draws_ascii
 from .modals.confirm import Confirm
@@ -58,7 +58,7 @@ def _goes(document: Mapping[str, Any]) -> bool:
 
 def _line_of(document: Mapping[str, Any]) -> str:
     name = document.get("issue_ref") or document.get("slug") or f"{document['kind']} {document['path']}"
-    size = f", {times.size(document['size_bytes'])}" if "size_bytes" in document else ""
+    size = f", {format_size(document['size_bytes'])}" if "size_bytes" in document else ""
     return clean(f"{name}{size}: {document['why']}", 300)
 
 

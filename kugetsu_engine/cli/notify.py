@@ -4,10 +4,8 @@ from ..domain.safe_text import safe_line
 from ..domain.times import as_read
 from ..errors import UsageError
 from ..store import notices
-from .here import operator, paths
+from .here import glyph, operator, paths
 from .words import Words
-
-GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -41,7 +39,7 @@ def main(verb: str, words: list[str]) -> int:
 
         print_json(news)
     for notice in () if given.json else news:
-        print(safe_line(f"{as_read(notice.time)} {GLYPHS[notice.level]} {notice.text}"))
+        print(safe_line(f"{as_read(notice.time)} {glyph(notice.level)} {notice.text}"))
     return 0
 
 

@@ -13,9 +13,9 @@ I9 is held by tests alone: the books do not tell what the operator has moved.
 from collections.abc import Callable, Iterator
 
 from ..domain import states
-from ..domain.counting import counted, of_number
 from ..domain.draft import shown_id
 from ..domain.task import Task
+from ..domain.text.quantities import counted, of_number
 from ..paths import StatePaths
 from .evidence import Evidence, Run
 from .finding import Finding

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ..domain.counting import counted, of_number
+from ..domain.text.quantities import counted, of_number
 from ..domain.times import iso
 from ..engine import Engine
 from ..errors import EngineHeld

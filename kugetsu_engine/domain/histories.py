@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from .acts import TRACKED, Change
+from .draft import typed_id
 from .history import old_notices
 from .states import ACTIVE, ALL, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
 from .task import Notice, State, Task
@@ -159,7 +160,7 @@ def history(
     last = moves[-1]
     if gone_at is None:  # an ended one was removed before there was a journal; a waiting one was taken away by hand
         gone_at = max(last.time, recorded_from) if last.state in FINAL else last.time
-    digits = first.id.removeprefix("q_")
+    digits = typed_id(first.id)
     place = float(digits) if digits.isdigit() else 0.0  # as every task stands at first
     made = Task(first.id, first.issue_ref or "", REMOVED_WORDS, state=last.state, position=place)
     return History(made, False, moves, changes, stalls, max(gone_at, last.time))

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
-from .counting import counted
 from .draft import shown_id
 from .histories import History, Stall, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
+from .text.quantities import counted
 from .times import epoch
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})

@@ -98,7 +98,7 @@ class Gaps(msgspec.Struct, frozen=True):
             return self.everything or self.agents[agent]
         if not self.repositories and not self.hosts:
             return ""
-        repository = refs.key_of(issue_ref.rpartition("#")[0])
+        repository = refs.repository_of(issue_ref)
         return self.repositories.get(repository) or self.hosts.get(repository.partition("/")[0], "")
 
 

@@ -6,9 +6,8 @@ changed file.
 
 from collections.abc import Collection
 
-from .counting import of_number
 from .draft import shown_id
-from .times import span
+from .text.quantities import format_span, of_number
 
 SHOWN_S = 60.0
 """An agent that has been silent for less is only working."""
@@ -16,7 +15,7 @@ SHOWN_S = 60.0
 
 def evidence_for(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
-    return evidence if silent_s is None else f"{evidence} for {span(silent_s)}"
+    return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
 
 
 def caveat(stalled: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from kugetsu_engine.domain.counting import counted, of_number
+from kugetsu_engine.domain.text.quantities import counted, of_number
 
 from ..formatting.safe_text import clean
 from ..widgets.pane import Pane, Searched

@@ -13,6 +13,7 @@ from kugetsu_engine.doctor import checks, logins
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
 from kugetsu_engine.domain.policy import Why
 from kugetsu_engine.domain.recovery import WORDS, Found, Recovered
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.gate import SlotRefusal
 from kugetsu_engine.paths import StatePaths
@@ -20,7 +21,6 @@ from kugetsu_engine.store import files, locks
 from kugetsu_engine.store.enqueue import create_task
 from kugetsu_engine.store.issue_names import name_of
 from kugetsu_engine.telling.rungs import try_all
-from kugetsu_tui.formatting import times
 from kugetsu_tui.viewmodels.queue import why_words
 
 REF = "local/web#1"
@@ -113,5 +113,5 @@ def test_a_rest_is_shown_with_a_time_of_day_however_it_is_worded() -> None:
         "rate_limit", "in four minutes, goes on in earnest", 1_790_000_000.0, "anthropic: no more for now, goes on strike"
     )
     now = 1_790_000_000.0 - 300
-    assert why_words(why, now) == f"{why.without_time}, {times.moment(1_790_000_000.0, now, seconds=True)}"
+    assert why_words(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
     assert why_words(msgspec.structs.replace(why, without_time=""), now) == why.text
