@@ -13,10 +13,10 @@ from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
+from ..process.waiting import pause
 from ..store import tasks
 from .about import ABOUT
 from .here import note, operator, paths
-from .wait import pause
 from .words import Words
 
 

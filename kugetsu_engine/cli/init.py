@@ -11,10 +11,10 @@ from ..domain.reserved import BASE, PM_AGENT, SESSIONS
 from ..domain.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
+from ..process.waiting import pause
 from ..store import sessions
 from .here import note, operator
 from .issues import confirmed
-from .wait import pause
 from .words import Words
 
 

@@ -9,10 +9,10 @@ from ..domain.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
 from ..log_times import LogTimes
 from ..logs import LogReader, masked, shown
+from ..process.waiting import pause
 from ..secrets import Secrets
 from ..store import tasks
 from .here import operator, paths
-from .wait import pause
 from .words import Words
 
 LOOK_S = 0.1
