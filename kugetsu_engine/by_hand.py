@@ -16,8 +16,9 @@ from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.by_hand import ByHand
-from .domain.counting import of_number
+from .domain.draft import typed_id
 from .domain.task import Task, no_worktree
+from .domain.text.quantities import of_number
 from .domain.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
@@ -94,7 +95,7 @@ def attach(
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     if stop is None and (at_work := of_issue.at_work(paths, task.issue_ref, settings.default_server)) is not None:
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {at_work.id[2:]}")
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
     _screen(paths, settings, operator, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ByHand(task.id, task.issue_ref, iso(time.time()), os.getpid())
@@ -123,19 +124,19 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
         claimed = gate.claim(paths, limit)
         try:
             stop()
-            entered: gate.Pass | str = gate.enter_claimed(paths, task.issue_ref, claimed) or "issue"
+            entered: gate.Pass | gate.SlotRefusal = gate.enter_claimed(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
         except BaseException:
             os.close(claimed)
             raise
-        if isinstance(entered, str):
+        if isinstance(entered, gate.SlotRefusal):
             os.close(claimed)
     else:
         entered = gate.enter_by_hand(paths, task.issue_ref, limit)
-    if entered == "slots":
+    if entered is gate.SlotRefusal.SLOTS:
         slots = of_number(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, str):
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
+    if isinstance(entered, gate.SlotRefusal):
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
     return entered
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import msgspec
 
 from .config import Settings, load
-from .domain.counting import counted
-from .domain.refs import key_of
+from .domain.refs import key_of, repository_of
+from .domain.text.quantities import counted
 from .errors import AttemptFailed, KugetsuError
 from .git import base, clearing, condition, repositories
 from .git.command import pass_to_remotes
@@ -18,7 +18,7 @@ from .git.pointers import admin_dir
 from .git.worktrees import base_commit
 from .paths import StatePaths
 from .process.preparing import lock_name
-from .snapshot import SnapshotReader
+from .snapshot import ALL_DONE, SnapshotReader
 from .store import locks, pulls
 from .store.issue_names import name_of
 
@@ -64,7 +64,7 @@ class Care:
         self._settings: Settings = load(paths, environ)[0]
         self._clock = clock
         self._environ = environ
-        snapshot = SnapshotReader(paths, environ, done_kept=1_000_000).read()
+        snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
@@ -200,15 +200,12 @@ class Care:
 
     def _target(self, path: str, reference: str | None) -> str | None:
         """The commit that the work is to arrive in, as the repository knows it now."""
-        own = None
-        if reference is not None:
-            own = self._settings.repos.get(key_of(reference.rpartition("#")[0]))
+        repository = repository_of(reference) if reference else None
+        own = self._settings.repos.get(repository) if repository else None
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = repositories.common_dir(path)
-            return base.remembered(
-                common, base_branch, reference.rpartition("#")[0] if reference else None, self._is_own(common)
-            )
+            return base.remembered(common, base_branch, repository, self._is_own(common))
         except AttemptFailed:
             return None
 

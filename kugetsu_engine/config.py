@@ -42,7 +42,6 @@ from .setting_values import (
 from .store import files
 
 TOML, VARIABLES = "config.toml", "environment"
-UNREAD = "config.toml cannot be read"
 OTHER_VARIABLES = frozenset({
     "KUGETSU_DIR", "KUGETSU_DEMO_SPEED", "KUGETSU_TASK", "KUGETSU_TASK_ID", "KUGETSU_ATTEMPT", "KUGETSU_ISSUE_REF",
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",
@@ -54,7 +53,7 @@ MOST_FAULTS = 30
 """Faults of one `config.toml` that are looked at: a file with more is no such file."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(Floors, frozen=True):
     """All settings, checked. Lengths of time are seconds, sizes bytes."""
 
     max_concurrent_agents: int = 3
@@ -94,14 +93,6 @@ class Settings(msgspec.Struct, frozen=True):
     default_server: str = "github.com"
     pass_env: list[str] = []
     """Names of the operator's variables an agent gets, beside the usual ones."""
-    min_free_memory: int | None = None
-    """None: kugetsu chooses, 0: does not matter; so for `min_free_disk`. See `domain.host`."""
-    min_free_disk: int | None = None
-    max_load_per_core: float = 8.0
-    """0: does not matter; so for the pressures, in percent of time."""
-    max_memory_pressure: float = 20.0
-    max_cpu_pressure: float = 0.0
-    max_io_pressure: float = 0.0
     theme: str | None = None
     notify: NotifySettings = NotifySettings()
     agents: dict[str, AgentSettings] = {}
@@ -126,10 +117,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def floors(self) -> Floors:
         """The part that the start gate on the host needs."""
-        return Floors(
-            self.min_free_memory, self.min_free_disk, self.max_load_per_core, self.max_memory_pressure, self.max_cpu_pressure,
-            self.max_io_pressure,
-        )  # fmt: skip
+        return Floors(*(getattr(self, name) for name in Floors.__struct_fields__))
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
@@ -348,7 +336,8 @@ class _Reading:
         except (BadFile, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, a number of 5,000 digits
             stops = EVERYTHING if self._last is None else NOTHING
             self._from[""] = (TOML, "")
-            self._faults.append(Fault(TOML, "", f"{UNREAD} ({_of_toml(error)})", stops, "the last good settings hold"))
+            told = f"{TOML} cannot be read ({_of_toml(error)})"
+            self._faults.append(Fault(TOML, "", told, stops, "the last good settings hold", unread=True))
             return None
 
     def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
@@ -424,7 +413,7 @@ class SettingsSource:
         found, self.faults = _read(self._paths, self._environ, self._good)
         self.current = _with_env_files(found, self._paths)
         self._seen = [*watched, *(False for fault in self.faults if fault.missing)]
-        if not any(fault.text.startswith(UNREAD) for fault in self.faults):
+        if not any(fault.unread for fault in self.faults):
             self._good = found
         return before != (self.current, self.faults)
 

@@ -67,7 +67,8 @@ class Dispatcher:
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
             default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
-            pause_reason=controls.pause_reason, edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
+            pause=controls.pause, pause_reason=controls.pause_reason,
+            edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
             hosts=hosts, own_repositories=own, probes=policy.probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
@@ -109,11 +110,11 @@ class Dispatcher:
     def _start(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""
         entered = gate.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
-        if isinstance(entered, str):
+        if isinstance(entered, gate.SlotRefusal):
             self.obstacles.refused(entered, entry)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
-            return entered != "slots"
+            return entered is not gate.SlotRefusal.SLOTS
         try:
             task = self._ledger.get(entry.id)
             if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:

@@ -138,6 +138,11 @@ class GitBusy(AttemptFailed):
 
     failure = "git_busy"
 
+    def __init__(self, holder: str) -> None:
+        """Say who has the repository; an empty `holder` is one that left no note of itself."""
+        super().__init__(f"git is busy for {holder or 'something else'} in its repository")
+        self.holder = holder
+
 
 class BadPrompt(AttemptFailed):
     """The prompt cannot be given in the way the agent wants it."""

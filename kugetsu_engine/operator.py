@@ -9,7 +9,7 @@ import os
 import time
 
 from .domain import refs
-from .domain.draft import checked_tags
+from .domain.draft import checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .preflight import Obstacle
     from .store.requests import Answer, Request, Verb
+    from .telling.rungs import Tried
 
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
@@ -266,7 +267,7 @@ class Operator:
         Raises:
             NoSuchTask: there is no such task.
         """
-        from .domain.times import time_of_day
+        from .domain.text.quantities import format_coming
         from .store import mutes, tasks
 
         self._may_change()
@@ -275,12 +276,12 @@ class Operator:
         now = self._clock()
         until = mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
         mutes.mute(self.paths, known, until, now)
-        what = "everything" if known == mutes.ALL else f"#{known.removeprefix('q_')}"
+        what = "everything" if known == mutes.ALL else shown_id(known)
         if until is None:
             return f"{what} is told again"
-        return f"{what} is muted" + (f" until {time_of_day(now + for_s, now)}" if for_s else "")
+        return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
 
-    def try_telling(self) -> list[str]:
+    def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
         from .telling.rungs import try_all
 
@@ -388,7 +389,7 @@ class Operator:
 
         settings, faults = config.load(self.paths, self.environ)
         names = known.names(settings)
-        if agent not in names and not any(fault.text.startswith(config.UNREAD) for fault in faults):
+        if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
             )

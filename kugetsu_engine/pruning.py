@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from . import removing
-from .domain.counting import counted
 from .domain.reserved import SESSIONS
+from .domain.text.quantities import counted
 from .errors import BadFile, GitError, KugetsuError
 from .git import clearing, removal
 from .git.command import git

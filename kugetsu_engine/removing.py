@@ -13,10 +13,10 @@ import msgspec
 from . import config
 from .agents import known
 from .domain import refs
-from .domain.counting import counted
 from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
+from .domain.text.quantities import counted
 from .errors import AlreadySo, AttemptFailed, ForgeError, GitError, KugetsuError
 from .forges.knowing import Forges
 from .git import clearing, removal

@@ -16,12 +16,12 @@ import msgspec
 from . import config_edit, env_files
 from .config import OLD_NAMES, OLD_SERVERS, READERS, load
 from .domain import assignments, refs
-from .domain.counting import counted
 from .domain.draft import task_id as as_task_id
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Session
 from .domain.states import FINAL
 from .domain.task import Notice, Task
+from .domain.text.quantities import counted
 from .domain.times import epoch, iso
 from .errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
 from .git.command import git

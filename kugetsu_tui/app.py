@@ -18,6 +18,7 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.worth import Need
 
 from . import by_hand, calling, crash, failures, preflight, signals, themes
@@ -26,7 +27,6 @@ from .command_runner import CommandRunner
 from .departure import Departure
 from .editing import edit_by_hand
 from .formatting.states import draws_ascii, glyph
-from .formatting.times import moment
 from .keys import ACTIONS, Action, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
@@ -75,7 +75,7 @@ class KugetsuApp(Opening):
         self.colourless = bool(os.environ.get("NO_COLOR"))
         super().__init__(driver_class=TerminalDriver, ansi_color=True if self.colourless else None)
         self.link = link
-        self.guest = Guest(self)
+        self.guest = Guest(self, lambda: self.driver)
         self.failed = False
         """Whether it ends because its own code failed."""
         self.end_code: int | None = None
@@ -88,13 +88,14 @@ class KugetsuApp(Opening):
         self.registry, self.key_problems = Registry(ACTIONS).remapped(link.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
-        self.departure = Departure(self)
+        self.departure = Departure(self, self.leave)
         self.presence = Presence()
         self._draft = Draft()
         self._visited: set[Need] = set()
         """What needs the operator and was gone to already."""
         self.choices = Choices(self)
-        self.commands = CommandRunner(self)
+        change_theme = partial(themes.change, self, colourless=self.colourless)
+        self.commands = CommandRunner(self, self, self.choices, self.past, change_theme)
         # ctrl+q stays with the terminal (XON); q leaves.
         self._bindings.key_to_bindings.pop("ctrl+q", None)
         self._bindings.key_to_bindings.pop("ctrl+p", None)  # the registry has it, so that it can be another key
@@ -114,7 +115,7 @@ class KugetsuApp(Opening):
 
     def on_load(self) -> None:
         """Hear signals before the terminal is taken."""
-        signals.hear(self)
+        signals.hear(self.guest, self.leave, lambda: self.driver)
 
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
@@ -147,7 +148,7 @@ class KugetsuApp(Opening):
 
     def action_to_shell(self) -> None:
         """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""
-        signals.stop(self)
+        signals.stop(self, self.driver)
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
@@ -228,7 +229,7 @@ class KugetsuApp(Opening):
 
     def write(self, sequence: str) -> None:
         """Send a sequence to the terminal, past the screen."""
-        driver = self._driver
+        driver = self.driver
         if sequence and driver is not None and not self.is_headless:
             driver.write(sequence)
             driver.flush()
@@ -275,7 +276,7 @@ class KugetsuApp(Opening):
         if not acts:
             self.say("nothing to take back: an act can be undone for 30 s")
             return
-        rows = [(act.number, act.words, moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
+        rows = [(act.number, act.words, format_moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
         self.push_screen(UndoList(rows), lambda number: self.undo(int(number)) if number is not None else None)
 
     def on_read_failed(self, event: ReadFailed) -> None:
@@ -322,7 +323,7 @@ class KugetsuApp(Opening):
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""
-        self.run_worker(edit_by_hand(self, task_id), group="edit", exit_on_error=False)
+        self.run_worker(edit_by_hand(self, self.guest, task_id), group="edit", exit_on_error=False)
 
     def action_command_palette(self) -> None:
         """Find an action by its words."""
@@ -349,7 +350,7 @@ class KugetsuApp(Opening):
 
     def open_command_line(self, text: str = "") -> None:
         """Ask for a command."""
-        self.push_screen(CommandLine(self.choices.lines, self.choices.known(), text), self.commands.typed)
+        self.push_screen(CommandLine(self.choices.lines, self.choices.known(self.available_themes), text), self.commands.typed)
 
     def jump(self, task_id: str) -> None:
         """Go to a task, wherever it is listed."""
@@ -387,7 +388,7 @@ class KugetsuApp(Opening):
 
     def take_over(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works."""
-        self.run_worker(by_hand.take_over(self, verb, task), exit_on_error=False)
+        self.run_worker(by_hand.take_over(self, self.guest, verb, task), exit_on_error=False)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""

@@ -6,34 +6,32 @@ Under tmux it gets a window of its own, and the console stays; else the console 
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from kugetsu_engine.by_hand import check
+from kugetsu_engine.domain.draft import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 
-from . import outside
+from .console import Console
 from .modals.confirm import Confirm
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
+from .outside import Guest
 
 TMUX_LIMIT_S = 5.0
 
 
-async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) -> None:
+async def run(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
-    number = task_id.removeprefix("q_")
+    number = typed_id(task_id)
     argv = [sys.executable, "-m", "kugetsu_engine", verb, number, "--pause", *(["--stop"] if stop else [])]
     environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"
     if environ.get("TMUX"):
         app.say(*await app.link.aside(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
         return
-    if not outside.can_suspend(app):
+    if not guest.possible:
         app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
         return
-    code = await app.guest.run(argv, environ)
+    code = await guest.run(argv, environ)
     app.say(
         f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
         "warning" if code else "good",
@@ -41,7 +39,7 @@ async def run(app: "KugetsuApp", verb: str, task_id: str, stop: bool = False) ->
     app.link.reload()
 
 
-async def take_over(app: "KugetsuApp", verb: str, task: Task) -> None:
+async def take_over(app: Console, guest: Guest, verb: str, task: Task) -> None:
     """Let the operator work by hand where the agent works; ask first if it is at work.
 
     Raises:
@@ -51,14 +49,14 @@ async def take_over(app: "KugetsuApp", verb: str, task: Task) -> None:
         operator = app.link.operator
         await app.link.aside(lambda: check(operator.paths, operator.settings, operator.environ, task))
     if verb == "shell" or task.state not in ACTIVE:
-        await run(app, verb, task.id)
+        await run(app, guest, verb, task.id)
         return
     lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
     question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
 
     def answered(yes: bool | None) -> None:
         if yes:
-            app.run_worker(run(app, verb, task.id, stop=True), exit_on_error=False)
+            app.run_worker(run(app, guest, verb, task.id, stop=True), exit_on_error=False)
 
     app.push_screen(question, answered)
 

@@ -1,19 +1,19 @@
 """What the operator chose for the lists and typed before: applied, changed, and kept between runs."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 import msgspec
 
+from kugetsu_engine.domain.draft import typed_id
+
 from . import remembered, themes
 from .completion import Known
+from .console import PictureConsole
 from .modals.sort_menu import SortMenu
 from .remembered import LONGEST, Choice
 from .widgets.log_view import LogView
 from .widgets.pane import Pane
 from .widgets.row_list import RowList
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 KEPT = frozenset({"agents", "queue", "done", "notices"})
 COMPLETED = 100
@@ -23,7 +23,7 @@ COMPLETED = 100
 class Choices:
     """The choices of one console; a read-only one keeps nothing."""
 
-    def __init__(self, app: "KugetsuApp") -> None:
+    def __init__(self, app: PictureConsole) -> None:
         self._app = app
         self._kept = remembered.load(app.link.operator.paths)
 
@@ -100,7 +100,7 @@ class Choices:
 
     # completing
 
-    def known(self) -> Known:
+    def known(self, theme_names: Collection[str]) -> Known:
         """What the words of a command may stand for right now."""
         app, picture = self._app, self._app.picture
         tasks: dict[str, list[str]] = {}
@@ -111,8 +111,8 @@ class Choices:
             groups["ended"] = [one.id for one in snapshot.done]
             for state, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[state] = [one.removeprefix("q_") for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[state] = [typed_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
-        pane = getattr(app.talking, "focused_pane", None)
-        return Known(tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())
+        pane = app.talking.focused_pane if app.talking is not None else None
+        return Known(tasks, list(agents), themes.names(theme_names), pane.sorts if isinstance(pane, RowList) else ())

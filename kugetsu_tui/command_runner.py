@@ -1,35 +1,41 @@
 """The command line of the console: what was typed is done, or it is said why not."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.text.quantities import counted, format_span
 from kugetsu_engine.errors import KugetsuError
 
-from . import issues, reports, telling, themes
+from . import issues, reports, telling
+from .choices import Choices
 from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
-from .formatting.times import span
+from .console import ActiveScreen, PictureConsole, Views
 from .modals.confirm import Confirm
+from .past import PastView
+from .screens.acts import Acts
 from .situation import PAST_REFUSAL, writable
 from .viewmodels.marks import named
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
-    from .screens.console import ConsoleScreen
 
 
 class CommandRunner:
     """Runs the commands of one console."""
 
-    def __init__(self, app: "KugetsuApp") -> None:
+    def __init__(
+        self, app: PictureConsole, views: Views, choices: Choices, past: PastView,
+        change_theme: Callable[[str], tuple[str, str]],
+    ) -> None:  # fmt: skip
         self._app = app
+        self._views = views
+        self._choices = choices
+        self._past = past
+        self._change_theme = change_theme
 
     def typed(self, text: str | None) -> None:
         """Do what was typed; what is wrong with it is said."""
         if text is None or not text.strip():
             return
-        self._app.choices.keep_line(text)
+        self._choices.keep_line(text)
         if self._app.talking is not None:
             self._app.talking.forgive()
         try:
@@ -41,22 +47,24 @@ class CommandRunner:
         screen = self._app.talking
         if screen is None:
             return
-        if self._app.past.on and command.verb not in OF_PAST:
+        if self._past.on and command.verb not in OF_PAST:
             self._app.say(PAST_REFUSAL, "warning")
         elif command.verb in ("quit", "help", "theme", "undo", "plan", "engine"):
             self._run_here(command)
         elif command.verb == "replay":
-            self._app.past.open(command.args["time"])
+            self._past.open(command.args["time"])
         elif command.verb == "jump":
-            self._app.jump(command.tasks[0])
+            self._views.jump(command.tasks[0])
         elif command.verb == "sort":
-            self._app.choices.sort(getattr(screen, "focused_pane", None), command.args["by"], command.args["backwards"])
+            self._choices.sort(screen.focused_pane, command.args["by"], command.args["backwards"])
         elif command.verb in REPORTS or "words" in command.args:
             self._report([command.verb, *command.args["words"]], screen)
         elif command.args.keys() == {"file"}:
             self._report(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
-            self._app.run_worker(telling.notify(self._app, command, screen), exit_on_error=False)
+            self._app.run_worker(
+                telling.notify(self._app, command, [task.id for task in screen.targets()]), exit_on_error=False
+            )
         elif command.verb in OF_ISSUES:
             self._app.run_worker(issues.run(self._app, command), exit_on_error=False)
         elif command.verb == "enqueue":
@@ -70,7 +78,7 @@ class CommandRunner:
         else:
             self._run_on_tasks(command, screen)
 
-    def _report(self, words: list[str], screen: "ConsoleScreen") -> None:
+    def _report(self, words: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if words == ["context"]:
             words += [shown_id(task.id) for task in screen.targets()[:1]]
@@ -83,7 +91,7 @@ class CommandRunner:
             return
         age = args.get("older_than_s")
         what = (
-            f"that ended more than {span(float(age))} ago"
+            f"that ended more than {format_span(float(age))} ago"
             if age
             else f"that ended, {self._app.picture.snapshot.done_count} of them"
         )
@@ -121,27 +129,27 @@ class CommandRunner:
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":
-            self._app.ask_quit()
+            self._views.ask_quit()
         elif command.verb == "help":
-            self._app.open_help()
+            self._views.open_help()
         elif command.verb == "engine":
             self._app.say(self._app.link.run_engine())
         elif command.verb == "undo":
-            self._app.open_undo_list()
+            self._views.open_undo_list()
         elif command.verb == "plan":
-            self._app.open_plan(command.args.get("limit"))
+            self._views.open_plan(command.args.get("limit"))
         else:
-            self._app.say(*themes.change(self._app, str(command.args["name"]), self._app.colourless))
+            self._app.say(*self._change_theme(str(command.args["name"])))
 
-    def _run_on_tasks(self, command: Command, screen: "ConsoleScreen") -> None:
+    def _run_on_tasks(self, command: Command, screen: ActiveScreen) -> None:
         named = {task: None for task in command.tasks}
         tasks = list(named) or [task.id for task in screen.targets()]
         if not tasks:
             self._app.say("which task? none is selected", "warning")
         elif command.verb == "show":
-            self._app.open_task(tasks[0], None)
+            self._views.open_task(tasks[0], None)
         elif command.verb == "diff":
-            self._app.open_diff(tasks[0])
+            self._views.open_diff(tasks[0])
         elif command.verb in ("attach", "shell"):
             task = self._app.picture.snapshot.task(tasks[0]) if self._app.picture is not None else None
             if (reason := writable(screen.situation())) is not None:
@@ -149,15 +157,15 @@ class CommandRunner:
             elif task is None:
                 self._app.say(f"there is no {shown_id(tasks[0])} in the lists", "warning")
             else:
-                self._app.take_over(command.verb, task)
+                self._views.take_over(command.verb, task)
         elif command.verb == "edit" and not command.args:
-            self._app.edit_task(tasks[0])
+            self._views.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self._app.link.read_only and self._app.picture is not None:
                 found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
                 asked = {task.id for task in found}
                 if found:
-                    screen.acts.stop(bool(command.args.get("now")), found)
+                    Acts(self._app, screen).stop(bool(command.args.get("now")), found)
                 tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
             if tasks:
                 self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])

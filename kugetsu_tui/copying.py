@@ -1,20 +1,18 @@
 """Copying something about a task: into tmux's buffer and the clipboard of the terminal it stands on, or by OSC 52."""
 
 import os
-from typing import TYPE_CHECKING
 
+from kugetsu_engine.domain.draft import typed_id
 from kugetsu_engine.domain.safe_text import safe_text
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.operator import Operator
 
 from . import outside
+from .console import Console
 from .formatting.safe_text import clean, fit, tail
 from .modals.menu import Menu
 from .viewmodels.picture import Picture
 from .viewmodels.story import find_active
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 LONGEST = 100_000
 SHOWN = 48
@@ -23,13 +21,12 @@ WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
 HINT = "enter copies, esc leaves"
 
 
-async def open_menu(app: "KugetsuApp", task: Task, line: tuple[str, str] | None = None) -> None:
+async def open_menu(app: Console, picture: Picture | None, task: Task, line: tuple[str, str] | None = None) -> None:
     """Ask what is to be copied, and copy it.
 
     Args:
         line: a line of the log in sight, after its name; it comes first.
     """
-    picture = app.picture
     known = await app.link.aside(lambda: about(app.link.operator, picture, task))
     known = {line[0]: line[1], **known} if line is not None else known
 
@@ -48,7 +45,7 @@ def _short(name: str, text: str) -> str:
 
 def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, str]:
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
-    found = {"number": task.id.removeprefix("q_"), "reference": task.issue_ref}
+    found = {"number": typed_id(task.id), "reference": task.issue_ref}
     active = find_active(picture, task.id) if picture is not None else None
     worktree = operator.worktree(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None
@@ -61,7 +58,7 @@ def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, 
     return {name: clean(text, LONGEST) for name, text in found.items()} | {"message": safe_text(task.message, LONGEST)}
 
 
-async def copy(app: "KugetsuApp", name: str, text: str) -> None:
+async def copy(app: Console, name: str, text: str) -> None:
     """Copy a text and say where it is now; what became of it in the terminal nobody tells."""
     environ = app.link.operator.environ
     where = await app.link.aside(lambda: outside.into_tmux(text, environ)) if environ.get("TMUX") else None

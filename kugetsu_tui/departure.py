@@ -1,17 +1,15 @@
 """Leaving while agents run under this console's engine."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from kugetsu_engine.domain.text.quantities import counted
 from kugetsu_engine.errors import KugetsuError
 
 from .background import Background
+from .console import PictureConsole
 from .modals.leaving import Choice, Leaving
 from .viewmodels.picture import Picture
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
-
 
 LOOK_S = 0.3
 """How long leaving waits for a look at the agents."""
@@ -20,8 +18,9 @@ LOOK_S = 0.3
 class Departure:
     """What is to become of agents and queue when the console goes."""
 
-    def __init__(self, app: "KugetsuApp") -> None:
+    def __init__(self, app: PictureConsole, leave: Callable[[], None]) -> None:
         self._app = app
+        self._leave = leave
         self._with_the_last = False
         """Whether all agents are being stopped, and the console goes with the last of them."""
         self._paused = False
@@ -53,7 +52,7 @@ class Departure:
                 except (TimeoutError, OSError):
                     pass  # a disk that hangs keeps nobody here: what was known counts
             if not (known and app.link.runs_engine):
-                app.leave()
+                self._leave()
                 return
             await app.push_screen(Leaving(known), self._answered)
         except BaseException:
@@ -85,7 +84,7 @@ class Departure:
             if choice == "leave":
                 waiting = _waiting(app.present) if app.present is not None else ""
                 self.farewell = f"the agents go on, nothing new starts without an engine{waiting}: kugetsu runs one again"
-            app.leave()
+            self._leave()
 
     async def _stop_all(self) -> None:
         """Have the engine pause the queue and stop every agent, as one act; the console goes with the last of them."""
@@ -102,4 +101,4 @@ class Departure:
 
 def _waiting(picture: Picture) -> str:
     count = len(picture.snapshot.pending)
-    return f", {count} task{'s wait' if count != 1 else ' waits'}" if count else ""
+    return f", {counted(count, 'task waits', 'tasks wait')}" if count else ""

@@ -3,22 +3,20 @@
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kugetsu_engine.editing import Edit, after_editor, editor_of, kept
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
 from kugetsu_engine.store.requests import Request
 
-from . import outside
 from .answers import in_full, summed_up
+from .console import Console
 from .modals.task_form import Draft, TaskForm
+from .outside import Guest
 from .preflight import agents, doubts
 
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
-
-async def edit_by_hand(app: "KugetsuApp", task_id: str) -> None:
+async def edit_by_hand(app: Console, guest: Guest, task_id: str) -> None:
     """Edit one task from beginning to end; it cannot start meanwhile."""
     operator = app.link.operator
     try:
@@ -27,23 +25,23 @@ async def edit_by_hand(app: "KugetsuApp", task_id: str) -> None:
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
         return
-    if editor is None or not outside.can_suspend(app):
+    if editor is None or not guest.possible:
         _open_form(app, edit)
         return
     finished = False
     try:
-        finished = await _outside(app, edit, editor)
+        finished = await _outside(app, guest, edit, editor)
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
     finally:
         await _end(app, edit, finished)
 
 
-async def _outside(app: "KugetsuApp", edit: Edit, editor: list[str]) -> bool:
+async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) -> bool:
     """Edit in the operator's editor until the text makes sense and the engine takes it."""
     while True:
         began = time.monotonic()
-        code = await app.guest.run([*editor, edit.path], app.link.operator.environ)
+        code = await guest.run([*editor, edit.path], app.link.operator.environ)
         took_s = time.monotonic() - began
         changes = await app.link.apart(partial(after_editor, edit, code, took_s))
         if changes is None:
@@ -57,7 +55,7 @@ async def _outside(app: "KugetsuApp", edit: Edit, editor: list[str]) -> bool:
         edit.complain(refused)
 
 
-async def _apply(app: "KugetsuApp", edit: Edit, changes: Mapping[str, Any]) -> str | None:
+async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | None:
     """Have the engine change the task; returns what it has against it.
 
     Raises:
@@ -78,11 +76,11 @@ async def _apply(app: "KugetsuApp", edit: Edit, changes: Mapping[str, Any]) -> s
     return in_full(answer)
 
 
-async def _end(app: "KugetsuApp", edit: Edit, finished: bool) -> None:
+async def _end(app: Console, edit: Edit, finished: bool) -> None:
     await app.link.apart(edit.done if finished or not edit.has_text else edit.keep)
 
 
-def _open_form(app: "KugetsuApp", edit: Edit) -> None:
+def _open_form(app: Console, edit: Edit) -> None:
     """Edit in a form; what was typed is kept when it is left."""
     fields, message = edit.form()
     latest: list[Draft] = []

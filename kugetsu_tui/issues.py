@@ -1,22 +1,20 @@
 """`:start`, `:continue`, `:delegate`, `:set-pr` and `:destroy`: what begins at once, and what concerns a whole issue."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from kugetsu_engine import beginning, removing
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.removing import Remains
 
 from .commands import Command
+from .console import Console
 from .formatting.safe_text import clean
 from .modals.confirm import Confirm
 
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
-
-async def run(app: "KugetsuApp", command: Command) -> None:
+async def run(app: Console, command: Command) -> None:
     """Do what was typed, and say how it went."""
     operator, args = app.link.operator, command.args
     jobs: dict[str, Callable[[], str]] = {
@@ -33,16 +31,16 @@ async def run(app: "KugetsuApp", command: Command) -> None:
         app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
 
 
-def _start(app: "KugetsuApp", args: dict[str, str]) -> str:
+def _start(app: Console, args: dict[str, str]) -> str:
     return beginning.start(app.link.operator, args["reference"], args["message"], app.link.folder)
 
 
-def _delegated(app: "KugetsuApp", message: str) -> str:
+def _delegated(app: Console, message: str) -> str:
     made = beginning.delegate(app.link.operator, message, app.link.folder)
-    return f"queued {', '.join(f'#{task_id[2:]} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
-async def _destroy(app: "KugetsuApp", reference: str, force: bool) -> None:
+async def _destroy(app: Console, reference: str, force: bool) -> None:
     """Show what would go and what would be lost, and ask; the same refusals as on the command line."""
     operator = app.link.operator
     if operator.read_only:
@@ -66,6 +64,6 @@ async def _destroy(app: "KugetsuApp", reference: str, force: bool) -> None:
     app.push_screen(Confirm(f"Destroy {clean(ref, 100)}?", lines, yes="Destroy"), answered)
 
 
-async def _remove(app: "KugetsuApp", operator: Operator, remains: Remains, force: bool) -> None:
+async def _remove(app: Console, operator: Operator, remains: Remains, force: bool) -> None:
     done = await app.link.aside(lambda: list(removing.destroy(operator, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -5,18 +5,17 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import psutil
+from textual.app import App
+from textual.driver import Driver
 
 from kugetsu_engine.errors import KugetsuError
 
 from .background import Background
 from .terminal.driver import TerminalDriver
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 TMUX_LIMIT_S = 5.0
 PRINTING_LIMIT_S = 120.0
@@ -27,11 +26,18 @@ HANG_UP_S = 1.0
 class Guest:
     """The program that has the terminal, if one has: the only place where the console steps aside, and it always comes back."""
 
-    def __init__(self, app: "KugetsuApp") -> None:
+    def __init__(self, app: App[Any], driver: Callable[[], Driver | None]) -> None:
         self._app = app
+        self._driver = driver
         self._waits = Background("kugetsu-guest")
         self._process: subprocess.Popen[bytes] | None = None
         self._leaving = False
+
+    @property
+    def possible(self) -> bool:
+        """Whether the terminal can be lent: not in a test's driver without a terminal, nor in a browser."""
+        driver = self._driver()
+        return driver is not None and driver.can_suspend
 
     async def run(self, command: Sequence[str], environ: Mapping[str, str], folder: str | None = None) -> int:
         """Lend the terminal to a program until it ends; returns its exit code, negative for a signal.
@@ -70,7 +76,7 @@ class Guest:
         watch.close()
 
     def _step_aside(self) -> None:
-        driver = self._app.driver
+        driver = self._driver()
         self._app.app_suspend_signal.publish(self._app)
         if isinstance(driver, TerminalDriver):
             driver.lend()
@@ -78,7 +84,7 @@ class Guest:
             driver.suspend_application_mode()
 
     def _come_back(self) -> None:
-        driver = self._app.driver
+        driver = self._driver()
         if isinstance(driver, TerminalDriver):
             driver.take_back()
         elif driver is not None:
@@ -132,11 +138,6 @@ def printed(command: Sequence[str], folder: str | None, environ: Mapping[str, st
     except subprocess.TimeoutExpired:
         raise KugetsuError(f"no end after {PRINTING_LIMIT_S:.0f} s, it was stopped") from None
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-
-def can_suspend(app: "KugetsuApp") -> bool:
-    """Whether the terminal can be lent: not in a test's driver without a terminal, nor in a browser."""
-    return app.driver is not None and app.driver.can_suspend
 
 
 def into_tmux(text: str, environ: Mapping[str, str]) -> str | None:

@@ -1,17 +1,13 @@
 """What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
 
-from typing import TYPE_CHECKING
-
 from kugetsu_engine import preflight
 from kugetsu_engine.agents.known import names
 
+from .link import Link
 from .modals.task_form import Doubt, Draft
 
-if TYPE_CHECKING:
-    from .link import Link
 
-
-async def agents(link: "Link") -> dict[str, str]:
+async def agents(link: Link) -> dict[str, str]:
     """Every agent that can be asked for, each with what keeps it from running, if anything does."""
     settings, paths, environ = link.settings, link.operator.paths, link.operator.environ
 
@@ -24,7 +20,7 @@ async def agents(link: "Link") -> dict[str, str]:
     return found
 
 
-async def doubts(link: "Link", draft: Draft) -> list[Doubt]:
+async def doubts(link: Link, draft: Draft) -> list[Doubt]:
     """What would keep a task from running as things stand, in the words of the form's fields."""
     found = await link.apart(
         lambda: link.operator.obstacles(draft.reference, draft.agent or None, draft.repo.strip() or None, link.folder)

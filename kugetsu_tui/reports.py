@@ -2,21 +2,17 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from kugetsu_engine.cli.output import COLUMNS
 from kugetsu_engine.errors import UsageError
 
 from . import outside
+from .console import Console
 from .formatting.safe_text import clean
 from .formatting.states import draws_ascii
 from .modals.confirm import Confirm
 from .modals.reading import inner_width
 from .modals.report import Report
-from .widgets.strips import Talk
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 MOST_ASKED = 8
 """Lines of what would go that a question shows."""
@@ -24,7 +20,7 @@ _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
 _GOES = "would remove "
 
 
-async def run(app: "KugetsuApp", words: Sequence[str]) -> None:
+async def run(app: Console, words: Sequence[str]) -> None:
     """Run a verb and show what it prints; ask before something is removed."""
     if app.link.read_only and changes(words):
         raise UsageError("read-only: nothing is changed")
@@ -62,26 +58,26 @@ def changes(words: Sequence[str]) -> bool:
     return bool(_CHANGING & {*words}) or removes(words)
 
 
-async def _show(app: "KugetsuApp", words: Sequence[str]) -> None:
+async def _show(app: Console, words: Sequence[str]) -> None:
     _, told, complaint = await _printed(app, words)
     if changes(words):
         app.link.reload()
     _tell(app, words, told, complaint)
 
 
-def _tell(app: "KugetsuApp", words: Sequence[str], told: str, complaint: str) -> None:
+def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None:
     """One line is an answer; more is something to read."""
     lines = [line.rstrip() for line in f"{told}{complaint}".splitlines()]
     full = [line for line in lines if line]
     if len(full) > 1:
         if app.talking is not None:
-            app.talking.query_one(Talk).hush()
+            app.talking.hush()
         app.push_screen(Report(f"kugetsu {' '.join(words)}", lines))
     else:
         app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
 
 
-async def _printed(app: "KugetsuApp", words: Sequence[str]) -> tuple[int, str, str]:
+async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
     link = app.link
     app.say(clean(f"kugetsu {' '.join(words)} …", 200))
     environ = {

@@ -5,13 +5,14 @@ The loop wakes up whichever thread the kernel gives a signal to; handlers of Pyt
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from textual.driver import Driver
+
+from .console import Console
+from .outside import Guest
 from .terminal import job_control
 from .terminal.driver import TerminalDriver
-
-if TYPE_CHECKING:
-    from .app import KugetsuApp
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 FROM_KEYS = (signal.SIGQUIT, signal.SIGINT)
@@ -20,20 +21,21 @@ LIMIT_S = 2.5
 """So long the console may take to end; then the process ends all the same."""
 
 
-def hear(app: "KugetsuApp") -> None:
+def hear(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
     """Have the signals that are to end the console end it."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[None]] = []
 
     async def end(number: int) -> None:
-        await app.guest.end()
-        app.leave(128 + number)
+        await guest.end()
+        leave(128 + number)
 
     def heard(number: int) -> None:
-        if isinstance(app.driver, TerminalDriver):
-            if app.driver.lent and number in FROM_KEYS:
+        driver = get_driver()
+        if isinstance(driver, TerminalDriver):
+            if driver.lent and number in FROM_KEYS:
                 return
-            app.driver.exit_after(LIMIT_S, 128 + number)
+            driver.exit_after(LIMIT_S, 128 + number)
         ending.append(loop.create_task(end(number)))
 
     try:
@@ -43,9 +45,8 @@ def hear(app: "KugetsuApp") -> None:
         return  # not in the main thread: someone else looks after signals
 
 
-def stop(app: "KugetsuApp") -> None:
+def stop(app: Console, driver: Driver | None) -> None:
     """Stop the process, with the engine that runs in it, or say why not."""
-    driver = app.driver
     if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
         app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
         return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from ..beginning import wait_until
 from ..by_hand import attach, place
 from ..config import load
+from ..domain.draft import typed_id
 from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
@@ -64,7 +65,7 @@ def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
     """What ends the agent that is at work on the task, if that is wanted."""
     if not wanted:
         raise AlreadySo(
-            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {task.id[2:]} --stop"
+            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {typed_id(task.id)} --stop"
         )
 
     def stop() -> None:

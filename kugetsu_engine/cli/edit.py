@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain import times
 from ..domain.draft import task_id
-from ..editing import editor_of, in_editor, kept
+from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
 from .about import ABOUT
 from .here import operator, standard_input
@@ -94,7 +94,7 @@ def _by_hand(task: str) -> int:
         finished = True
         return 0
     except KugetsuError as error:
-        if not edit.has_text or edit.path in error.hint:
+        if not edit.has_text or isinstance(error, TextKept):
             raise
         raise type(error)(error.message, kept(edit)) from None
     finally:

@@ -103,6 +103,8 @@ def _warn(obstacles: Sequence[Obstacle], told: set[str] | None = None) -> None:
 
 def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
     """Every line is checked before the first task is made; what it does not say is as the command line says."""
+    from ..domain.refs import repository_of
+
     asking, folder = operator(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
     if len(tasks) > MAX_LINES:
@@ -123,7 +125,7 @@ def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
         if not as_json:
             print(f"Enqueued: {task_id}")
         ref, agent = asking.reference(reference), options.get("agent")
-        kind = ref.rpartition("#")[0], agent, repository is None
+        kind = repository_of(ref), agent, repository is None
         if kind not in alike:
             alike.add(kind)
             _warn(asking.obstacles(ref, agent, repository), told)

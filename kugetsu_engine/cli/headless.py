@@ -8,18 +8,16 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 
+from ..domain import states
 from ..domain.safe_text import safe_line
 from ..domain.task import Notice
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths
-from .here import note, paths
+from .here import glyph, note, paths
 from .words import Words
 
-GLYPHS = {
-    "task_queued": "·", "task_dequeued": "▷", "task_started": "▶", "task_completed": "✓", "task_error": "✗", "task_retry": "↻",
-    "task_cancelled": "–", "task_expired": "⌛",
-}  # fmt: skip
+STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -93,7 +91,7 @@ def _print_no_more(error: OSError) -> None:
 
 
 def _line(notice: Notice) -> str:
-    return safe_line(f"{notice.time[11:19]} {GLYPHS.get(notice.type, '*')} {notice.text}")
+    return safe_line(f"{notice.time[11:19]} {glyph(STATES.get(notice.type, ''))} {notice.text}")
 
 
 def _document(notice: Notice) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 import sys
 
+from ..domain.draft import shown_id
 from ..domain.reserved import BASE, PM_AGENT
 from ..domain.safe_text import safe_line, safe_text
 from ..errors import AlreadySo, KugetsuError, UsageError
@@ -48,7 +49,7 @@ def _context(words: list[str]) -> int:
         raise KugetsuError(f"nothing was said about {context.issue_ref} yet", "it begins with the first agent")
     names = {"user": "you", "assistant": "agent", "note": "kugetsu"}
     for said in context.conversation_history:
-        task = f"  #{said.task[2:]}" if said.task else ""
+        task = f"  {shown_id(said.task)}" if said.task else ""
         print(safe_line(f"── {names.get(said.role, said.role)}  {said.timestamp or ''}{task}"))
         print(f"{safe_text(said.content).rstrip()}\n")
     return 0

@@ -4,10 +4,8 @@ from ..domain.safe_text import safe_line
 from ..domain.times import as_read
 from ..errors import UsageError
 from ..store import notices
-from .here import operator, paths
+from .here import glyph, operator, paths
 from .words import Words
-
-GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -25,9 +23,9 @@ def main(verb: str, words: list[str]) -> int:
         return _mute(action, rest)
     if action == "test":
         Words("notify test", "Send a test message by every way that is set up in [notify].").parse_args(rest)
-        told = operator().try_telling()
-        print("\n".join(safe_line(line) for line in told))
-        return 0 if all(line.endswith(": sent") for line in told) else 1
+        tried = operator().try_telling()
+        print("\n".join(safe_line(one.text) for one in tried))
+        return 0 if all(one.sent for one in tried) else 1
     if action != "list":
         raise UsageError(f"kugetsu notify has no {action!r}", "list, clear, mute, unmute or test")
     parser = Words("notify list", "Unread notifications, oldest first.")
@@ -41,7 +39,7 @@ def main(verb: str, words: list[str]) -> int:
 
         print_json(news)
     for notice in () if given.json else news:
-        print(safe_line(f"{as_read(notice.time)} {GLYPHS[notice.level]} {notice.text}"))
+        print(safe_line(f"{as_read(notice.time)} {glyph(notice.level)} {notice.text}"))
     return 0
 
 

@@ -12,11 +12,9 @@ from ..replay import Replay
 from ..snapshot import EngineView
 from . import queue, status
 from .about import ABOUT
-from .here import paths
+from .here import glyph, paths
 from .output import print_json
 from .words import Words
-
-GLYPHS = {"info": " ", "good": "✓", "warning": "!", "error": "✗"}
 
 
 def parser(verb: str = "replay") -> Words:
@@ -91,6 +89,6 @@ def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
         )
         return
     for one in events:
-        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {GLYPHS[one.level]} {safe_line(one.text)}\n")
+        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {glyph(one.level)} {safe_line(one.text)}\n")
     if not events:
         print("Nothing is recorded of that time.")

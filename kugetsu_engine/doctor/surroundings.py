@@ -10,6 +10,7 @@ import msgspec
 
 from ..agents import approval, known, opencode_desk
 from ..config import TOML, SettingsSource
+from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
 from ..snapshot import SnapshotReader
@@ -113,7 +114,7 @@ def _server(paths: StatePaths, say: Callable[..., None]) -> None:
     if server["fault"]:
         log = f"{paths.logs}/opencode-server.log"
         trouble = Finding("opencode_server", str(server["fault"]), path=log, fix='mend it, or set mode = "process"')
-    text = f"{server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, since {server['since']}"
+    text = f"{server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, since {server['since']}"
     say("opencode server", f"{text}, {server['restarts']} restarts", trouble)
 
 

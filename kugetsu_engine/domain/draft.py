@@ -55,4 +55,9 @@ def task_id(text: str) -> str | None:
 
 def shown_id(task: str) -> str:
     """Write `q_41` as operators read it: `#41`."""
-    return f"#{task.removeprefix('q_')}"
+    return f"#{typed_id(task)}"
+
+
+def typed_id(task: str) -> str:
+    """Write `q_41` as it is typed in a command: `41`."""
+    return task.removeprefix("q_")

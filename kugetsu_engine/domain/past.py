@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
-from .counting import counted
 from .draft import shown_id
 from .histories import History, Stall, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
+from .text.quantities import counted
 from .times import epoch
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
@@ -226,6 +226,7 @@ def _words(change: Change) -> str:
     parts = [
         name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
         for name, value in change.now.items()
+        if name != "pause_code"  # its sentence is there too
     ]
     return f"{who}: {', '.join(parts)}"
 
@@ -283,7 +284,7 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     known: dict[str, Any] = {}
     for time, act in acts:
         flow_then = act.engine.get("flow")
-        news = dict(flow_then) if act.verb == STARTED and isinstance(flow_then, dict) else {}
+        news: dict[str, Any] = {"pause_code": ""} | flow_then if act.verb == STARTED and isinstance(flow_then, dict) else {}
         if act.verb == ENDED:  # what ends with an engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:

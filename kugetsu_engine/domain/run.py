@@ -185,6 +185,8 @@ class Result(msgspec.Struct, frozen=True):
     """As those of an attempt."""
     base: Base | None = None
     """Where its work started; None where it did not come to that."""
+    git_holder: str = ""
+    """The task that git was busy for in its repository, where that kept it from its start and is known."""
 
     def as_attempt(self, log: str) -> Attempt:
         """What the task keeps of it."""

@@ -10,7 +10,8 @@ from ..config import Settings, load
 from ..domain import refs
 from ..domain.pulls import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
-from ..domain.times import epoch, iso, time_of_day
+from ..domain.text.quantities import format_coming
+from ..domain.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..store import pulls
@@ -102,7 +103,7 @@ class Forges:
         before = pulls.load(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
-            raise ForgeError(f"{before.text}; it is asked again at {time_of_day(until, self._clock())}", until=until)
+            raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
         try:
             answer = question()
         except ForgeError as error:

@@ -14,6 +14,7 @@ from typing import IO
 import msgspec
 
 from ..domain.run import Job, RunRecord
+from ..domain.supervisor_messages import Received, decode
 from . import identity, marked
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -35,17 +36,17 @@ class Handle:
         """Process id of the supervisor."""
         return self.process.pid
 
-    def words(self) -> list[str]:
-        """What it said since last time; an empty text at the end says that it is gone."""
+    def read_messages(self) -> Received:
+        """What it said since last time, and whether it is gone."""
         said = b""
         try:
             while data := self.control.recv(4096, socket.MSG_DONTWAIT):
                 said += data
         except BlockingIOError:
-            return said.decode("ascii", "replace").split()
+            return decode(said, closed=False)
         except OSError:
             pass
-        return [*said.decode("ascii", "replace").split(), ""]
+        return decode(said, closed=True)
 
     def close(self) -> None:
         """Let go of it; it lives on if it is alive."""

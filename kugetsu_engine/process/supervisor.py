@@ -19,6 +19,7 @@ from typing import Any
 
 from ..domain.secrets import Mask
 from ..domain.silence import evidence_for
+from ..domain.supervisor_messages import SupervisorMessage, refusal_line
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from ..store import files
@@ -77,7 +78,7 @@ class Supervisor:
         try:
             self._record()
         except OSError as error:
-            self._say(_refusal(error))
+            self._say(refusal_line(error.errno or 0))
             files.remove(f"{self.run_dir}/run.json")
             return
         result: dict[str, Any]
@@ -136,7 +137,7 @@ class Supervisor:
         except (FileNotFoundError, PermissionError) as error:
             return self._no_program(error)
         self._tell("agent")
-        self._say("started")
+        self._say(SupervisorMessage.STARTED)
         status = self._watch(agent.pid, wake, wake_end)
         agent.returncode = os.waitstatus_to_exitcode(status)
         return self._judged(agent.returncode)
@@ -228,7 +229,7 @@ class Supervisor:
         self._observe(lambda: self.reading.follow(self.log.keep_below_cap()))
         self._tell(self.phase)
         if self.reading.session_id != session:
-            self._say("session")
+            self._say(SupervisorMessage.SESSION)
         if self.asked is None and self.reading.finished:
             if time.monotonic() - max(self.last_output, self.reading.finished_at) >= float(self.job.get("result_grace_s", 30)):
                 self.asked = "finished"
@@ -294,7 +295,7 @@ class Supervisor:
         except OSError:
             return
         if turned:
-            self._say("stalled" if self.stall.evidence else "moves")
+            self._say(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
@@ -309,7 +310,7 @@ class Supervisor:
         self.log.close()
         for fd in self.locks:
             unlock(fd)
-        self._say("ended")
+        self._say(SupervisorMessage.ENDED)
 
     def _keep_outcome(self, result: dict[str, Any]) -> None:
         """Write how the agent ended before anything else is done: an agent that ran to its end is never run again."""
@@ -350,11 +351,6 @@ class Supervisor:
             raise Interrupted
 
 
-def _refusal(error: OSError) -> str:
-    """The word for the engine when an attempt cannot begin."""
-    return f"refused-{error.errno or 0}"
-
-
 def _drain_socket(end: socket.socket) -> None:
     try:
         while end.recv(4096):
@@ -386,7 +382,7 @@ def main(control_fd: int) -> None:
     try:
         supervisor = Supervisor(*received, control)
     except OSError as error:  # not even the log can be made
-        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        control.send(refusal_line(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:

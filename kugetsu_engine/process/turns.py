@@ -71,7 +71,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
     """Take the lock of a repository, waiting for it; a signal handler that raises ends the wait.
 
     Raises:
-        GitBusy: another attempt has had it for long. It is named by `holder` in its words.
+        GitBusy: another attempt has had it for long.
     """
     began = clock()
     while (fd := try_lock(path)) is None:
@@ -80,7 +80,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
         if not 0.0 < since <= now:
             since = began
         if now - since >= GIVE_BACK_S and now - began >= PATIENCE_S:
-            raise GitBusy(f"git is busy for {holder or 'something else'} in its repository")
+            raise GitBusy(holder)
         pause(LOOK_S)
     try:
         os.ftruncate(fd, 0)
@@ -88,11 +88,6 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
     except OSError:
         pass  # a full disk: nobody can tell who it is, and since when
     return Turn(path, fd, clock)
-
-
-def holder_of(reason: str) -> str:
-    """The task that another one waited for in vain, by the words of `GitBusy`; what is none names no task."""
-    return reason.removeprefix("git is busy for ").partition(" ")[0]
 
 
 def _document(path: str) -> dict[str, Any]:

@@ -25,9 +25,7 @@ class Confirm(ModalScreen[bool]):
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (40, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
 
-    def __init__(
-        self, question: str, lines: Sequence[str], *, yes: str, no: str = "No", default: bool = False, yes_key: str = ""
-    ) -> None:
+    def __init__(self, question: str, lines: Sequence[str], *, yes: str, no: str = "No", default: bool = False) -> None:
         """Make a question.
 
         Args:
@@ -35,15 +33,12 @@ class Confirm(ModalScreen[bool]):
             lines: what is lost, and what goes on.
             yes: the word on the button that does it.
             default: whether enter does it.
-            yes_key: a further key that does it.
         """
         super().__init__()
         self.question = question
         self.lines = tuple(line for line in lines if line.strip())
         self._words = (yes, no)
         self._default = default
-        if yes_key:
-            self._bindings.bind(yes_key, "answer(True)", show=False, priority=True)
 
     def compose(self) -> ComposeResult:
         """Question, lines, two buttons; where room is short the lines are scrolled between the other two."""

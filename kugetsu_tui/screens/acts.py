@@ -1,21 +1,17 @@
 """What the keys about tasks do: to the selected one, or to all that are marked. The ids are taken when the key is pressed."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted, format_span
 
-from ..formatting import times
+from ..console import ActiveScreen, Console
 from ..formatting.safe_text import clean, fit
 from ..modals.confirm import Confirm
 from ..viewmodels.marks import movers, named
 from ..viewmodels.picture import short_ref
 from ..viewmodels.story import find_active
-
-if TYPE_CHECKING:
-    from .console import ConsoleScreen
 
 Wish = tuple[str, str, dict[str, object]]
 """Verb, task, arguments."""
@@ -27,18 +23,19 @@ TITLE = 70
 class Acts:
     """The acts of one screen."""
 
-    def __init__(self, screen: "ConsoleScreen") -> None:
+    def __init__(self, app: Console, screen: ActiveScreen) -> None:
+        self._app = app
         self._screen = screen
 
     def _able(self, action_id: str) -> list[Task]:
         """The marked tasks, or the selected one, to which an action can be done now."""
         screen = self._screen
-        action = screen.console.registry[action_id]
+        action = self._app.registry[action_id]
         return [task for task in screen.targets() if action.why_not(screen.situation_of_task(task)) is None]
 
     def _send(self, wishes: Sequence[Wish]) -> None:
         if wishes:
-            self._screen.console.link.send_all(wishes)
+            self._app.link.send_all(wishes)
 
     def hold(self) -> None:
         """Hold tasks back; when all of them are held, release them."""
@@ -88,7 +85,7 @@ class Acts:
     def _one(self, task: Task, kill: bool) -> Confirm:
         name = clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
         active = find_active(self._screen.picture, task.id) if self._screen.picture is not None else None
-        ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
+        ran = f"Its agent has run for {format_span(active.elapsed_s)}. " if active else ""
         how = (
             "It is killed at once, without a chance to finish."
             if kill
@@ -129,4 +126,4 @@ class Acts:
             else:
                 self._screen.say("nothing was done")
 
-        self._screen.app.push_screen(question, answered)
+        self._app.push_screen(question, answered)

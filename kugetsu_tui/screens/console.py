@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from textual.binding import Binding
 from textual.css.query import NoMatches
@@ -16,18 +16,19 @@ from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
 
 from .. import copying
+from ..choices import Choices
+from ..console import PictureConsole, Views
 from ..formatting.states import glyph
 from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
-from ..past import JUMP_S
+from ..past import JUMP_S, PastView
 from ..situation import Situation
 from ..type_ahead import letters_taken
+from ..undo import UndoLog
 from ..viewmodels.picture import Picture
+from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
 from .situations import situation_of_one
-
-if TYPE_CHECKING:
-    from ..app import KugetsuApp
 
 LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
 """Keys that leave the field of a filter or a search; every other key is typed into it."""
@@ -37,6 +38,41 @@ SEEN_S = 1.0
 """After so long an answer was read, and moving on is about something else."""
 
 
+class Host(PictureConsole, Views, Protocol):
+    """The app, as screens know it."""
+
+    past: PastView
+    choices: Choices
+    undo_log: UndoLog
+
+    def touched(self) -> None:
+        """A key was pressed."""
+
+    def open_merged(self) -> None:
+        """Follow all agents at once."""
+
+    def open_history(self) -> None:
+        """Show what the slots did."""
+
+    def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
+        """Tell what happened to a task."""
+
+    def open_task_form(self) -> None:
+        """Ask for a new task."""
+
+    def open_command_line(self, text: str = "") -> None:
+        """Ask for a command."""
+
+    def go_to_need(self) -> None:
+        """Go to the next task that needs the operator."""
+
+    def undo(self, number: int | None = None) -> None:
+        """Take an act back."""
+
+    def action_to_shell(self) -> None:
+        """Stop the process."""
+
+
 class ConsoleScreen(Screen[None]):
     """A screen with a line that answers and a line of keys."""
 
@@ -44,11 +80,11 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self._hush: Timer | None = None
         self._said_at = 0.0
-        self.acts = Acts(self)
         self._deeds: dict[str, Callable[[], None]] = {
             "task.new": self.new_task, "task.edit": self.edit_task,
             "task.stop": lambda: self.acts.stop(False), "task.kill": lambda: self.acts.stop(True),
-            "task.retry": self.acts.retry, "task.hold": self.acts.hold, "task.down": lambda: self.acts.move("down"),
+            "task.retry": lambda: self.acts.retry(), "task.hold": lambda: self.acts.hold(),
+            "task.down": lambda: self.acts.move("down"),
             "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
             "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
             "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
@@ -64,15 +100,20 @@ class ConsoleScreen(Screen[None]):
             "help": lambda: self.console.open_help(),
             "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
             "jump.need": lambda: self.console.go_to_need(),
-            "palette": lambda: self.app.action_command_palette(),
+            "palette": self.app.action_command_palette,
             "reload": self.reload, "quit": lambda: self.console.ask_quit(),
             "suspend": lambda: self.console.action_to_shell(),
         }  # fmt: skip
 
     @property
-    def console(self) -> "KugetsuApp":
-        """The app, by its own type."""
-        return cast("KugetsuApp", self.app)
+    def console(self) -> Host:
+        """The app, by what screens may ask of it."""
+        return cast(Host, self.app)
+
+    @property
+    def acts(self) -> Acts:
+        """What the keys about tasks do."""
+        return Acts(self.console, self)
 
     @property
     def picture(self) -> Picture | None:
@@ -116,6 +157,11 @@ class ConsoleScreen(Screen[None]):
     """Actions whose keys come first in the line of keys, right behind help."""
     field_keys: Sequence[tuple[str, str]] = ()
     """What keys do in the field of this screen."""
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+        raise NotImplementedError
 
     def situation(self) -> Situation:
         """What the keys need to know."""
@@ -211,7 +257,7 @@ class ConsoleScreen(Screen[None]):
         self._said_at = time.monotonic()
         if self._hush is not None:
             self._hush.stop()
-        self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self._fall_silent)
+        self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self.hush)
 
     def forgive(self) -> None:
         """Say no more what went wrong before: something else is done now, and answers for itself."""
@@ -219,7 +265,8 @@ class ConsoleScreen(Screen[None]):
         if talk.failed:
             talk.hush()
 
-    def _fall_silent(self) -> None:
+    def hush(self) -> None:
+        """Remove the last answer."""
         self.query_one(Talk).hush()
 
     # acts; each takes the task's id now, whatever the selection is later
@@ -275,7 +322,7 @@ class ConsoleScreen(Screen[None]):
         """Copy something about the selected task, or a line of the log in sight."""
         task, line = self.selected(), self.line_in_sight()
         if task is not None:
-            self.console.run_worker(copying.open_menu(self.console, task, line), exit_on_error=False)
+            self.console.run_worker(copying.open_menu(self.console, self.picture, task, line), exit_on_error=False)
         elif line is not None:
             self.console.run_worker(copying.copy(self.console, *line), exit_on_error=False)
         else:

@@ -6,7 +6,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from kugetsu_engine.domain.counting import counted, of_number
+from kugetsu_engine.domain.text.quantities import counted, of_number
 
 from ..formatting.safe_text import clean
 from ..widgets.pane import Pane, Searched
@@ -41,11 +41,6 @@ class FindingScreen(ConsoleScreen):
             "move.page_up": lambda: self.move(1 - self.focused_pane.body_height),
             "move.top": lambda: self.move_to_end(False), "move.bottom": lambda: self.move_to_end(True),
         }  # fmt: skip
-
-    @property
-    def focused_pane(self) -> Pane:
-        """The pane that keys go to."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         """An idle field must not write to the terminal."""

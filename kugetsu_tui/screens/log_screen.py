@@ -1,8 +1,14 @@
 """What screens share that are one log and little else."""
 
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
-from .finding import FindingScreen
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .finding import FilterLine, FindingScreen
 from .logs import log_deeds
 
 
@@ -14,10 +20,30 @@ class LogScreen(FindingScreen):
         self.log_view: LogView | None = None
         self._deeds |= log_deeds(self, lambda: self.log_pane) | {"back": self.back}
 
+    def compose(self) -> ComposeResult:
+        """The log between what every screen has."""
+        self.log_view = self.make_log()
+        yield StatusStrip()
+        yield Banner()
+        yield from self.make_head()
+        yield self.log_view
+        yield FilterLine("search")
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def make_log(self) -> LogView:
+        """Make the pane with the log."""
+        raise NotImplementedError
+
+    def make_head(self) -> Iterable[Widget]:
+        """Make what stands above the log."""
+        return ()
+
     def on_mount(self) -> None:
-        """Show the log as logs were left."""
+        """Show the log as logs were left, and let keys go to it."""
         super().on_mount()
         self.console.choices.apply_to_log(self.log_pane)
+        self.set_focus(self.log_pane)
 
     @property
     def log_pane(self) -> LogView:

@@ -1,10 +1,9 @@
 """The logs of all agents at once."""
 
-from textual.app import ComposeResult
 from textual.widgets import Input
 
-from kugetsu_engine.domain.counting import of_number
 from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.text.quantities import of_number
 
 from ..formatting.safe_text import clean
 from ..log_feed import LogPart
@@ -15,8 +14,7 @@ from ..viewmodels import strip
 from ..viewmodels.picture import Picture, short_ref
 from ..widgets.lines import Span
 from ..widgets.log_view import LogView
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FilterLine
+from ..widgets.strips import Banner, StatusStrip
 from .log_screen import LogScreen
 from .situations import NOTHING
 
@@ -64,20 +62,13 @@ class MergedScreen(LogScreen):
         """Whether what is typed is a filter, and no search."""
         self._deeds |= {"merged.whose": self.ask_whose, "merged.filter": self.open_line_filter}
 
-    def compose(self) -> ComposeResult:
-        """One log."""
-        self.log_view = MergedView(self.console.link.merged_feed())
-        yield StatusStrip()
-        yield Banner()
-        yield self.log_view
-        yield FilterLine("search")
-        yield Talk()
-        yield KeyBar(self.perform)
+    def make_log(self) -> LogView:
+        """Make the pane with all logs."""
+        return MergedView(self.console.link.merged_feed())
 
     def on_mount(self) -> None:
         """Show what runs at once."""
         super().on_mount()
-        self.set_focus(self.log_pane)
         if self.picture is not None:
             self.show_picture(self.picture)
 

@@ -5,11 +5,12 @@ from math import inf
 
 from kugetsu_engine.domain import failures, policy
 from kugetsu_engine.domain.policy import Why
-from kugetsu_engine.domain.run_times import repository_of
+from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_coming, format_moment
 from kugetsu_engine.snapshot import Snapshot
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
@@ -126,7 +127,7 @@ class QueueView:
     def _start(self, task: Task) -> str:
         """About when it starts, as a time of day, where that can be known."""
         start = start_estimate(task, self._snapshot.why(task), self._snapshot)
-        return f"~{times.moment(start, self._snapshot.taken_at)}" if start is not None else ""
+        return f"~{format_moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
 def tail(task: Task) -> tuple[Cell, ...]:
@@ -155,7 +156,7 @@ def why_words(why: Why, now: float) -> str:
     if why.until is None:
         return why.text
     if why.code == "rate_limit":
-        return f"{why.text.partition(', goes on')[0]}, {times.moment(why.until, now, seconds=why.until - now < 600)}"
+        return f"{why.text.partition(', goes on')[0]}, {format_coming(why.until, now)}"
     words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code)
     # Seconds matter for what is near, as a retry is; they do not for tonight.
-    return f"{words} {times.moment(why.until, now, seconds=why.until - now < 600)}" if words else why.text
+    return f"{words} {format_coming(why.until, now)}" if words else why.text

@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine import host
 from kugetsu_engine.config import load
-from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal, shown
+from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.policy import Facts, queue_reason
 from kugetsu_engine.paths import StatePaths
 
@@ -71,12 +71,6 @@ def test_agents_that_just_started_still_need_their_memory() -> None:
     assert refusal(facts, Floors(), 1, settling=0) is None
     assert "just started" in (refusal(facts, Floors(), 1, settling=1) or "")
     assert refusal(facts, Floors(), 0, settling=2) is None, "those that have ended need nothing"
-
-
-@pytest.mark.parametrize(("count", "text"), [(410 * MIB, "410M"), (GIB, "1G"), (3 * GIB // 2, "1.5G"), (0, "0M")])
-def test_sizes_are_short(count: int, text: str) -> None:
-    """As in the words of a wait."""
-    assert shown(count) == text
 
 
 def test_the_machine_of_this_test_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import GitBusy
-from kugetsu_engine.process import turns
+from kugetsu_engine.process import turns, verdicts
 from kugetsu_engine.store.locks import is_held, try_lock, unlock
 
 SILENT = "git ls-remote did not end within 60 s"
@@ -64,7 +64,8 @@ def test_it_gives_up_on_one_that_has_had_it_for_long_and_names_it(lock: str) -> 
     began = clock.now
     with pytest.raises(GitBusy) as error:
         turns.take(lock, "q_2", clock)
-    assert turns.holder_of(error.value.message) == "q_1"
+    assert error.value.holder == "q_1"
+    assert verdicts.of_preparation(error.value)["git_holder"] == "q_1"
     assert clock.now - began < turns.PATIENCE_S + 1.0
     first.end()
 

@@ -1,0 +1,150 @@
+"""What a part of the console may ask of the app and of the screen that has the keys.
+
+A part names these few methods and never the app or a screen itself, so that no two modules import each other.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+from textual.geometry import Size
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+
+from kugetsu_engine.domain.task import Task
+
+from .keys import Registry
+from .link import Link
+from .situation import Situation
+from .viewmodels.picture import Picture
+from .widgets.pane import Pane
+
+Result = TypeVar("Result")
+
+
+class ActiveScreen(Protocol):
+    """The screen that has the keys, also while a dialog is open above it."""
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+
+    @property
+    def picture(self) -> Picture | None:
+        """What it shows."""
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator in one line."""
+
+    def hush(self) -> None:
+        """Remove the last answer."""
+
+    def forgive(self) -> None:
+        """Remove the last answer if it was about a failure."""
+
+    def targets(self) -> Sequence[Task]:
+        """The tasks that an action is about: the marked ones, else the selected one."""
+
+    def drop_marks(self) -> None:
+        """Mark nothing any more."""
+
+    def situation(self) -> Situation:
+        """What decides which actions are possible."""
+
+    def situation_of_task(self, task: Task) -> Situation:
+        """The same for one task."""
+
+
+class Console(Protocol):
+    """The app, for a part that runs something and says how it went."""
+
+    @property
+    def link(self) -> Link:
+        """The connection to the engine and its files."""
+
+    @property
+    def registry(self) -> Registry:
+        """The actions and their keys."""
+
+    @property
+    def talking(self) -> ActiveScreen | None:
+        """The screen that has the keys."""
+
+    @property
+    def size(self) -> Size:
+        """Columns and lines of the terminal."""
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator in one line."""
+
+    def push_screen(
+        self, screen: Screen[Result], callback: Callable[[Result | None], None] | None = None
+    ) -> Awaitable[object]:  # fmt: skip
+        """Open a screen or a dialog."""
+
+    def run_worker(
+        self, work: Coroutine[Any, Any, None], *, group: str = "default", exclusive: bool = False, exit_on_error: bool = True
+    ) -> object:  # fmt: skip
+        """Run something beside the event loop; the app says what fails."""
+
+    def post_message(self, message: Message) -> bool:
+        """Send the app a message."""
+
+    def write(self, sequence: str) -> None:
+        """Send a sequence to the terminal."""
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Ask the terminal to put a text into its clipboard."""
+
+
+class PictureConsole(Console, Protocol):
+    """The app, for a part that depends on what is shown or changes it."""
+
+    @property
+    def picture(self) -> Picture | None:
+        """What the screens show: the present, or a moment of the past."""
+
+    @property
+    def present(self) -> Picture | None:
+        """The newest picture of the present."""
+
+    @property
+    def screen_stack(self) -> Sequence[Screen[Any]]:
+        """The open screens, the topmost last."""
+
+    def show(self, picture: Picture) -> None:
+        """Show a picture on every open screen."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
+        """Call something again and again."""
+
+
+class Views(Protocol):
+    """What opens screens and dialogs for the operator."""
+
+    def open_task(self, task_id: str, attempt: int | None) -> None:
+        """Show a task on the whole screen."""
+
+    def open_diff(self, task_id: str) -> None:
+        """Show the changes in a task's worktree."""
+
+    def open_plan(self, limit: int | None = None) -> None:
+        """Show when each task starts."""
+
+    def open_help(self) -> None:
+        """Show the keys of the pane."""
+
+    def open_undo_list(self) -> None:
+        """Show what can be undone."""
+
+    def jump(self, task_id: str) -> None:
+        """Go to a task in whichever list it is."""
+
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task."""
+
+    def take_over(self, verb: str, task: Task) -> None:
+        """Work by hand on a task."""
+
+    def ask_quit(self) -> None:
+        """Leave; ask first if agents run under this console's engine."""
