@@ -72,9 +72,8 @@ edit 16 --message fix this thing --priority 3  ->  edit q_16 {"priority": 3, "me
 edit 16 message -  ->  edit q_16 {"message": "-"}
 edit 16 repo /srv/a  ->  edit q_16 {"repo": "/srv/a"}
 edit 16 at ''  ->  edit q_16 {"not_before": null}
-edit 16 priority -1  ->  edit q_16 {"priority": -1}
 edit 16 message --  ->  edit q_16 {"message": "--"}
-edit 16 agent ''  ->  edit q_16 {"agent": ""}
+edit 16 agent ''  ->  edit q_16 {"agent": null}
 show  ->  show {}
 show 3  ->  show q_3 {}
 log 3  ->  show q_3 {}
@@ -241,6 +240,9 @@ edit 16 --message say --now --priority=2  ->  write it like: edit
 edit 16 message  ->  write it like: edit
 edit x priority 3  ->  'x' is no task id: write 41, #41 or q_41
 edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
+edit 16 priority -1  ->  a priority is a number from 0 to 9
+edit 16 priority 12  ->  a priority is a number from 0 to 9
+edit 16 after x  ->  after: 'x' is no task id
 edit 16 17  ->  write it like: edit
 edit 16 --priority=1 x  ->  argument --priority: '1 x' is not a whole number: write it like: edit
 edit 16 priority 3 4  ->  argument --priority: '3 4' is not a whole number: write it like: edit
