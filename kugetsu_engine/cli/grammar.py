@@ -97,11 +97,7 @@ _ENQUEUE = (
     Argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)"),
     Argument("--agent", metavar="NAME", help="opencode, demo, or one of [agents] in config.toml"),
     Argument(
-        "--priority",
-        type=_whole_number,
-        default=5,
-        metavar="0-9",
-        help="9 starts first; 5 unless given",
+        "--priority", type=_whole_number, default=5, metavar="0-9", help="9 starts first; 5 unless given",
         console={"default": None},
     ),
     Argument("--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"),
@@ -112,7 +108,7 @@ _ENQUEUE = (
     Argument("--session", choices=SESSION_CHOICES, help="of the agent: the issue's goes on, or a copy of the base session"),
     _flag("--hold", help="wait until it is released"),
     _JSON,
-)
+)  # fmt: skip
 
 GRAMMAR: dict[str, tuple[Argument, ...]] = {
     "enqueue": _ENQUEUE,
