@@ -6,7 +6,6 @@ Standard library only, as supervisors load it.
 import json
 import os
 import re
-import select
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from ..domain.failures import of_git
 from ..errors import GitBusy
 from ..store import files
 from ..store.locks import try_lock, unlock
+from .waiting import pause
 
 GIVE_BACK_S = 5.0
 """An attempt that waits for another one which has had the repository for so long gives its slot back: others can use it."""
@@ -81,7 +81,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
             since = began
         if now - since >= GIVE_BACK_S and now - began >= PATIENCE_S:
             raise GitBusy(holder)
-        select.select([], [], [], LOOK_S)
+        pause(LOOK_S)
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)
