@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -31,6 +30,7 @@ from .pipes import Pipes
 from .reading import Reading, after, check, prepare
 from .stall import StallWatch
 from .stamping import Stamping
+from .waiting import pause
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -304,7 +304,7 @@ class Supervisor:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
             while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
-                select.select([], [], [], 1.0)
+                pause(1.0)
         reserve.drop(self.run_dir)
         self.log.close()
         for fd in self.locks:
@@ -369,9 +369,9 @@ def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
-def main(control_fd: int) -> None:
-    """Entry of the supervisor process."""
-    control = socket.socket(fileno=control_fd)
+def main(argv: list[str] | int) -> None:
+    """Entry of the supervisor process; an engine that was started before an upgrade gives the number itself."""
+    control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     received = receive(control)
@@ -387,7 +387,3 @@ def main(control_fd: int) -> None:
     for number in SIGNALS:
         signal.signal(number, handler)
     supervisor.run()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
