@@ -11,12 +11,14 @@ from kugetsu_engine import config, editing, gate
 from kugetsu_engine.config import NotifySettings, Settings
 from kugetsu_engine.doctor import checks, logins
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
+from kugetsu_engine.domain.failures import of_git
 from kugetsu_engine.domain.policy import Why
 from kugetsu_engine.domain.recovery import WORDS, Found, Recovered
 from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.errors import KugetsuError
+from kugetsu_engine.errors import GitTimeout, KugetsuError
 from kugetsu_engine.gate import SlotRefusal
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.process import verdicts
 from kugetsu_engine.store import files, locks
 from kugetsu_engine.store.enqueue import create_task
 from kugetsu_engine.store.issue_names import name_of
@@ -115,3 +117,17 @@ def test_a_rest_is_shown_with_a_time_of_day_however_it_is_worded() -> None:
     now = 1_790_000_000.0 - 300
     assert why_words(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
     assert why_words(msgspec.structs.replace(why, without_time=""), now) == why.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "failure"), [("clone", "network"), ("fetch", "network"), ("ls-remote", "network"), ("reset", "git")]
+)
+def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
+    verb: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what asks a remote is the network's fault; our own sentence is not looked at."""
+    monkeypatch.setattr(verdicts, "_is_full", lambda folder: False)
+    error = GitTimeout(verb, 60.0)
+    error.message = "reworded"
+    assert verdicts.of_preparation(error)["failure"] == failure
+    assert of_git(str(GitTimeout(verb, 60.0))) is None
