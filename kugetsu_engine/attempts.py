@@ -16,10 +16,12 @@ from .chronicle import Chronicle
 from .config import SettingsSource
 from .domain import ended, failures, policy, silence
 from .domain.draft import shown_id
-from .domain.recovery import MACHINE_RESTARTED
+from .domain.recovery import MACHINE_RESTARTED, Found, Recovered
 from .domain.run import Result
+from .domain.supervisor_messages import Received, SupervisorMessage
 from .domain.task import Attempt, Base, Notice, Task
-from .domain.times import epoch, iso, time_of_day
+from .domain.text.quantities import format_coming
+from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
@@ -28,7 +30,7 @@ from .pauses import Pauses
 from .places import own_repositories
 from .process import identity, verdicts
 from .process.launcher import Handle, Launcher, Waker
-from .process.turns import GIVE_BACK_S, holder_of
+from .process.turns import GIVE_BACK_S
 from .run_times import RunTimesBook
 from .spending import Spending
 from .store import locks, runs
@@ -91,19 +93,19 @@ class Attempts:
         if source is not None:
             self._waker.add(source, task_id)
 
-    def recover(self) -> dict[str, int]:
+    def recover(self) -> Found:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
-        found = {"adopted": 0, "ended meanwhile": 0, "lost": 0, "given back": 0}
+        found = dict.fromkeys(Recovered, 0)
         for entry in self._ledger.active():
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
-                found["adopted"] += 1
+                found[Recovered.ADOPTED] += 1
                 continue
             try:
                 found[self._settle(entry.id)] += 1
             except OSError:
                 continue  # the disk refuses it now; the next full look settles it
-        return found
+        return Found(**found)
 
     def look_at_all(self) -> None:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
@@ -122,24 +124,23 @@ class Attempts:
         if running is None:
             return
         if running.handle is not None:
-            words = self._words(running)
-            if "started" in words:
+            received = self._receive(running)
+            if SupervisorMessage.STARTED in received.messages:
                 self._mark_started(task_id)
-            if "stalled" in words or "moves" in words:
+            if received.messages & {SupervisorMessage.STALLED, SupervisorMessage.MOVES}:
                 self._note_stall(task_id)
-            if "session" in words:
+            if SupervisorMessage.SESSION in received.messages:
                 self._note_session(task_id)
-            if "ended" not in words and "" not in words:
+            if SupervisorMessage.ENDED not in received.messages and not received.closed:
                 return
         self._look(task_id)
 
-    def _words(self, running: Running) -> list[str]:
+    def _receive(self, running: Running) -> Received:
         """What a supervisor said since last time."""
-        words = running.handle.words() if running.handle is not None else []
-        for word in words:
-            if word.startswith("refused-"):
-                self._refused[running.task_id] = int(word[8:])
-        return words
+        received = running.handle.read_messages() if running.handle is not None else Received()
+        if received.refusal is not None:
+            self._refused[running.task_id] = received.refusal
+        return received
 
     def stop(self, task: Task) -> None:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
@@ -218,7 +219,7 @@ class Attempts:
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
-            self._words(running)
+            self._receive(running)
             self._let_go(running)
             self._settle(task_id)
             return
@@ -253,9 +254,14 @@ class Attempts:
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
-            told = silence.evidence_for(evidence, progress.silent_s if progress else None)
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {told}"
-            self._ledger.tell(Notice(iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled"))
+            silent_s = progress.silent_s if progress else None
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.evidence_for(evidence, silent_s)}"
+            self._ledger.tell(
+                Notice(
+                    iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
+                    silent_s=silent_s,
+                )
+            )  # fmt: skip
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
@@ -277,17 +283,17 @@ class Attempts:
         except OSError:
             return  # a full disk: the result tells it again
 
-    def _settle(self, task_id: str) -> str:
-        """Enter the end of an attempt nobody works on any more; what was found, in words."""
+    def _settle(self, task_id: str) -> Recovered:
+        """Enter the end of an attempt nobody works on any more; what became of it."""
         try:
             task = self._ledger.get(task_id)
         except NoSuchTask:
-            return "lost"
+            return Recovered.LOST
         self._ledger.issue_free(task.issue_key)
         result = runs.result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
-            return "ended meanwhile"
+            return Recovered.ENDED_MEANWHILE
         broken = runs.unreadable(self._paths, task.id, task.attempt)
         for path, why in broken.items():
             self._ledger.quarantine.take(path, why)
@@ -296,11 +302,11 @@ class Attempts:
         result = runs.outcome(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
-            return "ended meanwhile"
+            return Recovered.ENDED_MEANWHILE
         record = runs.record(self._paths, task.id, task.attempt)
         if broken:
             self._enter(task, self._lost(task, f"its record could not be read: {', '.join(map(os.path.basename, broken))}"))
-            return "lost"
+            return Recovered.LOST
         if record is None or record.token != task.token:
             if task.stop is not None:
                 self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
@@ -308,10 +314,10 @@ class Attempts:
                 self.refuse(task, self._refused[task_id])
             else:
                 self.give_back(task, "the start did not happen")
-            return "given back"
+            return Recovered.GIVEN_BACK
         reason = MACHINE_RESTARTED if record.boot_id != self._boot_id() else "its supervisor was killed"
         self._enter(task, self._lost(task, reason, record.started_at))
-        return "lost"
+        return Recovered.LOST
 
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
@@ -339,7 +345,7 @@ class Attempts:
             self._learned.add(task.id)
         self._false_starts.pop(task.id, None)
         if attempt.failure == "git_busy" and task.stop is None:
-            self._give_turn_back(task, attempt.reason or "")
+            self._give_turn_back(task, attempt.reason or "", result.git_holder)
             return
         self._note_limit(task, attempt, result)
         self._note_host(task, attempt)
@@ -365,10 +371,10 @@ class Attempts:
         self._spending.count(attempt)
         self._learned.discard(task.id)
 
-    def _give_turn_back(self, task: Task, reason: str) -> None:
+    def _give_turn_back(self, task: Task, reason: str, holder: str) -> None:
         """Put a task back that only waited for another one's git; nothing was done, so it was no attempt."""
         entry = self._ledger.entries[task.id]
-        self.on_git_busy(entry, holder_of(reason))
+        self.on_git_busy(entry, holder)
         retry_at = iso(self._clock() + GIVE_BACK_S)
         self._ledger.change(
             task, "pending", f"{reason}; its slot is free for others", level="info", attempt=_one_less(task), retry_at=retry_at,
@@ -390,7 +396,7 @@ class Attempts:
             return
         rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
             self._ledger.tell(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
@@ -408,7 +414,7 @@ class Attempts:
             settings.rate_limit_delay, settings.rate_limit_delay_max,
         )  # fmt: skip
         if rest is not None:
-            until = time_of_day(rest.until, self._clock())
+            until = format_coming(rest.until, self._clock())
             text = (
                 f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .agents import known
 from .domain import mentions
+from .domain.draft import typed_id
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .domain.states import ACTIVE
@@ -100,7 +101,7 @@ def wait_until_begun(operator: Operator, task_id: str, pause: Callable[[float], 
         if task.ended or task.state == "running" or task.attempts or _has_agent(operator, task):
             return True
         if deadline is not None and time.monotonic() >= deadline:
-            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {task_id[2:]}")
+            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {typed_id(task_id)}")
         return False
 
     return wait_until(operator, task_id, begun, pause)

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import env_files, gate, jobs
-from .agents import known
+from . import gate, jobs
+from .agents import environment, known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.by_hand import ByHand
-from .domain.counting import of_number
+from .domain.draft import typed_id
 from .domain.task import Task, no_worktree
+from .domain.text.quantities import of_number
 from .domain.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
@@ -52,21 +53,14 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
 
     Raises:
-        KugetsuError: there is no worktree yet.
+        KugetsuError: there is no worktree yet, or an env file cannot be read.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
         raise no_worktree(task)
-    env = dict(operator)
-    for name in env_files.names_for(task.issue_ref):
-        try:
-            env |= env_files.load(f"{paths.env}/{name}", env)[0]
-        except FileNotFoundError:
-            continue
     own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())
-    env = {name: value for name, value in env.items() if name not in own.unset} | own.env
-    env |= {
+    env = environment.build_by_hand(paths, operator, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
@@ -101,7 +95,7 @@ def attach(
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     if stop is None and (at_work := of_issue.at_work(paths, task.issue_ref, settings.default_server)) is not None:
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {at_work.id[2:]}")
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
     _screen(paths, settings, operator, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ByHand(task.id, task.issue_ref, iso(time.time()), os.getpid())
@@ -130,19 +124,19 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
         claimed = gate.claim(paths, limit)
         try:
             stop()
-            entered: gate.Pass | str = gate.enter_claimed(paths, task.issue_ref, claimed) or "issue"
+            entered: gate.Pass | gate.SlotRefusal = gate.enter_claimed(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
         except BaseException:
             os.close(claimed)
             raise
-        if isinstance(entered, str):
+        if isinstance(entered, gate.SlotRefusal):
             os.close(claimed)
     else:
         entered = gate.enter_by_hand(paths, task.issue_ref, limit)
-    if entered == "slots":
+    if entered is gate.SlotRefusal.SLOTS:
         slots = of_number(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
-    if isinstance(entered, str):
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {task.id[2:]}")
+    if isinstance(entered, gate.SlotRefusal):
+        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
     return entered
 
 

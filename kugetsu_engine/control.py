@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from .domain.counting import counted
 from .domain.engine_state import Control
+from .domain.pause import PauseReason, read_pause_reason
+from .domain.text.quantities import counted
 from .domain.times import iso
 from .errors import AlreadySo, BadFile, NotNow, UsageError
 from .paths import StatePaths
@@ -71,19 +72,24 @@ class Controls:
         """Why the queue is paused, where it was not the operator."""
         return self._control.pause_reason if self.paused else ""
 
-    def pause_for(self, reason: str) -> None:
+    @property
+    def pause(self) -> PauseReason:
+        """The same as data, to decide by."""
+        return read_pause_reason(self._control.pause_code, self._control.pause_reason) if self.paused else PauseReason.OPERATOR
+
+    def pause_for(self, pause: PauseReason, reason: str) -> None:
         """Pause the queue until the operator resumes it; one that the operator paused stays as it is.
 
         It takes the place of the budget's pause, which ends by itself; a budget that is still used up pauses it again then.
         """
         if not self.paused or self.pause_reason:
-            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason, budget_day=""))
+            self._pause(pause, reason, budget_day="")
 
     def brake(self) -> bool:
         """Pause the queue until the operator resumes it, whatever has paused it so far; False when they had done so."""
         if self.paused and not self.pause_reason and self.fault is None:
             return False
-        braked = msgspec.structs.replace(self._control, paused=True, pause_reason="")
+        braked = msgspec.structs.replace(self._control, paused=True, pause_reason="", pause_code="")
         try:
             self._write(braked)
         except OSError:
@@ -100,13 +106,13 @@ class Controls:
         """Pause the queue for the budget of a day; False when it is paused already, and stays so for its own reason."""
         if self.paused:
             return False
-        self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=reason, budget_day=day))
+        self._pause(PauseReason.BUDGET, reason, budget_day=day)
         return True
 
-    def lift(self, reason: str) -> None:
+    def lift(self, pause: PauseReason) -> None:
         """Let the queue go on if it is paused for that reason."""
-        if self.paused and self.pause_reason == reason:
-            self._write(msgspec.structs.replace(self._control, paused=False, pause_reason=""))
+        if self.paused and self.pause is pause:
+            self._go_on()
 
     @property
     def limit(self) -> int:
@@ -127,12 +133,12 @@ class Controls:
         if verb == "pause":
             if self.paused:
                 raise AlreadySo("the queue is paused already")
-            self._write(msgspec.structs.replace(self._control, paused=True, pause_reason=""))
+            self._pause(PauseReason.OPERATOR, "")
             return "paused: nothing new starts, running agents go on"
         if verb == "resume":
             if not self.paused and not self.draining:
                 raise AlreadySo("the queue is not paused")
-            self._write(msgspec.structs.replace(self._control, paused=False, pause_reason=""))
+            self._go_on()
             self.draining = False
             return "resumed"
         if verb == "drain":
@@ -145,6 +151,13 @@ class Controls:
             self.draining = True
             return "draining: nothing new starts, a headless engine ends with the last agent"
         raise UsageError(f"{verb!r} is no request")
+
+    def _pause(self, pause: PauseReason, reason: str, **changes: str) -> None:
+        paused = msgspec.structs.replace(self._control, paused=True, pause_reason=reason, pause_code=str(pause), **changes)
+        self._write(paused)
+
+    def _go_on(self) -> None:
+        self._write(msgspec.structs.replace(self._control, paused=False, pause_reason="", pause_code=""))
 
     def _write(self, control: Control) -> None:
         try:

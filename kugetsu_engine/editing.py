@@ -27,6 +27,10 @@ class Unreadable(UsageError):
     """What an editor has written is no text, or too much."""
 
 
+class TextKept(KugetsuError):
+    """An edit came to nothing; the error says where the text is kept."""
+
+
 class Edit:
     """One edit of one task; the task waits until it is ended by `done`, `cancel` or `keep`."""
 
@@ -200,14 +204,14 @@ def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> d
         KugetsuError: the editor failed, or left it broken; the text is kept and named.
     """
     if code < 0:
-        raise KugetsuError(f"the editor was killed by signal {-code}", kept(edit))
+        raise TextKept(f"the editor was killed by signal {-code}", kept(edit))
     try:
         if code > 0:  # the editor's own way to say no, such as vim's :cq
             if edit.touched and edit.has_text:
-                raise KugetsuError(f"nothing was changed, as the editor ended with code {code}", kept(edit))
+                raise TextKept(f"nothing was changed, as the editor ended with code {code}", kept(edit))
             return {}
         if edit.unfinished and not edit.touched:
-            raise KugetsuError("nothing was changed", kept(edit))
+            raise TextKept("nothing was changed", kept(edit))
         if took_s < RETURNED_AT_ONCE_S and not edit.touched:
             raise KugetsuError(
                 "nothing was changed: the editor returned at once",
@@ -216,10 +220,10 @@ def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> d
             )
         return edit.changes()
     except Unreadable as error:
-        raise KugetsuError(edit.put_aside(), error.message) from None
+        raise TextKept(edit.put_aside(), error.message) from None
     except UsageError as error:
         if not edit.touched:
-            raise KugetsuError(f"nothing was changed: {error.message}", kept(edit)) from None
+            raise TextKept(f"nothing was changed: {error.message}", kept(edit)) from None
         edit.complain(str(error))
         return None
 

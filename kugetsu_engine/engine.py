@@ -21,11 +21,12 @@ from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
 from .domain import policy, worth
-from .domain.counting import counted
 from .domain.draft import shown_id
 from .domain.draft import task_id as as_task_id
 from .domain.engine_state import EngineState
+from .domain.pause import PauseReason
 from .domain.task import Notice, Task
+from .domain.text.quantities import counted, format_clock
 from .domain.times import iso
 from .entries import Entry
 from .env_files import EnvFiles
@@ -335,7 +336,7 @@ class Engine:
         elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
             self.ledger.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
-            waited = policy.clock(self.settings.current.queue_expiry or 0)
+            waited = format_clock(self.settings.current.queue_expiry or 0)
             self.ledger.change(
                 task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
             )
@@ -368,7 +369,7 @@ class Engine:
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
             list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.told(),
-            self.settings.current.agent,
+            self.settings.current.agent, self.controls.pause,
         )  # fmt: skip
 
     def _until_next_turn(self) -> float:
@@ -377,7 +378,7 @@ class Engine:
         due = self.ledger.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
-        if self.controls.pause_reason.startswith(policy.BUDGET):
+        if self.controls.pause is PauseReason.BUDGET:
             waits.append(max(self.spending.next_day() - self._clock(), 0.0) + 0.001)
         if self.host.next_look is not None:
             waits.append(self.host.next_look - now)

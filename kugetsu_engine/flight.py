@@ -68,7 +68,9 @@ class FlightRecorder:
         controls, pressure = self._controls, self._host.pressure
         # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
         pressure = pressure and (self._last.pressure or pressure)
-        return Flow(controls.limit, controls.paused, controls.draining, controls.pause_reason, pressure, self._rests[1])
+        return Flow(
+            controls.limit, controls.paused, controls.draining, controls.pause_reason, pressure, self._rests[1], controls.pause
+        )
 
     def _start(self) -> dict[str, Any]:
         found = {"pid": os.getpid(), "mode": self._mode, "flow": msgspec.to_builtins(self._last)}

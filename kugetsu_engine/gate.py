@@ -4,10 +4,19 @@ They are passed on to the supervisor, so they are freed when it ends, however it
 """
 
 import os
+from enum import StrEnum
 
 from .paths import StatePaths
 from .store.issue_names import name_of
 from .store.locks import is_held, try_lock
+
+
+class SlotRefusal(StrEnum):
+    """Which lock was not to be had."""
+
+    SLOTS = "slots"
+    TASK = "task"
+    ISSUE = "issue"
 
 
 class Pass:
@@ -23,14 +32,15 @@ class Pass:
         self.fds = []
 
 
-def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | str:
-    """Take the locks for one attempt without waiting; `slots`, `task` or `issue` where one is not to be had."""
-    return _enter(paths, limit, (("task", paths.task_lock(task_id)), ("issue", paths.issue_lock(name_of(paths, issue_ref)))))
+def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | SlotRefusal:
+    """Take the locks for one attempt without waiting, or say which one is not to be had."""
+    issue = (SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref)))
+    return _enter(paths, limit, ((SlotRefusal.TASK, paths.task_lock(task_id)), issue))
 
 
-def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | str:
-    """Take a slot and an issue for a person, without waiting; `slots` or `issue` where one is not to be had."""
-    return _enter(paths, limit, (("issue", paths.issue_lock(name_of(paths, issue_ref))),))
+def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | SlotRefusal:
+    """Take a slot and an issue for a person without waiting, or say which one is not to be had."""
+    return _enter(paths, limit, ((SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref))),))
 
 
 def claim(paths: StatePaths, limit: int) -> int:
@@ -56,9 +66,9 @@ def taken_slots(paths: StatePaths) -> int:
     return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())
 
 
-def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) -> Pass | str:
+def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str], ...]) -> Pass | SlotRefusal:
     if _above(paths, limit):
-        return "slots"
+        return SlotRefusal.SLOTS
     fds: list[int] = []
     try:
         for number in range(1, limit + 1):
@@ -67,7 +77,7 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[str, str], ...]) 
                 fds.append(fd)
                 break
         else:
-            return "slots"
+            return SlotRefusal.SLOTS
         for what, path in further:
             fd = try_lock(path)
             if fd is None:

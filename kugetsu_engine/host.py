@@ -105,15 +105,15 @@ class HostGate:
 
 def read_facts(folders: Sequence[str]) -> HostFacts:
     """Read what the system tells; what it does not tell is None."""
-    free, total = _memory()
+    free, total = read_memory()
     return HostFacts(
         memory_free=free, memory_total=total, disks=_disks(folders), memory_pressure=_pressure("memory"),
         cpu_pressure=_pressure("cpu"), io_pressure=_pressure("io"), load_per_core=_load(),
     )  # fmt: skip
 
 
-def _memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]:
-    """Available and total memory in bytes, within the limit of the cgroup."""
+def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]:
+    """Read available and total memory in bytes, within the limit of the cgroup."""
     free = total = None
     if sys.platform == "linux":
         fields = {words[0]: words[1] for line in _text(meminfo).splitlines() if len(words := line.split()) >= 2}

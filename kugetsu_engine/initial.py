@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from . import beginning
 from .agents import known
+from .domain.draft import typed_id
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .errors import KugetsuError
@@ -96,5 +97,5 @@ def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], No
         return session.session_id
     raise KugetsuError(
         f"no {SESSIONS[issue_ref]} session was made: {task.reason or task.state}",
-        f"kugetsu logs {task_id[2:]}, then init again",
+        f"kugetsu logs {typed_id(task_id)}, then init again",
     )

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from .domain import refs
-from .domain.counting import counted
+from .domain.draft import shown_id, typed_id
 from .domain.reserved import SESSIONS
 from .domain.session import Session
+from .domain.text.quantities import counted
 from .domain.times import iso
 from .errors import AlreadySo, UsageError
 from .ledger import Ledger
@@ -35,7 +36,8 @@ def forget(ledger: Ledger, args: dict[str, Any]) -> str:
     issue_ref = _ref(ledger, args)
     active = [entry for entry in ledger.active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
-        raise AlreadySo(f"{issue_ref} has an agent (#{active[0].id[2:]})", f"kugetsu kill {active[0].id[2:]}, or --force")
+        task_id = active[0].id
+        raise AlreadySo(f"{issue_ref} has an agent ({shown_id(task_id)})", f"kugetsu kill {typed_id(task_id)}, or --force")
     waiting = [entry for entry in ledger.in_order() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         ledger.change(ledger.get(entry.id), "cancelled", "its issue was destroyed")

@@ -41,9 +41,9 @@ class ObstacleKeeper:
         """Whether someone else was found at work on an issue."""
         return issue_key in self._issues
 
-    def refused(self, what: str, entry: Entry) -> None:
-        """Take in that a lock was refused which the books say is free: `slots`, `task` or `issue`."""
-        if what == "slots":
+    def refused(self, what: gate.SlotRefusal, entry: Entry) -> None:
+        """Take in that a lock was refused which the books say is free."""
+        if what is gate.SlotRefusal.SLOTS:
             known = len(self._ledger.active_ids) + len(hands.every(self._paths))
             self._strangers = max(gate.taken_slots(self._paths) - known, 1)
         else:

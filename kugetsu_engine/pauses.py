@@ -10,7 +10,8 @@ import msgspec
 
 from .domain import failures
 from .domain.policy import Rest
-from .domain.times import epoch, iso, time_of_day
+from .domain.text.quantities import format_coming
+from .domain.times import epoch, iso
 from .errors import BadFile
 from .paths import StatePaths
 from .store import documents, files
@@ -203,7 +204,7 @@ def hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
 def silent(rest: Mapping[str, Rest], now: float) -> str:
     """The hosts that are not asked now, in one line, for an alert."""
     return "; ".join(
-        f"{name} does not answer: tasks that need a clone from it wait, next try {time_of_day(one.until, now)}"
+        f"{name} does not answer: tasks that need a clone from it wait, next try {format_coming(one.until, now)}"
         for name, one in rest.items()
         if one.until > now
     )
@@ -212,7 +213,7 @@ def silent(rest: Mapping[str, Rest], now: float) -> str:
 def told(rest: Mapping[str, Rest], now: float) -> str:
     """All rests in one line, for an alert."""
     return "; ".join(
-        f"{name}: {failures.words(one.failure)}, its tasks wait until {time_of_day(one.until, now)}"
+        f"{name}: {failures.words(one.failure)}, its tasks wait until {format_coming(one.until, now)}"
         for name, one in rest.items()
     )
 

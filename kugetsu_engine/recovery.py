@@ -8,6 +8,7 @@ from .alerts import Alerts
 from .attempts import Attempts
 from .control import Controls
 from .domain.engine_state import EngineState
+from .domain.pause import PauseReason
 from .domain.recovery import MACHINE_RESTARTED, Found, machine_restarted, report
 from .domain.task import Notice
 from .errors import BadFile
@@ -41,13 +42,11 @@ class Recovery:
         """
         last = _last_state(self._paths)
         self._restarted = bool(self._ledger.entries) and machine_restarted(last, self._lost_boots(), boot_id)
-        counts = self._attempts.recover()
-        kinds = {what.replace(" ", "_"): count for what, count in counts.items()}
-        self.found = msgspec.structs.replace(self.found, **kinds)
+        self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
         if resume:
-            self._controls.lift(MACHINE_RESTARTED)
+            self._controls.lift(PauseReason.MACHINE_RESTARTED)
         elif self._restarted:
-            self._controls.pause_for(MACHINE_RESTARTED)
+            self._controls.pause_for(PauseReason.MACHINE_RESTARTED, MACHINE_RESTARTED)
         self._suspects = set(self._ledger.suspects)
         self._begun = True
 
@@ -61,7 +60,7 @@ class Recovery:
         if not self._begun or self._told or (self._suspects & self._ledger.suspects and not at_once):
             return
         self._told = True
-        self.words = report(self.found, self._restarted, self._controls.pause_reason if self._controls.paused else None)
+        self.words = report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
@@ -69,7 +68,7 @@ class Recovery:
 
     def remind(self, alerts: Alerts) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""
-        if self._controls.pause_reason == MACHINE_RESTARTED:
+        if self._controls.pause is PauseReason.MACHINE_RESTARTED:
             alerts.warn(
                 "machine_restarted",
                 f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, goes on",

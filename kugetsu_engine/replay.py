@@ -4,10 +4,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from . import control
 from .config import Settings, SettingsSource
+from .domain.acts import Flow
 from .domain.engine_state import EngineState
 from .domain.past import ActiveThen, Event, Moment, Past
+from .domain.pause import read_pause_reason
 from .domain.policy import Rest
 from .domain.pulls import KnownPull
 from .domain.run import Progress
@@ -91,18 +95,18 @@ class Replay:
         return self.past.events(since, until)
 
     def _engine(self, then: Moment) -> EngineView:
-        flow, engine = then.flow, then.engine
-        paused, reason = (flow.paused, flow.pause_reason) if flow else (False, "")
+        flow, engine = then.flow or Flow(self._limit), then.engine
+        view = EngineView(
+            engine is None or engine.running, paused=flow.paused, pause_reason=flow.pause_reason,
+            pause_code=read_pause_reason(flow.pause_code, flow.pause_reason),
+        )  # fmt: skip
         if engine is None:  # why tasks waited then is not known either, as long as slots were free
-            pressure = UNRECORDED if len(then.active) < (flow.limit if flow else self._limit) else ""
-            return EngineView(True, paused=paused, pause_reason=reason, pressure=pressure)
-        if engine.running:
-            return EngineView(
-                True, engine.pid, engine.mode, engine.since, paused=paused,
-                draining=flow.draining if flow else False, pressure=flow.pressure if flow else "",
-                pause_reason=reason,
-            )  # fmt: skip
-        return EngineView(False, paused=paused, pause_reason=reason)
+            return msgspec.structs.replace(view, pressure=UNRECORDED if len(then.active) < flow.limit else "")
+        if not engine.running:
+            return view
+        return msgspec.structs.replace(
+            view, pid=engine.pid, mode=engine.mode, since=engine.since, draining=flow.draining, pressure=flow.pressure
+        )
 
     def _active(self, one: ActiveThen, when: float) -> Active:
         task = one.task

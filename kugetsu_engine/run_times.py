@@ -2,7 +2,8 @@
 
 import msgspec
 
-from .domain.run_times import RunTimes, learned, repository_of
+from .domain.refs import repository_of
+from .domain.run_times import RunTimes, learned
 from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths

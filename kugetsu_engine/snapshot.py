@@ -18,11 +18,13 @@ from .domain.changes import Changes
 from .domain.engine_state import Alert, EngineState
 from .domain.obstacles import Obstacles
 from .domain.overlaps import Overlap
+from .domain.pause import PauseReason, read_pause_reason
 from .domain.plan import Plan
 from .domain.policy import Facts, Rest, Why
 from .domain.pulls import KnownPull
+from .domain.refs import repository_of
 from .domain.run import Progress, RunRecord
-from .domain.run_times import Expected, RunTimes, learned, repository_of
+from .domain.run_times import Expected, RunTimes, learned
 from .domain.setting_faults import Gaps
 from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
@@ -42,6 +44,8 @@ STALE_S = 5.0
 """A heartbeat older than this means that the engine does not answer."""
 DONE_KEPT = 500
 """Ended tasks in a picture, newest first; older ones are counted."""
+ALL_DONE = 1_000_000
+"""To be given as `done_kept` for every ended task there is."""
 
 
 class EngineView(msgspec.Struct, frozen=True):
@@ -69,6 +73,8 @@ class EngineView(msgspec.Struct, frozen=True):
     """Whether the last engine ended in an orderly way."""
     obstacles: Obstacles = Obstacles()
     """What the engine found in its way."""
+    pause_code: PauseReason = PauseReason.OPERATOR
+    """The same as `pause_reason`, for programs."""
 
     @property
     def stale(self) -> bool:
@@ -174,7 +180,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return Facts(
             limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, engine_answers=not self.engine.stale,
-            pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
+            pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
             own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),
@@ -342,14 +348,17 @@ class SnapshotReader:
         except OSError:
             running = False
         flow = state if state and running else control.load(self.paths)
+        pause = read_pause_reason(flow.pause_code, flow.pause_reason)
         if not running or state is None or state.stopped:
             stopped = state is not None and state.stopped
-            return EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped), state
+            view = EngineView(running, paused=flow.paused, pause_reason=flow.pause_reason, stopped=stopped, pause_code=pause)
+            return view, state
         same_boot = state.boot_id == identity.boot_id()
         age = max(time.monotonic() - state.heartbeat, 0.0) if same_boot else None
         view = EngineView(
             True, state.pid, state.mode, state.since, age and round(age, 1), state.paused, state.draining, state.recovered,
             state.pressure, state.pause_reason, state.found, tuple(state.overlaps), state.changes, obstacles=state.obstacles,
+            pause_code=pause,
         )  # fmt: skip
         return view, state
 

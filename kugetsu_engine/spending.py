@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from .alerts import Alerts
 from .control import Controls
-from .domain.policy import BUDGET
+from .domain.pause import PauseReason
 from .domain.refs import repository_of
 from .domain.task import Attempt, Notice
 from .domain.times import instants, iso, wall_clock
@@ -69,15 +69,15 @@ class Spending:
         controls = self._controls
         spent = self.today().cost if budget else 0.0
         over = bool(budget) and spent >= budget
-        reason = f"{BUDGET} is used up, {money(spent)} of {money(budget)}; goes on at midnight"
-        held = controls.pause_reason.startswith(BUDGET)
+        reason = f"the budget of the day is used up, {money(spent)} of {money(budget)}; goes on at midnight"
+        held = controls.pause is PauseReason.BUDGET
         if over and controls.budget_day != self._day:
             if controls.pause_for_budget(reason, self._day):
                 tell(Notice(iso(self._clock()), "engine_budget", f"nothing new starts: {reason}", "warning", failure="budget"))
         elif held and (not over or controls.budget_day != self._day):
-            controls.lift(controls.pause_reason)
+            controls.lift(PauseReason.BUDGET)
             tell(Notice(iso(self._clock()), "engine_budget_over", "a new day, or a larger budget: the queue goes on"))
-        alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause_reason.startswith(BUDGET) else "")
+        alerts.warn("budget", f"{reason}, or: kugetsu resume" if controls.pause is PauseReason.BUDGET else "")
 
     def next_day(self) -> float:
         """Seconds since 1970 at which the next day begins here."""

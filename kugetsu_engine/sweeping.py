@@ -6,6 +6,7 @@ from collections.abc import Callable
 from .alerts import Alerts
 from .domain.draft import shown_id
 from .domain.task import Notice
+from .domain.text.quantities import counted
 from .ledger import Ledger
 from .paths import StatePaths
 from .process import leftovers
@@ -36,7 +37,7 @@ class Sweeper:
         ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
         ended = leftovers.end(self._paths, found)
         if ended:
-            text = f"ended {ended} process{'es' * (ended != 1)} that outlived the attempts of {', '.join(ours)}"
+            text = f"ended {counted(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
             self._ledger.tell(Notice(self._now(), "engine_leftovers", text, "warning"))
         unsure = sorted(one.process.pid for one in found if not one.surely_ours)
         if unsure:

@@ -9,12 +9,12 @@ import msgspec
 from . import issue_acts
 from .control import Controls
 from .domain import states
-from .domain.counting import counted
-from .domain.draft import checked_tags, shown_id
+from .domain.draft import checked_priority, checked_tags, shown_id, typed_id
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Why
 from .domain.session import Mode
 from .domain.task import Expect, Task
+from .domain.text.quantities import counted
 from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import AlreadySo, ConfigError, KugetsuError, NoSuchTask, TryLater, UsageError
@@ -111,7 +111,7 @@ class Verbs:
 
     def _cancel(self, task: Task, args: dict[str, Any]) -> Done:
         if task.state in states.ACTIVE:
-            raise AlreadySo(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {task.id[2:]}")
+            raise AlreadySo(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {typed_id(task.id)}")
         if task.ended:
             raise AlreadySo(f"{task.shown} has ended already ({task.state})")
         self._ledger.change(task, "cancelled", "cancelled by you")
@@ -241,8 +241,8 @@ class Verbs:
     def _check(self, task: Task, changes: dict[str, Any]) -> None:
         if "message" in changes:
             checked_message(changes["message"])
-        if not 0 <= changes.get("priority", 5) <= 9:
-            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+        if "priority" in changes:
+            checked_priority(changes["priority"])
         if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
             raise UsageError("a time limit of nothing leaves no time to work")
         if "tags" in changes:
@@ -339,7 +339,7 @@ class Verbs:
         if not (paused or stopping):
             raise AlreadySo("the queue is paused already, and no agent runs that is not being stopped")
         waiting = len(self._ledger.in_order())
-        waits = f"{waiting} task{'s wait' if waiting != 1 else ' waits'}" if waiting else "no task waits"
+        waits = counted(waiting, "task waits", "tasks wait") if waiting else "no task waits"
         agents = f"{'killing' if how == 'kill' else 'stopping'} {counted(stopping, 'agent')}, worktrees are kept"
         return f"the queue is paused, {waits}; {agents if stopping else 'no agent runs'}"
 

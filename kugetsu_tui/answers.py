@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kugetsu_engine.domain.counting import counted
+from kugetsu_engine.domain.text.quantities import counted
 from kugetsu_engine.store.requests import Answer, Request
 
 from .messages import Answered

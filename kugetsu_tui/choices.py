@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kugetsu_engine.domain.draft import typed_id
+
 from . import remembered, themes
 from .completion import Known
 from .console import PictureConsole
@@ -107,7 +109,7 @@ class Choices:
             groups["ended"] = [one.id for one in snapshot.done]
             for state, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[state] = [one.removeprefix("q_") for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[state] = [typed_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.talking.focused_pane if app.talking is not None else None

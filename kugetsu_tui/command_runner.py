@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.text.quantities import counted, format_span
 from kugetsu_engine.errors import KugetsuError
 
 from . import issues, reports, telling
@@ -12,7 +12,6 @@ from .choices import Choices
 from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
 from .console import ActiveScreen, PictureConsole, Views
 from .departure import Departure
-from .formatting.times import span
 from .keys import Action
 from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
@@ -126,7 +125,7 @@ class CommandRunner:
             return
         age = args.get("older_than_s")
         what = (
-            f"that ended more than {span(float(age))} ago"
+            f"that ended more than {format_span(float(age))} ago"
             if age
             else f"that ended, {self._app.picture.snapshot.done_count} of them"
         )

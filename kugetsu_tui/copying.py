@@ -2,6 +2,7 @@
 
 import os
 
+from kugetsu_engine.domain.draft import typed_id
 from kugetsu_engine.domain.safe_text import safe_text
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.operator import Operator
@@ -44,7 +45,7 @@ def _short(name: str, text: str) -> str:
 
 def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, str]:
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
-    found = {"number": task.id.removeprefix("q_"), "reference": task.issue_ref}
+    found = {"number": typed_id(task.id), "reference": task.issue_ref}
     active = find_active(picture, task.id) if picture is not None else None
     worktree = operator.worktree(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None

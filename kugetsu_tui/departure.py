@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from kugetsu_engine.domain.text.quantities import counted
 from kugetsu_engine.errors import KugetsuError
 
 from .background import Background
@@ -100,4 +101,4 @@ class Departure:
 
 def _waiting(picture: Picture) -> str:
     count = len(picture.snapshot.pending)
-    return f", {count} task{'s wait' if count != 1 else ' waits'}" if count else ""
+    return f", {counted(count, 'task waits', 'tasks wait')}" if count else ""

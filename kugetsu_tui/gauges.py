@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from kugetsu_engine.host import read_memory
 from kugetsu_engine.snapshot import Snapshot
 
 CURVE = 8
@@ -17,6 +18,7 @@ class Gauged(NamedTuple):
     load: float | None
     """Load average of the last minute."""
     free_bytes: int | None
+    """The same that decides whether an agent may start."""
     cpu: Mapping[str, tuple[float, ...]]
     """The last percentages of processor time by task."""
 
@@ -37,6 +39,4 @@ class Gauges:
         cpu = {task: tuple(curve) for task, curve in self._curves.items() if curve}
         if not active:
             return Gauged(None, None, cpu)
-        import psutil
-
-        return Gauged(os.getloadavg()[0], int(psutil.virtual_memory().available), cpu)
+        return Gauged(os.getloadavg()[0], read_memory()[0], cpu)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from kugetsu_engine import beginning, removing
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.removing import Remains
@@ -36,7 +37,7 @@ def _start(app: Console, args: dict[str, str]) -> str:
 
 def _delegated(app: Console, message: str) -> str:
     made = beginning.delegate(app.link.operator, message, app.link.folder)
-    return f"queued {', '.join(f'#{task_id[2:]} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: Console, reference: str, force: bool) -> None:

@@ -13,14 +13,17 @@ from typing import Any, TypeVar
 
 from textual.message import Message
 
-from kugetsu_engine.agents import approval, known
+from kugetsu_engine.agents import known
+from kugetsu_engine.agents.approval import ApprovalReader
 from kugetsu_engine.config import Settings
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.store.requests import VERBS, Request, Verb
 from kugetsu_engine.store.watch import watch
+from kugetsu_engine.telling.rungs import Tried
 
 from .answers import summed_up
 from .background import Background
@@ -92,6 +95,7 @@ class Link:
         self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
         self._greeted = False
         self._gauges = Gauges()
+        self._approvals = ApprovalReader(operator.paths)
         self._fault: str | None = None
 
     @property
@@ -171,7 +175,7 @@ class Link:
         def job() -> str:
             task_id, repository = self.operator.enqueue(reference, message, folder=self.folder, **options)
             where = f", works in {repository}" if repository else ""
-            return f"queued #{task_id.removeprefix('q_')}{where}"
+            return f"queued {shown_id(task_id)}{where}"
 
         told = await self._acts.run(job)
         self._hint_here()
@@ -199,7 +203,7 @@ class Link:
         """
         return await self._acts.run(lambda: self.operator.mute(name, for_s))
 
-    async def try_telling(self) -> list[str]:
+    async def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
         return await self._git.run(self.operator.try_telling)
 
@@ -339,7 +343,7 @@ class Link:
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
-            approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
+            approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
             screenless=known.without_screen(settings),
         )  # fmt: skip
 

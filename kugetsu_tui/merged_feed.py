@@ -7,6 +7,7 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.terminal_line import Colour, ShownLine
 from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, masked, shown
@@ -178,7 +179,7 @@ class MergedFeed:
     def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
         """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
         mask = self._secrets.mask()
-        name = fit(f"#{key[0].removeprefix('q_')}", GUTTER)
+        name = fit(shown_id(key[0]), GUTTER)
         bar = glyph("gutter")
         came: list[tuple[float, Taken]] = []
         for offset, line in placed:

@@ -5,11 +5,11 @@ from functools import partial
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.worth import Need
 
 from . import by_hand, preflight
 from .editing import edit_by_hand
-from .formatting.times import moment
 from .modals.history import HistoryDialog
 from .modals.plan import PlanDialog
 from .modals.story import Story
@@ -75,7 +75,7 @@ class Opening:
         if not acts:
             self._app.say("nothing to take back: an act can be undone for 30 s")
             return
-        rows = [(act.number, act.words, moment(now + log.left(act), seconds=True)) for act in acts]
+        rows = [(act.number, act.words, format_moment(now + log.left(act), seconds=True)) for act in acts]
         self._app.push_screen(UndoList(rows), lambda number: self._app.action_undo(int(number)) if number is not None else None)
 
     # going to a task

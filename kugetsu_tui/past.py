@@ -5,6 +5,7 @@ import logging
 from textual.timer import Timer
 
 from kugetsu_engine.domain.past import Event
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.times import past_moment
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.replay import Replay
@@ -12,7 +13,6 @@ from kugetsu_engine.snapshot import Snapshot
 
 from .background import Background
 from .console import PictureConsole
-from .formatting.times import moment
 from .keys import shown_key
 from .viewmodels.picture import Picture, Replaying
 from .widgets.log_view import LogView
@@ -143,7 +143,8 @@ class PastView:
             return "nothing was recorded after this: esc goes back to now"
         if self._app.link.now() - end < FRESH_S:
             return "this is now: esc goes back to it, live"
-        return f"this was now at {moment(end, self._app.link.now(), seconds=True)}, when it was read: esc goes back to now"
+        when = format_moment(end, self._app.link.now(), seconds=True)
+        return f"this was now at {when}, when it was read: esc goes back to now"
 
     def play(self) -> None:
         """Let time go on, or hold it."""
@@ -220,7 +221,8 @@ class PastView:
             snapshot, read_only=self._app.link.read_only, max_attempts=self._app.link.settings.max_attempts,
             approving=present.approving if present is not None else {},
             replaying=Replaying(
-                moment(snapshot.taken_at, self._app.link.now(), seconds=True), SPEEDS[self._speed], self._timer is not None
+                format_moment(snapshot.taken_at, self._app.link.now(), seconds=True), SPEEDS[self._speed],
+                self._timer is not None,
             ),
         )  # fmt: skip
 
@@ -232,7 +234,7 @@ class PastView:
             self._app.say(gaps, "warning")
         elif events:
             more = f"  (and {len(events) - 1} more)" if len(events) > 1 else ""
-            clock = moment(events[-1].time, seconds=True)
+            clock = format_moment(events[-1].time, seconds=True)
             self._app.say(f"{clock} {events[-1].text[:LONGEST_SAID]}{more}", TONES[events[-1].level])
         elif arrived:
             key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
@@ -240,7 +242,7 @@ class PastView:
         elif self._when >= replay.loaded_at:
             self._app.say(self._end_words(), "warning")
         elif self._timer is None:
-            self._app.say(f"{moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
+            self._app.say(f"{format_moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
 
     def _forget_logs(self) -> None:
         """Logs are read anew: up to the moment, or to their end again."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
 PAST_REFUSAL = "this is the past: esc goes back to now"
@@ -66,7 +67,7 @@ def needs_task(now: Situation) -> str | None:
 
 
 def _shown(now: Situation) -> str:
-    return f"#{(now.task or '').removeprefix('q_')}"
+    return shown_id(now.task or "")
 
 
 def pending(verb: str) -> WhyNot:

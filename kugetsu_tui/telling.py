@@ -28,6 +28,6 @@ async def _try_all(app: Console) -> None:
     settings, environ = app.link.settings.notify, app.link.operator.environ
     app.write(calling.call("a test: this is how you are told", settings, environ))
     here = [(("here", "muted"), (clean(line, 300), "text")) for line in calling.words(settings, environ)]
-    lines = await app.link.try_telling()
-    there = [(("engine", "muted"), (clean(line, 300), "good" if line.endswith(": sent") else "warning")) for line in lines]
+    tried = await app.link.try_telling()
+    there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
     app.push_screen(Story("How you are told: which of these reached you?", [*here, *there]))

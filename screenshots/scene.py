@@ -250,7 +250,7 @@ class StillLink(Link):
 
     def _picture(self, snapshot: Snapshot) -> Picture:
         still = super()._picture(snapshot)
-        return replace(still, load=0.6, free_bytes=int(4.1 * (1 << 30)), cpu=CURVES)
+        return replace(still, load=0.6, free_bytes=4200 << 20, cpu=CURVES)
 
 
 AUTH = '''"""Who is logged in."""

@@ -7,7 +7,6 @@ learns comes over HTTP. Standard library only.
 import argparse
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from ..process.waiting import pause
 from ..store import files
 from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
@@ -189,11 +189,11 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, Api]:
                     raise NoProgram(str(word["fault"]))
                 if word is not None and "fault" in word:
                     raise ServerLost(str(word["fault"]))
-        select.select([], [], [], 0.1)  # the engine starts one, or the next one
+        pause(0.1)  # the engine starts one, or the next one
     raise ServerLost(f"no server was ready within {ENTER_S:g} s")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Entry of the client."""
     parser = argparse.ArgumentParser("opencode-client", add_help=False, allow_abbrev=False)
     for names in (("--title",), ("-m", "--model"), ("-s", "--session"), ("--agent",), ("--variant",)):
@@ -204,7 +204,7 @@ def main() -> int:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _stop)
     worktree = os.getcwd()
-    client = Client(parser.parse_args(), worktree)
+    client = Client(parser.parse_args(argv), worktree)
     try:
         desk_end, api = enter(os.environ["KUGETSU_DIR"], worktree)
         try:

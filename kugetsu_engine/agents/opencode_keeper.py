@@ -20,6 +20,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from ..domain.text.quantities import format_size
 from ..domain.times import iso
 from ..process import tree
 from ..process.identity import stat_fields
@@ -210,9 +211,9 @@ class Keeper:
                 return False
         if self.rss_bytes() > int(self.spec["memory"]):
             if self.visits.count() == 0 and self.visits.close():
-                self._note(f"the server holds {self.rss_bytes() >> 20} MiB: it is started again")
+                self._note(f"the server holds {format_size(self.rss_bytes())}: it is started again")
                 return False
-            self._retire(f"it holds {self.rss_bytes() >> 20} MiB")
+            self._retire(f"it holds {format_size(self.rss_bytes())}")
         return True
 
     def _retire(self, why: str) -> None:
@@ -322,7 +323,3 @@ def main(words: list[str]) -> None:
         os.set_inheritable(int(fd or 0), False)
     signal.signal(signal.SIGTERM, keeper.on_signal)
     keeper.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -9,25 +9,20 @@ from collections.abc import Callable, Mapping
 from ..beginning import wait_until
 from ..by_hand import attach, place
 from ..config import load
+from ..domain.draft import typed_id
 from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
+from ..process.waiting import pause
 from ..store import tasks
-from .about import ABOUT
+from .grammar import parser_of
 from .here import note, operator, paths
-from .wait import pause
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Run a program of the operator's in the worktree of a task."""
-    parser = Words(verb, ABOUT[verb])
-    parser.add_argument("id")
-    if verb == "attach":
-        parser.add_argument("--stop", action="store_true", help="stop its agent first, if one is at work")
-    parser.add_argument("--pause", action="store_true", help="after a failure wait for enter, as a window is about to close")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     try:
         code = _go(verb, given.id, verb == "attach" and given.stop)
     except KugetsuError as error:
@@ -64,7 +59,7 @@ def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
     """What ends the agent that is at work on the task, if that is wanted."""
     if not wanted:
         raise AlreadySo(
-            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {task.id[2:]} --stop"
+            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {typed_id(task.id)} --stop"
         )
 
     def stop() -> None:

@@ -4,20 +4,19 @@ import os
 
 from .. import demo
 from ..domain import states
-from ..domain.counting import counted
+from ..domain.draft import typed_id
+from ..domain.text.quantities import counted
 from ..paths import StatePaths
-from ..snapshot import SnapshotReader
+from ..snapshot import ALL_DONE, SnapshotReader
+from . import grammar
 from .headless import run
 from .words import Words
 
 
 def parser_of(verb: str) -> Words:
     """The words `demo` takes."""
-    parser = Words(verb, "Try kugetsu: throwaway folder, scratch repository, built-in agent. No keys, no network.")
-    parser.add_argument("--headless", action="store_true", help="without the console, until all tasks have ended")
-    parser.add_argument("--tasks", type=int, default=len(demo.SCRIPT), metavar="N")
-    parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 works twice as fast")
-    parser.add_argument("--keep", action="store_true", help="do not remove the folder afterwards")
+    parser = grammar.parser_of(verb)
+    parser.set_defaults(tasks=len(demo.SCRIPT))
     return parser
 
 
@@ -27,8 +26,8 @@ def main(verb: str, words: list[str]) -> int:
     state_dir = demo.prepare(given.tasks, given.speed)
     print(f"demo in {os.path.dirname(state_dir)}: {counted(given.tasks, 'task')}, at most 3 agents at once", flush=True)
     code = run(StatePaths(state_dir), until_idle=True, environ=demo.undisturbed(os.environ))
-    snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=1_000_000).read()
-    wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(task.id[2:]))]
+    snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=ALL_DONE).read()
+    wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(typed_id(task.id)))]
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     still_open = sum(snapshot.counts[state] for state in states.ALL if state not in states.FINAL)
     print(f"{counts}: {'as expected' if not wrong and not still_open else 'not as expected'}")

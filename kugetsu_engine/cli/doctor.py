@@ -7,21 +7,16 @@ import msgspec
 
 from ..config import SettingsSource
 from ..doctor import Fact, Finding, check, gather, look_around, mend
-from ..domain.counting import counted
 from ..domain.safe_text import safe_line
-from .here import paths
+from ..domain.text.quantities import counted
+from .grammar import parser_of
+from .here import glyph, paths
 from .output import print_json
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Look, tell, and mend where asked; 0 when healthy, 1 with findings."""
-    parser = Words(verb, "Check the state directory and what kugetsu needs. Reads only, unless --fix is given.")
-    parser.add_argument("what", nargs="?", choices=["agents"], help="agents: which are installed, and whether they can run")
-    parser.add_argument("--verify", action="store_true", help="the state directory only, not the surroundings")
-    parser.add_argument("--fix", action="store_true", help="mend what can be mended; nothing of yours is deleted")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.what == "agents":
         return _agents(given.json)
     facts, found = _look(given.verify)
@@ -48,7 +43,7 @@ def _agents(as_json: bool) -> int:
     else:
         room, wide = max(len(one.name) for one in found), max(len(one.version or "–") for one in found)
         for one in found:
-            sign = {"yes": "✓", "no": "✗", "unknown": "?"}[one.ready]
+            sign = glyph({"yes": "good", "no": "error"}.get(one.ready, "unknown"))
             what = "; ".join(part for part in (one.path or "not installed", one.login, one.todo) if part)
             mine = " (default)" if one.name == settings.agent else ""
             print(f"{sign} {safe_line(one.name):{room}}  {safe_line(one.version or '–'):{wide}}  {safe_line(what)}{mine}")
@@ -72,7 +67,7 @@ def _plain(records: list[Fact] | list[Finding]) -> Any:
 def _print(facts: list[Fact], found: list[Finding], done: list[str]) -> None:
     room = max((len(fact.name) for fact in facts), default=0)
     for fact in facts:
-        print(f"{'✓' if fact.ok else '✗'} {safe_line(fact.name):{room}}  {safe_line(fact.text)}")
+        print(f"{glyph('good' if fact.ok else 'error')} {safe_line(fact.name):{room}}  {safe_line(fact.text)}")
     for text in done:
         print(f"mended    {safe_line(text)}")
     for finding in found:

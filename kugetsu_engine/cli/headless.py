@@ -8,28 +8,21 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 
+from ..domain import states
 from ..domain.safe_text import safe_line
 from ..domain.task import Notice
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths
-from .here import note, paths
-from .words import Words
+from .grammar import parser_of
+from .here import glyph, note, paths
 
-GLYPHS = {
-    "task_queued": "·", "task_dequeued": "▷", "task_started": "▶", "task_completed": "✓", "task_error": "✗", "task_retry": "↻",
-    "task_cancelled": "–", "task_expired": "⌛",
-}  # fmt: skip
+STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
 
 
 def main(verb: str, words: list[str]) -> int:
     """Run the engine until a signal, the end of a drain, or with `--until-idle` the end of all work."""
-    parser = Words(verb, "The engine without a screen. Ending it never ends an agent; the next engine adopts them.")
-    parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing will start by itself")
-    parser.add_argument("--log-format", choices=["text", "json"], default="text")
-    parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
-    parser.add_argument("--drain", action="store_true", help="start nothing new, and end with the last agent")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     as_json = given.log_format == "json"
     return run(paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
 
@@ -93,7 +86,7 @@ def _print_no_more(error: OSError) -> None:
 
 
 def _line(notice: Notice) -> str:
-    return safe_line(f"{notice.time[11:19]} {GLYPHS.get(notice.type, '*')} {notice.text}")
+    return safe_line(f"{notice.time[11:19]} {glyph(STATES.get(notice.type, ''))} {notice.text}")
 
 
 def _document(notice: Notice) -> dict[str, str | None]:

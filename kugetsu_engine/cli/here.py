@@ -44,6 +44,14 @@ def decoded(data: bytes, name: str) -> str:
         raise UsageError(f"{name} is not UTF-8 (line {line})", "save it as UTF-8, or convert it with iconv") from None
 
 
+def glyph(name: str) -> str:
+    """The sign of a state or a level, in ASCII where standard output takes nothing else."""
+    from ..domain.text import glyphs
+
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return (glyphs.UTF8 if encoding == "utf8" else glyphs.ASCII).get(name, "*")
+
+
 def note(text: str) -> None:
     """Tell the person at the terminal something that is no result."""
     from ..domain.safe_text import safe_line

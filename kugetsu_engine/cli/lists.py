@@ -3,18 +3,17 @@
 import os
 
 from ..domain import failures
-from ..domain.policy import clock
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
+from ..domain.text.quantities import format_clock
 from ..domain.times import as_read
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from ..store.issue_names import name_of
-from .here import operator, paths
+from .grammar import parser_of
+from .here import glyph, operator, paths
 from .output import learned_from, print_json, pull_words, start_words, task_document
-from .queue import EMPTY_HANDED, GLYPHS
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -27,10 +26,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _show(words: list[str]) -> int:
-    parser = Words("show", "One task: what it is, why it waits or how it ended, and its attempts.")
-    parser.add_argument("id")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("show").parse_args(words)
     here = paths()
     task = tasks.find(here, operator().meant(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
@@ -45,7 +41,7 @@ def _show(words: list[str]) -> int:
 def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: str) -> None:
     lines = [
         ("task", f"{task.shown}  {task.issue_ref}"),
-        ("state", f"{EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]} {task.state}"),
+        ("state", f"{glyph(task.glyph_name)} {task.state}"),
     ]
     if position is not None:
         lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
@@ -85,6 +81,6 @@ def _told(attempt: Attempt) -> str:
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
     parts.append(f"not measured: {attempt.not_measured}" if attempt.not_measured else "")
-    parts.append(f"in {clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
+    parts.append(f"in {format_clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
     parts.append(consumed(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

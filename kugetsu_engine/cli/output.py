@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-from ..domain.counting import counted
-from ..domain.policy import clock
 from ..domain.refs import key_of
 from ..domain.run_times import Expected
 from ..domain.safe_text import safe_line
 from ..domain.task import Task
-from ..domain.times import epoch, iso, time_of_day
+from ..domain.text.quantities import counted, format_clock, format_coming, format_span
+from ..domain.times import epoch, iso
 from ..snapshot import Snapshot
 
 COLUMNS = "KUGETSU_COLUMNS"
@@ -98,19 +97,13 @@ def start_words(task: Task, snapshot: Snapshot) -> str:
     start = snapshot.starts_at(task) if task.state == "pending" else None
     if start is None:
         return ""
-    return "now" if start - snapshot.taken_at < 1 else f"~{time_of_day(start, snapshot.taken_at)}"
+    return "now" if start - snapshot.taken_at < 1 else f"~{format_coming(start, snapshot.taken_at)}"
 
 
 def since_words(stamp: str, now: float) -> str:
     """Since when something is so, for a person: `for 12 min`."""
     begun = epoch(stamp)
-    return f"for {span_words(now - begun)}" if begun is not None else "for a while"
-
-
-def span_words(seconds: float) -> str:
-    """A length of time in its largest unit: `40 s`, `12 min`, `3 h`."""
-    whole = max(int(seconds), 0)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
+    return f"for {format_span(now - begun)}" if begun is not None else "for a while"
 
 
 GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
@@ -121,7 +114,7 @@ def learned_from(expected: Expected | None) -> str:
     if expected is None:
         return "unknown how long"
     runs = counted(expected.runs, "run")
-    return f"{clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
+    return f"{format_clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
 
 
 def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
@@ -139,5 +132,5 @@ def pull_words(snapshot: Snapshot, reference: str, age: bool = True) -> str:
     if known is None or known.pull is None:
         return ""
     asked = epoch(known.asked_at)
-    ago = f", as of {clock(snapshot.taken_at - asked)} ago" if asked is not None else ""
+    ago = f", as of {format_clock(snapshot.taken_at - asked)} ago" if asked is not None else ""
     return f"{known.pull}{ago}  {known.pull.url}" if age else str(known.pull)

@@ -7,27 +7,21 @@ from typing import Any
 import msgspec
 
 from ..domain import silence
-from ..domain.counting import counted
+from ..domain.draft import shown_id
 from ..domain.plan import Plan, Start
-from ..domain.policy import clock
 from ..domain.run_times import RunTimes
-from ..domain.times import iso, time_of_day
+from ..domain.text.quantities import counted, format_clock, format_coming
+from ..domain.times import iso
 from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
-from .about import ABOUT
-from .here import paths
+from .grammar import parser_of
+from .here import glyph, paths
 from .output import learned_from, print_json, print_table, since_words
-from .queue import GLYPHS
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Print the plan."""
-    parser = Words(verb, ABOUT["plan"])
-    parser.add_argument("--limit", type=int, metavar="N", help="what if N agents could run at once")
-    parser.add_argument("--agents", action="store_true", help="what is known of how long agents take, by repository")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.limit is not None and not 1 <= given.limit <= 1000:
         raise UsageError("--limit takes a number from 1 to 1000")
     snapshot = SnapshotReader(paths(), os.environ).read()
@@ -81,16 +75,16 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
     rows = []
     for busy in plan.busy:
         task = snapshot.task(busy.task_id)
-        state, title = (task.state, task.title) if task else ("running", "")
-        shown = f"#{busy.task_id.removeprefix('q_')}"
-        rows.append([GLYPHS[state], "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
+        sign, title = (task.glyph_name, task.title) if task else ("running", "")
+        shown = shown_id(busy.task_id)
+        rows.append([glyph(sign), "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
     for hand in snapshot.by_hand:
         rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", since_words(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
         if (task := snapshot.task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else about(one.start, plan.now)
             why = "" if plan.waits_for_a_slot(one) else one.why.text
-            row = [GLYPHS["pending"], start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
+            row = [glyph(task.glyph_name), start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
             rows.append([*row, why or learned_from(one.expected)])
     print_table(["", "starts", "ends", "id", "issue", "message", "why, or what the time is learned from"], rows, flexible=5)
 
@@ -105,7 +99,7 @@ def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[
     hands = len(plan.facts.by_hand)
     parts = [slots, f"{len(plan.busy)} running", *([f"{hands} by hand"] if hands else []), f"{waiting} waiting"]
     if plan.ends_at is not None and (plan.starts or plan.busy):
-        parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {time_of_day(plan.ends_at, plan.now)}")
+        parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {format_coming(plan.ends_at, plan.now)}")
     elif plan.unknown or plan.ends_at is None:
         parts.append("no agent has ended well yet, so nobody knows how long they take")
     lines = [", ".join(parts)]
@@ -118,7 +112,7 @@ def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[
 
 def about(epoch_s: float | None, now: float) -> str:
     """A point in time nobody is sure of."""
-    return f"~{time_of_day(epoch_s, now)}" if epoch_s is not None else "?"
+    return f"~{format_coming(epoch_s, now)}" if epoch_s is not None else "?"
 
 
 def _print_run_times(known: RunTimes) -> None:
@@ -126,8 +120,8 @@ def _print_run_times(known: RunTimes) -> None:
     for one in reversed(known.runs):
         expected = known.expected(one.repository, one.agent)
         if expected is not None:
-            shortest, longest = clock(min(one.seconds)), clock(max(one.seconds))
-            rows.append([one.repository, one.agent, str(len(one.seconds)), clock(expected.seconds), shortest, longest])
+            shortest, longest = format_clock(min(one.seconds)), format_clock(max(one.seconds))
+            rows.append([one.repository, one.agent, str(len(one.seconds)), format_clock(expected.seconds), shortest, longest])
     if rows:
         print_table(["repository", "agent", "runs", "median", "shortest", "longest"], rows, flexible=0)
     else:

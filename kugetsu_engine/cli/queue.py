@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
-from .here import operator, paths
+from .grammar import parser_of
+from .here import glyph, operator, paths
 from .words import Words
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 
     from ..domain.task import Task
     from ..snapshot import Snapshot
-
-GLYPHS = {"pending": "·", "notified": "▷", "running": "▶", "completed": "✓", "error": "✗", "cancelled": "–", "expired": "⌛"}
-
-EMPTY_HANDED = "▲"
-"""Completed, and nothing was delivered."""
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -38,14 +34,11 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _list(verb: str, words: list[str]) -> int:
-    from ..snapshot import SnapshotReader
+    from ..snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
-    parser = Words(verb, "The open tasks in the order in which they will start, and why each waits.")
-    parser.add_argument("--all", action="store_true", help="also the ended ones, the newest first")
-    parser.json_flag()
-    given = parser.parse_args(words)
-    reader = SnapshotReader(paths(), os.environ, done_kept=1_000_000 if given.all else 100)
+    given = parser_of(verb).parse_args(words)
+    reader = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
     snapshot = reader.read()
     if given.json:
         print_json(documents(snapshot, given.all))
@@ -73,9 +66,8 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
     for task in _shown(snapshot, ended):
         place = snapshot.places.get(task.id)
         why = snapshot.why(task).text if place else task.reason or ""
-        glyph = EMPTY_HANDED if task.empty_handed else GLYPHS[task.state]
         start = start_words(task, snapshot)
-        rows.append([glyph, task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
+        rows.append([glyph(task.glyph_name), task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
     if rows:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
     else:
@@ -83,27 +75,19 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 
 
 def _stats(verb: str, words: list[str]) -> int:
-    from ..snapshot import SnapshotReader
+    from ..snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
-    parser = Words(verb, "How many tasks are in each state.")
-    parser.json_flag()
-    given = parser.parse_args(words)
-    snapshot = SnapshotReader(paths(), os.environ, done_kept=1_000_000).read()
+    given = parser_of(verb).parse_args(words)
+    snapshot = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE).read()
     if given.json:
         print_json(dict(snapshot.counts))
     else:
         for state, count in snapshot.counts.items():
-            print(f"{GLYPHS[state]} {state:10}{count:6}")
+            print(f"{glyph(state)} {state:10}{count:6}")
     return 0
 
 
 def _clear(verb: str, words: list[str]) -> int:
-    from ..domain.times import duration
-    from .about import ABOUT
-
-    parser = Words(verb, ABOUT["clear"])
-    parser.add_argument("--older-than", default="0", metavar="D", help="only those that ended longer ago: 7d")
-    given = parser.parse_args(words)
-    print(operator().do("clear", older_than_s=duration(given.older_than)))
+    print(operator().do("clear", older_than_s=parser_of(verb).parse_args(words).older_than_s))
     return 0

@@ -6,34 +6,28 @@ from typing import Any
 import msgspec
 
 from ..domain import refs
-from ..domain.counting import counted
 from ..domain.pulls import KnownPull
 from ..domain.reserved import SESSIONS
 from ..domain.session import Session
 from ..domain.task import Delivered, Task
+from ..domain.text.quantities import counted
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from ..snapshot import Snapshot, SnapshotReader
+from ..snapshot import ALL_DONE, Snapshot, SnapshotReader
 from ..store import pulls, sessions
 from ..store.issue_names import name_of, session_name
-from .here import note, paths
+from .grammar import parser_of
+from .here import glyph, note, paths
 from .output import print_json, print_table, pull_document, pull_words
-from .queue import EMPTY_HANDED, GLYPHS
-from .words import Words
 
 
 def main(words: list[str]) -> int:
     """Show what there is."""
-    parser = Words(
-        "list", "Every issue kugetsu knows: its session, worktree, pull request and newest task; and the two of no issue."
-    )
-    parser.add_argument("--refresh", action="store_true", help="ask the forges about pull requests now")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("list").parse_args(words)
     here = paths()
     if given.refresh:
         _refresh(here)
-    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
+    snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     newest: dict[str, Task] = {}
     for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
         newest.setdefault(task.issue_key, task)
@@ -79,14 +73,12 @@ def _document(
 
 
 def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str]:
-    glyph, shown, title = (GLYPHS[task.state], task.shown, task.title) if task else ("", "", "")
-    if task is not None and task.empty_handed:
-        glyph = EMPTY_HANDED
+    sign, shown, title = (glyph(task.glyph_name), task.shown, task.title) if task else ("", "", "")
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
     pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
     state = "by hand" if row["by_hand"] else row["state"]
     cells = (state, row["session"], row["branch"], row["worktree"], _delivered_words(task, row["worktree"] is not None))
-    return [glyph, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
+    return [sign, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
 
 
 def _delivered(task: Task | None, has_worktree: bool) -> Delivered | None:
@@ -112,7 +104,7 @@ def _refresh(here: StatePaths) -> None:
     """Ask the forges about the pull request of every issue that has commits to show."""
     from ..forges.knowing import Forges
 
-    snapshot = SnapshotReader(here, os.environ, done_kept=1_000_000).read()
+    snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}
     for task in snapshot.done:
         last = task.last_attempt

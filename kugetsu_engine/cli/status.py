@@ -8,24 +8,22 @@ import msgspec
 
 from ..domain import silence, worth
 from ..domain.changes import Changes
-from ..domain.policy import clock
 from ..domain.reserved import SESSIONS
 from ..domain.safe_text import safe_line
 from ..domain.task import Notice
-from ..domain.times import as_read, span
+from ..domain.text.quantities import counted, format_clock, format_size, format_span
+from ..domain.times import as_read
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
-from .here import paths
+from .grammar import parser_of
+from .here import glyph, paths
 from .output import print_json, print_table, since_words
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show how everything stands."""
-    parser = Words(verb, "Engine, slots, counts, running agents and alerts.")
-    parser.add_argument("--tmux", action="store_true", help="one short line for the status bar of tmux")
-    parser.json_flag()
-    given = parser.parse_args(words[1:] if words[:1] == ["check"] else words)  # `status check`, as the bash kugetsu said
+    words = words[1:] if words[:1] == ["check"] else words  # `status check`, as the bash kugetsu said
+    given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
         print(bar(snapshot, notices.newest(paths())))
@@ -77,11 +75,12 @@ def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
     engine = snapshot.engine
     idle = not (snapshot.pending or snapshot.active)
     off = "off" if idle else "#[fg=red]off"
-    flow = off if not engine.running else "#[fg=yellow]‖" if engine.paused or engine.draining else "#[fg=green]▶"
+    held = engine.paused or engine.draining
+    flow = f"#[fg=yellow]{glyph('held')}" if held else f"#[fg=green]{glyph('running')}"
     needing = len(worth.needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
-    parts = [f"{flow}#[default] {snapshot.used}/{snapshot.limit}"]
-    parts += [f"○ {len(snapshot.pending)}"] if snapshot.pending else []
-    parts += [f"#[fg=red,bold]! {needing}#[default]"] if needing else []
+    parts = [f"{flow if engine.running else off}#[default] {snapshot.used}/{snapshot.limit}"]
+    parts += [f"{glyph('pending')} {len(snapshot.pending)}"] if snapshot.pending else []
+    parts += [f"#[fg=red,bold]{glyph('attention')} {needing}#[default]"] if needing else []
     return "  ".join(parts)
 
 
@@ -112,8 +111,8 @@ def _active(one: Active, changes: Changes | None) -> dict[str, Any]:
 def _print(snapshot: Snapshot) -> None:
     _print_engine(snapshot)
     if (server := _opencode_server()) is not None:
-        print(f"server   opencode {server['state']}, pid {server['pid']}, {(server['rss_bytes'] or 0) >> 20} MiB, "
-              f"{server['attempts']} attempts, {server['restarts']} restarts")  # fmt: skip
+        print(f"server   opencode {server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, "
+              f"{counted(server['attempts'], 'attempt')}, {counted(server['restarts'], 'restart')}")  # fmt: skip
     made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
     if made:
         print(safe_line(f"sessions {', '.join(made)}"))
@@ -143,17 +142,15 @@ def print_picture(snapshot: Snapshot) -> None:
     for alert in snapshot.alerts:
         print(f"alert    {safe_line(alert.text)}")
     if snapshot.active:
-        import humanize
-
         rows = []
         for one in snapshot.active:
             progress = one.progress
             cpu = f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else ""
-            memory = humanize.naturalsize(progress.rss_bytes, gnu=True) if progress and progress.rss_bytes else ""
-            times = f"{clock(one.elapsed_s)}/{clock(one.timeout_s)}"
+            memory = format_size(progress.rss_bytes) if progress and progress.rss_bytes else ""
+            times = f"{format_clock(one.elapsed_s)}/{format_clock(one.timeout_s)}"
             doing = safe_line(progress.activity, 26) if progress and one.phase == "agent" and progress.activity else one.phase
             if one.silent_s is not None and (one.stalled or (one.phase == "agent" and one.silent_s >= silence.SHOWN_S)):
-                doing = f"{'stalled' if one.stalled else 'silent'} {span(one.silent_s)}"
+                doing = f"{'stalled' if one.stalled else 'silent'} {format_span(one.silent_s)}"
             rows.append(
                 [
                     one.task.shown,

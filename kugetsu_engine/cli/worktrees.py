@@ -1,37 +1,25 @@
 """`kugetsu worktrees`: what every worktree holds, and removing those that hold nothing that is not elsewhere."""
 
-import os
 import time
 from typing import Any
 
-import humanize
 import msgspec
 
 from ..care import Care, Removal, Worktree
+from ..domain.text.quantities import format_size
 from ..errors import UsageError
-from .here import note, paths
+from .grammar import parser_of
+from .here import glyph, note, operator
 from .output import print_json, print_table
-from .words import Words
-
-GLYPHS = {
-    "live": "▶", "waiting": "·", "dirty": "✎", "unpushed": "↑", "merged": "✓", "pushed": "✓", "empty": "○", "unknown": "?",
-}  # fmt: skip
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show or clean worktrees."""
-    parser = Words(verb, "Every worktree with its size, its age and its state; --clean removes those that are safe to lose.")
-    parser.add_argument(
-        "--clean", action="store_true",
-        help="remove worktrees in which nobody works and whose work is merged or pushed; branches stay",
-    )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="with --clean: say what would go, remove nothing")
-    parser.add_argument("--fetch", action="store_true", help="ask the remotes for news first, so that a merge is known")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.dry_run and not given.clean:
         raise UsageError("--dry-run belongs to --clean")
-    care = Care(paths(), os.environ)
+    acting = operator()
+    care = Care(acting.paths, acting.environ, read_only=acting.read_only)
     for fault in care.fetch() if given.fetch else ():
         note(f"kugetsu: {fault}")
     if given.clean:
@@ -41,15 +29,13 @@ def main(verb: str, words: list[str]) -> int:
         print_json([_document(one) for one in found])
     elif found:
         rows = [
-            [GLYPHS.get(one.state, "?"), one.issue_ref or one.slug, one.branch or "", size(one.size_bytes), _age(one),
+            [glyph(one.state), one.issue_ref or one.slug, one.branch or "", format_size(one.size_bytes), _age(one),
              one.state, one.why, one.path]
             for one in found
         ]  # fmt: skip
         print_table(["", "issue", "branch", "size", "used", "state", "why", "worktree"], rows, flexible=7)
-        safe = [one for one in found if one.safe]
-        note(
-            f"{size(sum(one.size_bytes for one in found))} in {len(found)}; kugetsu worktrees --clean would remove {len(safe)}"
-        )
+        size, safe = sum(one.size_bytes for one in found), sum(one.safe for one in found)
+        note(f"{format_size(size)} in {len(found)}; kugetsu worktrees --clean would remove {safe}")
     else:
         print("There are no worktrees.")
     return 0
@@ -66,7 +52,7 @@ def _clean(care: Care, dry_run: bool, as_json: bool) -> int:
         print_json([_document(one.worktree) | {"removed": one.removed, "why": one.why} for one in made])
     else:
         verb = "would remove" if dry_run else "removed"
-        print(f"{verb} {len(gone)} of {len(made)}, {size(sum(one.size_bytes for one in gone))}; branches are kept")
+        print(f"{verb} {len(gone)} of {len(made)}, {format_size(sum(one.size_bytes for one in gone))}; branches are kept")
     failed = any(one.worktree.safe and not one.removed for one in made)
     return 1 if failed and not dry_run else 0
 
@@ -75,7 +61,7 @@ def _told(removal: Removal, dry_run: bool) -> str:
     one = removal.worktree
     name = one.issue_ref or one.slug
     if removal.removed or (dry_run and one.safe):
-        return f"{'would remove' if dry_run else 'removed'} {name}, {size(one.size_bytes)}: {removal.why}"
+        return f"{'would remove' if dry_run else 'removed'} {name}, {format_size(one.size_bytes)}: {removal.why}"
     return f"kept {name}: {removal.why}"
 
 
@@ -85,9 +71,6 @@ def _document(one: Worktree) -> dict[str, Any]:
 
 
 def _age(one: Worktree) -> str:
+    import humanize
+
     return humanize.naturaltime(max(time.time() - one.last_used, 0.0)) if one.last_used else ""
-
-
-def size(count: float) -> str:
-    """Bytes as `1.2 GB`."""
-    return humanize.naturalsize(count)

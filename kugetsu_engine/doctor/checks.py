@@ -13,9 +13,9 @@ I9 is held by tests alone: the books do not tell what the operator has moved.
 from collections.abc import Callable, Iterator
 
 from ..domain import states
-from ..domain.counting import counted, of_number
 from ..domain.draft import shown_id
 from ..domain.task import Task
+from ..domain.text.quantities import counted, of_number
 from ..paths import StatePaths
 from .evidence import Evidence, Run
 from .finding import Finding
@@ -39,7 +39,7 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
             "task_twice", f"{shown_id(task_id)} is among the open and among the ended tasks", "I1", task=task_id,
             path=StatePaths(seen.root).item(task_id), fix="set the open one aside", remedy="aside",
         )  # fmt: skip
-    kept = {*seen.open, *seen.done, *(path.rpartition("/")[2][:-5] for path, _ in seen.unreadable)}
+    kept = {*seen.open, *seen.done, *(bad.path.rpartition("/")[2][:-5] for bad in seen.unreadable)}
     for task_id in seen.enqueued:
         if task_id not in kept and not any(f"-{task_id}.json" in name for name in seen.set_aside):
             yield Finding("task_lost", f"{shown_id(task_id)} was acknowledged and is nowhere", "I1", task=task_id)
@@ -173,8 +173,8 @@ def _no_leftovers(seen: Evidence) -> Iterator[Finding]:
 
 
 def _can_be_read(seen: Evidence) -> Iterator[Finding]:
-    for path, fault in seen.unreadable:
-        if "of schema" in fault:
+    for path, fault, newer in seen.unreadable:
+        if newer:
             yield Finding("newer_schema", fault, "I10", path=path, fix="use the kugetsu that wrote it")
         else:
             sets_aside = path.startswith(f"{StatePaths(seen.root).items}/")

@@ -1,10 +1,10 @@
 """Reading everything the checks need, once. Reads only; a file that moves while it is read is looked for again."""
 
 import os
-import select
 import stat
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered
 from ..paths import StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
+from ..process.waiting import wait_for_exit
 from ..store import edits, files, requests, runs, tasks
 from ..store.locks import is_held
 
@@ -46,14 +47,22 @@ class JournalLine(msgspec.Struct, frozen=True):
     pid: int
 
 
+class Unreadable(NamedTuple):
+    """A file that is no valid one."""
+
+    path: str
+    fault: str
+    newer: bool = False
+    """Whether a later version of kugetsu wrote it."""
+
+
 class Evidence(msgspec.Struct):
     """A state directory at one moment, as far as it can be read at one."""
 
     root: str
     open: dict[str, Task] = {}
     done: dict[str, Task] = {}
-    unreadable: list[tuple[str, str]] = []
-    """Path and fault of every file that is no valid one."""
+    unreadable: list[Unreadable] = []
     set_aside: list[str] = []
     """Names in `queue/corrupt/`."""
     runs: list[Run] = []
@@ -110,8 +119,9 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
             except FileNotFoundError:
                 continue
             except BadFile as error:
-                if (path, error.message) not in found.unreadable:
-                    found.unreadable.append((path, error.message))
+                bad = Unreadable(path, error.message, isinstance(error, tasks.NewerSchema))
+                if bad not in found.unreadable:
+                    found.unreadable.append(bad)
     # The engine moves tasks from one folder to the other while we read: look again at those that seem to be in both.
     for task_id in [task_id for task_id in found.open if task_id in found.done]:
         if not os.path.lexists(paths.item(task_id)):
@@ -151,17 +161,15 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
         try:
             found.notices.append(msgspec.json.decode(line, type=Notice))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found.unreadable.append((paths.notifications, f"a line is no notification: {line[:60]!r}"))
+            found.unreadable.append(Unreadable(paths.notifications, f"a line is no notification: {line[:60]!r}"))
 
 
 def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
     """Whether an engine goes on without its lock; one that was just killed has closed its files a moment before it is gone."""
-    until = time.monotonic() + DYING_S
-    while identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock):
-        if time.monotonic() > until:
-            return True
-        select.select([], [], [], 0.02)
-    return False
+    if is_held(paths.engine_lock) or not identity.is_same(engine.pid, engine.start_ticks, engine.boot_id):
+        return False
+    wait_for_exit([engine.pid], DYING_S)
+    return identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock)
 
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
@@ -201,7 +209,7 @@ def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "Eng
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (BadFile, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        found.unreadable.append((path, str(error)))
+        found.unreadable.append(Unreadable(path, str(error)))
         return None
     return decoded if isinstance(decoded, EngineState) else None
 

@@ -40,7 +40,7 @@ LOG_IN = {
     "gemini": "log in: run `gemini` once by hand, or put GEMINI_API_KEY into env/default.env",
     "opencode": "perhaps its configuration or model needs none: else `opencode auth login`, or a key in env/default.env",
 }
-"""What to do where none is found; "perhaps" where there may be one all the same."""
+"""What to do where none is found."""
 ANY_KEY = ("aider", "opencode")
 """Programs that take the key of any provider."""
 CLAUDE = frozenset({"--permission-mode", "--allowedTools", "--allowed-tools", "--settings", "--dangerously-skip-permissions"})
@@ -68,6 +68,11 @@ def where_logged_in(kind: str, env: Mapping[str, str], platform: str) -> tuple[s
     if kind == "claude" and platform == "darwin":
         return None, "perhaps the keychain has its login: else run `claude` once by hand"
     return None, LOG_IN.get(kind, "")
+
+
+def may_be_logged_in(kind: str, platform: str) -> bool:
+    """Whether there may be a login where none was found: in settings of its own, or in the system's keychain."""
+    return kind in ANY_KEY or (kind == "claude" and platform == "darwin")
 
 
 def unattended(kind: str, argv: Sequence[str], env: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ..domain.counting import counted, of_number
+from ..domain.text.quantities import counted, of_number
 from ..domain.times import iso
 from ..engine import Engine
 from ..errors import EngineHeld
@@ -70,9 +70,8 @@ def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _settle(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    told = engine.attempts.recover()
-    counts = ", ".join(f"{count} {what}" for what, count in told.items() if count)
-    return [f"entered how attempts ended: {counts}"] if counts else []
+    found = engine.attempts.recover().words
+    return [f"entered how attempts ended: {found}"] if found else []
 
 
 def _apply_requests(engine: Engine, found: Sequence[Finding]) -> list[str]:

@@ -18,7 +18,7 @@ from ..config import AgentSettings, Settings
 from ..domain.task import Task
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from .logins import INSTALL, unattended, where_logged_in
+from .logins import INSTALL, may_be_logged_in, unattended, where_logged_in
 
 Ready = Literal["yes", "no", "unknown"]
 
@@ -74,7 +74,7 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
             refused = versions.refusal(started, told)
         return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
     login, todo = where_logged_in(kind, env, sys.platform)
-    ready: Ready = "yes" if login else "unknown" if todo.startswith("perhaps ") else "no"
+    ready: Ready = "yes" if login else "unknown" if may_be_logged_in(kind, sys.platform) else "no"
     told = versions.known_version(kind, path, env, paths.root, ask=True)
     if refused := versions.refusal(kind, told):
         return Program(name, kind, program, path, told, login, "no", refused)

@@ -51,6 +51,8 @@ class Flow(msgspec.Struct, frozen=True):
     """What the machine lacked when it began to lack something; empty when it has room."""
     rests: tuple[Rest, ...] = ()
     """Of providers that refuse for a while."""
+    pause_code: str = ""
+    """The same for the program, see `pause.PauseReason`."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):

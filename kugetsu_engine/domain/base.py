@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .text.quantities import format_span
+
 SHORT = 10
 """Letters of a commit's name that are shown."""
 
@@ -13,7 +15,7 @@ def base_words(base: Mapping[str, Any]) -> str:
     Args:
         base: the fields of `git.base.Base`, or of `domain.task.Base`.
     """
-    facts = [f"{age(float(base['age_s']))} old"] if base.get("age_s") is not None else []
+    facts = [f"{format_span(float(base['age_s']), coarse=True)} old"] if base.get("age_s") is not None else []
     if base.get("kept"):
         facts.append("where its worktree began earlier")
     elif base.get("fetched"):
@@ -22,11 +24,3 @@ def base_words(base: Mapping[str, Any]) -> str:
         facts.append(f"not fetched: {base['unfetched']}")
     words = f"{base['ref']}, commit {str(base['commit'])[:SHORT]}" + (f" ({', '.join(facts)})" if facts else "")
     return f"{words}; {base['note']}" if base.get("note") else words
-
-
-def age(seconds: float) -> str:
-    """A length of time in its largest unit: `3 d`."""
-    for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from .counting import counted
+from .text.quantities import counted
 
 
 class Changes(msgspec.Struct, frozen=True):

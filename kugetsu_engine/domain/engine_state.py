@@ -53,6 +53,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """What the engine found in its way."""
     default_agent: str = ""
     """The agent of tasks that name none, as the engine has it: it may have kept the last good setting."""
+    pause_code: str = ""
+    """The same for the program, see `pause.PauseReason`."""
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -67,3 +69,5 @@ class Control(msgspec.Struct, frozen=True):
     """The setting that the limit set by hand overrides."""
     budget_day: str = ""
     """The local day on which the budget of the day paused the queue; it does so once a day."""
+    pause_code: str = ""
+    """The same for the program, see `pause.PauseReason`."""

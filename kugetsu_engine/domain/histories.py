@@ -7,17 +7,17 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from . import silence
 from .acts import TRACKED, Change
-from .draft import shown_id
-from .states import ACTIVE, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
-from .task import VERBS, Notice, State, Task
+from .draft import typed_id
+from .history import old_notices
+from .states import ACTIVE, ALL, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
+from .task import Notice, State, Task
 from .times import epoch, iso
 
 SLACK_S = 0.002
 """Times are kept in milliseconds: what happened together may differ by this."""
 STATES = {event: cast(State, state) for state, event in EVENTS.items()} | {RETRY_EVENT: cast(State, PENDING)}
-"""The state that a notification tells."""
+"""The state that the type of a notification tells."""
 KEPT_FIELDS = {*TRACKED, "message"} - {"reason"}
 """Fields that are known at any time from what changes were written down; the reason comes with each state."""
 UNKNOWN_WORDS = "(its words of that time are not kept)"
@@ -55,7 +55,7 @@ class History:
 
     def __init__(
         self, task: Task, kept: bool, moves: Sequence[Move], changes: Sequence[tuple[float, Change]],
-        stalls: Sequence[tuple[float, str | None]], gone_at: float = inf,
+        stalls: Sequence[tuple[float, Stall | None]], gone_at: float = inf,
     ) -> None:  # fmt: skip
         """Bring together what is known of a task.
 
@@ -64,7 +64,7 @@ class History:
             kept: whether there is a file.
             moves: in order of time.
             changes: what the journal tells, in order of time.
-            stalls: when its agent was stalled, in words, and None when it was no longer.
+            stalls: when its agent was stalled, and None when it was no longer.
             gone_at: when it was removed.
         """
         self.task = task
@@ -90,13 +90,10 @@ class History:
 
     def stalled(self, when: float, began: float) -> Stall | None:
         """What spoke for a stall then of the attempt that began at a time; None when there was none."""
-        words, since = None, None
-        for time, told in self.stalls:
-            if began <= time <= when:
-                words, since = told, time
-        if words is None or since is None:
+        last = next(((time, stall) for time, stall in reversed(self.stalls) if began <= time <= when), None)
+        if last is None or last[1] is None:
             return None
-        evidence, silent_s = silence.read(words) or (words, None)
+        since, (evidence, silent_s) = last[0], last[1]
         return Stall(evidence, silent_s + when - since if silent_s is not None else None)
 
     def _make(self, index: int, applied: int) -> Task:
@@ -163,7 +160,7 @@ def history(
     last = moves[-1]
     if gone_at is None:  # an ended one was removed before there was a journal; a waiting one was taken away by hand
         gone_at = max(last.time, recorded_from) if last.state in FINAL else last.time
-    digits = first.id.removeprefix("q_")
+    digits = typed_id(first.id)
     place = float(digits) if digits.isdigit() else 0.0  # as every task stands at first
     made = Task(first.id, first.issue_ref or "", REMOVED_WORDS, state=last.state, position=place)
     return History(made, False, moves, changes, stalls, max(gone_at, last.time))
@@ -172,27 +169,23 @@ def history(
 def _moves_told(told: Sequence[Notice]) -> list[Move]:
     moves: list[Move] = []
     for notice in told:
-        state, time = STATES.get(notice.type), epoch(notice.time)
+        state, time = notice.state if notice.state in ALL else STATES.get(notice.type), epoch(notice.time)
         if state is not None and time is not None:
-            moves.append(Move(time, state, _reason(notice, state)))
+            known = cast(State, state)
+            moves.append(Move(time, known, notice.reason if notice.state else old_notices.read_reason(notice, known)))
     return moves
 
 
-def _reason(notice: Notice, state: State) -> str | None:
-    """The reason that the text of a notification gives; see `task.move`."""
-    said = notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
-    if said in (VERBS[state], "queued"):
-        return None
-    return said.removeprefix(f"{VERBS[state]}: ")
-
-
-def _stalls(told: Sequence[Notice]) -> list[tuple[float, str | None]]:
-    found: list[tuple[float, str | None]] = []
+def _stalls(told: Sequence[Notice]) -> list[tuple[float, Stall | None]]:
+    found: list[tuple[float, Stall | None]] = []
     for notice in told:
         if notice.type in ("task_stalled", "task_moves") and (time := epoch(notice.time)) is not None:
-            words = notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
-            found.append((time, words if notice.type == "task_stalled" else None))
+            found.append((time, _stall(notice) if notice.type == "task_stalled" else None))
     return found
+
+
+def _stall(notice: Notice) -> Stall:
+    return Stall(*old_notices.read_stall(notice)) if notice.reason is None else Stall(notice.reason, notice.silent_s)
 
 
 def _completed(task: Task, told: list[Move]) -> list[Move]:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from .text.quantities import format_size
+
 AUTO_MEMORY = 800 << 20
 """What one agent may need: an opencode takes about 600 MB, its tools something on top."""
 AUTO_DISK = 1 << 30
@@ -43,6 +45,7 @@ class Floors(msgspec.Struct, frozen=True):
 
     min_free_memory: int | None = None
     min_free_disk: int | None = None
+    """So for `min_free_memory`; the rest are upper limits, and the pressures percent of time."""
     max_load_per_core: float = 8.0
     max_memory_pressure: float = 20.0
     max_cpu_pressure: float = 0.0
@@ -76,8 +79,9 @@ def _memory(facts: HostFacts, floors: Floors, running: int, settling: int) -> st
     if free >= wanted:
         return None
     if free >= floor:
-        return f"{shown(free)} memory free, {shown(wanted)} wanted: agents that just started have not taken theirs yet"
-    return f"only {shown(free)} memory free, {shown(floor)} wanted"
+        why = "agents that just started have not taken theirs yet"
+        return f"{format_size(free)} memory free, {format_size(wanted)} wanted: {why}"
+    return f"only {format_size(free)} memory free, {format_size(floor)} wanted"
 
 
 def _disk(disk: Disk, floors: Floors) -> str | None:
@@ -87,7 +91,7 @@ def _disk(disk: Disk, floors: Floors) -> str | None:
     if floor is None:
         floor = min(AUTO_DISK, disk.total // DISK_SHARE)
     if disk.free < floor:
-        return f"only {shown(disk.free)} disk free at {disk.folder}, {shown(floor)} wanted"
+        return f"only {format_size(disk.free)} disk free at {disk.folder}, {format_size(floor)} wanted"
     wanted = min(INODES, disk.inodes // DISK_SHARE)
     if disk.free_inodes < wanted:
         return f"only {disk.free_inodes} inodes free at {disk.folder}, {wanted} wanted"
@@ -106,10 +110,3 @@ def _busy(facts: HostFacts, floors: Floors) -> str | None:
     if most and load is not None and load > most:
         return f"load {load:.1f} per core, at most {most:g} wanted"
     return None
-
-
-def shown(count: int) -> str:
-    """Write bytes as a person reads them: `410M`, `1.5G`."""
-    if count < 1 << 30:
-        return f"{count >> 20}M"
-    return f"{count / (1 << 30):.1f}".removesuffix(".0") + "G"

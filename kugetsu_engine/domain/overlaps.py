@@ -5,7 +5,8 @@ from itertools import combinations
 
 import msgspec
 
-from .counting import counted
+from .draft import shown_id
+from .text.quantities import counted
 
 MAX_NAMED = 5
 """Files of an overlap that are named."""
@@ -21,7 +22,7 @@ class Overlap(msgspec.Struct, frozen=True):
     """How many they are in all."""
 
     def __str__(self) -> str:
-        first, second = (f"#{task.removeprefix('q_')}" for task in self.tasks)
+        first, second = (shown_id(task) for task in self.tasks)
         return f"{first} and {second} both change {self.what}"
 
     @property

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
-from .counting import counted
 from .draft import shown_id
 from .histories import History, Stall, history
 from .states import ACTIVE, FINAL, PENDING
 from .task import Level, Notice, Task
+from .text.quantities import counted
 from .times import epoch
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
@@ -215,7 +215,7 @@ def told(act: Act) -> str | None:
         worth = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
         return "; ".join(_words(change) for change in worth[:3]) or None
     if act.verb == "edit" and act.ok:
-        return "; ".join([f"you: {act.text}", *(_words(change).partition(": ")[2] for change in act.changes[:3])])
+        return "; ".join([f"you: {act.text}", *map(_fields, act.changes[:3])])
     return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
 
 
@@ -223,11 +223,16 @@ def _words(change: Change) -> str:
     who = shown_id(change.task) if change.task else "queue"
     if change.now.get("state", "") is None:
         return f"{who} was taken away by hand"
+    return f"{who}: {_fields(change)}"
+
+
+def _fields(change: Change) -> str:
     parts = [
         name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
         for name, value in change.now.items()
+        if name != "pause_code"  # its sentence is there too
     ]
-    return f"{who}: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def _value(value: Any) -> str:
@@ -283,7 +288,7 @@ def _flows(acts: Sequence[tuple[float, Act]]) -> list[tuple[float, Flow]]:
     known: dict[str, Any] = {}
     for time, act in acts:
         flow_then = act.engine.get("flow")
-        news = dict(flow_then) if act.verb == STARTED and isinstance(flow_then, dict) else {}
+        news: dict[str, Any] = {"pause_code": ""} | flow_then if act.verb == STARTED and isinstance(flow_then, dict) else {}
         if act.verb == ENDED:  # what ends with an engine
             news = {"draining": False, "pressure": ""}
         for change in act.changes:

@@ -13,11 +13,13 @@ from . import failures
 from .by_hand import ByHand
 from .draft import shown_id
 from .obstacles import Obstacles
+from .pause import PauseReason
 from .refs import LOCAL
 from .setting_faults import Gaps
 from .states import COMPLETED, FINAL
 from .task import Attempt, Task
-from .times import epoch, time_of_day
+from .text.quantities import format_clock, format_coming
+from .times import epoch
 from .usage import cost_of, money
 
 WhyCode = Literal[
@@ -53,8 +55,6 @@ class Waiting(Protocol):
     def pending_since(self) -> str | None: ...
 
 
-BUDGET = "the budget of the day"
-"""How the reason of a pause begins that the budget of the day made."""
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
 
@@ -65,6 +65,8 @@ class Why(msgspec.Struct, frozen=True):
     text: str
     until: float | None = None
     """Seconds since 1970 at which the reason ends, where that is known."""
+    without_time: str = ""
+    """`text` without its countdown, for who shows `until` instead; empty where the code says as much."""
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -89,8 +91,9 @@ class Facts(msgspec.Struct, frozen=True):
     """Whether it shows that it lives; one that holds its lock may be stopped, or hang."""
     busy_refs: frozenset[str] = frozenset()
     """Keys of issues that have an agent."""
+    pause: PauseReason = PauseReason.OPERATOR
     pause_reason: str = ""
-    """Why the queue is paused, where it was not the operator."""
+    """Why the queue is paused, in a sentence, where it was not the operator."""
     pressure: str = ""
     """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
@@ -160,14 +163,14 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         return why
     rest = facts.rests.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
-        what = failures.words(rest.failure)
-        return Why("rate_limit", f"{rest.provider}: {what}, goes on in {clock(rest.until - now)}", rest.until)
+        what = f"{rest.provider}: {failures.words(rest.failure)}"
+        return Why("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)
     retry_at = epoch(task.retry_at)
     if retry_at is not None and retry_at > now:
-        return Why("retry_at", f"retry in {clock(retry_at - now)}", retry_at)
+        return Why("retry_at", f"retry in {format_clock(retry_at - now)}", retry_at)
     not_before = epoch(task.not_before)
     if not_before is not None and not_before > now:
-        return Why("not_before", f"starts in {clock(not_before - now)}", not_before)
+        return Why("not_before", f"starts in {format_clock(not_before - now)}", not_before)
     for hand in facts.by_hand:
         if task.issue_key == hand.issue_key:
             return Why("by_hand", f"worked on by hand, as {hand.shown}")
@@ -192,7 +195,7 @@ def _not_prepared(task: Waiting, facts: Facts, now: float) -> Why | None:
     rest = facts.hosts.get(host) if host is not None else None
     if rest is not None and host is not None:
         if rest.until > now:
-            return Why("network", f"{host} does not answer: next try {time_of_day(rest.until, now)}", rest.until)
+            return Why("network", f"{host} does not answer: next try {format_coming(rest.until, now)}", rest.until)
         if host in facts.probes:
             return Why("network", f"{host} did not answer: {shown_id(facts.probes[host])} tries it first")
     other = facts.obstacles.preparing.get(task.repo or task.repository) if facts.obstacles.preparing else None
@@ -226,7 +229,7 @@ def queue_reason(facts: Facts) -> Why | None:
     if facts.draining:
         return Why("draining", "draining: nothing new starts")
     if facts.paused:
-        code: WhyCode = "budget" if facts.pause_reason.startswith(BUDGET) else "paused"
+        code: WhyCode = "budget" if facts.pause is PauseReason.BUDGET else "paused"
         return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.taken >= facts.limit:
         hands, strangers = len(facts.by_hand), facts.obstacles.slots
@@ -307,10 +310,3 @@ def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
         return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)
     return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
-
-
-def clock(seconds: float) -> str:
-    """Write a length of time the way a queue shows it: `0:41`, `2:05`, `1:02:03`."""
-    whole = max(int(seconds + 0.5), 0)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -1,13 +1,24 @@
 """What an engine found when it started, in counts and in words; and whether the machine was restarted meanwhile."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 
 from .engine_state import EngineState
+from .pause import PauseReason
 
 MACHINE_RESTARTED = "machine restarted"
 """Reason of a lost attempt, and of a queue that waits for the operator after it."""
+
+
+class Recovered(StrEnum):
+    """What became of an attempt that an earlier engine left; each is a field of `Found`."""
+
+    ADOPTED = "adopted"
+    ENDED_MEANWHILE = "ended_meanwhile"
+    LOST = "lost"
+    GIVEN_BACK = "given_back"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -27,20 +38,27 @@ class Found(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """`2 adopted, 1 lost`; empty when nothing was found."""
         counts: dict[str, int] = msgspec.structs.asdict(self)
-        return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items() if count)
+        return ", ".join(f"{count} {WORDS[field]}" for field, count in counts.items() if count)
 
 
-def report(found: Found, restarted: bool, paused: str | None) -> str:
+WORDS = {
+    Recovered.ADOPTED: "adopted", Recovered.ENDED_MEANWHILE: "ended meanwhile", Recovered.LOST: "lost",
+    Recovered.GIVEN_BACK: "given back", "set_aside": "set aside",
+}  # fmt: skip
+"""How each field of `Found` is named in a sentence."""
+
+
+def report(found: Found, restarted: bool, paused: PauseReason | None) -> str:
     """What the start is told as; empty when there is nothing to tell.
 
     Args:
         restarted: the machine was restarted while there was work.
-        paused: why the queue is paused, empty where it was the operator; None when it is not.
+        paused: why the queue is paused; None when it is not.
     """
     parts = [f"found {found.words}"] if found.words else []
     if restarted:
         then = "and the queue stays paused" if paused is not None else "and the queue goes on, as you asked"
-        then = "so the queue is paused: kugetsu resume goes on" if paused == MACHINE_RESTARTED else then
+        then = "so the queue is paused: kugetsu resume goes on" if paused is PauseReason.MACHINE_RESTARTED else then
         parts.append(f"{MACHINE_RESTARTED}, {then}")
     return "; ".join(parts)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from .refs import repository_of as repository_of
+from .refs import repository_of
 from .task import Task
 
 KEPT = 20

@@ -43,6 +43,8 @@ class Fault(msgspec.Struct, frozen=True):
     line: int | None = None
     missing: str = ""
     """A folder that has to be there; the fault is gone as soon as it is."""
+    unread: bool = False
+    """Whether all of `config.toml` could not be read, so that nobody knows what it sets."""
 
     @property
     def in_short(self) -> str:
@@ -96,7 +98,7 @@ class Gaps(msgspec.Struct, frozen=True):
             return self.everything or self.agents[agent]
         if not self.repositories and not self.hosts:
             return ""
-        repository = refs.key_of(issue_ref.rpartition("#")[0])
+        repository = refs.repository_of(issue_ref)
         return self.repositories.get(repository) or self.hosts.get(repository.partition("/")[0], "")
 
 

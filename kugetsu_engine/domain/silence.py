@@ -4,42 +4,21 @@
 changed file.
 """
 
-import re
 from collections.abc import Collection
 
-from .counting import of_number
 from .draft import shown_id
-from .times import span
+from .text.quantities import format_span, of_number
 
 SHOWN_S = 60.0
 """An agent that has been silent for less is only working."""
-_STALLED = re.compile(r"(?:is stalled|stands still): (.+?)(?: for ((?:\d+ \w+ ?)+))?$")
-_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def evidence_for(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
-    return evidence if silent_s is None else f"{evidence} for {span(silent_s)}"
+    return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
 
 
 def caveat(stalled: Collection[str]) -> str:
     """What must be said of a plan while the agents of some tasks are stalled."""
     names, many = " ".join(map(shown_id, stalled)), len(stalled)
     return f"{names} {of_number(many, 'is', 'are')} stalled: the times hold only if {of_number(many, 'it goes', 'they go')} on"
-
-
-def read(text: str) -> tuple[str, float | None] | None:
-    """What a notification says of a stall: the evidence, and for how many seconds it held; None where it says nothing."""
-    found = _STALLED.search(text)
-    if found is None:
-        return None
-    return found[1], seconds_of(found[2]) if found[2] else None
-
-
-def seconds_of(text: str) -> float:
-    """Read what `times.span` writes."""
-    total, unit = 0.0, 1.0
-    for number, name in re.findall(r"(\d+)(?: ([a-z]+))?", text):
-        unit = _UNITS.get(name, 60.0)  # `1 h 05`
-        total += int(number) * unit
-    return total

@@ -6,12 +6,12 @@ import msgspec
 
 from ..errors import KugetsuError
 from .base import base_words
-from .counting import counted
-from .draft import SCHEMA, shown_id
+from .draft import SCHEMA, shown_id, typed_id
 from .refs import key_of, repository_of
 from .reserved import SESSIONS
 from .session import Mode
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
+from .text.quantities import counted
 from .times import epoch
 
 Expect = Literal["anything", "none", "changes", "commits"]
@@ -26,7 +26,7 @@ Order = tuple[int, float, int, str]
 
 def order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
     """Return the sort key of a task; one without a number in its id counts by its age."""
-    digits = task_id.removeprefix("q_")
+    digits = typed_id(task_id)
     number = int(digits) if digits.isdigit() else int(epoch(pending_since) or 0)
     return (-priority, position, number, task_id)
 
@@ -238,6 +238,15 @@ class Task(msgspec.Struct, frozen=True):
         return self.state in FINAL
 
     @property
+    def glyph_name(self) -> str:
+        """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyphs`."""
+        if self.state == PENDING:
+            return "held" if self.held else "retry" if self.attempt else PENDING
+        if self.stop and not self.ended:
+            return "stopping"
+        return "warning" if self.empty_handed else self.state
+
+    @property
     def empty_handed(self) -> bool:
         """Whether it completed and left nothing that can be seen, though its work should be: a person may want to look."""
         last = self.last_attempt
@@ -275,6 +284,12 @@ class Notice(msgspec.Struct, frozen=True):
     issue_ref: str | None = None
     failure: str | None = None
     """Class of the failure it is about."""
+    state: str | None = None
+    """The state that its task came into; None where it tells something else, and in lines of earlier versions."""
+    reason: str | None = None
+    """Why it came into the state; of an agent that is stalled, the evidence."""
+    silent_s: float | None = None
+    """For how many seconds an agent that is stalled had shown no sign of life."""
 
 
 LEVELS: dict[str, Level] = {
@@ -307,7 +322,7 @@ def move(task: Task, to: State, now: str, reason: str | None = None, **changes: 
     text = f"{task.shown} {task.issue_ref} {said}"
     asked_for = to == PENDING and task.state in FINAL  # only the operator opens an ended task again
     level: Level = "info" if asked_for else LEVELS.get(kind, "info")
-    return moved, Notice(now, kind, text, level, task.id, task.issue_ref)
+    return moved, Notice(now, kind, text, level, task.id, task.issue_ref, state=to, reason=reason)
 
 
 VERBS: dict[str, str] = {
@@ -320,8 +335,9 @@ def no_worktree(task: Task) -> KugetsuError:
     """Say why a task has no worktree: its first attempt makes it, and it can be removed afterwards."""
     if task.attempts:
         return KugetsuError(
-            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {task.id[2:]}"
+            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {typed_id(task.id)}"
         )
     if task.ended:
-        return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", f"kugetsu retry {task.id[2:]} makes one")
+        hint = f"kugetsu retry {typed_id(task.id)} makes one"
+        return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", hint)
     return KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")

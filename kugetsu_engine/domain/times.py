@@ -48,27 +48,6 @@ def as_read(stamp: str | None) -> str:
     return strftime("%Y-%m-%d %H:%M:%S", localtime(seconds)) if seconds is not None else stamp or ""
 
 
-def span(seconds: float) -> str:
-    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`."""
-    whole = max(int(seconds + 0.5), 0)
-    if whole < 60:
-        return f"{whole} s"
-    minutes = whole // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
-def time_of_day(epoch_s: float, now_epoch_s: float) -> str:
-    """A point in time as a person reads it, in local time: `14:05:30` when it is near, `14:05`, or `24 Nov 14:05`."""
-    there, ahead = localtime(epoch_s), epoch_s - now_epoch_s
-    return strftime("%H:%M:%S" if ahead < 600 else "%H:%M" if ahead < 72000 else "%d %b %H:%M", there)
-
-
 def duration(text: str | int | float) -> float:
     """Read `90`, `"90s"`, `"1h30m"` or `"500ms"` as seconds.
 

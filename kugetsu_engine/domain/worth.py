@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from .draft import shown_id
 from .engine_state import Alert
 from .safe_text import safe_line
 from .task import Notice
@@ -85,7 +86,7 @@ def digest(notices: Sequence[Notice]) -> str:
     counts = [(sum(notice.type == kind for notice in notices), words) for kind, words in KINDS]
     other = len(notices) - sum(count for count, _ in counts)
     parts = [f"{count} {words}" for count, words in counts if count] + ([f"{other} more"] if other else [])
-    names = dict.fromkeys(f"#{notice.id.removeprefix('q_')}" for notice in notices if needs_you(notice) and notice.id)
+    names = dict.fromkeys(shown_id(notice.id) for notice in notices if needs_you(notice) and notice.id)
     named = ", ".join([*names][:DIGEST_NAMES]) + (" …" if len(names) > DIGEST_NAMES else "")
     return ", ".join(parts) + (f": see {named}" if named else "")
 

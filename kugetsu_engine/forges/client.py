@@ -9,6 +9,7 @@ import httpx
 
 from .. import __version__
 from ..domain.safe_text import safe_line
+from ..domain.text.quantities import format_size
 from ..domain.times import epoch
 from ..errors import ForgeError
 from .hosts import Forge
@@ -94,7 +95,7 @@ class Client:
                 for chunk in response.iter_raw():
                     data += chunk
                     if len(data) > MAX_BYTES:
-                        raise ForgeError(f"{self.forge.host} answered more than {MAX_BYTES >> 20} MiB")
+                        raise ForgeError(f"{self.forge.host} answered more than {format_size(MAX_BYTES)}")
                     if time.monotonic() > deadline:
                         raise ForgeError(f"{self.forge.host} did not answer in full within {TOTAL_S:g} s", unreachable=True)
         except httpx.TimeoutException:

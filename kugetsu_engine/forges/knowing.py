@@ -10,7 +10,8 @@ from ..config import Settings, load
 from ..domain import refs
 from ..domain.pulls import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
-from ..domain.times import epoch, iso, time_of_day
+from ..domain.text.quantities import format_coming
+from ..domain.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..store import pulls
@@ -30,12 +31,20 @@ class Forges:
     def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._paths = paths
         self._settings: Settings = load(paths, environ)[0]
-        self._tokens = tokens(paths)
+        self._tokens: Mapping[str, str] | None = None
         self._clock = clock
 
     def forge(self, ref: IssueRef) -> Forge | None:
-        """The forge of an issue; None when it has none, or nobody asked for its use."""
-        return None if ref.is_local else forge_of(ref.host, self._settings, self._tokens)
+        """The forge of an issue; None when it has none, or nobody asked for its use.
+
+        Raises:
+            ForgeError: a file of tokens cannot be read.
+        """
+        if ref.is_local:
+            return None
+        if self._tokens is None:
+            self._tokens = tokens(self._paths)
+        return forge_of(ref.host, self._settings, self._tokens)
 
     def issue_text(self, ref: IssueRef) -> IssueText | None:
         """Title and body of an issue; None when there is no forge to ask.
@@ -94,7 +103,7 @@ class Forges:
         before = pulls.load(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
-            raise ForgeError(f"{before.text}; it is asked again at {time_of_day(until, self._clock())}", until=until)
+            raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
         try:
             answer = question()
         except ForgeError as error:

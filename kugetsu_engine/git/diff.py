@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..domain.changes import ChangedFile, WorktreeDiff
+from ..domain.text.quantities import format_size
 from ..errors import GitError
 from .changes import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git
@@ -167,7 +168,7 @@ def _untracked(worktree: str, name: str) -> tuple[list[str], int | None]:
     if is_binary(data):
         return [*title, "Binary file"], None
     lines = list(_numbered(_lines(data)))
-    rest = [] if whole else [f"\\ only the first {MAX_UNTRACKED_BYTES >> 10} KiB are shown"]
+    rest = [] if whole else [f"\\ only the first {format_size(MAX_UNTRACKED_BYTES)} are shown"]
     return [*title, f"@@ -0,0 +1,{len(lines)} @@", *lines, *rest], len(lines) if whole else None
 
 

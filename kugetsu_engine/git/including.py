@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 
-from ..domain.counting import counted
+from ..domain.text.quantities import counted
 from .command import git
 
 FILE = ".worktreeinclude"

@@ -6,7 +6,6 @@ import selectors
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import IO
@@ -14,13 +13,8 @@ from typing import IO
 import msgspec
 
 from ..domain.run import Job, RunRecord
-from . import identity, marked
-
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_BOOT = (
-    f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); "
-    "from kugetsu_engine.process.supervisor import main; main(int(sys.argv[1]))"
-)
+from ..domain.supervisor_messages import Received, decode_messages
+from . import identity, interpreter, marked
 
 
 class Handle:
@@ -35,17 +29,17 @@ class Handle:
         """Process id of the supervisor."""
         return self.process.pid
 
-    def words(self) -> list[str]:
-        """What it said since last time; an empty text at the end says that it is gone."""
+    def read_messages(self) -> Received:
+        """What it said since last time, and whether it is gone."""
         said = b""
         try:
             while data := self.control.recv(4096, socket.MSG_DONTWAIT):
                 said += data
         except BlockingIOError:
-            return said.decode("ascii", "replace").split()
+            return decode_messages(said, closed=False)
         except OSError:
             pass
-        return [*said.decode("ascii", "replace").split(), ""]
+        return decode_messages(said, closed=True)
 
     def close(self) -> None:
         """Let go of it; it lives on if it is alive."""
@@ -129,9 +123,8 @@ class Launcher:
         try:
             with theirs, open_log(self._log_path) as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
-                    cwd="/",
+                    interpreter.build_command("kugetsu-supervisor", str(theirs.fileno())), stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
                 )  # fmt: skip
         except BaseException:
             ours.close()

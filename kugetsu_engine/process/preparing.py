@@ -10,6 +10,7 @@ from typing import Any
 
 from ..domain.argv_template import PROMPT
 from ..domain.base import base_words
+from ..domain.refs import repository_of
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, located, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
@@ -115,12 +116,12 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         rests = turn.remote_rests()
         base = worktrees.ready(
             str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
-            str(job["issue_ref"]).rpartition("#")[0], own, fetch=not fresh and rests is None,
+            repository_of(str(job["issue_ref"])), own, fetch=not fresh and rests is None,
         )  # fmt: skip
         if rests is not None and not base.kept and base.remote is not None:
             base = base._replace(unfetched=rests)
         elif base.remote is not None and not base.kept:
-            turn.note_remote(None if base.fetched or fresh else base.unfetched)
+            turn.note_remote(None if base.fetched or fresh else base.unfetched, base.timed_out)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {base_words(job['base'])}")

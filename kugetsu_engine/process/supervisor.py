@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -19,6 +18,7 @@ from typing import Any
 
 from ..domain.secrets import Mask
 from ..domain.silence import evidence_for
+from ..domain.supervisor_messages import SupervisorMessage, format_refusal
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from ..store import files
@@ -30,6 +30,7 @@ from .pipes import Pipes
 from .reading import Reading, after, check, prepare
 from .stall import StallWatch
 from .stamping import Stamping
+from .waiting import pause
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -76,7 +77,7 @@ class Supervisor:
         try:
             self._record()
         except OSError as error:
-            self._say(_refusal(error))
+            self._say(format_refusal(error.errno or 0))
             files.remove(f"{self.run_dir}/run.json")
             return
         result: dict[str, Any]
@@ -135,7 +136,7 @@ class Supervisor:
         except (FileNotFoundError, PermissionError) as error:
             return self._no_program(error)
         self._tell("agent")
-        self._say("started")
+        self._say(SupervisorMessage.STARTED)
         status = self._watch(agent.pid, wake, wake_end)
         agent.returncode = os.waitstatus_to_exitcode(status)
         return self._judged(agent.returncode)
@@ -227,7 +228,7 @@ class Supervisor:
         self._observe(lambda: self.reading.follow(self.log.keep_below_cap()))
         self._tell(self.phase)
         if self.reading.session_id != session:
-            self._say("session")
+            self._say(SupervisorMessage.SESSION)
         if self.asked is None and self.reading.finished:
             if time.monotonic() - max(self.last_output, self.reading.finished_at) >= float(self.job.get("result_grace_s", 30)):
                 self.asked = "finished"
@@ -293,7 +294,7 @@ class Supervisor:
         except OSError:
             return
         if turned:
-            self._say("stalled" if self.stall.evidence else "moves")
+            self._say(SupervisorMessage.STALLED if self.stall.evidence else SupervisorMessage.MOVES)
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
@@ -303,12 +304,12 @@ class Supervisor:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
             while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
-                select.select([], [], [], 1.0)
+                pause(1.0)
         reserve.drop(self.run_dir)
         self.log.close()
         for fd in self.locks:
             unlock(fd)
-        self._say("ended")
+        self._say(SupervisorMessage.ENDED)
 
     def _keep_outcome(self, result: dict[str, Any]) -> None:
         """Write how the agent ended before anything else is done: an agent that ran to its end is never run again."""
@@ -349,11 +350,6 @@ class Supervisor:
             raise Interrupted
 
 
-def _refusal(error: OSError) -> str:
-    """The word for the engine when an attempt cannot begin."""
-    return f"refused-{error.errno or 0}"
-
-
 def _drain_socket(end: socket.socket) -> None:
     try:
         while end.recv(4096):
@@ -373,9 +369,9 @@ def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
-def main(control_fd: int) -> None:
-    """Entry of the supervisor process."""
-    control = socket.socket(fileno=control_fd)
+def main(argv: list[str] | int) -> None:
+    """Entry of the supervisor process; an engine that was started before an upgrade gives the number itself."""
+    control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     received = receive(control)
@@ -385,13 +381,9 @@ def main(control_fd: int) -> None:
     try:
         supervisor = Supervisor(*received, control)
     except OSError as error:  # not even the log can be made
-        control.send(_refusal(error).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:
         signal.signal(number, handler)
     supervisor.run()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

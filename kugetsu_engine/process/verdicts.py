@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..domain.failures import EXIT_CODES, of_errno, of_git
 from ..domain.times import iso
-from ..errors import AttemptFailed
+from ..errors import AttemptFailed, GitBusy
 from .output import LogFile
 
 Found = dict[str, Any]
@@ -142,7 +142,8 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
         failure = words if words and error.failure == "git" else error.failure
         if failure == "git" and _is_full(folder):  # git does not always say why it cannot write
             failure = "disk"
-        return {"outcome": "not_started", "failure": failure, "reason": error.message}
+        holder = {"git_holder": error.holder} if isinstance(error, GitBusy) else {}
+        return {"outcome": "not_started", "failure": failure, "reason": error.message, **holder}
     return {"outcome": "not_started", "failure": of_errno(error.errno), "reason": str(error)}
 
 

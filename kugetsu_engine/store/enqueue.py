@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..domain.draft import MAX_MESSAGE_BYTES, draft
+from ..domain.draft import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
 from ..domain.times import iso
 from ..errors import UsageError
 from ..paths import StatePaths
@@ -57,8 +57,8 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
 
 def announce(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
     """Tell that a task waits. A full disk must not undo the enqueue, so a failure is let go."""
-    line = {"time": iso(now), "type": "task_queued", "text": f"#{task_id[2:]} {issue_ref} queued", "level": "info",
-            "id": task_id, "issue_ref": issue_ref}  # fmt: skip
+    line = {"time": iso(now), "type": "task_queued", "text": f"{shown_id(task_id)} {issue_ref} queued", "level": "info",
+            "id": task_id, "issue_ref": issue_ref, "state": "pending"}  # fmt: skip
     try:
         files.append_line(paths.notifications, json.dumps(line).encode())
     except OSError:
@@ -85,6 +85,6 @@ def checked_message(message: str) -> str:
 def _highest_number(paths: StatePaths) -> int:
     numbers = [0]
     for folder in (paths.items, paths.done, paths.logs):
-        names = (name.removesuffix(".json").removeprefix("q_") for name in os.listdir(folder))
+        names = (typed_id(name.removesuffix(".json")) for name in os.listdir(folder))
         numbers += [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS]
     return max(numbers)

@@ -119,7 +119,7 @@ def _key(text: str) -> str:
 def _as_before(text: str) -> str:
     """A reference as older versions wrote it before they made a name of it."""
     address = re.fullmatch(_ADDRESS, text)
-    path, number = address.groups() if address else (text.rpartition("#")[0], text.rpartition("#")[2])
+    path, number = address.groups() if address else text.rpartition("#")[::2]
     host, slash, rest = path.partition("/")
     return f"{host.lower()}{slash}{rest}#{int(number) if re.fullmatch('[0-9]{1,12}', number) else number}"
 

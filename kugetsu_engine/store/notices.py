@@ -10,6 +10,8 @@ from . import files, lines
 
 KEEP_BYTES = lines.KEEP_BYTES
 """A longer file is put away as `notifications.1.jsonl`; older ones are dropped."""
+MOST_CHARACTERS = 1500
+"""What is kept of a text of a notification."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -32,10 +34,15 @@ _encoder = msgspec.json.Encoder()
 
 
 def append(paths: StatePaths, notice: Notice) -> None:
-    """Add one notification; a long text is cut, as only a short line is appended whole."""
-    if len(notice.text) > 1500:
-        notice = msgspec.structs.replace(notice, text=f"{notice.text[:1500]}…")
+    """Add one notification; long texts are cut, as only a short line is appended whole."""
+    if len(notice.text) > MOST_CHARACTERS or len(notice.reason or "") > MOST_CHARACTERS:
+        reason = notice.reason if notice.reason is None else _cut(notice.reason)
+        notice = msgspec.structs.replace(notice, text=_cut(notice.text), reason=reason)
     lines.append(paths.notifications, _encoder.encode(notice), KEEP_BYTES)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
 def newest(paths: StatePaths, count: int = 200) -> list[Notice]:

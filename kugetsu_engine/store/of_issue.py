@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
+from ..domain.draft import typed_id
 from ..domain.refs import canonical, key_of
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
@@ -61,5 +62,5 @@ def _kind(task: Task) -> Kind:
 
 
 def _age(task: Task) -> tuple[int, str, str]:
-    digits = task.id.removeprefix("q_")
+    digits = typed_id(task.id)
     return (int(digits) if digits.isdigit() else 0, task.pending_since or "", task.id)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from ..config import NotifySettings
 from ..domain.safe_text import safe_line
@@ -20,6 +21,13 @@ class NotSent(KugetsuError):
     """A message could not be sent, for the reason it tells."""
 
 
+class Tried(NamedTuple):
+    """How one way did with a test message."""
+
+    text: str
+    sent: bool
+
+
 def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Send]:
     """Return the ways that are set up, by name; each raises `NotSent` when it fails."""
     found: dict[str, Send] = {}
@@ -32,16 +40,16 @@ def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Sen
     return found
 
 
-def try_all(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
+def try_all(settings: NotifySettings, environ: Mapping[str, str]) -> list[Tried]:
     """Send a test message by every way; a sentence on each."""
-    told = []
+    tried = []
     for name, send in rungs(settings, environ).items():
         try:
             send(Message("kugetsu", "a test: this is how you are told", "test"))
-            told.append(f"{name}: sent")
+            tried.append(Tried(f"{name}: sent", True))
         except NotSent as error:
-            told.append(f"{name}: {error}")
-    return told or ["nothing else is set up: command, desktop and urls of [notify] in config.toml"]
+            tried.append(Tried(f"{name}: {error}", False))
+    return tried or [Tried("nothing else is set up: command, desktop and urls of [notify] in config.toml", False)]
 
 
 def has_desktop(environ: Mapping[str, str]) -> bool:

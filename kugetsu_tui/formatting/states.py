@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text import glyphs
 
 Tone = str
-"""Name of a colour of the theme, see `TONES`."""
-
-TONES = ("text", "muted", "faint", "accent", "title", "good", "warning", "danger", "info", "border", "focus", "bar", "removed")
+"""A colour of the theme: text, muted, faint, accent, title, good, warning, danger, info, border, focus, bar, removed."""
 
 
 class Look(NamedTuple):
@@ -25,18 +24,14 @@ class Look(NamedTuple):
     tone: Tone
 
 
-_UTF8 = {
-    "slot_free": "·", "slot_used": "▆", "slot_running": "▒", "gutter": "│",
-    "pending": "○", "held": "‖", "retry": "↻", "notified": "◌", "running": "▶", "stopping": "◼", "completed": "✓",
-    "error": "✗", "cancelled": "⊘", "expired": "◷", "quiet": "◔", "attention": "!", "info": "·", "good": "✓",
-    "warning": "▲", "marker": "▌", "dot": "·", "loose": "*", "mark": "◆", "more": "▼", "limit": "/", "times": "×",
+_UTF8 = glyphs.UTF8 | {
+    "slot_free": "·", "slot_used": "▆", "slot_running": "▒", "gutter": "│", "quiet": "◔", "marker": "▌", "dot": "·",
+    "loose": "*", "mark": "◆", "more": "▼", "limit": "/", "times": "×",
     "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
 }  # fmt: skip
-_ASCII = {
-    "slot_free": ".", "slot_used": "=", "slot_running": "~", "gutter": "|",
-    "pending": "o", "held": "=", "retry": "~", "notified": ".", "running": ">", "stopping": "#", "completed": "+",
-    "error": "x", "cancelled": "-", "expired": "e", "quiet": "?", "attention": "!", "info": "-", "good": "+",
-    "warning": "^", "marker": "[", "dot": "-", "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
+_ASCII = glyphs.ASCII | {
+    "slot_free": ".", "slot_used": "=", "slot_running": "~", "gutter": "|", "quiet": "?", "marker": "[", "dot": "-",
+    "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
     "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",
 }  # fmt: skip
 
@@ -88,35 +83,29 @@ def glyph(name: str) -> str:
     return _glyphs[name]
 
 
+_STATES = {
+    "pending": ("waiting", "muted"), "held": ("held", "muted"), "retry": ("retry", "warning"), "notified": ("starting", "info"),
+    "running": ("running", "info"), "stopping": ("stopping", "warning"), "completed": ("completed", "good"),
+    "warning": ("no delivery", "warning"), "error": ("failed", "danger"), "cancelled": ("cancelled", "muted"),
+    "expired": ("expired", "warning"),
+}  # fmt: skip
+
+
 def of_task(task: Task) -> Look:
     """How a task is shown."""
-    if task.state == "pending":
-        if task.held:
-            return Look(glyph("held"), "held", "muted")
-        return Look(glyph("retry"), "retry", "warning") if task.attempt else Look(glyph("pending"), "waiting", "muted")
-    if task.state in ("notified", "running") and task.stop:
-        return Look(glyph("stopping"), "stopping", "warning")
-    if task.empty_handed:
-        return Look(glyph("warning"), "no delivery", "warning")
-    return of_state(task.state)
+    return of_state(task.glyph_name)
 
 
 def of_state(state: str) -> Look:
     """How a state is shown."""
-    words = {
-        "pending": ("waiting", "muted"), "notified": ("starting", "info"), "running": ("running", "info"),
-        "completed": ("completed", "good"), "error": ("failed", "danger"), "cancelled": ("cancelled", "muted"),
-        "expired": ("expired", "warning"),
-    }  # fmt: skip
-    word, tone = words.get(state, (state, "text"))
+    word, tone = _STATES.get(state, (state, "text"))
     return Look(_glyphs.get(state, "?"), word, tone)
 
 
 def of_level(level: str) -> Look:
     """How a notification is shown."""
-    looks = {"good": ("good", "good"), "warning": ("warning", "warning"), "error": ("error", "danger")}
-    name, tone = looks.get(level, ("info", "muted"))
-    return Look(glyph(name), level, tone)
+    tones = {"good": "good", "warning": "warning", "error": "danger"}
+    return Look(glyph(level if level in tones else "info"), level, tones.get(level, "muted"))
 
 
 def spark(values: tuple[float, ...], top: float = 100.0) -> str:

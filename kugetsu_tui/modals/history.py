@@ -6,10 +6,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from kugetsu_engine.domain.text.quantities import format_span
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Snapshot
 
-from ..formatting import times
 from ..viewmodels import history
 from ..viewmodels.history import TICK
 from ..widgets.lines import Span
@@ -78,7 +78,7 @@ class HistoryDialog(ReadingDialog):
     def _entitle(self) -> None:
         self.fit(100)
         lines = self.query_one(HistoryLines)
-        self.query_one("#history-title", Static).update(Content(f"The slots, the last {times.span(lines.span_s)}"))
+        self.query_one("#history-title", Static).update(Content(f"The slots, the last {format_span(lines.span_s)}"))
         lines.sync()
 
     def action_longer(self, by: int) -> None:

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from kugetsu_engine.domain.counting import counted, of_number
+from kugetsu_engine.domain.text.quantities import counted, of_number
 
 from ..formatting.states import glyph
 from ..widgets.pane import words

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted, format_span
 
 from ..console import ActiveScreen, Console
-from ..formatting import times
 from ..formatting.safe_text import clean, fit
 from ..modals.confirm import Confirm
 from ..viewmodels.marks import movers, named
@@ -86,7 +85,7 @@ class Acts:
     def _one(self, task: Task, kill: bool) -> Confirm:
         name = clean(f"{task.shown} {short_ref(task.issue_ref)}", 120)
         active = find_active(self._screen.picture, task.id) if self._screen.picture is not None else None
-        ran = f"Its agent has run for {times.span(active.elapsed_s)}. " if active else ""
+        ran = f"Its agent has run for {format_span(active.elapsed_s)}. " if active else ""
         how = (
             "It is killed at once, without a chance to finish."
             if kill

@@ -13,9 +13,9 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from kugetsu_engine.domain.counting import counted, of_number
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted, of_number
 
 from .. import copying
 from ..choices import Choices

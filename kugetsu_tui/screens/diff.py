@@ -7,10 +7,11 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
+from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 
 from ..formatting.safe_text import clean
-from ..formatting.times import moment
 from ..situation import Situation
 from ..viewmodels import strip
 from ..viewmodels.diff import DiffText, FilesView, summary
@@ -157,12 +158,13 @@ class DiffScreen(ConsoleScreen):
 
     def _describe(self) -> None:
         task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
-        name = f"#{self.task_id.removeprefix('q_')}"
+        name = shown_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
             spans += [(clean(short_ref(task.issue_ref), 60), "accent")]
         if self._text is not None:
-            spans += [("  ", "text"), *summary(self._text.diff), (f"  at {moment(self._read_at, seconds=True)}", "faint")]
+            read_at = format_moment(self._read_at, seconds=True)
+            spans += [("  ", "text"), *summary(self._text.diff), (f"  at {read_at}", "faint")]
         self.query_one(Head).show([spans])
         file = self.view.file
         if self._text is not None and file is not None:

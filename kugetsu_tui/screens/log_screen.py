@@ -1,10 +1,16 @@
 """What screens share that are one log and little else."""
 
+from collections.abc import Iterable
 from functools import cached_property
+
+from textual.app import ComposeResult
+from textual.widget import Widget
 
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
+from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .console import ConsoleScreen
+from .finding import FilterLine
 from .logs import LogKeys
 
 
@@ -20,9 +26,29 @@ class LogScreen(ConsoleScreen):
         """The log has actions of its own."""
         return (*super().parts, LogKeys(self, self.log_pane, self.console.choices))
 
+    def compose(self) -> ComposeResult:
+        """The log between what every screen has."""
+        self.log_view = self.make_log()
+        yield StatusStrip()
+        yield Banner()
+        yield from self.make_head()
+        yield self.log_view
+        yield FilterLine()
+        yield Talk()
+        yield KeyBar(self.perform)
+
+    def make_log(self) -> LogView:
+        """Make the pane with the log."""
+        raise NotImplementedError
+
+    def make_head(self) -> Iterable[Widget]:
+        """Make what stands above the log."""
+        return ()
+
     def on_mount(self) -> None:
-        """Show the log as logs were left."""
+        """Show the log as logs were left, and let keys go to it."""
         self.console.choices.apply_to_log(self.log_pane)
+        self.set_focus(self.log_pane)
 
     @property
     def log_pane(self) -> LogView:

@@ -1,9 +1,7 @@
 """The logs of all agents at once."""
 
-from textual.app import ComposeResult
-
-from kugetsu_engine.domain.counting import of_number
 from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.text.quantities import of_number
 
 from ..formatting.safe_text import clean
 from ..log_feed import LogPart
@@ -14,7 +12,7 @@ from ..viewmodels import strip
 from ..viewmodels.picture import Picture, short_ref
 from ..widgets.lines import Span
 from ..widgets.log_view import LogView
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from ..widgets.strips import Banner, StatusStrip
 from .finding import FilterLine
 from .log_screen import LogScreen
 from .situations import NOTHING
@@ -57,19 +55,12 @@ class MergedView(LogView):
 class MergedScreen(LogScreen):
     """Follows every agent that runs; escape goes back."""
 
-    def compose(self) -> ComposeResult:
-        """One log."""
-        self.log_view = MergedView(self.console.link.merged_feed())
-        yield StatusStrip()
-        yield Banner()
-        yield self.log_view
-        yield FilterLine()
-        yield Talk()
-        yield KeyBar(self.perform)
+    def make_log(self) -> LogView:
+        """Make the pane with all logs."""
+        return MergedView(self.console.link.merged_feed())
 
     def on_mount(self) -> None:
         """Show what runs at once."""
-        self.set_focus(self.log_pane)
         if self.picture is not None:
             self.show_picture(self.picture)
 

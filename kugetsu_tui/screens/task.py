@@ -1,13 +1,12 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from textual.app import ComposeResult
+from kugetsu_engine.domain.draft import shown_id
 
 from ..situation import Situation
 from ..viewmodels import story, strip
 from ..viewmodels.picture import Picture
 from ..widgets.log_view import LogView
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FilterLine
+from ..widgets.strips import Banner, StatusStrip, Talk
 from .head import Head
 from .log_screen import LogScreen
 from .logs import with_log
@@ -22,20 +21,13 @@ class TaskScreen(LogScreen):
         self.task_id = task_id
         self._attempt = attempt
 
-    def compose(self) -> ComposeResult:
-        """Story and log."""
-        self.log_view = LogView(self.console.link.log_feed(), pane_id="log")
-        yield StatusStrip()
-        yield Banner()
-        yield Head()
-        yield self.log_view
-        yield FilterLine()
-        yield Talk()
-        yield KeyBar(self.perform)
+    def make_log(self) -> LogView:
+        """Make the pane with the log of an attempt."""
+        return LogView(self.console.link.log_feed(), pane_id="log")
 
-    def on_mount(self) -> None:
-        """Show the task at once."""
-        self.set_focus(self.log_pane)
+    def make_head(self) -> tuple[Head]:
+        """Make the story."""
+        return (Head(),)
 
     def on_resize(self) -> None:
         """Show as much of the story as there is room for."""
@@ -53,7 +45,7 @@ class TaskScreen(LogScreen):
         header = self.query_one(Head)
         room = max(self.size.height // 3, 3)
         if task is None:
-            header.show([[(f"#{self.task_id.removeprefix('q_')} is no longer among the tasks", "muted")]], room)
+            header.show([[(f"{shown_id(self.task_id)} is no longer among the tasks", "muted")]], room)
             self.log_pane.show(None, 0, False, [], NOTHING)
             return
         attempt = self.attempt

@@ -4,21 +4,19 @@ from typing import Any
 
 from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.run_times import repository_of
+from kugetsu_engine.domain.refs import repository_of
+from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Active
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", TITLE, flexible=True),
+    *OF_TASK,
     Column("time", 10, keep=7, right=True),
     Column("phase", 16),
     Column("auto", 0, keep=6),
@@ -88,7 +86,7 @@ class AgentsView:
                 ("auto" if self._picture.approves(task) else "", "warning"),
                 (states.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
-                (times.size(progress.rss_bytes) if progress else "", "muted"),
+                (format_size(progress.rss_bytes) if progress else "", "muted"),
                 lines(self._picture, one),
                 files(self._picture, one),
             ),
@@ -98,7 +96,7 @@ class AgentsView:
     def _hand_row(self, index: int) -> Row:
         hand = self._hands[index - len(self._active)]
         task, begun = self._picture.snapshot.task(hand.task_id), epoch(hand.since)
-        since = times.span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
+        since = format_span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
         cells: dict[str, Cell] = {
             "state": (states.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
             "issue": (clean(short_ref(hand.issue_ref), 200), "accent"),
@@ -119,7 +117,7 @@ class AgentsView:
 
     @staticmethod
     def _time(one: Active) -> str:
-        return f"{times.clock(one.elapsed_s)}/{times.limit(one.timeout_s)}"
+        return f"{format_clock(one.elapsed_s)}/{format_limit(one.timeout_s)}"
 
     def text(self, index: int) -> str:
         """What a filter looks at."""
@@ -168,9 +166,9 @@ def phase(one: Active) -> Cell:
     if one.task.stop:
         return ("stopping", "warning")
     if one.phase == "stalled":
-        return (f"stalled {times.span(one.silent_s)}" if one.silent_s is not None else "stalled", "danger")
+        return (f"stalled {format_span(one.silent_s)}" if one.silent_s is not None else "stalled", "danger")
     if one.phase == "agent" and one.silent_s is not None and one.silent_s >= silence.SHOWN_S:
-        return (f"silent {times.span(one.silent_s)}", "warning")
+        return (f"silent {format_span(one.silent_s)}", "warning")
     if one.phase == "agent" and one.progress is not None and one.progress.activity:
         return (activity(one.progress.activity), "text")
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")

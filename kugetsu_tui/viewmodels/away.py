@@ -1,9 +1,8 @@
 """What happened while the operator was away, in one line."""
 
-from kugetsu_engine.domain.counting import of_number
+from kugetsu_engine.domain.text.quantities import format_moment, of_number
 from kugetsu_engine.domain.times import epoch
 
-from ..formatting import times
 from .picture import Picture
 from .rows import Cell
 
@@ -30,4 +29,4 @@ def since(picture: Picture, last_seen: float | None) -> Cell | None:
         parts.append(f"{needing} {of_number(needing, 'needs', 'need')} you")
     if not parts:
         return None
-    return (f"since {times.moment(last_seen, snapshot.taken_at)}: {', '.join(parts)}", "warning" if needing else "text")
+    return (f"since {format_moment(last_seen, snapshot.taken_at)}: {', '.join(parts)}", "warning" if needing else "text")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
-from kugetsu_engine.domain.counting import counted
+from kugetsu_engine.domain.text.quantities import counted
 
 from ..formatting import states
 from ..formatting.safe_text import clean, from_cell, tail, width_of

@@ -3,20 +3,19 @@
 from functools import cached_property
 
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.run_times import repository_of
+from kugetsu_engine.domain.draft import typed_id
+from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_day, format_span
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", 10, flexible=True),
+    *OF_TASK,
     Column("outcome", 9, keep=6),
     Column("result", 18, keep=3),
     Column("took", 6, keep=2, right=True),
@@ -36,7 +35,7 @@ class DoneView:
             task=Room(TITLE, most=widest((task.title for task in self._done), TITLE, 300)),
             outcome=widest(map(outcome, self._done[:300]), 9, 11),
             result=room(map(self._result, self._done[:60]), 12, 26, 120),
-            when=widest((times.short(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
+            when=widest((format_day(task.completed_at, self._snapshot.taken_at) for task in self._done), 5, 6),
         )  # fmt: skip
 
     @cached_property
@@ -58,8 +57,8 @@ class DoneView:
                 (clean(task.title, 400), "text"),
                 (clean(outcome(task), 20), look.tone),
                 (self._result(task), "muted"),
-                (times.span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
-                (times.short(task.completed_at, self._snapshot.taken_at), "faint"),
+                (format_span(last.elapsed_s) if last and last.elapsed_s is not None else "", "muted"),
+                (format_day(task.completed_at, self._snapshot.taken_at), "faint"),
             ),
         )
 
@@ -85,7 +84,7 @@ class DoneView:
         """What a row is sorted by: the longest first, and what failed."""
         task = self._done[index]
         if by == "number":
-            digits = task.id.removeprefix("q_")
+            digits = typed_id(task.id)
             return (int(digits), "") if digits.isdigit() else (0, task.id)
         if by == "repository":
             return place_of(task.issue_ref)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from statistics import median
 from time import localtime
 
-from kugetsu_engine.domain.counting import percent
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_span, percent
 from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.snapshot import Snapshot
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean, fit, width_of
 from .picture import short_ref
 from .rows import Cell
@@ -98,7 +99,7 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
             break
         if first > place:
             spans.append((states.glyph("slot_free") * (first - place), "faint"))
-        name = f"#{bar.task_id.removeprefix('q_')}"
+        name = shown_id(bar.task_id)
         full = states.glyph("slot_running" if bar.running else "slot_used")
         room = last - first
         text = f"{full}{name}{full * (room - len(name) - 1)}" if room >= len(name) + 2 else full * room
@@ -116,7 +117,7 @@ def _axis(start: float, end: float, width: int) -> Spans:
     text = ""
     for there in _round_times(start, end, step):
         column = int((there - start) / cell)
-        label = times.short(there, end) if step >= DAY_S else times.moment(there, end if end - start > DAY_S else None)
+        label = format_day(there, end) if step >= DAY_S else format_moment(there, end if end - start > DAY_S else None)
         if (not text or column > len(text)) and column + len(label) < width - 4:
             text = text.ljust(column) + label
     return [(fit(text, width - 3) + "now", "muted")]
@@ -161,6 +162,8 @@ class Figures:
 
 
 HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost $")
+FAILED = 3
+"""The column of `HEAD` that a number above 0 is a warning in."""
 
 
 def figures(tasks: Iterable[Task], default_agent: str) -> tuple[Figures, dict[str, Figures], dict[str, Figures]]:
@@ -197,9 +200,9 @@ def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]]
 
 def _words(one: Figures) -> tuple[str, ...]:
     rate = percent(one.completed - one.empty_handed, one.tasks)
-    typical = times.span(median(one.seconds)) if one.seconds else ""
+    typical = format_span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
-    tokens = times.number(one.tokens) if one.tokens is not None else ""
+    tokens = format_number(one.tokens) if one.tokens is not None else ""
     counts = (str(one.failed or ""), str(one.empty_handed or ""), str(one.attempts), str(one.commits or ""))
     return (str(one.tasks), rate, *counts, typical, tokens, cost)
 
@@ -207,6 +210,6 @@ def _words(one: Figures) -> tuple[str, ...]:
 def _row(words: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:
     cells: Spans = [(fit(words[0], name_width), "accent" if tone == "text" else tone)]
     for place, word in enumerate(words[1 : columns + 1], 1):
-        bad = place == HEAD.index("failed") and word and tone == "text"
+        bad = place == FAILED and word and tone == "text"
         cells.append((fit(word, 9, right=True), "warning" if bad else tone))
     return cells

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from kugetsu_engine.domain.counting import counted
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted
 from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting.safe_text import clean

@@ -2,8 +2,9 @@
 
 from kugetsu_engine.domain import worth
 from kugetsu_engine.domain.task import Notice
+from kugetsu_engine.domain.text.quantities import format_day
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .picture import Picture, short_ref
 from .rows import Column, Row, fitted, widest
@@ -24,7 +25,7 @@ class NoticesView:
         self.urgent = sum(urgent(notice, read_until) for notice in told)
         """How many of the first rows need a person."""
         self._read_until = read_until
-        self.columns = fitted(COLUMNS, time=widest((times.short(notice.time, self._now) for notice in self._notices), 5, 6))
+        self.columns = fitted(COLUMNS, time=widest((format_day(notice.time, self._now) for notice in self._notices), 5, 6))
         seen: dict[str, int] = {}
         keys: list[str] = []
         for notice in told:
@@ -42,7 +43,7 @@ class NoticesView:
         return Row(
             self.keys[index],
             (
-                (times.short(notice.time, self._now), "faint"),
+                (format_day(notice.time, self._now), "faint"),
                 (look.glyph, look.tone),
                 (clean(shortened(notice), 1600), text_tone),
                 ("new" if new else "", "accent"),

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.counting import counted
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.plan import Plan, Start
+from kugetsu_engine.domain.text.quantities import counted, format_moment
 from kugetsu_engine.snapshot import Snapshot
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean, fit
 from .picture import short_ref
 from .queue import why_words
@@ -46,7 +47,7 @@ def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
     day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
     time_width = 14 if day else FAR
     tasks = [*(one.task_id for one in plan.busy), *(one.task_id for one in (*plan.starts, *plan.others))]
-    id_width = widest((f"#{task_id.removeprefix('q_')}" for task_id in tasks), 2, 8)
+    id_width = widest((shown_id(task_id) for task_id in tasks), 2, 8)
     lines: list[Spans] = []
     for busy in plan.busy:
         ends = f"until {_about(busy.ends_at, plan.now)}"
@@ -82,7 +83,7 @@ def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple
 
 
 def _about(epoch_s: float | None, now: float) -> str:
-    return f"~{times.moment(epoch_s, now)}" if epoch_s is not None else "?"
+    return f"~{format_moment(epoch_s, now)}" if epoch_s is not None else "?"
 
 
 def _why(one: Start, plan: Plan) -> str:

@@ -1,10 +1,12 @@
 """What happened to a task, in sentences, in the order in which it happened."""
 
 from kugetsu_engine.domain import silence
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Attempt, Notice, Task
+from kugetsu_engine.domain.text.quantities import format_limit, format_moment, format_span
 from kugetsu_engine.domain.times import epoch
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .agents import PHASES
 from .picture import Picture
@@ -38,7 +40,7 @@ def told(picture: Picture, task: Task) -> list[Sentence]:
 
 
 def _line(stamp: str | float | None, now: float, text: str, tone: str = "text") -> Sentence:
-    return (times.moment(stamp, now, seconds=True), "faint"), (clean(text, 1500), tone)
+    return (format_moment(stamp, now, seconds=True), "faint"), (clean(text, 1500), tone)
 
 
 def _asked(task: Task, asked_at: str | None, now: float) -> Sentence:
@@ -46,9 +48,9 @@ def _asked(task: Task, asked_at: str | None, now: float) -> Sentence:
     if task.priority != 5:
         words.append(f"Its priority is {task.priority} of 9.")
     if task.after:
-        words.append(f"It comes after {', '.join('#' + one.removeprefix('q_') for one in task.after)}.")
+        words.append(f"It comes after {', '.join(shown_id(one) for one in task.after)}.")
     if task.not_before:
-        words.append(f"It is not to start before {times.moment(task.not_before, now)}.")
+        words.append(f"It is not to start before {format_moment(task.not_before, now)}.")
     return _line(asked_at, now, " ".join(words))
 
 
@@ -59,7 +61,7 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
         began = f"{number} started{f' from {attempt.base}' if attempt.base is not None else ''}."
         lines.append((epoch(attempt.started_at), _line(attempt.started_at, now, began, "info")))
     good = attempt.outcome == "ok"
-    ran = f" after {times.span(attempt.elapsed_s)}" if attempt.elapsed_s is not None else ""
+    ran = f" after {format_span(attempt.elapsed_s)}" if attempt.elapsed_s is not None else ""
     ended = {
         "ok": f"{number} ended well{ran}", "timeout": f"{number} ran out of time{ran}",
         "cancelled": f"{number} was stopped{ran}",
@@ -90,7 +92,7 @@ def _others(picture: Picture, task: Task) -> list[Notice]:
 
 def _of_notice(notice: Notice, now: float) -> Sentence:
     text = notice.text
-    for name in (f"#{(notice.id or '').removeprefix('q_')} ", f"{notice.issue_ref or ''} "):
+    for name in (f"{shown_id(notice.id or '')} ", f"{notice.issue_ref or ''} "):
         text = text.removeprefix(name)
     return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", states.of_level(notice.level).tone)
 
@@ -100,8 +102,8 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
     active = find_active(picture, task.id)
     label: Cell = ("now", "accent")
     if active is not None:
-        limit = times.limit(active.timeout_s)
-        words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {times.moment(task.notified_at, now)}"
+        limit = format_limit(active.timeout_s)
+        words = f"Attempt {task.attempt} of {attempts_allowed(picture, task)} runs since {format_moment(task.notified_at, now)}"
         words = f"{words}, with a limit of {limit}; it is {PHASES.get(active.phase, active.phase)}."
         if active.progress is not None and active.progress.base is not None:
             words = f"{words} It started from {active.progress.base}."
@@ -116,11 +118,11 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         if place is not None:
             words = f"{words}; number {place} of {len(picture.snapshot.pending)} in the queue"
             start = start_estimate(task, why, picture.snapshot)
-            words += f", starts about {times.moment(start, now)}" if start is not None else ""
+            words += f", starts about {format_moment(start, now)}" if start is not None else ""
         return [(label, (clean(f"{words}.", 600), "text"))]
     look = states.of_task(task)
     reason = task.error or task.reason
     verb = {"completed": "was completed", "error": "failed", "expired": "expired"}.get(task.state, "was cancelled")
-    when = times.moment(task.completed_at, now)
+    when = format_moment(task.completed_at, now)
     words = f"It {verb}{f' at {when}' if when else ''}{f': {reason}' if reason else ''}."
     return [(label, (clean(words.replace("..", "."), 900), look.tone))]

@@ -1,11 +1,13 @@
 """One task in words: the header of its screen, its card in place of a log, and the line at the bottom of home."""
 
 from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
 from kugetsu_engine.domain.usage import consumed
 from kugetsu_engine.snapshot import Active
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean, clean_lines
 from .agents import phase
 from .picture import Picture, short_ref, tags_of
@@ -40,11 +42,11 @@ def state_words(picture: Picture, task: Task) -> Spans:
             spans.append((f"  number {place} of {len(picture.snapshot.pending)}", "muted"))
             start = start_estimate(task, why, picture.snapshot)
             if start is not None:
-                spans.append((f", starts about {times.moment(start)}", "muted"))
+                spans.append((f", starts about {format_moment(start)}", "muted"))
         if task.attempt and task.reason:
             spans.append((f"  {clean(task.reason, 400)}", "muted"))
     else:
-        spans.append((f" {times.moment(task.completed_at, picture.snapshot.taken_at)}", "muted"))
+        spans.append((f" {format_moment(task.completed_at, picture.snapshot.taken_at)}", "muted"))
         told = task.error or task.reason
         if told:
             spans.append((f"  {clean(told, 500)}", "text" if task.state == "error" else "muted"))
@@ -70,7 +72,7 @@ def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
     first += [(f"{look.glyph} {look.word}", look.tone)]
     if active is not None:
         first += [("  ", "text"), phase(active)]
-        first += [(f"  {times.clock(active.elapsed_s)}/{times.limit(active.timeout_s)}", "text")]
+        first += [(f"  {format_clock(active.elapsed_s)}/{format_limit(active.timeout_s)}", "text")]
     lines.append(first)
     lines.append([(clean(task.title, 600), "text")])
     lines.append(_reason(picture, task))
@@ -93,7 +95,7 @@ def _reason(picture: Picture, task: Task) -> Spans:
 
 
 def _since(task: Task) -> str:
-    return times.moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
+    return format_moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
 
 
 def _facts(picture: Picture, task: Task) -> Spans:
@@ -101,11 +103,11 @@ def _facts(picture: Picture, task: Task) -> Spans:
     if picture.approves(task) is not None and not task.ended:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
     spans += [("  priority ", "muted"), (str(task.priority), "text")]
-    spans += [("  queued ", "muted"), (times.moment(task.pending_since, picture.snapshot.taken_at), "text")]
+    spans += [("  queued ", "muted"), (format_moment(task.pending_since, picture.snapshot.taken_at), "text")]
     if task.tags:
         spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
     if task.after:
-        spans += [("  after ", "muted"), (clean(" ".join(f"#{one.removeprefix('q_')}" for one in task.after), 120), "text")]
+        spans += [("  after ", "muted"), (clean(" ".join(shown_id(one) for one in task.after), 120), "text")]
     return spans
 
 
@@ -119,7 +121,7 @@ def _now(picture: Picture, task: Task, active: Active | None) -> Spans:
         if progress.cpu_percent is not None:
             spans += [("  cpu ", "muted"), (f"{progress.cpu_percent:.0f}%", "text")]
         if progress.rss_bytes is not None:
-            spans += [("  memory ", "muted"), (times.size(progress.rss_bytes), "text")]
+            spans += [("  memory ", "muted"), (format_size(progress.rss_bytes), "text")]
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:
@@ -152,7 +154,7 @@ def _pull(picture: Picture, task: Task) -> Spans:
     if known is None or known.pull is None:
         return []
     bad = known.pull.checks is not None and known.pull.checks.state == "failure" and known.pull.state == "open"
-    words = f"{known.pull} {times.moment(known.asked_at, picture.snapshot.taken_at)}"
+    words = f"{known.pull} {format_moment(known.asked_at, picture.snapshot.taken_at)}"
     return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
 
 
@@ -167,7 +169,7 @@ def _overlap(picture: Picture, task: Task) -> Spans:
     found = picture.snapshot.overlap(task.id)
     if found is None:
         return []
-    other = f"#{found.other(task.id).removeprefix('q_')}"
+    other = shown_id(found.other(task.id))
     return [(f"  {states.glyph('warning')} {clean(f'{other} changes {found.what} too', 200)}", "warning")]
 
 
@@ -204,7 +206,7 @@ def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
     if ended.signal is not None:
         spans.append((f"  signal {ended.signal}", "muted"))
     if ended.elapsed_s is not None:
-        spans.append((f"  {times.span(ended.elapsed_s)}", "muted"))
+        spans.append((f"  {format_span(ended.elapsed_s)}", "muted"))
     if ended.usage is not None and (used := consumed(ended.usage)):
         spans.append((f"  {used}", "muted"))
     if ended.delivered is not None:
@@ -228,12 +230,12 @@ def card(picture: Picture, task: Task) -> list[Spans]:
     place = picture.snapshot.places.get(task.id)
     if place is not None:
         start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
-        about = f", starts about {times.moment(start)}" if start is not None else ""
+        about = f", starts about {format_moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task))
     lines += [spans for spans in (_where(picture, task, None),) if spans]
     if task.timeout_s or task.repo:
-        more: Spans = [("limit   ", "muted"), (times.limit(task.timeout_s), "text")] if task.timeout_s else []
+        more: Spans = [("limit   ", "muted"), (format_limit(task.timeout_s), "text")] if task.timeout_s else []
         lines.append([*more, *([("  repo ", "muted"), (clean(task.repo, 200), "text")] if task.repo else [])])
     lines.append([])
     lines += [[(line, "text")] for line in clean_lines(task.message, 100)]

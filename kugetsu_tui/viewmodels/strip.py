@@ -1,9 +1,9 @@
 """The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
 
-from kugetsu_engine.domain.counting import of_number
+from kugetsu_engine.domain.text.quantities import format_moment, format_size, format_span, of_number
 from kugetsu_engine.domain.times import epoch
 
-from ..formatting import states, times
+from ..formatting import states
 from ..formatting.safe_text import clean
 from .picture import Picture, Replaying
 from .rows import Cell
@@ -30,7 +30,7 @@ def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
     if picture.load is not None:
         groups.append([("load ", "muted"), (f"{picture.load:.1f}", "text")])
     if picture.free_bytes is not None:
-        groups.append([(times.size(picture.free_bytes), "text"), (" free", "muted")])
+        groups.append([(format_size(picture.free_bytes), "text"), (" free", "muted")])
     return groups
 
 
@@ -46,7 +46,7 @@ def engine(picture: Picture) -> list[Cell]:
     where = "here" if picture.here else f"pid {view.pid}"
     state: Cell = (f"{run} running", "good")
     if view.stale:
-        state = (f"{states.glyph('quiet')} not answering for {times.span(view.heartbeat_age_s or 0)}", "danger")
+        state = (f"{states.glyph('quiet')} not answering for {format_span(view.heartbeat_age_s or 0)}", "danger")
     elif view.draining:
         state = (f"{stop} draining", "warning")
     elif view.paused:
@@ -89,7 +89,7 @@ def banner(picture: Picture, at_home: bool = True) -> Cell | None:
         more = f"  (+{len(snapshot.alerts) - 1} more)" if len(snapshot.alerts) > 1 else ""
         return (clean(f"! {snapshot.alerts[0].text}{more}", 400), "danger")
     if view.running and not picture.here and view.pid is not None:
-        since = f", since {times.moment(view.since, snapshot.taken_at)}" if view.since else ""
+        since = f", since {format_moment(view.since, snapshot.taken_at)}" if view.since else ""
         return (f"viewing: engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
     if view.stopped and not (view.running or picture.starting or picture.here or picture.read_only):
         return ("no engine runs, as it was stopped: nothing starts; :engine runs one here", "warning")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from kugetsu_engine.domain.counting import counted
+from kugetsu_engine.domain.text.quantities import counted
 
 from ..formatting.safe_text import clean, fit, width_of
 from ..viewmodels.diff import DiffText

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.worker import Worker
 
-from kugetsu_engine.domain.counting import counted
+from kugetsu_engine.domain.text.quantities import counted
 
 from ..formatting.line_times import CLOCK
 from ..formatting.safe_text import clean

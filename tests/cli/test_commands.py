@@ -213,8 +213,11 @@ class TestWithAnEngine:
         second = shell("--headless")
         assert second.returncode == 3
         assert f"pid {shell.json('status')['engine']['pid']}" in second.stderr
-        types = [notice["type"] for notice in shell.json("notify", "list")]
+        news = shell.json("notify", "list")
+        types = [notice["type"] for notice in news]
         assert types == ["task_queued", "task_dequeued", "task_started", "task_completed"]
+        assert [notice["state"] for notice in news] == ["pending", "notified", "running", "completed"]
+        assert [notice["reason"] for notice in news] == [None, None, None, "1 commit, +1 −0"]
         assert shell("notify", "clear").returncode == 0
         assert shell.json("notify", "list") == []
         assert shell("queue", "clear").stdout.startswith("cleared 1 ended task")
@@ -336,13 +339,13 @@ class TestHostileText:
         assert len(shell.json("queue", "list")) == 6
 
 
-def test_a_terminal_without_unicode_shows_a_question_mark_and_json_loses_nothing(shell: Shell) -> None:
-    """No traceback where it has no glyph for a state or for a word of a message."""
+def test_a_terminal_without_unicode_shows_ascii_and_json_loses_nothing(shell: Shell) -> None:
+    """States have a sign in ASCII; a word of a message becomes question marks, and no traceback."""
     shell.enqueue("local/app#1", "arrows → and 😀")
     shell.environ["PYTHONIOENCODING"] = "ascii"
     done = shell("queue", "stats")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "? pending        1" in done.stdout
+    assert "o pending        1" in done.stdout
     assert "arrows ? and ?" in shell("show", "1").stdout
     assert shell.json("show", "1")["message"] == "arrows → and 😀"
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.engine_state import EngineState
+from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.recovery import Found, machine_restarted, report
 from kugetsu_engine.domain.task import Attempt, Task, Usage
 from kugetsu_engine.domain.times import iso
@@ -228,4 +229,4 @@ def test_nothing_found_is_nothing_told() -> None:
     """The words name only what there is."""
     assert report(Found(), False, None) == ""
     assert report(Found(lost=2), False, None) == "found 2 lost"
-    assert report(Found(), True, "") == "machine restarted, and the queue stays paused"
+    assert report(Found(), True, PauseReason.OPERATOR) == "machine restarted, and the queue stays paused"

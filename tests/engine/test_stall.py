@@ -37,6 +37,8 @@ def test_a_silent_agent_is_shown_with_the_evidence_and_left_alone(fleet: Fleet) 
     notice = fleet.notices("task_stalled", task_id)[0]
     assert (notice.level, notice.failure) == ("warning", "stalled")
     assert "is stalled: no output, " in notice.text
+    assert (notice.reason or "").endswith(" s CPU, no file changed")
+    assert (notice.silent_s or 0.0) >= 1.0
     wait_until(lambda: stands_for(fleet, task_id, 3), 10, "a longer stall")
     assert is_alive(line.pid)
     fleet.release("go")

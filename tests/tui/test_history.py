@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Task, Usage
+from kugetsu_engine.domain.text.quantities import format_moment, format_number
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
-from kugetsu_tui.formatting import times
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels import history
 
@@ -69,7 +69,7 @@ def test_the_axis_has_times_of_the_clock_below_their_cells() -> None:
             assert line.endswith(" now")
             for label in re.finditer(r"(?:(\d\d \w\w\w) )?(\d\d):(\d\d)", line):
                 assert int(label[3]) % 5 == 0
-                there = times.moment(NOW - span + label.start() * span / width, NOW if label[1] else None)
+                there = format_moment(NOW - span + label.start() * span / width, NOW if label[1] else None)
                 minutes = [int(clock[-5:-3]) * 60 + int(clock[-2:]) for clock in (there, label[0])]
                 assert (minutes[1] - minutes[0]) % 1440 <= span / width / 60 + 1
 
@@ -112,5 +112,5 @@ def test_a_narrow_table_drops_columns_from_the_right() -> None:
 def test_tokens_are_counted_by_thousands() -> None:
     """They are no bytes."""
     counts = (0, 512, 999, 1000, 9949, 9950, 999_499, 999_500, 1_000_000, 12_345_678, 3_400_000_000)
-    written = [times.number(count) for count in counts]
+    written = [format_number(count) for count in counts]
     assert written == ["0", "512", "999", "1.0k", "9.9k", "10k", "999k", "1.0M", "1.0M", "12M", "3.4G"]

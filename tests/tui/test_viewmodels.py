@@ -10,11 +10,11 @@ from kugetsu_engine.domain.policy import Rest
 from kugetsu_engine.domain.run import Progress, RunRecord
 from kugetsu_engine.domain.run_times import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
+from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.worth import Need
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse
-from kugetsu_tui.formatting import times
 from kugetsu_tui.keys import Registry
 from kugetsu_tui.situation import Situation
 from kugetsu_tui.viewmodels import story, strip
@@ -111,7 +111,7 @@ def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     rests = {"opencode": Rest("opencode", NOW + 300.0)}
     waits = task(1, agent="opencode")
     row = words(QueueView(Picture(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
-    assert f"opencode: rate limit, {times.moment(NOW + 300.0, NOW, seconds=True)}" in row
+    assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
     assert snapshot(rests=rests).why(waits).text == "opencode: rate limit, goes on in 5:00"
     assert snapshot(rests=rests).why(task(2, agent="mine")).code == "next"
 
@@ -130,12 +130,12 @@ def test_the_queue_says_why_and_when() -> None:
     known = RunTimes().learn("github.com/user/api", "", 600.0)
     view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
     assert "held by you" in words(view.row(0).cells)
-    assert f"retry at {times.moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
+    assert f"retry at {format_moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
     assert words(view.shared_reason) == "slots 1/1", "said once, and not in every row"
     assert "slots" not in words(view.row(2).cells)
     ends = NOW + 600.0 - 21.4
     assert [view.row(place).cells[-1][0] for place in range(3)] == [
-        "", f"~{times.moment(ends)}", f"~{times.moment(ends + 600.0)}"
+        "", f"~{format_moment(ends)}", f"~{format_moment(ends + 600.0)}"
     ], "held; the retry when the slot is free; and after that the last"  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine import config, doctor, housekeeping
-from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run
+from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadable
 from kugetsu_engine.domain.run import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
@@ -64,8 +64,8 @@ BROKEN: dict[str, dict[str, object]] = {
     "changed_after_end": {"notices": [Notice("", "task_error", "", id="q_1")]},
     "leftover": {"leftovers": [Leftover(PROCESS, 1)]},
     "leftover_unsure": {"leftovers": [Leftover(PROCESS, 0)]},
-    "unreadable": {"unreadable": [("/state/queue/items/q_9.json", "q_9 is no task")]},
-    "newer_schema": {"unreadable": [("/state/queue/items/q_9.json", "q_9 is of schema 2, this kugetsu knows 1")]},
+    "unreadable": {"unreadable": [Unreadable("/state/queue/items/q_9.json", "q_9 is no task")]},
+    "newer_schema": {"unreadable": [Unreadable("/state/queue/items/q_9.json", "q_9 is from a later version", newer=True)]},
     "no_reason": {"set_aside": ["2026-q_9.json"]},
     "requests_wait": {"requests": [1]},
     "open_to_others": {"open_to_others": ["/state/env/default.env"]},

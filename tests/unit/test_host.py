@@ -2,14 +2,19 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from kugetsu_engine import host
 from kugetsu_engine.config import load
-from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal, shown
+from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.policy import Facts, queue_reason
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import Active, Snapshot
+from kugetsu_tui.gauges import Gauges
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -73,12 +78,6 @@ def test_agents_that_just_started_still_need_their_memory() -> None:
     assert refusal(facts, Floors(), 0, settling=2) is None, "those that have ended need nothing"
 
 
-@pytest.mark.parametrize(("count", "text"), [(410 * MIB, "410M"), (GIB, "1G"), (3 * GIB // 2, "1.5G"), (0, "0M")])
-def test_sizes_are_short(count: int, text: str) -> None:
-    """As in the words of a wait."""
-    assert shown(count) == text
-
-
 def test_the_machine_of_this_test_is_read(tmp_path: Path) -> None:
     """Free memory below the total, the disk of the folder, a load; a folder that is not there is passed over."""
     facts = host.read_facts((str(tmp_path), str(tmp_path / "missing"), "/"))
@@ -125,6 +124,14 @@ def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
         },
     )  # fmt: skip
     assert host.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
+
+
+def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It showed the machine's 40 GiB while the limit of the cgroup kept everything waiting."""
+    monkeypatch.setattr(host, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
+    active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
+    snapshot = SimpleNamespace(active=(active,))
+    assert Gauges().read(cast(Snapshot, snapshot)).free_bytes == host.read_facts(()).memory_free == 7 << 20
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0:", "::::", "0::/\n" * 3])

@@ -12,7 +12,8 @@ from kugetsu_engine.domain import plan as planning
 from kugetsu_engine.domain import policy
 from kugetsu_engine.domain.plan import Busy, Plan, estimate_start, expected_end, simulate
 from kugetsu_engine.domain.policy import Facts, Rest
-from kugetsu_engine.domain.run_times import KEPT, MOST_PAIRS, Expected, RunTimes, learned, repository_of
+from kugetsu_engine.domain.refs import repository_of
+from kugetsu_engine.domain.run_times import KEPT, MOST_PAIRS, Expected, RunTimes, learned
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.times import iso
 

@@ -13,7 +13,6 @@ from kugetsu_engine.domain.policy import (
     Rest,
     Timing,
     after_attempt,
-    clock,
     expiry,
     next_to_start,
     retry_after,
@@ -184,14 +183,6 @@ def test_a_task_expires_by_its_own_time_or_by_the_setting(
 ) -> None:
     """A held or timed task does not grow old before it may start."""
     assert expiry(_task(**fields), timing) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (41, "0:41"), (125, "2:05"), (3723, "1:02:03"), (-3, "0:00"), (59.6, "1:00")]
-)
-def test_a_length_of_time_is_shown_as_a_clock_shows_it(seconds: float, text: str) -> None:
-    """Rounded, never negative."""
-    assert clock(seconds) == text
 
 
 def test_an_attempt_that_disk_or_machine_kept_from_beginning_does_not_count() -> None:

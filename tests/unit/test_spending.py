@@ -9,6 +9,7 @@ import pytest
 from kugetsu_engine.alerts import Alerts
 from kugetsu_engine.control import Controls
 from kugetsu_engine.domain import policy
+from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.policy import Facts, Timing
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.times import iso
@@ -106,6 +107,6 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     assert policy.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
     assert policy.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = policy.queue_reason(Facts(3, 0, paused=True, pause_reason=f"{policy.BUDGET} is used up"))
+    why = policy.queue_reason(Facts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

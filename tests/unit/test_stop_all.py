@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine import inbox
-from kugetsu_engine.domain import policy
+from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.paths import StatePaths
@@ -40,10 +40,9 @@ def started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_brake_outlasts_every_other_pause(desk: Desk) -> None:
     """What paused by itself would go on by itself: at midnight, or when the budget is raised."""
-    reason = f"{policy.BUDGET} is used up"
-    assert desk.engine.controls.pause_for_budget(reason, "2026-11-29")
+    assert desk.engine.controls.pause_for_budget("nothing is left", "2026-11-29")
     assert desk.ask("stop_all").ok
-    desk.engine.controls.lift(reason)
+    desk.engine.controls.lift(PauseReason.BUDGET)
     assert desk.engine.controls.paused
 
 

@@ -1,0 +1,1 @@
+"""What became of tasks, from what was written down."""

@@ -1,0 +1,47 @@
+"""Reads the text of notifications that earlier versions wrote, which had no fields for state, reason and stall.
+
+The words here stand in old files: they are not to follow when a sentence is reworded.
+"""
+
+import re
+
+from ..draft import shown_id
+from ..task import Notice, State
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_STALLED = re.compile(r"(?:is stalled|stands still): (.+?)(?: for ((?:\d+(?: [a-z]+)? ?)+))?$")
+_VERBS: dict[str, tuple[str, ...]] = {
+    "pending": ("waits again", "queued"), "notified": ("leaves the queue",), "running": ("started",),
+    "completed": ("completed",), "error": ("failed",), "cancelled": ("cancelled",), "expired": ("expired",),
+}  # fmt: skip
+
+
+def read_reason(notice: Notice, state: State) -> str | None:
+    """Why a task came into a state: what follows the verb, or the whole sentence where the reason has it already."""
+    said = _without_name(notice)
+    for verb in _VERBS[state]:
+        if said == verb:
+            return None
+        said = said.removeprefix(f"{verb}: ")
+    return said
+
+
+def read_stall(notice: Notice) -> tuple[str, float | None]:
+    """The evidence of a stall, and for how many seconds it held; None where the text does not say it."""
+    found = _STALLED.search(notice.text)
+    if found is None:
+        return _without_name(notice), None
+    return found[1], _seconds_of(found[2]) if found[2] else None
+
+
+def _without_name(notice: Notice) -> str:
+    return notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
+
+
+def _seconds_of(text: str) -> float:
+    """Read a length of time such as `12 min` or `1 h 05`."""
+    total, unit = 0.0, 1.0
+    for number, name in re.findall(r"(\d+)(?: ([a-z]+))?", text):
+        unit = _UNITS.get(name, 60.0)  # `1 h 05`
+        total += int(number) * unit
+    return total
