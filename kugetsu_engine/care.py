@@ -11,13 +11,12 @@ from .config import Settings, load
 from .domain.refs import key_of, repository_of
 from .domain.text.quantities import counted
 from .errors import AttemptFailed, KugetsuError
-from .git import base, clearing, condition, repositories
+from .git import base, clearing, condition, located, repositories
 from .git.command import pass_to_remotes
 from .git.condition import Condition
 from .git.pointers import admin_dir
 from .git.worktrees import base_commit
 from .paths import StatePaths
-from .process.preparing import lock_name
 from .snapshot import ALL_DONE, SnapshotReader
 from .store import locks, pulls
 from .store.issue_names import name_of
@@ -111,7 +110,7 @@ class Care:
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with _held(self._paths.repository_lock(lock_name(repository))) as quiet:
+            with _held(self._paths.repository_lock(located.main_folder(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
@@ -144,7 +143,7 @@ class Care:
         """Remove one worktree under the locks of its issue and its repository, after another look."""
         assert worktree.repository is not None
         issue = self._paths.issue_lock(worktree.slug)
-        repository = self._paths.repository_lock(lock_name(worktree.repository))
+        repository = self._paths.repository_lock(located.main_folder(worktree.repository))
         with _held(issue) as alone, _held(repository) as quiet:
             if not alone or not quiet:
                 return Removal(worktree, False, "an agent begins in it" if not alone else "git works in its repository")

@@ -5,14 +5,10 @@ from collections.abc import Mapping
 from .domain import assignments
 from .domain.reserved import PM_AGENT
 from .errors import BadFile
-from .paths import StatePaths
+from .paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
 from .store import files
 
-DEFAULT, DEV, PM = "default.env", "dev.env", "pm-agent.env"
-NAMES = (DEFAULT, DEV, PM)
-"""In the folder `env`."""
-OWN = "forges.env"
-"""Beside them, for kugetsu itself: no agent gets what it says."""
+NAMES = (ENV_DEFAULT, ENV_DEV, ENV_PM)
 MAX_FAULTS = 5
 """Faults of one file that are told; a binary file has thousands."""
 
@@ -22,7 +18,7 @@ REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_L
 
 def names_for(issue_ref: str) -> tuple[str, str]:
     """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
-    return (DEFAULT, PM if issue_ref == PM_AGENT else DEV)
+    return (ENV_DEFAULT, ENV_PM if issue_ref == PM_AGENT else ENV_DEV)
 
 
 def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
@@ -71,7 +67,7 @@ class EnvFiles:
     """What is wrong with the env files, looked at again when they change."""
 
     def __init__(self, paths: StatePaths) -> None:
-        self._files = [f"{paths.env}/{name}" for name in (*NAMES, OWN)]
+        self._files = [f"{paths.env}/{name}" for name in (*NAMES, ENV_FORGES)]
         self._seen: object = None
         self.problems: list[str] = []
 

@@ -9,10 +9,9 @@ from . import removing
 from .domain.reserved import SESSIONS
 from .domain.text.quantities import counted
 from .errors import BadFile, GitError, KugetsuError
-from .git import clearing, removal
+from .git import clearing, located, removal
 from .git.command import git
 from .operator import Operator
-from .process.preparing import lock_name
 from .store import contexts, documents, files, sessions, tasks
 from .store.issue_names import name_of
 from .store.locks import try_lock, unlock, wait_lock
@@ -99,7 +98,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
 
 def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
     for stem in files.list_documents(operator.paths.context):
-        path = f"{operator.paths.context}/{stem}.json"
+        path = operator.paths.context_of(stem)
         if stem in known:
             continue
         try:
@@ -120,7 +119,7 @@ def _remove_worktree(operator: Operator, path: str) -> None:
         if held.dirty or held.only_here or held.within:
             raise KugetsuError("it holds work by now")
         owner = os.path.dirname(held.repository) if os.path.basename(held.repository) == ".git" else held.repository
-        lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
+        lock = wait_lock(operator.paths.repository_lock(located.main_folder(owner)))
         try:
             _, left = removal.remove(held.repository, path, held.branch)
         finally:

@@ -20,10 +20,9 @@ from .domain.task import Task
 from .domain.text.quantities import counted
 from .errors import AlreadySo, AttemptFailed, ForgeError, GitError, KugetsuError
 from .forges.knowing import Forges
-from .git import clearing, removal
+from .git import clearing, located, removal
 from .git.removal import Holds
 from .operator import Operator
-from .process.preparing import lock_name
 from .store import contexts, issue_names, of_issue, sessions
 from .store.locks import is_held, try_lock, unlock, wait_lock
 from .store.requests import Request
@@ -196,7 +195,7 @@ def _worktree(operator: Operator, remains: Remains) -> str:
         return f"{worktree} removed{f'; {left}' if left else ''}"
     common = remains.holds.repository
     owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
-    lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
+    lock = wait_lock(operator.paths.repository_lock(located.main_folder(owner)))
     try:
         branch_gone, left = removal.remove(common, worktree, remains.holds.branch)
     finally:
