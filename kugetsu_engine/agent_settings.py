@@ -14,7 +14,6 @@ from .setting_values import (
     count,
     failure_classes,
     flag,
-    kept,
     length_of_time,
     line_of_text,
     list_of_names,
@@ -48,10 +47,10 @@ class AgentSettings(msgspec.Struct, frozen=True):
     model: str | None = None
     mode: Mode = "process"
     """opencode: one process per attempt, or all on one shared server; `auto`: the server where more than one may run."""
-    server_memory: str = "2GiB"
-    """The shared server is replaced when it holds more."""
-    server_idle: str = "5m"
-    """The shared server ends when nobody has used it for so long."""
+    server_memory: int = 2 << 30
+    """The shared server is replaced when it holds more bytes."""
+    server_idle: float = 300.0
+    """The shared server ends when nobody has used it for so many seconds."""
     env: dict[str, str] = {}
     unset: list[str] = []
     """Variables that it does not get, though the operator or the env files have them."""
@@ -80,8 +79,8 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "args": texts,
     "model": line_of_text,
     "mode": one_of(*get_args(Mode)),
-    "server_memory": kept(size),
-    "server_idle": kept(length_of_time),
+    "server_memory": size,
+    "server_idle": length_of_time,
     "env": variables,
     "unset": list_of_names,
     "stream": table,

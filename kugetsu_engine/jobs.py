@@ -80,7 +80,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
         kind=kind, program=program,
-        check=versions.__name__ if versions.kind_of_program(kind, program) in versions.TESTED else None,
+        check="versions" if versions.kind_of_program(kind, program) in versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,

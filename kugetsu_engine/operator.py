@@ -9,7 +9,7 @@ import os
 import time
 
 from .domain import refs
-from .domain.draft import checked_tags, shown_id
+from .domain.draft import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
 """For each request of an act: a slow disk takes its time for each."""
-EXPECTATIONS = ("anything", "none", "changes", "commits")
 COUNTED_AGAIN_AFTER = 1000
 """New tasks after which a command that adds many counts the open ones again."""
 
@@ -88,15 +87,11 @@ class Operator:
         self._may_change()
         now = self._clock()
         ref = refs.parse(reference, self.default_server)
-        if not 0 <= priority <= 9:
-            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
-        if session not in (None, "new", "continue", "fork"):
-            raise UsageError(f"{session!r} is nothing to do with a session", "use new, continue or fork")
-        options: dict[str, object] = {"priority": priority, "held": hold, "session": session}
+        if session is not None and session not in SESSION_CHOICES:
+            raise UsageError(f"{session!r} is not a valid value of session", f"use one of {', '.join(SESSION_CHOICES)}")
+        options: dict[str, object] = {"priority": checked_priority(priority), "held": hold, "session": session}
         if expect is not None:
-            if expect not in EXPECTATIONS:
-                raise UsageError(f"{expect!r} is nothing to expect", f"use one of {', '.join(EXPECTATIONS)}")
-            options["expect"] = expect
+            options["expect"] = checked_expectation(expect)
         if agent is not None:
             options["agent"] = self._known_agent(agent)
         if tags:

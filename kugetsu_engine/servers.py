@@ -10,13 +10,11 @@ from .agents import environment, opencode_desk, opencode_server
 from .agents.base import Call
 from .alerts import Alerts
 from .config import AgentSettings, SettingsSource
-from .domain.times import duration
 from .errors import ConfigError
 from .ledger import Ledger
 from .paths import StatePaths
 from .process import marked
 from .process.launcher import open_log
-from .setting_values import size
 from .store import locks
 
 LOOK_S = 2.0
@@ -66,7 +64,7 @@ class Servers:
         try:
             env = self._environment(own, token)
             argv = opencode_server.server_command(own)
-            limits = {"memory": size(own.server_memory), "idle_s": duration(own.server_idle)}
+            limits = {"memory": own.server_memory, "idle_s": own.server_idle}
             digest = opencode_server.digest([*argv, str(limits)], env | {marked.MARK: ""})
             seat = locks.try_lock(self._paths.server_seat)
             if seat is None:

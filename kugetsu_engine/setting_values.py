@@ -218,13 +218,3 @@ def hours(value: Any) -> str:
     if not isinstance(value, str) or not are_hours(value):
         raise UsageError(f"{shown(value)} is not a span of the day", "write it like 22:00-07:00")
     return value
-
-
-def kept(read: Callable[[Any], object]) -> Callable[[Any], str]:
-    """The text itself, if it can be read so."""
-
-    def same(value: Any) -> str:
-        read(value)
-        return str(value)
-
-    return same

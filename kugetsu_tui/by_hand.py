@@ -4,13 +4,13 @@ Under tmux it gets a window of its own, and the console stays; else the console 
 """
 
 import subprocess
-import sys
 from collections.abc import Mapping
 
 from kugetsu_engine.by_hand import check
 from kugetsu_engine.domain.draft import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.process.interpreter import build_cli_command
 
 from .console import Console
 from .modals.confirm import Confirm
@@ -22,7 +22,7 @@ TMUX_LIMIT_S = 5.0
 async def run(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
     number = typed_id(task_id)
-    argv = [sys.executable, "-m", "kugetsu_engine", verb, number, "--pause", *(["--stop"] if stop else [])]
+    argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
     environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"
     if environ.get("TMUX"):

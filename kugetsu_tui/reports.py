@@ -1,10 +1,10 @@
 """Verbs whose words the console shows as the command line prints them: `:doctor`, `:usage`, `:worktrees` and their like."""
 
-import sys
 from collections.abc import Sequence
 
 from kugetsu_engine.cli.output import COLUMNS
 from kugetsu_engine.errors import UsageError
+from kugetsu_engine.process.interpreter import build_cli_command
 
 from . import outside
 from .console import Console
@@ -85,5 +85,5 @@ async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
         "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
         COLUMNS: str(inner_width(app.size.width, Report.WIDEST)),
     }  # fmt: skip
-    command = [sys.executable, "-m", "kugetsu_engine", *words]
+    command = build_cli_command(*words)
     return await link.aside(lambda: outside.printed(command, link.folder, environ))

@@ -44,16 +44,16 @@ class Drive(msgspec.Struct, frozen=True):
     """Whether its standard error is none of its events. Only with `pump`: two pipes do not keep the order of what is printed at
     the same moment, so a program that only prints has one."""
     reader: str | None = None
-    """Module with `reader(options) -> events.Reader`, for an agent that tells more than its exit code. Standard
-    library only, as the next one."""
+    """Driver, one of `supervisor.drivers`, whose `reader(options)` is an `events.Reader`: for an agent that tells more than its
+    exit code."""
     reader_options: dict[str, Any] = {}
     prepare: str | None = None
-    """Module with `prepare(job) -> changes of the job`, run by the supervisor in the worktree before the agent; it may take
+    """Driver with `prepare(job) -> changes of the job`, run by the supervisor in the worktree before the agent; it may take
     seconds, and raise `AttemptFailed`."""
     resumes_itself: bool = False
     """Whether `prepare` chooses the prompt for a session that knows the task already."""
     after: str | None = None
-    """Module with `after(job)`, run by the supervisor when the agent is gone, for what it had done elsewhere."""
+    """Driver with `after(job)`, run by the supervisor when the agent is gone, for what it had done elsewhere."""
     program: str | None = None
     """The agent's program, where it is not the first word of `argv`."""
     max_steps: int | None = None

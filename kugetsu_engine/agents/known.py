@@ -131,15 +131,15 @@ def _opencode(own: AgentSettings, call: Call) -> Drive:
         return msgspec.structs.replace(found, patterns=(*opencode_server.FAILURES, *opencode.FAILURES, *COMMON))
     argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
     return Drive(
-        argv, opencode.ENVIRONMENT, output="file", reader=opencode.__name__, reader_options={"directory": call.worktree},
-        prepare=opencode.__name__, resumes_itself=True,
+        argv, opencode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
+        prepare="opencode", resumes_itself=True,
         max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
     )  # fmt: skip
 
 
 def _claude(own: AgentSettings, call: Call) -> Drive:
     return Drive(
-        claude.command(own, call), claude.ENVIRONMENT, errors_apart=True, reader=claude.__name__,
+        claude.command(own, call), claude.ENVIRONMENT, errors_apart=True, reader="claude",
         reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
@@ -147,7 +147,7 @@ def _claude(own: AgentSettings, call: Call) -> Drive:
 def _codex(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
     return Drive(
-        codex.command(own, call), errors_apart=True, reader=codex.__name__, reader_options=options,
+        codex.command(own, call), errors_apart=True, reader="codex", reader_options=options,
         patterns=(*codex.FAILURES, *COMMON),
     )  # fmt: skip
 
@@ -155,15 +155,15 @@ def _codex(own: AgentSettings, call: Call) -> Drive:
 def _gemini(own: AgentSettings, call: Call) -> Drive:
     options = {"directory": call.worktree, "session": call.session_id}
     return Drive(
-        gemini.command(own, call), errors_apart=True, reader=gemini.__name__, reader_options=options,
+        gemini.command(own, call), errors_apart=True, reader="gemini", reader_options=options,
         patterns=(*gemini.FAILURES, *COMMON),
     )  # fmt: skip
 
 
 def _aider(own: AgentSettings, call: Call) -> Drive:
     return Drive(
-        aider.command(own, call), prompt_on_stdin=False, reader=aider.__name__,
-        reader_options={"session": call.session_id}, prepare=aider.__name__ if call.session.mode != "new" else None,
+        aider.command(own, call), prompt_on_stdin=False, reader="aider",
+        reader_options={"session": call.session_id}, prepare="aider" if call.session.mode != "new" else None,
         patterns=(*aider.FAILURES, *COMMON),
     )  # fmt: skip
 

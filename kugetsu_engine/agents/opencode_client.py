@@ -193,7 +193,7 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, Api]:
     raise ServerLost(f"no server was ready within {ENTER_S:g} s")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Entry of the client."""
     parser = argparse.ArgumentParser("opencode-client", add_help=False, allow_abbrev=False)
     for names in (("--title",), ("-m", "--model"), ("-s", "--session"), ("--agent",), ("--variant",)):
@@ -204,7 +204,7 @@ def main() -> int:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _stop)
     worktree = os.getcwd()
-    client = Client(parser.parse_args(), worktree)
+    client = Client(parser.parse_args(argv), worktree)
     try:
         desk_end, api = enter(os.environ["KUGETSU_DIR"], worktree)
         try:

@@ -325,7 +325,3 @@ def main(words: list[str]) -> None:
         os.set_inheritable(int(fd or 0), False)
     signal.signal(signal.SIGTERM, keeper.on_signal)
     keeper.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -3,17 +3,15 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping
 
 from ..config import AgentSettings
 from ..domain.reserved import PM_AGENT
 from ..errors import ConfigError
+from ..process import interpreter
 from .base import Call, Drive
 from .opencode import ENVIRONMENT, MAX_STEPS
 
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_BOOT = f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); from kugetsu_engine.agents.{{}} import {{}}; {{}}"
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "opencode_plugin.js")
 WITH_VALUE, ALONE = ("--agent", "--variant", "--model", "-m"), ("--auto",)
 """Arguments of `opencode run` that mean the same to the client of the server."""
@@ -43,11 +41,10 @@ def is_wanted(own: AgentSettings, call: Call) -> bool:
 def drive(own: AgentSettings, call: Call) -> Drive:
     """How an attempt is made on the server: by a small client that prints what `opencode run` prints."""
     words = [f"--title={call.issue_ref}", *(["-m", own.model] if own.model else []), *own.args]
-    desk = f"{__package__}.opencode_desk"
     return Drive(
-        [*_python("opencode_client", "sys.exit(main())"), *words], program=own.program or "opencode",
-        errors_apart=True, reader=f"{__package__}.opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
-        prepare=desk if call.session.mode != "new" else None, resumes_itself=True, after=desk,
+        interpreter.build_command("opencode-client", *words), program=own.program or "opencode",
+        errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
+        prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
     )  # fmt: skip
 
 
@@ -69,22 +66,18 @@ def server_environment(own: AgentSettings, base: Mapping[str, str]) -> dict[str,
 
 def keeper_command(seat: int, life: int, spec: Mapping[str, object]) -> list[str]:
     """The command line of the keeper; nothing of it is secret."""
-    return [*_python("opencode_keeper", "main(sys.argv[1:])"), str(seat), str(life), json.dumps(spec)]
+    return interpreter.build_command("opencode-keeper", str(seat), str(life), json.dumps(spec))
 
 
 def starter_command() -> list[str]:
     """What the keeper starts the server with: its own pid and the server's command line follow."""
-    return _python("opencode_keeper", "become(sys.argv[1:])", "become")
+    return interpreter.build_command("opencode-server")
 
 
 def digest(argv: list[str], env: Mapping[str, str]) -> str:
     """Tells whether a server was started with what one would be started with now."""
     kept = {name: value for name, value in env.items() if not name.startswith(_OF_A_TERMINAL)}
     return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _python(module: str, call: str, name: str = "main") -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", _BOOT.format(module, name, call)]
 
 
 def _strange(args: list[str]) -> str | None:

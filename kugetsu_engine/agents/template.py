@@ -3,7 +3,6 @@
 from ..config import AgentSettings
 from ..domain import event_paths
 from ..domain.argv_template import PROMPT, filled
-from . import stream
 from .base import Call, Drive
 
 
@@ -22,6 +21,6 @@ def drive(own: AgentSettings, call: Call) -> Drive:
     if own.stream is None:
         return found
     return Drive(
-        found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader=stream.__name__,
+        found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader="template",
         reader_options={"stream": event_paths.compiled(own.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 
@@ -13,21 +12,16 @@ from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
 from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
+from ..process.interpreter import build_cli_command
 from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
+from .grammar import parser_of
 from .here import note, paths
 from .wait import pause
 from .words import Words
 
 WAIT_S = 10.0
-ABOUT = {
-    "start": "Start the headless engine in the background.",
-    "stop": "End it; agents go on.",
-    "restart": "End it if it runs, and start it.",
-    "status": "Whether it runs, by the exit code too.",
-    "logs": "What it printed last.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -41,10 +35,7 @@ def main(verb: str, words: list[str]) -> int:
         raise UsageError(
             "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
         )
-    parser = Words(f"{verb} {action}", ABOUT[action])
-    if action in RESUMING:
-        parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted with work")
-    given = parser.parse_args(words[1:])
+    given = parser_of(f"{verb} {action}").parse_args(words[1:])
     here = paths()
     files.prepare(here.folders())
     if action in RESUMING:
@@ -76,8 +67,8 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
     further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kugetsu_engine", "--headless", *further], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, cwd="/", start_new_session=True, env={**environ, "KUGETSU_DIR": here.root},
+            build_cli_command("--headless", *further), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd="/", start_new_session=True, env={**environ, "KUGETSU_DIR": here.root},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:

@@ -10,35 +10,20 @@ from ..domain import times
 from ..domain.draft import task_id
 from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
-from .about import ABOUT
+from .grammar import parser_of
 from .here import operator, standard_input
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Change a waiting task."""
-    given = parser_of().parse_args(words)
+    given = parser_of(verb).parse_args(words)
+    if given.message == "-":
+        given.message = standard_input()
     changes = changes_of(vars(given))
     if not changes:
         return _by_hand(given.id)
     print(operator().do("edit", given.id, **changes))
     return 0
-
-
-def parser_of() -> Words:
-    """The words `edit` takes."""
-    parser = Words("edit", ABOUT["edit"])
-    parser.add_argument("id")
-    parser.add_argument("--message", metavar="TEXT", help="the new message; - reads it from standard input")
-    parser.add_argument("--priority", type=int, metavar="0-9")
-    parser.add_argument("--agent", metavar="NAME")
-    parser.add_argument("--repo", metavar="PATH")
-    parser.add_argument("--after", action="append", metavar="ID", help="come after these tasks only; an empty text for none")
-    parser.add_argument("--at", metavar="TIME", help="not before; an empty text for at once")
-    parser.add_argument("--timeout", metavar="D")
-    parser.add_argument("--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave")
-    parser.add_argument("--tag", action="append", metavar="WORD", help="these tags only; an empty text for none")
-    return parser
 
 
 def changes_of(given: dict[str, Any]) -> dict[str, Any]:
@@ -48,8 +33,6 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
         UsageError: a time cannot be read.
     """
     changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
-    if changes.get("message") == "-":
-        changes["message"] = standard_input()
     if given["repo"] is not None:
         changes["repo"] = os.path.abspath(os.path.expanduser(given["repo"])) if given["repo"] else None
     if given["after"] is not None:

@@ -1,11 +1,11 @@
 """A waiting task as a text to be edited: its fields, a line of dashes, and the message as it is."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from ..errors import UsageError
-from .draft import checked_tags, shown_id, task_id
-from .task import Expect, Task
+from .draft import EXPECTATIONS, checked_expectation, checked_priority, checked_tags, shown_id, task_id
+from .task import Task
 from .times import epoch, iso, local, moment, time_limit
 
 RULE = "---"
@@ -97,17 +97,13 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
         if value == before[name]:
             continue
         if name == "priority":
-            if not (value.isascii() and value.isdigit() and len(value) == 1):
-                raise UsageError("priority: a number from 0 to 9", "9 starts first")
-            changed["priority"] = int(value)
+            changed["priority"] = checked_priority(value)
         elif name == "after":
             changed["after"] = [_id(word) for word in value.replace(",", " ").split()]
         elif name == "at":
             changed["not_before"] = iso(moment(value, now)) if value else None
         elif name == "expect":
-            if value and value not in get_args(Expect):
-                raise UsageError(f"expect: {value[:40]!r} is nothing to expect", f"use one of {', '.join(get_args(Expect))}")
-            changed["expect"] = value or "anything"
+            changed["expect"] = checked_expectation(value or EXPECTATIONS[0])
         elif name == "timeout":
             changed["timeout_s"] = time_limit(value) if value else None
         elif name == "tags":

@@ -43,7 +43,7 @@ class Job(msgspec.Struct, frozen=True):
     result_grace_s: float = 30.0
     """How long its process may stay, without printing anything, when it has told how its work ended."""
     reader: str | None = None
-    """Module with `reader(options)`, which reads what the agent tells."""
+    """Driver, one of `supervisor.drivers`, whose `reader(options)` reads what the agent tells."""
     reader_options: dict[str, Any] = {}
     told: str | None = None
     """Where what it tells is written as a person reads it, in the place of a log of JSON."""
@@ -54,10 +54,10 @@ class Job(msgspec.Struct, frozen=True):
     program: str = ""
     """The agent's program, whether or not it is the first word of `argv`."""
     check: str | None = None
-    """Module with `check(job, note)`, which looks at the program before anything is done for the attempt."""
+    """Driver with `check(job, note)`, which looks at the program before anything is done for the attempt."""
     prepare: str | None = None
     after: str | None = None
-    """Module with `prepare(job)`, which returns changes of the job, run before the agent."""
+    """Driver with `prepare(job)`, which returns changes of the job, run before the agent."""
     session: Wanted = NEW
     """What it does with a session of its own; the agent's driver knows how."""
     prompt_continued: str | None = None
@@ -110,7 +110,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     timeout_s: float
     worktree: str = ""
     reader: str | None = None
-    """Module that makes its log readable."""
+    """Driver that makes its log readable."""
     reader_options: dict[str, Any] = {}
 
 

@@ -37,7 +37,3 @@ def _answer(verb: str, root: str, reference: str = "", branch: str = "") -> dict
         return {"title": text.title, "body": text.body} if text else {}
     pull = forges.pull_request_of(ref, branch)
     return {"url": pull.url} if pull else {}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

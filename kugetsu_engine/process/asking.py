@@ -5,22 +5,16 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from typing import Any
 
-from . import tree
+from . import interpreter, tree
 from .output import LogFile
 
 LIMIT_S = 10.0
 """From the start of the helper: an agent never waits longer for its issue's text, nor a result for its pull request."""
 REFRESH_S = 120.0
 MAX_ANSWER = 1 << 20
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_BOOT = (
-    f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); "
-    "from kugetsu_engine.forges.helper import main; sys.exit(main(sys.argv[1:]))"
-)
 
 Delivered = dict[str, Any]
 
@@ -36,7 +30,7 @@ class Question:
         """
         self._until = time.monotonic() + LIMIT_S
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            interpreter.build_command("forge-questions", *words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
         )  # fmt: skip
 
@@ -73,7 +67,7 @@ def refresh(root: str) -> None:
     """
     try:
         subprocess.run(
-            [sys.executable, "-I", "-c", _BOOT, "refresh", root], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            interpreter.build_command("forge-questions", "refresh", root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, cwd="/", start_new_session=True, timeout=REFRESH_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -6,7 +6,6 @@ import selectors
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import IO
@@ -15,13 +14,7 @@ import msgspec
 
 from ..domain.run import Job, RunRecord
 from ..domain.supervisor_messages import Received, decode
-from . import identity, marked
-
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_BOOT = (
-    f"import sys; sys.path.insert(0, {json.dumps(_PACKAGE_ROOT)}); "
-    "from kugetsu_engine.process.supervisor import main; main(int(sys.argv[1]))"
-)
+from . import identity, interpreter, marked
 
 
 class Handle:
@@ -130,9 +123,8 @@ class Launcher:
         try:
             with theirs, open_log(self._log_path) as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), "kugetsu-supervisor"],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
-                    cwd="/",
+                    interpreter.build_command("kugetsu-supervisor", str(theirs.fileno())), stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
                 )  # fmt: skip
         except BaseException:
             ours.close()

@@ -9,12 +9,12 @@ import os
 import re
 import time
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, Protocol
 
 from ..domain.safe_text import safe_line, safe_text
 from ..domain.stamps import Cut
 from ..errors import AttemptFailed
+from ..supervisor.drivers import load_driver
 from .lines import Lines
 from .output import LogFile, Source
 from .telling import Telling
@@ -45,7 +45,7 @@ def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
         return
     tell("session")
     try:
-        job |= import_module(str(job["prepare"])).prepare(job)
+        job |= load_driver(job["prepare"]).prepare(job)
     except (AttemptFailed, OSError):
         raise
     except Exception as error:  # a plug-in's boundary
@@ -61,7 +61,7 @@ def check(job: dict[str, Any], log: LogFile) -> None:
     if not job.get("check"):
         return
     try:
-        import_module(str(job["check"])).check(job, log.note)
+        load_driver(job["check"]).check(job, log.note)
     except AttemptFailed:
         raise
     except Exception as error:  # a plug-in's boundary
@@ -73,7 +73,7 @@ def after(job: dict[str, Any], log: LogFile) -> None:
     if not job.get("after"):
         return
     try:
-        import_module(str(job["after"])).after(job)
+        load_driver(job["after"]).after(job)
     except Exception as error:  # a plug-in's boundary
         log.note(f"what it did elsewhere may go on: {type(error).__name__}: {safe_line(str(error), 200)}")
 
@@ -114,7 +114,7 @@ class Reading:
         """Where it is written as a person reads it."""
         name = job.get("reader")
         if name:
-            self._reader = self._sheltered(lambda: import_module(str(name)).reader(job.get("reader_options") or {}))
+            self._reader = self._sheltered(lambda: load_driver(name).reader(job.get("reader_options") or {}))
             if self._reader is not None and job.get("told"):
                 self.telling = Telling(str(job["told"]), log.cap)
 

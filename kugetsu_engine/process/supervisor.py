@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -371,9 +370,9 @@ def receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return (job, list(fds[1:])) if isinstance(job, dict) else None
 
 
-def main(control_fd: int) -> None:
-    """Entry of the supervisor process."""
-    control = socket.socket(fileno=control_fd)
+def main(argv: list[str] | int) -> None:
+    """Entry of the supervisor process; an engine that was started before an upgrade gives the number itself."""
+    control = socket.socket(fileno=argv if isinstance(argv, int) else int(argv[0]))
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     received = receive(control)
@@ -389,7 +388,3 @@ def main(control_fd: int) -> None:
     for number in SIGNALS:
         signal.signal(number, handler)
     supervisor.run()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -12,7 +12,7 @@ from kugetsu_engine import embedded
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pulls import KnownPull, PullRequest
 from kugetsu_engine.domain.times import iso
-from kugetsu_engine.process import asking
+from kugetsu_engine.process import asking, interpreter
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import pulls
 from kugetsu_tui.viewmodels import story
@@ -207,7 +207,7 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
         ("print('[]')", {}),
         ("", {"error": "the question failed"}),
     ):
-        monkeypatch.setattr(asking, "_BOOT", program)
+        monkeypatch.setattr(interpreter, "_BOOT", program)
         question = asking.Question("text")
         assert question.answer() == wanted
         question.end()
@@ -215,7 +215,7 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
 
 def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """And ended with it."""
-    monkeypatch.setattr(asking, "_BOOT", "import signal; signal.pause()")
+    monkeypatch.setattr(interpreter, "_BOOT", "import signal; signal.pause()")
     monkeypatch.setattr(asking, "LIMIT_S", 0.2)
     question = asking.Question("text")
     assert question.answer() == {"error": "no answer within 0.2 s"}

@@ -9,7 +9,7 @@ import pytest
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.refs import slug
-from kugetsu_engine.process import launcher
+from kugetsu_engine.process import interpreter
 from kugetsu_engine.store import documents
 from kugetsu_engine.store.locks import is_held
 from tests.model.world import World
@@ -77,7 +77,7 @@ time.time = leaping
 
 def test_a_grace_is_not_measured_by_the_clock_on_the_wall(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever a supervisor asks for the time of day, an hour has gone by: an agent that was asked to end has all its time."""
-    monkeypatch.setattr(launcher, "_BOOT", LEAPING + launcher._BOOT)
+    monkeypatch.setattr(interpreter, "_BOOT", LEAPING + interpreter._BOOT)
     fleet.configure(stop_grace="60s")
     task_id = fleet.enqueue(wait=fleet.waiting_file("go"), deaf=True)
     fleet.start_engine()

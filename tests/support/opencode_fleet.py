@@ -121,7 +121,7 @@ class OpencodeFleet(Fleet):
     def _end_keeper(self, token: str) -> None:
         life = self.paths.server_life(token)
         for name in filter(str.isdigit, os.listdir("/proc")):
-            if b"opencode_keeper" in (command := _command(int(name))) and token.encode() in command:
+            if f'"token": "{token}"'.encode() in _command(int(name)):
                 os.kill(int(name), signal.SIGTERM)
         wait_until(lambda: not locks.is_held(life), 20, f"the keeper {token} to end")
         files.remove(life)

@@ -118,7 +118,7 @@ def test_a_table_may_be_another_of_a_known_kind() -> None:
     """With its own model; it shares the limits of its kind's provider."""
     settings = Settings(agents={"opus": AgentSettings(kind="claude", model="opus")})
     drive = known.drive("opus", settings, call())
-    assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "kugetsu_engine.agents.claude")
+    assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "claude")
     assert known.provider("opus", settings) == "claude"
     with pytest.raises(ConfigError, match=r"\[agents.x\] has no command, and is not a known agent"):
         known.drive("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())

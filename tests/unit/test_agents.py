@@ -41,7 +41,7 @@ def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() ->
     """Its settings change the program and the model; auto-approval is never on by itself."""
     drive = known.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
     assert drive.argv[:2] + drive.argv[-3:] == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
-    assert (drive.output, drive.reader) == ("file", "kugetsu_engine.agents.opencode")
+    assert (drive.output, drive.reader) == ("file", "opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
 
 

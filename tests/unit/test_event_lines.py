@@ -108,7 +108,7 @@ def log(tmp_path: Path) -> Any:
 
 def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_path: Path) -> None:
     """In the middle of an event too; the log has all in one file, and what is told has both, apart."""
-    reads = Reading({"reader": claude.__name__, "told": str(tmp_path / "1.txt")}, log)
+    reads = Reading({"reader": "claude", "told": str(tmp_path / "1.txt")}, log)
     log.write(b"made by setup\n" + RESULT + b"\n")
     log.begin_output()
     log.write(START[:10])
@@ -131,7 +131,7 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
 
 def test_what_is_the_error_output_is_known_also_after_the_middle_of_a_log_was_dropped(log: LogFile) -> None:
     """Its places move with the text."""
-    reads = Reading({"reader": claude.__name__}, log)
+    reads = Reading({"reader": "claude"}, log)
     log.begin_output()
     for number in range(3_000):
         log.write(b"%06d warning: slow\n" % number, "errors")

@@ -14,6 +14,7 @@ from kugetsu_engine.domain.secrets import Mask
 from kugetsu_engine.process import lines, reading, verdicts
 from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.process.reading import Reading
+from kugetsu_engine.supervisor import drivers
 
 NAME = "tests_reader_of_lines"
 
@@ -51,6 +52,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Lines:
     reader, module = Lines(), types.ModuleType(NAME)
     module.reader = lambda options: reader  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, NAME, module)
+    monkeypatch.setitem(drivers.MODULES, NAME, NAME)
     return reader
 
 
@@ -114,7 +116,7 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     assert os.pread(log.fd, 9999, 0).count(b"cannot all be read") == 1
     reader.failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
     assert reads.failure(0) == ("network", "it said so")
-    none = Reading({"reader": "kugetsu_engine.no_such_reader"}, log)
+    none = Reading({"reader": "no_such_reader"}, log)
     none.look()
     assert none.session_id is None
     assert Reading({"reader": None}, log).progress(0, 1) == {}
@@ -192,7 +194,7 @@ def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_t
 
 def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_path: Path) -> None:
     """Tools with what came of them, words, errors, and kugetsu's own notes; a folder in its place costs only these words."""
-    job = {"reader": "kugetsu_engine.agents.opencode", "told": str(tmp_path / "1.txt")}
+    job = {"reader": "opencode", "told": str(tmp_path / "1.txt")}
     reads = Reading(job, log)
     state = {"status": "completed", "input": {"command": "ls"}, "output": "\n".join(map(str, range(30)))}
     log.write(json.dumps({"type": "tool_use", "sessionID": "ses_1", "part": {"tool": "bash", "state": state}}).encode() + b"\n")

@@ -1,0 +1,1 @@
+"""What owns one attempt: a small process of its own, on the standard library only."""
