@@ -187,7 +187,8 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
     "kugetsu_engine/git/clearing.py": ({".removed-"}, "beside a worktree, wherever that is"),
     "kugetsu_engine/domain/refs.py": ({"fix/issue-"}, "a branch"),
     "kugetsu_engine/doctor/logins.py": (
-        {"{CLAUDE_CONFIG_DIR:~/.claude}/.credentials.json", "{CODEX_HOME:~/.codex}/auth.json", "{CODEX_HOME:~/.codex}/config.toml",
+        {"{CLAUDE_CONFIG_DIR:~/.claude}/.credentials.json", "{CODEX_HOME:~/.codex}/auth.json",
+         "{CODEX_HOME:~/.codex}/config.toml",
          "{GEMINI_CLI_HOME:~}/.gemini/gemini-credentials.json", "{GEMINI_CLI_HOME:~}/.gemini/oauth_creds.json",
          "{XDG_DATA_HOME:~/.local/share}/opencode/auth.json"},
         "files of agents",
