@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import BadFile
-from ..paths import RunPaths, StatePaths
+from ..paths import StatePaths
 from ..process import marked
 from ..store import files, locks
 
@@ -112,7 +112,7 @@ def after(job: dict[str, Any]) -> None:
     """When an attempt's client is gone: see to it that the server has stopped its session and that no tool is left."""
     worktree = str(job["worktree"])
     try:
-        with open(f"{RunPaths(job['run_dir']).temporary}/{ENTERED}", "rb") as file:
+        with open(f"{job['env']['TMPDIR']}/{ENTERED}", "rb") as file:
             path = os.fsdecode(file.read())
         with connect(path, LEAVE_S) as end:
             say(end, {"verb": "leave", "directory": worktree})
