@@ -167,25 +167,24 @@ class Operator:
         return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
-        import select
-
+        from .process.waiting import pause
         from .store import requests
 
         deadline = time.monotonic() + wait_s
-        pause = 0.002
+        look_s = 0.002
         while True:
             reply = requests.take_answer(self.paths, number)
             if reply is not None:
                 return reply
-            if pause > 0.005:
+            if look_s > 0.005:
                 self._apply_here()
             if time.monotonic() >= deadline:
                 raise NoAnswer(
                     f"the engine has not answered within {wait_s:g} s",
                     "the request stands and will be applied; see kugetsu status",
                 )
-            select.select([], [], [], pause)
-            pause = min(pause * 2, 0.1)
+            pause(look_s)
+            look_s = min(look_s * 2, 0.1)
 
     def do(self, verb: Verb, task: str | None = None, **args: Any) -> str:
         """Make a request; returns what was done, in one line.

@@ -4,7 +4,6 @@ The issue's lock is held meanwhile, so no agent starts on it; the books are chan
 """
 
 import os
-import select
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from .forges.knowing import Forges
 from .git import clearing, located, removal
 from .git.removal import Holds
 from .operator import Operator
+from .process.waiting import pause
 from .store import contexts, issue_names, of_issue, sessions
 from .store.locks import is_held, try_lock, unlock, wait_lock
 from .store.requests import Request
@@ -161,7 +161,7 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
-            _pause()
+            pause(LOOK_S)
         yield
     finally:
         if fd is not None:
@@ -216,8 +216,4 @@ def _forget(operator: Operator, issue_ref: str) -> str:
         except AlreadySo:
             if time.monotonic() >= deadline:
                 raise
-            _pause()
-
-
-def _pause() -> None:
-    select.select([], [], [], LOOK_S)
+            pause(LOOK_S)

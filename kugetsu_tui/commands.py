@@ -8,7 +8,7 @@ from typing import Any
 
 from kugetsu_engine.cli.acts import place_of
 from kugetsu_engine.cli.edit import changes_of
-from kugetsu_engine.cli.grammar import GRAMMAR, Argument, make_parser, parts_of
+from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
 from kugetsu_engine.domain.draft import task_id as as_task_id
 from kugetsu_engine.errors import UsageError
 
@@ -128,9 +128,7 @@ def _wrong(verb: str) -> UsageError:
 def _read(verb: str, words: Sequence[str], part: str = "") -> Namespace:
     """Read words as the command line does."""
     key = f"{verb} {part}" if part else verb
-    parser = make_parser(key, "", arguments_of(key), console=True)
-    parser.hint = f"write it like: {_written(key)}"
-    given: Namespace = parser.parse_args(words)
+    given: Namespace = console_parser_of(key, arguments_of(key), f"write it like: {_written(key)}").parse_args(words)
     return given
 
 

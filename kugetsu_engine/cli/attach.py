@@ -14,10 +14,10 @@ from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
+from ..process.waiting import pause
 from ..store import tasks
 from .grammar import parser_of
 from .here import note, operator, paths
-from .wait import pause
 
 
 def main(verb: str, words: list[str]) -> int:

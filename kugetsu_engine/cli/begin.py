@@ -8,10 +8,10 @@ from ..domain.safe_text import safe_line
 from ..domain.times import duration
 from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
+from ..process.waiting import pause
 from ..store.locks import is_held
 from .grammar import parser_of
 from .here import note, operator, standard_input
-from .wait import pause
 
 _PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
 

@@ -7,6 +7,7 @@ from typing import Any
 import shtab
 
 from . import GROUPS, candidates, grammar
+from .about import ABOUT
 from .words import Words
 
 DYNAMIC = {
@@ -26,44 +27,39 @@ def main(verb: str, words: list[str]) -> int:
     if words[:1] and words[0] in candidates.KINDS:
         print("\n".join(candidates.KINDS[words[0]](dict(os.environ))))
         return 0
-    shell = _completed(verb).parse_args(words).shell
+    parser = Words(verb, ABOUT[verb])
+    _add_arguments(parser, verb)
+    shell = parser.parse_args(words).shell
     print(shtab.complete(whole(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
     return 0
 
 
 def whole() -> Words:
     """One parser of all verbs, each with the options, and the words, of its own."""
-    parser = _Plain(parents=[_completed("--headless")], add_help=False)
+    parser = Words("", "")
     parser.prog = "kugetsu"
+    _add_arguments(parser, "--headless")
     parser.add_argument("--headless", action="store_true", help="the engine without a screen")
     parser.add_argument("--read-only", action="store_true", help="a console that changes nothing")
-    verbs = parser.add_subparsers(dest="verb", parser_class=_Plain)
+    verbs = parser.add_subparsers(dest="verb", parser_class=argparse.ArgumentParser)
     for verb in sorted(GROUPS.keys() - {"--headless"}):
         if not (words := grammar.parts_of(verb)):
             _add(verbs, verb, verb)
             continue
-        parts = verbs.add_parser(verb, help=", ".join(words)).add_subparsers(dest="part", parser_class=_Plain)
+        parts = verbs.add_parser(verb, help=", ".join(words)).add_subparsers(dest="part")
         for part in words:
             _add(parts, part, f"{verb} {part}")
     return parser
 
 
-class _Plain(Words):
-    def __init__(self, add_help: bool = True, **given: object) -> None:
-        super().__init__(str(given.get("prog", "")).removeprefix("kugetsu "), "", add_help)
-        for parent in given.get("parents", []):  # type: ignore[attr-defined]
-            self._add_container_actions(parent)
+def _add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: str) -> None:
+    about = ABOUT[verb].partition(". ")[0].removesuffix(".")
+    _add_arguments(verbs.add_parser(name, help=about), verb)
 
 
-def _add(verbs: "argparse._SubParsersAction[_Plain]", name: str, verb: str) -> None:
-    parser = _completed(verb)
-    about = (parser.description or "").partition(". ")[0].removesuffix(".")
-    verbs.add_parser(name, help=about, parents=[parser], add_help=False)  # type: ignore[list-item]
-
-
-def _completed(verb: str) -> Words:
-    """Return the parser of a verb, which knows how a shell asks for what its arguments may be."""
-    parser = grammar.parser_of(verb)
+def _add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Add what a verb takes, and how a shell asks for what it may be."""
+    grammar.add_arguments(parser, grammar.GRAMMAR[verb])
     for action in parser._actions:
         if (kind := DYNAMIC.get(action.dest)) is not None and action.nargs != 0 and not action.choices:
             action.complete = _asked_for(kind)  # type: ignore[attr-defined]
@@ -71,7 +67,6 @@ def _completed(verb: str) -> Words:
             action.choices = shtab.SUPPORTED_SHELLS
         elif action.dest in FILES:
             action.complete = FILES[action.dest]  # type: ignore[attr-defined]
-    return parser
 
 
 def _asked_for(kind: str) -> dict[str, Any]:

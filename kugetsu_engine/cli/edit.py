@@ -6,8 +6,7 @@ import sys
 import time
 from typing import Any
 
-from ..domain import times
-from ..domain.draft import task_id
+from ..domain import edit_text
 from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
 from .grammar import parser_of
@@ -30,19 +29,19 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
     """What an engine is asked to change, by the options that were given.
 
     Raises:
-        UsageError: a time cannot be read.
+        UsageError: a value makes no sense.
     """
-    changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
-    if given["repo"] is not None:
-        changes["repo"] = os.path.abspath(os.path.expanduser(given["repo"])) if given["repo"] else None
-    if given["after"] is not None:
-        changes["after"] = [task_id(text) or text for text in given["after"] if text]
-    if given["at"] is not None:
-        changes["not_before"] = times.iso(times.moment(given["at"], time.time())) if given["at"] else None
-    if given["timeout"] is not None:
-        changes["timeout_s"] = times.time_limit(given["timeout"])
-    if given["tag"] is not None:
-        changes["tags"] = [tag for tag in given["tag"] if tag]
+    changes: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None or name == "id":
+            continue
+        text = " ".join(value) if isinstance(value, list) else str(value)
+        if name == "message":
+            changes[name] = text
+            continue
+        if name == "repo" and text:
+            text = os.path.abspath(os.path.expanduser(text))
+        changes |= edit_text.read_field("tags" if name == "tag" else name, text, time.time())
     return changes
 
 

@@ -10,7 +10,8 @@ from .about import ABOUT
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from argparse import ArgumentParser
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from .words import Words
@@ -75,6 +76,7 @@ _JSON = _flag("--json", help="print one JSON document", shell_only=True)
 _NOW = _flag("--now", help="KILL at once")
 _ISSUE = "host/owner/repo#N, owner/repo#N, local/name#N or the issue's address"
 _ISSUE_OR_TASK = Argument("issue_ref", help="the issue, or the id of a task of it")
+_PAUSE = _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell_only=True)
 _DRY_RUN = "say what would go"
 _MESSAGE = "what is to be done; - reads it from standard input"
 _WAIT = Argument(
@@ -83,6 +85,7 @@ _WAIT = Argument(
 _DEBUG = _flag("--debug", help="accepted, as before; the log holds everything anyway", shell_only=True)
 _RESUME = _flag("--resume", help="go on even if the machine was restarted with work")
 _SERVER = "its host: git.example.org"
+_MAYBE_SERVER = Argument("name", nargs="?", help=_SERVER)
 _WHAT = Argument("what", nargs="+", metavar="ID|all", console={"nargs": "*"})
 
 _ENQUEUE = (
@@ -94,11 +97,7 @@ _ENQUEUE = (
     Argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)"),
     Argument("--agent", metavar="NAME", help="opencode, demo, or one of [agents] in config.toml"),
     Argument(
-        "--priority",
-        type=_whole_number,
-        default=5,
-        metavar="0-9",
-        help="9 starts first; 5 unless given",
+        "--priority", type=_whole_number, default=5, metavar="0-9", help="9 starts first; 5 unless given",
         console={"default": None},
     ),
     Argument("--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"),
@@ -109,7 +108,7 @@ _ENQUEUE = (
     Argument("--session", choices=SESSION_CHOICES, help="of the agent: the issue's goes on, or a copy of the base session"),
     _flag("--hold", help="wait until it is released"),
     _JSON,
-)
+)  # fmt: skip
 
 GRAMMAR: dict[str, tuple[Argument, ...]] = {
     "enqueue": _ENQUEUE,
@@ -123,13 +122,9 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
     ),
     "queue enqueue": _ENQUEUE,
     "list": (_flag("--refresh", help="ask the forges about pull requests now"), _JSON),
-    "status": (_flag("--tmux", help="one short line for the status bar of tmux", shell_only=True), _JSON),
     "show": (_ID, _JSON),
-    "kill": (_IDS, _NOW),
-    "cancel": (_IDS,),
-    "retry": (_IDS,),
-    "hold": (_IDS,),
-    "release": (_IDS,),
+    "status": (_flag("--tmux", help="one short line for the status bar of tmux", shell_only=True), _JSON),
+    "kill": (_IDS, _NOW), "cancel": (_IDS,), "retry": (_IDS,), "hold": (_IDS,), "release": (_IDS,),
     "move": (
         Argument("id"),
         *(
@@ -172,16 +167,13 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         _WHAT,
         Argument("--for", dest="for_s", type=_duration, metavar="D", help="how long, such as 2h; else until unmute"),
     ),
-    "notify unmute": (_WHAT,),
-    "notify test": (),
+    "notify unmute": (_WHAT,), "notify test": (),
     "attach": (
         _ID,
         _flag("--stop", help="stop its agent first, if one is at work", shell_only=True),
-        _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell_only=True),
+        _PAUSE,
     ),
-    "shell": (
-        _ID, _flag("--pause", help="after a failure wait for enter, as a window is about to close", shell_only=True),
-    ),
+    "shell": (_ID, _PAUSE),
     "start": (
         Argument("issue_ref", help=_ISSUE),
         Argument("message", nargs="+", help=_MESSAGE),
@@ -189,14 +181,12 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         Argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)", shell_only=True),
         Argument("--agent", metavar="NAME", help="another agent than the usual one", shell_only=True),
         Argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h", shell_only=True),
-        _WAIT,
-        _DEBUG,
+        _WAIT, _DEBUG,
     ),
     "continue": (
         Argument("issue_ref", help=_ISSUE),
         Argument("message", nargs="*", help=f"{_MESSAGE}; a fitting prompt unless given"),
-        _WAIT,
-        _DEBUG,
+        _WAIT, _DEBUG,
     ),
     "delegate": (Argument("message", nargs="+", help=_MESSAGE), _DEBUG),
     "server list": (_JSON,),
@@ -204,9 +194,7 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         Argument("name", help=_SERVER),
         Argument("url", help="what comes before /owner/repo: https://git.example.org, ssh://git@host, a folder"),
     ),
-    "server remove": (Argument("name", help=_SERVER),),
-    "server default": (Argument("name", nargs="?", help=_SERVER),),
-    "server get": (Argument("name", nargs="?", help=_SERVER),),
+    "server remove": (Argument("name", help=_SERVER),), "server default": (_MAYBE_SERVER,), "server get": (_MAYBE_SERVER,),
     "context": (_ISSUE_OR_TASK, _JSON),
     "set-pr": (_ISSUE_OR_TASK, Argument("url", help="its address")),
     "destroy": (
@@ -218,8 +206,7 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         _flag("--dry-run", help=f"{_DRY_RUN}, and why not", shell_only=True),
     ),
     "prune": (
-        _flag("-y", "--yes", "--force", dest="yes", help="do not ask", shell_only=True),
-        _flag("--dry-run", help=_DRY_RUN),
+        _flag("-y", "--yes", "--force", dest="yes", help="do not ask", shell_only=True), _flag("--dry-run", help=_DRY_RUN),
         _JSON,
     ),
     "init": (
@@ -236,11 +223,8 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         Argument("--speed", type=float, default=1.0, metavar="X", help="2 works twice as fast"),
         _flag("--keep", help="do not remove the folder afterwards"),
     ),
-    "queue-daemon start": (_RESUME,),
-    "queue-daemon stop": (),
-    "queue-daemon restart": (_RESUME,),
-    "queue-daemon status": (),
-    "queue-daemon logs": (),
+    "queue-daemon start": (_RESUME,), "queue-daemon stop": (), "queue-daemon restart": (_RESUME,),
+    "queue-daemon status": (), "queue-daemon logs": (),
     "doctor": (
         Argument("what", nargs="?", choices=["agents"], help="agents: which are installed, and whether they can run"),
         _flag("--verify", help="the state directory only, not the surroundings"),
@@ -285,20 +269,28 @@ def parts_of(verb: str) -> list[str]:
 
 def parser_of(verb: str) -> Words:
     """Make the parser of a verb, or of a verb and the word it goes on with."""
-    return make_parser(verb, ABOUT[verb], GRAMMAR[verb])
-
-
-def make_parser(verb: str, about: str, arguments: tuple[Argument, ...], *, console: bool = False) -> Words:
-    """Make a parser of arguments; one for the console knows no help and nothing that is for a shell only."""
     from .words import Words
 
-    parser = Words(verb, about, add_help=not console)
+    parser = Words(verb, ABOUT[verb])
+    add_arguments(parser, GRAMMAR[verb])
+    return parser
+
+
+def console_parser_of(verb: str, arguments: Sequence[Argument], hint: str) -> Words:
+    """Make the parser of a verb of the console, which has no `--help` and complains with a hint of its own."""
+    from .words import Words
+
+    parser = Words(verb, "", add_help=False)
+    parser.hint = hint
+    add_arguments(parser, arguments, console=True)
+    return parser
+
+
+def add_arguments(parser: ArgumentParser, arguments: Sequence[Argument], *, console: bool = False) -> None:
+    """Let a parser take some arguments, one of the console with the settings that differ there."""
     group = None
     for argument in arguments:
-        if console and argument.shell_only:
-            continue
         if argument.one_of and group is None:
             group = parser.add_mutually_exclusive_group(required=True)
         settings = {**argument.settings, **argument.console} if console else argument.settings
         (group if group is not None and argument.one_of else parser).add_argument(*argument.names, **settings)
-    return parser

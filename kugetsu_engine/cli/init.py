@@ -11,11 +11,11 @@ from ..domain.reserved import BASE, PM_AGENT, SESSIONS
 from ..domain.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
+from ..process.waiting import pause
 from ..store import sessions
 from .grammar import parser_of
 from .here import note, operator
 from .issues import confirmed
-from .wait import pause
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -9,11 +9,11 @@ from ..domain.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
 from ..log_times import LogTimes
 from ..logs import LogReader, masked, shown
+from ..process.waiting import pause
 from ..secrets import Secrets
 from ..store import tasks
 from .grammar import parser_of
 from .here import operator, paths
-from .wait import pause
 
 LOOK_S = 0.1
 PATIENCE_S = 3.0

@@ -1,7 +1,6 @@
 """`kugetsu wait ID...` until tasks have ended, and `kugetsu watch`: one line per change."""
 
 import os
-import select
 import time
 
 from ..domain.draft import task_id as as_task_id
@@ -9,6 +8,7 @@ from ..domain.safe_text import safe_line
 from ..domain.states import COMPLETED, FINAL
 from ..domain.times import as_read, duration
 from ..errors import NoSuchTask
+from ..process.waiting import pause
 from ..store import notices, tasks
 from .grammar import parser_of
 from .here import note, operator, paths
@@ -59,8 +59,3 @@ def _watch(words: list[str]) -> int:
             print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)
             last = notice
         pause(LOOK_S)
-
-
-def pause(seconds: float) -> None:
-    """Wait a moment; a signal ends it."""
-    select.select([], [], [], seconds)

@@ -29,4 +29,4 @@ class Words(argparse.ArgumentParser):
         """What a complaint says that helps."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, self.hint)
+        raise UsageError(message.removeprefix("argument "), self.hint)

@@ -94,23 +94,32 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
     if message != task.message.rstrip("\n"):
         changed["message"] = message
     for name, value in fields.items():
-        if value == before[name]:
-            continue
-        if name == "priority":
-            changed["priority"] = checked_priority(value)
-        elif name == "after":
-            changed["after"] = [_id(word) for word in value.replace(",", " ").split()]
-        elif name == "at":
-            changed["not_before"] = iso(moment(value, now)) if value else None
-        elif name == "expect":
-            changed["expect"] = checked_expectation(value or EXPECTATIONS[0])
-        elif name == "timeout":
-            changed["timeout_s"] = time_limit(value) if value else None
-        elif name == "tags":
-            changed["tags"] = checked_tags(value.replace(",", " ").split())
-        else:
-            changed[name] = value or None
+        if value != before[name]:
+            changed |= read_field(name, value, now)
     return changed
+
+
+def read_field(name: str, text: str, now: float) -> dict[str, Any]:
+    """Read what a person wrote for a field, as an argument of an `edit`; an empty text is for none.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    match name:
+        case "priority":
+            return {name: checked_priority(text)}
+        case "after":
+            return {name: [_id(word) for word in text.replace(",", " ").split()]}
+        case "at":
+            return {"not_before": iso(moment(text, now)) if text else None}
+        case "expect":
+            return {name: checked_expectation(text or EXPECTATIONS[0])}
+        case "timeout":
+            return {"timeout_s": time_limit(text) if text else None}
+        case "tags":
+            return {name: checked_tags(text.replace(",", " ").split())}
+        case _:
+            return {name: text or None}
 
 
 def _id(word: str) -> str:

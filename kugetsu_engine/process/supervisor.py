@@ -31,6 +31,7 @@ from .pipes import Pipes
 from .reading import Reading, after, check, prepare
 from .stall import StallWatch
 from .stamping import Stamping
+from .waiting import pause
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -305,7 +306,7 @@ class Supervisor:
             files.replace(self.files.result, data)
         except OSError:
             while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
-                select.select([], [], [], 1.0)
+                pause(1.0)
         reserve.drop(self.run_dir)
         self.log.close()
         for fd in self.locks:

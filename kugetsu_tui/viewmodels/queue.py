@@ -155,8 +155,6 @@ def why_words(why: Why, now: float) -> str:
     """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
     if why.until is None:
         return why.text
-    if why.code == "rate_limit":
-        return f"{why.text.partition(', goes on')[0]}, {format_coming(why.until, now)}"
-    words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code)
+    words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code, why.without_time and f"{why.without_time},")
     # Seconds matter for what is near, as a retry is; they do not for tonight.
     return f"{words} {format_coming(why.until, now)}" if words else why.text

@@ -72,9 +72,8 @@ edit 16 --message fix this thing --priority 3  ->  edit q_16 {"priority": 3, "me
 edit 16 message -  ->  edit q_16 {"message": "-"}
 edit 16 repo /srv/a  ->  edit q_16 {"repo": "/srv/a"}
 edit 16 at ''  ->  edit q_16 {"not_before": null}
-edit 16 priority -1  ->  edit q_16 {"priority": -1}
 edit 16 message --  ->  edit q_16 {"message": "--"}
-edit 16 agent ''  ->  edit q_16 {"agent": ""}
+edit 16 agent ''  ->  edit q_16 {"agent": null}
 show  ->  show {}
 show 3  ->  show q_3 {}
 log 3  ->  show q_3 {}
@@ -223,42 +222,45 @@ hold -1  ->  '-1' is no task id: write 41, #41 or q_41
 retry 3 --json  ->  unrecognized arguments: --json: write it like: retry
 move  ->  write it like: move
 move 3  ->  write it like: move
-move 3 before  ->  argument --before: expected one argument: write it like: move
-move 3 to  ->  argument --to: expected one argument: write it like: move
+move 3 before  ->  --before: expected one argument: write it like: move
+move 3 to  ->  --to: expected one argument: write it like: move
 move 3 nowhere  ->  one of the arguments --top --bottom --up --down --before --to is required: write it like: move
 move x top  ->  'x' is no task id: write 41, #41 or q_41
 move 3 --before x  ->  'x' is no task id: write 41, #41 or q_41
-move 3 --to x  ->  argument --to: 'x' is not a whole number: write it like: move
-edit 3 priority x  ->  argument --priority: 'x' is not a whole number: write it like: edit
-edit 3 --priority x  ->  argument --priority: 'x' is not a whole number: write it like: edit
+move 3 --to x  ->  --to: 'x' is not a whole number: write it like: move
+edit 3 priority x  ->  --priority: 'x' is not a whole number: write it like: edit
+edit 3 --priority x  ->  --priority: 'x' is not a whole number: write it like: edit
 edit 3 priority  ->  write it like: edit
 edit 1 colour red  ->  write it like: edit
 edit 1 --colour red  ->  write it like: edit
-edit 16 expect much  ->  argument --expect: invalid choice: 'much'
+edit 16 expect much  ->  --expect: invalid choice: 'much'
 edit 16 timeout soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
 edit 16 timeout 0  ->  0 is no time limit: it leaves no time to work: write it like 90s, 30m or 2h
 edit 16 --message say --now --priority=2  ->  write it like: edit
 edit 16 message  ->  write it like: edit
 edit x priority 3  ->  'x' is no task id: write 41, #41 or q_41
 edit 16 at never  ->  'never' is no point in time: write it like 22:00, +2h or 2026-11-21T22:00
+edit 16 priority -1  ->  a priority is a number from 0 to 9
+edit 16 priority 12  ->  a priority is a number from 0 to 9
+edit 16 after x  ->  after: 'x' is no task id
 edit 16 17  ->  write it like: edit
-edit 16 --priority=1 x  ->  argument --priority: '1 x' is not a whole number: write it like: edit
-edit 16 priority 3 4  ->  argument --priority: '3 4' is not a whole number: write it like: edit
+edit 16 --priority=1 x  ->  --priority: '1 x' is not a whole number: write it like: edit
+edit 16 priority 3 4  ->  --priority: '3 4' is not a whole number: write it like: edit
 edit 16 agent  ->  write it like: edit
 show 3 --json  ->  unrecognized arguments: --json: write it like: show
 attach 3 --stop  ->  unrecognized arguments: --stop: write it like: attach
 shell --pause  ->  unrecognized arguments: --pause: write it like: shell
 pause now  ->  unrecognized arguments: now: write it like: pause
 resume demo  ->  unrecognized arguments: demo: write it like: resume
-resume --agent  ->  argument --agent: expected one argument: write it like: resume
+resume --agent  ->  --agent: expected one argument: write it like: resume
 limit  ->  the following arguments are required: NUMBER: write it like: limit
-limit x  ->  argument NUMBER: 'x' is not a whole number: write it like: limit
+limit x  ->  NUMBER: 'x' is not a whole number: write it like: limit
 limit 4 5  ->  unrecognized arguments: 5: write it like: limit
 limit --4  ->  the following arguments are required: NUMBER: write it like: limit
 stop-all 3  ->  unrecognized arguments: 3: write it like: stop-all
 stop-all --hard  ->  unrecognized arguments: --hard: write it like: stop-all
 clear 7d  ->  unrecognized arguments: 7d: write it like: clear
-clear --older-than  ->  argument --older-than: expected one argument: write it like: clear
+clear --older-than  ->  --older-than: expected one argument: write it like: clear
 clear --older-than soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
 clear --older-than --now  ->  '--now' is no length of time: write it like 90s, 10m, 1h30m or 2d
 start  ->  the following arguments are required: issue_ref, message: write it like: start
@@ -275,24 +277,24 @@ destroy local/a#1 --dry-run  ->  unrecognized arguments: --dry-run: write it lik
 destroy --force  ->  one of the arguments issue_ref is required: write it like: destroy
 enqueue  ->  write it like: enqueue
 enqueue a  ->  write it like: enqueue
-enqueue a/b#1 x --priority x  ->  argument --priority: 'x' is not a whole number: write it like: enqueue
+enqueue a/b#1 x --priority x  ->  --priority: 'x' is not a whole number: write it like: enqueue
 enqueue a/b#1 x --colour red  ->  unrecognized arguments: --colour: write it like: enqueue
 enqueue a/b#1 x --json  ->  unrecognized arguments: --json: write it like: enqueue
 enqueue a/b#1 x --help  ->  unrecognized arguments: --help: write it like: enqueue
-enqueue a/b#1 x --expect much  ->  argument --expect: invalid choice: 'much'
-enqueue a/b#1 x --session other  ->  argument --session: invalid choice: 'other'
-enqueue a/b#1 x --agent  ->  argument --agent: expected one argument: write it like: enqueue
-enqueue a/b#1 x --agent=  ->  argument --agent: expected one argument: write it like: enqueue
+enqueue a/b#1 x --expect much  ->  --expect: invalid choice: 'much'
+enqueue a/b#1 x --session other  ->  --session: invalid choice: 'other'
+enqueue a/b#1 x --agent  ->  --agent: expected one argument: write it like: enqueue
+enqueue a/b#1 x --agent=  ->  --agent: expected one argument: write it like: enqueue
 enqueue --file -  ->  write it like: enqueue
 enqueue --file a --hold  ->  write it like: enqueue
 enqueue a/b#1 x --file a  ->  write it like: enqueue
-enqueue --file  ->  argument --file: expected one argument: write it like: enqueue
-enqueue a/b#1 x --hold=1  ->  argument --hold: ignored explicit argument '1': write it like: enqueue
+enqueue --file  ->  --file: expected one argument: write it like: enqueue
+enqueue a/b#1 x --hold=1  ->  --hold: ignored explicit argument '1': write it like: enqueue
 plan 0  ->  write it like: plan
-plan x  ->  argument --limit: 'x' is not a whole number: write it like: plan
+plan x  ->  --limit: 'x' is not a whole number: write it like: plan
 plan 4 5  ->  unrecognized arguments: 5: write it like: plan
 plan --agents  ->  unrecognized arguments: --agents: write it like: plan
-plan --limit  ->  argument --limit: expected one argument: write it like: plan
+plan --limit  ->  --limit: expected one argument: write it like: plan
 plan -3  ->  write it like: plan
 sort a b  ->  unrecognized arguments: b: write it like: sort
 jump  ->  the following arguments are required: id: write it like: jump
@@ -308,7 +310,7 @@ queue --help  ->  there is no command '--help'
 queue nonsense  ->  there is no command 'nonsense'
 notify  ->  write it like: notify
 notify test 3  ->  unrecognized arguments: 3: write it like: notify
-notify mute --for  ->  argument --for: expected one argument: write it like: notify
+notify mute --for  ->  --for: expected one argument: write it like: notify
 notify mute --for soon  ->  'soon' is no length of time: write it like 90s, 10m, 1h30m or 2d
 notify unmute 3 --for 2h  ->  unrecognized arguments: --for: write it like: notify
 notify clear  ->  write it like: notify
