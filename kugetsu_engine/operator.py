@@ -84,7 +84,7 @@ class Operator:
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
         """
-        self._may_change()
+        self.refuse_if_read_only()
         now = self._clock()
         ref = refs.parse(reference, self.default_server)
         if session is not None and session not in SESSION_CHOICES:
@@ -150,7 +150,7 @@ class Operator:
         """
         from .store import requests
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         parts = []
         for wish in wishes:
@@ -207,7 +207,7 @@ class Operator:
         """
         from . import editing
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         return editing.begin(self.paths, self.meant(task, "edit"), self._clock)
 
@@ -236,13 +236,13 @@ class Operator:
         """Remember that notifications up to a time have been read."""
         from .store import notices
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         notices.mark_read(self.paths, until)
 
     def mark_seen(self) -> None:
         """Remember that the operator is here now."""
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         files.touch(self.paths.last_seen)
 
@@ -265,7 +265,7 @@ class Operator:
         from .domain.text.quantities import format_coming
         from .store import mutes, tasks
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         known = name if name == mutes.ALL else tasks.find(self.paths, name).id
         now = self._clock()
@@ -280,7 +280,7 @@ class Operator:
         """Send a test message by every way that is set up; a sentence on each."""
         from .telling.rungs import try_all
 
-        self._may_change()
+        self.refuse_if_read_only()
         return try_all(self.settings.notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
@@ -336,7 +336,7 @@ class Operator:
             files.prepare(self.paths.folders())
             self._prepared = True
 
-    def _may_change(self) -> None:
+    def refuse_if_read_only(self) -> None:
         if self.read_only:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 

@@ -202,11 +202,19 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         _flag("--base", help="the base session, and the project manager's that came from it", one_of=True, shell_only=True),
         _flag("--pm-agent", help="the project manager's session", one_of=True, shell_only=True),
         _flag("-y", "--yes", help="do not ask", shell_only=True),
-        _flag("--force", help="whatever would be lost; an agent at work is stopped"),
+        _flag(
+            "--force",
+            help="override every objection: an agent at work (it is stopped), an open pull request, uncommitted files, "
+            "commits on no branch, a lock, a rebase under way, a process inside",
+        ),
         _flag("--dry-run", help=f"{_DRY_RUN}, and why not", shell_only=True),
     ),
     "prune": (
-        _flag("-y", "--yes", "--force", dest="yes", help="do not ask", shell_only=True), _flag("--dry-run", help=_DRY_RUN),
+        _flag(
+            "-y", "--yes", "--force", dest="yes", shell_only=True,
+            help="do not ask; a worktree that holds work, is locked or in use stays all the same",
+        ),
+        _flag("--dry-run", help=_DRY_RUN),
         _JSON,
     ),
     "init": (
@@ -247,7 +255,7 @@ GRAMMAR: dict[str, tuple[Argument, ...]] = {
         _JSON,
     ),
     "worktrees": (
-        _flag("--clean", help="remove worktrees in which nobody works and whose work is merged or pushed; branches stay"),
+        _flag("--clean", help="remove worktrees not in use and not locked whose work is merged or pushed; branches stay"),
         _flag("--dry-run", help=f"with --clean: {_DRY_RUN}, remove nothing"),
         _flag("--fetch", help="ask the remotes for news first, so that a merge is known"),
         _JSON,

@@ -1,6 +1,5 @@
 """`kugetsu worktrees`: what every worktree holds, and removing those that hold nothing that is not elsewhere."""
 
-import os
 import time
 from typing import Any
 
@@ -10,7 +9,7 @@ from ..care import Care, Removal, Worktree
 from ..domain.text.quantities import format_size
 from ..errors import UsageError
 from .grammar import parser_of
-from .here import glyph, note, paths
+from .here import glyph, note, operator
 from .output import print_json, print_table
 
 
@@ -19,7 +18,8 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     if given.dry_run and not given.clean:
         raise UsageError("--dry-run belongs to --clean")
-    care = Care(paths(), os.environ)
+    acting = operator()
+    care = Care(acting.paths, acting.environ, read_only=acting.read_only)
     for fault in care.fetch() if given.fetch else ():
         note(f"kugetsu: {fault}")
     if given.clean:
