@@ -1,6 +1,7 @@
 """KEY=VALUE files, parsed as data and never run by a shell."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from .domain import assignments, refs
@@ -99,18 +100,15 @@ def read_readable(paths: StatePaths) -> dict[str, str]:
 
 def read_faults(paths: StatePaths) -> list[Fault]:
     """Each env file of agents that cannot be read, with the tasks that must not start meanwhile."""
-    return [Fault(f"env/{name}", "", error.message, _STOPS[name]) for name, error in _unreadable(paths, NAMES)]
-
-
-def _unreadable(paths: StatePaths, names: Sequence[str]) -> Iterator[tuple[str, BadFile]]:
-    for name in names:
+    found = []
+    for name in NAMES:
         try:
             _read_text(f"{paths.env}/{name}")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotNow):
             continue
         except BadFile as error:
-            if not isinstance(error, NotNow):
-                yield name, error
+            found.append(Fault(f"env/{name}", "", error.message, _STOPS[name]))
+    return found
 
 
 class EnvFiles:
@@ -136,7 +134,7 @@ class EnvFiles:
 
 
 def _made_private(path: str) -> str | None:
-    mode = files.make_private(path)
+    mode = files.make_private(path) if os.path.isfile(path) else None
     if mode is None:
         return None
     name = f"env/{path.rpartition('/')[2]}"
