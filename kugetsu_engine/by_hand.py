@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import env_files, gate, jobs
-from .agents import known
+from . import gate, jobs
+from .agents import environment, known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
@@ -53,21 +53,14 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
 
     Raises:
-        KugetsuError: there is no worktree yet.
+        KugetsuError: there is no worktree yet, or an env file cannot be read.
     """
     ref = refs.parse(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
         raise no_worktree(task)
-    env = dict(operator)
-    for name in env_files.names_for(task.issue_ref):
-        try:
-            env |= env_files.load(f"{paths.env}/{name}", env)[0]
-        except FileNotFoundError:
-            continue
     own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())
-    env = {name: value for name, value in env.items() if name not in own.unset} | own.env
-    env |= {
+    env = environment.build_by_hand(paths, operator, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip

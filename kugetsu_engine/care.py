@@ -2,25 +2,34 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from .config import Settings, load
 from .domain.refs import key_of, repository_of
-from .domain.text.quantities import counted
 from .errors import AttemptFailed, KugetsuError
-from .git import base, clearing, condition, repositories
+from .git import base, clearing
 from .git.command import pass_to_remotes
 from .git.condition import Condition
-from .git.pointers import admin_dir
-from .git.worktrees import base_commit
+from .git.pointers import admin_dir, common_folder
+from .operator import Operator
 from .paths import StatePaths
 from .process.preparing import lock_name
 from .snapshot import ALL_DONE, SnapshotReader
 from .store import locks, pulls
 from .store.issue_names import name_of
+from .worktrees import removal
+from .worktrees.removal import Facts, Reason, WorktreeState, hold_lock
+
+MAY_OVERRIDE = frozenset({Reason.ONLY_HERE})
+"""Objections that do not count here: the branch stays, so its commits do. There is no option to override another one."""
+_STATES = {
+    Reason.AGENT: "live", Reason.TASK: "waiting", Reason.UNREADABLE: "unknown", Reason.UNCOMMITTED: "dirty",
+    Reason.UNDER_WAY: "dirty", Reason.LOCKED: "dirty", Reason.REPOSITORY_INSIDE: "dirty", Reason.FOREIGN: "unknown",
+    Reason.ON_NO_BRANCH: "unpushed", Reason.NOT_ARRIVED: "unpushed",
+}  # fmt: skip
+"""The state of a worktree by what counts most against its removal; where a process is in it, it is that of its work."""
 
 
 class Worktree(msgspec.Struct, frozen=True):
@@ -59,17 +68,20 @@ class Removal(msgspec.Struct, frozen=True):
 class Care:
     """Looks after the worktrees of one state directory."""
 
-    def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time, *, read_only: bool = False
+    ) -> None:  # fmt: skip
         self._paths = paths
         self._settings: Settings = load(paths, environ)[0]
         self._clock = clock
         self._environ = environ
+        self._operator = Operator(paths.root, environ, read_only=read_only)
         snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
         self._pulls = pulls.load(paths).issues
-        self._in_use = _working_directories()
+        self._working = removal.WorkingDirectories()
 
     def all(self, sized: bool = True) -> list[Worktree]:
         """Every worktree, the one that was used longest ago first."""
@@ -80,30 +92,33 @@ class Care:
         slugs = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)]
         return sorted((self.look(slug, sized) for slug in slugs), key=lambda one: one.last_used)
 
-    def look(self, slug: str, sized: bool = True, ours: bool = False) -> Worktree:
+    def look(self, slug: str, sized: bool = True) -> Worktree:
         """One worktree.
 
         Args:
             sized: whether its size is added up.
-            ours: whether the caller holds the issue's lock, so that it says nothing about others.
         """
-        path = self._paths.worktree(slug)
         reference = self._refs.get(slug)
-        size = _size(path) if sized else 0
-        try:
-            found = condition.of_worktree(path, self._target(path, reference))
-            used = _last_used(path)
-        except (KugetsuError, OSError, ValueError) as error:
-            why = error.message if isinstance(error, KugetsuError) else str(error)
-            return Worktree(path, slug, reference, None, None, size, _mtime(path), "unknown", f"git cannot tell: {why}", False)
-        state, why, safe = self._judge(slug, path, found, ours)
-        return Worktree(
-            path, slug, reference, found.branch, found.repository, size, used, state, why, safe, found.dirty, found.ahead,
-            found.unpushed, found.merged or self._merged_by_pull(reference, found), found.upstream_gone,
+        state = self._inspect(slug)
+        facts = self._facts(slug, state.condition, locks.is_held(self._paths.issue_lock(slug)))
+        against = removal.list_objections(state, facts, MAY_OVERRIDE)
+        name, why = ("unknown", "") if state.condition is None else _work(state.condition, facts)
+        if against:
+            name, why = _STATES.get(against[0].reason, name), against[0].text
+        shown = Worktree(
+            state.path, slug, reference, None, None, _size(state.path) if sized else 0, _last_used(state.path), name, why,
+            not against,
+        )  # fmt: skip
+        if (found := state.condition) is None:
+            return shown
+        return msgspec.structs.replace(
+            shown, branch=found.branch, repository=found.repository, dirty=found.dirty, ahead=found.ahead,
+            unpushed=found.unpushed, merged=found.merged or facts.merged_as, upstream_gone=found.upstream_gone,
         )  # fmt: skip
 
     def fetch(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
+        self._operator.refuse_if_read_only()
         pass_to_remotes({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
         faults = []
         known: dict[str, set[str]] = {}
@@ -111,7 +126,7 @@ class Care:
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with _held(self._paths.repository_lock(lock_name(repository))) as quiet:
+            with hold_lock(self._paths.repository_lock(lock_name(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
@@ -121,6 +136,7 @@ class Care:
         """Remove what may go without any loss, and say of each what became of it."""
         made = []
         if not dry_run:
+            self._operator.refuse_if_read_only()
             clearing.finish(self._paths.worktrees)
         for worktree in self.all():
             removal = Removal(worktree, False, worktree.why)
@@ -142,54 +158,26 @@ class Care:
 
     def _remove(self, worktree: Worktree) -> Removal:
         """Remove one worktree under the locks of its issue and its repository, after another look."""
-        assert worktree.repository is not None
-        issue = self._paths.issue_lock(worktree.slug)
-        repository = self._paths.repository_lock(lock_name(worktree.repository))
-        with _held(issue) as alone, _held(repository) as quiet:
-            if not alone or not quiet:
-                return Removal(worktree, False, "an agent begins in it" if not alone else "git works in its repository")
-            again = self.look(worktree.slug, sized=False, ours=True)
-            if not again.safe:
-                return Removal(worktree, False, again.why)
+        with hold_lock(self._paths.issue_lock(worktree.slug)) as alone:
+            if not alone:
+                return Removal(worktree, False, "an agent begins in it")
+            state = self._inspect(worktree.slug)
             try:
-                left = condition.remove(worktree.repository, worktree.path)
-            except AttemptFailed as error:
+                facts = self._facts(worktree.slug, state.condition, agent=False)
+                done = removal.remove_worktree(self._paths, state, facts, MAY_OVERRIDE, with_branch=False, wait=False)
+            except KugetsuError as error:
                 return Removal(worktree, False, error.message)
-        return Removal(worktree, True, f"{worktree.why}; {left}" if left else worktree.why)
+        return Removal(worktree, True, f"{worktree.why}; {done.left}" if done.left else worktree.why)
 
-    def _judge(self, slug: str, path: str, found: Condition, ours: bool) -> tuple[str, str, bool]:
-        """State, why it may go or stays, and whether it may go."""
-        if not ours and locks.is_held(self._paths.issue_lock(slug)):
-            return "live", "an agent works in it", False
+    def _inspect(self, slug: str) -> WorktreeState:
+        path = self._paths.worktree(slug)
+        return removal.inspect_worktree(path, target=self._target(path, self._refs.get(slug)))
+
+    def _facts(self, slug: str, found: Condition | None, agent: bool) -> Facts:
         task = self._open.get(slug)
-        if task is not None:
-            return "waiting", f"{task.shown} is to work in it ({task.state})", False
-        if found.dirty:
-            return "dirty", f"{counted(found.dirty, 'file')} not committed", False
-        if found.busy is not None:
-            return "dirty", found.busy, False
-        if base_commit(path) is None:
-            return "unknown", "kugetsu did not make it", False
-        if found.homeless:
-            return "unpushed", f"{counted(found.homeless, 'commit')} on no branch", False
-        user = next((who for where, who in self._in_use.items() if _is_in(where, path)), None)
-        state, why, safe = self._work(slug, found)
-        return (state, f"{user} is in it", False) if user is not None and safe else (state, why, safe)
-
-    def _work(self, slug: str, found: Condition) -> tuple[str, str, bool]:
-        """Where the commits are."""
-        by_pull = self._merged_by_pull(self._refs.get(slug), found)
-        if not found.ahead:
-            return "empty", "no commits of its own", True
-        if found.merged or by_pull:
-            how = {"merged": "merged", "rebased": "merged by rebase", "squashed": "merged by squash"}
-            return "merged", how.get(found.merged or "", by_pull or ""), True
-        gone = ", and its branch is gone from the remote" if found.upstream_gone else ""
-        if found.unpushed == 0:
-            return "pushed", "all of it is on the remote", True
-        if found.unpushed is None:
-            return "unpushed", f"{counted(found.ahead, 'commit')}, and there is no remote", False
-        return "unpushed", f"{counted(found.unpushed, 'commit')} not pushed{gone}", False
+        waiting = f"{task.shown} is to work in it ({task.state})" if task is not None else None
+        by_pull = self._merged_by_pull(self._refs.get(slug), found) if found is not None else None
+        return Facts(agent, waiting, self._working.find_process(self._paths.worktree(slug)), by_pull)
 
     def _merged_by_pull(self, reference: str | None, found: Condition) -> str | None:
         """What a forge said: the pull request with exactly this commit at its head was merged."""
@@ -204,37 +192,20 @@ class Care:
         own = self._settings.repos.get(repository) if repository else None
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
-            common = repositories.common_dir(path)
-            return base.remembered(common, base_branch, repository, self._is_own(common))
-        except AttemptFailed:
+            common = common_folder(path)
+            return common and base.remembered(common, base_branch, repository, self._is_own(common))
+        except (AttemptFailed, OSError, ValueError):
             return None
 
 
-@contextmanager
-def _held(path: str) -> Iterator[bool]:
-    """Hold a lock if it is free; whether it is held."""
-    fd = locks.try_lock(path)
-    try:
-        yield fd is not None
-    finally:
-        if fd is not None:
-            locks.unlock(fd)
-
-
-def _working_directories() -> dict[str, str]:
-    """The directories that processes work in, with who it is; as far as the system tells."""
-    import psutil
-
-    found: dict[str, str] = {}
-    for process in psutil.process_iter(["cwd", "name", "pid"]):
-        if process.info["cwd"] and process.pid != os.getpid():
-            found[process.info["cwd"]] = f"{process.info['name']} (pid {process.info['pid']})"
-    here = os.getcwd()
-    return found | {here: "your shell"}
-
-
-def _is_in(where: str, folder: str) -> bool:
-    return f"{where}/".startswith(f"{os.path.realpath(folder)}/")
+def _work(found: Condition, facts: Facts) -> tuple[str, str]:
+    """Where the commits of a worktree are, as a state and in words."""
+    if not found.ahead:
+        return "empty", "no commits of its own"
+    if found.merged or facts.merged_as:
+        how = {"merged": "merged", "rebased": "merged by rebase", "squashed": "merged by squash"}
+        return "merged", how.get(found.merged or "", facts.merged_as or "")
+    return ("pushed", "all of it is on the remote") if found.unpushed == 0 else ("unpushed", "")
 
 
 def _size(folder: str) -> int:
@@ -254,7 +225,10 @@ def _size(folder: str) -> int:
 
 
 def _last_used(path: str) -> float:
-    folder = admin_dir(path)
+    try:
+        folder = admin_dir(path)
+    except (OSError, ValueError):
+        return _mtime(path)
     return max(_mtime(f"{folder}/{name}") for name in ("HEAD", "index", "logs/HEAD", "COMMIT_EDITMSG"))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
 from .domain import agent_names, assignments, refs
 from .domain.host import Floors
@@ -183,6 +184,17 @@ def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = 
         last: the settings in force. They stay where `config.toml` cannot be read at all, and so does a single plain value that
             cannot be read. Where nothing good is in force, as at a start, a value that cannot be read stops what depends on it.
     """
+    found, faults = _read(paths, environ, last)
+    return _with_env_files(found, paths), faults
+
+
+def _with_env_files(settings: Settings, paths: StatePaths) -> Settings:
+    """The settings, with what must not start as an env file cannot be read."""
+    gaps = Gaps.of(env_files.read_faults(paths))
+    return msgspec.structs.replace(settings, gaps=settings.gaps.with_further(gaps)) if gaps != Gaps() else settings
+
+
+def _read(paths: StatePaths, environ: Mapping[str, str], last: Settings | None) -> tuple[Settings, list[Fault]]:
     reading = _Reading(last)
     assignments, old_servers = reading.shell_config(paths.shell_config)
     for name, value in assignments.items():
@@ -369,7 +381,6 @@ class SettingsSource:
         self.current = Settings()
         self._good: Settings | None = None
         """The last ones of a `config.toml` that could be read, or is not there: the defaults stand in for none that is."""
-        self._unread = False
         self._length = 0
         """Of `config.toml` when it was read."""
         self._gone_since: float | None = None
@@ -391,18 +402,24 @@ class SettingsSource:
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether anything is different now."""
-        seen: list[object] = [files.read_signature(path) for path in (self._paths.config, self._paths.shell_config)]
-        seen += [os.path.isdir(fault.missing) for fault in self.faults if fault.missing]
-        if (seen == self._seen and not self._unread) or self._is_written_anew():
+        env = [f"{self._paths.env}/{name}" for name in env_files.NAMES]
+        watched = [files.read_signature(path) for path in (self._paths.config, self._paths.shell_config, *env)]
+        seen = [*watched, *(os.path.isdir(fault.missing) for fault in self.faults if fault.missing)]
+        whole = self._good is self.current  # else a permission may come back, which no signature shows
+        if (seen == self._seen and whole) or self._is_written_anew():
             return False
         before = self.current, self.faults
         self._length = _length_of(self._paths.config)
-        self.current, self.faults = load(self._paths, self._environ, self._good)
-        self._seen = seen[:2] + [False for fault in self.faults if fault.missing]
-        self._unread = any(fault.unread for fault in self.faults)
-        if not self._unread:
-            self._good = self.current
+        found, self.faults = _read(self._paths, self._environ, self._good)
+        self.current = _with_env_files(found, self._paths)
+        self._seen = [*watched, *(False for fault in self.faults if fault.missing)]
+        if not any(fault.unread for fault in self.faults):
+            self._good = found
         return before != (self.current, self.faults)
+
+    def mark_stale(self) -> None:
+        """Have the files read again at the next `refresh`, as one turned out to be others than was seen."""
+        self._seen = None
 
     def _is_written_anew(self) -> bool:
         """Whether the file was emptied or taken away a moment ago, as is done before it is written: no limit ends for that."""

@@ -15,6 +15,7 @@ from .domain.policy import Facts, Why
 from .domain.states import NOTIFIED
 from .domain.task import Task
 from .entries import Entry
+from .env_files import BrokenEnvFile
 from .errors import KugetsuError, NoSuchTask
 from .host import HostGate
 from .ledger import Ledger
@@ -119,24 +120,31 @@ class Dispatcher:
             if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:
                 self._ledger.look_at({entry.id})  # someone edited it a moment ago
                 return True
-            self._launch(task, entered)
+            return self._launch(task, entered)
         except NoSuchTask:
             self._ledger.look_at({entry.id})
         finally:
             entered.give_up()
         return True
 
-    def _launch(self, task: Task, entered: gate.Pass) -> None:
-        """Enter the attempt in the books and hand it, with its locks, to a supervisor."""
+    def _launch(self, task: Task, entered: gate.Pass) -> bool:
+        """Enter the attempt in the books and hand it, with its locks, to a supervisor.
+
+        False when nothing starts in this turn any more, as the settings must be read again.
+        """
         settings = self._settings.current
         planned: Task = msgspec.structs.replace(
             task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=jobs.agent_of(task, settings)
         )
         try:
             job = jobs.build(self._paths, settings, self._environ, planned, self._controls.limit)
+        except BrokenEnvFile:  # since the settings were read, which tell what must not start
+            self._settings.mark_stale()
+            self.try_again_s = 0.0
+            return False
         except KugetsuError as error:
             self._ledger.change(task, "error", str(error), error=str(error))
-            return
+            return True
         task = self._ledger.change(
             task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
         )
@@ -146,7 +154,8 @@ class Dispatcher:
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
             self._attempts.refuse(task, error.errno or 0)
-            return
+            return True
         self._attempts.wait_for(task.id, handle)
         self._attempts.chronicle.asked(task)
         self._host.started()
+        return True

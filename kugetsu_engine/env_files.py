@@ -1,10 +1,13 @@
 """KEY=VALUE files, parsed as data and never run by a shell."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from .domain import assignments
+from .domain import assignments, refs
 from .domain.reserved import PM_AGENT
-from .errors import BadFile
+from .domain.setting_faults import EVERYTHING, Fault, Stop
+from .errors import BadFile, ConfigError, NotNow
 from .paths import StatePaths
 from .store import files
 
@@ -15,6 +18,9 @@ OWN = "forges.env"
 """Beside them, for kugetsu itself: no agent gets what it says."""
 MAX_FAULTS = 5
 """Faults of one file that are told; a binary file has thousands."""
+
+_STOPS = {DEFAULT: EVERYTHING, DEV: EVERYTHING, PM: (Stop("repository", refs.key_of(PM_AGENT.rpartition("#")[0])),)}
+"""What must not start while one of them cannot be read."""
 
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
 """Names that change what a program *is*; an env file may not set them."""
@@ -50,20 +56,62 @@ def load(path: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, s
         FileNotFoundError: there is none.
         BadFile: it cannot be read.
     """
+    return parse(_read_text(path), known)
+
+
+def _read_text(path: str) -> str:
     data = files.read(path, 1 << 20)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadFile(f"{path} is UTF-16: save it as UTF-8")
-    return parse(data.decode("utf-8", "surrogateescape"), known)
+    return data.decode("utf-8", "surrogateescape")
 
 
-def values(paths: StatePaths) -> dict[str, str]:
-    """What all env files set; one that cannot be read is passed over, as it is told elsewhere."""
+class BrokenEnvFile(ConfigError):
+    """An env file is there and cannot be read."""
+
+
+def read_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """What some env files set, later ones win; one that is missing sets nothing.
+
+    Args:
+        known: variables that `${NAME:-default}` may name beside those of the files.
+
+    Raises:
+        BrokenEnvFile: one cannot be read, so that nobody knows what it would set.
+        NotNow: the system refuses to read one at the moment.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            found |= load(f"{paths.env}/{name}", {**known, **found})[0]
+        except FileNotFoundError:
+            continue
+        except NotNow:
+            raise
+        except BadFile as error:
+            raise BrokenEnvFile(error.message, "correct it, or move it away") from None
+    return found
+
+
+def read_readable(paths: StatePaths) -> dict[str, str]:
+    """What the env files of agents set that can be read, for those who only look: masks, warnings, a first check."""
     found: dict[str, str] = {}
     for name in NAMES:
-        try:
+        with suppress(FileNotFoundError, BadFile):
             found |= load(f"{paths.env}/{name}", found)[0]
-        except (FileNotFoundError, BadFile):
+    return found
+
+
+def read_faults(paths: StatePaths) -> list[Fault]:
+    """Each env file of agents that cannot be read, with the tasks that must not start meanwhile."""
+    found = []
+    for name in NAMES:
+        try:
+            _read_text(f"{paths.env}/{name}")
+        except (FileNotFoundError, NotNow):
             continue
+        except BadFile as error:
+            found.append(Fault(f"env/{name}", "", error.message, _STOPS[name]))
     return found
 
 
@@ -90,7 +138,7 @@ class EnvFiles:
 
 
 def _made_private(path: str) -> str | None:
-    mode = files.make_private(path)
+    mode = files.make_private(path) if os.path.isfile(path) else None
     if mode is None:
         return None
     name = f"env/{path.rpartition('/')[2]}"
@@ -104,5 +152,6 @@ def _problems(path: str) -> list[str]:
     except FileNotFoundError:
         return []
     except BadFile as error:
-        return [f"{error.message}: tasks end with an error until it is mended or moved away"]
+        meanwhile = "no forge is asked" if name == f"env/{OWN}" else "what needs it does not start"
+        return [f"{error.message}: {meanwhile} until it is corrected or moved away"]
     return [f"{name}: {fault}" for fault in faults[:MAX_FAULTS]] + (["…"] if len(faults) > MAX_FAULTS else [])

@@ -16,6 +16,7 @@ KugetsuError                what went wrong and what to do; `exit_code` for the 
 └── AttemptFailed        1  an attempt cannot go on; `failure` names the class
     ├── RepositoryError     no repository for the task, or it is not one
     ├── GitError            git refused; carries git's own words
+    │   └── GitTimeout      it did not end in time
     ├── GitBusy             git works in the repository for another attempt, and has for long
     ├── BadPrompt           the prompt cannot be given in the way the agent wants it
     └── SetupFailed         a repository's setup command failed
@@ -154,6 +155,15 @@ class SetupFailed(AttemptFailed):
     """A command that prepares the worktree failed."""
 
     failure = "setup"
+
+
+class GitTimeout(GitError):
+    """git did not end in time; where it asked a remote, that is taken for the network's fault."""
+
+    def __init__(self, verb: str, timeout_s: float) -> None:
+        """Say what did not end, and within which time."""
+        super().__init__(f"git {verb} did not end within {timeout_s:.0f} s")
+        self.failure = "network" if verb in ("clone", "fetch", "ls-remote") else "git"
 
 
 class GitNotStarted(GitError):

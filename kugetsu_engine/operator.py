@@ -9,7 +9,7 @@ import os
 import time
 
 from .domain import refs
-from .domain.draft import checked_tags, shown_id
+from .domain.draft import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from .domain.draft import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
 """For each request of an act: a slow disk takes its time for each."""
-EXPECTATIONS = ("anything", "none", "changes", "commits")
 COUNTED_AGAIN_AFTER = 1000
 """New tasks after which a command that adds many counts the open ones again."""
 
@@ -85,18 +84,14 @@ class Operator:
         Raises:
             KugetsuError: something about it is wrong; there is no task then.
         """
-        self._may_change()
+        self.refuse_if_read_only()
         now = self._clock()
         ref = refs.parse(reference, self.default_server)
-        if not 0 <= priority <= 9:
-            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
-        if session not in (None, "new", "continue", "fork"):
-            raise UsageError(f"{session!r} is nothing to do with a session", "use new, continue or fork")
-        options: dict[str, object] = {"priority": priority, "held": hold, "session": session}
+        if session is not None and session not in SESSION_CHOICES:
+            raise UsageError(f"{session!r} is not a valid value of session", f"use one of {', '.join(SESSION_CHOICES)}")
+        options: dict[str, object] = {"priority": checked_priority(priority), "held": hold, "session": session}
         if expect is not None:
-            if expect not in EXPECTATIONS:
-                raise UsageError(f"{expect!r} is nothing to expect", f"use one of {', '.join(EXPECTATIONS)}")
-            options["expect"] = expect
+            options["expect"] = checked_expectation(expect)
         if agent is not None:
             options["agent"] = self._known_agent(agent)
         if tags:
@@ -155,7 +150,7 @@ class Operator:
         """
         from .store import requests
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         parts = []
         for wish in wishes:
@@ -172,25 +167,24 @@ class Operator:
         return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
-        import select
-
+        from .process.waiting import pause
         from .store import requests
 
         deadline = time.monotonic() + wait_s
-        pause = 0.002
+        look_s = 0.002
         while True:
             reply = requests.take_answer(self.paths, number)
             if reply is not None:
                 return reply
-            if pause > 0.005:
+            if look_s > 0.005:
                 self._apply_here()
             if time.monotonic() >= deadline:
                 raise NoAnswer(
                     f"the engine has not answered within {wait_s:g} s",
                     "the request stands and will be applied; see kugetsu status",
                 )
-            select.select([], [], [], pause)
-            pause = min(pause * 2, 0.1)
+            pause(look_s)
+            look_s = min(look_s * 2, 0.1)
 
     def do(self, verb: Verb, task: str | None = None, **args: Any) -> str:
         """Make a request; returns what was done, in one line.
@@ -213,7 +207,7 @@ class Operator:
         """
         from . import editing
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         return editing.begin(self.paths, self.meant(task, "edit"), self._clock)
 
@@ -242,13 +236,13 @@ class Operator:
         """Remember that notifications up to a time have been read."""
         from .store import notices
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         notices.mark_read(self.paths, until)
 
     def mark_seen(self) -> None:
         """Remember that the operator is here now."""
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         files.touch(self.paths.last_seen)
 
@@ -271,7 +265,7 @@ class Operator:
         from .domain.text.quantities import format_coming
         from .store import mutes, tasks
 
-        self._may_change()
+        self.refuse_if_read_only()
         self._prepare()
         known = name if name == mutes.ALL else tasks.find(self.paths, name).id
         now = self._clock()
@@ -286,7 +280,7 @@ class Operator:
         """Send a test message by every way that is set up; a sentence on each."""
         from .telling.rungs import try_all
 
-        self._may_change()
+        self.refuse_if_read_only()
         return try_all(self.settings.notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
@@ -342,7 +336,7 @@ class Operator:
             files.prepare(self.paths.folders())
             self._prepared = True
 
-    def _may_change(self) -> None:
+    def refuse_if_read_only(self) -> None:
         if self.read_only:
             raise KugetsuError("read-only: nothing is changed", "start without --read-only")
 

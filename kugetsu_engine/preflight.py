@@ -152,7 +152,7 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 def _path_of_env_files(paths: StatePaths) -> str:
     from . import env_files
 
-    return env_files.values(paths).get("PATH", "")
+    return env_files.read_readable(paths).get("PATH", "")
 
 
 def _is_there(program: str, path: str) -> bool:

@@ -7,15 +7,17 @@ import msgspec
 
 from . import removing
 from .domain.reserved import SESSIONS
-from .domain.text.quantities import counted
-from .errors import BadFile, GitError, KugetsuError
-from .git import clearing, removal
-from .git.command import git
+from .errors import BadFile, KugetsuError
+from .git import clearing
 from .operator import Operator
-from .process.preparing import lock_name
 from .store import contexts, documents, files, sessions, tasks
 from .store.issue_names import name_of
-from .store.locks import try_lock, unlock, wait_lock
+from .store.locks import is_held
+from .worktrees import removal
+from .worktrees.removal import Facts, Reason, WorkingDirectories, hold_lock
+
+MAY_OVERRIDE = frozenset({Reason.NOT_ARRIVED})
+"""Objections that do not count here: commits that another branch or a tag has are not lost. No option overrides another one."""
 
 
 class Orphan(msgspec.Struct, frozen=True):
@@ -45,13 +47,15 @@ def look(operator: Operator) -> list[Orphan]:
 
 def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], None]) -> int:
     """Remove orphans, whatever became of the others; the exit code of the first failure."""
+    operator.refuse_if_read_only()
     code = 0
+    working = WorkingDirectories()
     for left in clearing.finish(operator.paths.worktrees):
         complain(f"kugetsu: of a worktree that was removed, {left}")
     for orphan in orphans:
         try:
             if orphan.kind == "worktree":
-                _remove_worktree(operator, orphan.path)
+                _remove_worktree(operator, orphan.path, working)
             elif orphan.issue_ref is not None:
                 for _ in removing.destroy(operator, removing.look(operator, orphan.issue_ref), force=False):
                     pass
@@ -78,23 +82,17 @@ def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
 
 
 def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
+    working = WorkingDirectories()
     for name in files.list_names(operator.paths.worktrees):
         path = operator.paths.worktree(name)
         if name in known or name[0] == "." or not os.path.isdir(path):
             continue
         why = "neither a session nor a task knows it"
-        try:
-            held = removal.holds(path, _branch(path))
-        except (GitError, ValueError):
-            yield Orphan("worktree", path, f"{why}, nor does git: look at it, and remove it yourself", kept=True)
-            continue
-        holding = [f"{held.dirty} uncommitted"] if held.dirty else []
-        holding += [f"{counted(held.only_here, 'commit')} not pushed and on no other branch"] if held.only_here else []
-        holding += [f"the repository {held.within[0]}"] if held.within else []
-        if holding:
-            yield Orphan("worktree", path, f"{why}, but it holds {' and '.join(holding)}", kept=True)
-        else:
-            yield Orphan("worktree", path, why)
+        facts = Facts(is_held(operator.paths.issue_lock(name)), process=working.find_process(path))
+        against = removal.list_objections(removal.inspect_worktree(path), facts, MAY_OVERRIDE)
+        if against:
+            why = f"{why}, but {'; '.join(objection.text for objection in against)}"
+        yield Orphan("worktree", path, why, kept=bool(against))
 
 
 def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
@@ -110,28 +108,11 @@ def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             yield Orphan("context", path, "its issue has no session, worktree or task", said.issue_ref)
 
 
-def _remove_worktree(operator: Operator, path: str) -> None:
+def _remove_worktree(operator: Operator, path: str, working: WorkingDirectories) -> None:
     """Remove a worktree that still holds nothing of its own, under its issue's lock."""
-    fd = try_lock(operator.paths.issue_lock(os.path.basename(path)))
-    if fd is None:
-        raise KugetsuError("an agent works there")
-    try:
-        held = removal.holds(path, _branch(path))
-        if held.dirty or held.only_here or held.within:
-            raise KugetsuError("it holds work by now")
-        owner = os.path.dirname(held.repository) if os.path.basename(held.repository) == ".git" else held.repository
-        lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
-        try:
-            _, left = removal.remove(held.repository, path, held.branch)
-        finally:
-            unlock(lock)
-    finally:
-        unlock(fd)
-    if left is not None:
-        raise KugetsuError(f"it is removed, but {left}")
-
-
-def _branch(worktree: str) -> str:
-    """The branch that is checked out, where it is one of ours."""
-    name = git(worktree, "branch", "--show-current").strip()
-    return name if name.startswith("fix/") else "fix/none"
+    with hold_lock(operator.paths.issue_lock(os.path.basename(path))) as alone:
+        facts = Facts(not alone, process=working.find_process(path))
+        state = removal.inspect_worktree(path)
+        done = removal.remove_worktree(operator.paths, state, facts, MAY_OVERRIDE, with_branch=True)
+    if done.left is not None:
+        raise KugetsuError(f"it is removed, but {done.left}")

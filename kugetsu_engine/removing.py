@@ -4,7 +4,6 @@ The issue's lock is held meanwhile, so no agent starts on it; the books are chan
 """
 
 import os
-import select
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,18 +17,21 @@ from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
 from .domain.text.quantities import counted
-from .errors import AlreadySo, AttemptFailed, ForgeError, GitError, KugetsuError
+from .errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
 from .forges.knowing import Forges
-from .git import clearing, removal
-from .git.removal import Holds
 from .operator import Operator
-from .process.preparing import lock_name
+from .process.waiting import pause
 from .store import contexts, issue_names, of_issue, sessions
-from .store.locks import is_held, try_lock, unlock, wait_lock
+from .store.locks import is_held, try_lock, unlock
 from .store.requests import Request
+from .worktrees import removal
+from .worktrees.removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState
 
 WAIT_S = 20.0
 LOOK_S = 0.05
+MAY_OVERRIDE = frozenset({Reason.TASK, Reason.FOREIGN, Reason.NOT_ARRIVED})
+"""Objections that do not count here: the issue was named, its waiting tasks are cancelled, and a branch whose commits are
+nowhere else stays. `--force` overrides every other one as well."""
 
 
 class Remains(msgspec.Struct, frozen=True):
@@ -37,9 +39,9 @@ class Remains(msgspec.Struct, frozen=True):
 
     issue_ref: str
     branch: str
-    worktree: str | None
-    holds: Holds | None
-    """None without a worktree, or where git does not know it."""
+    worktree: WorktreeState | None
+    against: tuple[Objection, ...]
+    """What speaks against removing the worktree."""
     session: Session | None
     said: int
     """Messages that are kept."""
@@ -59,11 +61,10 @@ class Remains(msgspec.Struct, frozen=True):
             what = f"{self.session.session_id} of {self.session.agent or 'opencode'}" if self.session.session_id else ""
             found.append(f"session   {what or self.session.pr_url or 'nothing yet'}")
         if self.worktree is not None:
-            found.append(f"worktree  {self.worktree}")
-        if self.holds is not None and self.holds.branch is not None:
-            kept = (
-                "kept: its commits are nowhere else" if self.holds.only_here else "removed: its commits are elsewhere as well"
-            )
+            found.append(f"worktree  {self.worktree.path}")
+        held = self.worktree.condition if self.worktree is not None else None
+        if held is not None and held.issue_branch is not None:
+            kept = "kept: its commits are nowhere else" if held.only_here else "removed: its commits are elsewhere as well"
             found.append(f"branch    {self.branch}, {kept}")
         return found + ([f"context   {counted(self.said, 'message')}"] if self.said else [])
 
@@ -79,14 +80,8 @@ class Remains(msgspec.Struct, frozen=True):
             found.append(f"its pull request is open{f': {url}' if url else ''}")
         elif url and pr_state is None:
             found.append(f"its pull request may be open, as nobody could be asked: {url}")
-        if self.worktree is not None and self.holds is None:
-            found.append("its worktree is unknown to git, so nobody can tell what it holds")
-        if self.holds is not None and self.holds.dirty:
-            found.append(f"{counted(self.holds.dirty, 'file')} not committed, which would be lost")
-        if self.holds is not None and self.holds.within:
-            found.append(f"a repository of its own lies in it, and may hold what is nowhere else: {self.holds.within[0]}")
-        if self.holds is not None and self.holds.only_here:
-            found.append(f"{counted(self.holds.only_here, 'commit')} not pushed and on no other branch")
+        lost = (Reason.UNCOMMITTED, Reason.ON_NO_BRANCH)
+        found += [f"{one.text}, which would be lost" if one.reason in lost else one.text for one in self.against]
         return found
 
 
@@ -94,13 +89,7 @@ def look(operator: Operator, issue_ref: str) -> Remains:
     """Find out what there is of an issue; changes nothing."""
     ref = refs.parse(issue_ref)
     path = operator.paths.worktree(issue_names.name_of(operator.paths, issue_ref))
-    worktree = path if os.path.lexists(path) else None
-    held = None
-    if worktree is not None:
-        try:
-            held = removal.holds(worktree, ref.branch)
-        except (GitError, ValueError):
-            held = None
+    worktree, against = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
     try:
         said = len(contexts.load(operator.paths, issue_ref).conversation_history)
     except KugetsuError:
@@ -108,9 +97,14 @@ def look(operator: Operator, issue_ref: str) -> Remains:
     session = sessions.load(operator.paths, issue_names.session_name(operator.paths, issue_ref))
     tasks = of_issue.tasks_of(operator.paths, issue_ref, operator.default_server)
     return Remains(
-        issue_ref, ref.branch, worktree, held, session, said,
+        issue_ref, ref.branch, worktree, tuple(against), session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
     )  # fmt: skip
+
+
+def _inspect(path: str, branch: str) -> tuple[WorktreeState, list[Objection]]:
+    state = removal.inspect_worktree(path, branch)
+    return state, removal.list_objections(state, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
 
 
 def pull_request_state(operator: Operator, issue_ref: str, complain: Callable[[str], None]) -> str | None:
@@ -132,16 +126,23 @@ def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[st
     """Remove all of it, and say each step. Begun again after a crash, it finishes.
 
     Args:
-        force: stop the agent, and go on where its program does not delete the session.
+        force: stop the agent, remove the worktree in spite of every objection, and go on where the agent's program does not
+            delete the session.
 
     Raises:
-        AlreadySo: the issue has an agent.
-        KugetsuError: git or the agent's program refused; what was not said is still there.
+        AlreadySo: the issue has an agent, or something speaks against removing its worktree by now.
+        KugetsuError: read-only, or git or the agent's program refused; what was not said is still there.
     """
+    operator.refuse_if_read_only()
     with _issue_locked(operator, remains, force):
+        worktree = remains.worktree
+        if worktree is not None and os.path.lexists(worktree.path):
+            worktree, against = _inspect(worktree.path, remains.branch)
+            if against and not force:
+                raise AlreadySo("; ".join(one.text for one in against), "--force does it all the same")
         yield from _session(operator, remains, force)
-        if remains.worktree is not None:
-            yield _worktree(operator, remains)
+        if worktree is not None and os.path.lexists(worktree.path):
+            yield _remove(operator, remains, worktree, force)
         yield _forget(operator, remains.issue_ref)
 
 
@@ -162,7 +163,7 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
-            _pause()
+            pause(LOOK_S)
         yield
     finally:
         if fd is not None:
@@ -175,7 +176,8 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
     if session is None or session.session_id is None:
         return
     settings = config.load(operator.paths, operator.environ)[0]
-    folder = next((path for path in (session.worktree, remains.worktree) if path and os.path.isdir(path)), operator.paths.root)
+    places = (session.worktree, remains.worktree.path if remains.worktree else None)
+    folder = next((path for path in places if path and os.path.isdir(path)), operator.paths.root)
     environ: Mapping[str, str] = dict(operator.environ)
     try:
         gone = known.delete_session(
@@ -189,23 +191,14 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
         yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
 
 
-def _worktree(operator: Operator, remains: Remains) -> str:
-    worktree = str(remains.worktree)
-    if remains.holds is None:
-        left = clearing.throw_away(worktree)
-        return f"{worktree} removed{f'; {left}' if left else ''}"
-    common = remains.holds.repository
-    owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
-    lock = wait_lock(operator.paths.repository_lock(lock_name(owner)))
-    try:
-        branch_gone, left = removal.remove(common, worktree, remains.holds.branch)
-    finally:
-        unlock(lock)
-    rest = f"; {left}" if left else ""
-    if remains.holds.branch is None:
-        return f"worktree {worktree} removed{rest}"
-    branch = f"branch {remains.branch} removed" if branch_gone else f"branch {remains.branch} kept"
-    return f"worktree {worktree} removed, {branch}{rest}"
+def _remove(operator: Operator, remains: Remains, worktree: WorktreeState, force: bool) -> str:
+    done = removal.remove_worktree(
+        operator.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
+    )
+    rest = f"; {done.left}" if done.left else ""
+    if worktree.condition is None or worktree.condition.issue_branch is None:
+        return f"worktree {worktree.path} removed{rest}"
+    return f"worktree {worktree.path} removed, branch {remains.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
 
 
 def _forget(operator: Operator, issue_ref: str) -> str:
@@ -217,8 +210,4 @@ def _forget(operator: Operator, issue_ref: str) -> str:
         except AlreadySo:
             if time.monotonic() >= deadline:
                 raise
-            _pause()
-
-
-def _pause() -> None:
-    select.select([], [], [], LOOK_S)
+            pause(LOOK_S)

@@ -22,7 +22,7 @@ def given(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) ->
     found |= secrets_of({f"{host}_URL": address for host, address in settings.servers.items()})
     for agent in settings.agents.values():
         found |= secrets_of(agent.env)
-    return found | secrets_of(env_files.values(paths))
+    return found | secrets_of(env_files.read_readable(paths))
 
 
 class Secrets:

@@ -177,17 +177,22 @@ class Takeover:
     def _env(self) -> Iterator[str]:
         given: dict[str, set[str]] = {}
         for name in env_files.NAMES:
-            text = self._text(f"env/{name}")
-            if text is None:
+            source = f"{self.old}/env/{name}"
+            try:
+                found = env_files.load(source)[0]
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except BadFile as error:
+                yield f"env/{name}: not taken over: {error.message}"
                 continue
             if not self.same and os.path.lexists(f"{self.paths.env}/{name}"):
                 yield f"env/{name}: not taken over: there is one already; {self._in_backup(f'env/{name}')}"
                 continue
-            given[name] = set(env_files.parse(text)[0])
+            given[name] = set(found)
             count = len(given[name])
             yield f"env/{name}: {counted(count, 'variable')}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
-                files.replace(f"{self.paths.env}/{name}", text.encode("utf-8", "surrogateescape"))
+                files.replace(f"{self.paths.env}/{name}", files.read(source))
         only_manager = given.get(env_files.PM, set()) - given.get(env_files.DEFAULT, set()) - given.get(env_files.DEV, set())
         if only_manager:
             yield (

@@ -9,7 +9,7 @@ import msgspec
 from . import issue_acts
 from .control import Controls
 from .domain import states
-from .domain.draft import checked_tags, shown_id, typed_id
+from .domain.draft import checked_priority, checked_tags, shown_id, typed_id
 from .domain.draft import task_id as as_task_id
 from .domain.policy import Why
 from .domain.session import Mode
@@ -241,8 +241,8 @@ class Verbs:
     def _check(self, task: Task, changes: dict[str, Any]) -> None:
         if "message" in changes:
             checked_message(changes["message"])
-        if not 0 <= changes.get("priority", 5) <= 9:
-            raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+        if "priority" in changes:
+            checked_priority(changes["priority"])
         if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
             raise UsageError("a time limit of nothing leaves no time to work")
         if "tags" in changes:

@@ -1,13 +1,15 @@
-"""The command line of the console (`:`): the words of `kugetsu`, read without a user interface."""
+"""The command line of the console (`:`): the words of `kugetsu`, read by its parsers, and the console's own beside them."""
 
 import shlex
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kugetsu_engine.cli.acts import place_of
 from kugetsu_engine.cli.edit import changes_of
-from kugetsu_engine.cli.edit import parser_of as edit_parser
+from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
 from kugetsu_engine.domain.draft import task_id as as_task_id
-from kugetsu_engine.domain.times import duration
 from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
@@ -29,37 +31,22 @@ ELSEWHERE = {
     "queue-daemon": "kugetsu queue-daemon in a shell starts and stops an engine without a screen",
 }
 """Verbs that make no sense in a console, and where they belong."""
-QUEUE_REPORTS = ("list", "stats")
 ALIASES = {"q": "quit", "stop": "kill", "add": "enqueue", "new": "enqueue", "unhold": "release", "log": "show", "logs": "show"}
-PLACES = ("top", "bottom", "up", "down")
-
-FIELDS = ("priority", "agent", "tags", "message", "repo", "after", "at", "timeout", "expect", "tag")
-"""What can be changed of a waiting task."""
-ENQUEUE_OPTIONS = (
-    "--priority", "--agent", "--repo", "--after", "--tag", "--at", "--timeout", "--expect", "--session", "--file",
-)  # fmt: skip
-"""Options of `enqueue` that take a value."""
-
-USAGE = {
-    "kill": "kill ID… [--now]", "cancel": "cancel ID…", "retry": "retry ID…", "hold": "hold ID…", "release": "release ID…",
-    "move": "move ID top|bottom|up|down|NUMBER|before ID",
-    "edit": "edit ID [priority 0-9|agent NAME|tags WORD…|message TEXT|repo PATH|after ID|at TIME|timeout D|expect WHAT]",
-    "show": "show ID", "diff": "diff ID",
-    "stop-all": "stop-all [--now]", "resume": "resume [--agent NAME]", "limit": "limit NUMBER",
-    "plan": "plan [NUMBER OF SLOTS]", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
-    "replay": "replay [03:00|2h|yesterday 14:30|now]",
-    "jump": "jump ID, or only 41 or #41",
-    "enqueue": "enqueue ISSUE_REF MESSAGE [--priority 0-9] [--agent NAME] [--repo PATH] "
-    "[--after ID] [--tag WORD] [--at TIME] [--timeout D] [--expect WHAT] [--session HOW] [--hold], or enqueue --file FILE",
-    "clear": "clear [--older-than 7d]", "theme": "theme NAME",
-    "start": "start ISSUE_REF MESSAGE", "continue": "continue ISSUE_REF [MESSAGE]", "delegate": "delegate MESSAGE",
-    "set-pr": "set-pr ISSUE_REF URL", "destroy": "destroy ISSUE_REF [--force]",
-    "list": "list [--refresh]", "queue": "queue list [--all] | queue stats",
-    "doctor": "doctor [--verify] [--fix] | doctor agents",
-    "usage": "usage [--since 6d]", "worktrees": "worktrees [--fetch] [--clean [--dry-run]]", "context": "context ISSUE_REF|ID",
-    "server": "server list|get [NAME]|default [NAME]|add NAME URL|remove NAME", "prune": "prune [--dry-run]",
-    "notify": "notify list [--all] | notify test | notify mute [ID…|all] [--for 2h] | notify unmute [ID…|all]",
+PARTS = {
+    "queue": ("list", "stats"), "server": tuple(parts_of("server")), "notify": ("list", "test", "mute", "unmute"),
 }  # fmt: skip
+"""Verbs that go on with a word of their own, and these words; what is missing here of the command line's has a verb itself."""
+OWN: dict[str, tuple[Argument, ...]] = {
+    "diff": GRAMMAR["show"], "jump": (Argument("id"),), "theme": (Argument("name"),), "sort": (Argument("name", nargs="?"),),
+    "clear": GRAMMAR["queue clear"], "quit": (), "help": (), "undo": (), "engine": (),
+}  # fmt: skip
+"""What the verbs take that the command line lacks, or has elsewhere."""
+WRITTEN = {
+    "move": "move ID {places}|NUMBER|before ID", "edit": "edit ID [{fields}]", "plan": "plan [NUMBER OF SLOTS]",
+    "enqueue": "enqueue ISSUE_REF MESSAGE {options}", "sort": "sort NAME, or sort -NAME backwards; sort alone as it comes",
+    "replay": "replay [03:00|2h|yesterday 14:30|now]", "jump": "jump ID, or only 41 or #41",
+}  # fmt: skip
+"""How commands are written that have a shorter form here; of the others it follows from what they take."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +57,17 @@ class Command:
     tasks: tuple[str, ...] = ()
     """Ids of the tasks it is about; empty means the selected one, where the verb needs one."""
     args: dict[str, Any] = field(default_factory=dict)
+
+
+def arguments_of(verb: str) -> tuple[Argument, ...]:
+    """Return what a verb, or a verb and the word it goes on with, takes here."""
+    arguments = OWN[verb] if verb in OWN else GRAMMAR.get(verb, ())
+    return tuple(argument for argument in arguments if not argument.shell_only)
+
+
+PLACES = tuple(argument.name for argument in GRAMMAR["move"] if argument.one_of and argument.name != "to")
+FIELDS = tuple(argument.name for argument in GRAMMAR["edit"] if argument.is_option)
+"""What can be changed of a waiting task."""
 
 
 def parse(text: str) -> Command:
@@ -88,7 +86,7 @@ def parse(text: str) -> Command:
         words = words[1:]
     if words[0] == "stats":
         words = ["queue", *words]
-    if words[0] == "queue" and len(words) > 1 and words[1] not in QUEUE_REPORTS:
+    if words[0] == "queue" and len(words) > 1 and words[1] not in PARTS["queue"]:
         words = words[1:]
     if len(words) == 1 and words[0].lstrip("#")[:1].isdigit():
         words = ["jump", *words]
@@ -97,23 +95,70 @@ def parse(text: str) -> Command:
         raise UsageError(f"not from here: {ELSEWHERE[verb]}")
     if verb not in VERBS:
         raise UsageError(f"there is no command {words[0]!r}", f"one of {', '.join(VERBS)}")
-    try:
-        return _READERS.get(verb, _tasks)(verb, words[1:])
-    except (IndexError, ValueError):
-        raise usage(verb) from None
+    return _READERS.get(verb, _read_plain)(verb, words[1:])
 
 
-def usage(verb: str) -> UsageError:
-    """Say how a command is written."""
-    return UsageError(f"write it like: {USAGE.get(verb, verb)}")
+def usage(verb: str) -> str:
+    """Return how a command is written."""
+    if verb in PARTS:
+        return " | ".join(_written(f"{verb} {part}") for part in PARTS[verb])
+    return _written(verb)
 
 
-def _tasks(verb: str, words: list[str]) -> Command:
-    flags = {word for word in words if word.startswith("--")}
-    if flags - ({"--now"} if verb == "kill" else set()):
-        raise usage(verb)
-    ids = tuple(_id(word) for word in words if word not in flags)
-    return Command(verb, ids, {"now": True} if flags else {})
+def _written(verb: str) -> str:
+    words, options = [verb], []
+    for argument in arguments_of(verb):
+        value = argument.value
+        if argument.is_option:
+            options.append(f"[{argument.names[-1]}{f' {value}' if value else ''}]")
+            continue
+        nargs = argument.settings.get("nargs")
+        value += "…" * (nargs == "+")
+        words.append(f"[{value}]" if nargs in ("?", "*") and not argument.one_of else value)
+    if verb not in WRITTEN:
+        return " ".join([*words, *options])
+    fields = "|".join(f"{argument.name} {argument.value}" for argument in arguments_of("edit")[1:])
+    return WRITTEN[verb].format(options=" ".join(options), places="|".join(PLACES[:-1]), fields=fields)
+
+
+def _wrong(verb: str) -> UsageError:
+    return UsageError(f"write it like: {usage(verb)}")
+
+
+def _read(verb: str, words: Sequence[str]) -> Namespace:
+    """Read words as the command line does."""
+    given: Namespace = console_parser_of(verb, arguments_of(verb), f"write it like: {_written(verb)}").parse_args(words)
+    return given
+
+
+def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the options, each with its value, from the other words: of a message without quotes, of which `-x` may be one."""
+    takes_value = {name for argument in arguments_of(verb) if argument.value for name in argument.names}
+    options, others, rest = [], [], iter(words)
+    for word in rest:
+        name, _, value = word.partition("=")
+        if not word.startswith("--") or word == "--":
+            others.append(word)
+        elif name in takes_value:
+            value = value or next(rest, "")
+            options.append(f"{name}={value}" if value else name)
+        else:
+            options.append(word)
+    return options, others
+
+
+def _read_plain(verb: str, words: list[str]) -> Command:
+    """Read a verb whose options are the arguments of what it asks for, beside ids of tasks."""
+    options, others = _options_first(verb, words)
+    takes_words = any(not argument.is_option for argument in arguments_of(verb))
+    given = vars(_read(verb, [*options, *(["--"] if takes_words and others else []), *others]))
+    ids = given.pop("id", None) or given.pop("what", None) or []
+    tasks = tuple(_id(word) for word in ([ids] if isinstance(ids, str) else ids))
+    return Command(verb, tasks, _only_given(given))
+
+
+def _only_given(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None and value is not False and value != []}
 
 
 def _id(word: str) -> str:
@@ -123,50 +168,21 @@ def _id(word: str) -> str:
     return found
 
 
-def _none(verb: str, words: list[str]) -> Command:
-    if words:
-        raise UsageError(f"{verb} takes no words")
-    return Command(verb)
-
-
 def _resume(verb: str, words: list[str]) -> Command:
-    if not words:
-        return Command(verb)
-    if len(words) != 2 or words[0] not in ("--agent", "agent"):
-        raise usage(verb)
-    return Command(verb, (), {"agent": words[1]})
-
-
-def _stop_all(verb: str, words: list[str]) -> Command:
-    if words not in ([], ["--now"]):
-        raise usage(verb)
-    return Command(verb, (), {"now": True} if words else {})
-
-
-def _limit(verb: str, words: list[str]) -> Command:
-    if len(words) != 1:
-        raise usage(verb)
-    return Command(verb, (), {"limit": int(words[0])})
+    return _read_plain(verb, ["--agent", *words[1:]] if words[:1] == ["agent"] else words)
 
 
 def _plan(verb: str, words: list[str]) -> Command:
-    numbers = [word for word in words if word not in ("--limit", "limit")]
-    if len(numbers) > 1 or any(int(number) < 1 for number in numbers):
-        raise usage(verb)
-    return Command(verb, (), {"limit": int(numbers[0])} if numbers else {})
+    words = words[words[:1] == ["limit"] :]
+    command = _read_plain(verb, words if words[:1] == [] or words[0].startswith("--") else ["--limit", *words])
+    if command.args.get("limit", 1) < 1:
+        raise _wrong(verb)
+    return command
 
 
 def _sort(verb: str, words: list[str]) -> Command:
-    if len(words) > 1:
-        raise usage(verb)
-    name = words[0] if words else ""
+    name = _read(verb, ["--", *words]).name or ""
     return Command(verb, (), {"by": name.removeprefix("-"), "backwards": name.startswith("-")})
-
-
-def _jump(verb: str, words: list[str]) -> Command:
-    if len(words) != 1:
-        raise usage(verb)
-    return Command(verb, (_id(words[0]),))
 
 
 def _replay(verb: str, words: list[str]) -> Command:
@@ -174,32 +190,29 @@ def _replay(verb: str, words: list[str]) -> Command:
 
 
 def _move(verb: str, words: list[str]) -> Command:
+    if len(words) < 2:
+        raise _wrong(verb)
     task, place = _id(words[0]), words[1].removeprefix("--")
-    if place in PLACES:
-        return Command(verb, (task,), {"to": place})
-    if place == "before":
-        return Command(verb, (task,), {"to": "before", "before": _id(words[2])})
-    return Command(verb, (task,), {"to": "number", "number": int(words[2] if place == "to" else place)})
+    where = [f"--to={place}"] if place.lstrip("-").isdigit() else [f"--{place}"]
+    given = _read(verb, [task, *where, *words[2:]])
+    given.before = _id(given.before) if given.before is not None else None
+    return Command(verb, (task,), place_of(given))
 
 
 def _edit(verb: str, words: list[str]) -> Command:
     if len(words) < 2:
         return Command(verb, tuple(_id(word) for word in words))
-    task, argv, message = _id(words[0]), list[str](), None
+    task, argv, message = _id(words[0]), list[str](), {}
     for name, value in _fields(words[1:]):
-        if name not in FIELDS:
-            raise usage(verb)
-        if value is None and name not in ("tag", "tags"):
-            raise usage(verb)
+        name = "tag" if name == "tags" else name
+        if name not in FIELDS or (value is None and name != "tag"):
+            raise _wrong(verb)
         if name == "message":
-            message = value
-        elif name in ("tag", "tags", "after"):
-            option = "after" if name == "after" else "tag"
-            argv += [f"--{option}={one}" for one in (value or "").replace(",", " ").split() or [""]]
-        else:
-            argv.append(f"--{name}={value}")
-    changes = changes_of(vars(edit_parser().parse_args([task, *argv])))
-    return Command(verb, (task,), changes if message is None else changes | {"message": message})
+            message = {"message": value}  # some versions of argparse lose a `--`
+            continue
+        several = (value or "").replace(",", " ").split() or [""]
+        argv += [f"--{name}={one}" for one in (several if name in ("tag", "after") else [value])]
+    return Command(verb, (task,), changes_of(vars(_read(verb, [task, *argv]))) | message)
 
 
 def _fields(words: list[str]) -> list[tuple[str, str | None]]:
@@ -216,41 +229,45 @@ def _fields(words: list[str]) -> list[tuple[str, str | None]]:
 
 
 def _enqueue(verb: str, words: list[str]) -> Command:
-    plain: list[str] = []
-    args: dict[str, Any] = {}
-    rest = iter(words)
-    for word in rest:
-        name, _, value = word.partition("=")
-        if name == "--hold":
-            args["hold"] = True
-        elif name in ENQUEUE_OPTIONS:
-            value = value or next(rest, "")
-            if not value:
-                raise usage(verb)
-            if name in ("--after", "--tag"):
-                args.setdefault("after" if name == "--after" else "tags", []).append(value)
-            else:
-                args[name[2:]] = int(value) if name == "--priority" else value
-        elif word.startswith("--"):
-            raise usage(verb)
-        else:
-            plain.append(word)
-    if "file" in args:
-        if plain or len(args) > 1 or args["file"] == "-":
-            raise usage(verb)
-        return Command(verb, (), args)
-    if len(plain) < 2:
-        raise usage(verb)
-    return Command(verb, (), args | {"reference": plain[0], "message": " ".join(plain[1:])})
+    options, others = _options_first(verb, words)
+    given = _only_given(vars(_read(verb, [*options, *_message(others, 1)])))
+    if len(others) > 1:
+        given["message"] = " ".join(others[1:])
+    if "file" in given:
+        if len(given) > 1 or given["file"] == "-":
+            raise _wrong(verb)
+    elif "message" not in given:
+        raise _wrong(verb)
+    return Command(verb, (), {{"issue_ref": "reference", "tag": "tags"}.get(name, name): given[name] for name in given})
 
 
-def _clear(verb: str, words: list[str]) -> Command:
-    if not words:
-        return Command(verb)
-    age = words[0].removeprefix("--older-than=") if len(words) == 1 else words[1]
-    if len(words) > 2 or not words[0].startswith("--older-than") or age.startswith("--"):
-        raise usage(verb)
-    return Command(verb, (), {"older_than_s": duration(age)})
+def _message(words: list[str], after: int) -> list[str]:
+    """Words for a parser, those of a message joined; none of them is an option."""
+    return ["--", *words[:after], *([" ".join(words[after:])] if words[after:] else [])] if words else []
+
+
+def _issue(verb: str, words: list[str]) -> Command:
+    if verb == "delegate":
+        _read(verb, _message(words, 0))
+        return Command(verb, (), {"message": " ".join(words)})
+    if verb == "destroy":
+        options, others = _options_first(verb, words)
+        given = _read(verb, [*options, *_message(others, len(others))])
+        return Command(verb, (), {"reference": given.issue_ref, "force": given.force})
+    given = _read(verb, _message(words, len(words) if verb == "set-pr" else 1))
+    more = {"url": given.url} if verb == "set-pr" else {"message": " ".join(words[1:])}
+    return Command(verb, (), {"reference": given.issue_ref} | more)
+
+
+def _notify(verb: str, words: list[str]) -> Command:
+    part = words[0] if words else ""
+    if part not in PARTS[verb]:
+        raise _wrong(verb)
+    if part == "list":
+        return Command(verb, (), {"how": part, "words": words})
+    command = _read_plain(f"{verb} {part}", [word for word in words[1:] if word != "all" or part == "test"])
+    for_s = command.args.get("for_s", None if part == "mute" else 0.0)
+    return Command(verb, command.tasks, {"how": part, "for_s": for_s, "all": "all" in words})
 
 
 def _report(verb: str, words: list[str]) -> Command:
@@ -258,42 +275,8 @@ def _report(verb: str, words: list[str]) -> Command:
     return Command(verb, (), {"words": words})
 
 
-def _notify(verb: str, words: list[str]) -> Command:
-    if words[0] == "list":
-        return Command(verb, (), {"how": "list", "words": words})
-    how, rest = words[0], [word for word in words[1:] if word != "all"]
-    if how not in ("test", "mute", "unmute") or (how == "test" and words[1:]):
-        raise usage(verb)
-    for_s = None if how == "mute" else 0.0
-    if "--for" in rest and how == "mute":
-        place = rest.index("--for")
-        for_s = duration(rest[place + 1])
-        del rest[place : place + 2]
-    return Command(verb, tuple(_id(word) for word in rest), {"how": how, "for_s": for_s, "all": "all" in words})
-
-
-def _issue(verb: str, words: list[str]) -> Command:
-    if verb == "delegate":
-        if not words:
-            raise usage(verb)
-        return Command(verb, (), {"message": " ".join(words)})
-    if verb == "destroy":
-        plain = [word for word in words if word != "--force"]
-        if len(plain) != 1 or plain[0].startswith("-"):
-            raise usage(verb)
-        return Command(verb, (), {"reference": plain[0], "force": len(plain) != len(words)})
-    if (verb == "set-pr" and len(words) != 2) or len(words) < (1 if verb == "continue" else 2):
-        raise usage(verb)
-    return Command(verb, (), {"reference": words[0], "url" if verb == "set-pr" else "message": " ".join(words[1:])})
-
-
-def _theme(verb: str, words: list[str]) -> Command:
-    return Command(verb, (), {"name": words[0]})
-
-
-_READERS = {
-    "pause": _none, "resume": _resume, "drain": _none, "clear": _clear, "quit": _none, "undo": _none, "engine": _none,
-    "help": _none, "stop-all": _stop_all, "limit": _limit, "plan": _plan, "sort": _sort, "jump": _jump, "replay": _replay,
-    "move": _move, "edit": _edit, "enqueue": _enqueue, "theme": _theme,
+_READERS: dict[str, Callable[[str, list[str]], Command]] = {
+    "resume": _resume, "plan": _plan, "sort": _sort, "replay": _replay, "move": _move, "edit": _edit, "enqueue": _enqueue,
     "notify": _notify, **dict.fromkeys(OF_ISSUES, _issue), **dict.fromkeys(REPORTS, _report),
 }  # fmt: skip
+"""Of the verbs that are written otherwise than on the command line, or are no requests."""

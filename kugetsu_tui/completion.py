@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kugetsu_engine.operator import EXPECTATIONS
+from kugetsu_engine.cli.grammar import Argument
 
-from .commands import ALIASES, ENQUEUE_OPTIONS, FIELDS, PLACES, QUEUE_REPORTS, USAGE, VERBS
+from .commands import ALIASES, FIELDS, PARTS, PLACES, VERBS, arguments_of, usage
 
 MOST = 200
 
@@ -28,21 +28,8 @@ STATES: dict[str, tuple[str, ...]] = {
     "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
 }  # fmt: skip
 """States of the tasks that a command can be about."""
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "kill": ("--now",), "resume": ("--agent",), "plan": ("--limit",),
-    "enqueue": (*ENQUEUE_OPTIONS, "--hold"), "clear": ("--older-than",), "list": ("--refresh",),
-    "doctor": ("agents", "--verify", "--fix"), "usage": ("--since",), "worktrees": ("--fetch", "--clean", "--dry-run"),
-    "prune": ("--dry-run",),
-}  # fmt: skip
-ONE = ("show", "diff", "jump", "attach", "shell", "edit", "context")
-"""Commands that are about one task only."""
-FIRST = {
-    "queue": (*QUEUE_REPORTS, "clear", "enqueue"), "server": ("list", "get", "default", "add", "remove"),
-    "notify": ("list", "test", "mute", "unmute"), "replay": ("1h", "yesterday", "now"),
-}  # fmt: skip
+FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h", "yesterday", "now")}
 """What the first word of a command may be."""
-VALUES = {"expect": EXPECTATIONS, "session": ("new", "continue", "fork")}
-"""What options and fields may be set to."""
 
 
 def completions(text: str, known: Known) -> list[str]:
@@ -59,28 +46,43 @@ def completions(text: str, known: Known) -> list[str]:
 
 def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
     """What may come next after some words of a command."""
-    option = words[-1].removeprefix("--") if words and (words[-1].startswith("--") or verb == "edit") else ""
-    if option in VALUES:
-        return list(VALUES[option])
-    if option == "agent":
-        return list(known.agents)
-    if option == "after":
-        return _tasks(("pending", "active"), known)
-    if verb in ("theme", "sort"):
-        return list(known.themes if verb == "theme" else known.sorts) if not words else []
     if verb in FIRST and not words:
         return list(FIRST[verb])
+    arguments = arguments_of(f"{verb} {words[0]}" if verb in PARTS else verb)
+    if words and (words[-1].startswith("--") or verb == "edit"):
+        for argument in arguments:
+            if argument.is_option and argument.value and argument.name == words[-1].removeprefix("--"):
+                return _values(argument, known)
+    if verb in ("theme", "sort"):
+        return list(known.themes if verb == "theme" else known.sorts) if not words else []
     if verb == "notify":
         return ["all", *_tasks(("active", "pending"), known)] if words[0] in ("mute", "unmute") else []
-    if verb == "queue":
-        return ["--all"] if words == ["list"] else []
     if verb == "move" and words:
-        return [*PLACES, "before"] if len(words) == 1 else _tasks(("pending",), known) if words[-1] == "before" else []
+        return list(PLACES) if len(words) == 1 else _tasks(("pending",), known) if words[-1] == "before" else []
     if verb == "edit" and words:
-        options = [f"--{name}" for name in FIELDS if name != "tags"]
-        return [*FIELDS[:-1], *options] if len(words) == 1 else options if words[1].startswith("--") else []
-    tasks = [] if verb in ONE and words else _tasks(STATES.get(verb, ()), known)
-    return [*(one for one in tasks if one not in words), *(one for one in OPTIONS.get(verb, ()) if one not in words)]
+        options = [f"--{name}" for name in FIELDS]
+        names = ["tags" if name == "tag" else name for name in FIELDS]
+        return [*names, *options] if len(words) == 1 else options if words[1].startswith("--") else []
+    tasks = [] if words and not _takes_several(arguments) else _tasks(STATES.get(verb, ()), known)
+    more = [word for argument in arguments for word in _offered(argument)] if verb not in ("move", "edit") else []
+    return [*(one for one in tasks if one not in words), *(one for one in more if one not in words)]
+
+
+def _values(argument: Argument, known: Known) -> list[str]:
+    if argument.name == "agent":
+        return list(known.agents)
+    if argument.name == "after":
+        return _tasks(("pending", "active"), known)
+    return list(argument.settings.get("choices", ()))
+
+
+def _takes_several(arguments: Sequence[Argument]) -> bool:
+    return any(argument.settings.get("nargs") == "+" for argument in arguments)
+
+
+def _offered(argument: Argument) -> Sequence[str]:
+    """An option by its name, a word by what it may be."""
+    return argument.names[-1:] if argument.is_option else argument.settings.get("choices", ())
 
 
 def _tasks(states: Iterable[str], known: Known) -> list[str]:
@@ -102,9 +104,10 @@ def hint(text: str, known: Known, width: int) -> str:
     found = completions(text, known)
     shown = [line.rstrip().rpartition(" ")[2] for line in found]
     verb = ALIASES.get(words[0], words[0]) if words else ""
-    usage = USAGE.get(verb, "") if len(words) > 1 or text.endswith(" ") else ""
+    written = usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
+    written = "" if written == verb else written
     told = "  ".join(shown)
-    line = f"{usage}   {told}" if usage and told else usage or told
-    if usage and told and len(line) > width:
-        line = f"{told}   {usage}"  # what may come next tells more than the half of how it is written
+    line = f"{written}   {told}" if written and told else written or told
+    if written and told and len(line) > width:
+        line = f"{told}   {written}"  # what may come next tells more than the half of how it is written
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"

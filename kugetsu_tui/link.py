@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from textual.message import Message
 
-from kugetsu_engine.agents import approval, known
+from kugetsu_engine.agents import known
+from kugetsu_engine.agents.approval import ApprovalReader
 from kugetsu_engine.config import Settings
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.embedded import EngineThread
@@ -94,6 +95,7 @@ class Link:
         self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
         self._greeted = False
         self._gauges = Gauges()
+        self._approvals = ApprovalReader(operator.paths)
         self._fault: str | None = None
 
     @property
@@ -341,7 +343,7 @@ class Link:
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
-            approving=approval.by_agent(self.operator.paths, settings) if snapshot.active or snapshot.pending else {},
+            approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
             screenless=known.without_screen(settings),
         )  # fmt: skip
 

@@ -1,8 +1,11 @@
 """Verbs whose words the console shows as the command line prints them: `:doctor`, `:usage`, `:worktrees` and their like."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kugetsu_engine.cli.output import COLUMNS
+from kugetsu_engine.domain.text.quantities import format_size
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.process.interpreter import build_cli_command
 
@@ -17,7 +20,6 @@ from .modals.report import Report
 MOST_ASKED = 8
 """Lines of what would go that a question shows."""
 _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
-_GOES = "would remove "
 
 
 async def run(app: Console, words: Sequence[str]) -> None:
@@ -27,12 +29,17 @@ async def run(app: Console, words: Sequence[str]) -> None:
     if not removes(words):
         await _show(app, words)
         return
-    _, told, complaint = await _printed(app, [*words, "--dry-run"])
-    going = [line for line in told.splitlines() if line.startswith(_GOES) and not line.startswith(f"{_GOES}0 of ")]
-    if not going:
+    code, told, complaint = await _printed(app, [*words, "--dry-run", "--json"])
+    if code != 0:
         _tell(app, words, told, complaint)
         return
-    more = [f"and {len(going) - MOST_ASKED} more lines"] if len(going) > MOST_ASKED else []
+    documents = json.loads(told)
+    going = [_line_of(one) for one in documents if _goes(one)]
+    if not going:
+        kept = [f"keeps {_line_of(one)}\n" for one in documents]
+        _tell(app, words, "".join(kept) or "nothing to remove", complaint)
+        return
+    more = [f"and {len(going) - MOST_ASKED} more"] if len(going) > MOST_ASKED else []
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -42,6 +49,17 @@ async def run(app: Console, words: Sequence[str]) -> None:
 
     question = "Remove what belongs to no issue?" if words[0] == "prune" else "Remove these worktrees?"
     app.push_screen(Confirm(question, [*going[:MOST_ASKED], *more], yes="Remove"), answered)
+
+
+def _goes(document: Mapping[str, Any]) -> bool:
+    """Whether what a dry run lists would be removed: what belongs to no issue, or a worktree."""
+    return not document["kept"] if "kept" in document else bool(document["safe"])
+
+
+def _line_of(document: Mapping[str, Any]) -> str:
+    name = document.get("issue_ref") or document.get("slug") or f"{document['kind']} {document['path']}"
+    size = f", {format_size(document['size_bytes'])}" if "size_bytes" in document else ""
+    return clean(f"{name}{size}: {document['why']}", 300)
 
 
 def removes(words: Sequence[str]) -> bool:

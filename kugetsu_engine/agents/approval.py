@@ -9,6 +9,7 @@ from .. import env_files
 from ..config import Settings
 from ..errors import KugetsuError
 from ..paths import StatePaths
+from ..store import files
 from . import known
 
 FLAGS = frozenset({
@@ -66,9 +67,27 @@ def _json(text: str) -> object:
         return text
 
 
+class ApprovalReader:
+    """Tells which agents approve everything; the env files are read again when they or the settings have changed."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._files = [f"{paths.env}/{name}" for name in env_files.NAMES]
+        self._seen: object = None
+        self._settings: Settings | None = None
+        self._found: dict[str, str] = {}
+
+    def by_agent(self, settings: Settings) -> dict[str, str]:
+        """As the function `by_agent`."""
+        seen = [files.read_signature(path) for path in self._files]
+        if settings is not self._settings or seen != self._seen:
+            self._seen, self._settings, self._found = seen, settings, by_agent(self._paths, settings)
+        return self._found
+
+
 def by_agent(paths: StatePaths, settings: Settings) -> dict[str, str]:
     """For each agent that approves everything the word that says so, in its command line, its settings or the env files."""
-    env, found = env_files.values(paths), dict[str, str]()
+    env, found = env_files.read_readable(paths), dict[str, str]()
     for name in known.names(settings):
         try:
             drive = known.drive(name, settings, "local/any#1")

@@ -1,6 +1,5 @@
 """The environment of an agent: built from a short list, never the engine's whole one, which may hold secrets."""
 
-import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from .. import env_files
 from ..domain.reserved import PM_AGENT
 from ..domain.task import Task
-from ..errors import BadFile, ConfigError
+from ..errors import NotNow
 from ..paths import StatePaths
 from ..process.marked import MARK, SERVER
 
@@ -20,9 +19,6 @@ PASSED = frozenset({
 """The operator's variables an agent gets."""
 PASSED_PREFIXES = ("LC_", "XDG_")
 FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_PAGER": "cat"}
-
-NOT_NOW = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
-"""What the system says when it refuses for a reason that passes."""
 
 
 def build(
@@ -40,7 +36,7 @@ def build(
         unset: names of the operator's and of the env files that are left out.
 
     Raises:
-        ConfigError: an env file cannot be read.
+        BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
     built = _common(paths, operator, pass_env, env_files.names_for(task.issue_ref), unset)
@@ -58,11 +54,22 @@ def of_server(
     """Return the variables of a server that works for the agents of issues; it has a mark of its own.
 
     Raises:
-        ConfigError: an env file cannot be read.
+        BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
     names = (env_files.DEFAULT, env_files.DEV)
     return _common(paths, operator, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
+
+
+def build_by_hand(paths: StatePaths, operator: Mapping[str, str], issue_ref: str, unset: Sequence[str]) -> dict[str, str]:
+    """Return the variables of a person who works on an issue by hand: all of their own, with what its agent gets.
+
+    Raises:
+        BrokenEnvFile: an env file cannot be read.
+        NotNow: the system refuses to read one now.
+    """
+    built = {**operator, **env_files.read_files(paths, env_files.names_for(issue_ref), operator)}
+    return {name: value for name, value in built.items() if name not in unset}
 
 
 def _common(
@@ -70,17 +77,10 @@ def _common(
 ) -> dict[str, str]:
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
-    for name in names:
-        built |= _env_file(f"{paths.env}/{name}", built)
-    return {name: value for name, value in built.items() if name not in unset} | FIXED
-
-
-def _env_file(path: str, known: Mapping[str, str]) -> dict[str, str]:
     try:
-        return env_files.load(path, known)[0]
-    except FileNotFoundError:
-        return {}
-    except BadFile as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno in NOT_NOW:
-            raise error.__cause__ from None  # no fault of the task, which waits until the system has recovered
-        raise ConfigError(error.message, "mend it or move it away") from None
+        built |= env_files.read_files(paths, names, built)
+    except NotNow as error:  # no fault of the task, which waits until the system has recovered
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise
+    return {name: value for name, value in built.items() if name not in unset} | FIXED

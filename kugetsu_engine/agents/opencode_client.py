@@ -7,7 +7,6 @@ learns comes over HTTP. Standard library only.
 import argparse
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from ..process.waiting import pause
 from ..store import files
 from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
@@ -189,7 +189,7 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, Api]:
                     raise NoProgram(str(word["fault"]))
                 if word is not None and "fault" in word:
                     raise ServerLost(str(word["fault"]))
-        select.select([], [], [], 0.1)  # the engine starts one, or the next one
+        pause(0.1)  # the engine starts one, or the next one
     raise ServerLost(f"no server was ready within {ENTER_S:g} s")
 
 

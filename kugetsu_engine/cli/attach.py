@@ -14,21 +14,15 @@ from ..domain.safe_text import safe_line
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..errors import AlreadySo, KugetsuError
+from ..process.waiting import pause
 from ..store import tasks
-from .about import ABOUT
+from .grammar import parser_of
 from .here import note, operator, paths
-from .wait import pause
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Run a program of the operator's in the worktree of a task."""
-    parser = Words(verb, ABOUT[verb])
-    parser.add_argument("id")
-    if verb == "attach":
-        parser.add_argument("--stop", action="store_true", help="stop its agent first, if one is at work")
-    parser.add_argument("--pause", action="store_true", help="after a failure wait for enter, as a window is about to close")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     try:
         code = _go(verb, given.id, verb == "attach" and given.stop)
     except KugetsuError as error:

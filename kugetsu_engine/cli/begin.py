@@ -8,31 +8,17 @@ from ..domain.safe_text import safe_line
 from ..domain.times import duration
 from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
+from ..process.waiting import pause
 from ..store.locks import is_held
-from .about import ABOUT
+from .grammar import parser_of
 from .here import note, operator, standard_input
-from .wait import pause
-from .words import Words
 
 _PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
 
 
 def main(verb: str, words: list[str]) -> int:
     """Begin."""
-    parser = Words(verb, ABOUT[verb])
-    if verb != "delegate":
-        parser.add_argument("issue_ref", help="host/owner/repo#N, owner/repo#N, local/name#N or the issue's address")
-    more = "what is to be done; - reads it from standard input" + ("; a fitting prompt unless given" * (verb == "continue"))
-    parser.add_argument("message", nargs="*" if verb == "continue" else "+", help=more)
-    if verb == "start":
-        parser.add_argument("--pr", metavar="URL", help="the pull request it is about; also as a last word, as before")
-        parser.add_argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)")
-        parser.add_argument("--agent", metavar="NAME", help="another agent than the usual one")
-        parser.add_argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h")
-    if verb != "delegate":
-        parser.add_argument("--wait", metavar="D", help="wait so long for the agent to run; without limit unless given")
-    parser.add_argument("--debug", action="store_true", help="accepted, as before; the log holds everything anyway")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if verb == "start" and given.pr is None and len(given.message) == 2 and _PULL.fullmatch(given.message[1]):
         given.pr = given.message.pop()  # REF MESSAGE PR_URL, as the bash kugetsu took it
     message = " ".join(given.message)

@@ -13,21 +13,15 @@ from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
 from ..process.interpreter import build_cli_command
+from ..process.waiting import pause, wait_for_exit
 from ..store import documents, files
 from ..store.engine_lock import holder
 from ..store.locks import is_held
+from .grammar import parser_of
 from .here import note, paths
-from .wait import pause
 from .words import Words
 
 WAIT_S = 10.0
-ABOUT = {
-    "start": "Start the headless engine in the background.",
-    "stop": "End it; agents go on.",
-    "restart": "End it if it runs, and start it.",
-    "status": "Whether it runs, by the exit code too.",
-    "logs": "What it printed last.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -41,10 +35,7 @@ def main(verb: str, words: list[str]) -> int:
         raise UsageError(
             "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
         )
-    parser = Words(f"{verb} {action}", ABOUT[action])
-    if action in RESUMING:
-        parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted with work")
-    given = parser.parse_args(words[1:])
+    given = parser_of(f"{verb} {action}").parse_args(words[1:])
     here = paths()
     files.prepare(here.folders())
     if action in RESUMING:
@@ -99,11 +90,9 @@ def _stop(here: StatePaths) -> int:
         raise EngineHeld(f"the engine is not one of the background: {holder(here)}", "quit it where it runs")
     if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):
         raise KugetsuError(f"the engine could not be told: {holder(here)}")
-    deadline = time.monotonic() + WAIT_S
-    while is_held(here.engine_lock):
-        if time.monotonic() >= deadline:
-            raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {holder(here)}")
-        pause(0.02)
+    wait_for_exit([state.pid], WAIT_S)
+    if is_held(here.engine_lock) and identity.is_same(state.pid, state.start_ticks, state.boot_id):
+        raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {holder(here)}")
     print("stopped; agents go on, the next engine adopts them")
     return 0
 

@@ -8,17 +8,15 @@ from ..domain.draft import typed_id
 from ..domain.text.quantities import counted
 from ..paths import StatePaths
 from ..snapshot import ALL_DONE, SnapshotReader
+from . import grammar
 from .headless import run
 from .words import Words
 
 
 def parser_of(verb: str) -> Words:
     """The words `demo` takes."""
-    parser = Words(verb, "Try kugetsu: throwaway folder, scratch repository, built-in agent. No keys, no network.")
-    parser.add_argument("--headless", action="store_true", help="without the console, until all tasks have ended")
-    parser.add_argument("--tasks", type=int, default=len(demo.SCRIPT), metavar="N")
-    parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 works twice as fast")
-    parser.add_argument("--keep", action="store_true", help="do not remove the folder afterwards")
+    parser = grammar.parser_of(verb)
+    parser.set_defaults(tasks=len(demo.SCRIPT))
     return parser
 
 

@@ -9,19 +9,14 @@ from ..config import SettingsSource
 from ..doctor import Fact, Finding, check, gather, look_around, mend
 from ..domain.safe_text import safe_line
 from ..domain.text.quantities import counted
+from .grammar import parser_of
 from .here import glyph, paths
 from .output import print_json
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Look, tell, and mend where asked; 0 when healthy, 1 with findings."""
-    parser = Words(verb, "Check the state directory and what kugetsu needs. Reads only, unless --fix is given.")
-    parser.add_argument("what", nargs="?", choices=["agents"], help="agents: which are installed, and whether they can run")
-    parser.add_argument("--verify", action="store_true", help="the state directory only, not the surroundings")
-    parser.add_argument("--fix", action="store_true", help="mend what can be mended; nothing of yours is deleted")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.what == "agents":
         return _agents(given.json)
     facts, found = _look(given.verify)

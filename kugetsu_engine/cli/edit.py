@@ -6,18 +6,18 @@ import sys
 import time
 from typing import Any
 
-from ..domain import times
-from ..domain.draft import task_id
+from ..domain import edit_text
 from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
-from .about import ABOUT
+from .grammar import parser_of
 from .here import operator, standard_input
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Change a waiting task."""
-    given = parser_of().parse_args(words)
+    given = parser_of(verb).parse_args(words)
+    if given.message == "-":
+        given.message = standard_input()
     changes = changes_of(vars(given))
     if not changes:
         return _by_hand(given.id)
@@ -25,41 +25,23 @@ def main(verb: str, words: list[str]) -> int:
     return 0
 
 
-def parser_of() -> Words:
-    """The words `edit` takes."""
-    parser = Words("edit", ABOUT["edit"])
-    parser.add_argument("id")
-    parser.add_argument("--message", metavar="TEXT", help="the new message; - reads it from standard input")
-    parser.add_argument("--priority", type=int, metavar="0-9")
-    parser.add_argument("--agent", metavar="NAME")
-    parser.add_argument("--repo", metavar="PATH")
-    parser.add_argument("--after", action="append", metavar="ID", help="come after these tasks only; an empty text for none")
-    parser.add_argument("--at", metavar="TIME", help="not before; an empty text for at once")
-    parser.add_argument("--timeout", metavar="D")
-    parser.add_argument("--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave")
-    parser.add_argument("--tag", action="append", metavar="WORD", help="these tags only; an empty text for none")
-    return parser
-
-
 def changes_of(given: dict[str, Any]) -> dict[str, Any]:
     """What an engine is asked to change, by the options that were given.
 
     Raises:
-        UsageError: a time cannot be read.
+        UsageError: a value makes no sense.
     """
-    changes = {name: given[name] for name in ("message", "priority", "agent", "expect") if given[name] is not None}
-    if changes.get("message") == "-":
-        changes["message"] = standard_input()
-    if given["repo"] is not None:
-        changes["repo"] = os.path.abspath(os.path.expanduser(given["repo"])) if given["repo"] else None
-    if given["after"] is not None:
-        changes["after"] = [task_id(text) or text for text in given["after"] if text]
-    if given["at"] is not None:
-        changes["not_before"] = times.iso(times.moment(given["at"], time.time())) if given["at"] else None
-    if given["timeout"] is not None:
-        changes["timeout_s"] = times.time_limit(given["timeout"])
-    if given["tag"] is not None:
-        changes["tags"] = [tag for tag in given["tag"] if tag]
+    changes: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None or name == "id":
+            continue
+        text = " ".join(value) if isinstance(value, list) else str(value)
+        if name == "message":
+            changes[name] = text
+            continue
+        if name == "repo" and text:
+            text = os.path.abspath(os.path.expanduser(text))
+        changes |= edit_text.read_field("tags" if name == "tag" else name, text, time.time())
     return changes
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..preflight import Obstacle
-    from .words import Words
 
 FIELDS = frozenset({
     "issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect", "tags",
@@ -28,6 +27,8 @@ def main(verb: str, words: list[str]) -> int:
     """Put one task, or a file of them, in the queue."""
     if len(words) == 2 and not any(word.startswith("-") for word in words):
         return _one(words[0], words[1])  # nothing to parse, and the parser takes an eighth of the command's time
+    from .grammar import parser_of
+
     parser = parser_of(verb)
     given = parser.parse_args(words)
     options = {
@@ -43,38 +44,6 @@ def main(verb: str, words: list[str]) -> int:
     return _one(
         given.issue_ref, standard_input() if given.message == "-" else given.message, given.json, **options
     )  # fmt: skip
-
-
-def parser_of(verb: str) -> Words:
-    """The words `enqueue` takes."""
-    from .words import Words
-
-    parser = Words(verb, "Put a task in the queue. Once the id is printed, the task is on disk.")
-    parser.add_argument("issue_ref", nargs="?", help="host/owner/repo#N, owner/repo#N, local/name#N or the issue's address")
-    parser.add_argument("message", nargs="?", help="what the agent is to do; - reads it from standard input")
-    parser.add_argument(
-        "--file", metavar="F", help="many at once: JSON lines with issue_ref, message and options of their own; - for stdin"
-    )
-    parser.add_argument("--repo", metavar="PATH", help="local repository to work in (a worktree of it)")
-    parser.add_argument("--agent", metavar="NAME", help="opencode, demo, or one of [agents] in config.toml")
-    parser.add_argument("--priority", type=int, default=5, metavar="0-9", help="9 starts first; 5 unless given")
-    parser.add_argument(
-        "--after", action="append", metavar="ID", help="start only when that task has completed; may be repeated"
-    )
-    parser.add_argument("--at", metavar="TIME", help="start not before: 22:00, +2h or 2026-11-21T22:00")
-    parser.add_argument("--timeout", metavar="D", help="time limit of one attempt: 90s, 30m, 2h")
-    parser.add_argument(
-        "--expect", choices=("anything", "none", "changes", "commits"), help="what an attempt must leave; less is a failure"
-    )
-    parser.add_argument("--tag", action="append", metavar="WORD", help="to find it by; may be repeated")
-    parser.add_argument(
-        "--session",
-        choices=("new", "continue", "fork"),
-        help="of the agent: the issue's goes on, or a copy of the base session",
-    )
-    parser.add_argument("--hold", action="store_true", help="wait until it is released")
-    parser.json_flag()
-    return parser
 
 
 def _one(issue_ref: str, message: str, as_json: bool = False, **options: Any) -> int:

@@ -14,20 +14,15 @@ from ..domain.task import Notice
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths
+from .grammar import parser_of
 from .here import glyph, note, paths
-from .words import Words
 
 STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
 
 
 def main(verb: str, words: list[str]) -> int:
     """Run the engine until a signal, the end of a drain, or with `--until-idle` the end of all work."""
-    parser = Words(verb, "The engine without a screen. Ending it never ends an agent; the next engine adopts them.")
-    parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing will start by itself")
-    parser.add_argument("--log-format", choices=["text", "json"], default="text")
-    parser.add_argument("--resume", action="store_true", help="go on even if the machine was restarted while there was work")
-    parser.add_argument("--drain", action="store_true", help="start nothing new, and end with the last agent")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     as_json = given.log_format == "json"
     return run(paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
 

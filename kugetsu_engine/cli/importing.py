@@ -8,20 +8,13 @@ from ..doctor import check, gather, mend
 from ..domain.safe_text import safe_line
 from ..store import files
 from ..store.engine_lock import EngineLock
+from .grammar import parser_of
 from .here import operator
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Take it over, and say line by line what becomes what."""
-    parser = Words(
-        verb,
-        "Take over the directory of a bash kugetsu (v0.2): settings, env files, sessions, queue, messages, notifications. "
-        "What is changed or moved is kept in a backup. It loads without this, too.",
-    )
-    parser.add_argument("folder", nargs="?", metavar="DIR", help="the old directory; the state directory itself unless given")
-    parser.add_argument("--dry-run", action="store_true", help="say what would become what, and change nothing")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     acting = operator()
     work = takeover.Takeover(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
     work.check()

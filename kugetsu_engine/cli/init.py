@@ -11,23 +11,16 @@ from ..domain.reserved import BASE, PM_AGENT, SESSIONS
 from ..domain.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
+from ..process.waiting import pause
 from ..store import sessions
+from .grammar import parser_of
 from .here import note, operator
 from .issues import confirmed
-from .wait import pause
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Make what is missing."""
-    parser = Words(
-        verb,
-        "Make settings and env files to fill in, and the sessions that new ones are forked from and that delegate talks to. "
-        "It needs no terminal; with one it offers the agent's own screen.",
-    )
-    parser.add_argument("--force", action="store_true", help="destroy both sessions first, and make new ones")
-    parser.add_argument("--files", action="store_true", help="the files only: no agent is run")
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     acting = operator()
     for path in initial.make_files(acting):
         print(safe_line(f"made {path}"))

@@ -7,9 +7,8 @@ from ..domain.reserved import BASE, PM_AGENT
 from ..domain.safe_text import safe_line, safe_text
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..operator import Operator
-from .about import ABOUT
+from .grammar import parser_of
 from .here import note, operator
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -30,12 +29,7 @@ def _context(words: list[str]) -> int:
     from ..secrets import Secrets
     from ..store import contexts
 
-    parser = Words(
-        "context", "What was said about an issue lately: the last 20 messages, which its next agent is told as well."
-    )
-    parser.add_argument("issue_ref", help="the issue, or the id of a task of it")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("context").parse_args(words)
     acting = operator()
     context = contexts.masked(
         contexts.load(acting.paths, issue_of(acting, given.issue_ref)), Secrets(acting.paths, acting.environ).mask()
@@ -56,25 +50,14 @@ def _context(words: list[str]) -> int:
 
 
 def _set_pr(words: list[str]) -> int:
-    parser = Words("set-pr", ABOUT["set-pr"])
-    parser.add_argument("issue_ref", help="the issue, or the id of a task of it")
-    parser.add_argument("url", help="its address")
-    given = parser.parse_args(words)
+    given = parser_of("set-pr").parse_args(words)
     acting = operator()
     print(safe_line(acting.do("set_pr", issue_ref=issue_of(acting, given.issue_ref), url=given.url or None)))
     return 0
 
 
 def _destroy(words: list[str]) -> int:
-    parser = Words("destroy", ABOUT["destroy"])
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("issue_ref", nargs="?", help="the issue, or the id of a task of it")
-    which.add_argument("--base", action="store_true", help="the base session, and the project manager's that came from it")
-    which.add_argument("--pm-agent", action="store_true", help="the project manager's session")
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--force", action="store_true", help="whatever would be lost; an agent at work is stopped")
-    parser.add_argument("--dry-run", action="store_true", help="say what would go, and why not")
-    given = parser.parse_args(words)
+    given = parser_of("destroy").parse_args(words)
     acting = operator()
     reserved = [PM_AGENT, BASE] if given.base else [PM_AGENT] if given.pm_agent else []
     for issue_ref in reserved or [issue_of(acting, given.issue_ref)]:
@@ -122,15 +105,7 @@ def confirmed(question: str) -> bool:
 def _prune(words: list[str]) -> int:
     from .. import pruning
 
-    parser = Words(
-        "prune",
-        "Remove what belongs to no issue any more: sessions without a worktree, worktrees without a session or task that hold "
-        "nothing of their own, messages of neither. The base and the project manager stay.",
-    )
-    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask")
-    parser.add_argument("--dry-run", action="store_true", help="say what would go")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("prune").parse_args(words)
     acting = operator()
     found = pruning.look(acting)
     if given.json:

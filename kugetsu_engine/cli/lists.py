@@ -11,9 +11,9 @@ from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks
 from ..store.issue_names import name_of
+from .grammar import parser_of
 from .here import glyph, operator, paths
 from .output import learned_from, print_json, pull_words, start_words, task_document
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -26,10 +26,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _show(words: list[str]) -> int:
-    parser = Words("show", "One task: what it is, why it waits or how it ended, and its attempts.")
-    parser.add_argument("id")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("show").parse_args(words)
     here = paths()
     task = tasks.find(here, operator().meant(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()

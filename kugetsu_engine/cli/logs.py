@@ -9,11 +9,11 @@ from ..domain.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
 from ..log_times import LogTimes
 from ..logs import LogReader, masked, shown
+from ..process.waiting import pause
 from ..secrets import Secrets
 from ..store import tasks
+from .grammar import parser_of
 from .here import operator, paths
-from .wait import pause
-from .words import Words
 
 LOOK_S = 0.1
 PATIENCE_S = 3.0
@@ -27,16 +27,7 @@ NO_TIME = " " * len("2026-11-21 14:02:11 ")
 
 def main(verb: str, words: list[str]) -> int:
     """Print a log, and follow it."""
-    parser = Words(verb, "What the agent of a task printed. Without an id: the engine's own log.")
-    parser.add_argument("id", nargs="?")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the task has ended")
-    parser.add_argument("--attempt", type=int, metavar="N", help="another one than the last")
-    parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
-    parser.add_argument("-t", "--times", action="store_true", help="when each line was written, to the second, before it")
-    parser.add_argument(
-        "--raw", action="store_true", help="what it printed, byte for byte: with secrets, and what a terminal would obey"
-    )
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     here = paths()
     if given.id is None:
         if given.times:

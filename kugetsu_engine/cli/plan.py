@@ -14,19 +14,14 @@ from ..domain.text.quantities import counted, format_clock, format_coming
 from ..domain.times import iso
 from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
-from .about import ABOUT
+from .grammar import parser_of
 from .here import glyph, paths
 from .output import learned_from, print_json, print_table, since_words
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Print the plan."""
-    parser = Words(verb, ABOUT["plan"])
-    parser.add_argument("--limit", type=int, metavar="N", help="what if N agents could run at once")
-    parser.add_argument("--agents", action="store_true", help="what is known of how long agents take, by repository")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.limit is not None and not 1 <= given.limit <= 1000:
         raise UsageError("--limit takes a number from 1 to 1000")
     snapshot = SnapshotReader(paths(), os.environ).read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
+from .grammar import parser_of
 from .here import glyph, operator, paths
 from .words import Words
 
@@ -36,10 +37,7 @@ def _list(verb: str, words: list[str]) -> int:
     from ..snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
-    parser = Words(verb, "The open tasks in the order in which they will start, and why each waits.")
-    parser.add_argument("--all", action="store_true", help="also the ended ones, the newest first")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     reader = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
     snapshot = reader.read()
     if given.json:
@@ -80,9 +78,7 @@ def _stats(verb: str, words: list[str]) -> int:
     from ..snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
-    parser = Words(verb, "How many tasks are in each state.")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE).read()
     if given.json:
         print_json(dict(snapshot.counts))
@@ -93,11 +89,5 @@ def _stats(verb: str, words: list[str]) -> int:
 
 
 def _clear(verb: str, words: list[str]) -> int:
-    from ..domain.times import duration
-    from .about import ABOUT
-
-    parser = Words(verb, ABOUT["clear"])
-    parser.add_argument("--older-than", default="0", metavar="D", help="only those that ended longer ago: 7d")
-    given = parser.parse_args(words)
-    print(operator().do("clear", older_than_s=duration(given.older_than)))
+    print(operator().do("clear", older_than_s=parser_of(verb).parse_args(words).older_than_s))
     return 0

@@ -11,28 +11,15 @@ from ..domain.times import epoch, iso, local, past_moment
 from ..replay import Replay
 from ..snapshot import EngineView
 from . import queue, status
-from .about import ABOUT
+from .grammar import parser_of
 from .here import glyph, paths
 from .output import print_json
-from .words import Words
-
-
-def parser(verb: str = "replay") -> Words:
-    """What the words of the command mean."""
-    words = Words(verb, ABOUT["replay"])
-    words.add_argument("time", nargs="*", metavar="TIME", help="an hour ago, unless given")
-    words.add_argument("--plain", action="store_true", help="print it, also in a terminal")
-    words.add_argument("--events", action="store_true", help="print what happened, one line each; all of it unless bounded")
-    words.add_argument("--since", metavar="T", help="with --events: from then on")
-    words.add_argument("--until", metavar="T", help="with --events: up to then")
-    words.json_flag()
-    return words
 
 
 def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:
     """Understand the words of the command; `-2h` is a time."""
     times = [word[1:] if word[:1] == "-" and word[1:2].isdigit() else word for word in words]
-    given: argparse.Namespace = parser(verb).parse_args(times)
+    given: argparse.Namespace = parser_of(verb).parse_args(times)
     return given
 
 

@@ -16,19 +16,14 @@ from ..paths import StatePaths
 from ..snapshot import ALL_DONE, Snapshot, SnapshotReader
 from ..store import pulls, sessions
 from ..store.issue_names import name_of, session_name
+from .grammar import parser_of
 from .here import glyph, note, paths
 from .output import print_json, print_table, pull_document, pull_words
-from .words import Words
 
 
 def main(words: list[str]) -> int:
     """Show what there is."""
-    parser = Words(
-        "list", "Every issue kugetsu knows: its session, worktree, pull request and newest task; and the two of no issue."
-    )
-    parser.add_argument("--refresh", action="store_true", help="ask the forges about pull requests now")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of("list").parse_args(words)
     here = paths()
     if given.refresh:
         _refresh(here)

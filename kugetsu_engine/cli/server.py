@@ -12,18 +12,12 @@ from ..domain.safe_text import safe_line
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..store import files
+from .grammar import parser_of, parts_of
 from .here import paths
 from .words import Words
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][^\s'\"]*")
-ABOUT = {
-    "list": "All known servers; * marks the one of references that name none.",
-    "add": "Know a server, or change its address.",
-    "remove": "Forget a server.",
-    "default": "The server of references written owner/repo#N; with a name, make it that one.",
-    "get": "The address of a server; of the default one unless named.",
-}
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -32,16 +26,9 @@ def main(verb: str, words: list[str]) -> int:
     if action in ("-h", "--help"):
         Words(verb, "list, add NAME URL, remove NAME, default [NAME] or get [NAME].").print_help()
         return 0
-    if action not in ABOUT:
+    if action not in parts_of(verb):
         raise UsageError(f"kugetsu server has no {action[:40]!r}", "list, add, remove, default or get")
-    parser = Words(f"server {action}", ABOUT[action])
-    if action != "list":
-        parser.add_argument("name", nargs=None if action in ("add", "remove") else "?", help="its host: git.example.org")
-    if action == "add":
-        parser.add_argument("url", help="what comes before /owner/repo: https://git.example.org, ssh://git@host, a folder")
-    if action == "list":
-        parser.json_flag()
-    given = parser.parse_args(words[1:])
+    given = parser_of(f"server {action}").parse_args(words[1:])
     here = paths()
     known = config.load(here, os.environ)[0]
     if action == "list":

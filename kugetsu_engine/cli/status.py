@@ -15,17 +15,15 @@ from ..domain.text.quantities import counted, format_clock, format_size, format_
 from ..domain.times import as_read
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
+from .grammar import parser_of
 from .here import glyph, paths
 from .output import print_json, print_table, since_words
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show how everything stands."""
-    parser = Words(verb, "Engine, slots, counts, running agents and alerts.")
-    parser.add_argument("--tmux", action="store_true", help="one short line for the status bar of tmux")
-    parser.json_flag()
-    given = parser.parse_args(words[1:] if words[:1] == ["check"] else words)  # `status check`, as the bash kugetsu said
+    words = words[1:] if words[:1] == ["check"] else words  # `status check`, as the bash kugetsu said
+    given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
         print(bar(snapshot, notices.newest(paths())))

@@ -6,17 +6,14 @@ import time
 from ..domain.times import duration
 from ..domain.usage import Sum, day_of, money
 from ..spending import by_day_and_repository
+from .grammar import parser_of
 from .here import paths
 from .output import print_json, print_table
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Print what was consumed, the newest day first, and the sum of each day."""
-    parser = Words(verb, "Tokens and cost by day and repository, as far as agents told, from the tasks that are still kept.")
-    parser.add_argument("--since", default="6d", metavar="D", help="how far back: 6d unless given; 0d is today alone")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     here = paths()
     found = by_day_and_repository(here, day_of(time.time() - duration(given.since))) if os.path.isdir(here.items) else {}
     days: dict[str, Sum] = {}

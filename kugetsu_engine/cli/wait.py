@@ -1,7 +1,6 @@
 """`kugetsu wait ID...` until tasks have ended, and `kugetsu watch`: one line per change."""
 
 import os
-import select
 import time
 
 from ..domain.draft import task_id as as_task_id
@@ -9,9 +8,10 @@ from ..domain.safe_text import safe_line
 from ..domain.states import COMPLETED, FINAL
 from ..domain.times import as_read, duration
 from ..errors import NoSuchTask
+from ..process.waiting import pause
 from ..store import notices, tasks
+from .grammar import parser_of
 from .here import note, operator, paths
-from .words import Words
 
 LOOK_S = 0.2
 
@@ -22,12 +22,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _wait(words: list[str]) -> int:
-    parser = Words(
-        "wait", "Wait until tasks have ended. 0: all completed, 1: one did not, 2: not within the time, 4: no such task."
-    )
-    parser.add_argument("id", nargs="+")
-    parser.add_argument("--timeout", metavar="D", help="give up after this time: 90s, 10m")
-    given = parser.parse_args(words)
+    given = parser_of("wait").parse_args(words)
     deadline = time.monotonic() + duration(given.timeout) if given.timeout else None
     here = paths()
     open_tasks = {tasks.find(here, operator().meant(text)).id for text in given.id}
@@ -53,9 +48,7 @@ def _wait(words: list[str]) -> int:
 
 
 def _watch(words: list[str]) -> int:
-    parser = Words("watch", "Print one line per change until interrupted.")
-    parser.add_argument("--plain", action="store_true", help="one line per change (the only way there is)")
-    parser.parse_args(words)
+    parser_of("watch").parse_args(words)
     here = paths()
     seen = notices.newest(here)
     last = seen[-1] if seen else None
@@ -66,8 +59,3 @@ def _watch(words: list[str]) -> int:
             print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)
             last = notice
         pause(LOOK_S)
-
-
-def pause(seconds: float) -> None:
-    """Wait a moment; a signal ends it."""
-    select.select([], [], [], seconds)

@@ -1,6 +1,5 @@
 """`kugetsu worktrees`: what every worktree holds, and removing those that hold nothing that is not elsewhere."""
 
-import os
 import time
 from typing import Any
 
@@ -9,25 +8,18 @@ import msgspec
 from ..care import Care, Removal, Worktree
 from ..domain.text.quantities import format_size
 from ..errors import UsageError
-from .here import glyph, note, paths
+from .grammar import parser_of
+from .here import glyph, note, operator
 from .output import print_json, print_table
-from .words import Words
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show or clean worktrees."""
-    parser = Words(verb, "Every worktree with its size, its age and its state; --clean removes those that are safe to lose.")
-    parser.add_argument(
-        "--clean", action="store_true",
-        help="remove worktrees in which nobody works and whose work is merged or pushed; branches stay",
-    )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="with --clean: say what would go, remove nothing")
-    parser.add_argument("--fetch", action="store_true", help="ask the remotes for news first, so that a merge is known")
-    parser.json_flag()
-    given = parser.parse_args(words)
+    given = parser_of(verb).parse_args(words)
     if given.dry_run and not given.clean:
         raise UsageError("--dry-run belongs to --clean")
-    care = Care(paths(), os.environ)
+    acting = operator()
+    care = Care(acting.paths, acting.environ, read_only=acting.read_only)
     for fault in care.fetch() if given.fetch else ():
         note(f"kugetsu: {fault}")
     if given.clean:

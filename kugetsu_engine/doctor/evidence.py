@@ -1,7 +1,6 @@
 """Reading everything the checks need, once. Reads only; a file that moves while it is read is looked for again."""
 
 import os
-import select
 import stat
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered
 from ..paths import StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
+from ..process.waiting import wait_for_exit
 from ..store import edits, files, requests, runs, tasks
 from ..store.locks import is_held
 
@@ -166,12 +166,10 @@ def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
 
 def _lives_without_lock(paths: StatePaths, engine: EngineState) -> bool:
     """Whether an engine goes on without its lock; one that was just killed has closed its files a moment before it is gone."""
-    until = time.monotonic() + DYING_S
-    while identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock):
-        if time.monotonic() > until:
-            return True
-        select.select([], [], [], 0.02)
-    return False
+    if is_held(paths.engine_lock) or not identity.is_same(engine.pid, engine.start_ticks, engine.boot_id):
+        return False
+    wait_for_exit([engine.pid], DYING_S)
+    return identity.is_same(engine.pid, engine.start_ticks, engine.boot_id) and not is_held(paths.engine_lock)
 
 
 def _look_at_modes(paths: StatePaths, found: Evidence) -> None:

@@ -8,8 +8,13 @@ SCHEMA = 1
 MAX_MESSAGE_BYTES = 1 << 20
 """A message is at most 1 MiB of UTF-8."""
 
-
 MAX_TAGS = 10
+
+EXPECTATIONS = ("anything", "none", "changes", "commits")
+"""What an attempt may be asked to leave; `domain.task.Expect` are the same."""
+
+SESSION_CHOICES = ("new", "continue", "fork")
+"""What a task may do with the session of its issue; `domain.session.Mode` are the same."""
 
 
 def draft(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
@@ -42,6 +47,20 @@ def checked_tags(tags: "list[str]") -> "list[str]":
     if len(found) > MAX_TAGS:
         raise UsageError(f"{len(found)} tags, at most {MAX_TAGS} are taken")
     return list(found)
+
+
+def checked_priority(value: "int | str") -> int:
+    """Return a priority, or say what one is."""
+    if str(value) not in {*"0123456789"}:
+        raise UsageError("a priority is a number from 0 to 9", "9 starts first")
+    return int(value)
+
+
+def checked_expectation(value: str) -> str:
+    """Return what an attempt must leave, or say what can be asked for."""
+    if value not in EXPECTATIONS:
+        raise UsageError(f"{value[:40]!r} is not a valid value of expect", f"use one of {', '.join(EXPECTATIONS)}")
+    return value
 
 
 def task_id(text: str) -> str | None:

@@ -1,11 +1,11 @@
 """A waiting task as a text to be edited: its fields, a line of dashes, and the message as it is."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from ..errors import UsageError
-from .draft import checked_tags, shown_id, task_id
-from .task import Expect, Task
+from .draft import EXPECTATIONS, checked_expectation, checked_priority, checked_tags, shown_id, task_id
+from .task import Task
 from .times import epoch, iso, local, moment, time_limit
 
 RULE = "---"
@@ -94,27 +94,32 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
     if message != task.message.rstrip("\n"):
         changed["message"] = message
     for name, value in fields.items():
-        if value == before[name]:
-            continue
-        if name == "priority":
-            if not (value.isascii() and value.isdigit() and len(value) == 1):
-                raise UsageError("priority: a number from 0 to 9", "9 starts first")
-            changed["priority"] = int(value)
-        elif name == "after":
-            changed["after"] = [_id(word) for word in value.replace(",", " ").split()]
-        elif name == "at":
-            changed["not_before"] = iso(moment(value, now)) if value else None
-        elif name == "expect":
-            if value and value not in get_args(Expect):
-                raise UsageError(f"expect: {value[:40]!r} is nothing to expect", f"use one of {', '.join(get_args(Expect))}")
-            changed["expect"] = value or "anything"
-        elif name == "timeout":
-            changed["timeout_s"] = time_limit(value) if value else None
-        elif name == "tags":
-            changed["tags"] = checked_tags(value.replace(",", " ").split())
-        else:
-            changed[name] = value or None
+        if value != before[name]:
+            changed |= read_field(name, value, now)
     return changed
+
+
+def read_field(name: str, text: str, now: float) -> dict[str, Any]:
+    """Read what a person wrote for a field, as an argument of an `edit`; an empty text is for none.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    match name:
+        case "priority":
+            return {name: checked_priority(text)}
+        case "after":
+            return {name: [_id(word) for word in text.replace(",", " ").split()]}
+        case "at":
+            return {"not_before": iso(moment(text, now)) if text else None}
+        case "expect":
+            return {name: checked_expectation(text or EXPECTATIONS[0])}
+        case "timeout":
+            return {"timeout_s": time_limit(text) if text else None}
+        case "tags":
+            return {name: checked_tags(text.replace(",", " ").split())}
+        case _:
+            return {name: text or None}
 
 
 def _id(word: str) -> str:

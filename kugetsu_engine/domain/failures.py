@@ -78,7 +78,6 @@ GIT: tuple[tuple[str, str], ...] = (
     (r"Network is unreachable|No route to host|Operation timed out|Timeout was reached|early EOF", "network"),
     (r"kex_exchange_identification|SSL_ERROR_SYSCALL|gnutls_handshake|TLS connect", "network"),
     (r"The requested URL returned error: (429|5\d\d)|RPC failed|remote end hung up", "network"),
-    (r"git (clone|fetch|ls-remote) did not end within", "network"),
     (r"Authentication failed|could not read (Username|Password)|Permission denied \(publickey", "credentials"),
     (r"The requested URL returned error: 40[13]|Host key verification failed", "credentials"),
 )

@@ -215,7 +215,7 @@ def told(act: Act) -> str | None:
         worth = [change for change in act.changes if change.now.keys() - BY_THE_WAY]
         return "; ".join(_words(change) for change in worth[:3]) or None
     if act.verb == "edit" and act.ok:
-        return "; ".join([f"you: {act.text}", *(_words(change).partition(": ")[2] for change in act.changes[:3])])
+        return "; ".join([f"you: {act.text}", *map(_fields, act.changes[:3])])
     return f"you: {act.text}" if act.ok else f"you: {act.verb} was refused: {act.text}"
 
 
@@ -223,12 +223,16 @@ def _words(change: Change) -> str:
     who = shown_id(change.task) if change.task else "queue"
     if change.now.get("state", "") is None:
         return f"{who} was taken away by hand"
+    return f"{who}: {_fields(change)}"
+
+
+def _fields(change: Change) -> str:
     parts = [
         name if name == "message" else f"{name} {_value(change.was.get(name))} → {_value(value)}"
         for name, value in change.now.items()
         if name != "pause_code"  # its sentence is there too
     ]
-    return f"{who}: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def _value(value: Any) -> str:

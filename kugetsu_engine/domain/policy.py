@@ -65,6 +65,8 @@ class Why(msgspec.Struct, frozen=True):
     text: str
     until: float | None = None
     """Seconds since 1970 at which the reason ends, where that is known."""
+    without_time: str = ""
+    """`text` without its countdown, for who shows `until` instead; empty where the code says as much."""
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -161,8 +163,8 @@ def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
         return why
     rest = facts.rests.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
-        what = failures.words(rest.failure)
-        return Why("rate_limit", f"{rest.provider}: {what}, goes on in {format_clock(rest.until - now)}", rest.until)
+        what = f"{rest.provider}: {failures.words(rest.failure)}"
+        return Why("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)
     retry_at = epoch(task.retry_at)
     if retry_at is not None and retry_at > now:
         return Why("retry_at", f"retry in {format_clock(retry_at - now)}", retry_at)

@@ -32,12 +32,12 @@ class Received(NamedTuple):
     """Whether nothing more will come: the supervisor is gone."""
 
 
-def refusal_line(number: int) -> str:
+def format_refusal(number: int) -> str:
     """Write that the attempt cannot begin, for an error of the system."""
     return f"{_REFUSED}{number}"
 
 
-def decode(data: bytes, closed: bool) -> Received:
+def decode_messages(data: bytes, closed: bool) -> Received:
     """Read what was received; words of another version are passed over."""
     words = data.decode("ascii", "replace").split()
     refusals = [word.removeprefix(_REFUSED) for word in words if word.startswith(_REFUSED)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .. import env_files
 from ..config import ForgeSettings, Settings
-from ..errors import BadFile
+from ..errors import ForgeError, NotNow
 from ..paths import StatePaths
 
 TOKEN_FILES = (*env_files.NAMES, env_files.OWN)
@@ -89,16 +89,20 @@ def _api(host: str, kind: str) -> str:
 
 
 def tokens(paths: StatePaths) -> dict[str, str]:
-    """What the env files say, among it the tokens; a file that cannot be read has none."""
-    found: dict[str, str] = {}
-    for name in TOKEN_FILES:
-        try:
-            found |= env_files.load(f"{paths.env}/{name}", found)[0]
-        except (FileNotFoundError, BadFile):
-            continue
-    return found
+    """What the env files say, among it the tokens.
+
+    Raises:
+        ForgeError: a file cannot be read, so nobody knows which token it has.
+    """
+    try:
+        return env_files.read_files(paths, TOKEN_FILES, {})
+    except (env_files.BrokenEnvFile, NotNow) as error:
+        raise ForgeError(error.message, error.hint) from None
 
 
 def may_ask(paths: StatePaths, settings: Settings, host: str) -> bool:
-    """Whether a host is a forge whose use was asked for."""
-    return forge_of(host, settings, tokens(paths)) is not None
+    """Whether a host is a forge whose use was asked for, or may be, as a file of tokens cannot be read."""
+    try:
+        return forge_of(host, settings, tokens(paths)) is not None
+    except ForgeError:
+        return True  # whoever asks it is told which file it is

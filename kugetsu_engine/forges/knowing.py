@@ -31,12 +31,20 @@ class Forges:
     def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._paths = paths
         self._settings: Settings = load(paths, environ)[0]
-        self._tokens = tokens(paths)
+        self._tokens: Mapping[str, str] | None = None
         self._clock = clock
 
     def forge(self, ref: IssueRef) -> Forge | None:
-        """The forge of an issue; None when it has none, or nobody asked for its use."""
-        return None if ref.is_local else forge_of(ref.host, self._settings, self._tokens)
+        """The forge of an issue; None when it has none, or nobody asked for its use.
+
+        Raises:
+            ForgeError: a file of tokens cannot be read.
+        """
+        if ref.is_local:
+            return None
+        if self._tokens is None:
+            self._tokens = tokens(self._paths)
+        return forge_of(ref.host, self._settings, self._tokens)
 
     def issue_text(self, ref: IssueRef) -> IssueText | None:
         """Title and body of an issue; None when there is no forge to ask.

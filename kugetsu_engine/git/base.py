@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..errors import GitError, RepositoryError
+from ..errors import GitError, GitTimeout, RepositoryError
 from . import remotes
 from .command import ASK_TIMEOUT_S, answers, git
 from .repositories import ask, commits
@@ -47,6 +47,8 @@ class Base(NamedTuple):
     """What else is worth knowing, in a sentence without its end."""
     kept: bool = False
     """Whether the worktree was there already, so that nothing was decided now."""
+    timed_out: bool = False
+    """Whether the remote was asked and gave no answer in time."""
 
 
 class _Ref(NamedTuple):
@@ -91,12 +93,12 @@ def decide(
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
     known = remotes.of_repository(repository)
     remote, name = remotes.chosen(repository, known, base_branch, issue_repository)
-    told, trouble = None, None
+    told, trouble, timed_out = None, None, False
     if remote is not None and fetch:
         try:
             told = _news(repository, remote, name, [branch])
         except GitError as error:
-            trouble = error.message
+            trouble, timed_out = error.message, isinstance(error, GitTimeout) and error.failure == "network"
     found = _base(repository, remote, told, name, base_branch, own)
     if found is None:
         what = f"has no branch {base_branch!r}" if base_branch else "has no commit yet"
@@ -107,7 +109,7 @@ def decide(
     age = told.ages[commit] if told is not None and commit in told.ages else age_of(repository, commit)
     return Base(
         commit, ref, start, how, age, remote, known[remote] if remote else None, told is not None,
-        trouble or (None if remote else "the repository has no remote"), note,
+        trouble or (None if remote else "the repository has no remote"), note, timed_out=timed_out,
     )  # fmt: skip
 
 

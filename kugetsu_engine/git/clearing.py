@@ -18,7 +18,9 @@ ASIDE = ".removed-"
 Judge = Callable[[str], str | None]
 
 
-def clear(common: str, worktree: str, judge: Judge = lambda aside: None) -> str | None:
+def clear(
+    common: str, worktree: str, judge: Judge = lambda aside: None, in_spite_of_lock: bool = False
+) -> str | None:  # fmt: skip
     """Remove a worktree, and have git forget it; a sentence about what could not be deleted, None where nothing is left.
 
     Args:
@@ -26,14 +28,17 @@ def clear(common: str, worktree: str, judge: Judge = lambda aside: None) -> str 
         judge: is given the worktree once nobody can write in it by its name; a reason keeps it.
 
     Raises:
-        GitError: it cannot be removed; it is as it was.
+        GitError: it cannot be removed, or somebody locked it; it is as it was.
     """
+    if os.path.islink(worktree):
+        raise GitError(f"{worktree} is a link, so nothing of it was removed")
+    force = ["--force", "--force"] if in_spite_of_lock else ["--force"]
     aside = _move_aside(worktree)
     try:
         if (why := judge(aside)) is not None:
             raise GitError(why)
         if _is_known(common, worktree):
-            git(common, "worktree", "remove", "--force", "--force", "--", os.path.realpath(worktree))
+            git(common, "worktree", "remove", *force, "--", os.path.realpath(worktree))
     except BaseException:
         os.rename(aside, worktree)
         raise
@@ -44,8 +49,10 @@ def throw_away(folder: str) -> str | None:
     """Remove what lies in the place of a worktree and git does not know; returns as `clear` does.
 
     Raises:
-        GitError: it cannot be removed; it is as it was.
+        GitError: it cannot be removed, or is a whole repository; it is as it was.
     """
+    if os.path.isdir(f"{folder}/.git") and not os.path.islink(folder):
+        raise GitError(f"{folder} is a repository of its own, so nothing of it was removed: move it away")
     if os.path.islink(folder) or not os.path.isdir(folder):
         try:
             os.unlink(folder)

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from ..errors import GitError, GitNotStarted
+from ..errors import GitError, GitNotStarted, GitTimeout
 
 TIMEOUT_S = 120.0
 """For what stays on this machine."""
@@ -108,7 +108,7 @@ def git(
     except OSError as error:
         raise GitNotStarted(f"git cannot run in {folder}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s") from None
+        raise GitTimeout(_verb(args), timeout_s) from None
     if done.returncode:
         raise _refused(_verb(args), done.returncode, done.stderr)
     return done.stdout.decode("utf-8", "surrogateescape" if names else "replace")
@@ -167,7 +167,7 @@ def git_start(
         finally:
             timer.cancel()
         if late.is_set():
-            raise GitError(f"git {_verb(args)} did not end within {timeout_s:.0f} s")
+            raise GitTimeout(_verb(args), timeout_s)
         if code and not more:
             errors.seek(0)
             raise _refused(_verb(args), code, errors.read(1 << 16))

@@ -1,14 +1,14 @@
-"""The condition of a worktree: what of it is nowhere else, and whether its work has arrived. No network is asked."""
+"""The condition of a worktree: what of it is nowhere else, whether its work has arrived; and its removal. Asks no network."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import GitError
 from .clearing import clear
 from .command import answers, git
-from .pointers import admin_dir
-from .repositories import common_dir
-from .sealed import sealed
+from .pointers import admin_dir, common_folder, read_small, repository_folder
+from .sealed import Sealed, sealed
 from .worktrees import base_commit
 
 TIMEOUT_S = 60.0
@@ -17,7 +17,8 @@ STATUS = (
 )  # fmt: skip
 UNDER_WAY = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge", "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisection", "index.lock": "git itself",
+    "REVERT_HEAD": "a revert", "sequencer": "a cherry-pick or revert of several commits", "BISECT_LOG": "a bisection",
+    "index.lock": "git itself",
 }  # fmt: skip
 """Files in git's own folder of a worktree that tell that something is under way there."""
 
@@ -25,8 +26,8 @@ UNDER_WAY = {
 class Condition(NamedTuple):
     """What was found in one worktree."""
 
-    repository: str
-    """The folder of the repository it belongs to."""
+    common: str
+    """git's folder of the repository, which all its worktrees share."""
     branch: str | None
     """None: no branch is checked out."""
     head: str
@@ -38,47 +39,80 @@ class Condition(NamedTuple):
     """How many of them no remote is known to have; None: the repository has no remote."""
     homeless: int
     """Commits that no branch, tag or remote has: they would be lost."""
+    issue_branch: str | None
+    """The branch that was made for the issue; None where there is none."""
+    only_here: int
+    """Commits of it and of that branch that no remote, no tag and no other branch has."""
     merged: str | None
     """How its work came into the branch it started from: `merged`, `rebased` or `squashed`; None where it did not."""
     upstream_gone: bool
     """Whether the branch it was pushed to has been removed on the remote, as far as git was told."""
-    busy: str | None
-    """What is under way in it, or why git keeps it."""
+    ours: bool
+    """Whether kugetsu made it."""
+    under_way: str | None
+    """What git is in the middle of: `a rebase`."""
+    locked: str | None
+    """Why somebody locked it, "" where they did not say; None: it is not locked."""
+    within: tuple[str, ...]
+    """Submodules and other repositories of their own in it; what they hold is not looked at."""
+
+    @property
+    def repository(self) -> str:
+        """The folder of the repository it belongs to."""
+        return repository_folder(self.common)
 
 
-def of_worktree(worktree: str, target: str | None) -> Condition:
+def of_worktree(worktree: str, target: str | None = None, issue_branch: str | None = None) -> Condition:
     """Look at a worktree.
 
     Args:
         target: the commit its work is to arrive in; None: it is not known.
+        issue_branch: the branch of its issue; None: the one that is checked out, where its name is one of ours.
 
     Raises:
         GitError: git does not take it for a worktree.
     """
-    common = os.path.realpath(_ask(worktree, "rev-parse", "--path-format=absolute", "--git-common-dir").strip())
+    common = common_folder(worktree)
+    if common is None:
+        raise GitError(f"{worktree} is no worktree")
     with sealed(worktree) as look:
-        status = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
-        within = look.repositories_within()
-    heads = dict(entry[2:].partition(" ")[::2] for entry in status if entry.startswith("# branch."))
-    branch = heads.get("branch.head", "(detached)")
-    head = heads.get("branch.oid", "")
-    if not head.isalnum():
-        raise GitError(f"{worktree} has no commit")
+        status, within = _status(look), look.repositories_within()
+    branch: str | None = status.branch
     base = base_commit(worktree)
-    ahead = _count(worktree, head, *([f"^{base}"] if base else []))
-    unpushed = None
-    if _ask(worktree, "remote").strip():
-        unpushed = _count(worktree, head, *([f"^{base}"] if base else []), "--not", "--remotes")
+    since = [f"^{base}"] if base else []
+    issue_branch = issue_branch or (branch if branch and branch.startswith("fix/") else None)
+    if issue_branch and not answers(common, "rev-parse", "--verify", "--quiet", f"refs/heads/{issue_branch}"):
+        issue_branch = None
+    head = [status.head] if status.head else []
+    ahead = _count(worktree, head, *since)
+    folder = admin_dir(worktree)
     return Condition(
-        repository=os.path.dirname(common) if os.path.basename(common) == ".git" else common,
-        branch=None if branch == "(detached)" else branch, head=head,
-        dirty=sum(1 for entry in status if entry and entry[0] != "#"), ahead=ahead, unpushed=unpushed,
-        homeless=_count(worktree, head, "--not", "--branches", "--tags", "--remotes"),
-        merged=_merged(worktree, head, base, target) if target and ahead else None,
-        upstream_gone=branch != "(detached)" and "gone" in _ask(
+        common=common, branch=branch, head=status.head, dirty=status.dirty, ahead=ahead,
+        unpushed=_count(worktree, head, *since, "--not", "--remotes") if _ask(worktree, "remote").strip() else None,
+        homeless=_count(worktree, head, "--not", "--branches", "--tags", "--remotes"), issue_branch=issue_branch,
+        only_here=_count_only_of(worktree, issue_branch, head),
+        merged=_merged(worktree, status.head, base, target) if target and ahead else None,
+        upstream_gone=branch is not None and "gone" in _ask(
             worktree, "for-each-ref", "--format=%(upstream:track)", f"refs/heads/{branch}"
-        ), busy=_busy(worktree) or (f"it has a repository of its own in it: {within[0]}" if within else None),
+        ),
+        ours=base is not None, under_way=_under_way(folder), locked=_lock_of(folder),
+        within=(*within, *(["its submodules"] if os.path.isdir(f"{folder}/modules") and not within else [])),
     )  # fmt: skip
+
+
+class _Status(NamedTuple):
+    head: str
+    """"" where there is no commit yet."""
+    branch: str | None
+    dirty: int
+
+
+def _status(look: Sealed) -> _Status:
+    entries = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
+    heads = dict(entry[2:].partition(" ")[::2] for entry in entries if entry.startswith("# branch."))
+    head, branch = heads.get("branch.oid", ""), heads.get("branch.head", "(detached)")
+    dirty = sum(1 for entry in entries if entry and entry[0] != "#")
+    return _Status(head if head.isalnum() else "", None if branch == "(detached)" else branch, dirty)
 
 
 def _merged(worktree: str, head: str, base: str | None, target: str) -> str | None:
@@ -86,7 +120,7 @@ def _merged(worktree: str, head: str, base: str | None, target: str) -> str | No
     if answers(worktree, "merge-base", "--is-ancestor", head, target):
         return "merged"
     cherry = _ask(worktree, "cherry", target, head, *([base] if base else [])).split("\n")[:-1]
-    only_lines = not _count(worktree, "--merges", head, f"^{target}")  # `cherry` passes over merges, which may hold work
+    only_lines = not _count(worktree, [head], "--merges", f"^{target}")  # `cherry` passes over merges, which may hold work
     if cherry and only_lines and all(line.startswith("-") for line in cherry):
         return "rebased"
     try:  # what merging it would add to the target: nothing, once all of it is there
@@ -107,34 +141,59 @@ def _patch_id(worktree: str, *command: str) -> str:
     return git(worktree, "patch-id", "--stable", feed=patch, timeout_s=TIMEOUT_S).partition(" ")[0]
 
 
-def _busy(worktree: str) -> str | None:
-    folder = admin_dir(worktree)
-    for name, what in UNDER_WAY.items():
-        if os.path.lexists(f"{folder}/{name}"):
-            return f"{what} is under way in it"
-    if os.path.exists(f"{folder}/locked"):
-        return "it is locked: git worktree unlock"
-    return "it has submodules" if os.path.isdir(f"{folder}/modules") else None
+def _under_way(folder: str) -> str | None:
+    """What git is in the middle of, by the files in its own folder of a worktree."""
+    return next((what for name, what in UNDER_WAY.items() if os.path.lexists(f"{folder}/{name}")), None)
 
 
-def _count(worktree: str, *what: str) -> int:
-    return int(_ask(worktree, "rev-list", "--count", *what))
+def _lock_of(folder: str) -> str | None:
+    if not os.path.lexists(f"{folder}/locked"):
+        return None
+    try:
+        return " ".join(read_small(f"{folder}/locked").split())[:200]
+    except (OSError, ValueError):
+        return ""
+
+
+def _count(folder: str, tips: Sequence[str], *other: str) -> int:
+    """How many commits lead to some tips; none without a tip."""
+    return int(_ask(folder, "rev-list", "--count", *tips, *other)) if tips else 0
+
+
+def _count_only_of(folder: str, branch: str | None, tips: Sequence[str] = ()) -> int:
+    """How many commits a branch and some other tips have, and no other branch, no tag and no remote."""
+    excluded = [f"--exclude={branch}"] if branch else []
+    own = [f"refs/heads/{branch}"] if branch else []
+    return _count(folder, [*tips, *own], "--not", *excluded, "--branches", "--remotes", "--tags")
 
 
 def _ask(worktree: str, *args: str) -> str:
     return git(worktree, *args, timeout_s=TIMEOUT_S)
 
 
-def remove(repository: str, worktree: str) -> str | None:
-    """Remove a worktree in which nothing is uncommitted; a sentence about what could not be deleted. The branch stays.
+def remove(worktree: str, found: Condition, *, in_spite_of_lock: bool = False, in_spite_of_changes: bool = False) -> str | None:
+    """Remove a worktree; a sentence about what could not be deleted. The branch stays. The caller holds the repository's lock.
+
+    Args:
+        in_spite_of_changes: also where something in it is not committed, or changes at the last moment.
 
     Raises:
-        GitError: something in it cannot be deleted, or was written meanwhile; it is as it was.
+        GitError: it is locked, something was written in it meanwhile, or cannot be deleted; it is as it was.
     """
-    return clear(common_dir(repository), worktree, _written_meanwhile)
+
+    def changed_meanwhile(aside: str) -> str | None:
+        with sealed(aside) as look:
+            now = _status(look)
+        if now.dirty or now.head != found.head or _under_way(admin_dir(aside)) != found.under_way:
+            return "something was written in it meanwhile"
+        return None
+
+    return clear(found.common, worktree, (lambda _: None) if in_spite_of_changes else changed_meanwhile, in_spite_of_lock)
 
 
-def _written_meanwhile(worktree: str) -> str | None:
-    with sealed(worktree) as look:
-        status = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
-    return "something was written in it meanwhile" if any(entry and entry[0] != "#" for entry in status) else None
+def remove_branch(found: Condition) -> bool:
+    """Delete the issue's branch if all its commits are elsewhere; whether it is gone."""
+    branch = found.issue_branch
+    if branch is None or _count_only_of(found.common, branch):
+        return False
+    return answers(found.common, "branch", "--quiet", "-D", "--", branch)

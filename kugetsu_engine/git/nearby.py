@@ -42,10 +42,10 @@ def home_of(worktree: str) -> str | None:
     """The repository that a linked worktree belongs to; None where there is no such worktree. Runs nothing."""
     if not os.path.lexists(f"{worktree}/.git"):
         return None
-    from .pointers import common_folder
+    from .pointers import common_folder, repository_folder
 
     common = common_folder(worktree)
-    home = os.path.dirname(common) if common is not None and os.path.basename(common) == ".git" else common
+    home = repository_folder(common) if common is not None else None
     return home if home is not None and os.path.isdir(home) else None
 
 

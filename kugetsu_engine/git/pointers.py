@@ -25,6 +25,11 @@ def common_folder(worktree: str) -> str | None:
         return None
 
 
+def repository_folder(common: str) -> str:
+    """The folder that a person calls the repository: the one that git's folder lies in, where it is called `.git`."""
+    return os.path.dirname(common) if os.path.basename(common) == ".git" else common
+
+
 def read_small(path: str) -> str:
     """Read a file that an agent may have put there: one that is no file is not waited for, and no more than little is read.
 

@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from ..domain.run import Job, RunRecord
-from ..domain.supervisor_messages import Received, decode
+from ..domain.supervisor_messages import Received, decode_messages
 from . import identity, interpreter, marked
 
 
@@ -36,10 +36,10 @@ class Handle:
             while data := self.control.recv(4096, socket.MSG_DONTWAIT):
                 said += data
         except BlockingIOError:
-            return decode(said, closed=False)
+            return decode_messages(said, closed=False)
         except OSError:
             pass
-        return decode(said, closed=True)
+        return decode_messages(said, closed=True)
 
     def close(self) -> None:
         """Let go of it; it lives on if it is alive."""

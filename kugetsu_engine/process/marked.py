@@ -4,12 +4,12 @@ A process is named by pid, start ticks and boot id together, and looked at again
 """
 
 import os
-import select
 import signal
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import identity, tree
+from .waiting import wait_for_exit
 
 MARK = "KUGETSU_TASK"
 STATE_DIR = "KUGETSU_DIR"
@@ -66,11 +66,11 @@ def end(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
         left = [one for one in everyone() if (one.task_id, one.token) == (task_id, token) and one.is_of(state_dir)]
         if not left:
             break
-        if number > 3:
-            select.select([], [], [], 0.01)  # the kernel takes its time with them
         seen.update(one.pid for one in left)
         for one in left:
             kill(one)
+        if number > 3:
+            wait_for_exit([one.pid for one in left], 0.01)  # the kernel takes its time with them
     return len(seen)
 
 

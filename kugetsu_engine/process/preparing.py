@@ -121,7 +121,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if rests is not None and not base.kept and base.remote is not None:
             base = base._replace(unfetched=rests)
         elif base.remote is not None and not base.kept:
-            turn.note_remote(None if base.fetched or fresh else base.unfetched)
+            turn.note_remote(None if base.fetched or fresh else base.unfetched, base.timed_out)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {base_words(job['base'])}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..domain.secrets import Mask
 from ..domain.silence import evidence_for
-from ..domain.supervisor_messages import SupervisorMessage, refusal_line
+from ..domain.supervisor_messages import SupervisorMessage, format_refusal
 from ..domain.times import iso
 from ..errors import AttemptFailed
 from ..store import files
@@ -30,6 +30,7 @@ from .pipes import Pipes
 from .reading import Reading, after, check, prepare
 from .stall import StallWatch
 from .stamping import Stamping
+from .waiting import pause
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -76,7 +77,7 @@ class Supervisor:
         try:
             self._record()
         except OSError as error:
-            self._say(refusal_line(error.errno or 0))
+            self._say(format_refusal(error.errno or 0))
             files.remove(f"{self.run_dir}/run.json")
             return
         result: dict[str, Any]
@@ -303,7 +304,7 @@ class Supervisor:
             files.replace(f"{self.run_dir}/exit.json", data)
         except OSError:
             while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
-                select.select([], [], [], 1.0)
+                pause(1.0)
         reserve.drop(self.run_dir)
         self.log.close()
         for fd in self.locks:
@@ -380,7 +381,7 @@ def main(argv: list[str] | int) -> None:
     try:
         supervisor = Supervisor(*received, control)
     except OSError as error:  # not even the log can be made
-        control.send(refusal_line(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        control.send(format_refusal(error.errno or 0).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
         return
     handler: Callable[[int, FrameType | None], None] = supervisor.on_signal
     for number in SIGNALS:

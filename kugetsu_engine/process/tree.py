@@ -6,13 +6,13 @@ found below it. Elsewhere only the agent's process group can be ended.
 
 import ctypes
 import os
-import select
 import signal
 import sys
 import time
 from collections.abc import Iterable
 
 from .identity import stat_fields
+from .waiting import pause
 
 LINUX = sys.platform == "linux"
 SWEEP_GRACE_S = (0.5, 2.0)
@@ -157,10 +157,10 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
     send(left, signal.SIGTERM)
     kill_from = time.monotonic() + grace_s
     give_up = kill_from + limit_s
-    pause = 0.005
+    wait_s = 0.005
     while not childless() if LINUX else leader is not None and time.monotonic() < kill_from:
-        select.select([], [], [], pause)
-        pause = min(pause * 1.5, 0.05)
+        pause(wait_s)  # descendants of others tell nobody that they have ended
+        wait_s = min(wait_s * 1.5, 0.05)
         reap()
         left = descendants(root)
         seen.update(left)
@@ -169,7 +169,7 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
             send(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
             send(left, signal.SIGKILL)
             _kill_children()
-            pause = min(pause, 0.01)
+            wait_s = min(wait_s, 0.01)
         if now >= give_up:
             break
     if not LINUX and leader is not None:

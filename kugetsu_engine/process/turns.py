@@ -6,7 +6,6 @@ Standard library only, as supervisors load it.
 import json
 import os
 import re
-import select
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from ..domain.failures import of_git
 from ..errors import GitBusy
 from ..store import files
 from ..store.locks import try_lock, unlock
+from .waiting import pause
 
 GIVE_BACK_S = 5.0
 """An attempt that waits for another one which has had the repository for so long gives its slot back: others can use it."""
@@ -24,7 +24,8 @@ PATIENCE_S = 1.0
 REST_S, REST_MAX_S = 60.0, 900.0
 """The first rest of a remote that did not answer, which doubles with each in a row, and the longest."""
 MOST_BYTES = 4096
-_KEPT_WAITING = re.compile(r"did not end within|timed out|timeout", re.IGNORECASE)
+_TIMED_OUT = re.compile(r"timed out|timeout", re.IGNORECASE)
+"""In git's own words."""
 
 
 class Turn:
@@ -53,9 +54,10 @@ class Turn:
         times = f"{count} times in a row" if count > 1 else "a moment ago"
         return f"it did not answer {times}, and is not asked for another {until - now:.0f} s"
 
-    def note_remote(self, trouble: str | None) -> None:
+    def note_remote(self, trouble: str | None, timed_out: bool = False) -> None:
         """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
-        if trouble is None or of_git(trouble) != "network" or _KEPT_WAITING.search(trouble) is None:
+        said = trouble is not None and of_git(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
+        if not timed_out and not said:
             if os.path.lexists(self._remote):
                 files.remove(self._remote)
             return
@@ -81,7 +83,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
             since = began
         if now - since >= GIVE_BACK_S and now - began >= PATIENCE_S:
             raise GitBusy(holder)
-        select.select([], [], [], LOOK_S)
+        pause(LOOK_S)
     try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kugetsu_engine.cli.about import in_short
 
-from ..commands import USAGE, VERBS
+from ..commands import VERBS, usage
 from ..formatting import states
 from ..keys import (
     CONSOLE,
@@ -95,8 +95,8 @@ def entries() -> list[Entry]:
     """All that stands after the keys."""
     commands = []
     for verb in VERBS:
-        usage, told = USAGE.get(verb, verb), _OF_CONSOLE.get(verb) or in_short(verb)
-        commands.append(Entry(COMMANDS, f":{verb}", f"{told}; {usage}" if usage != verb else told))
+        written, told = usage(verb), _OF_CONSOLE.get(verb) or in_short(verb)
+        commands.append(Entry(COMMANDS, f":{verb}", f"{told}; {written}" if written != verb else told))
     return [
         *commands,
         *(Entry("Filters, after /", name, words) for name, words in _FILTERS),

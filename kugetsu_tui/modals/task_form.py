@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from textual.worker import Worker
 
-from kugetsu_engine.domain.task import Expect
+from kugetsu_engine.domain.draft import EXPECTATIONS, checked_priority
 
 from .. import failures
 from ..formatting.safe_text import clean
@@ -59,14 +59,14 @@ class Draft:
         """The options of `Operator.enqueue`, as far as they were given.
 
         Raises:
-            ValueError: the priority is no number.
+            UsageError: the priority is none.
         """
         given: dict[str, Any] = {}
         for name in ("agent", "expect"):
             if value := getattr(self, name):
                 given[name] = value
         if self.priority.strip():
-            given["priority"] = int(self.priority)
+            given["priority"] = checked_priority(self.priority.strip())
         for name in ("repo", "at", "timeout"):
             if value := getattr(self, name).strip():
                 given[name] = value
@@ -180,8 +180,8 @@ class TaskForm(ModalScreen[str | None]):
                     yield Input(draft.timeout, id="timeout", placeholder="such as 30m or 2h", compact=True)
                     yield Label(Content("expect"), classes="second")
                     yield Select[str](
-                        [(Content(word), word) for word in get_args(Expect)], prompt="anything (default)", id="expect",
-                        value=draft.expect if draft.expect in get_args(Expect) else Select.NULL, compact=True,
+                        [(Content(word), word) for word in EXPECTATIONS], prompt="anything (default)", id="expect",
+                        value=draft.expect if draft.expect in EXPECTATIONS else Select.NULL, compact=True,
                     )  # fmt: skip
                 with Horizontal(classes="row pair"):
                     yield Label(Content("repo"))
@@ -263,14 +263,10 @@ class TaskForm(ModalScreen[str | None]):
             self._doubted = draft
             self._doubt(doubts)
             return
-        try:
-            told = await self._submit(draft)
-        except ValueError:
-            self._fail("a priority is a number from 0 to 9")
-        else:
-            self._keep(Draft())
-            if self.is_current:
-                self.dismiss(told)
+        told = await self._submit(draft)
+        self._keep(Draft())
+        if self.is_current:
+            self.dismiss(told)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Say what failed here, where it is seen; it can be tried again."""

@@ -162,6 +162,8 @@ class Figures:
 
 
 HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost $")
+FAILED = 3
+"""The column of `HEAD` that a number above 0 is a warning in."""
 
 
 def figures(tasks: Iterable[Task], default_agent: str) -> tuple[Figures, dict[str, Figures], dict[str, Figures]]:
@@ -208,6 +210,6 @@ def _words(one: Figures) -> tuple[str, ...]:
 def _row(words: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:
     cells: Spans = [(fit(words[0], name_width), "accent" if tone == "text" else tone)]
     for place, word in enumerate(words[1 : columns + 1], 1):
-        bad = place == HEAD.index("failed") and word and tone == "text"
+        bad = place == FAILED and word and tone == "text"
         cells.append((fit(word, 9, right=True), "warning" if bad else tone))
     return cells

@@ -14,14 +14,11 @@ from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", 10, flexible=True),
+    *OF_TASK,
     Column("why", 17, sparse=True),
     Column("start", 6, keep=6, right=True),
 )
@@ -155,8 +152,6 @@ def why_words(why: Why, now: float) -> str:
     """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
     if why.until is None:
         return why.text
-    if why.code == "rate_limit":
-        return f"{why.text.partition(', goes on')[0]}, {format_coming(why.until, now)}"
-    words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code)
+    words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code, why.without_time and f"{why.without_time},")
     # Seconds matter for what is near, as a retry is; they do not for tonight.
     return f"{words} {format_coming(why.until, now)}" if words else why.text

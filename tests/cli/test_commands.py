@@ -213,8 +213,11 @@ class TestWithAnEngine:
         second = shell("--headless")
         assert second.returncode == 3
         assert f"pid {shell.json('status')['engine']['pid']}" in second.stderr
-        types = [notice["type"] for notice in shell.json("notify", "list")]
+        news = shell.json("notify", "list")
+        types = [notice["type"] for notice in news]
         assert types == ["task_queued", "task_dequeued", "task_started", "task_completed"]
+        assert [notice["state"] for notice in news] == ["pending", "notified", "running", "completed"]
+        assert [notice["reason"] for notice in news] == [None, None, None, "1 commit, +1 −0"]
         assert shell("notify", "clear").returncode == 0
         assert shell.json("notify", "list") == []
         assert shell("queue", "clear").stdout.startswith("cleared 1 ended task")

@@ -133,6 +133,12 @@ def _status(world: World) -> dict[str, Any]:
     return shown
 
 
+def _why(world: World, task_id: str) -> str:
+    """Why a task waits; empty where it does not."""
+    seen = SnapshotReader(world.paths, {}, clock=lambda: world.now).read()
+    return next((seen.why(task).code for task in seen.pending if task.id == task_id), "")
+
+
 def _codes(world: World) -> set[str]:
     return {alert["code"] for alert in _status(world)["alerts"]}
 
@@ -175,7 +181,7 @@ def _meet(place: Place, name: str, running: bool) -> None:
                 world.ask("resume")
         if place.code == "config" and broken and not running and task_id is not None and not world.table.all:
             return  # settings that were never read start nothing
-        if task_id is not None and not (place.code == "env" and world.task(task_id).state == "error"):  # type: ignore[union-attr]
+        if task_id is not None and not (place.code == "env" and _why(world, task_id) == "config"):
             _finish(world, task_id)
             assert world.task(task_id).state == "completed", name  # type: ignore[union-attr]
         if place.kept and before is not None and (broken or place.kept_if_sound):

@@ -122,7 +122,7 @@ def test_a_broken_text_is_opened_again_with_what_is_wrong(fleet: Fleet) -> None:
 
     broken = _writes(lambda text: text.replace("priority: 5", "priority: 99"), mend)
     assert in_editor(edit, broken) == {"priority": 9}
-    assert seen == ["# ! priority: a number from 0 to 9: 9 starts first"]
+    assert seen == ["# ! a priority is a number from 0 to 9: 9 starts first"]
     edit.cancel()
     edit = fleet.operator.edit(task_id)
     with pytest.raises(KugetsuError, match="kept"):

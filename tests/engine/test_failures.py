@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.times import epoch
-from kugetsu_engine.errors import BadFile
+from kugetsu_engine.errors import NotNow
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, pulls
 from kugetsu_engine.telling.messenger import Messenger
@@ -226,16 +226,6 @@ def test_a_supervisor_that_is_told_to_end_by_someone_else_does_not_cancel_the_ta
     assert [(attempt.outcome, attempt.failure) for attempt in task.attempts] == [("failed", "stopped"), ("ok", None)]
 
 
-def test_an_env_file_that_cannot_be_read_is_an_error_that_names_it(fleet: Fleet) -> None:
-    """A FIFO in place of `default.env` hangs nothing: the task ends with the path in its error."""
-    os.mkfifo(f"{fleet.paths.env}/default.env")
-    task_id = fleet.enqueue()
-    fleet.start_engine()
-    task = fleet.wait_for_end([task_id], limit_s=5)[0]
-    assert task.state == "error"
-    assert "default.env is no regular file" in (task.error or "")
-
-
 @pytest.mark.parametrize("program", ["/bin/true", "/bin/cat"])
 def test_any_program_can_be_an_agent(fleet: Fleet, program: str) -> None:
     """One that never reads its prompt and one that echoes it both complete; `nothing delivered` is told as a warning."""
@@ -285,7 +275,7 @@ def test_a_refusal_of_the_system_to_read_an_env_file_is_waited_out(fleet: Fleet,
     def refusing(path: str, *limits: int) -> bytes:
         if path.endswith("default.env") and next(refusals, False):
             refused = OSError(24, "Too many open files", path)
-            raise BadFile("cannot be read") from refused
+            raise NotNow("cannot be read") from refused
         return read(path, *limits)
 
     monkeypatch.setattr(files, "read", refusing)

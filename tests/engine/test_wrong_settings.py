@@ -2,11 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from kugetsu_engine import by_hand, cli
-from kugetsu_engine.config import load
+from kugetsu_engine.config import Settings, load
+from kugetsu_engine.doctor import look_around
+from kugetsu_engine.domain.reserved import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, tasks
@@ -153,3 +156,56 @@ def test_all_who_ask_are_told_what_is_wrong(
         assert "max_attempts: 'many' is not a number" in out or words[1:2] == ["agents"], words
         if words[-1] == "--json" and words[0] == "status":
             assert [alert["code"] for alert in json.loads(out)["alerts"]] == ["config"]
+
+
+def break_file(how: str, path: str) -> None:
+    """Put something there that cannot be read as an env file."""
+    if how == "folder":
+        os.mkdir(path)
+    elif how == "fifo":
+        os.mkfifo(path)
+    else:
+        Path(path).write_bytes("A=1\n".encode("utf-16") if how == "utf-16" else b"A=" + b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize("how", ["folder", "fifo", "utf-16", "too long"])
+def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet: Fleet, how: str) -> None:
+    """Nobody knows what it would set. The task runs as soon as the file is corrected, and nobody attaches before."""
+    path = f"{fleet.paths.env}/default.env"
+    break_file(how, path)
+    waiting = fleet.enqueue()
+    os.makedirs(fleet.operator.worktree(fleet.task(waiting).issue_ref))
+    with pytest.raises(ConfigError, match=r"default\.env"):
+        by_hand.place(fleet.paths, Settings(), {}, fleet.task(waiting))
+    os.rmdir(fleet.operator.worktree(fleet.task(waiting).issue_ref))
+    fleet.start_engine()
+    wait_until(lambda: why(fleet, waiting)[0] == "config", 15, "the reason")
+    assert why(fleet, waiting)[1].startswith(f"settings: {path} is ")
+    wait_until(lambda: told(fleet), 15, "that to be told")
+    assert [text.startswith(f"{path} is ") for text in told(fleet)] == [True]
+    assert (fleet.state(waiting), fleet.task(waiting).attempt) == ("pending", 0)
+    assert f"{path} is " in "".join(found.text for found in look_around(fleet.paths, os.environ)[1])
+    os.rename(path, f"{path}.broken")
+    assert fleet.wait_for(waiting, "completed").state == "completed"
+
+
+def test_an_env_file_that_breaks_while_an_engine_runs_ends_no_task(fleet: Fleet) -> None:
+    """What reads the file at the start of the attempt may be the first to see it."""
+    fleet.start_engine()
+    fleet.wait_for(fleet.enqueue(), "completed")
+    path = f"{fleet.paths.env}/dev.env"
+    break_file("utf-16", path)
+    second = fleet.enqueue("local/work#2")
+    wait_until(lambda: why(fleet, second)[0] == "config", 15, "the reason")
+    os.unlink(path)
+    assert fleet.wait_for(second, "completed").state == "completed"
+
+
+def test_the_project_managers_env_file_stops_only_the_project_manager(fleet: Fleet) -> None:
+    """Agents of issues do not read it."""
+    break_file("folder", f"{fleet.paths.env}/pm-agent.env")
+    settings, _ = load(fleet.paths, {})
+    assert settings.gaps.reason("scripted", PM_AGENT).endswith("pm-agent.env is no regular file")
+    assert settings.gaps.reason("scripted", "local/work#1") == ""
+    fleet.start_engine()
+    assert fleet.wait_for(fleet.enqueue(), "completed").state == "completed"

@@ -74,9 +74,11 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
     settings = load(paths, {})[0]
     with pytest.raises(KugetsuError):
         known.drive("bad", settings, "local/a#1")
-    assert approval.by_agent(paths, settings) == {"own": "--yolo"}
+    kept = approval.ApprovalReader(paths)
+    assert approval.by_agent(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
     Path(paths.env, "default.env").write_text("""OPENCODE_PERMISSION='"allow"'\n""", encoding="utf-8")
-    assert approval.by_agent(paths, settings).keys() == {"own", *known.DRIVERS}
+    assert approval.by_agent(paths, settings).keys() == kept.by_agent(settings).keys() == {"own", *known.DRIVERS}
+    assert kept.by_agent(settings) is kept.by_agent(settings)  # nothing has changed, so nothing is read
     facts = {fact.name: fact.text for fact in look_around(paths, os.environ)[0]}
     assert facts["agent own"].endswith("; approves everything by itself (--yolo)")
 

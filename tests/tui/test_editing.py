@@ -61,7 +61,7 @@ async def test_the_editor_of_the_operator_is_opened_again_until_the_text_makes_s
         assert tasks.find(operator.paths, task_id).priority == 9
         first, second = turns.read_text().splitlines()
         assert first.startswith("# #1 local/web#1")
-        assert second == "# ! priority: a number from 0 to 9: 9 starts first"
+        assert second == "# ! a priority is a number from 0 to 9: 9 starts first"
         await here.shows("p9")
         await here.press("u")
         await here.until(lambda: tasks.find(operator.paths, task_id).priority == 5, "the undo")
@@ -103,7 +103,7 @@ async def test_without_an_editor_a_form_does_it(console: Opener, operator: Opera
         form.query_one(TextArea).text = "after"
         form.query_one("#priority", Input).value = "12"
         await here.press("ctrl+j")
-        await here.shows("! priority: a number from 0 to 9")
+        await here.shows("! a priority is a number from 0 to 9")
         form.query_one("#priority", Input).value = "8"
         form.query_one("#after", Input).value = "1"
         await here.press("ctrl+j")

@@ -1,7 +1,8 @@
 """The verbs of the command line that only show something, or belong elsewhere, typed into the console."""
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -11,6 +12,7 @@ from kugetsu_engine.domain.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import sessions
+from kugetsu_tui import reports
 from kugetsu_tui.commands import ALIASES, ELSEWHERE, VERBS, Command, parse
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.report import Report, ReportLines
@@ -127,3 +129,55 @@ def test_printed_text_is_only_text() -> None:
     lines = ReportLines([*HOSTILE, "x" * 500]).lay_out(40)
     assert all(drawn_safely(text) for line in lines for text, _ in line)
     assert all(len("".join(text for text, _ in line)) <= 40 for line in lines[-13:])
+
+
+async def test_nothing_to_remove_asks_nothing(console: Opener) -> None:
+    """What stays is told with its reason; where there is nothing at all, that is said."""
+    async with console((140, 40)) as here:
+        for line in ("prune", "worktrees --clean"):
+            await type_line(here, line)
+            await here.until(lambda: here.said == "nothing to remove", line)
+            await here.press("R")
+            await here.until(lambda: "reading everything" in here.said)
+        await type_line(here, "prune --colour")
+        await here.until(lambda: "unrecognized arguments: --colour" in here.said)
+
+
+async def test_what_a_question_lists_does_not_hang_on_words(
+    console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads the documents of a dry run: what is kept is no line of it, whatever the reasons say."""
+    monkeypatch.setattr(reports, "_printed", printed_by({
+        ("worktrees", "--clean"): [
+            {"slug": "a-b-1", "issue_ref": "a/b#1", "size_bytes": 3 << 20, "safe": True, "why": "merged\x1b[2J"},
+            {"slug": "a-b-2", "issue_ref": None, "size_bytes": 1, "safe": False, "why": "would remove 0 of nothing"},
+            {"slug": "a-b-3", "issue_ref": None, "size_bytes": 10, "safe": True, "why": "pushed"},
+        ],
+        ("prune",): [
+            {"kind": "worktree", "path": "/x", "why": "holds work", "kept": True},
+            {"kind": "session", "path": "/y", "why": "its worktree is gone", "kept": False},
+        ],
+    }))  # fmt: skip
+    async with console((140, 40)) as here:
+        for line, shown in (
+            ("worktrees --clean", ["a/b#1, 3M: merged", "a-b-3, 10B: pushed"]),
+            ("prune", ["session /y: its worktree is gone"]),
+        ):
+            await type_line(here, line)
+            await here.until(lambda: isinstance(here.app.screen, Confirm))
+            question = here.app.screen
+            assert isinstance(question, Confirm)
+            assert [told.replace("[2J", "") for told in question.lines] == shown
+            assert all("\x1b" not in told for told in question.lines)
+            await here.press("n")
+            await here.until(lambda: here.said == "nothing was done")
+
+
+def printed_by(answers: dict[tuple[str, ...], list[dict[str, object]]]) -> Callable[..., Awaitable[tuple[int, str, str]]]:
+    """Stands in for the command line: the documents that a dry run of a verb prints."""
+
+    async def printed(app: object, words: Sequence[str]) -> tuple[int, str, str]:
+        assert tuple(words[-2:]) == ("--dry-run", "--json")
+        return 0, json.dumps(answers[tuple(words[:-2])]), ""
+
+    return printed

@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.care import Care
 from kugetsu_engine.errors import GitError
-from kugetsu_engine.git import clearing, removal, worktrees
+from kugetsu_engine.git import clearing, condition, worktrees
 from kugetsu_engine.paths import StatePaths
 from tests.support.repositories import make_repository, run_git
 
@@ -72,13 +72,13 @@ def test_what_belongs_to_another_user_keeps_all_of_it(repository: Path, worktree
     os.chown(worktree / "build/sub", 12345, 12345)
     (worktree / "build/sub").chmod(0o755)
     code = (
-        "import sys; from kugetsu_engine.git import removal; from kugetsu_engine.errors import GitError\n"
-        "try: removal.remove(*sys.argv[1:4])\n"
+        "import sys; from kugetsu_engine.git import condition; from kugetsu_engine.errors import GitError\n"
+        "try: condition.remove(sys.argv[1], condition.of_worktree(sys.argv[1]))\n"
         "except GitError as error: print(error.message)"
     )
     done = subprocess.run(
         ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all", sys.executable, "-c", code,
-         _common(repository), str(worktree), BRANCH],
+         str(worktree)],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert "build/sub belongs to another user, so nothing of it was removed" in done.stdout
@@ -173,8 +173,13 @@ def test_it_is_removed_from_any_repository(tmp_path: Path, paths: StatePaths, re
     worktrees.ready(str(home), str(place), BRANCH, None)
     if kind == "locked":
         run_git(home, "worktree", "lock", str(place))
-    held = removal.holds(str(place), BRANCH)
-    assert removal.remove(held.repository, str(place), held.branch) == (True, None)
+    found = condition.of_worktree(str(place))
+    if kind == "locked":
+        with pytest.raises(GitError, match="locked"):
+            condition.remove(str(place), found)
+        assert place.exists()
+    assert condition.remove(str(place), found, in_spite_of_lock=kind == "locked") is None
+    assert condition.remove_branch(found)
     assert not place.exists()
     assert run_git(home, "branch", "--list", BRANCH) == ""
     assert _registered(home) == 0

@@ -68,7 +68,7 @@ def test_a_time_may_be_written_as_everywhere() -> None:
         ("priority: 7", "priority: ten", "priority"), ("priority: 7", "prio: 7", "line"), ("priority: 7", "priority 7", "line"),
         ("after: 3 17_ab", "after: x", "no task id"), ("timeout: 5400s", "timeout: soon", "length of time"),
         ("tags: urgent", "tags: a/b", "no tag"),
-        ("expect: anything", "expect: wonders", "nothing to expect"),
+        ("expect: anything", "expect: wonders", "not a valid value"),
         ("agent: demo", "tags: a", "twice"), ("\n---\n", "\n", "no field"),
         ("\n---\nno line of dashes", "", "missing"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config import ForgeSettings, Settings
+from kugetsu_engine.config import ForgeSettings, Settings, load
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.pulls import Checks, PullRequest
 from kugetsu_engine.domain.times import iso
@@ -296,3 +296,13 @@ def test_a_token_is_not_sent_in_the_clear_nor_if_it_is_none() -> None:
         with pytest.raises(ForgeError, match=words) as caught:
             client.Client(forge)
         assert SECRET not in str(caught.value)
+
+
+def test_a_broken_file_of_tokens_is_told_in_one_line(paths: StatePaths, capsys: pytest.CaptureFixture[str]) -> None:
+    """A task may start all the same; who asks is not told that the forge wants a token."""
+    Path(paths.config).write_text('[forges."forge.test"]\nkind = "gitea"\n', encoding="utf-8")
+    Path(paths.env, "forges.env").mkdir()
+    assert hosts.may_ask(paths, load(paths, {})[0], "forge.test")
+    assert main(["text", paths.root, "forge.test/o/r#7"]) == 0
+    [said] = capsys.readouterr().out.splitlines()
+    assert f"{paths.env}/forges.env is no regular file" in json.loads(said)["error"]

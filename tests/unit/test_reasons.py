@@ -155,9 +155,10 @@ class Ground:
         engine.open()
         self.engine = engine
 
-        def launch(task: Task, entered: gate.Pass) -> None:
+        def launch(task: Task, entered: gate.Pass) -> bool:
             self.started.append(task.id)
             engine.ledger.change(task, "notified", attempt=1, token="t")
+            return True
 
         engine.dispatcher._launch = launch  # type: ignore[method-assign]
         try:

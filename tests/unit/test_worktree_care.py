@@ -125,6 +125,25 @@ def test_work_of_which_a_part_arrived_has_not_arrived(paths: StatePaths, home: P
     assert not _clean(paths).removed
 
 
+def test_a_merge_with_a_change_of_its_own_has_not_arrived_with_its_parents(
+    paths: StatePaths, home: Path, worktree: Path
+) -> None:
+    """Each commit but the merge was picked into `main`, one by one."""
+    base = run_git(worktree, "rev-parse", "HEAD")
+    side = commit(worktree, "side.txt", "side\n")
+    run_git(worktree, "reset", "--quiet", "--hard", base)
+    first = commit(worktree, "a.txt", "one\n")
+    run_git(worktree, "merge", "--quiet", "--no-ff", "--no-commit", side)
+    (worktree / "evil.txt").write_text("only here\n", encoding="utf-8")
+    run_git(worktree, "add", "-A")
+    run_git(worktree, "commit", "--quiet", "-m", "merge with more")
+    commit(home, "other.txt", "first\n")
+    run_git(home, "cherry-pick", first, side)
+    run_git(home, "push", "--quiet", "origin", "main")
+    assert (_look(paths).state, _look(paths).merged) == ("unpushed", None)
+    assert not _clean(paths).removed
+
+
 @pytest.mark.parametrize(
     ("kind", "state", "words"),
     [

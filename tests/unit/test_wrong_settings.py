@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine import env_files
 from kugetsu_engine.agents import known
 from kugetsu_engine.config import Settings, SettingsSource, load
 from kugetsu_engine.config_lines import line_of
@@ -11,8 +12,10 @@ from kugetsu_engine.domain import agent_names, plan, policy
 from kugetsu_engine.domain.policy import Facts
 from kugetsu_engine.domain.setting_faults import Fault, Gaps
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.setting_tables import ForgeSettings
+from kugetsu_engine.store import files
 
 ALL, OPENCODE, CLAUDE = "everything", "opencode", "claude"
 
@@ -332,3 +335,27 @@ def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> No
     assert policy.next_to_start(TASKS, everything, 0.0) is None
     assert {policy.waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
     assert plan.estimate_start(TASKS[0], 1, plan.simulate(TASKS, (), everything, lambda _: None, 0.0), everything) is None
+
+
+def test_a_file_read_too_late_is_read_again(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that looks as before, and whose permission is gone, shows itself only to whoever reads it."""
+    Path(paths.env, "dev.env").write_bytes(b"A=1\n")
+    source = SettingsSource(paths, {})
+    read = files.read
+    denied = BadFile("dev.env cannot be read: Permission denied")
+
+    def refusing(path: str, *limits: int) -> bytes:
+        if path.endswith("dev.env"):
+            raise denied
+        return read(path, *limits)
+
+    monkeypatch.setattr(files, "read", refusing)
+    assert not source.refresh()
+    with pytest.raises(env_files.BrokenEnvFile, match="Permission denied"):
+        env_files.read_files(paths, ["dev.env"], {})
+    source.mark_stale()
+    assert source.refresh()
+    assert source.current.gaps.reason("any", "local/a#1") == "settings: dev.env cannot be read: Permission denied"
+    monkeypatch.undo()
+    assert source.refresh()
+    assert source.current.gaps == Gaps()

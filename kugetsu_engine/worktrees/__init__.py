@@ -1,0 +1,1 @@
+"""The worktrees of a state directory: what they hold, and removing them."""

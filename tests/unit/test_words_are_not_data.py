@@ -1,0 +1,133 @@
+"""What the program decides by is a field: a sentence may say anything, and may be reworded."""
+
+import os
+import time
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from kugetsu_engine import config, editing, gate
+from kugetsu_engine.config import NotifySettings, Settings
+from kugetsu_engine.doctor import checks, logins
+from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
+from kugetsu_engine.domain.failures import of_git
+from kugetsu_engine.domain.policy import Why
+from kugetsu_engine.domain.recovery import WORDS, Found, Recovered
+from kugetsu_engine.domain.text.quantities import format_moment
+from kugetsu_engine.errors import GitTimeout, KugetsuError
+from kugetsu_engine.gate import SlotRefusal
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.process import verdicts
+from kugetsu_engine.store import files, locks
+from kugetsu_engine.store.enqueue import create_task
+from kugetsu_engine.store.issue_names import name_of
+from kugetsu_engine.telling.rungs import try_all
+from kugetsu_tui.viewmodels.queue import why_words
+
+REF = "local/web#1"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "lock"),
+    [
+        (SlotRefusal.SLOTS, lambda paths: paths.slot_lock(1)),
+        (SlotRefusal.TASK, lambda paths: paths.task_lock("q_1")),
+        (SlotRefusal.ISSUE, lambda paths: paths.issue_lock(name_of(paths, REF))),
+    ],
+)
+def test_the_gate_names_the_lock_it_did_not_get(
+    paths: StatePaths, refusal: SlotRefusal, lock: Callable[[StatePaths], str]
+) -> None:
+    """And holds none of the others any more."""
+    fd = locks.try_lock(lock(paths))
+    assert fd is not None
+    assert gate.enter(paths, "q_1", REF, 1) is refusal
+    locks.unlock(fd)
+    entered = gate.enter(paths, "q_1", REF, 1)
+    assert isinstance(entered, gate.Pass)
+    entered.give_up()
+
+
+def test_every_count_of_a_recovery_has_a_field_and_words() -> None:
+    """The fields are those of `engine.json`, which scripts read."""
+    assert list(Found.__struct_fields__) == ["adopted", "ended_meanwhile", "lost", "given_back", "set_aside"]
+    assert {*map(str, Recovered), "set_aside"} == {*Found.__struct_fields__} == {*map(str, WORDS)}
+    assert Found(adopted=1, ended_meanwhile=2, set_aside=3).words == "1 adopted, 2 ended meanwhile, 3 set aside"
+
+
+def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> None:
+    """Not by words: what only looks like the sentence is a broken file."""
+    task_id = create_task(paths, REF, "Do it", time.time())
+    document = msgspec.json.decode(files.read(paths.item(task_id)))
+    files.replace(paths.item(task_id), msgspec.json.encode(document | {"schema": 99}))
+    assert [bad.newer for bad in gather(paths, Settings()).unreadable] == [True]
+    seen = Evidence(
+        paths.root, unreadable=[Unreadable("/a", "it speaks of schema 2"), Unreadable("/b", "reworded", newer=True)]
+    )
+    assert [finding.code for finding in checks._can_be_read(seen)] == ["unreadable", "newer_schema"]
+
+
+def test_settings_that_cannot_be_read_as_a_whole_say_so_in_a_field(paths: StatePaths) -> None:
+    """One value that is wrong does not."""
+    files.replace(paths.config, b"max_concurrent_agents = [")
+    assert [fault.unread for fault in config.load(paths, {})[1]] == [True]
+    files.replace(paths.config, b'max_concurrent_agents = "config.toml cannot be read"')
+    assert [fault.unread for fault in config.load(paths, {})[1]] == [False]
+
+
+def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths: StatePaths) -> None:
+    """Whether the hint names the file or not."""
+    edit = editing.begin(paths, create_task(paths, REF, "Do it", time.time()), time.time)
+    with pytest.raises(editing.TextKept, match=edit.path):
+        editing.after_editor(edit, -9)
+    with pytest.raises(KugetsuError, match="returned at once") as failed:
+        editing.after_editor(edit, 0, 0.0)
+    assert not isinstance(failed.value, editing.TextKept)
+    files.replace(edit.path, b"\xff\xfe\x00")
+    with pytest.raises(editing.TextKept):
+        editing.after_editor(edit, 0)
+    edit.done()
+
+
+@pytest.mark.parametrize(("script", "sent"), [("exit 0", True), ("echo 'well: sent' >&2; exit 1", False)])
+def test_a_test_message_counts_as_sent_only_if_it_was(script: str, sent: bool) -> None:
+    """The complaint of a program may end like the good news."""
+    (tried,) = try_all(NotifySettings(command=["sh", "-c", script]), os.environ)
+    assert tried.sent is sent
+    assert tried.text.endswith("sent")
+    assert [one.sent for one in try_all(NotifySettings(), {})] == [False]
+
+
+def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two agents that can do without one, and claude where there is a keychain."""
+    monkeypatch.setattr(logins, "LOG_IN", dict.fromkeys(logins.LOG_IN, "reworded"))
+    systems = {kind: [logins.may_be_logged_in(kind, system) for system in ("linux", "darwin")] for kind in logins.INSTALL}
+    assert systems == {
+        "aider": [True, True], "claude": [False, True], "codex": [False, False], "gemini": [False, False],
+        "opencode": [True, True],
+    }  # fmt: skip
+
+
+def test_a_rest_is_shown_with_a_time_of_day_however_it_is_worded() -> None:
+    """The countdown's own sentence is not taken apart."""
+    why = Why(
+        "rate_limit", "in four minutes, goes on in earnest", 1_790_000_000.0, "anthropic: no more for now, goes on strike"
+    )
+    now = 1_790_000_000.0 - 300
+    assert why_words(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
+    assert why_words(msgspec.structs.replace(why, without_time=""), now) == why.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "failure"), [("clone", "network"), ("fetch", "network"), ("ls-remote", "network"), ("reset", "git")]
+)
+def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
+    verb: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what asks a remote is the network's fault; our own sentence is not looked at."""
+    monkeypatch.setattr(verdicts, "_is_full", lambda folder: False)
+    error = GitTimeout(verb, 60.0)
+    error.message = "reworded"
+    assert verdicts.of_preparation(error)["failure"] == failure
+    assert of_git(str(GitTimeout(verb, 60.0))) is None
