@@ -8,6 +8,7 @@ import msgspec
 from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
 from .domain import agent_names, refs
 from .domain.setting_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
+from .domain.worth import WORTHS, Worth
 from .errors import KugetsuError, UsageError
 from .setting_values import (
     command_line,
@@ -30,7 +31,7 @@ Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
 class NotifySettings(msgspec.Struct, frozen=True):
     """`[notify]`: how an operator is told who does not look."""
 
-    on: Literal["needs_you", "ended", "all"] = "needs_you"
+    on: Worth = "needs_you"
     bell: bool = True
     """The console rings the bell of its terminal."""
     terminal: Literal["auto", "osc9", "osc777", "osc99", "off"] = "auto"
@@ -73,7 +74,7 @@ class ForgeSettings(msgspec.Struct, frozen=True):
 
 
 NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
-    "on": one_of("needs_you", "ended", "all"),
+    "on": one_of(*WORTHS),
     "bell": flag,
     "terminal": one_of("auto", "osc9", "osc777", "osc99", "off"),
     "desktop": one_of(True, False, "auto"),

@@ -8,6 +8,7 @@ a login its last line says "success" and `is_error`. A supervisor loads this mod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..domain.text.quantities import counted
 from . import tool_words
 from .events import Event, Reader, Used
 
@@ -177,7 +178,7 @@ class ClaudeReader(Reader):
             self.last_text = event["result"]
         if event.get("is_error") or event.get("subtype") != "success":
             return [Event("error", self._said(event) or str(event.get("subtype")), failed=True)]
-        return [Event("step", f"done: {self.steps} steps, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")]
+        return [Event("step", f"done: {counted(self.steps, 'step')}, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")]
 
     def _said(self, end: dict[str, Any]) -> str:
         errors = end.get("errors")

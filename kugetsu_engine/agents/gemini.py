@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..domain.text.quantities import counted
 from ..domain.times import epoch
 from . import tool_words
 from .events import Event, Reader, Used
@@ -129,7 +130,7 @@ class GeminiReader(Reader):
         self.used = Used(total if isinstance(total, int) else None)
         if event.get("status") != "success":
             return [Event("error", str((event.get("error") or {}).get("message")), failed=True, at=at)]
-        return [Event("step", f"done: {self.steps} steps, {total} tokens", at=at)]
+        return [Event("step", f"done: {counted(self.steps, 'step')}, {total} tokens", at=at)]
 
 
 def _seconds(stamp: Any) -> float | None:

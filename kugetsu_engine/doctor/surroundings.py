@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from .. import env_files
 from ..agents import approval, known, opencode_desk
 from ..config import TOML, SettingsSource
 from ..domain.text.quantities import format_size
@@ -53,7 +54,7 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
     say("tmux", shutil.which("tmux", path=path) or "missing; only wanted where the console is to outlive its terminal")
     _state_dir(paths, say)
     settings = SettingsSource(paths, environ)
-    for fault in settings.faults:
+    for fault in (*settings.faults, *env_files.read_faults(paths)):
         where = paths.config if fault.source == TOML else None
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
@@ -112,7 +113,7 @@ def _server(paths: StatePaths, say: Callable[..., None]) -> None:
         return
     trouble = None
     if server["fault"]:
-        log = f"{paths.logs}/opencode-server.log"
+        log = paths.server_log
         trouble = Finding("opencode_server", str(server["fault"]), path=log, fix='mend it, or set mode = "process"')
     text = f"{server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, since {server['since']}"
     say("opencode server", f"{text}, {server['restarts']} restarts", trouble)

@@ -15,7 +15,7 @@ def base_words(base: Mapping[str, Any]) -> str:
     Args:
         base: the fields of `git.base.Base`, or of `domain.task.Base`.
     """
-    facts = [f"{format_span(float(base['age_s']))} old"] if base.get("age_s") is not None else []
+    facts = [f"{format_span(float(base['age_s']), coarse=True)} old"] if base.get("age_s") is not None else []
     if base.get("kept"):
         facts.append("where its worktree began earlier")
     elif base.get("fetched"):

@@ -13,9 +13,7 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text import glyphs
 
 Tone = str
-"""Name of a colour of the theme, see `TONES`."""
-
-TONES = ("text", "muted", "faint", "accent", "title", "good", "warning", "danger", "info", "border", "focus", "bar", "removed")
+"""A colour of the theme: text, muted, faint, accent, title, good, warning, danger, info, border, focus, bar, removed."""
 
 
 class Look(NamedTuple):

@@ -13,13 +13,10 @@ from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", TITLE, flexible=True),
+    *OF_TASK,
     Column("time", 10, keep=7, right=True),
     Column("phase", 16),
     Column("auto", 0, keep=6),

@@ -12,13 +12,10 @@ from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", 10, flexible=True),
+    *OF_TASK,
     Column("outcome", 9, keep=6),
     Column("result", 18, keep=3),
     Column("took", 6, keep=2, right=True),

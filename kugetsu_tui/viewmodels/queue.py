@@ -14,14 +14,11 @@ from ..formatting import states
 from ..formatting.safe_text import clean
 from .choosing import row_text
 from .picture import Picture, place_of, short_ref, tags_of
-from .rows import REFERENCE, TITLE, Cell, Column, Room, Row, fitted, room, widest
+from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
     Column("place", 3, keep=5, right=True),
-    Column("state", 1, gap=1),
-    Column("id", 5),
-    Column("issue", 14, keep=REFERENCE),
-    Column("task", 10, flexible=True),
+    *OF_TASK,
     Column("why", 17, sparse=True),
     Column("start", 6, keep=6, right=True),
 )

@@ -62,6 +62,15 @@ class Column(NamedTuple):
     """Whether many rows have nothing there, so that their titles go on over it."""
 
 
+OF_TASK = (
+    Column("state", 1, gap=1),
+    Column("id", 5),
+    Column("issue", 14, keep=REFERENCE),
+    Column("task", TITLE, flexible=True),
+)
+"""Columns of every list of tasks."""
+
+
 def fitted(columns: Sequence[Column], **rooms: int | Room) -> tuple[Column, ...]:
     """Return columns that ask for other room, by name; a number is the width of a column that never has more."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from kugetsu_engine import by_hand, cli
 from kugetsu_engine.config import Settings, load
+from kugetsu_engine.doctor import look_around
 from kugetsu_engine.domain.reserved import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.snapshot import SnapshotReader
@@ -183,6 +184,7 @@ def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet:
     wait_until(lambda: told(fleet), 15, "that to be told")
     assert [text.startswith(f"{path} is ") for text in told(fleet)] == [True]
     assert (fleet.state(waiting), fleet.task(waiting).attempt) == ("pending", 0)
+    assert f"{path} is " in "".join(found.text for found in look_around(fleet.paths, os.environ)[1])
     os.rename(path, f"{path}.broken")
     assert fleet.wait_for(waiting, "completed").state == "completed"
 

@@ -5,8 +5,10 @@ import shutil
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from kugetsu_engine.domain import task
 from kugetsu_engine.domain.base import base_words
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import base as bases
@@ -381,3 +383,10 @@ def test_a_branch_that_the_operator_has_checked_out_is_told_with_the_cure(place:
     shutil.rmtree(elsewhere)
     with pytest.raises(GitError, match="that folder is gone: git worktree prune, then retry"):
         worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+
+
+def test_what_is_kept_of_where_work_started_are_the_fields_of_the_decision() -> None:
+    """Supervisors load the standard library only, so the record is there twice; two of its fields serve only the start."""
+    kept = {field.name: field.default for field in msgspec.structs.fields(task.Base) if not field.required}
+    assert {"commit", *kept} == set(Base._fields) - {"start", "timed_out"}
+    assert {name: value for name, value in Base._field_defaults.items() if name != "timed_out"}.items() <= kept.items()

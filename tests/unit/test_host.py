@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -9,7 +11,10 @@ from kugetsu_engine import host
 from kugetsu_engine.config import load
 from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.policy import Facts, queue_reason
+from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import Active, Snapshot
+from kugetsu_tui.gauges import Gauges
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -119,6 +124,14 @@ def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
         },
     )  # fmt: skip
     assert host.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
+
+
+def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It showed the machine's 40 GiB while the limit of the cgroup kept everything waiting."""
+    monkeypatch.setattr(host, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
+    active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
+    snapshot = SimpleNamespace(active=(active,))
+    assert Gauges().read(cast(Snapshot, snapshot)).free_bytes == host.read_facts(()).memory_free == 7 << 20
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0:", "::::", "0::/\n" * 3])

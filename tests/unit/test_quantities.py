@@ -66,6 +66,11 @@ def test_a_span_is_cut_as_a_clock_is(seconds: float, text: str) -> None:
     assert format_span(seconds) == text
 
 
+def test_an_age_is_told_in_its_largest_unit() -> None:
+    """The second one says nothing of a commit."""
+    assert [format_span(seconds, coarse=True) for seconds in (5430, 2 * 86400 + 4 * 3600)] == ["1 h", "2 d"]
+
+
 def test_a_limit_is_written_as_it_is_set() -> None:
     """It is no measurement."""
     assert [format_limit(seconds) for seconds in (0, 7.6, 300, 3600, 5400)] == ["0s", "8s", "5m", "1h", "1h30m"]

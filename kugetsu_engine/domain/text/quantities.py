@@ -33,16 +33,16 @@ def format_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
 
 
-def format_span(seconds: float) -> str:
-    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`."""
+def format_span(seconds: float, coarse: bool = False) -> str:
+    """Write a length of time in one or two units: `8 s`, `12 min`, `1 h 30`, `2 d 4 h`; when coarse, in the largest alone."""
     whole = max(int(seconds), 0)
     if whole < 3600:
         return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     if hours < 24:
-        return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
+        return f"{hours} h {minutes:02}" if minutes and not coarse else f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+    return f"{days} d {hours} h" if hours and not coarse else f"{days} d"
 
 
 def format_limit(seconds: float) -> str:
