@@ -355,8 +355,8 @@ def test_a_line_is_refused_in_one_line(line: str, said: str, capsys: pytest.Capt
 
 WORDS = (
     *VERBS, "--now", "--", "-", "--help", "-h", "--json", "3", "#4", "x", "a/b#1", "--priority", "9", "--priority=x",
-    "--agent=", "--for", "2h", "all", "mute", "--file", "''", "--to", "before", "tags", "message", "--=", "@f", "%(prog)s", "{x}",
-    "\ud800", "9" * 5000,
+    "--agent=", "--for", "2h", "all", "mute", "--file", "''", "--to", "before", "tags", "message", "--=", "@f", "%(prog)s",
+    "{x}", "\ud800", "9" * 5000,
 )  # fmt: skip
 
 
