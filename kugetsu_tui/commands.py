@@ -125,16 +125,15 @@ def _wrong(verb: str) -> UsageError:
     return UsageError(f"write it like: {usage(verb)}")
 
 
-def _read(verb: str, words: Sequence[str], part: str = "") -> Namespace:
+def _read(verb: str, words: Sequence[str]) -> Namespace:
     """Read words as the command line does."""
-    key = f"{verb} {part}" if part else verb
-    given: Namespace = console_parser_of(key, arguments_of(key), f"write it like: {_written(key)}").parse_args(words)
+    given: Namespace = console_parser_of(verb, arguments_of(verb), f"write it like: {_written(verb)}").parse_args(words)
     return given
 
 
-def _options_first(key: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+def _options_first(verb: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part the options, each with its value, from the other words: of a message without quotes, of which `-x` may be one."""
-    takes_value = {name for argument in arguments_of(key) if argument.value for name in argument.names}
+    takes_value = {name for argument in arguments_of(verb) if argument.value for name in argument.names}
     options, others, rest = [], [], iter(words)
     for word in rest:
         name, _, value = word.partition("=")
@@ -148,12 +147,11 @@ def _options_first(key: str, words: Sequence[str]) -> tuple[list[str], list[str]
     return options, others
 
 
-def _read_plain(verb: str, words: list[str], part: str = "") -> Command:
+def _read_plain(verb: str, words: list[str]) -> Command:
     """Read a verb whose options are the arguments of what it asks for, beside ids of tasks."""
-    key = f"{verb} {part}" if part else verb
-    options, others = _options_first(key, words)
-    takes_words = any(not argument.is_option for argument in arguments_of(key))
-    given = vars(_read(verb, [*options, *(["--"] if takes_words and others else []), *others], part))
+    options, others = _options_first(verb, words)
+    takes_words = any(not argument.is_option for argument in arguments_of(verb))
+    given = vars(_read(verb, [*options, *(["--"] if takes_words and others else []), *others]))
     ids = given.pop("id", None) or given.pop("what", None) or []
     tasks = tuple(_id(word) for word in ([ids] if isinstance(ids, str) else ids))
     return Command(verb, tasks, _only_given(given))
@@ -267,8 +265,7 @@ def _notify(verb: str, words: list[str]) -> Command:
         raise _wrong(verb)
     if part == "list":
         return Command(verb, (), {"how": part, "words": words})
-    ids = [word for word in words[1:] if word != "all" or part == "test"]
-    command = _read_plain(verb, ids, part)
+    command = _read_plain(f"{verb} {part}", [word for word in words[1:] if word != "all" or part == "test"])
     for_s = command.args.get("for_s", None if part == "mute" else 0.0)
     return Command(verb, command.tasks, {"how": part, "for_s": for_s, "all": "all" in words})
 

@@ -1,6 +1,7 @@
 """The condition of a worktree: what of it is nowhere else, whether its work has arrived; and its removal. Asks no network."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import GitError
@@ -83,13 +84,13 @@ def of_worktree(worktree: str, target: str | None = None, issue_branch: str | No
     if issue_branch and not answers(common, "rev-parse", "--verify", "--quiet", f"refs/heads/{issue_branch}"):
         issue_branch = None
     head = [status.head] if status.head else []
-    ahead = _count(worktree, *head, *since)
+    ahead = _count(worktree, head, *since)
     folder = admin_dir(worktree)
     return Condition(
         common=common, branch=branch, head=status.head, dirty=status.dirty, ahead=ahead,
-        unpushed=_count(worktree, *head, *since, "--not", "--remotes") if _ask(worktree, "remote").strip() else None,
-        homeless=_count(worktree, *head, "--not", "--branches", "--tags", "--remotes"), issue_branch=issue_branch,
-        only_here=_count(worktree, *head, *_only_of(issue_branch)),
+        unpushed=_count(worktree, head, *since, "--not", "--remotes") if _ask(worktree, "remote").strip() else None,
+        homeless=_count(worktree, head, "--not", "--branches", "--tags", "--remotes"), issue_branch=issue_branch,
+        only_here=_count_only_of(worktree, issue_branch, head),
         merged=_merged(worktree, status.head, base, target) if target and ahead else None,
         upstream_gone=branch is not None and "gone" in _ask(
             worktree, "for-each-ref", "--format=%(upstream:track)", f"refs/heads/{branch}"
@@ -114,18 +115,12 @@ def _status(look: Sealed) -> _Status:
     return _Status(head if head.isalnum() else "", None if branch == "(detached)" else branch, dirty)
 
 
-def _only_of(branch: str | None) -> list[str]:
-    """What to tell `rev-list` for the commits that a branch has, and no other one, no tag and no remote."""
-    own = [f"refs/heads/{branch}"] if branch else []
-    return [*own, "--not", *([f"--exclude={branch}"] if branch else []), "--branches", "--remotes", "--tags"]
-
-
 def _merged(worktree: str, head: str, base: str | None, target: str) -> str | None:
     """How a head's work came into a target: as it is, commit by commit, or all in one."""
     if answers(worktree, "merge-base", "--is-ancestor", head, target):
         return "merged"
     cherry = _ask(worktree, "cherry", target, head, *([base] if base else [])).split("\n")[:-1]
-    only_lines = not _count(worktree, "--merges", head, f"^{target}")  # `cherry` passes over merges, which may hold work
+    only_lines = not _count(worktree, [head], "--merges", f"^{target}")  # `cherry` passes over merges, which may hold work
     if cherry and only_lines and all(line.startswith("-") for line in cherry):
         return "rebased"
     try:  # what merging it would add to the target: nothing, once all of it is there
@@ -160,11 +155,16 @@ def _lock_of(folder: str) -> str | None:
         return ""
 
 
-def _count(worktree: str, *what: str) -> int:
-    """How many commits there are; none where no tip is named."""
-    if not what or what[0].startswith(("^", "--")):
-        return 0
-    return int(_ask(worktree, "rev-list", "--count", *what))
+def _count(folder: str, tips: Sequence[str], *other: str) -> int:
+    """How many commits lead to some tips; none without a tip."""
+    return int(_ask(folder, "rev-list", "--count", *tips, *other)) if tips else 0
+
+
+def _count_only_of(folder: str, branch: str | None, tips: Sequence[str] = ()) -> int:
+    """How many commits a branch and some other tips have, and no other branch, no tag and no remote."""
+    excluded = [f"--exclude={branch}"] if branch else []
+    own = [f"refs/heads/{branch}"] if branch else []
+    return _count(folder, [*tips, *own], "--not", *excluded, "--branches", "--remotes", "--tags")
 
 
 def _ask(worktree: str, *args: str) -> str:
@@ -194,6 +194,6 @@ def remove(worktree: str, found: Condition, *, in_spite_of_lock: bool = False, i
 def remove_branch(found: Condition) -> bool:
     """Delete the issue's branch if all its commits are elsewhere; whether it is gone."""
     branch = found.issue_branch
-    if branch is None or _count(found.common, *_only_of(branch)):
+    if branch is None or _count_only_of(found.common, branch):
         return False
     return answers(found.common, "branch", "--quiet", "-D", "--", branch)

@@ -11,10 +11,9 @@ import pytest
 from kugetsu_engine.care import Care, Removal, Worktree
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pulls import KnownPull, PullRequest
-from kugetsu_engine.git import worktrees
+from kugetsu_engine.git import located, worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process.preparing import lock_name
 from kugetsu_engine.store import locks, pulls
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -122,6 +121,25 @@ def test_work_of_which_a_part_arrived_has_not_arrived(paths: StatePaths, home: P
     run_git(worktree, "add", "-A")
     run_git(worktree, "commit", "--quiet", "-m", "merge with more")
     assert _look(paths).state == "unpushed"
+    assert not _clean(paths).removed
+
+
+def test_a_merge_with_a_change_of_its_own_has_not_arrived_with_its_parents(
+    paths: StatePaths, home: Path, worktree: Path
+) -> None:
+    """Each commit but the merge was picked into `main`, one by one."""
+    base = run_git(worktree, "rev-parse", "HEAD")
+    side = commit(worktree, "side.txt", "side\n")
+    run_git(worktree, "reset", "--quiet", "--hard", base)
+    first = commit(worktree, "a.txt", "one\n")
+    run_git(worktree, "merge", "--quiet", "--no-ff", "--no-commit", side)
+    (worktree / "evil.txt").write_text("only here\n", encoding="utf-8")
+    run_git(worktree, "add", "-A")
+    run_git(worktree, "commit", "--quiet", "-m", "merge with more")
+    commit(home, "other.txt", "first\n")
+    run_git(home, "cherry-pick", first, side)
+    run_git(home, "push", "--quiet", "origin", "main")
+    assert (_look(paths).state, _look(paths).merged) == ("unpushed", None)
     assert not _clean(paths).removed
 
 
@@ -235,7 +253,7 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
     care = Care(paths, {})
     found = care.look("local-work-1")
     assert found.safe
-    path = paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(lock_name(str(home)))
+    path = paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(located.main_folder(str(home)))
     lock = locks.try_lock(path)
     assert lock is not None
     try:
