@@ -67,7 +67,7 @@ def _nothing(place: Place) -> None:
 
 
 def _locked(place: Place) -> None:
-    run_git(place.home, "worktree", "lock", "--reason", "on a stick", str(place.worktree))
+    run_git(place.home, "worktree", "lock", "--reason", "on a stick \x1b]52;c;eA==\x07", str(place.worktree))
 
 
 def _rebase(place: Place) -> None:
@@ -215,6 +215,7 @@ def test_what_speaks_against_it_keeps_it(place: Place, kind: str, words: list[st
     if not (kind == "linked" and words == CLEAN):  # cleaning does not list what is no folder of ours
         assert reason in said
     assert code == (3 if words == DESTROY else 0)
+    assert "\x1b" not in said, "what an agent can write is cleaned"
 
 
 @pytest.mark.parametrize("kind", KINDS)
