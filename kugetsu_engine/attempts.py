@@ -25,7 +25,7 @@ from .domain.times import epoch, iso
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
-from .paths import StatePaths
+from .paths import StatePaths, log_name
 from .pauses import Pauses
 from .places import own_repositories
 from .process import identity, verdicts
@@ -155,7 +155,7 @@ class Attempts:
         count = self._false_starts[task.id] = self._false_starts.get(task.id, 0) + 1
         if count >= MAX_FALSE_STARTS:
             del self._false_starts[task.id]
-            self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.logs}/supervisor.log")
+            self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.supervisor_log}")
             return
         retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
         self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
@@ -335,7 +335,7 @@ class Attempts:
 
         A disk that refuses has it entered again: what comes before `change` must bear that.
         """
-        attempt = result.as_attempt(f"{task.id}/{task.attempt}.log")
+        attempt = result.as_attempt(log_name(task.id, task.attempt))
         if task.stop is not None and attempt.outcome != "ok":
             attempt = msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
         if task.state == "notified" and result.agent_pid is not None:

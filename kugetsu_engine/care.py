@@ -9,13 +9,12 @@ import msgspec
 from .config import Settings, load
 from .domain.refs import key_of, repository_of
 from .errors import AttemptFailed, KugetsuError
-from .git import base, clearing
+from .git import base, clearing, located
 from .git.command import pass_to_remotes
 from .git.condition import Condition
 from .git.pointers import admin_dir, common_folder
 from .operator import Operator
 from .paths import StatePaths
-from .process.preparing import lock_name
 from .snapshot import ALL_DONE, SnapshotReader
 from .store import locks, pulls
 from .store.issue_names import name_of
@@ -126,7 +125,7 @@ class Care:
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with hold_lock(self._paths.repository_lock(lock_name(repository))) as quiet:
+            with hold_lock(self._paths.repository_lock(located.main_folder(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")

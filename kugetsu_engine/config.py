@@ -21,7 +21,7 @@ from .domain.policy import Timing
 from .domain.safe_text import safe_line
 from .domain.setting_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
 from .errors import BadFile, KugetsuError
-from .paths import StatePaths
+from .paths import CONFIG, StatePaths
 from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none
 from .setting_tables import ForgeSettings as ForgeSettings
 from .setting_tables import NotifySettings as NotifySettings
@@ -41,7 +41,7 @@ from .setting_values import (
 )  # fmt: skip
 from .store import files
 
-TOML, VARIABLES = "config.toml", "environment"
+TOML, VARIABLES = CONFIG, "environment"
 OTHER_VARIABLES = frozenset({
     "KUGETSU_DIR", "KUGETSU_DEMO_SPEED", "KUGETSU_TASK", "KUGETSU_TASK_ID", "KUGETSU_ATTEMPT", "KUGETSU_ISSUE_REF",
     "KUGETSU_WORKTREE", "KUGETSU_BRANCH", "KUGETSU_VERBOSITY", "KUGETSU_TEMP_DIR",

@@ -10,6 +10,7 @@ from .domain.draft import MAX_MESSAGE_BYTES
 from .errors import UsageError
 from .git.command import git
 from .operator import Operator
+from .paths import StatePaths
 
 REF = "local/moonbase#{number}"
 
@@ -80,7 +81,7 @@ def prepare(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[
     repository, state_dir = f"{folder}/moonbase", f"{folder}/state"
     _make_repository(repository)
     os.mkdir(state_dir, 0o700)
-    with open(f"{state_dir}/config.toml", "x", encoding="utf-8") as config:
+    with open(StatePaths(state_dir).config, "x", encoding="utf-8") as config:
         config.write(CONFIG.format(speed=speed, repository=repository))
     operator = Operator(state_dir, undisturbed(environ))
     for number in range(1, task_count + 1):

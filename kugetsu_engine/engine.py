@@ -35,7 +35,7 @@ from .flight import FlightRecorder
 from .host import HostGate
 from .index import Index
 from .ledger import Ledger
-from .paths import StatePaths
+from .paths import JSON, StatePaths
 from .pauses import Pauses
 from .process import identity
 from .process.launcher import Launcher, Waker
@@ -92,7 +92,7 @@ class Engine:
         self._requests_left = False
         self.host = HostGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
-        self.launcher = launcher or Launcher(f"{paths.logs}/supervisor.log")
+        self.launcher = launcher or Launcher(paths.supervisor_log)
 
     # beginning and end
 
@@ -276,7 +276,7 @@ class Engine:
         """Take a watcher's word that files changed; from any thread."""
         folder = f"{self.paths.items}/"
         names = (path.removeprefix(folder) for path in changed if path.startswith(folder))
-        self._hints |= {name[:-5] for name in names if name.endswith(".json") and name[0] != "."}
+        self._hints |= {name.removesuffix(JSON) for name in names if name.endswith(JSON) and name[0] != "."}
         self.waker.wake()
 
     def _hear_bell(self, said: bytes) -> None:

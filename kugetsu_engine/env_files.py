@@ -8,18 +8,14 @@ from .domain import assignments, refs
 from .domain.reserved import PM_AGENT
 from .domain.setting_faults import EVERYTHING, Fault, Stop
 from .errors import BadFile, ConfigError, NotNow
-from .paths import StatePaths
+from .paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
 from .store import files
 
-DEFAULT, DEV, PM = "default.env", "dev.env", "pm-agent.env"
-NAMES = (DEFAULT, DEV, PM)
-"""In the folder `env`."""
-OWN = "forges.env"
-"""Beside them, for kugetsu itself: no agent gets what it says."""
+NAMES = (ENV_DEFAULT, ENV_DEV, ENV_PM)
 MAX_FAULTS = 5
 """Faults of one file that are told; a binary file has thousands."""
 
-_STOPS = {DEFAULT: EVERYTHING, DEV: EVERYTHING, PM: (Stop("repository", refs.key_of(PM_AGENT.rpartition("#")[0])),)}
+_STOPS = {ENV_DEFAULT: EVERYTHING, ENV_DEV: EVERYTHING, ENV_PM: (Stop("repository", refs.key_of(PM_AGENT.rpartition("#")[0])),)}
 """What must not start while one of them cannot be read."""
 
 REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "IFS"})
@@ -28,7 +24,7 @@ REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_L
 
 def names_for(issue_ref: str) -> tuple[str, str]:
     """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
-    return (DEFAULT, PM if issue_ref == PM_AGENT else DEV)
+    return (ENV_DEFAULT, ENV_PM if issue_ref == PM_AGENT else ENV_DEV)
 
 
 def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
@@ -119,7 +115,7 @@ class EnvFiles:
     """What is wrong with the env files, looked at again when they change."""
 
     def __init__(self, paths: StatePaths) -> None:
-        self._files = [f"{paths.env}/{name}" for name in (*NAMES, OWN)]
+        self._files = [f"{paths.env}/{name}" for name in (*NAMES, ENV_FORGES)]
         self._seen: object = None
         self.problems: list[str] = []
 
@@ -152,6 +148,6 @@ def _problems(path: str) -> list[str]:
     except FileNotFoundError:
         return []
     except BadFile as error:
-        meanwhile = "no forge is asked" if name == f"env/{OWN}" else "what needs it does not start"
+        meanwhile = "no forge is asked" if name == f"env/{ENV_FORGES}" else "what needs it does not start"
         return [f"{error.message}: {meanwhile} until it is corrected or moved away"]
     return [f"{name}: {fault}" for fault in faults[:MAX_FAULTS]] + (["…"] if len(faults) > MAX_FAULTS else [])

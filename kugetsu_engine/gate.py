@@ -6,7 +6,7 @@ They are passed on to the supervisor, so they are freed when it ends, however it
 import os
 from enum import StrEnum
 
-from .paths import StatePaths
+from .paths import LOCK, StatePaths
 from .store.issue_names import name_of
 from .store.locks import is_held, try_lock
 
@@ -62,7 +62,7 @@ def enter_claimed(paths: StatePaths, issue_ref: str, claimed: int) -> Pass | Non
 
 def taken_slots(paths: StatePaths) -> int:
     """How many slots are held at this moment: the truth about agents that run, whatever the files say."""
-    names = (name.removesuffix(".lock") for name in os.listdir(paths.slots))
+    names = (name.removesuffix(LOCK) for name in os.listdir(paths.slots))
     return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())
 
 
@@ -92,7 +92,7 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str]
 
 def _above(paths: StatePaths, limit: int) -> bool:
     """Whether agents that started under a higher limit take all of this one: they hold slots that are not tried any more."""
-    names = (name.removesuffix(".lock") for name in os.listdir(paths.slots))
+    names = (name.removesuffix(LOCK) for name in os.listdir(paths.slots))
     above = sum(
         is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit() and int(name) > limit
     )

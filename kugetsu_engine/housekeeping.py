@@ -4,11 +4,10 @@ import os
 import shutil
 import time
 
-from .agents.aider import HISTORY
 from .domain.states import FINAL
 from .domain.times import epoch
 from .errors import BadFile
-from .paths import StatePaths
+from .paths import CONVERSATION, JSON, LOCK, REMOTE, REMOVED, StatePaths
 from .store import files, locks, sessions, tasks
 
 ANSWER_AGE_S = 300.0
@@ -39,7 +38,7 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
             continue
         # By this rename either we or a retry that comes at this moment gets the task.
         try:
-            os.rename(path, _aside(paths, task_id))
+            os.rename(path, paths.removed(task_id))
         except FileNotFoundError:
             continue
         removed += 1
@@ -48,13 +47,14 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
 
 def finish_removals(paths: StatePaths) -> int:
     """Finish the removals that a crash interrupted; how many."""
-    left = [name[1:-13] for name in files.list_names(paths.done) if name.startswith(".") and name.endswith(".json.removed")]
+    names = files.list_names(paths.done)
+    left = [name[1:].removesuffix(REMOVED) for name in names if name.startswith(".") and name.endswith(REMOVED)]
     for task_id in left:
         if os.path.lexists(paths.item(task_id)) or os.path.lexists(paths.ended(task_id)):
-            files.remove(_aside(paths, task_id))  # the number was given out again; what is there is the new task's
+            files.remove(paths.removed(task_id))  # the number was given out again; what is there is the new task's
             continue
         try:
-            attempts = tasks.read(_aside(paths, task_id), task_id).attempt
+            attempts = tasks.read(paths.removed(task_id), task_id).attempt
         except FileNotFoundError:
             continue  # whoever began it has finished
         except BadFile:
@@ -63,16 +63,12 @@ def finish_removals(paths: StatePaths) -> int:
     return len(left)
 
 
-def _aside(paths: StatePaths, task_id: str) -> str:
-    return f"{paths.done}/.{task_id}.json.removed"
-
-
 def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
     """Remove the runs and logs of a task whose file has been renamed away, and that file last."""
     for attempt in range(1, attempts + 1):
         shutil.rmtree(paths.run(task_id, attempt), ignore_errors=True)
     shutil.rmtree(os.path.dirname(paths.log(task_id, 1)), ignore_errors=True)
-    files.remove(_aside(paths, task_id))
+    files.remove(paths.removed(task_id))
 
 
 def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
@@ -84,10 +80,10 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     for name in files.list_names(paths.edits):
         _remove_older(f"{paths.edits}/{name}", now - DRAFT_AGE_S)
     for name in files.list_names(paths.by_hand):
-        if not locks.is_held(f"{paths.by_hand}/{name.partition('.json')[0].removesuffix('.lock')}.lock"):
+        if not locks.is_held(paths.hand_lock(name.partition(JSON)[0].removesuffix(LOCK))):
             _remove_older(f"{paths.by_hand}/{name}", now - DRAFT_AGE_S)
     for name in files.list_names(paths.locks):
-        if name.endswith(".remote"):
+        if name.endswith(REMOTE):
             _remove_older(f"{paths.locks}/{name}", now - LITTER_AGE_S)
     files.rotate_log(paths.engine_log)
     remove_free_locks(paths, now - LITTER_AGE_S)
@@ -102,11 +98,11 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
 def _remove_conversations(paths: StatePaths, before: float) -> None:
     """Remove aider's conversations that were last gone on with before a time, and are the session of no issue."""
     names, known = files.list_names(paths.sessions), sessions.all(paths)
-    if len(known) < sum(name.endswith(".json") and name[0] != "." for name in names):
+    if len(known) < sum(name.endswith(JSON) and name[0] != "." for name in names):
         return  # a file that cannot be read may name any of them
-    kept = {f"{session.session_id}{HISTORY}" for session in known}
+    kept = {f"{session.session_id}{CONVERSATION}" for session in known}
     for name in names:
-        if name.endswith(HISTORY) and name not in kept:
+        if name.endswith(CONVERSATION) and name not in kept:
             _remove_older(f"{paths.sessions}/{name}", before)
 
 
@@ -123,7 +119,7 @@ def remove_free_locks(paths: StatePaths, before: float) -> None:
     for name in files.list_names(paths.locks):
         path = f"{paths.locks}/{name}"
         try:
-            if name.endswith(".lock") and os.lstat(path).st_mtime < before:
+            if name.endswith(LOCK) and os.lstat(path).st_mtime < before:
                 locks.remove_free(path)
         except OSError:
             continue  # gone, or no file: doctor tells of it

@@ -8,10 +8,9 @@ import msgspec
 from .domain.reserved import BASE, PM_AGENT, SESSIONS
 from .errors import BadFile
 from .ledger import Ledger
-from .paths import StatePaths
+from .paths import JSON, StatePaths
 from .store import files, sessions
 
-ASIDE = "index-v0.2.json"
 """Where the one of a bash kugetsu is kept, which says what its sessions are."""
 EVERY_S = 3.0
 """Seconds between two looks whether something changed."""
@@ -55,7 +54,7 @@ class Index:
         except (FileNotFoundError, BadFile, ValueError, RecursionError):
             return
         if isinstance(found, dict) and "base" in found and "queued" not in found:
-            os.rename(self._paths.index, f"{self._paths.root}/{ASIDE}")
+            os.rename(self._paths.index, self._paths.old_index)
 
 
 def document(paths: StatePaths, ledger: Ledger) -> dict[str, object]:
@@ -66,7 +65,7 @@ def document(paths: StatePaths, ledger: Ledger) -> dict[str, object]:
     return {
         "base": base.session_id if base else None,
         "pm_agent": manager.session_id if manager else None,
-        "issues": {session.issue_ref: f"{slug}.json" for slug, session in known.items() if session.issue_ref},
+        "issues": {session.issue_ref: f"{slug}{JSON}" for slug, session in known.items() if session.issue_ref},
         "active": {entry.id: entry.issue_ref for entry in ledger.active()},
         "queued": [entry.id for entry in ledger.in_order()],
     }

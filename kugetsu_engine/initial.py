@@ -11,7 +11,7 @@ from .domain.session import Wanted
 from .errors import KugetsuError
 from .git.command import git
 from .operator import Operator
-from .paths import StatePaths
+from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from .prompts import RULES
 from .store import files, sessions
 
@@ -33,9 +33,9 @@ CONFIG = """\
 # "git.example.org" = "https://git.example.org"
 """
 ENV = {
-    "default.env": "# KEY=VALUE for every agent, one a line; read as data, never run. Keep it private.\n# GITEA_TOKEN=\n",
-    "dev.env": "# KEY=VALUE for the agents of issues; wins over default.env.\n",
-    "pm-agent.env": "# KEY=VALUE for the project manager alone; wins over default.env.\n",
+    ENV_DEFAULT: "# KEY=VALUE for every agent, one a line; read as data, never run. Keep it private.\n# GITEA_TOKEN=\n",
+    ENV_DEV: "# KEY=VALUE for the agents of issues; wins over default.env.\n",
+    ENV_PM: "# KEY=VALUE for the project manager alone; wins over default.env.\n",
 }
 FIRST_WORDS = f"""\
 This is the conversation that the agents of all issues begin from. Keep these rules in mind; there is nothing to do now.

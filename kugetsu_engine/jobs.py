@@ -18,7 +18,7 @@ from .errors import ConfigError
 from .forges import hosts
 from .git import nearby
 from .git.repositories import clone_address
-from .paths import StatePaths
+from .paths import RunPaths, StatePaths
 from .store import files, issue_names, pulls, sessions
 
 ISSUE_MARK = "\x00issue\x00"
@@ -62,7 +62,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
-    call = Call(task.issue_ref, worktree, ref.branch, f"{run_dir}/prompt", paths.root, session, _new_id(task), slots)
+    call = Call(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
     drive = known.drive(agent, settings, call)
     program = drive.program or drive.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}

@@ -97,7 +97,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
 
 def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
     for stem in files.list_documents(operator.paths.context):
-        path = f"{operator.paths.context}/{stem}.json"
+        path = operator.paths.context_of(stem)
         if stem in known:
             continue
         try:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from .domain.times import iso
-from .paths import StatePaths
+from .paths import JSON, StatePaths
 from .store import files
 
 Told = Callable[[str], None]
@@ -82,4 +82,4 @@ def _held(names: list[str]) -> frozenset[str]:
 
 
 def _is_among(names: frozenset[str], task_id: str) -> bool:
-    return any(name.endswith(f"-{task_id}.json") for name in names)
+    return any(name.endswith(f"-{task_id}{JSON}") for name in names)

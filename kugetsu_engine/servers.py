@@ -103,7 +103,7 @@ class Servers:
                 return  # it is about to end
 
     def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
-        with open_log(f"{self._paths.logs}/supervisor.log") as log:
+        with open_log(self._paths.supervisor_log) as log:
             self._keepers.append(subprocess.Popen(
                 opencode_server.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,

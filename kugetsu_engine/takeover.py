@@ -25,8 +25,7 @@ from .domain.text.quantities import counted
 from .domain.times import epoch, iso
 from .errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
 from .git.command import git
-from .index import ASIDE as INDEX_ASIDE
-from .paths import StatePaths
+from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from .process import identity
 from .store import contexts, files, notices, sessions, tasks
 from .store.issue_names import session_name
@@ -193,7 +192,7 @@ class Takeover:
             yield f"env/{name}: {counted(count, 'variable')}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
                 files.replace(f"{self.paths.env}/{name}", files.read(source))
-        only_manager = given.get(env_files.PM, set()) - given.get(env_files.DEFAULT, set()) - given.get(env_files.DEV, set())
+        only_manager = given.get(ENV_PM, set()) - given.get(ENV_DEFAULT, set()) - given.get(ENV_DEV, set())
         if only_manager:
             yield (
                 f"env: {', '.join(sorted(only_manager))} is in pm-agent.env alone; agents of issues no longer get it: "
@@ -207,7 +206,7 @@ class Takeover:
                 files.replace(self.paths.project_manager, text.encode("utf-8", "surrogateescape"))
 
     def _sessions(self) -> Iterator[str]:
-        index = self._document(INDEX_ASIDE) or self._document("index.json")
+        index = self._document(os.path.basename(self.paths.old_index)) or self._document("index.json")
         index = index if isinstance(index, dict) else {}
         seen: set[str] = set()
         for name in (f"{stem}.json" for stem in files.list_documents(f"{self.old}/sessions")):

@@ -357,11 +357,13 @@ class Link:
 
     def _changed(self, changed: set[str]) -> None:
         names = {os.path.basename(path) for path in changed}
-        telling = {name for name in names if not name.startswith(".") and name not in ("index.json", "answers", "requests")}
-        if telling == {"engine.json"} and engine_stamp(self.operator.paths) == self._engine_part():
+        paths = self.operator.paths
+        names -= {os.path.basename(path) for path in (paths.index, paths.answers, paths.requests)}
+        telling, only_engine = {name for name in names if not name.startswith(".")}, {os.path.basename(paths.engine)}
+        if telling == only_engine and engine_stamp(paths) == self._engine_part():
             return
         if telling:
-            self._every_file |= telling != {"engine.json"}
+            self._every_file |= telling != only_engine
             self._hint()
 
     def _engine_part(self) -> object:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AttemptFailed
+from ..paths import StatePaths
 from ..store import files
 from .events import LINE_LIMIT, Event, Reader, Used
 
@@ -33,8 +34,6 @@ OPTIONS = (
 )  # fmt: skip
 """Nothing that only a terminal shows, no network beside the model, no change of `.gitignore`, and no commands of the model: a
 question takes its default, as there is no input."""
-HISTORY = ".aider.md"
-"""Ending of the file of a conversation."""
 _TOKENS = re.compile(r"Tokens: ([\d.]+)(k?) sent.*?([\d.]+)(k?) received")
 _COST = re.compile(r"Cost: \$([\d.]+) message, \$([\d.]+) session")
 _ERROR = re.compile(r"litellm\.(\w+)|^The API provider|^API key|has hit a token limit|reflections allowed, stopping")
@@ -65,7 +64,7 @@ def screen(own: "AgentSettings", session_id: str | None, state_dir: str) -> list
 
 def history(state_dir: str, session: str) -> str:
     """The file of a conversation."""
-    return f"{state_dir}/sessions/{session}{HISTORY}"
+    return StatePaths(state_dir).conversation(session)
 
 
 def delete(state_dir: str, session: str) -> None:

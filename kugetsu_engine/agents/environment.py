@@ -8,7 +8,7 @@ from .. import env_files
 from ..domain.reserved import PM_AGENT
 from ..domain.task import Task
 from ..errors import NotNow
-from ..paths import StatePaths
+from ..paths import ENV_DEFAULT, ENV_DEV, RunPaths, StatePaths
 from ..process.marked import MARK, SERVER
 
 PASSED = frozenset({
@@ -44,7 +44,7 @@ def build(
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
     built |= drive_env
     built |= {MARK: f"{task.id}:{task.token}", "KUGETSU_TASK_ID": task.id, "KUGETSU_ATTEMPT": str(task.attempt)}
-    built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": f"{run_dir}/tmp"}
+    built |= {"KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_DIR": paths.root, **facts, "TMPDIR": RunPaths(run_dir).temporary}
     return built
 
 
@@ -57,7 +57,7 @@ def of_server(
         BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
-    names = (env_files.DEFAULT, env_files.DEV)
+    names = (ENV_DEFAULT, ENV_DEV)
     return _common(paths, operator, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
 
 

@@ -12,7 +12,7 @@ from binascii import crc32
 from typing import Any
 
 from ..errors import BadFile
-from ..paths import StatePaths
+from ..paths import LOCK, StatePaths
 from ..store import files
 from ..store.locks import unlock, wait_lock
 from .opencode_sessions import database
@@ -34,7 +34,7 @@ def make_ready(job: dict[str, Any]) -> None:
     mark = paths.opencode_database(f"{crc32(os.fsencode(os.path.realpath(path))):08x}")
     if _is_ready(mark, path, version):
         return
-    lock = wait_lock(f"{mark}.lock")
+    lock = wait_lock(f"{mark}{LOCK}")
     try:
         if not _is_ready(mark, path, version):
             _make(program, env, str(job["worktree"]))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import BadFile
+from ..paths import StatePaths
 from ..process import marked
 from ..store import files, locks
 
@@ -27,7 +28,7 @@ OPEN_FILES = "/proc/self/fd"
 def current(state_dir: str) -> dict[str, Any] | None:
     """What the keeper in office says of itself; None where there is none."""
     try:
-        found = json.loads(files.read(f"{state_dir}/servers/opencode.json", WORD_LIMIT))
+        found = json.loads(files.read(StatePaths(state_dir).server, WORD_LIMIT))
     except (OSError, ValueError, RecursionError, BadFile):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("socket"), str) else None
@@ -36,7 +37,7 @@ def current(state_dir: str) -> dict[str, Any] | None:
 def shown(state_dir: str) -> dict[str, Any] | None:
     """How the shared server stands, for those who look on; None where there is none."""
     state = current(state_dir)
-    if state is None or not locks.is_held(f"{state_dir}/servers/opencode.lock"):
+    if state is None or not locks.is_held(StatePaths(state_dir).server_seat):
         return None
     return {name: state.get(name) for name in SHOWN}
 
@@ -111,7 +112,7 @@ def after(job: dict[str, Any]) -> None:
     """When an attempt's client is gone: see to it that the server has stopped its session and that no tool is left."""
     worktree = str(job["worktree"])
     try:
-        with open(f"{job['run_dir']}/tmp/{ENTERED}", "rb") as file:
+        with open(f"{job['env']['TMPDIR']}/{ENTERED}", "rb") as file:
             path = os.fsdecode(file.read())
         with connect(path, LEAVE_S) as end:
             say(end, {"verb": "leave", "directory": worktree})

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..domain.text.quantities import format_size
 from ..domain.times import iso
+from ..paths import LOCK, StatePaths
 from ..process import tree
 from ..process.identity import stat_fields
 from ..store import files
@@ -45,14 +46,15 @@ class Keeper:
 
     def __init__(self, spec: dict[str, Any], seat: int, life: int) -> None:
         self.spec = spec
-        self.folder = f"{spec['state_dir']}/servers"
+        self.paths = StatePaths(str(spec["state_dir"]))
+        self.folder = self.paths.servers
         self.token = str(spec["token"])
-        self.socket_path = f"{self.folder}/opencode-{self.token}.sock"
+        self.socket_path = self.paths.server_socket(self.token)
         self.seat: int | None = seat
         self.life = life
         self.retired: int | None = None
         self.log_from = 0
-        self.log = f"{spec['state_dir']}/logs/opencode-server.log"
+        self.log = self.paths.server_log
         self.password = secrets.token_urlsafe(24)
         self.server: subprocess.Popen[bytes] | None = None
         self.starts = 0
@@ -65,7 +67,7 @@ class Keeper:
         self.healthy_at = 0.0
         self.next_look = 0.0
         self.idle_since = time.monotonic()
-        self.visits = Visits(str(spec["state_dir"]), f"{self.folder}/attempts-{self.token}")
+        self.visits = Visits(str(spec["state_dir"]), self.paths.server_attempts(self.token))
 
     def run(self) -> None:
         """Keep the server until nobody needs it any more."""
@@ -79,20 +81,21 @@ class Keeper:
             self._leave_office()
             self._end_server()
             tree.sweep(os.getpid(), None, 0.5)
-            for path in (self.socket_path, f"{self.folder}/opencode-{self.token}.lock"):
+            for path in (self.socket_path, self.paths.server_life(self.token)):
                 files.remove(path)
             self.visits.tidy()
 
     def _tidy_up(self) -> None:
         """Remove what keepers have left that were killed; the kernel has freed their locks."""
         for name in os.listdir(self.folder):
-            token = name.removeprefix("opencode-").removesuffix(".lock")
-            if name == f"opencode-{token}.lock" and token not in (self.token, "retired"):
-                lock = try_lock(f"{self.folder}/{name}")
+            path, token = f"{self.folder}/{name}", name.partition("-")[2].removesuffix(LOCK)
+            ours = (self.paths.server_life(self.token), self.paths.server_retired)
+            if path == self.paths.server_life(token) and path not in ours:
+                lock = try_lock(path)
                 if lock is not None:
-                    shutil.rmtree(f"{self.folder}/attempts-{token}", ignore_errors=True)
-                    for path in (f"{self.folder}/opencode-{token}.sock", f"{self.folder}/{name}"):
-                        files.remove(path)
+                    shutil.rmtree(self.paths.server_attempts(token), ignore_errors=True)
+                    files.remove(self.paths.server_socket(token))
+                    files.remove(path)
                     unlock(lock)
 
     def _listen(self) -> socket.socket:
@@ -220,8 +223,7 @@ class Keeper:
         """Give the seat up; the server goes on for the attempts that use it. One at a time, for the memory's sake."""
         if self.seat is None:
             return
-        path = f"{self.folder}/opencode-retired.lock"
-        self.retired = try_lock(path)
+        self.retired = try_lock(self.paths.server_retired)
         if self.retired is not None:
             self._note(f"the server is retired: {why}")
             self.visits.close(even_if_used=True)
@@ -230,7 +232,7 @@ class Keeper:
     def _leave_office(self) -> None:
         if self.seat is None:
             return
-        files.remove(f"{self.folder}/opencode.json")
+        files.remove(self.paths.server)
         unlock(self.seat)
         self.seat = None
 
@@ -281,7 +283,7 @@ class Keeper:
             "fault": self.visits.fault,
         }  # fmt: skip
         with suppress(OSError):
-            files.replace(f"{self.folder}/opencode.json", json.dumps(document).encode(), durable=False)
+            files.replace(self.paths.server, json.dumps(document).encode(), durable=False)
 
     def _note(self, words: str) -> None:
         with suppress(OSError):

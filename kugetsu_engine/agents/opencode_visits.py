@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from ..paths import JSON
 from ..process import marked
 from ..store import files
 from . import opencode_desk as desk
@@ -188,4 +189,4 @@ class Visits:
             self._state.wait(0.05)
 
     def _variables(self, directory: str) -> str:
-        return f"{self.folder}/{hashlib.sha256(directory.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+        return f"{self.folder}/{hashlib.sha256(directory.encode('utf-8', 'surrogateescape')).hexdigest()}{JSON}"

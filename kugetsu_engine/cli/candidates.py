@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from ..domain import agent_names
-from ..paths import StatePaths, state_dir_from
+from ..paths import JSON, StatePaths, state_dir_from
 from ..store.files import list_documents
 
 MOST = 200
@@ -24,7 +24,7 @@ def references(environ: dict[str, str]) -> list[str]:
     for folder in (paths.items, paths.done):
         for number in _numbers(folder):
             try:
-                with open(f"{folder}/q_{number}.json", encoding="utf-8") as file:
+                with open(f"{folder}/q_{number}{JSON}", encoding="utf-8") as file:
                     found[str(json.load(file)["issue_ref"])] = None
             except (OSError, ValueError, LookupError, TypeError, RecursionError):
                 continue

@@ -16,7 +16,7 @@ from ..domain import states
 from ..domain.draft import shown_id
 from ..domain.task import Task
 from ..domain.text.quantities import counted, of_number
-from ..paths import StatePaths
+from ..paths import JSON, StatePaths
 from .evidence import Evidence, Run
 from .finding import Finding
 
@@ -41,7 +41,7 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
         )  # fmt: skip
     kept = {*seen.open, *seen.done, *(bad.path.rpartition("/")[2][:-5] for bad in seen.unreadable)}
     for task_id in seen.enqueued:
-        if task_id not in kept and not any(f"-{task_id}.json" in name for name in seen.set_aside):
+        if task_id not in kept and not any(f"-{task_id}{JSON}" in name for name in seen.set_aside):
             yield Finding("task_lost", f"{shown_id(task_id)} was acknowledged and is nowhere", "I1", task=task_id)
     for task_id in sorted(seen.open):
         if seen.open[task_id].ended and not seen.engine_runs:

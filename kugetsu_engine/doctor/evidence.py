@@ -16,7 +16,7 @@ from ..domain.run import Result, RunRecord
 from ..domain.task import Notice, Task
 from ..errors import BadFile
 from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered
-from ..paths import StatePaths
+from ..paths import JSON, LOCK, REMOVED, StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
 from ..process.waiting import wait_for_exit
@@ -97,7 +97,7 @@ def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -
     held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
     found.held_tasks = held - edits.edited(paths)  # who edits a task has its lock, and no agent
     found.held_slots = sum(
-        1 for name in files.list_names(paths.slots) if name.endswith(".lock") and is_held(f"{paths.slots}/{name}")
+        1 for name in files.list_names(paths.slots) if name.endswith(LOCK) and is_held(f"{paths.slots}/{name}")
     )
     _read_queue(paths, settings, found)
     found.leftovers = leftovers.find(paths)
@@ -111,7 +111,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
         for task_id in files.list_documents(folder):
             if task_id in into:
                 continue
-            path = f"{folder}/{task_id}.json"
+            path = f"{folder}/{task_id}{JSON}"
             try:
                 if as_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id[:60]!r} is no name of a task")
@@ -140,8 +140,8 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
         token = record.token if record else None
         result = runs.result(paths, task_id, number, token) or runs.outcome(paths, task_id, number, token)
         found.runs.append(Run(task_id, number, record, result))
-        for kind, model in (("run.json", RunRecord), ("exit.json", Result)):
-            _must_decode(f"{paths.runs}/{name}/{kind}", model, found)
+        _must_decode(paths.run_files(task_id, number).record, RunRecord, found)
+        _must_decode(paths.run_files(task_id, number).result, Result, found)
 
 
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
@@ -192,8 +192,8 @@ def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
 def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
     for folder in (*littered(paths), paths.answers):
         for name in files.list_names(folder):
-            if folder == paths.done and name.startswith(".") and name.endswith(".json.removed"):
-                found.half_removed.append(name[1:].removesuffix(".json.removed"))
+            if folder == paths.done and name.startswith(".") and name.endswith(REMOVED):
+                found.half_removed.append(name[1:].removesuffix(REMOVED))
             elif is_litter(name):
                 try:
                     if os.lstat(f"{folder}/{name}").st_mtime < now - LITTER_AGE_S - TIDY_S:
@@ -216,5 +216,5 @@ def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "Eng
 
 def _lock_names(folder: str) -> Iterator[str]:
     for name in files.list_names(folder):
-        if name.endswith(".lock") and as_task_id(name[:-5]) == name[:-5]:
-            yield name[:-5]
+        if name.endswith(LOCK) and as_task_id(name.removesuffix(LOCK)) == name.removesuffix(LOCK):
+            yield name.removesuffix(LOCK)

@@ -113,7 +113,7 @@ def _server(paths: StatePaths, say: Callable[..., None]) -> None:
         return
     trouble = None
     if server["fault"]:
-        log = f"{paths.logs}/opencode-server.log"
+        log = paths.server_log
         trouble = Finding("opencode_server", str(server["fault"]), path=log, fix='mend it, or set mode = "process"')
     text = f"{server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, since {server['since']}"
     say("opencode server", f"{text}, {server['restarts']} restarts", trouble)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from .. import env_files
 from ..config import ForgeSettings, Settings
 from ..errors import ForgeError, NotNow
-from ..paths import StatePaths
+from ..paths import ENV_FORGES, StatePaths
 
-TOKEN_FILES = (*env_files.NAMES, env_files.OWN)
+TOKEN_FILES = (*env_files.NAMES, ENV_FORGES)
 """In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
 GITHUB_NAMES = ("GITHUB_TOKEN", "GH_TOKEN")
 GITEA_NAMES = ("FORGEJO_TOKEN", "GITEA_TOKEN")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from binascii import crc32
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..domain.refs import repository_of
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, located, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
+from ..paths import RunPaths, repository_lock
 from . import asking, tree, turns
 from .output import LogFile
 
@@ -42,7 +42,7 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     finally:
         if question is not None:
             question.end()
-    os.makedirs(f"{job['run_dir']}/tmp", 0o700, exist_ok=True)
+    os.makedirs(RunPaths(job["run_dir"]).temporary, 0o700, exist_ok=True)
     for command in job.get("setup", ()):
         tell("setup")
         started = time.monotonic()
@@ -106,7 +106,7 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     if where is None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
-    turn = turns.take(f"{job['repository_locks']}/repository-{lock_name(str(where))}.lock", str(job["task_id"]))
+    turn = turns.take(repository_lock(job["repository_locks"], located.main_folder(str(where))), str(job["task_id"]))
     try:
         tell("worktree")
         bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
@@ -164,8 +164,3 @@ def _ending(code: int) -> str:
 
 def _shown(command: Sequence[str]) -> str:
     return " ".join(command)[:200]
-
-
-def lock_name(path: str) -> str:
-    """Names the lock of a repository. Two that share a name wait for each other, which is no harm; hashlib loads OpenSSL."""
-    return f"{crc32(located.main_folder(path).encode('utf-8', 'surrogateescape')):08x}"

@@ -3,6 +3,7 @@
 import os
 
 from ..domain.failures import REFUSALS, of_errno
+from ..paths import RunPaths
 from ..store import files
 
 BYTES = 16 << 10
@@ -14,7 +15,7 @@ def make(run_dir: str) -> None:
     Raises:
         OSError: there is none.
     """
-    fd = os.open(_path(run_dir), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(RunPaths(run_dir).reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         files.write_all(fd, b" " * BYTES)
     finally:
@@ -28,13 +29,13 @@ def use(run_dir: str, data: bytes) -> bool:
         OSError: for another reason than that, such as that the folder is gone.
     """
     try:
-        fd = os.open(_path(run_dir), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(RunPaths(run_dir).reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             files.write_all(fd, data.ljust(BYTES))
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(_path(run_dir), f"{run_dir}/exit.json")
+        os.rename(RunPaths(run_dir).reserve, RunPaths(run_dir).result)
     except OSError as error:
         if of_errno(error.errno) not in REFUSALS:
             raise
@@ -44,8 +45,4 @@ def use(run_dir: str, data: bytes) -> bool:
 
 def drop(run_dir: str) -> None:
     """Give the room back."""
-    files.remove(_path(run_dir))
-
-
-def _path(run_dir: str) -> str:
-    return f"{run_dir}/.exit.reserve"
+    files.remove(RunPaths(run_dir).reserve)

@@ -21,6 +21,7 @@ from ..domain.silence import evidence_for
 from ..domain.supervisor_messages import SupervisorMessage, format_refusal
 from ..domain.times import iso
 from ..errors import AttemptFailed
+from ..paths import RunPaths
 from ..store import files
 from ..store.locks import unlock
 from . import identity, marked, preparing, reserve, tree, verdicts
@@ -54,6 +55,7 @@ class Supervisor:
         self.phase = "starting"
         self.agent_pid: int | None = None
         self.run_dir = str(job["run_dir"])
+        self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
         self.pipes = Pipes(self.log)
         self.reading = Reading(job, self.log)
@@ -63,7 +65,7 @@ class Supervisor:
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
         self.kill_at: float | None = None
-        watched = (str(job["worktree"]), f"{self.run_dir}/tmp")
+        watched = (str(job["worktree"]), self.files.temporary)
         self.stall = StallWatch(watched, float(job.get("stall_after_s", 0)))
         self.blind = False
         """Whether something that only shows how it stands has failed, which is noted once."""
@@ -78,7 +80,7 @@ class Supervisor:
             self._record()
         except OSError as error:
             self._say(format_refusal(error.errno or 0))
-            files.remove(f"{self.run_dir}/run.json")
+            files.remove(self.files.record)
             return
         result: dict[str, Any]
         try:
@@ -97,7 +99,7 @@ class Supervisor:
         grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
         swept = tree.sweep(os.getpid(), self.agent_pid, grace)
         after(self.job, self.log)
-        shutil.rmtree(f"{self.run_dir}/tmp", ignore_errors=True)
+        shutil.rmtree(self.files.temporary, ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")
             result = self.delivering.finish(result)
@@ -114,7 +116,7 @@ class Supervisor:
             "reader_options": self.job.get("reader_options") or {},
         }  # fmt: skip
         reserve.make(self.run_dir)
-        files.replace(f"{self.run_dir}/run.json", json.dumps(record).encode())
+        files.replace(self.files.record, json.dumps(record).encode())
 
     def _attempt(self) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
@@ -128,7 +130,7 @@ class Supervisor:
         if self.asked:
             return self._stopped(None)
         wake, wake_end = socket.socketpair()  # made now: once the agent runs, nothing that it does not need may fail
-        prompt = f"{self.run_dir}/prompt"
+        prompt = self.files.prompt
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
         self.log.begin_output()
         try:
@@ -290,7 +292,7 @@ class Supervisor:
             **self.reading.progress(now - self.last_output, processes),
         }  # fmt: skip
         try:
-            files.replace(f"{self.run_dir}/progress.json", json.dumps(progress).encode(), durable=False)
+            files.replace(self.files.progress, json.dumps(progress).encode(), durable=False)
         except OSError:
             return
         if turned:
@@ -301,7 +303,7 @@ class Supervisor:
         self._observe(lambda: self.stamping.look(end=True))
         data = json.dumps(self._document(result)).encode()
         try:
-            files.replace(f"{self.run_dir}/exit.json", data)
+            files.replace(self.files.result, data)
         except OSError:
             while not reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
                 pause(1.0)
@@ -316,7 +318,7 @@ class Supervisor:
         if self.agent_pid is None:
             return
         try:
-            files.replace(f"{self.run_dir}/outcome.json", json.dumps(self._document(result)).encode())
+            files.replace(self.files.outcome, json.dumps(self._document(result)).encode())
         except OSError:
             return  # the reserve takes the result in a moment
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..domain.failures import of_git
 from ..errors import GitBusy
+from ..paths import LOCK, REMOTE
 from ..store import files
 from ..store.locks import try_lock, unlock
 from .waiting import pause
@@ -32,7 +33,7 @@ class Turn:
     """The repository's lock, with a note of who holds it; and what is known of the repository's remote."""
 
     def __init__(self, path: str, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._remote = f"{path.removesuffix('.lock')}.remote"
+        self._remote = path.removesuffix(LOCK) + REMOTE
         self._fd = fd
         self._clock = clock
 

@@ -43,7 +43,7 @@ class Context(msgspec.Struct, frozen=True):
 
 def file_of(paths: StatePaths, issue_ref: str) -> str:
     """Where the context of an issue is kept."""
-    return f"{paths.context}/{name_of(paths, issue_ref)}.json"
+    return paths.context_of(name_of(paths, issue_ref))
 
 
 def load(paths: StatePaths, issue_ref: str) -> Context:

@@ -7,7 +7,7 @@ the next one takes it up.
 import os
 
 from ..errors import BadFile
-from ..paths import StatePaths
+from ..paths import LOCK, TEXT, StatePaths
 from . import files
 from .locks import is_held, try_lock, unlock
 
@@ -16,7 +16,7 @@ MAX_DRAFT_BYTES = 2 << 20
 
 def edited(paths: StatePaths) -> frozenset[str]:
     """Ids of the tasks that are being edited at this moment."""
-    names = (name for name in files.list_names(paths.edits) if name.endswith(".lock") and name[0] != ".")
+    names = (name for name in files.list_names(paths.edits) if name.endswith(LOCK) and name[0] != ".")
     return frozenset(name[:-5] for name in names if _held(f"{paths.edits}/{name}"))
 
 
@@ -64,9 +64,9 @@ class Hands:
         Raises:
             OSError: the disk refuses.
         """
-        base = self.path.removesuffix(".md")
+        base = self.path.removesuffix(TEXT)
         for number in range(1, 10_000):
-            aside = f"{base}.unread-{number}.md"
+            aside = f"{base}.unread-{number}{TEXT}"
             if os.path.lexists(aside):
                 continue
             try:

@@ -6,7 +6,7 @@ import os
 from ..domain.draft import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
 from ..domain.times import iso
 from ..errors import UsageError
-from ..paths import StatePaths
+from ..paths import JSON, StatePaths
 from . import files
 from .numbers import MAX_DIGITS, next_number
 
@@ -85,6 +85,6 @@ def checked_message(message: str) -> str:
 def _highest_number(paths: StatePaths) -> int:
     numbers = [0]
     for folder in (paths.items, paths.done, paths.logs):
-        names = (typed_id(name.removesuffix(".json")) for name in os.listdir(folder))
+        names = (typed_id(name.removesuffix(JSON)) for name in os.listdir(folder))
         numbers += [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS]
     return max(numbers)

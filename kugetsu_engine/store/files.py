@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 
 from ..errors import BadFile, NotNow, StateDirError
+from ..paths import JSON
 
 MAX_STATE_BYTES = 8 << 20
 """A state file is at most this long; a message may be 1 MiB, and JSON makes six bytes of a control character."""
@@ -215,11 +216,11 @@ def scan_documents(folder: str) -> Iterator[tuple[str, os.stat_result]]:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield entry.name[:-5], status
+                yield entry.name.removesuffix(JSON), status
 
 
 def _is_document(name: str) -> bool:
-    return name[0] != "." and name.endswith(".json")
+    return name[0] != "." and name.endswith(JSON)
 
 
 def older_log(path: str) -> str:

@@ -15,8 +15,8 @@ from .locks import is_held, try_lock, unlock
 class Mark:
     """Says that someone works on an issue by hand, until it is taken away."""
 
-    def __init__(self, path: str, fd: int) -> None:
-        self._path = path
+    def __init__(self, paths: StatePaths, name: str, fd: int) -> None:
+        self._files = (paths.hand(name), paths.hand_lock(name))
         self._fd: int | None = fd
 
     def take_away(self) -> None:
@@ -25,8 +25,8 @@ class Mark:
         if fd is None:
             return
         try:
-            files.remove(f"{self._path}.json")
-            files.remove(f"{self._path}.lock")
+            for path in self._files:
+                files.remove(path)
         except OSError:
             pass  # what is left there is held by no one
         finally:
@@ -42,26 +42,24 @@ def set_mark(paths: StatePaths, name: str, hand: ByHand) -> Mark | None:
     Raises:
         OSError: the disk refuses.
     """
-    path = f"{paths.by_hand}/{name}"
-    fd = try_lock(f"{path}.lock")
+    fd = try_lock(paths.hand_lock(name))
     if fd is None:
         return None
     try:
-        files.replace(f"{path}.json", msgspec.json.encode(hand), durable=False)
+        files.replace(paths.hand(name), msgspec.json.encode(hand), durable=False)
     except BaseException:
         unlock(fd)
         raise
-    return Mark(path, fd)
+    return Mark(paths, name, fd)
 
 
 def every(paths: StatePaths) -> tuple[ByHand, ...]:
     """Everyone who works by hand at this moment, the earliest first."""
     found = []
     for name in files.list_documents(paths.by_hand):
-        path = f"{paths.by_hand}/{name}"
         try:
-            if is_held(f"{path}.lock"):
-                found.append(documents.read(f"{path}.json", ByHand))
+            if is_held(paths.hand_lock(name)):
+                found.append(documents.read(paths.hand(name), ByHand))
         except (OSError, BadFile):
             continue
     return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))

@@ -15,7 +15,7 @@ from ..domain import refs
 from ..domain.reserved import SESSIONS
 from ..domain.states import ACTIVE
 from ..errors import BadFile
-from ..paths import StatePaths
+from ..paths import JSON, StatePaths
 from . import files
 
 _ADDRESS = r"https?://([^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/([0-9]{1,12})/?(?:[?#].*)?"
@@ -45,8 +45,8 @@ def keep_older_names(paths: StatePaths) -> None:
     found = _Older(paths)
     names = found.names()
     for text in found.texts:
-        older = f"{paths.context}/{refs.slug(text)}.json"
-        newer = f"{paths.context}/{names.get(_key(text)) or refs.slug(_key(text))}.json"
+        older = paths.context_of(refs.slug(text))
+        newer = paths.context_of(names.get(_key(text)) or refs.slug(_key(text)))
         if older != newer and os.path.lexists(older) and not os.path.lexists(newer):
             os.rename(older, newer)
     files.replace(paths.issue_names, json.dumps({"schema": 1, "names": names}, ensure_ascii=False).encode())
@@ -96,7 +96,7 @@ class _Older:
             yield from _reference(_document(self._paths.session(name)))
         for folder in (self._paths.items, self._paths.done):
             for name in files.list_documents(folder):
-                document = _document(f"{folder}/{name}.json")
+                document = _document(f"{folder}/{name}{JSON}")
                 for text in _reference(document):
                     if document.get("state") in ACTIVE:
                         self._active |= {refs.slug(_as_before(text))}

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from ..errors import BadFile
-from ..paths import StatePaths
+from ..paths import JSON, StatePaths
 from . import documents, files
 from .numbers import next_number
 
@@ -57,11 +57,11 @@ def submit(paths: StatePaths, request: Request) -> int:
     while True:
         number = next_number(paths.request_number)
         try:
-            files.remove(f"{paths.answers}/{number:09}.json")  # of an earlier life, should the counter have been lost
+            files.remove(paths.answer(number))  # of an earlier life, should the counter have been lost
         except OSError:
             pass  # the engine will not find it in its way either: see `answer`
         try:
-            files.create(_request(paths, number), msgspec.json.encode(request))
+            files.create(paths.request(number), msgspec.json.encode(request))
         except FileExistsError:
             continue
         return number
@@ -69,7 +69,7 @@ def submit(paths: StatePaths, request: Request) -> int:
 
 def waiting(paths: StatePaths) -> list[int]:
     """The numbers of the requests that are not yet applied, in order."""
-    names = (name.removesuffix(".json") for name in os.listdir(paths.requests) if name.endswith(".json"))
+    names = (name.removesuffix(JSON) for name in os.listdir(paths.requests) if name.endswith(JSON))
     return sorted(int(name) for name in names if is_number(name))
 
 
@@ -80,45 +80,41 @@ def is_number(name: str) -> bool:
 
 def strangers(paths: StatePaths) -> list[str]:
     """Files among the requests that are none by their name."""
-    names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(".json")]
-    return [f"{paths.requests}/{name}" for name in sorted(names) if not is_number(name.removesuffix(".json"))]
+    names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(JSON)]
+    return [f"{paths.requests}/{name}" for name in sorted(names) if not is_number(name.removesuffix(JSON))]
 
 
 def load(paths: StatePaths, number: int) -> Request:
     """Read one request; raises `FileNotFoundError` or `BadFile`."""
     try:
-        return msgspec.json.decode(files.read(_request(paths, number)), type=Request)
+        return msgspec.json.decode(files.read(paths.request(number)), type=Request)
     except (ValueError, RecursionError) as error:
         raise BadFile(f"request {number} cannot be read: {error}") from None
 
 
 def file_of(paths: StatePaths, number: int) -> str:
     """The file of a request."""
-    return _request(paths, number)
+    return paths.request(number)
 
 
 def answer(paths: StatePaths, number: int, reply: Answer) -> None:
     """Answer a request and take it off the list; the answer comes first, so that a crash repeats and never forgets."""
-    path = f"{paths.answers}/{number:09}.json"
+    path = paths.answer(number)
     data = msgspec.json.encode(reply)
     try:
         files.replace(path, data, durable=False)
     except IsADirectoryError:
         files.set_aside(path, paths.corrupt, "a folder where an answer belongs", f"{number:09}")
         files.replace(path, data, durable=False)
-    files.remove(_request(paths, number))
+    files.remove(paths.request(number))
 
 
 def take_answer(paths: StatePaths, number: int) -> Answer | None:
     """Return the answer to a request and remove it; None while there is none."""
-    path = f"{paths.answers}/{number:09}.json"
+    path = paths.answer(number)
     try:
         reply = documents.read(path, Answer)
     except (FileNotFoundError, BadFile):
         return None  # what is no answer was not written by an engine, which will put its own there
     files.remove(path)
     return reply
-
-
-def _request(paths: StatePaths, number: int) -> str:
-    return f"{paths.requests}/{number:09}.json"

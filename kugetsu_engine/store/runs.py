@@ -14,22 +14,22 @@ Document = TypeVar("Document", RunRecord, Progress, Result)
 
 def record(paths: StatePaths, task_id: str, attempt: int) -> RunRecord | None:
     """The record that the attempt exists; None when there is none."""
-    return _read(f"{paths.run(task_id, attempt)}/run.json", RunRecord)
+    return _read(paths.run_files(task_id, attempt).record, RunRecord)
 
 
 def progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
     """How the attempt stands; None when that is not known."""
-    return _read(f"{paths.run(task_id, attempt)}/progress.json", Progress)
+    return _read(paths.run_files(task_id, attempt).progress, Progress)
 
 
 def result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
     """How the attempt ended; None when it has not, or the file is about another one."""
-    return _about(_read(f"{paths.run(task_id, attempt)}/exit.json", Result), task_id, attempt, token)
+    return _about(_read(paths.run_files(task_id, attempt).result, Result), task_id, attempt, token)
 
 
 def outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
     """How the agent ended, though its supervisor was killed before it had put things in order. For a free task lock only."""
-    return _about(_read(f"{paths.run(task_id, attempt)}/outcome.json", Result), task_id, attempt, token)
+    return _about(_read(paths.run_files(task_id, attempt).outcome, Result), task_id, attempt, token)
 
 
 def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
@@ -39,8 +39,8 @@ def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
         OSError: the system does not let us know.
     """
     found = {}
-    for name, kind in (("run.json", RunRecord), ("outcome.json", Result), ("exit.json", Result)):
-        path = f"{paths.run(task_id, attempt)}/{name}"
+    files = paths.run_files(task_id, attempt)
+    for path, kind in ((files.record, RunRecord), (files.outcome, Result), (files.result, Result)):
         try:
             documents.read(path, kind)
         except (FileNotFoundError, NotADirectoryError):

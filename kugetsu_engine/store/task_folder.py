@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ..domain.task import Task
 from ..errors import BadFile
+from ..paths import JSON
 from . import files, tasks
 
 
@@ -70,7 +71,7 @@ class TaskFolder:
 
     def _load(self, name: str, signature: files.Signature) -> _Known:
         try:
-            return _Known(signature, tasks.read(f"{self._folder}/{name}.json", name), None)
+            return _Known(signature, tasks.read(f"{self._folder}/{name}{JSON}", name), None)
         except FileNotFoundError:
             return _Known((0, 0, 0), None, None)
         except BadFile as error:

@@ -13,7 +13,7 @@ from ..domain.draft import task_id as as_task_id
 from ..domain.refs import canonical
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
-from ..paths import StatePaths
+from ..paths import JSON, StatePaths
 from . import files
 
 _decoder = msgspec.json.Decoder(Task)
@@ -93,7 +93,7 @@ def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> I
         return
     for _, task_id in sorted(found, reverse=True)[:newest]:
         with suppress(FileNotFoundError, BadFile):
-            yield read(f"{folder}/{task_id}.json", task_id)
+            yield read(f"{folder}/{task_id}{JSON}", task_id)
 
 
 def find(paths: StatePaths, text: str) -> Task:

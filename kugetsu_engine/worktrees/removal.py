@@ -12,10 +12,9 @@ from typing import NamedTuple
 from ..domain.safe_text import safe_line
 from ..domain.text.quantities import counted
 from ..errors import KugetsuError
-from ..git import clearing, condition
+from ..git import clearing, condition, located
 from ..git.condition import Condition
 from ..paths import StatePaths
-from ..process.preparing import lock_name
 from ..store import locks
 
 
@@ -141,7 +140,7 @@ def remove_worktree(
     found = state.condition
     if found is None:
         return Removed(False, clearing.throw_away(state.path))
-    with hold_lock(paths.repository_lock(lock_name(found.repository)), wait) as held:
+    with hold_lock(paths.repository_lock(located.main_folder(found.repository)), wait) as held:
         if not held:
             raise KugetsuError("git works in its repository")
         left = condition.remove(

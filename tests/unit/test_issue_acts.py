@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import env_files
 from kugetsu_engine.agents import environment
 from kugetsu_engine.domain.reserved import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import NoSuchTask
-from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from kugetsu_engine.store import contexts, requests, sessions, tasks
 from kugetsu_engine.store.contexts import Context, Message
 from kugetsu_engine.store.enqueue import create_task
@@ -95,9 +94,9 @@ def test_start_of_what_cannot_start_takes_it_back_or_leaves_it(desk: Desk) -> No
 )
 def test_each_agent_gets_its_own_env_files(paths: StatePaths, issue_ref: str, wanted: dict[str, str]) -> None:
     """All get the default one; those of issues never see the project manager's, nor the other way round."""
-    Path(paths.env, env_files.DEFAULT).write_text("A=default\nB=default\n")
-    Path(paths.env, env_files.DEV).write_text("B=dev\nC=dev\n")
-    Path(paths.env, env_files.PM).write_text("B=manager\nD=manager\n")
+    Path(paths.env, ENV_DEFAULT).write_text("A=default\nB=default\n")
+    Path(paths.env, ENV_DEV).write_text("B=dev\nC=dev\n")
+    Path(paths.env, ENV_PM).write_text("B=manager\nD=manager\n")
     built = environment.build(paths, {}, [], {}, Task("q_1", issue_ref), {}, "run")
     assert {name: value for name, value in built.items() if name in "ABCD"} == wanted
     assert ("PATH" in built) is (issue_ref == PM_AGENT)  # where kugetsu itself is

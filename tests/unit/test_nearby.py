@@ -7,7 +7,6 @@ import pytest
 from kugetsu_engine.errors import RepositoryError, UsageError
 from kugetsu_engine.git import located, nearby
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.process.preparing import lock_name
 from tests.support.repositories import commit, make_repository, run_git
 
 
@@ -102,7 +101,7 @@ def test_a_named_repository_is_the_main_one(tmp_path: Path, repository: Path, ki
     assert nearby.named(str(place)) == str(wanted)
     assert located.work_in(str(place)) == str(wanted)
     assert nearby.enclosing(str(place)) == str(wanted)
-    assert lock_name(str(place)) == lock_name(str(wanted)), "one repository, one lock"
+    assert located.main_folder(str(place)) == located.main_folder(str(wanted)), "one repository, one lock"
 
 
 def test_a_folder_that_only_lies_in_a_repository_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from kugetsu_engine.domain import usage
 from kugetsu_engine.domain.acts import Act, Change, Flow
 from kugetsu_engine.domain.past import Past, told
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason
+from kugetsu_engine.domain.policy import queue_reason
 from kugetsu_engine.domain.times import iso
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.spending import Spending
 from kugetsu_engine.store import files
 
@@ -130,3 +132,14 @@ def test_the_code_is_not_shown_among_what_was_changed() -> None:
     assert (
         told(Act(iso(NOON), "changed", changes=(Change(was, now),))) == "queue: paused no → yes, pause_reason none → in words"
     )
+
+
+@pytest.mark.parametrize("text", OLD)
+def test_console_and_status_know_the_pause_of_an_earlier_engine(paths: StatePaths, text: str) -> None:
+    """Whose files have no code; the decisions of the picture go by it."""
+    written(paths, paused=True, pause_reason=text)
+    picture = SnapshotReader(paths, {}).read()
+    assert (picture.engine.pause_code, picture.facts.pause) == (OLD[text], OLD[text])
+    why = queue_reason(msgspec.structs.replace(picture.facts, engine_runs=True))
+    assert why is not None
+    assert why.code == ("budget" if OLD[text] is PauseReason.BUDGET else "paused")

@@ -11,10 +11,9 @@ import pytest
 from kugetsu_engine.care import Care, Removal, Worktree
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pulls import KnownPull, PullRequest
-from kugetsu_engine.git import worktrees
+from kugetsu_engine.git import located, worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process.preparing import lock_name
 from kugetsu_engine.store import locks, pulls
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
@@ -254,7 +253,7 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
     care = Care(paths, {})
     found = care.look("local-work-1")
     assert found.safe
-    path = paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(lock_name(str(home)))
+    path = paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(located.main_folder(str(home)))
     lock = locks.try_lock(path)
     assert lock is not None
     try:
