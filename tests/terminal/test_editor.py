@@ -42,7 +42,7 @@ def test_the_editor_has_the_terminal_to_itself_and_the_console_comes_back(fleet:
     assert fleet.state(edited) == "pending", "the slot is free, and yet it does not start"
     tmux.type("99")
     tmux.keys("Enter")
-    wait_until(lambda: "# ! priority" in Path(fleet.paths.edit(edited)).read_text(), 10, "what is wrong with it")
+    wait_until(lambda: "# ! a priority" in Path(fleet.paths.edit(edited)).read_text(), 10, "what is wrong with it")
     tmux.wait_for("THE EDITOR")
     tmux.type("8")
     tmux.keys("Enter")
