@@ -16,18 +16,9 @@ MODULES = {
     "template": "kugetsu_engine.agents.stream",
     "versions": "kugetsu_engine.agents.versions",
 }
-# For one release: jobs of an engine that was started before 0.1 was upgraded name modules. These are the names that they had
-# then, not those of today: they stay as they are when a module is moved.
-EARLIER = {
-    "kugetsu_engine.agents.aider": "aider",
-    "kugetsu_engine.agents.claude": "claude",
-    "kugetsu_engine.agents.codex": "codex",
-    "kugetsu_engine.agents.gemini": "gemini",
-    "kugetsu_engine.agents.opencode": "opencode",
-    "kugetsu_engine.agents.opencode_desk": "opencode-server",
-    "kugetsu_engine.agents.stream": "template",
-    "kugetsu_engine.agents.versions": "versions",
-}
+EARLIER = {"opencode_desk": "opencode-server", "stream": "template"}
+# For one release, as is the prefix below: an engine that was started before an upgrade from 0.1 names modules, as they were
+# called then: `kugetsu_engine.agents.stream`. Most were called like their driver. These names stay when a module is moved.
 
 
 def load_driver(name: object) -> ModuleType:
@@ -36,7 +27,8 @@ def load_driver(name: object) -> ModuleType:
     Raises:
         ImportError: there is none of that name.
     """
-    known = MODULES.get(EARLIER.get(str(name), str(name)))
+    wanted = str(name).removeprefix("kugetsu_engine.agents.")
+    known = MODULES.get(EARLIER.get(wanted, wanted))
     if known is None:
         raise ImportError(f"there is no driver {name!r}")
     return import_module(known)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
+from ..domain.safe_text import safe_line
 from ..domain.text.quantities import counted
 from ..errors import KugetsuError
 from ..git import clearing, condition, located
@@ -39,7 +40,7 @@ class Objection(NamedTuple):
 
     reason: Reason
     text: str
-    """The same for a person, with numbers and names."""
+    """The same for a person, with numbers and names; cleaned, as an agent can choose some of them."""
 
 
 class WorktreeState(NamedTuple):
@@ -95,7 +96,7 @@ def list_objections(state: WorktreeState, facts: Facts, allowed: Collection[Reas
         (Reason.UNREADABLE, state.fault), *(_objections_of_git(state.condition, facts) if state.condition else ()),
         (Reason.PROCESS, facts.process and f"{facts.process} is in it"),
     ]  # fmt: skip
-    return [Objection(reason, text) for reason, text in listed if text and reason not in allowed]
+    return [Objection(reason, safe_line(text, 400)) for reason, text in listed if text and reason not in allowed]
 
 
 def _objections_of_git(found: Condition, facts: Facts) -> Iterator[tuple[Reason, str | None]]:

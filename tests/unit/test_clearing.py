@@ -201,3 +201,14 @@ def test_what_git_does_not_know_is_thrown_away_as_a_whole(tmp_path: Path) -> Non
     assert target.is_dir()
     with pytest.raises(GitError, match="cannot be removed"):
         clearing.throw_away(str(tmp_path / "none"))
+
+
+def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_path: Path) -> None:
+    """Whatever was forced: all of a repository's history lies in its folder."""
+    made, link = make_repository(tmp_path / "repository"), tmp_path / "link"
+    link.symlink_to(made)
+    with pytest.raises(GitError, match="repository of its own"):
+        clearing.throw_away(str(made))
+    with pytest.raises(GitError, match="is a link"):
+        clearing.clear(_common(made), str(link))
+    assert run_git(link, "status", "--porcelain") == ""

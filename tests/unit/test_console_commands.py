@@ -1,17 +1,21 @@
 """Every kind of line that can be typed after the console's `:`: what it asks for, or what is said where it is refused."""
 
+import contextlib
 import json
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kugetsu_engine.cli import GROUPS, grammar
 from kugetsu_engine.cli.about import ABOUT
 from kugetsu_engine.domain.draft import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
-from kugetsu_engine.errors import UsageError
+from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_tui.commands import PARTS, VERBS, parse, usage
+from kugetsu_tui.completion import Known, hint
 
 ACCEPTED = r"""
 41  ->  jump q_41 {}
@@ -347,6 +351,22 @@ def test_a_line_is_refused_in_one_line(line: str, said: str, capsys: pytest.Capt
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr() == ("", "")
+
+
+WORDS = (
+    *VERBS, "--now", "--", "-", "--help", "-h", "--json", "3", "#4", "x", "a/b#1", "--priority", "9", "--priority=x",
+    "--agent=", "--for", "2h", "all", "mute", "--file", "''", "--to", "before", "tags", "message", "--=", "@f", "%(prog)s",
+    "{x}", "\ud800", "9" * 5000,
+)  # fmt: skip
+
+
+@given(st.sampled_from(VERBS), st.lists(st.sampled_from(WORDS), max_size=6))
+def test_no_line_does_worse_than_being_refused(verb: str, words: list[str]) -> None:
+    """Whatever stands in it: a parser that wants to exit would end the console."""
+    line = " ".join([verb, *words])
+    assert hint(line, Known(), 80) is not None
+    with contextlib.suppress(KugetsuError):
+        assert parse(line).verb in VERBS
 
 
 def test_every_verb_is_in_the_grammar() -> None:

@@ -124,7 +124,7 @@ def test_a_long_untracked_file_and_a_long_line(worktree: Path) -> None:
     found = diff.of_worktree(str(worktree))
     assert rows(found)["long"] == ("untracked", None, None, True)
     assert max(map(len, found.lines)) <= diff.MAX_LINE + 1
-    assert any("only the first 128 KiB" in line for line in found.lines)
+    assert any("only the first 128K" in line for line in found.lines)
 
 
 def test_links_pipes_and_nested_repositories_are_not_entered(tmp_path: Path, worktree: Path) -> None:

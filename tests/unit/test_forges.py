@@ -121,7 +121,7 @@ def test_checks_are_added_up(
         (Reply(500), "has trouble (500)"), (Reply(502, body=b"<html>"), "has trouble (502)"), (Reply(418), "answered 418"),
         (Reply(200, body=b"<html>"), "no JSON"), (Reply(200, body=b"[" * 100_000), "no JSON"),
         (Reply(200, body=b'"text"'), "something else"), (Reply(200, body=b"\xff\xfe"), "no JSON"),
-        (Reply(200, body=b" " * (client.MAX_BYTES + 1)), "more than 4 MiB"),
+        (Reply(200, body=b" " * (client.MAX_BYTES + 1)), "more than 4M"),
         (Reply(302), "again and again"), (Reply(429, {"Retry-After": "20"}), "rate limit that is reached (429)"),
         (Reply(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": later(500)}), "rate limit that is reached (403)"),
     ],

@@ -45,6 +45,12 @@ class Place:
         run_git(self.home, "worktree", "add", "--quiet", "-b", "mine", str(self.outside))
         (self.outside / "notes.txt").write_text("mine\n", encoding="utf-8")
 
+    def stops(self, *words: str) -> None:
+        """Begin something in the worktree that git does not bring to its end."""
+        done = subprocess.run(["git", *words], cwd=self.worktree, env=os.environ | IDENTITY, stdin=subprocess.DEVNULL,
+                              check=False, capture_output=True)  # fmt: skip
+        assert done.returncode != 0, "it came to its end"
+
     def conflict(self, *words: str) -> None:
         """Begin something in the worktree that stops at a conflict."""
         base = run_git(self.worktree, "rev-parse", "HEAD")
@@ -52,11 +58,7 @@ class Place:
         run_git(self.worktree, "reset", "--quiet", "--hard", base)
         commit(self.worktree, "README.md", "ours\n")
         run_git(self.worktree, "push", "--quiet", "origin", f"{BRANCH}:refs/heads/ours", f"{theirs}:refs/heads/theirs")
-        done = subprocess.run(
-            ["git", *words, theirs], cwd=self.worktree, env=os.environ | IDENTITY, stdin=subprocess.DEVNULL, check=False,
-            capture_output=True,
-        )  # fmt: skip
-        assert done.returncode != 0, "there is no conflict"
+        self.stops(*words, theirs)
         run_git(self.worktree, "checkout", "--quiet", "--ours", "README.md")  # nothing uncommitted: the files are those of HEAD
         if words[0] != "rebase":
             run_git(self.worktree, "add", "README.md")
@@ -67,14 +69,14 @@ def _nothing(place: Place) -> None:
 
 
 def _locked(place: Place) -> None:
-    run_git(place.home, "worktree", "lock", "--reason", "on a stick", str(place.worktree))
+    run_git(place.home, "worktree", "lock", "--reason", "on a stick \x1b]52;c;eA==\x07", str(place.worktree))
 
 
 def _rebase(place: Place) -> None:
-    """Stopped by `edit`, so that nothing is uncommitted."""
+    """Stopped by a command that fails, so that nothing is uncommitted."""
     commit(place.worktree, "a.txt", "a\n")
     run_git(place.worktree, "push", "--quiet", "origin", f"{BRANCH}:refs/heads/other")
-    run_git(place.worktree, "-c", "sequence.editor=sed -i s/^pick/edit/", "rebase", "--quiet", "-i", "HEAD~1")
+    place.stops("rebase", "--quiet", "--exec", "false", "HEAD~1")
     assert run_git(place.worktree, "status", "--porcelain") == ""
 
 
@@ -92,8 +94,7 @@ def _cherry_pick_between_two(place: Place) -> None:
     run_git(place.worktree, "cherry-pick", "--abort")
     first = run_git(place.worktree, "rev-parse", "origin/theirs")
     second = run_git(place.worktree, "commit-tree", "-p", first, "-m", "more", f"{first}^{{tree}}")
-    subprocess.run(["git", "cherry-pick", first, second], cwd=place.worktree, env=os.environ | IDENTITY, check=False,
-                   stdin=subprocess.DEVNULL, capture_output=True)  # fmt: skip
+    place.stops("cherry-pick", first, second)
     run_git(place.worktree, "checkout", "--quiet", "--theirs", "README.md")
     run_git(place.worktree, "commit", "--quiet", "-a", "-m", "settled")
     run_git(place.worktree, "push", "--quiet", "origin", f"{BRANCH}:refs/heads/settled")
@@ -215,6 +216,7 @@ def test_what_speaks_against_it_keeps_it(place: Place, kind: str, words: list[st
     if not (kind == "linked" and words == CLEAN):  # cleaning does not list what is no folder of ours
         assert reason in said
     assert code == (3 if words == DESTROY else 0)
+    assert "\x1b" not in said, "what an agent can write is cleaned"
 
 
 @pytest.mark.parametrize("kind", KINDS)
