@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rich.text import Text
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.events import Event, InputEvent, Key, Paste
@@ -16,57 +16,41 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
-from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.domain.worth import Need
-
-from . import by_hand, calling, crash, failures, preflight, signals, themes
+from . import calling, crash, failures, signals, themes
 from .choices import Choices
 from .command_runner import CommandRunner
 from .departure import Departure
-from .editing import edit_by_hand
 from .formatting.states import draws_ascii, glyph
-from .keys import ACTIONS, Action, Registry, shown_key
+from .keys import ACTIONS, Registry, shown_key
 from .link import Link
 from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
-from .modals.command_line import CommandLine
-from .modals.help import Help
-from .modals.task_form import Draft, TaskForm
-from .modals.undo_list import UndoList
 from .opening import Opening
 from .outside import Guest
 from .palette import Actions, Palette
 from .past import PastView
 from .presence import Presence
-from .screens.console import ConsoleScreen
+from .screens.console import LEAVES_FIELD, ConsoleScreen
 from .screens.home import HomeScreen
-from .screens.task import TaskScreen
 from .terminal.driver import TerminalDriver
 from .type_ahead import opened
 from .undo import KEPT_S, UndoLog
 from .viewmodels import away, strip
-from .viewmodels.needs import next_need
 from .viewmodels.picture import Picture
 from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
 
-PANES = {
-    "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
-    "done": "the list of ended tasks", "diff": "the diff", "files": "the files", "merged": "all logs as one",
-}  # fmt: skip
-"""What help calls the place one comes from."""
 
-
-class KugetsuApp(Opening):
+class KugetsuApp(App[None], inherit_bindings=False):
     """The operator's console."""
 
     CSS_PATH = "app.tcss"
     TITLE = "kugetsu"
     COMMANDS = {Actions}
-    ENABLE_COMMAND_PALETTE = True
-    BINDINGS = []
+    ENABLE_COMMAND_PALETTE = False
+    """The registry opens it, so that its key can be changed."""
+    BINDINGS = [Binding("ctrl+c", "help_quit", show=False, system=True)]
+    """None of Textual's: ctrl+q stays with the terminal (XON), and q leaves."""
 
     def __init__(self, link: Link, replay: str | None = None) -> None:
         """Begin; `replay`: the time in the past that is shown first, empty for an hour ago."""
@@ -89,16 +73,19 @@ class KugetsuApp(Opening):
         self.animation_level = "none"
         self.undo_log = UndoLog()
         self.departure = Departure(self, self.leave)
+        self.opening = Opening(self, self.guest)
         self.presence = Presence()
-        self._draft = Draft()
-        self._visited: set[Need] = set()
-        """What needs the operator and was gone to already."""
         self.choices = Choices(self)
         change_theme = partial(themes.change, self, colourless=self.colourless)
-        self.commands = CommandRunner(self, self, self.choices, self.past, change_theme)
-        # ctrl+q stays with the terminal (XON); q leaves.
-        self._bindings.key_to_bindings.pop("ctrl+q", None)
-        self._bindings.key_to_bindings.pop("ctrl+p", None)  # the registry has it, so that it can be another key
+        self.commands = CommandRunner(self, self.opening, self.choices, self.past, self.departure, change_theme)
+        self.parts: tuple[object, ...] = (self.opening, self.past, self.commands, self.departure, self)
+        """What has actions that every screen knows."""
+        self._keys = {
+            binding.key: key
+            for key in {*self.registry.all_keys, *LEAVES_FIELD}
+            for binding in Binding.make_bindings([Binding(key, "")])
+        }
+        """The keys of the registry by Textual's names for them."""
 
     # themes
 
@@ -124,9 +111,6 @@ class KugetsuApp(Opening):
         self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.call_to_stop(self.action_to_shell)
-        for key in self.registry["suspend"].keys:
-            # With priority, as it is to work in dialogs too.
-            self._bindings.key_to_bindings[key] = [Binding(key, "to_shell", show=False, priority=True)]
         self.push_screen(HomeScreen())
         self.link.start(self.post_message)
         if self.key_problems:
@@ -137,14 +121,6 @@ class KugetsuApp(Opening):
     def driver(self) -> Driver | None:
         """What stands between the console and its terminal."""
         return self._driver
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A text that is being written keeps its own ctrl+z, and screens have theirs."""
-        if action != "to_shell":
-            return True
-        if isinstance(self.focused, Input):
-            return True
-        return not isinstance(self.focused, TextArea) and not isinstance(self.screen, ConsoleScreen)
 
     def action_to_shell(self) -> None:
         """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""
@@ -164,8 +140,32 @@ class KugetsuApp(Opening):
         """
         if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
             await opened(self.screen)
-        if not (self.departure.deaf and isinstance(event, InputEvent | Paste)):
+        if self.departure.deaf and isinstance(event, InputEvent | Paste):
+            return
+        if not (isinstance(event, Key) and not event.is_forwarded and await self._press(event.key)):
             await super().on_event(event)
+
+    async def _press(self, name: str) -> bool:
+        """Do what a key of the registry means; False leaves it to what has the focus, see decision 20.
+
+        It is done before the next key is looked at: of keys that come in one burst each meets what the one before it led to.
+        """
+        key = self._keys.get(name)
+        screen = self.screen if self.screen_stack else None
+        if key is None or screen is None:
+            return False
+        if isinstance(screen, ConsoleScreen) and screen.stands and screen.takes(key):
+            self.app_focus = True
+            await screen.press(key)
+            return True
+        # A text that is being written keeps its own ctrl+z.
+        written = isinstance(self.focused, TextArea) or (
+            isinstance(screen, ConsoleScreen) and not isinstance(self.focused, Input)
+        )
+        if key in self.registry["suspend"].keys and not written:
+            self.action_to_shell()
+            return True
+        return False
 
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
@@ -260,7 +260,7 @@ class KugetsuApp(Opening):
         if screen is not None and screen.stands:
             screen.refresh_keys()
 
-    def undo(self, number: int | None = None) -> None:
+    def action_undo(self, number: int | None = None) -> None:
         """Take the last act back, or another one whose time is not over."""
         latest = self.undo_log.latest
         act = self.undo_log.take(number if number is not None else latest.number if latest is not None else 0)
@@ -269,15 +269,6 @@ class KugetsuApp(Opening):
             return
         self.say(f"taking back: {act.words}")
         self.link.take_back(act)
-
-    def open_undo_list(self) -> None:
-        """Show what can be taken back."""
-        acts, now = self.undo_log.acts[::-1], self.link.now()
-        if not acts:
-            self.say("nothing to take back: an act can be undone for 30 s")
-            return
-        rows = [(act.number, act.words, format_moment(now + self.undo_log.left(act), seconds=True)) for act in acts]
-        self.push_screen(UndoList(rows), lambda number: self.undo(int(number)) if number is not None else None)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""
@@ -299,32 +290,6 @@ class KugetsuApp(Opening):
 
     # dialogs
 
-    def open_task(self, task_id: str, attempt: int | None) -> None:
-        """Give a task the whole screen."""
-        self.push_screen(TaskScreen(task_id, attempt))
-
-    def open_task_form(self) -> None:
-        """Ask for a new task."""
-
-        async def submit(draft: Draft) -> str:
-            return await self.link.enqueue(draft.reference, draft.message, **draft.options())
-
-        def kept(draft: Draft) -> None:
-            self._draft = draft
-
-        def left(told: str | None) -> None:
-            if told is not None:
-                self.say(told, "good")
-            elif not self._draft.empty:
-                self.say("nothing was queued; the text is kept for the next n")
-
-        known, check = partial(preflight.agents, self.link), partial(preflight.doubts, self.link)
-        self.push_screen(TaskForm(self._draft, submit, known, self.link.settings.agent, kept, check=check), left)
-
-    def edit_task(self, task_id: str) -> None:
-        """Edit a waiting task by hand."""
-        self.run_worker(edit_by_hand(self, self.guest, task_id), group="edit", exit_on_error=False)
-
     def action_command_palette(self) -> None:
         """Find an action by its words."""
         if not isinstance(self.screen, Palette):
@@ -333,62 +298,6 @@ class KugetsuApp(Opening):
     def search_themes(self) -> None:
         """Find a theme by its name."""
         self.push_screen(Palette.of_themes())
-
-    def open_help(self) -> None:
-        """Show the keys of the place."""
-        screen = self.talking
-        if screen is not None:
-            now = screen.situation()
-
-            def chosen(does: Action | str | None) -> None:
-                if isinstance(does, Action):
-                    screen.perform(does)
-                elif does is not None:
-                    self.open_command_line(f"{does} ")
-
-            self.push_screen(Help(self.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), chosen)
-
-    def open_command_line(self, text: str = "") -> None:
-        """Ask for a command."""
-        self.push_screen(CommandLine(self.choices.lines, self.choices.known(self.available_themes), text), self.commands.typed)
-
-    def jump(self, task_id: str) -> None:
-        """Go to a task, wherever it is listed."""
-        screen = self.talking
-        task = self.picture.snapshot.task(task_id) if self.picture is not None else None
-        if task is None:
-            self.say(f"there is no {shown_id(task_id)} in the lists", "warning")
-        elif isinstance(screen, HomeScreen):
-            screen.jump(task_id)
-        else:
-            self.open_task(task_id, None)
-
-    def go_to_need(self) -> None:
-        """Go to the next task that needs the operator, each once, and say why; then begin again."""
-        picture, screen = self.picture, self.talking
-        if picture is None or screen is None:
-            return
-        found = next_need(picture.snapshot, self._visited)
-        if found is None:
-            return
-        need, words = found
-        if need.task is None:
-            self.say(words, "danger")
-        elif isinstance(screen, HomeScreen):
-            screen.jump(need.task)
-            self.say(words, "danger")
-        else:
-            after = TaskScreen(need.task)
-            self.switch_screen(after) if isinstance(screen, TaskScreen) else self.push_screen(after)
-            after.call_later(after.say, words, "danger")
-
-    def ask_quit(self) -> None:
-        """Leave; ask only if agents run under the engine of this process."""
-        self.departure.ask()
-
-    def take_over(self, verb: str, task: Task) -> None:
-        """Let the operator work by hand where the agent works."""
-        self.run_worker(by_hand.take_over(self, self.guest, verb, task), exit_on_error=False)
 
     def action_help_quit(self) -> None:
         """ctrl+c is never an accident."""

@@ -1,7 +1,5 @@
 """What the operator chose for the lists and typed before: applied, changed, and kept between runs."""
 
-from collections.abc import Collection
-
 import msgspec
 
 from kugetsu_engine.domain.draft import typed_id
@@ -100,7 +98,7 @@ class Choices:
 
     # completing
 
-    def known(self, theme_names: Collection[str]) -> Known:
+    def known(self) -> Known:
         """What the words of a command may stand for right now."""
         app, picture = self._app, self._app.picture
         tasks: dict[str, list[str]] = {}
@@ -115,4 +113,4 @@ class Choices:
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.talking.focused_pane if app.talking is not None else None
-        return Known(tasks, list(agents), themes.names(theme_names), pane.sorts if isinstance(pane, RowList) else ())
+        return Known(tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())

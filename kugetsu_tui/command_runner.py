@@ -11,25 +11,59 @@ from . import issues, reports, telling
 from .choices import Choices
 from .commands import OF_ISSUES, OF_PAST, REPORTS, Command, parse
 from .console import ActiveScreen, PictureConsole, Views
+from .departure import Departure
+from .keys import Action
+from .modals.command_line import CommandLine
 from .modals.confirm import Confirm
+from .modals.help import Help
 from .past import PastView
 from .screens.acts import Acts
 from .situation import PAST_REFUSAL, writable
 from .viewmodels.marks import named
+
+PANES = {
+    "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
+    "done": "the list of ended tasks", "diff": "the diff", "files": "the files", "merged": "all logs as one",
+}  # fmt: skip
+"""What help calls the place one comes from."""
 
 
 class CommandRunner:
     """Runs the commands of one console."""
 
     def __init__(
-        self, app: PictureConsole, views: Views, choices: Choices, past: PastView,
+        self, app: PictureConsole, views: Views, choices: Choices, past: PastView, departure: Departure,
         change_theme: Callable[[str], tuple[str, str]],
     ) -> None:  # fmt: skip
         self._app = app
         self._views = views
         self._choices = choices
         self._past = past
+        self._departure = departure
         self._change_theme = change_theme
+
+    def action_command(self, text: str = "") -> None:
+        """Ask for a command."""
+        self._app.push_screen(CommandLine(self._choices.lines, self._choices.known(), text), self.typed)
+
+    def action_jump(self) -> None:
+        """Ask for the number of a task."""
+        self.action_command("#")
+
+    def action_help(self) -> None:
+        """Show the keys of the place, and do what is chosen."""
+        screen = self._app.talking
+        if screen is None:
+            return
+        now = screen.situation()
+
+        def chosen(does: Action | str | None) -> None:
+            if isinstance(does, Action):
+                screen.perform(does)
+            elif does is not None:
+                self.action_command(f"{does} ")
+
+        self._app.push_screen(Help(self._app.registry, now, f"Keys in {PANES.get(now.pane, now.pane)}"), chosen)
 
     def typed(self, text: str | None) -> None:
         """Do what was typed; what is wrong with it is said."""
@@ -129,15 +163,15 @@ class CommandRunner:
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":
-            self._views.ask_quit()
+            self._departure.action_ask_quit()
         elif command.verb == "help":
-            self._views.open_help()
+            self.action_help()
         elif command.verb == "engine":
             self._app.say(self._app.link.run_engine())
         elif command.verb == "undo":
             self._views.open_undo_list()
         elif command.verb == "plan":
-            self._views.open_plan(command.args.get("limit"))
+            self._views.action_view_plan(command.args.get("limit"))
         else:
             self._app.say(*self._change_theme(str(command.args["name"])))
 
@@ -165,7 +199,7 @@ class CommandRunner:
                 found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
                 asked = {task.id for task in found}
                 if found:
-                    Acts(self._app, screen).stop(bool(command.args.get("now")), found)
+                    Acts(self._app, screen).action_stop(bool(command.args.get("now")), found)
                 tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
             if tasks:
                 self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])

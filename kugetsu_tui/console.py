@@ -3,17 +3,18 @@
 A part names these few methods and never the app or a screen itself, so that no two modules import each other.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.timer import Timer
 
 from kugetsu_engine.domain.task import Task
 
-from .keys import Registry
+from .keys import Action, Registry
 from .link import Link
 from .situation import Situation
 from .viewmodels.picture import Picture
@@ -44,6 +45,9 @@ class ActiveScreen(Protocol):
 
     def targets(self) -> Sequence[Task]:
         """The tasks that an action is about: the marked ones, else the selected one."""
+
+    def perform(self, action: Action) -> None:
+        """Do an action, or say why it is not possible."""
 
     def drop_marks(self) -> None:
         """Mark nothing any more."""
@@ -109,6 +113,10 @@ class PictureConsole(Console, Protocol):
         """The newest picture of the present."""
 
     @property
+    def available_themes(self) -> Mapping[str, Theme]:
+        """The themes by their names."""
+
+    @property
     def screen_stack(self) -> Sequence[Screen[Any]]:
         """The open screens, the topmost last."""
 
@@ -128,11 +136,11 @@ class Views(Protocol):
     def open_diff(self, task_id: str) -> None:
         """Show the changes in a task's worktree."""
 
-    def open_plan(self, limit: int | None = None) -> None:
-        """Show when each task starts."""
+    def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
+        """Show what happened to a task; `key` calls `again`."""
 
-    def open_help(self) -> None:
-        """Show the keys of the pane."""
+    def action_view_plan(self, limit: int | None = None) -> None:
+        """Show when each task starts."""
 
     def open_undo_list(self) -> None:
         """Show what can be undone."""
@@ -145,6 +153,3 @@ class Views(Protocol):
 
     def take_over(self, verb: str, task: Task) -> None:
         """Work by hand on a task."""
-
-    def ask_quit(self) -> None:
-        """Leave; ask first if agents run under this console's engine."""

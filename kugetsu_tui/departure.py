@@ -33,7 +33,7 @@ class Departure:
         self.farewell = ""
         """What is to be said in the terminal once the console has gone."""
 
-    def ask(self) -> None:
+    def action_ask_quit(self) -> None:
         """Leave, or ask what is to become of the agents; no key acts beneath from now on."""
         if not self.deaf:
             self.deaf = True

@@ -209,7 +209,7 @@ class Link:
 
     def reload(self) -> None:
         """Read everything again."""
-        self.reader = SnapshotReader(self.operator.paths, self.operator.environ, clock=self.reader._clock)
+        self.reader = SnapshotReader(self.operator.paths, self.operator.environ, clock=self.now)
         self._posted = None
         self._hint_here()
 

@@ -1,44 +1,140 @@
-"""The screens and dialogs that only show something of the moment."""
+"""The screens and dialogs that the operator opens."""
 
 from collections.abc import Callable
+from functools import partial
 
-from textual.app import App
+from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_moment
+from kugetsu_engine.domain.worth import Need
 
+from . import by_hand, preflight
+from .editing import edit_by_hand
 from .modals.history import HistoryDialog
 from .modals.plan import PlanDialog
 from .modals.story import Story
+from .modals.task_form import Draft, TaskForm
+from .modals.undo_list import UndoList
+from .outside import Guest
+from .screens.console import Host
 from .screens.diff import DiffScreen
+from .screens.home import HomeScreen
 from .screens.merged import MergedScreen
-from .viewmodels.picture import Picture, short_ref
+from .screens.task import TaskScreen
+from .viewmodels.needs import next_need
+from .viewmodels.picture import short_ref
 from .viewmodels.sentences import told
 
 
-class Opening(App[None]):
-    """What an app can open without asking anything."""
+class Opening:
+    """Opens them; what was typed into a form and not sent is kept for the next one."""
 
-    picture: Picture | None = None
+    def __init__(self, app: Host, guest: Guest) -> None:
+        self._app = app
+        self._guest = guest
+        self._draft = Draft()
+        self._visited: set[Need] = set()
+        """What needs the operator and was gone to already."""
 
-    def open_merged(self) -> None:
+    # what only shows something
+
+    def action_view_merged(self) -> None:
         """Follow all agents at once."""
-        self.push_screen(MergedScreen())
+        self._app.push_screen(MergedScreen())
 
-    def open_history(self) -> None:
+    def action_view_history(self) -> None:
         """Show what the slots did."""
-        if self.picture is not None:
-            self.push_screen(HistoryDialog(self.picture.snapshot))
+        if self._app.picture is not None:
+            self._app.push_screen(HistoryDialog(self._app.picture.snapshot))
+
+    def action_view_plan(self, limit: int | None = None) -> None:
+        """Show who starts when; with another number of slots, where one is asked for."""
+        if self._app.picture is not None:
+            self._app.push_screen(PlanDialog(self._app.picture.snapshot, limit))
+
+    def open_task(self, task_id: str, attempt: int | None) -> None:
+        """Give a task the whole screen."""
+        self._app.push_screen(TaskScreen(task_id, attempt))
 
     def open_diff(self, task_id: str) -> None:
         """Show what a task's worktree holds that its base does not."""
-        self.push_screen(DiffScreen(task_id))
+        self._app.push_screen(DiffScreen(task_id))
 
     def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
         """Tell what happened to a task; where it can be tried again, by a key."""
-        task = self.picture.snapshot.task(task_id) if self.picture is not None else None
-        if task is not None and self.picture is not None:
+        picture = self._app.picture
+        task = picture.snapshot.task(task_id) if picture is not None else None
+        if task is not None and picture is not None:
             title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
-            self.push_screen(Story(title, told(self.picture, task), key, again))
+            self._app.push_screen(Story(title, told(picture, task), key, again))
 
-    def open_plan(self, limit: int | None = None) -> None:
-        """Show who starts when; with another number of slots, where one is asked for."""
-        if self.picture is not None:
-            self.push_screen(PlanDialog(self.picture.snapshot, limit))
+    def open_undo_list(self) -> None:
+        """Show what can be taken back."""
+        log, now = self._app.undo_log, self._app.link.now()
+        acts = log.acts[::-1]
+        if not acts:
+            self._app.say("nothing to take back: an act can be undone for 30 s")
+            return
+        rows = [(act.number, act.words, format_moment(now + log.left(act), seconds=True)) for act in acts]
+        self._app.push_screen(UndoList(rows), lambda number: self._app.action_undo(int(number)) if number is not None else None)
+
+    # going to a task
+
+    def jump(self, task_id: str) -> None:
+        """Go to a task, wherever it is listed."""
+        picture, screen = self._app.picture, self._app.talking
+        task = picture.snapshot.task(task_id) if picture is not None else None
+        if task is None:
+            self._app.say(f"there is no {shown_id(task_id)} in the lists", "warning")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(task_id)
+        else:
+            self.open_task(task_id, None)
+
+    def action_jump_need(self) -> None:
+        """Go to the next task that needs the operator, each once, and say why; then begin again."""
+        picture, screen = self._app.picture, self._app.talking
+        if picture is None or screen is None:
+            return
+        found = next_need(picture.snapshot, self._visited)
+        if found is None:
+            return
+        need, words = found
+        if need.task is None:
+            self._app.say(words, "danger")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(need.task)
+            self._app.say(words, "danger")
+        else:
+            after = TaskScreen(need.task)
+            self._app.switch_screen(after) if isinstance(screen, TaskScreen) else self._app.push_screen(after)
+            after.call_later(after.say, words, "danger")
+
+    # working on one
+
+    def action_task_new(self) -> None:
+        """Ask for a new task."""
+        link = self._app.link
+
+        async def submit(draft: Draft) -> str:
+            return await link.enqueue(draft.reference, draft.message, **draft.options())
+
+        def kept(draft: Draft) -> None:
+            self._draft = draft
+
+        def left(told: str | None) -> None:
+            if told is not None:
+                self._app.say(told, "good")
+            elif not self._draft.empty:
+                self._app.say("nothing was queued; the text is kept for the next n")
+
+        known, check = partial(preflight.agents, link), partial(preflight.doubts, link)
+        self._app.push_screen(TaskForm(self._draft, submit, known, link.settings.agent, kept, check=check), left)
+
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task by hand."""
+        self._app.run_worker(edit_by_hand(self._app, self._guest, task_id), group="edit", exit_on_error=False)
+
+    def take_over(self, verb: str, task: Task) -> None:
+        """Let the operator work by hand where the agent works."""
+        self._app.run_worker(by_hand.take_over(self._app, self._guest, verb, task), exit_on_error=False)

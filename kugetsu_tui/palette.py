@@ -40,9 +40,7 @@ class Actions(Provider):
             return []
         registry = screen.console.registry
         return [
-            (plain(f"{a.words}: {a.help}".replace("`", "")), a)
-            for a in registry.actions
-            if screen.can(a.id) and a.id != "palette"
+            (plain(f"{a.words}: {a.help}".replace("`", "")), a) for a in registry.actions if screen.can(a) and a.id != "palette"
         ]
 
     def _why_not(self, action: Action) -> str:

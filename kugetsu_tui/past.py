@@ -25,7 +25,6 @@ TICK_S = 0.25
 """While it plays, so often another moment is shown."""
 IDLE_S = 1.0
 """Where nothing happens for long, playing takes no longer than this to come to where something does."""
-JUMP_S = 600.0
 FRESH_S = 10.0
 """A past that was read so short a time ago ends at the present, as people see it."""
 LONGEST_SAID = 200
@@ -86,6 +85,10 @@ class PastView:
         self._replay, self._shown, self._said_gaps = replay, None, False
         self._go(when)
 
+    def action_past_open(self) -> None:
+        """Show how everything stood when the last thing happened."""
+        self.open(last=True)
+
     def leave(self) -> None:
         """Show the present again."""
         if self._replay is None:
@@ -101,7 +104,7 @@ class PastView:
 
     # moving
 
-    def step(self, by: int) -> None:
+    def action_step_past(self, by: int) -> None:
         """Go to the next moment at which something happened, or to the last one before."""
         replay = self._replay
         if replay is None:
@@ -113,7 +116,7 @@ class PastView:
             return
         self._go(wanted)
 
-    def jump(self, by_s: float) -> None:
+    def action_jump_past(self, by_s: float) -> None:
         """Go a length of time on or back."""
         replay = self._replay
         if replay is None:
@@ -156,6 +159,8 @@ class PastView:
         """Let time go faster, or slower."""
         self._speed = max(min(self._speed + by, len(SPEEDS) - 1), 0)
         self._draw()
+
+    action_past_play, action_change_speed, action_past_leave = play, faster, leave
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -18,6 +18,8 @@ class EngineLock:
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
         self._lock = FileLock(paths.engine_lock, mode=0o600, thread_local=False, fallback_to_soft=False)
+        self._identity: tuple[int, int] | None = None
+        """Device and inode of the file that is locked; None: none is."""
 
     def take(self, wait_s: float = 0.0) -> None:
         """Become the engine.
@@ -32,24 +34,28 @@ class EngineLock:
             raise EngineHeld(f"the engine of {self._paths.root} runs already: {holder(self._paths)}") from None
         except (OSError, NotImplementedError) as error:
             raise StateDirError(f"cannot lock {self._paths.engine_lock}: {error}", "use a local file system") from error
+        self._identity = self._identity_now()
         if not is_held(self._paths.engine_lock):
-            self._lock.release()
+            self.release()
             raise StateDirError(
                 f"the file system of {self._paths.root} does not keep locks", "set KUGETSU_DIR to a local file system"
             )
 
     def still_ours(self) -> bool:
         """Whether the lock file is the one we hold: someone may have deleted or replaced it."""
-        fd = self._lock._context.lock_file_fd
-        try:
-            held, named = os.fstat(fd) if fd is not None else None, os.stat(self._paths.engine_lock)
-        except OSError:
-            return False
-        return held is not None and (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
+        return self._identity is not None and self._identity == self._identity_now()
 
     def release(self) -> None:
         """Stop being the engine."""
+        self._identity = None
         self._lock.release()
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._paths.engine_lock)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def holder(paths: StatePaths) -> str:

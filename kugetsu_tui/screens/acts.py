@@ -37,13 +37,13 @@ class Acts:
         if wishes:
             self._app.link.send_all(wishes)
 
-    def hold(self) -> None:
+    def action_task_hold(self) -> None:
         """Hold tasks back; when all of them are held, release them."""
         tasks = self._able("task.hold")
         release = all(task.held for task in tasks)
         self._send([("release" if release else "hold", task.id, {}) for task in tasks if task.held == release])
 
-    def move(self, to: str) -> None:
+    def action_move_task(self, to: str) -> None:
         """Move tasks within the queue; several keep their order among each other."""
         picture, tasks = self._screen.picture, self._able("task.up")
         if picture is None or not tasks:
@@ -57,7 +57,7 @@ class Acts:
             place = "first" if to in ("up", "top") else "last"
             self._screen.say(f"the marked tasks are the {place} already", "warning")
 
-    def retry(self) -> None:
+    def action_task_retry(self) -> None:
         """Try tasks again; several after a question, as that starts as many agents."""
         tasks = self._able("task.retry")
         wishes: list[Wish] = [("retry", task.id, {}) for task in tasks]
@@ -67,7 +67,7 @@ class Acts:
         question = Confirm(f"Try {len(tasks)} tasks again?", [named(tasks), *self._skipped(tasks)], yes="Try them again")
         self._ask(question, lambda: self._send(wishes))
 
-    def stop(self, kill: bool, tasks: Sequence[Task] | None = None) -> None:
+    def action_stop(self, kill: bool, tasks: Sequence[Task] | None = None) -> None:
         """Stop agents after one question that names them and what is lost; so also where several tasks leave the queue."""
         tasks = tasks if tasks is not None else self._able("task.kill" if kill else "task.stop")
         if not tasks:

@@ -1,11 +1,12 @@
 """What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property, partial
 from typing import Protocol, cast
 
-from textual.binding import Binding
+from textual.actions import parse
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
@@ -14,20 +15,24 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted, of_number
 
 from .. import copying
 from ..choices import Choices
 from ..console import PictureConsole, Views
+from ..formatting.safe_text import clean
 from ..formatting.states import glyph
 from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
-from ..past import JUMP_S, PastView
+from ..past import PastView
 from ..situation import Situation
 from ..type_ahead import letters_taken
 from ..undo import UndoLog
 from ..viewmodels.picture import Picture
-from ..widgets.pane import Pane
+from ..widgets.pane import Pane, Searched
+from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
 from .acts import Acts
+from .finding import FilterLine
 from .situations import situation_of_one
 
 LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
@@ -38,39 +43,27 @@ SEEN_S = 1.0
 """After so long an answer was read, and moving on is about something else."""
 
 
-class Host(PictureConsole, Views, Protocol):
+class Host(PictureConsole, Protocol):
     """The app, as screens know it."""
 
+    parts: tuple[object, ...]
+    """What has methods of actions that every screen can do."""
     past: PastView
     choices: Choices
     undo_log: UndoLog
 
+    @property
+    def opening(self) -> Views:
+        """Opens screens and dialogs."""
+
     def touched(self) -> None:
         """A key was pressed."""
 
-    def open_merged(self) -> None:
-        """Follow all agents at once."""
+    def switch_screen(self, screen: Screen[None]) -> object:
+        """Put a screen in the place of the topmost one."""
 
-    def open_history(self) -> None:
-        """Show what the slots did."""
-
-    def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
-        """Tell what happened to a task."""
-
-    def open_task_form(self) -> None:
-        """Ask for a new task."""
-
-    def open_command_line(self, text: str = "") -> None:
-        """Ask for a command."""
-
-    def go_to_need(self) -> None:
-        """Go to the next task that needs the operator."""
-
-    def undo(self, number: int | None = None) -> None:
+    def action_undo(self, number: int | None = None) -> None:
         """Take an act back."""
-
-    def action_to_shell(self) -> None:
-        """Stop the process."""
 
 
 class ConsoleScreen(Screen[None]):
@@ -80,40 +73,16 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self._hush: Timer | None = None
         self._said_at = 0.0
-        self._deeds: dict[str, Callable[[], None]] = {
-            "task.new": self.new_task, "task.edit": self.edit_task,
-            "task.stop": lambda: self.acts.stop(False), "task.kill": lambda: self.acts.stop(True),
-            "task.retry": lambda: self.acts.retry(), "task.hold": lambda: self.acts.hold(),
-            "task.down": lambda: self.acts.move("down"),
-            "task.up": lambda: self.acts.move("up"), "task.top": lambda: self.acts.move("top"),
-            "task.bottom": lambda: self.acts.move("bottom"), "undo": lambda: self.console.undo(), "queue.pause": self.pause,
-            "task.attach": lambda: self.take_over("attach"), "task.shell": lambda: self.take_over("shell"),
-            "view.merged": lambda: self.console.open_merged(), "view.history": lambda: self.console.open_history(),
-            "view.copy": self.copy,
-            "view.plan": lambda: self.console.open_plan(), "view.diff": self.open_diff, "view.story": self.open_story,
-            "queue.more": lambda: self.limit(1), "queue.fewer": lambda: self.limit(-1),
-            "past.open": lambda: self.console.past.open(last=True),
-            "past.back": lambda: self.console.past.step(-1), "past.forward": lambda: self.console.past.step(1),
-            "past.earlier": lambda: self.console.past.jump(-JUMP_S), "past.later": lambda: self.console.past.jump(JUMP_S),
-            "past.play": lambda: self.console.past.play(), "past.faster": lambda: self.console.past.faster(1),
-            "past.slower": lambda: self.console.past.faster(-1), "past.leave": lambda: self.console.past.leave(),
-            "help": lambda: self.console.open_help(),
-            "command": lambda: self.console.open_command_line(), "jump": lambda: self.console.open_command_line("#"),
-            "jump.need": lambda: self.console.go_to_need(),
-            "palette": self.app.action_command_palette,
-            "reload": self.reload, "quit": lambda: self.console.ask_quit(),
-            "suspend": lambda: self.console.action_to_shell(),
-        }  # fmt: skip
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """What has the methods of the actions: the first that has one does it."""
+        return (self, Acts(self.console, self), *self.console.parts)
 
     @property
     def console(self) -> Host:
         """The app, by what screens may ask of it."""
         return cast(Host, self.app)
-
-    @property
-    def acts(self) -> Acts:
-        """What the keys about tasks do."""
-        return Acts(self.console, self)
 
     @property
     def picture(self) -> Picture | None:
@@ -137,26 +106,10 @@ class ConsoleScreen(Screen[None]):
         """The key that leads to what needs the operator."""
         return shown_key(self.console.registry["jump.need"].keys[0])
 
-    def on_mount(self) -> None:
-        """Bind every key of the registry to this screen.
-
-        With priority, so that the app performs a key before it looks at the next one: of keys that come in one burst each
-        meets the focus that the one before it left.
-        """
-        for key in sorted({*self.console.registry.all_keys, *LEAVES_FIELD}):
-            for binding in Binding.make_bindings([Binding(key, f"press({key!r})", show=False, priority=True)]):
-                self._bindings.key_to_bindings[binding.key] = [binding]
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A field that is typed into keeps its letters."""
-        return action != "press" or not isinstance(self.focused, Input) or parameters[0] in LEAVES_FIELD
-
     # for the screens to say
 
     first_keys: frozenset[str] = frozenset()
     """Actions whose keys come first in the line of keys, right behind help."""
-    field_keys: Sequence[tuple[str, str]] = ()
-    """What keys do in the field of this screen."""
 
     @property
     def focused_pane(self) -> Pane:
@@ -182,16 +135,18 @@ class ConsoleScreen(Screen[None]):
 
     # keys
 
-    def leave_field(self, key: str) -> None:
-        """A key leaves the field of a filter or a search."""
-        raise NotImplementedError
+    def takes(self, key: str) -> bool:
+        """Whether a key is for the screen now: a field that is typed into keeps its letters."""
+        return not isinstance(self.focused, Input) or key in LEAVES_FIELD
 
-    async def action_press(self, key: str) -> None:
+    async def press(self, key: str) -> None:
         """Do what a key means here, or say why not."""
         self.console.touched()
         if isinstance(self.focused, Input):
             await letters_taken(self.focused)
-            self.leave_field(key)
+            pane = self.query_one(FilterLine).close(key)
+            self.refresh_keys()
+            self.console.choices.keep(pane)
             return
         action = self.console.registry.resolve(key, self.situation())
         if action is None:
@@ -206,30 +161,35 @@ class ConsoleScreen(Screen[None]):
         if reason is not None:
             self.say(reason, "warning")
             return
-        deed = self._deeds.get(action.id)
-        if deed is None:
+        do = self._method_of(action)
+        if do is None:
             self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
             return
         if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
             self.forgive()
-        deed()
+        do()
         self.acted()
 
     def acted(self) -> None:
         """After a key: show what it changed here, in the frame that shows the key."""
         self.refresh_keys()
 
-    def can(self, action_id: str) -> bool:
+    def _method_of(self, action: Action) -> Callable[[], None] | None:
+        _, name, arguments = parse(action.call)
+        methods = (getattr(part, f"action_{name}", None) for part in self.parts)
+        return next((partial(method, *arguments) for method in methods if method is not None), None)
+
+    def can(self, action: Action) -> bool:
         """Whether this screen knows how to do an action."""
-        return action_id in self._deeds
+        return self._method_of(action) is not None
 
     def refresh_keys(self) -> None:
         """Show the keys that matter now; while a field is typed into, only those that are not typed."""
         if isinstance(self.focused, Input):
-            self.query_one(KeyBar).show_field(self.field_keys)
+            self.query_one(KeyBar).show_field(self.query_one(FilterLine).keys)
             return
         now = self.situation()
-        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a.id)]
+        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a)]
         keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
         # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
         shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
@@ -248,6 +208,50 @@ class ConsoleScreen(Screen[None]):
         if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
             return "resume"
         return "search" if action.id == "filter" and now.pane in TEXTS else action.words
+
+    # moving and finding
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor of the pane, or scroll it."""
+        self.focused_pane.move(by)
+
+    def action_move_page(self, by: int) -> None:
+        """Move by nearly as much as is seen at once."""
+        self.action_move(by * (self.focused_pane.body_height - 1))
+
+    def action_move_to_end(self, bottom: bool) -> None:
+        """Go to the end of the pane, or to its top."""
+        self.focused_pane.jump(bottom)
+
+    def action_filter(self) -> None:
+        """Type a filter for the list, or a search for the text."""
+        pane, line = self.focused_pane, self.query_one(FilterLine)
+        if isinstance(pane, RowList):
+            line.open_for_list(pane)
+        elif isinstance(pane, Searched):
+            line.open(pane, "search", (("enter", "search"), ("esc", "leave")), "", partial(self._start_search, pane))
+
+    def _start_search(self, pane: Searched, text: str) -> None:
+        self.run_worker(self._search(pane, text), group="search", exclusive=True, exit_on_error=False)
+
+    async def _search(self, pane: Searched, text: str) -> None:
+        found = await pane.search(text)
+        shown = clean(text, 60)
+        lines = f"{counted(found, 'line')} {of_number(found, 'has', 'have')} {shown}; n and N go through them"
+        self.say(lines if found else f"nothing found for {shown}")
+        self.refresh_keys()
+
+    def action_go_to_hit(self, by: int) -> None:
+        """Go to another line that was searched for."""
+        pane = self.focused_pane
+        if isinstance(pane, Searched) and pane.outdated:
+            self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
+        elif isinstance(pane, Searched):
+            self.say(pane.hit(by))
+
+    async def _go_to_new_hit(self, pane: Searched, by: int) -> None:
+        await pane.search_again(by)
+        self.say(pane.hit(by))
 
     # saying
 
@@ -297,28 +301,24 @@ class ConsoleScreen(Screen[None]):
     def drop_marks(self) -> None:
         """Nothing is marked any more."""
 
-    def new_task(self) -> None:
-        """Open the form."""
-        self.console.open_task_form()
-
-    def edit_task(self) -> None:
+    def action_task_edit(self) -> None:
         """Edit the selected task."""
         for task in self.targets()[:1]:
-            self.console.edit_task(task.id)
+            self.console.opening.edit_task(task.id)
 
-    def open_diff(self) -> None:
+    def action_view_diff(self) -> None:
         """Show the diff of the selected task."""
         task = self.situation().task
         if task is not None:
-            self.console.open_diff(task)
+            self.console.opening.open_diff(task)
 
-    def take_over(self, verb: str) -> None:
+    def action_take_over(self, verb: str) -> None:
         """Let the operator work by hand on the selected task."""
         task = self.selected()
         if task is not None:
-            self.console.take_over(verb, task)
+            self.console.opening.take_over(verb, task)
 
-    def copy(self) -> None:
+    def action_view_copy(self) -> None:
         """Copy something about the selected task, or a line of the log in sight."""
         task, line = self.selected(), self.line_in_sight()
         if task is not None:
@@ -332,29 +332,31 @@ class ConsoleScreen(Screen[None]):
         """What of a log may be meant by a copy, and the line; None where no log has the keys."""
         return None
 
-    def open_story(self) -> None:
+    def action_view_story(self) -> None:
         """Tell what happened to the selected task."""
         task_id, task = self.situation().task, self.selected()
         if task_id is None:
             return
         retry = self.console.registry["task.retry"]
         can = task is not None and retry.why_not(self.situation_of_task(task)) is None
-        self.console.open_story(task_id, retry.keys[0], (lambda: self.console.link.send("retry", task_id)) if can else None)
+        self.console.opening.open_story(
+            task_id, retry.keys[0], (lambda: self.console.link.send("retry", task_id)) if can else None
+        )
 
     def _flow(self) -> str:
         engine = self.picture.snapshot.engine if self.picture is not None else None
         return "resume" if engine is not None and (engine.paused or engine.draining) else "pause"
 
-    def pause(self) -> None:
+    def action_queue_pause(self) -> None:
         """Pause the queue, or let it go on."""
         self.console.link.send(self._flow())
 
-    def limit(self, by: int) -> None:
+    def action_change_limit(self, by: int) -> None:
         """Let more or fewer agents run."""
         if self.picture is not None:
             self.console.link.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
 
-    def reload(self) -> None:
+    def action_reload(self) -> None:
         """Read everything again."""
         self.console.link.reload()
         self.say("reading everything again")

@@ -21,7 +21,8 @@ from ..widgets.diff_view import DiffView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FilterLine, FindingScreen
+from .console import ConsoleScreen
+from .finding import FilterLine
 from .head import Head
 from .situations import situation_of
 
@@ -31,7 +32,7 @@ SIDE_BY_SIDE = 100
 TWO_PANES = (60, 20)
 
 
-class DiffScreen(FindingScreen):
+class DiffScreen(ConsoleScreen):
     """The diff of one task; escape goes back."""
 
     def __init__(self, task_id: str) -> None:
@@ -41,13 +42,6 @@ class DiffScreen(FindingScreen):
         self.view = DiffView(pane_id="diff")
         self._text: DiffText | None = None
         self._read_at = 0.0
-        self._deeds |= {
-            "move.left": lambda: self.view.shift(-8), "move.right": lambda: self.view.shift(8),
-            "pane.next": self._other_pane, "pane.previous": self._other_pane, "back": self.back,
-            "diff.hunk": lambda: self._hunk(1), "diff.hunk_before": lambda: self._hunk(-1),
-            "diff.file": lambda: self._file(1), "diff.file_before": lambda: self._file(-1),
-            "diff.read": lambda: self._go(self.view),
-        }  # fmt: skip
 
     def compose(self) -> ComposeResult:
         """What it comes to, then files and lines."""
@@ -63,7 +57,6 @@ class DiffScreen(FindingScreen):
 
     def on_mount(self) -> None:
         """Ask git at once."""
-        super().on_mount()
         self.set_focus(self.view)
         self.view.show(None, "asking git …")
         self._arrange()
@@ -99,7 +92,12 @@ class DiffScreen(FindingScreen):
         self.set_focus(pane)
         self._arrange()
 
-    def _other_pane(self) -> None:
+    def action_diff_read(self) -> None:
+        """Go to the lines."""
+        self._go(self.view)
+
+    def action_step_pane(self, by: int) -> None:
+        """Go to the other pane."""
         self._go(self.view if self.focused_pane is self.files else self.files)
 
     def on_descendant_focus(self) -> None:
@@ -107,7 +105,7 @@ class DiffScreen(FindingScreen):
         if isinstance(self.focused, Pane):
             self.refresh_keys()
 
-    def back(self) -> None:
+    def action_back(self) -> None:
         """Clear the search or the filter, or go back."""
         pane = self.focused_pane
         if pane is self.view and self.view.searching:
@@ -130,7 +128,7 @@ class DiffScreen(FindingScreen):
         self.query_one(Banner).show(strip.banner(picture))
         self._describe()
 
-    def reload(self) -> None:
+    def action_reload(self) -> None:
         """Ask git again."""
         self.console.link.reload()
         self.say("asking git again")
@@ -206,22 +204,28 @@ class DiffScreen(FindingScreen):
             self.files.select(self._text.files[file].path)
         self._describe()
 
-    def move(self, by: int) -> None:
+    def action_move(self, by: int) -> None:
         """Move, and show which file that is."""
-        super().move(by)
+        super().action_move(by)
         if self.focused_pane is self.view:
             self._moved()
 
-    def move_to_end(self, bottom: bool) -> None:
+    def action_move_to_end(self, bottom: bool) -> None:
         """Move, and show which file that is."""
-        super().move_to_end(bottom)
+        super().action_move_to_end(bottom)
         if self.focused_pane is self.view:
             self._moved()
 
-    def _hunk(self, by: int) -> None:
+    def action_shift(self, by: int) -> None:
+        """Show what is left or right of long lines."""
+        self.view.shift(by)
+
+    def action_go_to_hunk(self, by: int) -> None:
+        """Go to another hunk."""
         self.say(self.view.hunk(by))
         self._moved()
 
-    def _file(self, by: int) -> None:
+    def action_go_to_file(self, by: int) -> None:
+        """Go to another file."""
         self.files.move(by)
         self._show_selected_file()

@@ -1,6 +1,7 @@
 """Home: active agents, the queue or what is done, the log of the selected task, notifications."""
 
 import time
+from functools import cached_property
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,9 +25,10 @@ from ..widgets.pane import Pane
 from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
+from .console import ConsoleScreen
 from .finding import FilterLine
-from .logs import log_deeds, with_log
-from .marking import MarkingScreen
+from .logs import LogKeys, with_log
+from .marking import Marking
 from .situations import NOTHING, log_title, situation_of
 
 SMALLEST = (30, 8)
@@ -38,7 +40,7 @@ READ_S = 1.0
 """So long notifications must be in sight to count as read."""
 
 
-class HomeScreen(MarkingScreen):
+class HomeScreen(ConsoleScreen):
     """All that happens, on one screen; one pane at a time where there is no room for more."""
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class HomeScreen(MarkingScreen):
         self.done = RowList("Done", "5", empty="nothing has ended yet", pane_id="done")
         self.notices = RowList("Notifications", "4", empty="nothing to tell", pane_id="notices")
         self._lists_by_name = {"agents": self.agents, "queue": self.queue, "done": self.done, "notices": self.notices}
-        self.mark_in(self.agents, self.queue, self.done)
+        self.marking = Marking(self, (self.agents, self.queue, self.done), self.show_selection)
         self.log_view: LogView | None = None
         self._source = "agents"
         """The list whose selection the log shows."""
@@ -65,17 +67,11 @@ class HomeScreen(MarkingScreen):
         self._urgent = 0
         """How many of the first notifications need a person."""
         self._reading: Timer | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane)
-        self._deeds |= {
-            "pane.next": lambda: self._step(1), "pane.previous": lambda: self._step(-1),
-            "pane.agents": lambda: self.go("agents"), "pane.queue": lambda: self.go("queue"),
-            "pane.log": lambda: self.go("log"), "pane.notices": lambda: self.go("notices"),
-            "pane.done": lambda: self.go("done"),
-            "pane.all": lambda: self._zoom(False), "pane.zoom": lambda: self._zoom(not self._zoomed),
-            "task.open": self.open_task, "back": self.back,
-            "list.sort": lambda: self.console.choices.open_menu(self.focused_pane),
-            "log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1),
-        }  # fmt: skip
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """Marks and the log have actions of their own."""
+        return (*super().parts, self.marking, LogKeys(self, self.log_pane, self.console.choices))
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
@@ -97,7 +93,6 @@ class HomeScreen(MarkingScreen):
 
     def on_mount(self) -> None:
         """Begin at the agents."""
-        super().on_mount()
         for pane in (self.agents, self.queue, self.done, self.notices):
             self.console.choices.apply(pane)
         self.console.choices.apply_to_log(self.log_pane)
@@ -195,16 +190,24 @@ class HomeScreen(MarkingScreen):
             self.go(name)
             return
 
-    def _step(self, by: int) -> None:
+    action_go = go
+
+    def action_step_pane(self, by: int) -> None:
+        """Go to the next pane, or to the one before."""
         names = list(self.panes)
         here = next((i for i, name in enumerate(names) if self.panes[name] is self.focused_pane), 0)
         self.go(names[(here + by) % len(names)])
 
-    def _zoom(self, zoomed: bool) -> None:
+    def action_zoom(self, zoomed: bool) -> None:
+        """Give the whole screen to the pane, or show all panes."""
         self._zoomed = zoomed
         self._arrange()
 
-    def back(self) -> None:
+    def action_toggle_zoom(self) -> None:
+        """Give the whole screen to the pane, or give it back."""
+        self.action_zoom(not self._zoomed)
+
+    def action_back(self) -> None:
         """Undo the nearest thing that is open: a search, a filter, the zoom, the list of what is done."""
         pane = self.focused_pane
         if isinstance(pane, LogView) and pane.searching:
@@ -215,7 +218,7 @@ class HomeScreen(MarkingScreen):
         elif self.marking:
             self.drop_marks()
         elif self._zoomed:
-            self._zoom(False)
+            self.action_zoom(False)
         elif pane is self.done:
             self.go("queue")
         else:
@@ -234,7 +237,7 @@ class HomeScreen(MarkingScreen):
         """Show another picture in every pane; each repaints only the lines that differ."""
         snapshot = picture.snapshot
         self._mark_use()
-        self.keep_marks(picture)
+        self.marking.keep(picture)
         self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
         self.query_one(Banner).show(strip.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
@@ -261,10 +264,10 @@ class HomeScreen(MarkingScreen):
         """From now on the operator chooses where to stand."""
         self._used()
 
-    async def action_press(self, key: str) -> None:
+    async def press(self, key: str) -> None:
         """From now on the operator chooses where to stand."""
         self._used()
-        await super().action_press(key)
+        await super().press(key)
 
     def _show_tabs(self) -> None:
         """Where one pane is seen at a time, what the others are and hold."""
@@ -323,7 +326,7 @@ class HomeScreen(MarkingScreen):
 
     @on(RowList.Opened)
     def _opened(self) -> None:
-        self.open_task()
+        self.action_task_open()
 
     def selected_id(self) -> str | None:
         """The task that is selected in the list that was used last; while its log has the keys, the task of that log."""
@@ -332,6 +335,7 @@ class HomeScreen(MarkingScreen):
         return self._lists_by_name[self._source].selected_task or self._shown_task
 
     def show_selection(self) -> None:
+        """Show what is selected, or marked."""
         picture = self.picture
         if picture is None or not self.stands:
             return
@@ -342,7 +346,7 @@ class HomeScreen(MarkingScreen):
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(task_id, attempt, running, log_title(task, attempt), story.card(picture, task) if task else NOTHING)
-        self.query_one(Talk).describe(self.marked_words() or story.one_line(picture, task_id))
+        self.query_one(Talk).describe(self.marking.words() or story.one_line(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -351,7 +355,8 @@ class HomeScreen(MarkingScreen):
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
 
-    def _turn(self, by: int) -> None:
+    def action_turn(self, by: int) -> None:
+        """Show the log of another attempt."""
         task = self.selected()
         if task is not None:
             self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
@@ -364,7 +369,7 @@ class HomeScreen(MarkingScreen):
             self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
-        return self.with_marks(with_log(now, self.log_pane))
+        return self.marking.add_to(self.with_console(with_log(now, self.log_pane)))
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """A line of the log, where it has the keys."""
@@ -373,8 +378,20 @@ class HomeScreen(MarkingScreen):
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None
 
-    def open_task(self) -> None:
+    def targets(self) -> list[Task]:
+        """The marked tasks; without marks the selected one."""
+        return self.marking.tasks() if self.marking and self.picture is not None else super().targets()
+
+    def drop_marks(self) -> None:
+        """Nothing is marked any more."""
+        self.marking.clear()
+
+    def action_task_open(self) -> None:
         """Give the selected task the whole screen."""
         task_id = self.selected_id()
         if task_id is not None:
-            self.console.open_task(task_id, self._attempt)
+            self.console.opening.open_task(task_id, self._attempt)
+
+    def action_list_sort(self) -> None:
+        """Ask for the order of the list."""
+        self.console.choices.open_menu(self.focused_pane)

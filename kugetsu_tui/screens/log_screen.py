@@ -1,6 +1,7 @@
 """What screens share that are one log and little else."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from textual.app import ComposeResult
 from textual.widget import Widget
@@ -8,17 +9,22 @@ from textual.widget import Widget
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .finding import FilterLine, FindingScreen
-from .logs import log_deeds
+from .console import ConsoleScreen
+from .finding import FilterLine
+from .logs import LogKeys
 
 
-class LogScreen(FindingScreen):
+class LogScreen(ConsoleScreen):
     """A screen with one log; every key that moves is about it, and escape goes back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.log_view: LogView | None = None
-        self._deeds |= log_deeds(self, lambda: self.log_pane) | {"back": self.back}
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """The log has actions of its own."""
+        return (*super().parts, LogKeys(self, self.log_pane, self.console.choices))
 
     def compose(self) -> ComposeResult:
         """The log between what every screen has."""
@@ -27,7 +33,7 @@ class LogScreen(FindingScreen):
         yield Banner()
         yield from self.make_head()
         yield self.log_view
-        yield FilterLine("search")
+        yield FilterLine()
         yield Talk()
         yield KeyBar(self.perform)
 
@@ -41,7 +47,6 @@ class LogScreen(FindingScreen):
 
     def on_mount(self) -> None:
         """Show the log as logs were left, and let keys go to it."""
-        super().on_mount()
         self.console.choices.apply_to_log(self.log_pane)
         self.set_focus(self.log_pane)
 
@@ -60,7 +65,7 @@ class LogScreen(FindingScreen):
         """A line of the log."""
         return self.log_pane.line_in_sight()
 
-    def back(self) -> None:
+    def action_back(self) -> None:
         """Clear the search, or go home."""
         if self.log_pane.searching:
             self.log_pane.clear_search()

@@ -1,8 +1,9 @@
 """What keys do to the log of a screen."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 
+from ..choices import Choices
 from ..situation import Situation
 from ..widgets.log_view import LogView
 from .console import ConsoleScreen
@@ -13,24 +14,45 @@ def with_log(now: Situation, view: LogView) -> Situation:
     return replace(now, has_log=view.has_log, streams=view.streams)
 
 
-def log_deeds(screen: ConsoleScreen, pane: Callable[[], LogView]) -> dict[str, Callable[[], None]]:
-    """The deeds of the actions about a log; the pane is there only once the screen is composed."""
+class LogKeys:
+    """The actions about a log."""
 
-    async def find(by: int) -> None:
-        told = await pane().error(by)
-        if told:
-            screen.say(told)
+    def __init__(self, screen: ConsoleScreen, view: LogView, choices: Choices) -> None:
+        self._screen = screen
+        self._view = view
+        self._choices = choices
 
-    async def raw() -> None:
-        screen.say(await pane().toggle_raw())
+    def action_shift(self, by: int) -> None:
+        """Show what is left or right of long lines."""
+        self._view.shift(by)
 
-    def work(job: Coroutine[None, None, None], name: str) -> None:
-        screen.run_worker(job, group=name, exclusive=True, exit_on_error=False, description=name)
+    def action_log_follow(self) -> None:
+        """Go to the end and follow it."""
+        self._view.jump(True)
 
-    return {
-        "move.left": lambda: pane().shift(-8), "move.right": lambda: pane().shift(8),
-        "log.follow": lambda: pane().jump(True), "log.wrap": lambda: screen.say(pane().toggle_wrap()),
-        "log.times": lambda: screen.say(screen.console.choices.toggle_times()),
-        "log.raw": lambda: work(raw(), "raw"),
-        "log.error": lambda: work(find(1), "error"), "log.error_before": lambda: work(find(-1), "error"),
-    }  # fmt: skip
+    def action_log_wrap(self) -> None:
+        """Wrap long lines, or cut them."""
+        self._screen.say(self._view.toggle_wrap())
+
+    def action_log_times(self) -> None:
+        """Show when lines were written, or leave it out."""
+        self._screen.say(self._choices.toggle_times())
+
+    def action_log_raw(self) -> None:
+        """Show what the agent printed, or the readable log."""
+        self._start(self._toggle_raw(), "raw")
+
+    def action_go_to_error(self, by: int) -> None:
+        """Go to another line that looks like an error."""
+        self._start(self._go_to_error(by), "error")
+
+    async def _toggle_raw(self) -> None:
+        self._screen.say(await self._view.toggle_raw())
+
+    async def _go_to_error(self, by: int) -> None:
+        answer = await self._view.error(by)
+        if answer:
+            self._screen.say(answer)
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._screen.run_worker(work, group=name, exclusive=True, exit_on_error=False, description=name)

@@ -1,7 +1,5 @@
 """The logs of all agents at once."""
 
-from textual.widgets import Input
-
 from kugetsu_engine.domain.draft import shown_id
 from kugetsu_engine.domain.text.quantities import of_number
 
@@ -15,6 +13,7 @@ from ..viewmodels.picture import Picture, short_ref
 from ..widgets.lines import Span
 from ..widgets.log_view import LogView
 from ..widgets.strips import Banner, StatusStrip
+from .finding import FilterLine
 from .log_screen import LogScreen
 from .situations import NOTHING
 
@@ -56,19 +55,12 @@ class MergedView(LogView):
 class MergedScreen(LogScreen):
     """Follows every agent that runs; escape goes back."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._filters = False
-        """Whether what is typed is a filter, and no search."""
-        self._deeds |= {"merged.whose": self.ask_whose, "merged.filter": self.open_line_filter}
-
     def make_log(self) -> LogView:
         """Make the pane with all logs."""
         return MergedView(self.console.link.merged_feed())
 
     def on_mount(self) -> None:
         """Show what runs at once."""
-        super().on_mount()
         if self.picture is not None:
             self.show_picture(self.picture)
 
@@ -106,7 +98,7 @@ class MergedScreen(LogScreen):
             self.show_picture(self.picture)
         self.say(f"lines {self._whose()}")
 
-    def ask_whose(self) -> None:
+    def action_merged_whose(self) -> None:
         """Ask whose lines are to be shown."""
         picture, choice = self.picture, self.view.choice
         tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
@@ -128,28 +120,14 @@ class MergedScreen(LogScreen):
 
         self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), chosen)
 
-    def open_line_filter(self) -> None:
+    def action_merged_filter(self) -> None:
         """Type words that the lines must have."""
-        self.open_filter()
-        self._filters = True
-        field = self.query_one("#filter", Input)
-        self.field_keys = (("enter", "keep"), ("esc", "leave"))
-        field.placeholder = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
-        field.value = self.view.choice.words
-        field.cursor_position = len(field.value)
-
-    def take_text(self, text: str) -> None:
-        """Filter the lines, or search them."""
-        if self._filters:
-            self._filters = False
-            self._choose(self.view.choice._replace(words=text.strip()))
-        else:
-            super().take_text(text)
-
-    def leave_field(self, key: str) -> None:
-        """Leave the field as it was; only enter takes what was typed."""
-        self._filters = self._filters and key == "enter"
-        super().leave_field(key)
+        choice = self.view.choice
+        hint = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
+        keys = (("enter", "keep"), ("esc", "leave"))
+        self.query_one(FilterLine).open(
+            self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
+        )
 
     def situation(self) -> Situation:
         """What the keys need to know; no task is selected."""

@@ -20,7 +20,6 @@ class TaskScreen(LogScreen):
         super().__init__()
         self.task_id = task_id
         self._attempt = attempt
-        self._deeds |= {"log.previous": lambda: self._turn(-1), "log.next": lambda: self._turn(1)}
 
     def make_log(self) -> LogView:
         """Make the pane with the log of an attempt."""
@@ -65,7 +64,8 @@ class TaskScreen(LogScreen):
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt
 
-    def _turn(self, by: int) -> None:
+    def action_turn(self, by: int) -> None:
+        """Show the log of another attempt."""
         task = self.selected()
         if task is not None and self.picture is not None:
             self._attempt = max(min(self.attempt + by, task.attempt), 1)

@@ -40,7 +40,7 @@ async def _undo_list(app: KugetsuApp) -> None:
     app.undo_log = UndoLog(clock=lambda: 0.0)
     app.undo_log.add("moved #46 to the end of the queue", ())
     app.undo_log.add("hold of #49", ())
-    app.open_undo_list()
+    app.opening.open_undo_list()
 
 
 SCREENS = (

@@ -200,9 +200,6 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
         "files of agents",
     ),
     "kugetsu_tui/keys.py": ({"pane.log", "log.times", "diff.read"}, "names of actions"),
-    "kugetsu_tui/screens/diff.py": ({"diff.read"}, "the name of an action"),
-    "kugetsu_tui/screens/home.py": ({"pane.log"}, "the name of an action"),
-    "kugetsu_tui/screens/logs.py": ({"log.times"}, "the name of an action"),
 }  # fmt: skip
 """By file what it spells that looks like such a name, and what it is."""
 
