@@ -194,7 +194,9 @@ def test_an_engine_goes_on_with_it(layout: str, copy_of: Callable[[str], Copy], 
         if name.startswith("context/"):
             said = [json.loads(text)["conversation_history"] for text in (data, now[name])]
             assert said[1][: len(said[0])] == said[0], name
-    assert [attempt.outcome for attempt in after["q_12"].attempts] == ["ok"]
+    assert [(attempt.outcome, attempt.delivered and attempt.delivered.commits) for attempt in after["q_12"].attempts] == [
+        ("ok", 1)
+    ]
     assert [attempt.outcome for attempt in after["q_11"].attempts] == ["lost", "ok"]
     assert copy.set_aside() == []
     assert doctor_finds(copy) == set()
