@@ -5,10 +5,10 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from .domain import event_paths
 from .domain.agent_names import KNOWN
-from .domain.argv_template import PromptBy
-from .domain.argv_template import fault as fault_of_argv
+from .domain.text import json_paths
+from .domain.text.command_template import PromptBy
+from .domain.text.command_template import fault as fault_of_argv
 from .setting_values import (
     command_line,
     count,
@@ -103,7 +103,7 @@ def fault_of_agent(own: AgentSettings) -> str | None:
         return f"has {odd}, but no command" if odd else None
     if own.kind is not None:
         return "has both a command and a kind"
-    chosen = event_paths.chooses_id(own.stream)
+    chosen = json_paths.chooses_id(own.stream)
     for name, words in (("command", own.command), ("resume", own.resume), ("fork", own.fork)):
         if not words:
             continue  # an empty one is refused when it is to run
@@ -112,10 +112,10 @@ def fault_of_agent(own: AgentSettings) -> str | None:
         if fault is not None:
             return f"{name} {fault}"
     try:
-        stream = event_paths.compiled(own.stream or {})
+        stream = json_paths.compiled(own.stream or {})
     except ValueError as error:
         return f"stream: {error}"
-    if (own.resume or own.fork) and not event_paths.tells_session(own.stream):
+    if (own.resume or own.fork) and not json_paths.tells_session(own.stream):
         return "has a command for sessions, but its stream does not say where their id stands"
     if own.fork and own.session_bound_to_directory:
         return "has a fork, but session_bound_to_directory is not false: each issue has a directory of its own"

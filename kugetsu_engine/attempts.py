@@ -14,14 +14,15 @@ import msgspec
 from . import issue_sessions
 from .chronicle import Chronicle
 from .config import SettingsSource
-from .domain import ended, failures, policy, silence
-from .domain.draft import shown_id
-from .domain.recovery import MACHINE_RESTARTED, Found, Recovered
-from .domain.run import Result
+from .domain import failures, silence
+from .domain.decisions import attempt_notice, scheduling
+from .domain.decisions.recovery_report import MACHINE_RESTARTED, Found, Recovered
+from .domain.job import Result
+from .domain.new_task import shown_id
 from .domain.supervisor_messages import Received, SupervisorMessage
 from .domain.task import Attempt, Base, Notice, Task
 from .domain.text.quantities import format_coming
-from .domain.times import epoch, iso
+from .domain.text.times import epoch, iso
 from .entries import Entry
 from .errors import NoSuchTask
 from .ledger import Ledger
@@ -157,7 +158,7 @@ class Attempts:
             del self._false_starts[task.id]
             self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.supervisor_log}")
             return
-        retry_at = iso(self._clock() + policy.retry_after(count, self._settings.current.timing))
+        retry_at = iso(self._clock() + scheduling.retry_after(count, self._settings.current.timing))
         self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
 
     def refuse(self, task: Task, number: int) -> None:
@@ -355,7 +356,7 @@ class Attempts:
             issue_sessions.forget(self._paths, task, self._settings.current.default_server, iso(self._clock()))
         if failures.refused(attempt.outcome, attempt.failure):
             self.on_start(attempt.reason or attempt.outcome)
-        verdict = policy.after_attempt(task, attempt, self._settings.current.timing)
+        verdict = scheduling.after_attempt(task, attempt, self._settings.current.timing)
         changes: dict[str, Any] = {"attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code}
         changes |= {"pid": None, "token": None}
         if verdict.state == "pending":
@@ -366,7 +367,7 @@ class Attempts:
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
         self.chronicle.answered(task, attempt, result)
-        level, reason = ended.told(task, verdict, attempt)
+        level, reason = attempt_notice.told(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)
         self._learned.discard(task.id)
@@ -384,13 +385,13 @@ class Attempts:
     def _host_answered(self, task: Task, base: Base | None) -> None:
         """Take in that a host said itself where the work starts; a clone that was there already says nothing about it."""
         if base is not None and base.fetched and self._pauses.hosts():
-            host = policy.host_of(task, own_repositories(self._settings.current))
+            host = scheduling.host_of(task, own_repositories(self._settings.current))
             if host is not None:
                 self._pauses.host_answered(host)
 
     def _note_host(self, task: Task, attempt: Attempt) -> None:
         """Let a host rest that did not answer when the task's worktree was made, or take in that it did."""
-        host = policy.host_of(task, own_repositories(self._settings.current))
+        host = scheduling.host_of(task, own_repositories(self._settings.current))
         if host is None or not failures.unreachable(attempt.outcome, attempt.failure):
             self._host_answered(task, attempt.base)
             return

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from .agents import known
 from .domain import mentions
-from .domain.draft import typed_id
-from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain.new_task import typed_id
+from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .domain.states import ACTIVE
 from .domain.task import Task

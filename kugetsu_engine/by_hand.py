@@ -15,11 +15,11 @@ from .agents import environment, known
 from .config import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
-from .domain.by_hand import ByHand
-from .domain.draft import typed_id
+from .domain.manual_session import ByHand
+from .domain.new_task import typed_id
 from .domain.task import Task, no_worktree
 from .domain.text.quantities import of_number
-from .domain.times import iso
+from .domain.text.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
 from .store import bell, hands, issue_names, of_issue, sessions

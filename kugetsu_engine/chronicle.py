@@ -8,9 +8,9 @@ from collections.abc import Callable
 import msgspec
 
 from .domain import refs
-from .domain.run import Result
+from .domain.job import Result
 from .domain.task import Attempt, Task
-from .domain.times import iso
+from .domain.text.times import iso
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
 from .quarantine import Quarantine

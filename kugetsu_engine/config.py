@@ -15,11 +15,12 @@ import msgspec
 
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
-from .domain import agent_names, assignments, refs
-from .domain.host import Floors
-from .domain.policy import Timing
-from .domain.safe_text import safe_line
-from .domain.setting_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
+from .domain import agent_names, refs
+from .domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
+from .domain.decisions.resources import Floors
+from .domain.decisions.scheduling import Timing
+from .domain.text import shell_assignments as assignments
+from .domain.text.safe_text import safe_line
 from .errors import BadFile, KugetsuError
 from .paths import CONFIG, StatePaths
 from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none

@@ -9,7 +9,7 @@ import msgspec
 from .domain.engine_state import Control
 from .domain.pause import PauseReason, read_pause_reason
 from .domain.text.quantities import counted
-from .domain.times import iso
+from .domain.text.times import iso
 from .errors import AlreadySo, BadFile, NotNow, UsageError
 from .paths import StatePaths
 from .store import documents, files

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 
 from .config import OLD_NAMES
-from .domain.draft import MAX_MESSAGE_BYTES
+from .domain.new_task import MAX_MESSAGE_BYTES
 from .errors import UsageError
 from .git.command import git
 from .operator import Operator

@@ -10,8 +10,8 @@ from .agents import known
 from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
-from .domain import policy
-from .domain.policy import Facts, Why
+from .domain.decisions import scheduling
+from .domain.decisions.scheduling import Facts, Why
 from .domain.states import NOTIFIED
 from .domain.task import Task
 from .entries import Entry
@@ -69,7 +69,7 @@ class Dispatcher:
             default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
-            hosts=hosts, own_repositories=own, probes=policy.probes(preparing, hosts, own),
+            hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
 
@@ -94,7 +94,7 @@ class Dispatcher:
     def start_now(self, task_id: str) -> Why | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
         entry, facts = self._ledger.entries[task_id], self.facts()
-        why = policy.queue_reason(facts) or policy.own_reason(entry, facts, self._clock())
+        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._clock())
         if why is not None:
             return why
         if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
@@ -117,7 +117,7 @@ class Dispatcher:
             return entered is not gate.SlotRefusal.SLOTS
         try:
             task = self._ledger.get(entry.id)
-            if task.state != "pending" or policy.own_reason(task, self.facts(), self._clock()) is not None:
+            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
                 self._ledger.look_at({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)

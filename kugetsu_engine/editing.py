@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .domain import edit_text, states
-from .domain.draft import shown_id
-from .domain.draft import task_id as as_task_id
+from .domain import states, task_document
+from .domain.new_task import shown_id
+from .domain.new_task import task_id as as_task_id
 from .domain.task import Task
 from .errors import AlreadySo, BadFile, KugetsuError, UsageError
 from .paths import StatePaths
@@ -41,7 +41,7 @@ class Edit:
         self._paths = paths
         self._hands = hands
         self._clock = clock
-        self._original = edit_text.document(task)
+        self._original = task_document.document(task)
         left = hands.left_over()
         if left is None:
             hands.put_aside()  # what cannot be read is not to be written over either
@@ -73,8 +73,8 @@ class Edit:
         text = self._text()
         if not text.strip():
             return {}
-        fields, message = edit_text.read(text)
-        found = edit_text.changes(self.task, fields, message, self._clock())
+        fields, message = task_document.read(text)
+        found = task_document.changes(self.task, fields, message, self._clock())
         if "message" in found:
             checked_message(found["message"])
         if found.get("repo"):
@@ -84,18 +84,18 @@ class Edit:
     def form(self) -> tuple[dict[str, str], str]:
         """Fields and message as they stand in the text, for a form; those of the task where the text is broken."""
         try:
-            fields, message = edit_text.read(self._text())
+            fields, message = task_document.read(self._text())
         except UsageError:
-            return edit_text.fields_of(self.task), self.task.message
-        return edit_text.fields_of(self.task) | fields, message
+            return task_document.fields_of(self.task), self.task.message
+        return task_document.fields_of(self.task) | fields, message
 
     def put(self, fields: Mapping[str, str], message: str) -> None:
         """Write what stands in a form as the text."""
-        self._hands.write(edit_text.compose(self.task, fields, message))
+        self._hands.write(task_document.compose(self.task, fields, message))
 
     def complain(self, words: str) -> None:
         """Put what is wrong at the top of the text."""
-        self._last = edit_text.with_complaint(self._text(), words)
+        self._last = task_document.with_complaint(self._text(), words)
         self._hands.write(self._last)
 
     def _text(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from .domain.task import Notice
-from .domain.times import iso
+from .domain.text.times import iso
 from .engine import Engine
 from .errors import EngineHeld, KugetsuError
 from .housekeeping import TIDY_S, tidy

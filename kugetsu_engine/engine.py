@@ -15,19 +15,19 @@ import msgspec
 
 from . import inbox, pauses
 from .agents import known
-from .alerts import Alerts
 from .attempts import Attempts
 from .config import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
-from .domain import policy, worth
-from .domain.draft import shown_id
-from .domain.draft import task_id as as_task_id
+from .domain.alerts import Alerts
+from .domain.decisions import notification_rules, scheduling
 from .domain.engine_state import EngineState
+from .domain.new_task import shown_id
+from .domain.new_task import task_id as as_task_id
 from .domain.pause import PauseReason
 from .domain.task import Notice, Task
 from .domain.text.quantities import counted, format_clock
-from .domain.times import iso
+from .domain.text.times import iso
 from .entries import Entry
 from .env_files import EnvFiles
 from .errors import EngineHeld, NoSuchTask
@@ -288,7 +288,7 @@ class Engine:
         """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
         return self.inbox.apply_requests(within_s)
 
-    def _begin(self, task: Task) -> policy.Why | None:
+    def _begin(self, task: Task) -> scheduling.Why | None:
         """Start one task at once; why it may not, None when it does."""
         self._settle()
         return self.dispatcher.start_now(task.id)
@@ -326,7 +326,7 @@ class Engine:
             except NoSuchTask:
                 self.ledger.look_at({entry.id})
 
-    def _expire_one(self, entry: Entry, facts: policy.Facts) -> None:
+    def _expire_one(self, entry: Entry, facts: scheduling.Facts) -> None:
         task = self.ledger.get(entry.id)
         rest = facts.rests.get(entry.agent or facts.default_agent)
         if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
@@ -353,7 +353,7 @@ class Engine:
         self.alerts.warn("rate_limit", pauses.told(rest, now))
         self.alerts.warn("network", pauses.silent(self.pauses.hosts(), now))
         stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
-        self.alerts.warn(worth.STALLED, "; ".join(stalled))
+        self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
 
     # telling
@@ -395,7 +395,7 @@ class Engine:
     def kept_by_settings(self) -> str:
         """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
         facts, now = self.dispatcher.facts(), self._clock()
-        reasons = (policy.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
+        reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
         kept = [why.text for why in reasons if why.code == "config"]
         return f"{counted(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
@@ -409,7 +409,7 @@ class Engine:
         if facts.paused or facts.draining or facts.gaps.everything:
             return True
         for entry in self.ledger.in_order():
-            why = policy.own_reason(entry, facts, now)
+            why = scheduling.own_reason(entry, facts, now)
             stuck = why is not None and (
                 why.code in ("held", "config")
                 or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))

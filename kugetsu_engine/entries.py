@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from .domain.draft import task_id as as_task_id
+from .domain.new_task import task_id as as_task_id
 from .domain.refs import key_of, repository_of
 from .domain.task import Order, State, order
 from .errors import BadFile

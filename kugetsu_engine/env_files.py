@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from .domain import assignments, refs
-from .domain.reserved import PM_AGENT
-from .domain.setting_faults import EVERYTHING, Fault, Stop
+from .domain import refs
+from .domain.config_faults import EVERYTHING, Fault, Stop
+from .domain.reserved_refs import PM_AGENT
+from .domain.text import shell_assignments
 from .errors import BadFile, ConfigError, NotNow
 from .paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
 from .store import files
@@ -33,7 +34,7 @@ def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, 
     Args:
         known: variables that `${NAME:-default}` may name beside those of the text.
     """
-    read = assignments.read(text, known)
+    read = shell_assignments.read(text, known)
     values, faults = dict[str, str](), list(read.faults)
     for name, value in read.values.items():
         if name in REFUSED:

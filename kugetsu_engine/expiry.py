@@ -3,8 +3,9 @@
 import heapq
 from collections.abc import Callable, Mapping
 
-from .domain import policy, states
-from .domain.policy import Timing
+from .domain import states
+from .domain.decisions import scheduling
+from .domain.decisions.scheduling import Timing
 from .entries import Entry
 
 SPARE = 1000
@@ -73,6 +74,6 @@ class Expiry:
         heapq.heapify(self._times)
 
     def _expires(self, entry: Entry) -> float | None:
-        when = policy.expiry(entry, self.timing) if self.timing else None
+        when = scheduling.expiry(entry, self.timing) if self.timing else None
         since, jump = self._jumps.get(entry.id, (None, 0.0))
         return when + jump if when is not None and entry.expires_at is None and since == entry.pending_since else when

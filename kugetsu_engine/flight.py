@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from .control import Controls
-from .domain.acts import ENDED, STARTED, Change, Flow, differences
+from .domain.decisions.scheduling import Rest
 from .domain.engine_state import EngineState
-from .domain.policy import Rest
-from .domain.times import iso
+from .domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
+from .domain.text.times import iso
 from .errors import BadFile
 from .host import HostGate
 from .journal import Journal

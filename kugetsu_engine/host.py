@@ -9,8 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from .alerts import Alerts
-from .domain.host import Disk, Floors, HostFacts, refusal
+from .domain.alerts import Alerts
+from .domain.decisions.resources import Disk, Floors, HostFacts, refusal
 from .domain.task import Notice
 
 FRESH_S = 1.0

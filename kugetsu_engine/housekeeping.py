@@ -5,7 +5,7 @@ import shutil
 import time
 
 from .domain.states import FINAL
-from .domain.times import epoch
+from .domain.text.times import epoch
 from .errors import BadFile
 from .paths import CONVERSATION, JSON, LOCK, REMOTE, REMOVED, StatePaths
 from .store import files, locks, sessions, tasks

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .alerts import Alerts
+from .domain.alerts import Alerts
 from .errors import BadFile, NotNow
 from .flight import FlightRecorder
 from .paths import StatePaths

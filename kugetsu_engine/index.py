@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .errors import BadFile
 from .ledger import Ledger
 from .paths import JSON, StatePaths

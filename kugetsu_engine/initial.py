@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from . import beginning
 from .agents import known
-from .domain.draft import typed_id
-from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain.new_task import typed_id
+from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .errors import KugetsuError
 from .git.command import git

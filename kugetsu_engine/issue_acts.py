@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from .domain import refs
-from .domain.draft import shown_id, typed_id
-from .domain.reserved import SESSIONS
+from .domain.new_task import shown_id, typed_id
+from .domain.reserved_refs import SESSIONS
 from .domain.session import Session
 from .domain.text.quantities import counted
-from .domain.times import iso
+from .domain.text.times import iso
 from .errors import AlreadySo, UsageError
 from .ledger import Ledger
 from .store import contexts, sessions

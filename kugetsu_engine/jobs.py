@@ -9,8 +9,8 @@ from .agents import environment, known, versions
 from .agents.base import Call
 from .config import AgentSettings, RepoSettings, Settings
 from .domain import refs
-from .domain.reserved import SESSIONS
-from .domain.run import Job
+from .domain.job import Job
+from .domain.reserved_refs import SESSIONS
 from .domain.session import Wanted
 from .domain.task import Attempt, Task
 from .domain.usage import cost_of

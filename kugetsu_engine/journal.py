@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .domain.acts import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shortened
-from .domain.times import iso
+from .domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shortened
+from .domain.text.times import iso
 from .paths import StatePaths
 from .store import acts, lines
 from .store.requests import Answer, Request

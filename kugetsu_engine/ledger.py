@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from .domain import states
-from .domain.acts import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
-from .domain.draft import task_id as as_task_id
-from .domain.policy import Facts, Timing
+from .domain.decisions.scheduling import Facts, Timing
+from .domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
+from .domain.new_task import task_id as as_task_id
 from .domain.refs import canonical
 from .domain.task import Level, Notice, State, Task, move
-from .domain.times import epoch, iso
+from .domain.text.times import epoch, iso
 from .entries import Entry, TaskStates
 from .errors import BadFile, NoSuchTask, NotNow
 from .expiry import Expiry

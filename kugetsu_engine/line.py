@@ -8,8 +8,9 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 
-from .domain import policy, states
-from .domain.policy import Facts, WhyCode
+from .domain import states
+from .domain.decisions import scheduling
+from .domain.decisions.scheduling import Facts, WhyCode
 from .domain.task import Order
 from .entries import Entry
 
@@ -79,7 +80,7 @@ class Line:
 
     def next_to_start(self, facts: Facts, now: float) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
-        if policy.queue_reason(facts):
+        if scheduling.queue_reason(facts):
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
@@ -88,14 +89,14 @@ class Line:
                 for task_id in self._parked.pop(code):
                     self._unpark(task_id)
             self._told[code] = of_facts(facts)
-        return policy.next_to_start(self._front(facts, now), facts, now)
+        return scheduling.next_to_start(self._front(facts, now), facts, now)
 
     def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
         """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
         while self._ready:
             key = self._ready[0]
             entry = self._entries[key[3]]
-            why = policy.own_reason(entry, facts, now)
+            why = scheduling.own_reason(entry, facts, now)
             if why is None:
                 yield entry
                 return

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from .domain.stamps import stamp_of
+from .domain.text.log_stamps import stamp_of
 from .logs import shown
 from .paths import StatePaths
 from .store.growing import GrowingFile

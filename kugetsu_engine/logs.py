@@ -8,8 +8,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from .domain.secrets import Mask
-from .domain.terminal_line import ShownLine, part_that_matters, shown_line
+from .domain.text.masking import Mask
+from .domain.text.terminal_line import ShownLine, part_that_matters, shown_line
 from .paths import StatePaths
 from .store.growing import GrowingFile
 

@@ -6,7 +6,7 @@ import msgspec
 
 from . import gate
 from .config import Settings
-from .domain.draft import task_id as as_task_id
+from .domain.new_task import task_id as as_task_id
 from .domain.obstacles import Obstacles
 from .domain.states import NOTIFIED
 from .entries import Entry

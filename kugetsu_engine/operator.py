@@ -9,8 +9,8 @@ import os
 import time
 
 from .domain import refs
-from .domain.draft import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
-from .domain.draft import task_id as as_task_id
+from .domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
+from .domain.new_task import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from .git import nearby
 from .paths import StatePaths, is_utf8
@@ -414,7 +414,7 @@ class Operator:
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:
-    from .domain import times
+    from .domain.text import times
 
     found: dict[str, object] = {}
     if at is not None:
@@ -425,6 +425,6 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
 
 
 def _now(epoch_s: float) -> str:
-    from .domain.times import iso
+    from .domain.text.times import iso
 
     return iso(epoch_s)

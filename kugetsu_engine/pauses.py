@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from .domain import failures
-from .domain.policy import Rest
+from .domain.decisions.scheduling import Rest
 from .domain.text.quantities import format_coming
-from .domain.times import epoch, iso
+from .domain.text.times import epoch, iso
 from .errors import BadFile
 from .paths import StatePaths
 from .store import documents, files

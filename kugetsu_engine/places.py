@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 
 from .config import Settings
-from .domain import policy
-from .domain.policy import Rest
+from .domain.decisions import scheduling
+from .domain.decisions.scheduling import Rest
 from .paths import StatePaths
 
 BEFORE_GIT_IS_DONE = frozenset({"starting", "waiting for git", "worktree"})
@@ -27,12 +27,12 @@ def own_repositories(settings: Settings) -> frozenset[str]:
 
 
 def hosts_in_use(
-    paths: StatePaths, hosts: Mapping[str, Rest], waiting: Iterable[policy.Waiting], named: frozenset[str]
+    paths: StatePaths, hosts: Mapping[str, Rest], waiting: Iterable[scheduling.Waiting], named: frozenset[str]
 ) -> frozenset[str]:
     """The repositories that need no host: those with a folder in the settings, and those whose clone is there already."""
     if not hosts:
         return named
-    wanted = {task.repository for task in waiting if policy.host_of(task, named) in hosts}
+    wanted = {task.repository for task in waiting if scheduling.host_of(task, named) in hosts}
     return named | {name for name in wanted if os.path.isdir(f"{paths.repositories}/{name}/.git")}
 
 

@@ -10,7 +10,7 @@ import os
 import time
 
 from .domain import agent_names, refs
-from .domain.reserved import SESSIONS
+from .domain.reserved_refs import SESSIONS
 from .errors import ConfigError
 from .paths import StatePaths
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from string import Template
 
 from .config import AgentSettings, Settings
-from .domain.draft import shown_id
+from .domain.new_task import shown_id
 from .domain.refs import IssueRef
-from .domain.reserved import BASE, PM_AGENT
+from .domain.reserved_refs import BASE, PM_AGENT
 from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths

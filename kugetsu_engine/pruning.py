@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from . import removing
-from .domain.reserved import SESSIONS
+from .domain.reserved_refs import SESSIONS
 from .errors import BadFile, KugetsuError
 from .git import clearing
 from .operator import Operator

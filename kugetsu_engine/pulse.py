@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from .alerts import Alerts
+from .domain.alerts import Alerts
 from .domain.engine_state import EngineState
 from .errors import BadFile
 from .paths import StatePaths

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from .domain.times import iso
+from .domain.text.times import iso
 from .paths import JSON, StatePaths
 from .store import files
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from .alerts import Alerts
 from .attempts import Attempts
 from .control import Controls
+from .domain.alerts import Alerts
+from .domain.decisions.recovery_report import MACHINE_RESTARTED, Found, machine_restarted, report
 from .domain.engine_state import EngineState
 from .domain.pause import PauseReason
-from .domain.recovery import MACHINE_RESTARTED, Found, machine_restarted, report
 from .domain.task import Notice
 from .errors import BadFile
 from .ledger import Ledger

@@ -8,15 +8,15 @@ import msgspec
 
 from . import control
 from .config import Settings, SettingsSource
-from .domain.acts import Flow
+from .domain.decisions.duration_model import learned
+from .domain.decisions.scheduling import Rest
 from .domain.engine_state import EngineState
-from .domain.past import ActiveThen, Event, Moment, Past
+from .domain.history.journal_entries import Flow
+from .domain.history.timeline import ActiveThen, Event, Moment, Past
+from .domain.job import Progress
 from .domain.pause import read_pause_reason
-from .domain.policy import Rest
-from .domain.pulls import KnownPull
-from .domain.run import Progress
-from .domain.run_times import learned
-from .domain.times import epoch
+from .domain.pull_request import KnownPull
+from .domain.text.times import epoch
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
 from .pauses import NETWORK
@@ -65,7 +65,7 @@ class Replay:
         Raises:
             KugetsuError: nothing was written down yet at that time, or it is still to come.
         """
-        from .domain.times import local
+        from .domain.text.times import local
 
         if when > self.loaded_at:
             raise KugetsuError(f"{_said(local(when))} is still to come", "name a time that is past")

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from .domain.decisions.duration_model import RunTimes, learned
 from .domain.refs import repository_of
-from .domain.run_times import RunTimes, learned
 from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths

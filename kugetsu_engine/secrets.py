@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from . import env_files
 from .config import Settings, load
-from .domain.secrets import Mask, secrets_of
+from .domain.text.masking import Mask, secrets_of
 from .paths import StatePaths
 from .store import files
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from .agents import environment, opencode_desk, opencode_server
 from .agents.base import Call
-from .alerts import Alerts
 from .config import AgentSettings, SettingsSource
+from .domain.alerts import Alerts
 from .errors import ConfigError
 from .ledger import Ledger
 from .paths import StatePaths

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from .alerts import Alerts
 from .config import SettingsSource
+from .domain.alerts import Alerts
 from .domain.task import Notice
 from .env_files import EnvFiles
 from .prompts import PromptFile

@@ -7,8 +7,8 @@ import msgspec
 
 from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
 from .domain import agent_names, refs
-from .domain.setting_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
-from .domain.worth import WORTHS, Worth
+from .domain.config_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
+from .domain.decisions.notification_rules import WORTHS, Worth
 from .errors import KugetsuError, UsageError
 from .setting_values import (
     command_line,

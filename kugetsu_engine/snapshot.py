@@ -12,23 +12,24 @@ import msgspec
 
 from . import control, env_files, pauses, run_times
 from .config import SettingsSource
-from .domain import plan, policy, states, worth
-from .domain.by_hand import ByHand
+from .domain import states
 from .domain.changes import Changes
+from .domain.config_faults import Gaps
+from .domain.decisions import forecast, notification_rules, scheduling
+from .domain.decisions.duration_model import Expected, RunTimes, learned
+from .domain.decisions.forecast import Plan
+from .domain.decisions.scheduling import Facts, Rest, Why
 from .domain.engine_state import Alert, EngineState
+from .domain.job import Progress, RunRecord
+from .domain.manual_session import ByHand
 from .domain.obstacles import Obstacles
 from .domain.overlaps import Overlap
 from .domain.pause import PauseReason, read_pause_reason
-from .domain.plan import Plan
-from .domain.policy import Facts, Rest, Why
-from .domain.pulls import KnownPull
+from .domain.pull_request import KnownPull
 from .domain.refs import repository_of
-from .domain.run import Progress, RunRecord
-from .domain.run_times import Expected, RunTimes, learned
-from .domain.setting_faults import Gaps
 from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
-from .domain.times import epoch
+from .domain.text.times import epoch
 from .entries import UNREADABLE, state_on_disk
 from .errors import BadFile
 from .paths import StatePaths
@@ -183,13 +184,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
-            own_repositories=self.own_repositories, probes=policy.probes(preparing, self.hosts, self.own_repositories),
+            own_repositories=self.own_repositories, probes=scheduling.probes(preparing, self.hosts, self.own_repositories),
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> Why:
         """Why a pending task waits, by the function the engine decides with."""
-        return policy.waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        return scheduling.waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
     def expected(self, task: Task) -> Expected | None:
         """How long an attempt of a task probably takes."""
@@ -203,19 +204,19 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             most: starts after which it ends; None for all.
         """
         busy = tuple(
-            plan.Busy(
+            forecast.Busy(
                 one.task.id, one.task.issue_ref,
-                plan.expected_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
+                forecast.expected_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
             )
             for one in self.active if one.alive
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
-        return plan.simulate(self.pending, busy, facts, self.expected, self.taken_at, most)
+        return forecast.simulate(self.pending, busy, facts, self.expected, self.taken_at, most)
 
     @cached_property
     def plan(self) -> Plan:
         """Who starts when, as far as lists need it exactly."""
-        return self.simulate(most=plan.HORIZON)
+        return self.simulate(most=forecast.HORIZON)
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -225,7 +226,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     def starts_at(self, task: Task) -> float | None:
         """Seconds since 1970 at which a waiting task probably starts; None when nobody knows."""
         place = self.places.get(task.id)
-        return plan.estimate_start(task, place, self.plan, self.facts) if place is not None else None
+        return forecast.estimate_start(task, place, self.plan, self.facts) if place is not None else None
 
     @property
     def median_run_s(self) -> float | None:
@@ -264,9 +265,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return {one.task.id: one.stalled for one in self.active if one.alive and one.phase == "stalled" and one.stalled}
 
     @cached_property
-    def needs(self) -> tuple[worth.Need, ...]:
+    def needs(self) -> tuple[notification_rules.Need, ...]:
         """Everything that waits for a person, each task once."""
-        return worth.needs(self.notices, self.read_until, self.stalled, self.alerts)
+        return notification_rules.needs(self.notices, self.read_until, self.stalled, self.alerts)
 
     @property
     def needing(self) -> int:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from .alerts import Alerts
 from .control import Controls
+from .domain.alerts import Alerts
 from .domain.pause import PauseReason
 from .domain.refs import repository_of
 from .domain.task import Attempt, Notice
-from .domain.times import instants, iso, wall_clock
+from .domain.text.times import instants, iso, wall_clock
 from .domain.usage import Sum, day_of, ended_on, money
 from .paths import StatePaths
 from .store import tasks

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from .alerts import Alerts
-from .domain.draft import shown_id
+from .domain.alerts import Alerts
+from .domain.new_task import shown_id
 from .domain.task import Notice
 from .domain.text.quantities import counted
 from .ledger import Ledger

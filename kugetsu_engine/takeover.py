@@ -15,14 +15,15 @@ import msgspec
 
 from . import config_edit, env_files
 from .config import OLD_NAMES, OLD_SERVERS, READERS, load
-from .domain import assignments, refs
-from .domain.draft import task_id as as_task_id
-from .domain.reserved import BASE, PM_AGENT, SESSIONS
+from .domain import refs
+from .domain.new_task import task_id as as_task_id
+from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .domain.session import Session
 from .domain.states import FINAL
 from .domain.task import Notice, Task
+from .domain.text import shell_assignments
 from .domain.text.quantities import counted
-from .domain.times import epoch, iso
+from .domain.text.times import epoch, iso
 from .errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
 from .git.command import git
 from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
@@ -121,7 +122,7 @@ class Takeover:
         text = self._text("config")
         if text is None:
             return
-        read = assignments.read(text)
+        read = shell_assignments.read(text)
         given, servers = read.values, read.tables.get(OLD_SERVERS, {})
         wanted: dict[str, Any] = {}
         for name, value in given.items():
@@ -355,7 +356,7 @@ class Takeover:
 
     def _servers(self) -> Iterator[str]:
         """Know the forges of all issues that were taken over."""
-        known = load(self.paths, {})[0].servers | assignments.read(self._text("config") or "").tables.get(OLD_SERVERS, {})
+        known = load(self.paths, {})[0].servers | shell_assignments.read(self._text("config") or "").tables.get(OLD_SERVERS, {})
         unknown = {host: f"https://{host}" for host in sorted(self._hosts) if host not in known and host != refs.LOCAL}
         for host, url in unknown.items():
             yield f'servers: "{host}" = "{url}" is added to [servers], as issues of it are known'

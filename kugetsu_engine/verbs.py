@@ -9,13 +9,13 @@ import msgspec
 from . import issue_acts
 from .control import Controls
 from .domain import states
-from .domain.draft import checked_priority, checked_tags, shown_id, typed_id
-from .domain.draft import task_id as as_task_id
-from .domain.policy import Why
+from .domain.decisions.scheduling import Why
+from .domain.new_task import checked_priority, checked_tags, shown_id, typed_id
+from .domain.new_task import task_id as as_task_id
 from .domain.session import Mode
 from .domain.task import Expect, Task
 from .domain.text.quantities import counted
-from .domain.times import epoch, iso
+from .domain.text.times import epoch, iso
 from .entries import Entry
 from .errors import AlreadySo, ConfigError, KugetsuError, NoSuchTask, TryLater, UsageError
 from .ledger import Ledger

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from .alerts import Alerts
+from .domain.alerts import Alerts
 from .domain.changes import Changes
 from .domain.overlaps import Overlap, overlaps
 from .domain.task import Notice
-from .domain.times import iso
+from .domain.text.times import iso
 from .entries import Entry
 from .errors import GitError
 from .git.changes import changes_of

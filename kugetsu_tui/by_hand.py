@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from kugetsu_engine.by_hand import check
-from kugetsu_engine.domain.draft import typed_id
+from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process.interpreter import build_cli_command

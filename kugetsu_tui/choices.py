@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kugetsu_engine.domain.draft import typed_id
+from kugetsu_engine.domain.new_task import typed_id
 
 from . import remembered, themes
 from .completion import Known

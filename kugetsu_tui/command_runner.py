@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import counted, format_span
 from kugetsu_engine.errors import KugetsuError
 

@@ -9,7 +9,7 @@ from typing import Any
 from kugetsu_engine.cli.acts import place_of
 from kugetsu_engine.cli.edit import changes_of
 from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
-from kugetsu_engine.domain.draft import task_id as as_task_id
+from kugetsu_engine.domain.new_task import task_id as as_task_id
 from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Iterator, Mapping
 from logging.handlers import QueueHandler, QueueListener
 
-from kugetsu_engine.domain.secrets import Mask
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.masking import Mask
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.secrets import Secrets
 from kugetsu_engine.store import files

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from kugetsu_engine import beginning, removing
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.removing import Remains

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kugetsu_engine.domain.setting_faults import did_you_mean
+from kugetsu_engine.domain.config_faults import did_you_mean
 
 from .situation import (
     PAST_REFUSAL,

@@ -16,7 +16,7 @@ from textual.message import Message
 from kugetsu_engine.agents import known
 from kugetsu_engine.agents.approval import ApprovalReader
 from kugetsu_engine.config import Settings
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.operator import Operator

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from kugetsu_engine.config import NotifySettings
-from kugetsu_engine.domain import worth
+from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot
@@ -45,14 +45,14 @@ class Listener:
             return None
         self._called_at = now
         waiting, self._waiting = self._waiting, []
-        return worth.one_line(waiting[0]) if len(waiting) == 1 else worth.digest(waiting)
+        return notification_rules.one_line(waiting[0]) if len(waiting) == 1 else notification_rules.digest(waiting)
 
     def _worth(self, fresh: list[Notice]) -> list[Notice]:
         settings = self._settings()
         local = time.localtime(self._clock())
-        if worth.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
+        if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
             return []
-        heard = [notice for notice in fresh if worth.is_worth(notice, settings.on)]
+        heard = [notice for notice in fresh if notification_rules.is_worth(notice, settings.on)]
         if not heard:
             return []
         muted = mutes.read(self._paths, self._clock())

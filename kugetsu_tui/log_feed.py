@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from kugetsu_engine.domain.secrets import Mask
-from kugetsu_engine.domain.terminal_line import Colour, ShownLine, shown_line
+from kugetsu_engine.domain.text.masking import Mask
+from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, shown_line
 from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths

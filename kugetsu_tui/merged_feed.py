@@ -7,8 +7,8 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
-from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.terminal_line import Colour, ShownLine
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine
 from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths

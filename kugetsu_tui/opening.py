@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.decisions.notification_rules import Need
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.domain.worth import Need
 
 from . import by_hand, preflight
 from .editing import edit_by_hand

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
 PAST_REFUSAL = "this is the past: esc goes back to now"

@@ -110,7 +110,7 @@ def _replay(words: list[str]) -> int:
     import time
 
     from kugetsu_engine.cli.replay import parse
-    from kugetsu_engine.domain.times import past_moment
+    from kugetsu_engine.domain.text.times import past_moment
     from kugetsu_engine.paths import state_dir_from
 
     wanted = " ".join(parse(words).time)

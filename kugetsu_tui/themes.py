@@ -10,7 +10,7 @@ from typing import Any
 from textual.app import App, InvalidThemeError
 from textual.theme import Theme
 
-from kugetsu_engine.domain.setting_faults import did_you_mean
+from kugetsu_engine.domain.config_faults import did_you_mean
 
 from .formatting.safe_text import clean
 

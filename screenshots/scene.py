@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from kugetsu_engine.domain.acts import STARTED, Act
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.domain.run import Progress, RunRecord
-from kugetsu_engine.domain.stamps import Stamp, line_of
+from kugetsu_engine.domain.history.journal_entries import STARTED, Act
+from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage
-from kugetsu_engine.domain.times import epoch, iso
+from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.snapshot import Snapshot

@@ -1,1 +1,1 @@
-"""How each agent program is driven: its command line, its environment, where its output goes, what its success looks like."""
+"""One module for each agent program: how it is called and how its output is read."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from .. import env_files
-from ..domain.reserved import PM_AGENT
+from ..domain.reserved_refs import PM_AGENT
 from ..domain.task import Task
 from ..errors import NotNow
 from ..paths import ENV_DEFAULT, ENV_DEV, RunPaths, StatePaths

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 
 Kind = Literal["session", "text", "thinking", "tool", "step", "error", "note"]
 LINE_LIMIT = 4 << 20

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..domain.text.quantities import counted
-from ..domain.times import epoch
+from ..domain.text.times import epoch
 from . import tool_words
 from .events import Event, Reader, Used
 

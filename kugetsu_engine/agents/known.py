@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ..config import AgentSettings, Settings
-from ..domain.policy import Rest
+from ..domain.decisions.scheduling import Rest
 from ..domain.session import NEW, Wanted
 from ..errors import ConfigError
 from . import aider, claude, codex, demo, gemini, opencode, opencode_server, template

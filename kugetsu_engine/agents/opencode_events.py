@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 from .events import Event, Reader, Used
 
 OF_THE_SERVER = {"ServerLost": "server_lost", "NoProgram": "no_program"}

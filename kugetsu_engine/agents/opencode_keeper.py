@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from ..domain.text.quantities import format_size
-from ..domain.times import iso
+from ..domain.text.times import iso
 from ..paths import LOCK, StatePaths
 from ..process import tree
 from ..process.identity import stat_fields

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from ..config import AgentSettings
-from ..domain.reserved import PM_AGENT
+from ..domain.reserved_refs import PM_AGENT
 from ..errors import ConfigError
 from ..process import interpreter
 from .base import Call, Drive

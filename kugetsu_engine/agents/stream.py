@@ -6,7 +6,7 @@ Supervisors load this: standard library only.
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain import event_paths
+from ..domain.text import json_paths
 from . import tool_words
 from .events import Event, Reader, Used
 
@@ -105,10 +105,10 @@ class StreamReader(Reader):
         return [value for value in self._values(name, event) if isinstance(value, str) and value]
 
     def _at(self, place: dict[str, Any], event: dict[str, Any]) -> list[Any]:
-        return list(event_paths.at(event, place["at"])) if event_paths.holds(event, place["when"]) else []
+        return list(json_paths.at(event, place["at"])) if json_paths.holds(event, place["when"]) else []
 
     def _holds(self, name: str, event: dict[str, Any]) -> bool:
-        return any(event_paths.holds(event, condition) for condition in self._stream.get(name, ()))
+        return any(json_paths.holds(event, condition) for condition in self._stream.get(name, ()))
 
 
 def _is_number(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """Any command by the template in `[agents.NAME]`: argv with placeholders for a new session, to resume one, to fork one."""
 
 from ..config import AgentSettings
-from ..domain import event_paths
-from ..domain.argv_template import PROMPT, filled
+from ..domain.text import json_paths
+from ..domain.text.command_template import PROMPT, filled
 from .base import Call, Drive
 
 
@@ -10,7 +10,7 @@ def drive(own: AgentSettings, call: Call) -> Drive:
     """Return how to run it."""
     mode = call.session.mode
     words = {"new": own.command, "continue": own.resume, "fork": own.fork}[mode] or []
-    chosen = event_paths.chooses_id(own.stream)
+    chosen = json_paths.chooses_id(own.stream)
     values = {
         "dir": call.worktree, "title": call.issue_ref, "issue": call.issue_ref, "branch": call.branch, "model": own.model or "",
         "session": call.new_id if mode == "new" else call.session.session_id or "", "new_session": call.new_id,
@@ -22,5 +22,5 @@ def drive(own: AgentSettings, call: Call) -> Drive:
         return found
     return Drive(
         found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader="template",
-        reader_options={"stream": event_paths.compiled(own.stream), "session": session, "directory": call.worktree},
+        reader_options={"stream": json_paths.compiled(own.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

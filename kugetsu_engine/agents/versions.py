@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 from ..errors import AttemptFailed, BadFile
 from ..paths import StatePaths
 from ..store import files

@@ -140,7 +140,7 @@ def _run(words: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    from ..domain.safe_text import safe_line
+    from ..domain.text.safe_text import safe_line
 
     sys.stderr.write(f"kugetsu: {safe_line(text)}\n")
 

@@ -4,8 +4,8 @@ import os
 import re
 
 from .. import beginning
-from ..domain.safe_text import safe_line
-from ..domain.times import duration
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import duration
 from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
 from ..process.waiting import pause

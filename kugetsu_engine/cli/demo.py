@@ -4,7 +4,7 @@ import os
 
 from .. import demo
 from ..domain import states
-from ..domain.draft import typed_id
+from ..domain.new_task import typed_id
 from ..domain.text.quantities import counted
 from ..paths import StatePaths
 from ..snapshot import ALL_DONE, SnapshotReader

@@ -7,8 +7,8 @@ import msgspec
 
 from ..config import SettingsSource
 from ..doctor import Fact, Finding, check, gather, look_around, mend
-from ..domain.safe_text import safe_line
 from ..domain.text.quantities import counted
+from ..domain.text.safe_text import safe_line
 from .grammar import parser_of
 from .here import glyph, paths
 from .output import print_json

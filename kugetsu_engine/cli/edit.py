@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from ..domain import edit_text
+from ..domain import task_document
 from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
 from .grammar import parser_of
@@ -41,7 +41,7 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
             continue
         if name == "repo" and text:
             text = os.path.abspath(os.path.expanduser(text))
-        changes |= edit_text.read_field("tags" if name == "tag" else name, text, time.time())
+        changes |= task_document.read_field("tags" if name == "tag" else name, text, time.time())
     return changes
 
 

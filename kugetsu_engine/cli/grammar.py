@@ -5,7 +5,7 @@ It is data, so that whoever asks for a hint at each key makes no parser, and loa
 
 from __future__ import annotations
 
-from ..domain.draft import EXPECTATIONS, SESSION_CHOICES
+from ..domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from .about import ABOUT
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -61,7 +61,7 @@ def _whole_number(text: str) -> int:
 
 
 def _duration(text: str) -> float:
-    from ..domain.times import duration
+    from ..domain.text.times import duration
 
     return duration(text)
 

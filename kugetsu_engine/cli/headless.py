@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from types import FrameType
 
 from ..domain import states
-from ..domain.safe_text import safe_line
 from ..domain.task import Notice
+from ..domain.text.safe_text import safe_line
 from ..embedded import EngineThread
 from ..errors import EngineHeld, KugetsuError
 from ..paths import StatePaths

@@ -54,6 +54,6 @@ def glyph(name: str) -> str:
 
 def note(text: str) -> None:
     """Tell the person at the terminal something that is no result."""
-    from ..domain.safe_text import safe_line
+    from ..domain.text.safe_text import safe_line
 
     sys.stderr.write(f"{safe_line(text)}\n")

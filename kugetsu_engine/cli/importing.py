@@ -5,7 +5,7 @@ import time
 
 from .. import initial, takeover
 from ..doctor import check, gather, mend
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 from ..store import files
 from ..store.engine_lock import EngineLock
 from .grammar import parser_of

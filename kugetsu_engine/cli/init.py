@@ -7,8 +7,8 @@ import sys
 from .. import initial, removing
 from ..agents import known
 from ..config import AgentSettings
-from ..domain.reserved import BASE, PM_AGENT, SESSIONS
-from ..domain.safe_text import safe_line
+from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
 from ..process.waiting import pause

@@ -2,9 +2,9 @@
 
 import sys
 
-from ..domain.draft import shown_id
-from ..domain.reserved import BASE, PM_AGENT
-from ..domain.safe_text import safe_line, safe_text
+from ..domain.new_task import shown_id
+from ..domain.reserved_refs import BASE, PM_AGENT
+from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..operator import Operator
 from .grammar import parser_of

@@ -3,10 +3,10 @@
 import os
 
 from ..domain import failures
-from ..domain.safe_text import safe_line, safe_text
 from ..domain.task import Attempt, Task
 from ..domain.text.quantities import format_clock
-from ..domain.times import as_read
+from ..domain.text.safe_text import safe_line, safe_text
+from ..domain.text.times import as_read
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
 from ..store import tasks

@@ -4,8 +4,8 @@ import os
 import sys
 import time
 
-from ..domain.secrets import Mask
-from ..domain.terminal_line import ShownLine
+from ..domain.text.masking import Mask
+from ..domain.text.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
 from ..log_times import LogTimes
 from ..logs import LogReader, masked, shown

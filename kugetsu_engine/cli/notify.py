@@ -1,7 +1,7 @@
 """`kugetsu notify list|clear|mute|unmute|test`: what happened, and how you are told."""
 
-from ..domain.safe_text import safe_line
-from ..domain.times import as_read
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import as_read
 from ..errors import UsageError
 from ..store import notices
 from .grammar import parser_of

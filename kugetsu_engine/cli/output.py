@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ..domain.decisions.duration_model import Expected
 from ..domain.refs import key_of
-from ..domain.run_times import Expected
-from ..domain.safe_text import safe_line
 from ..domain.task import Task
 from ..domain.text.quantities import counted, format_clock, format_coming, format_span
-from ..domain.times import epoch, iso
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import epoch, iso
 from ..snapshot import Snapshot
 
 COLUMNS = "KUGETSU_COLUMNS"

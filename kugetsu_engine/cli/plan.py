@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from ..domain import silence
-from ..domain.draft import shown_id
-from ..domain.plan import Plan, Start
-from ..domain.run_times import RunTimes
+from ..domain.decisions.duration_model import RunTimes
+from ..domain.decisions.forecast import Plan, Start
+from ..domain.new_task import shown_id
 from ..domain.text.quantities import counted, format_clock, format_coming
-from ..domain.times import iso
+from ..domain.text.times import iso
 from ..errors import UsageError
 from ..snapshot import Snapshot, SnapshotReader
 from .grammar import parser_of

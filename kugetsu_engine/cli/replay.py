@@ -6,8 +6,8 @@ import sys
 import time
 from math import inf
 
-from ..domain.safe_text import safe_line
-from ..domain.times import epoch, iso, local, past_moment
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import epoch, iso, local, past_moment
 from ..replay import Replay
 from ..snapshot import EngineView
 from . import queue, status

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from ..domain import refs
-from ..domain.pulls import KnownPull
-from ..domain.reserved import SESSIONS
+from ..domain.pull_request import KnownPull
+from ..domain.reserved_refs import SESSIONS
 from ..domain.session import Session
 from ..domain.task import Delivered, Task
 from ..domain.text.quantities import counted

@@ -8,7 +8,7 @@ from typing import Any
 from .. import config
 from ..config import Settings
 from ..domain import refs
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..store import files

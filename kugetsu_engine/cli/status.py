@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from ..domain import silence, worth
+from ..domain import silence
 from ..domain.changes import Changes
-from ..domain.reserved import SESSIONS
-from ..domain.safe_text import safe_line
+from ..domain.decisions import notification_rules
+from ..domain.reserved_refs import SESSIONS
 from ..domain.task import Notice
 from ..domain.text.quantities import counted, format_clock, format_size, format_span
-from ..domain.times import as_read
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import as_read
 from ..snapshot import Active, Snapshot, SnapshotReader
 from ..store import notices, sessions
 from .grammar import parser_of
@@ -77,7 +78,7 @@ def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
     off = "off" if idle else "#[fg=red]off"
     held = engine.paused or engine.draining
     flow = f"#[fg=yellow]{glyph('held')}" if held else f"#[fg=green]{glyph('running')}"
-    needing = len(worth.needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
+    needing = len(notification_rules.needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
     parts = [f"{flow if engine.running else off}#[default] {snapshot.used}/{snapshot.limit}"]
     parts += [f"{glyph('pending')} {len(snapshot.pending)}"] if snapshot.pending else []
     parts += [f"#[fg=red,bold]{glyph('attention')} {needing}#[default]"] if needing else []

@@ -3,7 +3,7 @@
 import os
 import time
 
-from ..domain.times import duration
+from ..domain.text.times import duration
 from ..domain.usage import Sum, day_of, money
 from ..spending import by_day_and_repository
 from .grammar import parser_of

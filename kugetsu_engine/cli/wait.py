@@ -3,10 +3,10 @@
 import os
 import time
 
-from ..domain.draft import task_id as as_task_id
-from ..domain.safe_text import safe_line
+from ..domain.new_task import task_id as as_task_id
 from ..domain.states import COMPLETED, FINAL
-from ..domain.times import as_read, duration
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import as_read, duration
 from ..errors import NoSuchTask
 from ..process.waiting import pause
 from ..store import notices, tasks

@@ -13,7 +13,7 @@ I9 is held by tests alone: the books do not tell what the operator has moved.
 from collections.abc import Callable, Iterator
 
 from ..domain import states
-from ..domain.draft import shown_id
+from ..domain.new_task import shown_id
 from ..domain.task import Task
 from ..domain.text.quantities import counted, of_number
 from ..paths import JSON, StatePaths

@@ -10,9 +10,9 @@ import msgspec
 
 from .. import control
 from ..config import Settings
-from ..domain.draft import task_id as as_task_id
 from ..domain.engine_state import Control, EngineState
-from ..domain.run import Result, RunRecord
+from ..domain.job import Result, RunRecord
+from ..domain.new_task import task_id as as_task_id
 from ..domain.task import Notice, Task
 from ..errors import BadFile
 from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered

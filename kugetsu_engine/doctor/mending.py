@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.text.quantities import counted, of_number
-from ..domain.times import iso
+from ..domain.text.times import iso
 from ..engine import Engine
 from ..errors import EngineHeld
 from ..housekeeping import finish_removals, remove_litter

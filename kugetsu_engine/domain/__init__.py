@@ -1,1 +1,1 @@
-"""What kugetsu is about: references, tasks, states, decisions. Pure: no files, no clock, no processes."""
+"""Records and decisions: pure, without files, processes or a clock."""

@@ -3,9 +3,9 @@
 import msgspec
 
 from .changes import Changes
+from .config_faults import Gaps
 from .obstacles import Obstacles
 from .overlaps import Overlap
-from .setting_faults import Gaps
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import msgspec
 
-from .draft import shown_id
+from .new_task import shown_id
 from .text.quantities import counted
 
 MAX_NAMED = 5

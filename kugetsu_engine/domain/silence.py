@@ -6,7 +6,7 @@ changed file.
 
 from collections.abc import Collection
 
-from .draft import shown_id
+from .new_task import shown_id
 from .text.quantities import format_span, of_number
 
 SHOWN_S = 60.0

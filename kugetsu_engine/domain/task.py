@@ -5,14 +5,14 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import KugetsuError
-from .base import base_words
-from .draft import SCHEMA, shown_id, typed_id
+from .new_task import SCHEMA, shown_id, typed_id
 from .refs import key_of, repository_of
-from .reserved import SESSIONS
+from .reserved_refs import SESSIONS
 from .session import Mode
+from .start_point import base_words
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
 from .text.quantities import counted
-from .times import epoch
+from .text.times import epoch
 
 Expect = Literal["anything", "none", "changes", "commits"]
 State = Literal["pending", "notified", "running", "completed", "error", "cancelled", "expired"]

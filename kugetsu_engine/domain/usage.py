@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from .task import Attempt, Usage
-from .times import epoch
+from .text.times import epoch
 
 
 class Sum(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..domain.pulls import Checks, IssueText, PullRequest
+from ..domain.pull_request import Checks, IssueText, PullRequest
 from ..domain.refs import IssueRef
 from ..errors import ForgeError
 from .client import Client, quoted

@@ -8,9 +8,9 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from .. import __version__
-from ..domain.safe_text import safe_line
 from ..domain.text.quantities import format_size
-from ..domain.times import epoch
+from ..domain.text.safe_text import safe_line
+from ..domain.text.times import epoch
 from ..errors import ForgeError
 from .hosts import Forge
 

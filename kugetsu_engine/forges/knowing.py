@@ -8,10 +8,10 @@ import msgspec
 
 from ..config import Settings, load
 from ..domain import refs
-from ..domain.pulls import IssueText, KnownPull, PullRequest
+from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
 from ..domain.text.quantities import format_coming
-from ..domain.times import epoch, iso
+from ..domain.text.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..store import pulls

@@ -1,1 +1,1 @@
-"""git: repositories, worktrees, and what an attempt delivered. Used by supervisors, so standard library only."""
+"""What is asked of git."""

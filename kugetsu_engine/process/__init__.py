@@ -1,1 +1,1 @@
-"""Everything that touches a process: starting supervisors, and what a supervisor does."""
+"""Processes: who one is, its tree, its marks, and how a helper of ours is started."""

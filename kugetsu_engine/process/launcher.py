@@ -12,7 +12,7 @@ from typing import IO
 
 import msgspec
 
-from ..domain.run import Job, RunRecord
+from ..domain.job import Job, RunRecord
 from ..domain.supervisor_messages import Received, decode_messages
 from . import identity, interpreter, marked
 

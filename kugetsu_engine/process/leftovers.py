@@ -7,8 +7,8 @@ more. A process that says it belongs here but whose token no attempt has is show
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..domain.draft import task_id as as_task_id
-from ..domain.run import RunRecord
+from ..domain.job import RunRecord
+from ..domain.new_task import task_id as as_task_id
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..store import files, runs, tasks

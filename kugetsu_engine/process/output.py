@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
-from ..domain.safe_text import safe_line
-from ..domain.secrets import Mask
-from ..domain.stamps import Cut
-from ..domain.terminal_line import shown_line
+from ..domain.text.log_stamps import Cut
+from ..domain.text.masking import Mask
 from ..domain.text.quantities import counted
+from ..domain.text.safe_text import safe_line
+from ..domain.text.terminal_line import shown_line
 from ..store.files import write_all
 
 TAIL_KEPT = 1 << 20

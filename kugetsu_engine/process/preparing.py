@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..domain.argv_template import PROMPT
-from ..domain.base import base_words
 from ..domain.refs import repository_of
+from ..domain.start_point import base_words
+from ..domain.text.command_template import PROMPT
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import including, located, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..domain.safe_text import safe_line, safe_text
-from ..domain.stamps import Cut
+from ..domain.text.log_stamps import Cut
+from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AttemptFailed
 from ..supervisor.drivers import load_driver
 from .lines import Lines

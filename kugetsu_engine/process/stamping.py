@@ -2,7 +2,7 @@
 
 import time
 
-from ..domain.stamps import Cut, Stamp, line_of, mended, stamp_of
+from ..domain.text.log_stamps import Cut, Stamp, line_of, mended, stamp_of
 from ..errors import BadFile
 from ..store import files
 from .output import LogFile

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ..domain.secrets import Mask
 from ..domain.silence import evidence_for
 from ..domain.supervisor_messages import SupervisorMessage, format_refusal
-from ..domain.times import iso
+from ..domain.text.masking import Mask
+from ..domain.text.times import iso
 from ..errors import AttemptFailed
 from ..paths import RunPaths
 from ..store import files

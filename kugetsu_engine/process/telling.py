@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..domain.stamps import Cut
-from ..domain.terminal_line import shown_line
+from ..domain.text.log_stamps import Cut
+from ..domain.text.terminal_line import shown_line
 from .output import LogFile
 
 RESULT_LINES = 20

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from ..domain.failures import EXIT_CODES, of_errno, of_git
-from ..domain.times import iso
+from ..domain.text.times import iso
 from ..errors import AttemptFailed, GitBusy
 from .output import LogFile
 
@@ -228,7 +228,7 @@ def _give_up(_number: int, _frame: FrameType | None) -> None:
 
 def _reset_near(lines: Sequence[str], place: int) -> str | None:
     """The time of the reset that the line of the failure names, or else one nearby."""
-    from ..domain.resets import reset_time
+    from ..domain.text.reset_times import reset_time
 
     now = time.time()
     for line in (lines[place], *lines[max(place - NEARBY, 0) : place + NEARBY + 1]):

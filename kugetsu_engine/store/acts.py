@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.acts import Act
+from ..domain.history.journal_entries import Act
 from ..paths import StatePaths
 from . import lines
 

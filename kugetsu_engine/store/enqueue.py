@@ -3,8 +3,8 @@
 import json
 import os
 
-from ..domain.draft import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
-from ..domain.times import iso
+from ..domain.new_task import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
+from ..domain.text.times import iso
 from ..errors import UsageError
 from ..paths import JSON, StatePaths
 from . import files

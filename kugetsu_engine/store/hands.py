@@ -5,7 +5,7 @@ The kernel frees the lock when that process ends, however it ends; a record with
 
 import msgspec
 
-from ..domain.by_hand import ByHand
+from ..domain.manual_session import ByHand
 from ..errors import BadFile
 from ..paths import StatePaths
 from . import documents, files

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..domain import refs
-from ..domain.reserved import SESSIONS
+from ..domain.reserved_refs import SESSIONS
 from ..domain.states import ACTIVE
 from ..errors import BadFile
 from ..paths import JSON, StatePaths

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.times import epoch
+from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
 from . import files

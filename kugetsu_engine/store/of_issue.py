@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-from ..domain.draft import typed_id
+from ..domain.new_task import typed_id
 from ..domain.refs import canonical, key_of
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import msgspec
 
-from ..domain.pulls import KnownPull
+from ..domain.pull_request import KnownPull
 from ..domain.refs import canonical, key_of
-from ..domain.times import epoch
+from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
 from . import documents, files

@@ -4,7 +4,7 @@ import errno
 import os
 from typing import TypeVar
 
-from ..domain.run import Progress, Result, RunRecord
+from ..domain.job import Progress, Result, RunRecord
 from ..errors import BadFile, NotNow
 from ..paths import StatePaths
 from . import documents

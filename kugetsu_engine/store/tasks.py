@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ..domain.draft import SCHEMA
-from ..domain.draft import task_id as as_task_id
+from ..domain.new_task import SCHEMA
+from ..domain.new_task import task_id as as_task_id
 from ..domain.refs import canonical
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask

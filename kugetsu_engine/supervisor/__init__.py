@@ -1,1 +1,1 @@
-"""What owns one attempt: a small process of its own, on the standard library only."""
+"""The process that runs one attempt. Standard library only."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from ..config import Settings
-from ..domain import worth
+from ..domain.decisions import notification_rules
 from ..domain.task import Notice
 from ..paths import StatePaths
 from ..store import mutes
@@ -45,7 +45,7 @@ class Messenger:
     def take(self, notice: Notice) -> None:
         """Take a notification; from any thread, never waits."""
         settings = self._settings().notify
-        if settings.outward and worth.is_worth(notice, settings.on) and self._incoming.qsize() < MOST_WAITING:
+        if settings.outward and notification_rules.is_worth(notice, settings.on) and self._incoming.qsize() < MOST_WAITING:
             self._incoming.put(notice)
 
     def close(self, timeout_s: float = 2.0) -> None:
@@ -90,7 +90,7 @@ class Messenger:
         muted = mutes.read(self._paths, self._clock())
         heard = [notice for notice in batch if not muted.covers(notice.id)]
         local = time.localtime(self._clock())
-        if worth.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
+        if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
             return
         messages = [_message(heard)] if len(heard) > settings.digest_after else [_message([notice]) for notice in heard]
         for message in messages:
@@ -105,6 +105,14 @@ class Messenger:
 def _message(notices: list[Notice]) -> Message:
     if len(notices) == 1:
         one = notices[0]
-        return Message(worth.TITLE, worth.one_line(one), one.type, one.id, one.issue_ref, 1, worth.needs_you(one))
-    urgent = any(worth.needs_you(notice) for notice in notices)
-    return Message(worth.TITLE, worth.digest(notices), "digest", None, None, len(notices), urgent)
+        return Message(
+            notification_rules.TITLE,
+            notification_rules.one_line(one),
+            one.type,
+            one.id,
+            one.issue_ref,
+            1,
+            notification_rules.needs_you(one),
+        )
+    urgent = any(notification_rules.needs_you(notice) for notice in notices)
+    return Message(notification_rules.TITLE, notification_rules.digest(notices), "digest", None, None, len(notices), urgent)

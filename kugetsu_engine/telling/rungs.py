@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..config import NotifySettings
-from ..domain.safe_text import safe_line
+from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
 from ..store.notices import Message
 

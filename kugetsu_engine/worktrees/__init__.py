@@ -1,1 +1,1 @@
-"""The worktrees of a state directory: what they hold, and removing them."""
+"""Worktrees: their inventory, what speaks against removing one, and the removal."""

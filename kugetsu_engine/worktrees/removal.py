@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
-from ..domain.safe_text import safe_line
 from ..domain.text.quantities import counted
+from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
 from ..git import clearing, condition, located
 from ..git.condition import Condition

@@ -4,7 +4,7 @@ from typing import NewType
 
 from rich.cells import cell_len, set_cell_size
 
-from kugetsu_engine.domain.safe_text import safe_line
+from kugetsu_engine.domain.text.safe_text import safe_line
 
 from .states import glyph
 

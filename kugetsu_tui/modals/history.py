@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from kugetsu_engine.domain.text.quantities import format_span
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.snapshot import Snapshot
 
 from ..viewmodels import history

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from textual.worker import Worker
 
-from kugetsu_engine.domain.draft import EXPECTATIONS, checked_priority
+from kugetsu_engine.domain.new_task import EXPECTATIONS, checked_priority
 
 from .. import failures
 from ..formatting.safe_text import clean

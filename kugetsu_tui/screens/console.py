@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import counted, of_number
 

@@ -1,6 +1,6 @@
 """The logs of all agents at once."""
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import of_number
 
 from ..formatting.safe_text import clean

@@ -1,6 +1,6 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 
 from ..situation import Situation
 from ..viewmodels import story, strip

@@ -1,7 +1,7 @@
 """What happened while the operator was away, in one line."""
 
 from kugetsu_engine.domain.text.quantities import format_moment, of_number
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 
 from .picture import Picture
 from .rows import Cell

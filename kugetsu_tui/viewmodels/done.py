@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.draft import typed_id
+from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_day, format_span

@@ -1,6 +1,6 @@
 """Which of the things that need the operator comes next."""
 
-from kugetsu_engine.domain.worth import Need
+from kugetsu_engine.domain.decisions.notification_rules import Need
 from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting.safe_text import clean

@@ -1,6 +1,6 @@
 """The rows of the notifications: unread ones that need a person, then all others; each the newest first."""
 
-from kugetsu_engine.domain import worth
+from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.domain.text.quantities import format_day
 
@@ -67,7 +67,7 @@ def shown(picture: Picture) -> list[Notice]:
 
 def urgent(notice: Notice, read_until: str) -> bool:
     """Whether it was not read and needs a person."""
-    return notice.time > read_until and worth.needs_you(notice)
+    return notice.time > read_until and notification_rules.needs_you(notice)
 
 
 def is_new(notice: Notice, read_until: str) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.draft import shown_id
-from kugetsu_engine.domain.plan import Plan, Start
+from kugetsu_engine.domain.decisions.forecast import Plan, Start
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import counted, format_moment
 from kugetsu_engine.snapshot import Snapshot
 

@@ -3,8 +3,9 @@
 from functools import cached_property
 from math import inf
 
-from kugetsu_engine.domain import failures, policy
-from kugetsu_engine.domain.policy import Why
+from kugetsu_engine.domain import failures
+from kugetsu_engine.domain.decisions import scheduling
+from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_coming, format_moment
@@ -37,7 +38,7 @@ class QueueView:
     def __init__(self, picture: Picture) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
-        self._shared = policy.queue_reason(picture.snapshot.facts)
+        self._shared = scheduling.queue_reason(picture.snapshot.facts)
         """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
         self._starting = picture.starting
         first = self._pending[:60]

@@ -1,10 +1,10 @@
 """What happened to a task, in sentences, in the order in which it happened."""
 
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.draft import shown_id
+from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_limit, format_moment, format_span
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import states
 from ..formatting.safe_text import clean

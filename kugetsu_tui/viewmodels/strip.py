@@ -1,7 +1,7 @@
 """The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
 
 from kugetsu_engine.domain.text.quantities import format_moment, format_size, format_span, of_number
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import states
 from ..formatting.safe_text import clean

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from kugetsu_engine.domain.terminal_line import Colour
+from kugetsu_engine.domain.text.terminal_line import Colour
 
 from ..formatting.problems import looks_wrong
 from ..formatting.safe_text import fit, from_cell, text_place, width_of

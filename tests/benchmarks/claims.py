@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.domain.draft import draft
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.new_task import draft
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import files
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.domain.run import Progress, RunRecord
+from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.store import files

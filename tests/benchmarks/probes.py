@@ -13,7 +13,7 @@ from .measure import environment, rss_kib
 
 def books(root: str, claims: str) -> dict[str, float]:
     """An engine's start on a state directory, the memory of its index, and claims from it."""
-    from kugetsu_engine.domain.policy import Facts, Timing
+    from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
     from kugetsu_engine.ledger import Ledger
     from kugetsu_engine.paths import StatePaths
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.domain.by_hand import ByHand
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import hands
 from tests.support.repositories import make_repository

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT
+from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import contexts, sessions

@@ -12,8 +12,8 @@ import pytest
 
 from kugetsu_engine import control, pauses
 from kugetsu_engine.cli.status import document
+from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import slug
-from kugetsu_engine.domain.run import Progress, Result, RunRecord
 from kugetsu_engine.errors import BadFile, KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.prompts import PromptFile

@@ -14,8 +14,8 @@ import pytest
 from kugetsu_engine import beginning, by_hand, cli, gate
 from kugetsu_engine.config import load
 from kugetsu_engine.domain import refs
-from kugetsu_engine.domain.by_hand import ByHand
-from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import AlreadySo, KugetsuError
@@ -172,7 +172,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     first = ended_task(handy)
     program = (
         "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store import hands\n"
-        "from kugetsu_engine.domain.by_hand import ByHand\n"
+        "from kugetsu_engine.domain.manual_session import ByHand\n"
         "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
         "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT
+from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.task import Task
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository

@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.engine_state import Alert
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, pulls

@@ -10,8 +10,8 @@ import pytest
 
 from kugetsu_engine import embedded
 from kugetsu_engine.cli import run
-from kugetsu_engine.domain.pulls import KnownPull, PullRequest
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.process import asking, interpreter
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import pulls

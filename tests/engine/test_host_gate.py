@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.alerts import Alerts
 from kugetsu_engine.config import Settings
-from kugetsu_engine.domain.host import HostFacts
+from kugetsu_engine.domain.alerts import Alerts
+from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.host import LOOK_AGAIN_S, REFUSED_S, HostGate
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader

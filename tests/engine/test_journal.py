@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.acts import Act
+from kugetsu_engine.domain.history.journal_entries import Act
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.store import acts, files, lines
 from tests.support.fleet import Fleet

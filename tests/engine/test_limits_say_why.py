@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from kugetsu_engine.agents import claude, codex, gemini, opencode, stream
-from kugetsu_engine.domain import event_paths
 from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text import json_paths
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -135,7 +135,7 @@ def _lines(*events: object) -> list[bytes]:
     return [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
 
 
-PLACES = event_paths.compiled({"text": "text", "error": "error"})
+PLACES = json_paths.compiled({"text": "text", "error": "error"})
 
 
 @pytest.mark.parametrize(

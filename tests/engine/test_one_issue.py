@@ -12,7 +12,7 @@ from kugetsu_engine import by_hand, config, removing
 from kugetsu_engine.care import Care
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import Session
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import AlreadySo
 from kugetsu_engine.store import contexts, files, issue_names, requests, sessions
 from kugetsu_engine.store.contexts import Context, Message

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import EngineHeld

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.domain.histories import UNKNOWN_WORDS
+from kugetsu_engine.domain.history.task_history import UNKNOWN_WORDS
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.replay import Replay
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader

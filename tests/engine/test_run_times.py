@@ -3,7 +3,7 @@
 import msgspec
 
 from kugetsu_engine import run_times
-from kugetsu_engine.domain.run_times import RunTimes
+from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.run_times import RunTimesBook
 from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet

@@ -14,7 +14,7 @@ from kugetsu_engine import servers
 from kugetsu_engine.agents import opencode_server
 from kugetsu_engine.agents.base import Call
 from kugetsu_engine.config import AgentSettings
-from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.process import identity, leftovers, marked
 from kugetsu_engine.snapshot import SnapshotReader

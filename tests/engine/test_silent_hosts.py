@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.policy import Why
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.decisions.scheduling import Why
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git

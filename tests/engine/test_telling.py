@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.config import NotifySettings, Settings, load
-from kugetsu_engine.domain import worth
+from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
@@ -82,8 +82,8 @@ def test_only_what_needs_a_person_is_told_unless_more_is_asked_for() -> None:
     )
     gone = notice(6, "task_dequeued", "info")
     heard = {
-        mode: [one.id for one in (failed, stalled, empty, good, begun, gone) if worth.is_worth(one, mode)]
-        for mode in worth.WORTHS
+        mode: [one.id for one in (failed, stalled, empty, good, begun, gone) if notification_rules.is_worth(one, mode)]
+        for mode in notification_rules.WORTHS
     }
     assert heard == {
         "needs_you": ["q_1", "q_2", "q_3"], "ended": ["q_1", "q_2", "q_3", "q_4"], "all": ["q_1", "q_2", "q_3", "q_4", "q_5"],
@@ -96,8 +96,8 @@ def test_a_digest_counts_and_names_what_needs_a_person() -> None:
         notice(21),
         notice(22, "engine_rate_limit", "warning"),
     ]
-    assert worth.digest(many) == "9 done, 2 failed, 1 more: see #20, #21"
-    assert worth.digest([notice(n) for n in range(8)]).endswith("see #0, #1, #2, #3, #4 …")
+    assert notification_rules.digest(many) == "9 done, 2 failed, 1 more: see #20, #21"
+    assert notification_rules.digest([notice(n) for n in range(8)]).endswith("see #0, #1, #2, #3, #4 …")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_digest_counts_and_names_what_needs_a_person() -> None:
      ("22:00-07:00", (12, 0), False), ("12:00-13:00", (12, 30), True), ("12:00-13:00", (13, 0), False), (None, (3, 0), False)],
 )  # fmt: skip
 def test_quiet_hours_also_reach_over_midnight(hours: str | None, now: tuple[int, int], quiet: bool) -> None:
-    assert worth.is_quiet(hours, now) is quiet
+    assert notification_rules.is_quiet(hours, now) is quiet
 
 
 def test_a_command_gets_words_and_json_and_no_shell(paths: StatePaths, mailbox: Path, tell: object) -> None:

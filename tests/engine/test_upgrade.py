@@ -20,7 +20,7 @@ import pytest
 from kugetsu_engine.agents import known
 from kugetsu_engine.agents.base import Call
 from kugetsu_engine.config import AgentSettings, Settings
-from kugetsu_engine.domain.run import Job
+from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process import interpreter, launcher

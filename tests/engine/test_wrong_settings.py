@@ -9,7 +9,7 @@ import pytest
 from kugetsu_engine import by_hand, cli
 from kugetsu_engine.config import Settings, load
 from kugetsu_engine.doctor import look_around
-from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.store import files, tasks

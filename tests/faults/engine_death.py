@@ -5,7 +5,7 @@ import signal
 import subprocess
 from typing import Any
 
-from kugetsu_engine.domain.recovery import MACHINE_RESTARTED
+from kugetsu_engine.domain.decisions.recovery_report import MACHINE_RESTARTED
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.store import runs
 from tests.support.fleet import Fleet

@@ -7,7 +7,7 @@ from typing import Any
 
 from kugetsu_engine.agents import aider, claude, codex, gemini, opencode, stream
 from kugetsu_engine.agents.events import Reader
-from kugetsu_engine.domain import event_paths
+from kugetsu_engine.domain.text import json_paths
 
 from .mutations import changed_value, dump, mutated
 
@@ -43,9 +43,9 @@ def _reader(chance: random.Random) -> Reader:
     if made is not stream:
         found: Reader = made.reader({"directory": "/home/me/tree"})
         return found
-    table = {name: chance.choice(PLACES) for name in event_paths.PLACES if chance.random() < 0.7}
-    table |= {name: chance.choice(CONDITIONS) for name in event_paths.CONDITIONS if chance.random() < 0.7}
-    return stream.reader({"stream": event_paths.compiled({**table, "deltas": chance.random() < 0.5})})
+    table = {name: chance.choice(PLACES) for name in json_paths.PLACES if chance.random() < 0.7}
+    table |= {name: chance.choice(CONDITIONS) for name in json_paths.CONDITIONS if chance.random() < 0.7}
+    return stream.reader({"stream": json_paths.compiled({**table, "deltas": chance.random() < 0.5})})
 
 
 def _mutated(line: bytes, chance: random.Random) -> bytes:

@@ -17,12 +17,12 @@ import msgspec
 
 from kugetsu_engine import cli, config, env_files
 from kugetsu_engine.cli.status import document
-from kugetsu_engine.domain import edit_text, refs
+from kugetsu_engine.domain import refs, task_document
+from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.engine_state import Control, EngineState
-from kugetsu_engine.domain.run import Progress, Result, RunRecord
-from kugetsu_engine.domain.run_times import RunTimes
-from kugetsu_engine.domain.safe_text import safe_line, safe_text
+from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.task import Notice, Task
+from kugetsu_engine.domain.text.safe_text import safe_line, safe_text
 from kugetsu_engine.errors import BadFile, KugetsuError, UsageError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
@@ -75,12 +75,12 @@ def parse_tasks(count: int, chance: random.Random) -> None:
 def edit_texts(count: int, chance: random.Random) -> None:
     """Mutated texts of edits: changes that make sense, or `UsageError`; a text that was not touched changes nothing."""
     task = msgspec.convert(valid.TASK | {"message": "work\n---\n# more"}, Task)
-    whole = edit_text.document(task)
-    assert edit_text.changes(task, *edit_text.read(whole), 0.0) == {}
+    whole = task_document.document(task)
+    assert task_document.changes(task, *task_document.read(whole), 0.0) == {}
     for _ in range(count):
         text = mutated(whole.encode(), chance).decode("utf-8", "replace")
         with contextlib.suppress(UsageError):
-            found = edit_text.changes(task, *edit_text.read(text), 1_800_000_000.0)
+            found = task_document.changes(task, *task_document.read(text), 1_800_000_000.0)
             assert found.keys() <= EDITABLE.keys()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.engine_state import Control, EngineState
-from kugetsu_engine.domain.run import Progress, Result, RunRecord
+from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.store import documents, tasks

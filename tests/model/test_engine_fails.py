@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from kugetsu_engine import (
-    alerts,
     attempts,
     control,
     dispatch,
@@ -24,8 +23,9 @@ from kugetsu_engine import (
     recovery,
     sweeping,
     verbs,
-)  # fmt: skip
+)
 from kugetsu_engine import line as lines
+from kugetsu_engine.domain import alerts  # fmt: skip
 
 from .world import World
 

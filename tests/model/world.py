@@ -14,10 +14,10 @@ from unittest import mock
 import msgspec
 
 from kugetsu_engine import engine as engines
-from kugetsu_engine.domain.run import Job
+from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.operator import Operator

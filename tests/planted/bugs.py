@@ -82,7 +82,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "retry without a limit",
-        "kugetsu_engine/domain/policy.py",
+        "kugetsu_engine/domain/decisions/scheduling.py",
         "    if used >= timing.max_attempts:\n",
         "    if used >= timing.max_attempts + 1000:\n",
         f"tests/unit/test_policy.py {MODEL}",
@@ -173,14 +173,14 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a cleaner that lets C1 controls pass",
-        "kugetsu_engine/domain/safe_text.py",
+        "kugetsu_engine/domain/text/safe_text.py",
         'if kind in ("Cc", "Cs"):',
         'if kind == "Cs" or (kind == "Cc" and character < chr(128)):',
         "tests/unit/test_safe_text.py",
     ),
     Bug(
         "a cleaner that does not know ST",
-        "kugetsu_engine/domain/safe_text.py",
+        "kugetsu_engine/domain/text/safe_text.py",
         r'*(?:\x07|\x1b\\|\x9c)?"  # OSC',
         r'*\x07"  # OSC',
         "tests/unit/test_safe_text.py",
@@ -264,7 +264,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a slot in the operator's hands is a free one",
-        "kugetsu_engine/domain/policy.py",
+        "kugetsu_engine/domain/decisions/scheduling.py",
         "        return self.used + len(self.by_hand) + self.obstacles.slots\n",
         "        return self.used + self.obstacles.slots\n",
         "tests/unit/test_reasons.py",

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine import beginning, initial, prompts, removing
 from kugetsu_engine.agents import opencode_sessions
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS
+from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from kugetsu_engine.process.waiting import pause
 from kugetsu_engine.store import contexts, sessions
 from tests.support.fleet import Fleet

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine import cli
-from kugetsu_engine.domain.secrets import EDGE, LEAST_NAMED, MASK, Mask, secrets_of
+from kugetsu_engine.domain.text.masking import EDGE, LEAST_NAMED, MASK, Mask, secrets_of
 from kugetsu_engine.process.output import LogFile
 from tests.support.fleet import Fleet
 from tests.tui.conftest import Opener

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from kugetsu_engine.domain.run import Job, RunRecord
+from kugetsu_engine.domain.job import Job, RunRecord
 from kugetsu_engine.process.launcher import Handle, Launcher
 from kugetsu_engine.store import files
 

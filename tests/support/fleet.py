@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.domain.run import Progress, Result, RunRecord
+from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.embedded import EngineThread

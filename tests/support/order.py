@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 
 NOTICED_S = 3.0
 """A task that was acknowledged this long ago is known to the engine: one that was stopped may start another one before."""

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from kugetsu_engine import demo
-from kugetsu_engine.domain.by_hand import ByHand
+from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import files, hands
 from kugetsu_tui.screens.home import HomeScreen

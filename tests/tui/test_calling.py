@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.config import NotifySettings
 from kugetsu_engine.domain.task import Notice, Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import EngineView, Snapshot

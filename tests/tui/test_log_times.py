@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.domain.stamps import Stamp, line_of
 from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.operator import Operator
 from kugetsu_tui.formatting import line_times
 from kugetsu_tui.merged_feed import MergedFeed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from kugetsu_engine.domain.run_times import RunTimes
+from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import files
 

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.cli import GROUPS
 from kugetsu_engine.domain.session import Session
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.store import sessions

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.engine_state import Alert, EngineState
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import EngineView
 from kugetsu_engine.store import files

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.domain.run import Progress
+from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import EngineView

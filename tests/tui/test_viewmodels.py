@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.domain.decisions.duration_model import RunTimes
+from kugetsu_engine.domain.decisions.notification_rules import Need
+from kugetsu_engine.domain.decisions.scheduling import Rest
 from kugetsu_engine.domain.engine_state import Alert
-from kugetsu_engine.domain.policy import Rest
-from kugetsu_engine.domain.run import Progress, RunRecord
-from kugetsu_engine.domain.run_times import RunTimes
+from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.domain.worth import Need
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine import config, env_files
-from kugetsu_engine.domain.assignments import read
+from kugetsu_engine.domain.text.shell_assignments import read
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
 

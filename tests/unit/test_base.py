@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain import task
-from kugetsu_engine.domain.base import base_words
+from kugetsu_engine.domain.start_point import base_words
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import base as bases
 from kugetsu_engine.git import baseline, located, repositories, worktrees

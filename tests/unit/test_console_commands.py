@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.cli import GROUPS, grammar
 from kugetsu_engine.cli.about import ABOUT
-from kugetsu_engine.domain.draft import EXPECTATIONS, SESSION_CHOICES
+from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
 from kugetsu_engine.errors import KugetsuError, UsageError

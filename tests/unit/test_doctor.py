@@ -9,7 +9,7 @@ import pytest
 
 from kugetsu_engine import config, doctor, housekeeping
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadable
-from kugetsu_engine.domain.run import Result
+from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process.leftovers import Leftover

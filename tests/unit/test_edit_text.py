@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kugetsu_engine.domain.draft import checked_tags
-from kugetsu_engine.domain.edit_text import changes, document, fields_of, read, with_complaint
+from kugetsu_engine.domain.new_task import checked_tags
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import epoch
+from kugetsu_engine.domain.task_document import changes, document, fields_of, read, with_complaint
+from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 
 NOW = 1_800_000_000.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kugetsu_engine.agents import opencode
 from kugetsu_engine.agents.patterns import COMMON
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.resets import LONGEST_S, reset_time
+from kugetsu_engine.domain.text.reset_times import LONGEST_S, reset_time
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.process import verdicts
 from kugetsu_engine.process.output import LogFile

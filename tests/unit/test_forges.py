@@ -9,8 +9,8 @@ import pytest
 
 from kugetsu_engine.config import ForgeSettings, Settings, load
 from kugetsu_engine.domain import refs
-from kugetsu_engine.domain.pulls import Checks, PullRequest
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.pull_request import Checks, PullRequest
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import ForgeError
 from kugetsu_engine.forges import client, hosts
 from kugetsu_engine.forges.helper import main

@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.cli import GROUPS, run
 from kugetsu_engine.config import OLD_NAMES
-from kugetsu_engine.domain import assignments
+from kugetsu_engine.domain.text import shell_assignments
 from kugetsu_engine.takeover import NO_COUNTERPART
 
 PAGE = (Path(__file__).parents[2] / "docs/from-bash-kugetsu.md").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_servers_are_read_in_either_way_of_writing_and_nothing_is_run() -> None:
       ["$(touch x)"]="https://evil" )
     GIT_SERVERS[c.test]=https://c.test
     """
-    assert assignments.read(text).tables["GIT_SERVERS"] == {
+    assert shell_assignments.read(text).tables["GIT_SERVERS"] == {
         "A.test": "https://a.test", "b.test:3000": "http://b.test:3000", "c.test": "https://c.test",
         "$(touch x)": "https://evil",
     }  # fmt: skip

@@ -9,8 +9,8 @@ import pytest
 
 from kugetsu_engine import host
 from kugetsu_engine.config import load
-from kugetsu_engine.domain.host import Disk, Floors, HostFacts, refusal
-from kugetsu_engine.domain.policy import Facts, queue_reason
+from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
+from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Active, Snapshot

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import environment
-from kugetsu_engine.domain.reserved import PM_AGENT
+from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.engine import Engine

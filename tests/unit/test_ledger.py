@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain import policy
-from kugetsu_engine.domain.policy import Facts, Timing
+from kugetsu_engine.domain.decisions import scheduling
+from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
 from kugetsu_engine.domain.task import Notice, Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.ledger import Ledger
 from kugetsu_engine.paths import StatePaths
@@ -376,7 +376,7 @@ def test_the_index_and_the_plain_decision_agree(books: Books) -> None:
     books.ledger.rescan()
     started: list[str] = []
     for turn in range(200):
-        plain = policy.next_to_start(books.ledger.in_order(), books.facts(), books.now)
+        plain = scheduling.next_to_start(books.ledger.in_order(), books.facts(), books.now)
         assert books.next() == (plain.id if plain else None)
         if plain:
             books.start(plain.id)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kugetsu_engine.domain.stamps import Stamp, line_of, stamp_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, line_of, stamp_of
 from kugetsu_engine.log_times import LogTimes
 from kugetsu_engine.logs import LogReader
 from kugetsu_engine.paths import StatePaths

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.domain import mentions, refs
 from kugetsu_engine.domain.refs import slug
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT, SESSIONS
+from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain import task as tasks
-from kugetsu_engine.domain.histories import History, Stall, history
+from kugetsu_engine.domain.history.task_history import History, Stall, history
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import enqueue, files, notices
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import opencode, opencode_database
+from kugetsu_engine.domain.decisions.scheduling import Timing, after_attempt
 from kugetsu_engine.domain.failures import CLASSES
-from kugetsu_engine.domain.policy import Timing, after_attempt
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.paths import StatePaths
 

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from kugetsu_engine.domain.acts import Act, Change, shortened
-from kugetsu_engine.domain.past import Past
-from kugetsu_engine.domain.past import told as told_of
+from kugetsu_engine.domain.history.journal_entries import Act, Change, shortened
+from kugetsu_engine.domain.history.timeline import Past
+from kugetsu_engine.domain.history.timeline import told as told_of
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
-from kugetsu_engine.domain.times import iso, past_moment
+from kugetsu_engine.domain.text.times import iso, past_moment
 from kugetsu_engine.errors import UsageError
 
 START = 1_790_000_000.0

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kugetsu_engine.alerts import Alerts
 from kugetsu_engine.control import Controls
 from kugetsu_engine.domain import usage
-from kugetsu_engine.domain.acts import Act, Change, Flow
-from kugetsu_engine.domain.past import Past, told
+from kugetsu_engine.domain.alerts import Alerts
+from kugetsu_engine.domain.decisions.scheduling import queue_reason
+from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
+from kugetsu_engine.domain.history.timeline import Past, told
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason
-from kugetsu_engine.domain.policy import queue_reason
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.spending import Spending

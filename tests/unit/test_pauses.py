@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.policy import Rest
+from kugetsu_engine.domain.decisions.scheduling import Rest
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.pauses import FORGET_AFTER_S, Pauses, load, resting, told
 from kugetsu_engine.store import files

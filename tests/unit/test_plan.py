@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kugetsu_engine.domain import plan as planning
-from kugetsu_engine.domain import policy
-from kugetsu_engine.domain.plan import Busy, Plan, estimate_start, expected_end, simulate
-from kugetsu_engine.domain.policy import Facts, Rest
+from kugetsu_engine.domain.decisions import forecast as planning
+from kugetsu_engine.domain.decisions import scheduling
+from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learned
+from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_start, expected_end, simulate
+from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
 from kugetsu_engine.domain.refs import repository_of
-from kugetsu_engine.domain.run_times import KEPT, MOST_PAIRS, Expected, RunTimes, learned
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 
 NOW = 1_800_000_000.0
 MINUTE = 60.0
@@ -199,7 +199,7 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
 def test_ten_thousand_tasks_that_cannot_start_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for something is not asked again before that has happened."""
     asked = 0
-    real: Callable[..., Any] = policy.own_reason
+    real: Callable[..., Any] = scheduling.own_reason
 
     def counted(*args: Any) -> Any:
         nonlocal asked

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.failures import CLASSES, MAX_UNCOUNTED
-from kugetsu_engine.domain.policy import (
+from kugetsu_engine.domain.decisions.scheduling import (
     Facts,
     Rest,
     Timing,
@@ -18,8 +17,9 @@ from kugetsu_engine.domain.policy import (
     retry_after,
     waiting_reason,
 )
+from kugetsu_engine.domain.failures import CLASSES, MAX_UNCOUNTED
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 
 NOW = 1_000_000.0
 TIMING = Timing(max_attempts=3, retry_delay=5.0, retry_delay_max=60.0, queue_expiry=3600.0)

@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine import prompts
 from kugetsu_engine.config import AgentSettings, Settings
 from kugetsu_engine.domain import refs
-from kugetsu_engine.domain.reserved import BASE, PM_AGENT
+from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import contexts

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.events import Event, Reader, Used
-from kugetsu_engine.domain.secrets import Mask
+from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.process import lines, reading, verdicts
 from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.process.reading import Reading

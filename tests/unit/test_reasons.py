@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine import gate, pauses
-from kugetsu_engine.domain import plan, policy
-from kugetsu_engine.domain.by_hand import ByHand
+from kugetsu_engine.domain.decisions import forecast, scheduling
+from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
+from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.obstacles import Obstacles
-from kugetsu_engine.domain.policy import Facts, Rest
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
@@ -70,15 +70,15 @@ def waiting(number: int = 1, **fields: Any) -> Task:
 def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: dict[str, Any], code: str, text: str) -> None:
     """And the start agrees."""
     one, known = waiting(**task), msgspec.structs.replace(Facts(limit=3, used=0), **facts)
-    why = policy.waiting_reason(one, known, NOW)
+    why = scheduling.waiting_reason(one, known, NOW)
     assert (why.code, why.text) == (code, text)
-    assert (policy.next_to_start([one], known, NOW) is one) == (code == "next")
+    assert (scheduling.next_to_start([one], known, NOW) is one) == (code == "next")
 
 
 def test_a_host_that_rests_names_the_time_of_the_next_try() -> None:
     """By the clock on the wall, so that the words stand still until then."""
     known = Facts(limit=3, used=0, hosts={"github.com": Rest("github.com", NOW + 1000)})
-    first, later = (policy.waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
+    first, later = (scheduling.waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
     assert first.text.startswith("github.com does not answer: next try ")
     assert first.text == later.text
     assert first.until == NOW + 1000
@@ -117,15 +117,15 @@ tasks = st.builds(
 @settings(max_examples=400, deadline=None)
 def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task], known: Facts) -> None:
     """And what starts next says so; the plan says the same of each, and names no start for a task that waits for a person."""
-    start = policy.next_to_start(queue, known, NOW)
-    reasons = {task.id: policy.waiting_reason(task, known, NOW) for task in queue}
+    start = scheduling.next_to_start(queue, known, NOW)
+    reasons = {task.id: scheduling.waiting_reason(task, known, NOW) for task in queue}
     assert all(why.text for why in reasons.values())
     if start is None:
         assert "next" not in {why.code for why in reasons.values()}
     else:
         assert reasons[start.id].code == "next"
         assert next(task for task in queue if reasons[task.id].code == "next") is start
-    told = plan.simulate(queue, (), known, lambda task: None, NOW)
+    told = forecast.simulate(queue, (), known, lambda task: None, NOW)
     planned = {one.task_id: one for one in (*told.starts, *told.others)}
     assert planned.keys() == reasons.keys()
     assert all(planned[task_id].why == why for task_id, why in reasons.items())

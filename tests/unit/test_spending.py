@@ -6,13 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from kugetsu_engine.alerts import Alerts
 from kugetsu_engine.control import Controls
-from kugetsu_engine.domain import policy
+from kugetsu_engine.domain.alerts import Alerts
+from kugetsu_engine.domain.decisions import scheduling
+from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
 from kugetsu_engine.domain.pause import PauseReason
-from kugetsu_engine.domain.policy import Facts, Timing
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.domain.usage import consumed, total
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.spending import Spending, by_day_and_repository
@@ -103,10 +103,10 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     """A retry by the operator has the whole budget again."""
     timing = Timing(5, 1.0, 1.0, None, 1.0)
     task = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2)
-    assert policy.after_attempt(task, attempt(0.2, number=2), timing).state == "pending"
-    assert policy.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
+    assert scheduling.after_attempt(task, attempt(0.2, number=2), timing).state == "pending"
+    assert scheduling.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
-    assert policy.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = policy.queue_reason(Facts(3, 0, paused=True, pause=PauseReason.BUDGET))
+    assert scheduling.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
+    why = scheduling.queue_reason(Facts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

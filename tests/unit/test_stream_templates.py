@@ -8,13 +8,13 @@ import pytest
 from kugetsu_engine.agents import stream
 from kugetsu_engine.agents.events import Event, Used
 from kugetsu_engine.agents.stream import StreamReader
-from kugetsu_engine.domain import event_paths
+from kugetsu_engine.domain.text import json_paths
 from tests.unit.test_agent_streams import STREAMS
 
 
 def reading(table: dict[str, Any], *events: Any, **options: Any) -> tuple[StreamReader, list[Event]]:
     """Feed events to a reader made from a table, through JSON as a job takes it."""
-    made = json.loads(json.dumps({"stream": event_paths.compiled(table), **options}))
+    made = json.loads(json.dumps({"stream": json_paths.compiled(table), **options}))
     reader = stream.reader(made)
     return reader, [event for one in events for event in reader.feed(json.dumps(one).encode())]
 
@@ -93,8 +93,8 @@ def test_an_id_that_was_chosen_is_known_from_the_start_and_one_that_is_told_once
 )
 def test_a_condition_compares_what_stands_at_paths(condition: dict[str, Any], event: dict[str, Any], holds: bool) -> None:
     """Truth values and numbers are different things; a path that leads nowhere holds nothing."""
-    compiled = event_paths.compiled({"failed_when": condition})["failed_when"]
-    assert event_paths.holds(event, compiled[0]) is holds
+    compiled = json_paths.compiled({"failed_when": condition})["failed_when"]
+    assert json_paths.holds(event, compiled[0]) is holds
 
 
 def test_success_needs_the_event_that_says_so_and_steps_are_counted() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain import states
-from kugetsu_engine.domain.draft import draft, shown_id, task_id
+from kugetsu_engine.domain.new_task import draft, shown_id, task_id
 from kugetsu_engine.domain.task import Delivered, State, Task, move
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 
 NOW = "2026-11-21T09:00:00.000Z"
 ALLOWED = [(one, other) for one in states.ALL for other in sorted(states.MOVES[one])]

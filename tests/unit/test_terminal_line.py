@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.secrets import Mask
-from kugetsu_engine.domain.terminal_line import Colour, shown_line
+from kugetsu_engine.domain.text.masking import Mask
+from kugetsu_engine.domain.text.terminal_line import Colour, shown_line
 from kugetsu_engine.logs import MAX_LINE, LogReader, masked
 
 from .test_safe_text import harmless

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.resets import reset_time
-from kugetsu_engine.domain.times import duration, epoch, iso, moment, past_moment
+from kugetsu_engine.domain.text.reset_times import reset_time
+from kugetsu_engine.domain.text.times import duration, epoch, iso, moment, past_moment
 from kugetsu_engine.errors import UsageError
 
 TOO_FAR = ("0001-01-01", "0001-01-02", "1969-12-01", "9999-12-31T23:59-14:00")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine import inbox
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.times import iso
+from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.store import files, notices, requests, tasks

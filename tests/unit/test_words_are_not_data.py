@@ -11,9 +11,9 @@ from kugetsu_engine import config, editing, gate
 from kugetsu_engine.config import NotifySettings, Settings
 from kugetsu_engine.doctor import checks, logins
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
+from kugetsu_engine.domain.decisions.recovery_report import WORDS, Found, Recovered
+from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.failures import of_git
-from kugetsu_engine.domain.policy import Why
-from kugetsu_engine.domain.recovery import WORDS, Found, Recovered
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
 from kugetsu_engine.gate import SlotRefusal

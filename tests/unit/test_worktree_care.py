@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.care import Care, Removal, Worktree
 from kugetsu_engine.cli import run
-from kugetsu_engine.domain.pulls import KnownPull, PullRequest
+from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import located, worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths

@@ -8,9 +8,10 @@ from kugetsu_engine import env_files
 from kugetsu_engine.agents import known
 from kugetsu_engine.config import Settings, SettingsSource, load
 from kugetsu_engine.config_lines import line_of
-from kugetsu_engine.domain import agent_names, plan, policy
-from kugetsu_engine.domain.policy import Facts
-from kugetsu_engine.domain.setting_faults import Fault, Gaps
+from kugetsu_engine.domain import agent_names
+from kugetsu_engine.domain.config_faults import Fault, Gaps
+from kugetsu_engine.domain.decisions import forecast, scheduling
+from kugetsu_engine.domain.decisions.scheduling import Facts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
@@ -325,16 +326,18 @@ TASKS = (Task("q_1", "local/a#1", agent="claude"), Task("q_2", "local/a#2"), Tas
 def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> None:
     """`why` says it with the code `config`; the plan starts the others and knows no time for it."""
     facts = Facts(limit=1, used=0, default_agent="opencode", gaps=Gaps(agents={"claude": "settings: x"}))
-    assert [policy.waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
-    found = policy.next_to_start(TASKS, facts, 0.0)
+    assert [scheduling.waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
+    found = scheduling.next_to_start(TASKS, facts, 0.0)
     assert found is TASKS[1]
-    planned = plan.simulate(TASKS, (), facts, lambda _: None, 0.0)
+    planned = forecast.simulate(TASKS, (), facts, lambda _: None, 0.0)
     assert {one.task_id for one in planned.starts} <= {"q_2", "q_3"}
     assert (planned.others[0].task_id, planned.others[0].why.code) == ("q_1", "config")
     everything = Facts(limit=1, used=0, gaps=Gaps("settings: y"))
-    assert policy.next_to_start(TASKS, everything, 0.0) is None
-    assert {policy.waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
-    assert plan.estimate_start(TASKS[0], 1, plan.simulate(TASKS, (), everything, lambda _: None, 0.0), everything) is None
+    assert scheduling.next_to_start(TASKS, everything, 0.0) is None
+    assert {scheduling.waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
+    assert (
+        forecast.estimate_start(TASKS[0], 1, forecast.simulate(TASKS, (), everything, lambda _: None, 0.0), everything) is None
+    )
 
 
 def test_a_file_read_too_late_is_read_again(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:

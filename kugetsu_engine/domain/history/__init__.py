@@ -1,1 +1,1 @@
-"""What became of tasks, from what was written down."""
+"""What happened: journal entries, the history of a task, the timeline of a queue."""

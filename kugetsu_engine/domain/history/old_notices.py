@@ -5,7 +5,7 @@ The words here stand in old files: they are not to follow when a sentence is rew
 
 import re
 
-from ..draft import shown_id
+from ..new_task import shown_id
 from ..task import Notice, State
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

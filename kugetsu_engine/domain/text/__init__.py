@@ -1,1 +1,1 @@
-"""Text from numbers and from outside: what is written for people, and the rules of what may be written at all."""
+"""Reading and formatting text: times, quantities, glyphs, safe and masked text."""

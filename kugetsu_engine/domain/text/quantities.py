@@ -4,7 +4,7 @@ What was measured is cut, never rounded up: a clock shows no second that has not
 Supervisors load this module, so it uses the standard library only.
 """
 
-from ..times import epoch
+from .times import epoch
 
 
 def counted(number: int, thing: str, things: str = "") -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from .domain.engine_state import Alert
-from .domain.times import iso
+from .engine_state import Alert
+from .text.times import iso
 
 
 class Alerts:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from .acts import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
-from .draft import shown_id
-from .histories import History, Stall, history
-from .states import ACTIVE, FINAL, PENDING
-from .task import Level, Notice, Task
-from .text.quantities import counted
-from .times import epoch
+from ..new_task import shown_id
+from ..states import ACTIVE, FINAL, PENDING
+from ..task import Level, Notice, Task
+from ..text.quantities import counted
+from ..text.times import epoch
+from .journal_entries import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
+from .task_history import History, Stall, history
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
 """Fields that change with what notifications tell."""

@@ -1,7 +1,7 @@
 """How the end of an attempt is told."""
 
-from .policy import Verdict
-from .task import Attempt, Level, Task
+from ..task import Attempt, Level, Task
+from .scheduling import Verdict
 
 
 def told(task: Task, verdict: Verdict, attempt: Attempt) -> tuple[Level | None, str]:

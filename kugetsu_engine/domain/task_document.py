@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
-from .draft import EXPECTATIONS, checked_expectation, checked_priority, checked_tags, shown_id, task_id
+from .new_task import EXPECTATIONS, checked_expectation, checked_priority, checked_tags, shown_id, task_id
 from .task import Task
-from .times import epoch, iso, local, moment, time_limit
+from .text.times import epoch, iso, local, moment, time_limit
 
 RULE = "---"
 FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")

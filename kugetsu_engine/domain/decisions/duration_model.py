@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from .refs import repository_of
-from .task import Task
+from ..refs import repository_of
+from ..task import Task
 
 KEPT = 20
 """Run times that are kept of one repository and agent; older ones say little about the next."""

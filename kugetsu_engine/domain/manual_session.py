@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .draft import shown_id
+from .new_task import shown_id
 from .refs import key_of
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from .policy import Rest
-from .task import Task
+from ..decisions.scheduling import Rest
+from ..task import Task
 
 CUT = 100
 """Characters of a text that are kept; items of a list."""

@@ -5,7 +5,7 @@
 
 from time import gmtime, localtime, strftime
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:

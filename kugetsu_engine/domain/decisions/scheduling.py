@@ -9,18 +9,18 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
-from . import failures
-from .by_hand import ByHand
-from .draft import shown_id
-from .obstacles import Obstacles
-from .pause import PauseReason
-from .refs import LOCAL
-from .setting_faults import Gaps
-from .states import COMPLETED, FINAL
-from .task import Attempt, Task
-from .text.quantities import format_clock, format_coming
-from .times import epoch
-from .usage import cost_of, money
+from .. import failures
+from ..config_faults import Gaps
+from ..manual_session import ByHand
+from ..new_task import shown_id
+from ..obstacles import Obstacles
+from ..pause import PauseReason
+from ..refs import LOCAL
+from ..states import COMPLETED, FINAL
+from ..task import Attempt, Task
+from ..text.quantities import format_clock, format_coming
+from ..text.times import epoch
+from ..usage import cost_of, money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from .draft import shown_id
-from .engine_state import Alert
-from .safe_text import safe_line
-from .task import Notice
+from ..engine_state import Alert
+from ..new_task import shown_id
+from ..task import Notice
+from ..text.safe_text import safe_line
 
 Worth = Literal["needs_you", "ended", "all"]
 WORTHS: tuple[Worth, ...] = ("needs_you", "ended", "all")

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .obstacles import Obstacles
-from .policy import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
-from .refs import key_of
-from .run_times import Expected
-from .states import COMPLETED, FINAL
+from ..obstacles import Obstacles
+from ..refs import key_of
+from ..states import COMPLETED, FINAL
+from .duration_model import Expected
+from .scheduling import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
 
 HORIZON = 200
 """Starts that are simulated for the estimates of a list; further down the queue its pace is carried on."""

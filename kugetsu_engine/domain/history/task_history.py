@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from .acts import TRACKED, Change
-from .draft import typed_id
-from .history import old_notices
-from .states import ACTIVE, ALL, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
-from .task import Notice, State, Task
-from .times import epoch, iso
+from ..new_task import typed_id
+from ..states import ACTIVE, ALL, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
+from ..task import Notice, State, Task
+from ..text.times import epoch, iso
+from . import old_notices
+from .journal_entries import TRACKED, Change
 
 SLACK_S = 0.002
 """Times are kept in milliseconds: what happened together may differ by this."""

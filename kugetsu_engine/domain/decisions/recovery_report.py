@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
-from .engine_state import EngineState
-from .pause import PauseReason
+from ..engine_state import EngineState
+from ..pause import PauseReason
 
 MACHINE_RESTARTED = "machine restarted"
 """Reason of a lost attempt, and of a queue that waits for the operator after it."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .text.quantities import format_size
+from ..text.quantities import format_size
 
 AUTO_MEMORY = 800 << 20
 """What one agent may need: an opencode takes about 600 MB, its tools something on top."""
