@@ -13,7 +13,7 @@ import msgspec
 
 from . import issue_sessions
 from .chronicle import Chronicle
-from .config import SettingsSource
+from .config.loader import SettingsSource
 from .domain import failures, silence
 from .domain.decisions import attempt_notice, scheduling
 from .domain.decisions.recovery_report import MACHINE_RESTARTED, Found, Recovered
@@ -32,9 +32,10 @@ from .places import own_repositories
 from .process import identity, verdicts
 from .process.launcher import Handle, Launcher, Waker
 from .process.turns import GIVE_BACK_S
-from .run_times import RunTimesBook
 from .spending import Spending
-from .store import locks, runs
+from .state import runs
+from .state.run_times import RunTimesBook
+from .storage import locks
 
 MAX_FALSE_STARTS = 3
 """Starts in a row that come to nothing before the task ends with an error."""

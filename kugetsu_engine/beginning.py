@@ -13,10 +13,10 @@ from .domain.states import ACTIVE
 from .domain.task import Task
 from .errors import ConfigError, KugetsuError, TryLater
 from .operator import Operator
-from .store import of_issue, runs, sessions, tasks
-from .store.enqueue import checked_message
-from .store.issue_names import session_name
-from .store.locks import is_held
+from .state import issue_tasks, runs, sessions, tasks
+from .state.issue_names import session_name
+from .state.new_tasks import checked_message
+from .storage.locks import is_held
 
 GO_ON = """\
 Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where
@@ -55,7 +55,7 @@ def go_on(operator: Operator, reference: str, message: str | None, folder: str |
     if "/" not in reference:
         reference = tasks.find(operator.paths, reference).issue_ref
     ref = operator.reference(reference)
-    earlier = of_issue.tasks_of(operator.paths, ref, operator.default_server)
+    earlier = issue_tasks.tasks_of(operator.paths, ref, operator.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == said:
             operator.do("start", task.id, keep=True)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import gate, jobs
+from . import jobs
 from .agents import environment, known
-from .config import AgentSettings, Settings
+from .config.loader import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
 from .domain.manual_session import ByHand
@@ -22,7 +22,9 @@ from .domain.text.quantities import of_number
 from .domain.text.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
 from .paths import StatePaths
-from .store import bell, hands, issue_names, of_issue, sessions
+from .state import issue_names, issue_tasks, manual_sessions, sessions
+from .state import slots as gate
+from .storage import wakeup_fifo as bell
 
 
 class Place(NamedTuple):
@@ -39,7 +41,7 @@ class Attached(NamedTuple):
     argv: list[str]
     session_id: str | None
     entered: gate.Pass
-    mark: hands.Mark
+    mark: manual_sessions.Mark
     bell: str
 
     def give_up(self) -> None:
@@ -75,7 +77,7 @@ def check(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         AlreadySo: someone works on the issue by hand.
     """
     _screen(paths, settings, operator, task)
-    for hand in hands.every(paths):
+    for hand in manual_sessions.every(paths):
         if hand.issue_key == task.issue_key:
             raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
@@ -94,12 +96,12 @@ def attach(
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
-    if stop is None and (at_work := of_issue.at_work(paths, task.issue_ref, settings.default_server)) is not None:
+    if stop is None and (at_work := issue_tasks.at_work(paths, task.issue_ref, settings.default_server)) is not None:
         raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
     _screen(paths, settings, operator, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ByHand(task.id, task.issue_ref, iso(time.time()), os.getpid())
-    mark = hands.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    mark = manual_sessions.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
     if mark is None:
         raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
     attached: Attached | None = None

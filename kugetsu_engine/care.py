@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from .config import Settings, load
+from .config.loader import Settings, load
 from .domain.refs import key_of, repository_of
 from .errors import AttemptFailed, KugetsuError
 from .git import base, clearing, located
@@ -16,8 +16,9 @@ from .git.pointers import admin_dir, common_folder
 from .operator import Operator
 from .paths import StatePaths
 from .snapshot import ALL_DONE, SnapshotReader
-from .store import locks, pulls
-from .store.issue_names import name_of
+from .state import pull_requests
+from .state.issue_names import name_of
+from .storage import locks
 from .worktrees import removal
 from .worktrees.removal import Facts, Reason, WorktreeState, hold_lock
 
@@ -79,7 +80,7 @@ class Care:
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
-        self._pulls = pulls.load(paths).issues
+        self._pulls = pull_requests.load(paths).issues
         self._working = removal.WorkingDirectories()
 
     def all(self, sized: bool = True) -> list[Worktree]:

@@ -13,9 +13,9 @@ from .domain.task import Attempt, Task
 from .domain.text.times import iso
 from .errors import BadFile, KugetsuError
 from .paths import StatePaths
-from .quarantine import Quarantine
-from .store import contexts
-from .store.contexts import Context, Message
+from .state import contexts
+from .state.contexts import Context, Message
+from .storage.quarantine import Quarantine
 
 
 class Chronicle:

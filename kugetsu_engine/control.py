@@ -12,7 +12,7 @@ from .domain.text.quantities import counted
 from .domain.text.times import iso
 from .errors import AlreadySo, BadFile, NotNow, UsageError
 from .paths import StatePaths
-from .store import documents, files
+from .storage import files, json_files
 
 UNREADABLE = Control(paused=True)
 
@@ -175,7 +175,7 @@ def read(paths: StatePaths) -> Control:
         BadFile: it cannot be read.
     """
     try:
-        control = documents.read(paths.control, Control)
+        control = json_files.read(paths.control, Control)
     except FileNotFoundError:
         return Control()
     if control.limit is not None and not 1 <= control.limit <= 1000:

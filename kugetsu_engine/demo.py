@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 
-from .config import OLD_NAMES
+from .config.loader import OLD_NAMES
 from .domain.new_task import MAX_MESSAGE_BYTES
 from .errors import UsageError
 from .git.command import git

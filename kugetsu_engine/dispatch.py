@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from . import gate, jobs
+from . import jobs
 from .agents import known
 from .attempts import Attempts
-from .config import SettingsSource
+from .config.env_files import BrokenEnvFile
+from .config.loader import SettingsSource
 from .control import Controls
 from .domain.decisions import scheduling
 from .domain.decisions.scheduling import Facts, Why
 from .domain.states import NOTIFIED
 from .domain.task import Task
 from .entries import Entry
-from .env_files import BrokenEnvFile
 from .errors import KugetsuError, NoSuchTask
 from .host import HostGate
 from .ledger import Ledger
@@ -25,7 +25,7 @@ from .pauses import Pauses
 from .places import hosts_in_use, own_repositories
 from .process.launcher import Launcher
 from .servers import Servers
-from .store import edits, hands
+from .state import edit_locks, manual_sessions, slots
 
 TRY_AGAIN_S = 0.2
 TRY_AGAIN_MAX_S = 5.0
@@ -68,7 +68,7 @@ class Dispatcher:
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
             default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
-            edited=edits.edited(self._paths), by_hand=hands.every(self._paths),
+            edited=edit_locks.edited(self._paths), by_hand=manual_sessions.every(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
@@ -109,12 +109,12 @@ class Dispatcher:
 
     def _start(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""
-        entered = gate.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
-        if isinstance(entered, gate.SlotRefusal):
+        entered = slots.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
+        if isinstance(entered, slots.SlotRefusal):
             self.obstacles.refused(entered, entry)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
-            return entered is not gate.SlotRefusal.SLOTS
+            return entered is not slots.SlotRefusal.SLOTS
         try:
             task = self._ledger.get(entry.id)
             if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
@@ -127,7 +127,7 @@ class Dispatcher:
             entered.give_up()
         return True
 
-    def _launch(self, task: Task, entered: gate.Pass) -> bool:
+    def _launch(self, task: Task, entered: slots.Pass) -> bool:
         """Enter the attempt in the books and hand it, with its locks, to a supervisor.
 
         False when nothing starts in this turn any more, as the settings must be read again.

@@ -12,8 +12,9 @@ from .domain.new_task import task_id as as_task_id
 from .domain.task import Task
 from .errors import AlreadySo, BadFile, KugetsuError, UsageError
 from .paths import StatePaths
-from .store import bell, edits, tasks
-from .store.enqueue import checked_message
+from .state import edit_locks, tasks
+from .state.new_tasks import checked_message
+from .storage import wakeup_fifo
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 UNFINISHED = "# Of an edit that was not finished: take this line out to go on with it, or empty the file to forget it.\n"
@@ -34,7 +35,7 @@ class TextKept(KugetsuError):
 class Edit:
     """One edit of one task; the task waits until it is ended by `done`, `cancel` or `keep`."""
 
-    def __init__(self, paths: StatePaths, hands: edits.Hands, task: Task, clock: Callable[[], float]) -> None:
+    def __init__(self, paths: StatePaths, hands: edit_locks.Hands, task: Task, clock: Callable[[], float]) -> None:
         self.task = task
         self.path = hands.path
         """The file to edit."""
@@ -124,7 +125,7 @@ class Edit:
 
     def _end(self, keep_text: bool) -> None:
         self._hands.let_go(keep_text)
-        bell.ring(self._paths.bell, self.task.id)
+        wakeup_fifo.ring(self._paths.bell, self.task.id)
 
 
 def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
@@ -138,9 +139,9 @@ def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
     if task_id is None or not os.path.lexists(paths.item(task_id)):
         found = tasks.find(paths, text)
         raise AlreadySo(f"{found.shown} has ended already ({found.state})")
-    hands = edits.lay_hands_on(paths, task_id)
+    hands = edit_locks.lay_hands_on(paths, task_id)
     if hands is None:
-        what = "is being edited already" if task_id in edits.edited(paths) else "has an agent, or had one a moment ago"
+        what = "is being edited already" if task_id in edit_locks.edited(paths) else "has an agent, or had one a moment ago"
         raise AlreadySo(f"{shown_id(task_id)} {what}")
     try:
         task = tasks.find(paths, task_id)  # with the lock: from here on it cannot start

@@ -15,8 +15,9 @@ from .errors import EngineHeld, KugetsuError
 from .housekeeping import TIDY_S, tidy
 from .paths import StatePaths
 from .process import asking, identity
-from .store import files, pulls
-from .store.watch import watch
+from .state import pull_requests
+from .storage import files
+from .storage.watch import watch
 from .telling.messenger import Messenger
 from .work_so_far import EVERY_S
 
@@ -176,7 +177,7 @@ class EngineThread:
 
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
-        if pulls.due(pulls.load(self.paths), time.time()):
+        if pull_requests.due(pull_requests.load(self.paths), time.time()):
             asking.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:

@@ -16,7 +16,8 @@ import msgspec
 from . import inbox, pauses
 from .agents import known
 from .attempts import Attempts
-from .config import SettingsSource
+from .config.env_files import EnvFiles
+from .config.loader import SettingsSource
 from .control import Controls
 from .dispatch import Dispatcher
 from .domain.alerts import Alerts
@@ -29,7 +30,6 @@ from .domain.task import Notice, Task
 from .domain.text.quantities import counted, format_clock
 from .domain.text.times import iso
 from .entries import Entry
-from .env_files import EnvFiles
 from .errors import EngineHeld, NoSuchTask
 from .flight import FlightRecorder
 from .host import HostGate
@@ -45,8 +45,9 @@ from .recovery import Recovery
 from .servers import Servers
 from .setting_alerts import SettingAlerts
 from .spending import Spending
-from .store import bell, files, issue_names
-from .store.engine_lock import EngineLock
+from .state import issue_names
+from .storage import files, wakeup_fifo
+from .storage.engine_lock import EngineLock
 from .sweeping import Sweeper
 from .verbs import Verbs
 from .work_so_far import WorkSoFar
@@ -149,7 +150,7 @@ class Engine:
         self.inbox = inbox.Inbox(self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight, self._monotonic)
         self._take_settings()
         self.ledger.rescan()
-        if self.mode != "command" and (fd := bell.hang(self.paths.bell)) is not None:
+        if self.mode != "command" and (fd := wakeup_fifo.hang(self.paths.bell)) is not None:
             self.waker.listen(fd, self._hear_bell)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from .domain.refs import key_of, repository_of
 from .domain.task import Order, State, order
 from .errors import BadFile
 from .paths import StatePaths
-from .store import tasks
+from .state import tasks
 
 UNREADABLE = "unreadable"
 """Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""

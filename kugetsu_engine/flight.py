@@ -15,8 +15,8 @@ from .host import HostGate
 from .journal import Journal
 from .paths import StatePaths
 from .pauses import Pauses
-from .store import documents
-from .store.requests import Answer, Request
+from .state.requests import Answer, Request
+from .storage import json_files
 
 
 class FlightRecorder:
@@ -75,7 +75,7 @@ class FlightRecorder:
     def _start(self) -> dict[str, Any]:
         found = {"pid": os.getpid(), "mode": self._mode, "flow": msgspec.to_builtins(self._last)}
         try:
-            before = documents.read(self._paths.engine, EngineState)
+            before = json_files.read(self._paths.engine, EngineState)
             if not before.stopped:  # the file is its heartbeat
                 found["last_alive"] = iso(os.stat(self._paths.engine).st_mtime)
         except (OSError, BadFile):

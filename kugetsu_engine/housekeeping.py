@@ -8,7 +8,8 @@ from .domain.states import FINAL
 from .domain.text.times import epoch
 from .errors import BadFile
 from .paths import CONVERSATION, JSON, LOCK, REMOTE, REMOVED, StatePaths
-from .store import files, locks, sessions, tasks
+from .state import sessions, tasks
+from .storage import files, locks
 
 ANSWER_AGE_S = 300.0
 DRAFT_AGE_S = 7 * 86400.0

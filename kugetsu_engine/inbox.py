@@ -6,9 +6,10 @@ from .domain.alerts import Alerts
 from .errors import BadFile, NotNow
 from .flight import FlightRecorder
 from .paths import StatePaths
-from .quarantine import Quarantine
-from .store import files, requests
-from .store.requests import Answer, Request
+from .state import requests
+from .state.requests import Answer, Request
+from .storage import files
+from .storage.quarantine import Quarantine
 from .verbs import Verbs
 
 TURN_S = 0.5

@@ -9,7 +9,8 @@ from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .errors import BadFile
 from .ledger import Ledger
 from .paths import JSON, StatePaths
-from .store import files, sessions
+from .state import sessions
+from .storage import files
 
 """Where the one of a bash kugetsu is kept, which says what its sessions are."""
 EVERY_S = 3.0

@@ -13,7 +13,8 @@ from .git.command import git
 from .operator import Operator
 from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from .prompts import RULES
-from .store import files, sessions
+from .state import sessions
+from .storage import files
 
 CONFIG = """\
 # Settings of kugetsu; docs/configuration.md says more. A change acts at once.

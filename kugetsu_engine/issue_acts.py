@@ -12,8 +12,8 @@ from .domain.text.quantities import counted
 from .domain.text.times import iso
 from .errors import AlreadySo, UsageError
 from .ledger import Ledger
-from .store import contexts, sessions
-from .store.issue_names import session_name
+from .state import contexts, sessions
+from .state.issue_names import session_name
 
 
 def set_pull_request(ledger: Ledger, args: dict[str, Any], now: float) -> tuple[str, str | None]:

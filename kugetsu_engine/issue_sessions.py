@@ -7,7 +7,7 @@ from .domain.session import BASE, NEW, Session, Wanted
 from .domain.task import Task
 from .errors import BadFile, ConfigError, KugetsuError
 from .paths import StatePaths
-from .store import issue_names, sessions
+from .state import issue_names, sessions
 
 INTERRUPTED = frozenset(
     {"lost", "server_lost", "timeout", "stopped", "crash", "network", "rate_limit", "quota", "disk", "locked"}

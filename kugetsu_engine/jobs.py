@@ -4,10 +4,11 @@ import os
 import uuid
 from collections.abc import Mapping
 
-from . import issue_sessions, prompts, secrets
+from . import issue_sessions, prompts
 from .agents import environment, known, versions
 from .agents.base import Call
-from .config import AgentSettings, RepoSettings, Settings
+from .config import secret_values
+from .config.loader import AgentSettings, RepoSettings, Settings
 from .domain import refs
 from .domain.job import Job
 from .domain.reserved_refs import SESSIONS
@@ -19,7 +20,8 @@ from .forges import hosts
 from .git import nearby
 from .git.repositories import clone_address
 from .paths import RunPaths, StatePaths
-from .store import files, issue_names, pulls, sessions
+from .state import issue_names, pull_requests, sessions
+from .storage import files
 
 ISSUE_MARK = "\x00issue\x00"
 """Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
@@ -89,7 +91,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        secrets=sorted(secrets.given(paths, settings, operator)),
+        secrets=sorted(secret_values.given(paths, settings, operator)),
     )  # fmt: skip
 
 
@@ -166,5 +168,5 @@ def _left_files(task: Task) -> bool:
 
 def _known_pull(paths: StatePaths, task: Task) -> str | None:
     """Address of the open pull request that a forge told of."""
-    known_pull = pulls.load(paths).issues.get(task.issue_key)
+    known_pull = pull_requests.load(paths).issues.get(task.issue_key)
     return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None

@@ -6,8 +6,9 @@ from typing import Any
 from .domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shortened
 from .domain.text.times import iso
 from .paths import StatePaths
-from .store import acts, lines
-from .store.requests import Answer, Request
+from .state import journal_file
+from .state.requests import Answer, Request
+from .storage import json_lines
 
 
 class LineGuard:
@@ -25,9 +26,9 @@ class LineGuard:
         """Append by a function; a disk that refuses is told by the alert."""
         try:
             if self._torn:
-                lines.mend(self._path)
+                json_lines.mend(self._path)
             self._torn = False
-            if lines.misplaced(self._path):
+            if json_lines.misplaced(self._path):
                 self._set_aside(self._path, f"something else has the place of the {self._what}")
             append()
         except OSError as error:
@@ -76,7 +77,7 @@ class Journal:
     def _write(self, verb: str, changes: Sequence[Change], **fields: Any) -> None:
         stamp = iso(self._now())
         act = Act(stamp, verb, changes=tuple(changes[:CHANGES_IN_LINE]), **fields)
-        self._guard.write(lambda: acts.append(self._paths, act))
+        self._guard.write(lambda: journal_file.append(self._paths, act))
         for start in range(CHANGES_IN_LINE, len(changes), CHANGES_IN_LINE):
             more = Act(stamp, CHANGED, changes=tuple(changes[start : start + CHANGES_IN_LINE]))
-            self._guard.write(lambda more=more: acts.append(self._paths, more))  # type: ignore[misc]
+            self._guard.write(lambda more=more: journal_file.append(self._paths, more))  # type: ignore[misc]

@@ -23,8 +23,9 @@ from .expiry import Expiry
 from .journal import Journal, LineGuard
 from .line import Line
 from .paths import StatePaths
-from .quarantine import Quarantine
-from .store import files, notices, tasks
+from .state import notifications, tasks
+from .storage import files
+from .storage.quarantine import Quarantine
 
 CORRUPT_GRACE_S = 2.0
 """A file that cannot be read may be half-written by an editor; after this time it is set aside."""
@@ -266,7 +267,7 @@ class Ledger:
 
     def tell(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
-        self._told.write(lambda: notices.append(self.paths, notice))
+        self._told.write(lambda: notifications.append(self.paths, notice))
         if self._on_notice is not None:
             self._on_notice(notice)
 

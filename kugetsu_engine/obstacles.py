@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import gate
-from .config import Settings
+from .config.loader import Settings
 from .domain.new_task import task_id as as_task_id
 from .domain.obstacles import Obstacles
 from .domain.states import NOTIFIED
@@ -13,7 +12,7 @@ from .entries import Entry
 from .ledger import Ledger
 from .paths import StatePaths
 from .places import BEFORE_GIT_IS_DONE, names_of_place
-from .store import hands, runs
+from .state import manual_sessions, runs, slots
 
 
 class ObstacleKeeper:
@@ -41,11 +40,11 @@ class ObstacleKeeper:
         """Whether someone else was found at work on an issue."""
         return issue_key in self._issues
 
-    def refused(self, what: gate.SlotRefusal, entry: Entry) -> None:
+    def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
         """Take in that a lock was refused which the books say is free."""
-        if what is gate.SlotRefusal.SLOTS:
-            known = len(self._ledger.active_ids) + len(hands.every(self._paths))
-            self._strangers = max(gate.taken_slots(self._paths) - known, 1)
+        if what is slots.SlotRefusal.SLOTS:
+            known = len(self._ledger.active_ids) + len(manual_sessions.every(self._paths))
+            self._strangers = max(slots.taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
 

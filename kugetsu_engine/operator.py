@@ -15,21 +15,21 @@ from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, 
 from .git import nearby
 from .paths import StatePaths, is_utf8
 from .preflight import Programs
-from .store import bell, files
-from .store import enqueue as creating
-from .store.issue_names import name_of
+from .state import new_tasks as creating
+from .state.issue_names import name_of
+from .storage import files, wakeup_fifo
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from .config import Settings
+    from .config.loader import Settings
     from .domain.changes import WorktreeDiff
     from .editing import Edit
     from .engine import Engine
     from .preflight import Obstacle
-    from .store.requests import Answer, Request, Verb
+    from .state.requests import Answer, Request, Verb
     from .telling.rungs import Tried
 
 ANSWER_WAIT_S = 10.0
@@ -57,9 +57,9 @@ class Operator:
 
     def taken_slots(self) -> int:
         """How many slots are held at this moment, by agents or by hand."""
-        from . import gate
+        from .state import slots
 
-        return gate.taken_slots(self.paths)
+        return slots.taken_slots(self.paths)
 
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
@@ -113,7 +113,7 @@ class Operator:
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
         creating.announce(self.paths, task_id, str(ref), now)
-        bell.ring(self.paths.bell, task_id)
+        wakeup_fifo.ring(self.paths.bell, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
@@ -134,7 +134,7 @@ class Operator:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
-        from .store import requests
+        from .state import requests
 
         return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
 
@@ -148,7 +148,7 @@ class Operator:
             NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
             KugetsuError: one of them cannot be made; none stands.
         """
-        from .store import requests
+        from .state import requests
 
         self.refuse_if_read_only()
         self._prepare()
@@ -162,13 +162,13 @@ class Operator:
             return []
         whole = parts[0] if len(parts) == 1 else requests.Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit(self.paths, whole)
-        bell.ring(self.paths.bell)
+        wakeup_fifo.ring(self.paths.bell)
         reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
         from .process.waiting import pause
-        from .store import requests
+        from .state import requests
 
         deadline = time.monotonic() + wait_s
         look_s = 0.002
@@ -219,10 +219,10 @@ class Operator:
         """
         if "/" not in text:
             return as_task_id(text) or text
-        from .store import of_issue
+        from .state import issue_tasks
 
         ref = str(refs.parse(text, self.default_server))
-        return of_issue.meant(self.paths, ref, of_issue.PREFERRED.get(verb, ()), self.default_server).id
+        return issue_tasks.meant(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
 
     def reference(self, text: str) -> str:
         """The whole form of an issue reference.
@@ -234,11 +234,11 @@ class Operator:
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
-        from .store import notices
+        from .state import notifications
 
         self.refuse_if_read_only()
         self._prepare()
-        notices.mark_read(self.paths, until)
+        notifications.mark_read(self.paths, until)
 
     def mark_seen(self) -> None:
         """Remember that the operator is here now."""
@@ -263,15 +263,15 @@ class Operator:
             NoSuchTask: there is no such task.
         """
         from .domain.text.quantities import format_coming
-        from .store import mutes, tasks
+        from .state import notification_mutes, tasks
 
         self.refuse_if_read_only()
         self._prepare()
-        known = name if name == mutes.ALL else tasks.find(self.paths, name).id
+        known = name if name == notification_mutes.ALL else tasks.find(self.paths, name).id
         now = self._clock()
-        until = mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
-        mutes.mute(self.paths, known, until, now)
-        what = "everything" if known == mutes.ALL else shown_id(known)
+        until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
+        notification_mutes.mute(self.paths, known, until, now)
+        what = "everything" if known == notification_mutes.ALL else shown_id(known)
         if until is None:
             return f"{what} is told again"
         return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
@@ -291,7 +291,7 @@ class Operator:
             KugetsuError: it has no worktree yet, or git refused.
         """
         from .git import diff
-        from .store import tasks
+        from .state import tasks
 
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
@@ -317,7 +317,7 @@ class Operator:
         """Be the engine for a moment, unless one runs."""
         from .engine import Engine
         from .errors import EngineHeld
-        from .store.locks import is_held
+        from .storage.locks import is_held
 
         if is_held(self.paths.engine_lock):
             return
@@ -370,19 +370,19 @@ class Operator:
     @property
     def settings(self) -> Settings:
         """The settings as they stand now."""
-        from . import config
+        from .config import loader
 
-        return config.load(self.paths, self.environ)[0]
+        return loader.load(self.paths, self.environ)[0]
 
     def _has_path(self, repository: str) -> bool:
         own = self.settings.repos.get(repository)
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
-        from . import config
         from .agents import known
+        from .config import loader
 
-        settings, faults = config.load(self.paths, self.environ)
+        settings, faults = loader.load(self.paths, self.environ)
         names = known.names(settings)
         if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(

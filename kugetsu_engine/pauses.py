@@ -14,7 +14,7 @@ from .domain.text.quantities import format_coming
 from .domain.text.times import epoch, iso
 from .errors import BadFile
 from .paths import StatePaths
-from .store import documents, files
+from .storage import files, json_files
 
 NETWORK = "network"
 """Class of failure that makes a host rest; providers rest for others."""
@@ -165,7 +165,7 @@ class Pauses:
 def load(paths: StatePaths) -> dict[str, Pause]:
     """Read the file; one that is missing or broken says nothing."""
     try:
-        return documents.read(paths.pauses, dict[str, Pause])
+        return json_files.read(paths.pauses, dict[str, Pause])
     except (FileNotFoundError, BadFile):
         return {}
 
@@ -173,7 +173,7 @@ def load(paths: StatePaths) -> dict[str, Pause]:
 def fault(paths: StatePaths) -> str | None:
     """Why the file cannot be read; None when it can, or there is none."""
     try:
-        documents.read(paths.pauses, dict[str, Pause])
+        json_files.read(paths.pauses, dict[str, Pause])
     except FileNotFoundError:
         return None
     except BadFile as error:

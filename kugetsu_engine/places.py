@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from .config import Settings
+from .config.loader import Settings
 from .domain.decisions import scheduling
 from .domain.decisions.scheduling import Rest
 from .paths import StatePaths

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    from .config import Settings
+    from .config.loader import Settings
 
 LOOK_AGAIN_S = 60.0
 
@@ -66,7 +66,7 @@ def settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings |
     named = any(name.startswith("KUGETSU_") and name != "KUGETSU_DIR" for name in environ)
     if not named and not any(map(os.path.lexists, (paths.config, paths.shell_config))):
         return None
-    from .config import load
+    from .config.loader import load
 
     return load(paths, environ)[0]
 
@@ -150,7 +150,7 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 
 
 def _path_of_env_files(paths: StatePaths) -> str:
-    from . import env_files
+    from .config import env_files
 
     return env_files.read_readable(paths).get("PATH", "")
 

@@ -8,15 +8,16 @@ import re
 from collections.abc import Mapping
 from string import Template
 
-from .config import AgentSettings, Settings
+from .config.loader import AgentSettings, Settings
 from .domain.new_task import shown_id
 from .domain.refs import IssueRef
 from .domain.reserved_refs import BASE, PM_AGENT
 from .domain.task import Task
 from .errors import BadFile
 from .paths import StatePaths
-from .store import contexts, files
-from .store.issue_names import name_of
+from .state import contexts
+from .state.issue_names import name_of
+from .storage import files
 
 FIELDS = {
     "task": "the message of the task",

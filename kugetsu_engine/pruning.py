@@ -10,9 +10,10 @@ from .domain.reserved_refs import SESSIONS
 from .errors import BadFile, KugetsuError
 from .git import clearing
 from .operator import Operator
-from .store import contexts, documents, files, sessions, tasks
-from .store.issue_names import name_of
-from .store.locks import is_held
+from .state import contexts, sessions, tasks
+from .state.issue_names import name_of
+from .storage import files, json_files
+from .storage.locks import is_held
 from .worktrees import removal
 from .worktrees.removal import Facts, Reason, WorkingDirectories, hold_lock
 
@@ -101,7 +102,7 @@ def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
         if stem in known:
             continue
         try:
-            said = documents.read(path, contexts.Context)
+            said = json_files.read(path, contexts.Context)
         except (FileNotFoundError, BadFile):
             continue
         if said.issue_ref and name_of(operator.paths, said.issue_ref) == stem:

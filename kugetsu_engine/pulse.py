@@ -11,8 +11,8 @@ from .domain.engine_state import EngineState
 from .errors import BadFile
 from .paths import StatePaths
 from .process import identity
-from .quarantine import Quarantine
-from .store import documents, files
+from .storage import files, json_files
+from .storage.quarantine import Quarantine
 
 HEARTBEAT_S = 2.0
 
@@ -68,7 +68,7 @@ class Pulse:
 def engine_lives(paths: StatePaths) -> bool:
     """Whether the process that last said to be the engine is there, and did not say that it ended. Only the lock is proof."""
     try:
-        state = documents.read(paths.engine, EngineState)
+        state = json_files.read(paths.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return False
     return not state.stopped and identity.is_same(state.pid, state.start_ticks, state.boot_id)

@@ -14,7 +14,8 @@ from .domain.task import Notice
 from .errors import BadFile
 from .ledger import Ledger
 from .paths import StatePaths
-from .store import documents, runs
+from .state import runs
+from .storage import json_files
 
 
 class Recovery:
@@ -90,6 +91,6 @@ class Recovery:
 def _last_state(paths: StatePaths) -> EngineState | None:
     """What the engine before wrote last."""
     try:
-        return documents.read(paths.engine, EngineState)
+        return json_files.read(paths.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return None

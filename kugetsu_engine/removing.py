@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from . import config
 from .agents import known
+from .config import loader
 from .domain import refs
 from .domain.session import Session
 from .domain.states import ACTIVE, PENDING
@@ -21,9 +21,9 @@ from .errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
 from .forges.knowing import Forges
 from .operator import Operator
 from .process.waiting import pause
-from .store import contexts, issue_names, of_issue, sessions
-from .store.locks import is_held, try_lock, unlock
-from .store.requests import Request
+from .state import contexts, issue_names, issue_tasks, sessions
+from .state.requests import Request
+from .storage.locks import is_held, try_lock, unlock
 from .worktrees import removal
 from .worktrees.removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState
 
@@ -95,7 +95,7 @@ def look(operator: Operator, issue_ref: str) -> Remains:
     except KugetsuError:
         said = 0
     session = sessions.load(operator.paths, issue_names.session_name(operator.paths, issue_ref))
-    tasks = of_issue.tasks_of(operator.paths, issue_ref, operator.default_server)
+    tasks = issue_tasks.tasks_of(operator.paths, issue_ref, operator.default_server)
     return Remains(
         issue_ref, ref.branch, worktree, tuple(against), session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
@@ -159,7 +159,7 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
             # As one act: a task of the issue that waits would else take the place of the agent.
             waiting = [Request("cancel", task.id) for task in remains.waiting]
             operator.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
-        deadline = time.monotonic() + config.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
+        deadline = time.monotonic() + loader.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
@@ -175,7 +175,7 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
     session = remains.session
     if session is None or session.session_id is None:
         return
-    settings = config.load(operator.paths, operator.environ)[0]
+    settings = loader.load(operator.paths, operator.environ)[0]
     places = (session.worktree, remains.worktree.path if remains.worktree else None)
     folder = next((path for path in places if path and os.path.isdir(path)), operator.paths.root)
     environ: Mapping[str, str] = dict(operator.environ)

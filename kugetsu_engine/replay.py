@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from . import control
-from .config import Settings, SettingsSource
+from .config.loader import Settings, SettingsSource
 from .domain.decisions.duration_model import learned
 from .domain.decisions.scheduling import Rest
 from .domain.engine_state import EngineState
@@ -22,8 +22,9 @@ from .paths import StatePaths
 from .pauses import NETWORK
 from .places import own_repositories
 from .snapshot import Active, EngineView, Snapshot
-from .store import acts, documents, notices, pulls, tasks
-from .store.locks import is_held
+from .state import journal_file, notifications, pull_requests, tasks
+from .storage import json_files
+from .storage.locks import is_held
 
 LEARNED_FROM = 200
 """Ended tasks that estimates of a past moment are made from."""
@@ -40,9 +41,9 @@ class Replay:
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
         every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
-        self.past = Past(every, notices.every(paths), acts.every(paths), _last_alive(paths))
-        self._pulls = pulls.load(paths).issues
-        self._read_until = notices.read_until(paths)
+        self.past = Past(every, notifications.every(paths), journal_file.every(paths), _last_alive(paths))
+        self._pulls = pull_requests.load(paths).issues
+        self._read_until = notifications.read_until(paths)
         self._limit = control.effective_limit(control.load(paths), self._settings.max_concurrent_agents)
 
     def at(self, when: float) -> Snapshot:
@@ -133,7 +134,7 @@ class Replay:
 def _last_alive(paths: StatePaths) -> float | None:
     """When the last engine was still seen; None when one runs, or it ended in an orderly way."""
     try:
-        if is_held(paths.engine_lock) or documents.read(paths.engine, EngineState).stopped:
+        if is_held(paths.engine_lock) or json_files.read(paths.engine, EngineState).stopped:
             return None
         return os.stat(paths.engine).st_mtime
     except (OSError, BadFile):

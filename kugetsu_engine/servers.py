@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 
 from .agents import environment, opencode_desk, opencode_server
 from .agents.base import Call
-from .config import AgentSettings, SettingsSource
+from .config.loader import AgentSettings, SettingsSource
 from .domain.alerts import Alerts
 from .errors import ConfigError
 from .ledger import Ledger
 from .paths import StatePaths
 from .process import marked
 from .process.launcher import open_log
-from .store import locks
+from .storage import locks
 
 LOOK_S = 2.0
 HEALTH_S = 60.0

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from .config import SettingsSource
+from .config.env_files import EnvFiles
+from .config.loader import SettingsSource
 from .domain.alerts import Alerts
 from .domain.task import Notice
-from .env_files import EnvFiles
 from .prompts import PromptFile
 
 

@@ -10,8 +10,9 @@ from functools import cached_property, partial
 
 import msgspec
 
-from . import control, env_files, pauses, run_times
-from .config import SettingsSource
+from . import control, pauses
+from .config import env_files
+from .config.loader import SettingsSource
 from .domain import states
 from .domain.changes import Changes
 from .domain.config_faults import Gaps
@@ -36,9 +37,12 @@ from .paths import StatePaths
 from .places import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
 from .process import identity
 from .prompts import PromptFile
-from .quarantine import is_aside
-from .store import documents, edits, files, hands, notices, pulls, runs
-from .store.locks import is_held
+from .state import edit_locks, manual_sessions, run_times, runs
+from .state import notifications as notices
+from .state import pull_requests as pulls
+from .storage import files, json_files
+from .storage.locks import is_held
+from .storage.quarantine import is_aside
 from .store.task_folder import TaskFolder
 
 STALE_S = 5.0
@@ -331,8 +335,8 @@ class SnapshotReader:
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
-            edited=edits.edited(self.paths), pulls=self._read_pulls(),
-            by_hand=hands.every(self.paths), hosts=hosts,
+            edited=edit_locks.edited(self.paths), pulls=self._read_pulls(),
+            by_hand=manual_sessions.every(self.paths), hosts=hosts,
             own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
             gaps=told.gaps if told else self.settings.current.gaps,
@@ -341,7 +345,7 @@ class SnapshotReader:
     def _engine(self) -> tuple[EngineView, EngineState | None]:
         state: EngineState | None
         try:
-            state = documents.read(self.paths.engine, EngineState)
+            state = json_files.read(self.paths.engine, EngineState)
         except (FileNotFoundError, BadFile):
             state = None
         try:

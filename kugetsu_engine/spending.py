@@ -11,7 +11,7 @@ from .domain.task import Attempt, Notice
 from .domain.text.times import instants, iso, wall_clock
 from .domain.usage import Sum, day_of, ended_on, money
 from .paths import StatePaths
-from .store import tasks
+from .state import tasks
 
 OTHER_ZONES_S = 86400.0
 """Files this much older than the day are read too: a file may have been written just before midnight."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from . import config_edit, env_files
-from .config import OLD_NAMES, OLD_SERVERS, READERS, load
+from .config import env_files, toml_editor
+from .config.loader import OLD_NAMES, OLD_SERVERS, READERS, load
 from .domain import refs
 from .domain.new_task import task_id as as_task_id
 from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
@@ -28,8 +28,9 @@ from .errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
 from .git.command import git
 from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from .process import identity
-from .store import contexts, files, notices, sessions, tasks
-from .store.issue_names import session_name
+from .state import contexts, notifications, sessions, tasks
+from .state.issue_names import session_name
+from .storage import files
 
 NO_COUNTERPART = {
     "QUEUE_DAEMON_INTERVAL_MINUTES": "nothing is polled: a free slot is used at once",
@@ -155,9 +156,9 @@ class Takeover:
             for table, entries in tables.items():
                 for key, value in entries.items():
                     if key not in document.get(table, {}):
-                        config_edit.set_in_table(document, table, key, value)
+                        toml_editor.set_in_table(document, table, key, value)
 
-        config_edit.edit(self.paths, change)
+        toml_editor.edit(self.paths, change)
 
     def _repositories(self) -> Iterator[str]:
         found = self._document("repos.json")
@@ -348,9 +349,9 @@ class Takeover:
         found = sorted((_notice(entry) for entry in entries), key=lambda notice: notice.time)
         read = [_notice(entry).time for entry in entries if entry.get("read") or entry.get("status") == "read"]
         for notice in found:
-            notices.append(self.paths, notice)
-        if read and not notices.read_until(self.paths):
-            notices.mark_read(self.paths, max(read))
+            notifications.append(self.paths, notice)
+        if read and not notifications.read_until(self.paths):
+            notifications.mark_read(self.paths, max(read))
         if self.same:
             os.unlink(f"{self.old}/notifications.json")
 

@@ -20,9 +20,9 @@ from .entries import Entry
 from .errors import AlreadySo, ConfigError, KugetsuError, NoSuchTask, TryLater, UsageError
 from .ledger import Ledger
 from .pauses import Pauses
-from .store import tasks
-from .store.enqueue import checked_message
-from .store.requests import Answer, Request, Undo
+from .state import tasks
+from .state.new_tasks import checked_message
+from .state.requests import Answer, Request, Undo
 
 CLEARED_AT_ONCE = 100
 """Ended tasks whose logs are removed before `clear` is answered; those of more are removed beside the engine's turns."""

@@ -13,7 +13,7 @@ from .errors import GitError
 from .git.changes import changes_of
 from .git.pointers import common_folder
 from .paths import StatePaths
-from .store import runs
+from .state import runs
 
 EVERY_S = 10.0
 COST_SHARE = 50.0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kugetsu_engine.domain.text.quantities import counted
-from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.state.requests import Answer, Request
 
 from .messages import Answered
 

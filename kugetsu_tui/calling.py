@@ -6,7 +6,7 @@ A terminal that knows a sequence passes it to the desktop it stands on, also ove
 
 from collections.abc import Mapping
 
-from kugetsu_engine.config import NotifySettings
+from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.decisions.notification_rules import TITLE
 
 from .formatting.safe_text import clean

@@ -8,11 +8,11 @@ import traceback
 from collections.abc import Iterator, Mapping
 from logging.handlers import QueueHandler, QueueListener
 
+from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.secrets import Secrets
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 LOGGERS = ("kugetsu_engine", "kugetsu_tui", "asyncio", "py.warnings")
 """Whose records are kept. Others are let go: apprise, for one, writes addresses with what is secret in them."""

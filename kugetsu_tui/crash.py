@@ -7,8 +7,8 @@ import time
 import traceback
 from collections.abc import Mapping
 
+from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.secrets import Secrets
 
 from . import console_log
 from .formatting.safe_text import clean

@@ -7,7 +7,7 @@ from typing import Any
 
 from kugetsu_engine.editing import Edit, after_editor, editor_of, kept
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
-from kugetsu_engine.store.requests import Request
+from kugetsu_engine.state.requests import Request
 
 from .answers import in_full, summed_up
 from .console import Console

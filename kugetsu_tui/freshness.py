@@ -8,8 +8,9 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import STALE_S
-from kugetsu_engine.store import files, hands
-from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.state import manual_sessions
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.locks import is_held
 
 from .viewmodels.picture import Picture
 
@@ -20,7 +21,7 @@ def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
         paths.edits, paths.run_times,
     )  # fmt: skip
-    return (*map(files.read_signature, watched), hands.every(paths), engine_stamp(paths), runs_engine)
+    return (*map(files.read_signature, watched), manual_sessions.every(paths), engine_stamp(paths), runs_engine)
 
 
 def engine_stamp(paths: StatePaths) -> object:

@@ -15,14 +15,14 @@ from textual.message import Message
 
 from kugetsu_engine.agents import known
 from kugetsu_engine.agents.approval import ApprovalReader
-from kugetsu_engine.config import Settings
+from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.store.requests import VERBS, Request, Verb
-from kugetsu_engine.store.watch import watch
+from kugetsu_engine.state.requests import VERBS, Request, Verb
+from kugetsu_engine.storage.watch import watch
 from kugetsu_engine.telling.rungs import Tried
 
 from .answers import summed_up

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from kugetsu_engine.config import NotifySettings
+from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot
-from kugetsu_engine.store import mutes
+from kugetsu_engine.state import notification_mutes
 
 LEAST_APART_S = 5.0
 """Between two calls; what comes meanwhile is told by the next one."""
@@ -55,5 +55,5 @@ class Listener:
         heard = [notice for notice in fresh if notification_rules.is_worth(notice, settings.on)]
         if not heard:
             return []
-        muted = mutes.read(self._paths, self._clock())
+        muted = notification_mutes.read(self._paths, self._clock())
         return [notice for notice in heard if not muted.covers(notice.id)]

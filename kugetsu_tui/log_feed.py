@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, shown_line
-from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.secrets import Secrets
+from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_times import LogTimes
 
 from .background import Background
 from .formatting import line_times

@@ -7,12 +7,12 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
+from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine
-from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader, masked, shown
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.secrets import Secrets
+from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_times import LogTimes
 
 from .background import Background
 from .formatting import line_times

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from kugetsu_engine.store.requests import Undo
+from kugetsu_engine.state.requests import Undo
 
 from .viewmodels.picture import Picture
 

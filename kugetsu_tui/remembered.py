@@ -7,7 +7,7 @@ import msgspec
 
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import documents, files
+from kugetsu_engine.storage import files, json_files
 
 from .formatting.safe_text import clean
 
@@ -52,7 +52,7 @@ class Remembered(msgspec.Struct, frozen=True):
 def load(paths: StatePaths) -> Remembered:
     """Read what was kept; nothing where there is none, or it cannot be read."""
     try:
-        found = documents.decode(files.read(paths.console, MOST_BYTES), Remembered, paths.console)
+        found = json_files.decode(files.read(paths.console, MOST_BYTES), Remembered, paths.console)
     except (OSError, BadFile):
         return Remembered()
     lists = {

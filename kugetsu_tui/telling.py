@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kugetsu_engine.store.mutes import ALL
+from kugetsu_engine.state.notification_mutes import ALL
 
 from . import calling
 from .commands import Command

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kugetsu_engine.store.requests import Undo
+from kugetsu_engine.state.requests import Undo
 
 KEPT_S = 30.0
 KEPT = 20

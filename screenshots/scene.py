@@ -18,9 +18,9 @@ from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.snapshot import Snapshot
-from kugetsu_engine.store import files
-from kugetsu_engine.store.engine_lock import EngineLock
-from kugetsu_engine.store.locks import try_lock, unlock
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.engine_lock import EngineLock
+from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.viewmodels.picture import Picture

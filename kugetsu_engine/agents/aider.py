@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AttemptFailed
 from ..paths import StatePaths
-from ..store import files
+from ..storage import files
 from .events import LINE_LIMIT, Event, Reader, Used
 
 if TYPE_CHECKING:
-    from ..config import AgentSettings
+    from ..config.loader import AgentSettings
     from .base import Call
 
 FAILURES = (

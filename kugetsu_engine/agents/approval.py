@@ -5,11 +5,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from .. import env_files
-from ..config import Settings
+from ..config import env_files
+from ..config.loader import Settings
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from ..store import files
+from ..storage import files
 from . import known
 
 FLAGS = frozenset({

@@ -12,7 +12,7 @@ from . import tool_words
 from .events import Event, Reader, Used
 
 if TYPE_CHECKING:
-    from ..config import AgentSettings
+    from ..config.loader import AgentSettings
     from .base import Call
 
 FAILURES = (

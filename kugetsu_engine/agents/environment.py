@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from .. import env_files
+from ..config import env_files
 from ..domain.reserved_refs import PM_AGENT
 from ..domain.task import Task
 from ..errors import NotNow

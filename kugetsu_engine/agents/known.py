@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..config import AgentSettings, Settings
+from ..config.loader import AgentSettings, Settings
 from ..domain.decisions.scheduling import Rest
 from ..domain.session import NEW, Wanted
 from ..errors import ConfigError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .opencode_events import OpencodeReader
 
 if TYPE_CHECKING:
-    from ..config import AgentSettings
+    from ..config.loader import AgentSettings
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 MAX_STEPS = 500

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from ..process.waiting import pause
-from ..store import files
+from ..storage import files
 from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
 

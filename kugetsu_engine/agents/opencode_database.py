@@ -13,8 +13,8 @@ from typing import Any
 
 from ..errors import BadFile
 from ..paths import LOCK, StatePaths
-from ..store import files
-from ..store.locks import unlock, wait_lock
+from ..storage import files
+from ..storage.locks import unlock, wait_lock
 from .opencode_sessions import database
 
 MAKING_S = 60.0

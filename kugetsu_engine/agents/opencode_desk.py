@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..process import marked
-from ..store import files, locks
+from ..storage import files, locks
 
 ENTERED = "opencode-server"
 """File in the attempt's TMPDIR that names the socket of the keeper it entered at."""

@@ -25,8 +25,8 @@ from ..domain.text.times import iso
 from ..paths import LOCK, StatePaths
 from ..process import tree
 from ..process.identity import stat_fields
-from ..store import files
-from ..store.locks import try_lock, unlock
+from ..storage import files
+from ..storage.locks import try_lock, unlock
 from . import versions
 from .opencode_http import Api, Refused, ServerLost
 from .opencode_visits import Visits

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 
-from ..config import AgentSettings
+from ..config.loader import AgentSettings
 from ..domain.reserved_refs import PM_AGENT
 from ..errors import ConfigError
 from ..process import interpreter

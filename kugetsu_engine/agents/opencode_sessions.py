@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from ..errors import AttemptFailed
-from ..store import files
+from ..storage import files
 
 COMMAND_S = 60.0
 """Time that one export, import or deletion may take; measured: one second."""

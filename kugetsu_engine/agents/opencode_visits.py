@@ -12,7 +12,7 @@ from typing import Any
 
 from ..paths import JSON
 from ..process import marked
-from ..store import files
+from ..storage import files
 from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
 

@@ -1,6 +1,6 @@
 """Any command by the template in `[agents.NAME]`: argv with placeholders for a new session, to resume one, to fork one."""
 
-from ..config import AgentSettings
+from ..config.loader import AgentSettings
 from ..domain.text import json_paths
 from ..domain.text.command_template import PROMPT, filled
 from .base import Call, Drive

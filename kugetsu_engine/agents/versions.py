@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.text.safe_text import safe_line
 from ..errors import AttemptFailed, BadFile
 from ..paths import StatePaths
-from ..store import files
+from ..storage import files
 
 if TYPE_CHECKING:
     import subprocess

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import KugetsuError
-from ..store.requests import Request
+from ..state.requests import Request
 from .grammar import parser_of
 from .here import note, operator
 

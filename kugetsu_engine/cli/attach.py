@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 
 from ..beginning import wait_until
 from ..by_hand import attach, place
-from ..config import load
+from ..config.loader import load
 from ..domain.new_task import typed_id
 from ..domain.states import ACTIVE
 from ..domain.task import Task
 from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, KugetsuError
 from ..process.waiting import pause
-from ..store import tasks
+from ..state import tasks
 from .grammar import parser_of
 from .here import note, operator, paths
 

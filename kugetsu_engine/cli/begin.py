@@ -9,7 +9,7 @@ from ..domain.text.times import duration
 from ..errors import AlreadySo, KugetsuError
 from ..operator import Operator
 from ..process.waiting import pause
-from ..store.locks import is_held
+from ..storage.locks import is_held
 from .grammar import parser_of
 from .here import note, operator, standard_input
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ..domain import agent_names
 from ..paths import JSON, StatePaths, state_dir_from
-from ..store.files import list_documents
+from ..storage.files import list_documents
 
 MOST = 200
 """Tasks that are offered, the newest of each kind first."""

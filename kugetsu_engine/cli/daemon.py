@@ -6,17 +6,17 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from ..config import SettingsSource
+from ..config.loader import SettingsSource
 from ..domain.engine_state import EngineState
 from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
-from ..logs import LogReader
 from ..paths import StatePaths
 from ..process import identity
 from ..process.interpreter import build_cli_command
 from ..process.waiting import pause, wait_for_exit
-from ..store import documents, files
-from ..store.engine_lock import holder
-from ..store.locks import is_held
+from ..state.log_reader import LogReader
+from ..storage import files, json_files
+from ..storage.engine_lock import holder
+from ..storage.locks import is_held
 from .grammar import parser_of
 from .here import note, paths
 from .words import Words
@@ -119,7 +119,7 @@ def _logs(here: StatePaths) -> int:
 
 def _state(here: StatePaths) -> EngineState | None:
     try:
-        return documents.read(here.engine, EngineState)
+        return json_files.read(here.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..config import SettingsSource
+from ..config.loader import SettingsSource
 from ..doctor import Fact, Finding, check, gather, look_around, mend
 from ..domain.text.quantities import counted
 from ..domain.text.safe_text import safe_line

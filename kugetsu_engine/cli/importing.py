@@ -6,8 +6,8 @@ import time
 from .. import initial, takeover
 from ..doctor import check, gather, mend
 from ..domain.text.safe_text import safe_line
-from ..store import files
-from ..store.engine_lock import EngineLock
+from ..storage import files
+from ..storage.engine_lock import EngineLock
 from .grammar import parser_of
 from .here import operator
 

@@ -6,13 +6,13 @@ import sys
 
 from .. import initial, removing
 from ..agents import known
-from ..config import AgentSettings
+from ..config.loader import AgentSettings
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
 from ..operator import Operator
 from ..process.waiting import pause
-from ..store import sessions
+from ..state import sessions
 from .grammar import parser_of
 from .here import note, operator
 from .issues import confirmed

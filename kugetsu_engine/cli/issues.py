@@ -20,14 +20,14 @@ def issue_of(acting: Operator, text: str) -> str:
     """The issue a person means, by its reference or by the id of a task of it."""
     if "/" in text:
         return acting.reference(text)
-    from ..store import tasks
+    from ..state import tasks
 
     return acting.reference(tasks.find(acting.paths, text).issue_ref)
 
 
 def _context(words: list[str]) -> int:
-    from ..secrets import Secrets
-    from ..store import contexts
+    from ..config.secret_values import Secrets
+    from ..state import contexts
 
     given = parser_of("context").parse_args(words)
     acting = operator()

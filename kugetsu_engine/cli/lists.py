@@ -9,8 +9,8 @@ from ..domain.text.safe_text import safe_line, safe_text
 from ..domain.text.times import as_read
 from ..domain.usage import consumed, total
 from ..snapshot import Snapshot, SnapshotReader
-from ..store import tasks
-from ..store.issue_names import name_of
+from ..state import tasks
+from ..state.issue_names import name_of
 from .grammar import parser_of
 from .here import glyph, operator, paths
 from .output import learned_from, print_json, pull_words, start_words, task_document

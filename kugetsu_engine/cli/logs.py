@@ -4,14 +4,14 @@ import os
 import sys
 import time
 
+from ..config.secret_values import Secrets
 from ..domain.text.masking import Mask
 from ..domain.text.terminal_line import ShownLine
 from ..errors import KugetsuError, UsageError
-from ..log_times import LogTimes
-from ..logs import LogReader, masked, shown
 from ..process.waiting import pause
-from ..secrets import Secrets
-from ..store import tasks
+from ..state import tasks
+from ..state.log_reader import LogReader, masked, shown
+from ..state.log_times import LogTimes
 from .grammar import parser_of
 from .here import operator, paths
 

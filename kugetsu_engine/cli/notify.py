@@ -3,7 +3,7 @@
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import as_read
 from ..errors import UsageError
-from ..store import notices
+from ..state import notifications
 from .grammar import parser_of
 from .here import glyph, operator, paths
 
@@ -14,7 +14,7 @@ def main(verb: str, words: list[str]) -> int:
     rest = words[1:] if words and words[0] == action else words
     if action == "clear":
         parser_of("notify clear").parse_args(rest)
-        news = notices.newest(paths())
+        news = notifications.newest(paths())
         if news:
             operator().mark_read(news[-1].time)
         print("all read")
@@ -29,8 +29,8 @@ def main(verb: str, words: list[str]) -> int:
     if action != "list":
         raise UsageError(f"kugetsu notify has no {action!r}", "list, clear, mute, unmute or test")
     given = parser_of("notify list").parse_args(rest)
-    until = "" if given.all else notices.read_until(paths())
-    news = [notice for notice in notices.newest(paths()) if notice.time > until]
+    until = "" if given.all else notifications.read_until(paths())
+    news = [notice for notice in notifications.newest(paths()) if notice.time > until]
     if given.json:
         from .output import print_json
 

@@ -14,8 +14,8 @@ from ..domain.text.quantities import counted
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..snapshot import ALL_DONE, Snapshot, SnapshotReader
-from ..store import pulls, sessions
-from ..store.issue_names import name_of, session_name
+from ..state import pull_requests, sessions
+from ..state.issue_names import name_of, session_name
 from .grammar import parser_of
 from .here import glyph, note, paths
 from .output import print_json, print_table, pull_document, pull_words
@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
     references = {refs.key_of(reference): reference for reference in written} | {
         key: task.issue_ref for key, task in newest.items()
     }
-    forged = pulls.load(here).issues
+    forged = pull_requests.load(here).issues
     hands = {hand.issue_key for hand in snapshot.by_hand}
     rows = [
         _document(here, reference, newest.get(key), known.get(session_name(here, reference)), forged.get(key))

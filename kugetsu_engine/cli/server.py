@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .. import config
-from ..config import Settings
+from ..config import loader
+from ..config.loader import Settings
 from ..domain import refs
 from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, KugetsuError, UsageError
 from ..paths import StatePaths
-from ..store import files
+from ..storage import files
 from .grammar import parser_of, parts_of
 from .here import paths
 from .words import Words
@@ -30,7 +30,7 @@ def main(verb: str, words: list[str]) -> int:
         raise UsageError(f"kugetsu server has no {action[:40]!r}", "list, add, remove, default or get")
     given = parser_of(f"server {action}").parse_args(words[1:])
     here = paths()
-    known = config.load(here, os.environ)[0]
+    known = loader.load(here, os.environ)[0]
     if action == "list":
         return _list(known, given.json)
     if action == "add":
@@ -112,7 +112,7 @@ def _is(key: str, name: str) -> bool:
 
 
 def _edit(here: StatePaths, change: Callable[..., None]) -> None:
-    from .. import config_edit  # loads a library that nothing else needs
+    from ..config import toml_editor  # loads a library that nothing else needs
 
     files.prepare(here.folders())
-    config_edit.edit(here, lambda document: change(document, config_edit.set_in_table))
+    toml_editor.edit(here, lambda document: change(document, toml_editor.set_in_table))

@@ -15,7 +15,7 @@ from ..domain.text.quantities import counted, format_clock, format_size, format_
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import as_read
 from ..snapshot import Active, Snapshot, SnapshotReader
-from ..store import notices, sessions
+from ..state import notifications, sessions
 from .grammar import parser_of
 from .here import glyph, paths
 from .output import print_json, print_table, since_words
@@ -27,7 +27,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
-        print(bar(snapshot, notices.newest(paths())))
+        print(bar(snapshot, notifications.newest(paths())))
     elif given.json:
         print_json(document(snapshot))
     else:

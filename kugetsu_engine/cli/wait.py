@@ -9,7 +9,7 @@ from ..domain.text.safe_text import safe_line
 from ..domain.text.times import as_read, duration
 from ..errors import NoSuchTask
 from ..process.waiting import pause
-from ..store import notices, tasks
+from ..state import notifications, tasks
 from .grammar import parser_of
 from .here import note, operator, paths
 
@@ -50,10 +50,10 @@ def _wait(words: list[str]) -> int:
 def _watch(words: list[str]) -> int:
     parser_of("watch").parse_args(words)
     here = paths()
-    seen = notices.newest(here)
+    seen = notifications.newest(here)
     last = seen[-1] if seen else None
     while True:
-        news = notices.newest(here)
+        news = notifications.newest(here)
         start = news.index(last) + 1 if last in news else 0
         for notice in news[start:]:
             print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)

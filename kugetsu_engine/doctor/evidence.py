@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from .. import control
-from ..config import Settings
+from ..config.loader import Settings
 from ..domain.engine_state import Control, EngineState
 from ..domain.job import Result, RunRecord
 from ..domain.new_task import task_id as as_task_id
@@ -20,8 +20,9 @@ from ..paths import JSON, LOCK, REMOVED, StatePaths
 from ..process import identity, leftovers
 from ..process.leftovers import Leftover
 from ..process.waiting import wait_for_exit
-from ..store import edits, files, requests, runs, tasks
-from ..store.locks import is_held
+from ..state import edit_locks, requests, runs, tasks
+from ..storage import files
+from ..storage.locks import is_held
 
 DYING_S = 2.0
 """For so long a killed process may take to be gone."""
@@ -95,7 +96,7 @@ def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -
     _read_tasks(paths, found)
     _read_runs(paths, found)
     held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
-    found.held_tasks = held - edits.edited(paths)  # who edits a task has its lock, and no agent
+    found.held_tasks = held - edit_locks.edited(paths)  # who edits a task has its lock, and no agent
     found.held_slots = sum(
         1 for name in files.list_names(paths.slots) if name.endswith(LOCK) and is_held(f"{paths.slots}/{name}")
     )

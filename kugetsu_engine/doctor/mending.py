@@ -14,7 +14,7 @@ from ..errors import EngineHeld
 from ..housekeeping import finish_removals, remove_litter
 from ..paths import StatePaths
 from ..process import leftovers
-from ..store import files
+from ..storage import files
 from .finding import Finding, Remedy
 
 

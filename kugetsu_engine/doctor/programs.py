@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from ..agents import environment, known, versions
-from ..config import AgentSettings, Settings
+from ..config.loader import AgentSettings, Settings
 from ..domain.task import Task
 from ..errors import KugetsuError
 from ..paths import StatePaths

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from .. import env_files
 from ..agents import approval, known, opencode_desk
-from ..config import TOML, SettingsSource
+from ..config import env_files
+from ..config.loader import TOML, SettingsSource
 from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
 from ..snapshot import SnapshotReader
-from ..store import files
-from ..store.engine_lock import holder
-from ..store.locks import locks_work
+from ..storage import files
+from ..storage.engine_lock import holder
+from ..storage.locks import locks_work
 from .finding import Finding
 
 OLDEST_PYTHON = (3, 11)

@@ -12,7 +12,7 @@ import time
 from ..domain import refs
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from ..store import pulls
+from ..state import pull_requests
 from .knowing import Forges
 
 
@@ -30,7 +30,7 @@ def _answer(verb: str, root: str, reference: str = "", branch: str = "") -> dict
     paths = StatePaths(root)
     forges = Forges(paths, os.environ)
     if verb == "refresh":
-        return {"asked": len(pulls.due(pulls.load(paths), time.time())), "faults": forges.ask_again()}
+        return {"asked": len(pull_requests.due(pull_requests.load(paths), time.time())), "faults": forges.ask_again()}
     ref = refs.parse(reference)
     if verb == "text":
         text = forges.issue_text(ref)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .. import env_files
-from ..config import ForgeSettings, Settings
+from ..config import env_files
+from ..config.loader import ForgeSettings, Settings
 from ..errors import ForgeError, NotNow
 from ..paths import ENV_FORGES, StatePaths
 

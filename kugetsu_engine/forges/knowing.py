@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..config import Settings, load
+from ..config.loader import Settings, load
 from ..domain import refs
 from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
@@ -14,7 +14,7 @@ from ..domain.text.quantities import format_coming
 from ..domain.text.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
-from ..store import pulls
+from ..state import pull_requests
 from .hosts import Forge, forge_of, tokens
 
 AT_ONCE = 4
@@ -83,7 +83,7 @@ class Forges:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        asked = pulls.due(pulls.load(self._paths), self._clock()) if wanted is None else wanted
+        asked = pull_requests.due(pull_requests.load(self._paths), self._clock()) if wanted is None else wanted
         with ThreadPoolExecutor(AT_ONCE) as pool:
             said = [*pool.map(self._fault, asked, asked.values())]
         return sorted({fault for fault in said if fault})
@@ -97,10 +97,10 @@ class Forges:
 
     def known(self, ref: IssueRef) -> KnownPull | None:
         """The last answer about an issue's pull request; asks nobody."""
-        return pulls.load(self._paths).issues.get(ref.key)
+        return pull_requests.load(self._paths).issues.get(ref.key)
 
     def _ask(self, forge: Forge, question: Callable[[], Answer]) -> Answer:
-        before = pulls.load(self._paths).silent.get(forge.host)
+        before = pull_requests.load(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
             raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
@@ -117,15 +117,15 @@ class Forges:
     def _fall_silent(self, host: str, error: ForgeError, failures: int) -> None:
         wait = min(SILENCE_S * 2 ** min(failures, 10), MAX_SILENCE_S)
         until = error.until if error.until is not None else self._clock() + wait
-        silence = pulls.Silence(iso(until), error.message, failures + 1)
+        silence = pull_requests.Silence(iso(until), error.message, failures + 1)
         self._remember(lambda now: msgspec.structs.replace(now, silent=now.silent | {host: silence}))
 
-    def _remember(self, make: Callable[[pulls.Pulls], pulls.Pulls]) -> None:
+    def _remember(self, make: Callable[[pull_requests.Pulls], pull_requests.Pulls]) -> None:
         try:
-            pulls.change(self._paths, make)
+            pull_requests.change(self._paths, make)
         except OSError:
             return  # a memory only: a disk that refuses takes nothing but time
 
 
-def _without(silent: Mapping[str, pulls.Silence], host: str) -> dict[str, pulls.Silence]:
+def _without(silent: Mapping[str, pull_requests.Silence], host: str) -> dict[str, pull_requests.Silence]:
     return {name: one for name, one in silent.items() if name != host}

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..errors import GitError, RepositoryError
-from ..store import files
+from ..storage import files
 from .base import Base, age_of, decide
 from .clearing import put_back
 from .command import NETWORK_TIMEOUT_S, answers, git

@@ -11,8 +11,9 @@ from ..domain.job import RunRecord
 from ..domain.new_task import task_id as as_task_id
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
-from ..store import files, runs, tasks
-from ..store.locks import is_held
+from ..state import runs, tasks
+from ..storage import files
+from ..storage.locks import is_held
 from . import marked
 from .identity import is_same
 from .marked import Marked

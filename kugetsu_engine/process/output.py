@@ -12,7 +12,7 @@ from ..domain.text.masking import Mask
 from ..domain.text.quantities import counted
 from ..domain.text.safe_text import safe_line
 from ..domain.text.terminal_line import shown_line
-from ..store.files import write_all
+from ..storage.files import write_all
 
 TAIL_KEPT = 1 << 20
 CHUNK = 1 << 16

@@ -4,7 +4,7 @@ import os
 
 from ..domain.failures import REFUSALS, of_errno
 from ..paths import RunPaths
-from ..store import files
+from ..storage import files
 
 BYTES = 16 << 10
 

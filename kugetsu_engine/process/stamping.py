@@ -4,7 +4,7 @@ import time
 
 from ..domain.text.log_stamps import Cut, Stamp, line_of, mended, stamp_of
 from ..errors import BadFile
-from ..store import files
+from ..storage import files
 from .output import LogFile
 from .telling import Telling
 

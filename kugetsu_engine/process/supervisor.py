@@ -22,8 +22,8 @@ from ..domain.text.masking import Mask
 from ..domain.text.times import iso
 from ..errors import AttemptFailed
 from ..paths import RunPaths
-from ..store import files
-from ..store.locks import unlock
+from ..storage import files
+from ..storage.locks import unlock
 from . import identity, marked, preparing, reserve, tree, verdicts
 from .delivering import Delivering
 from .output import LogFile

@@ -13,8 +13,8 @@ from typing import Any
 from ..domain.failures import of_git
 from ..errors import GitBusy
 from ..paths import LOCK, REMOTE
-from ..store import files
-from ..store.locks import try_lock, unlock
+from ..storage import files
+from ..storage.locks import try_lock, unlock
 from .waiting import pause
 
 GIVE_BACK_S = 5.0

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from ..domain.task import Task
 from ..errors import BadFile
 from ..paths import JSON
-from . import files, tasks
+from ..state import tasks
+from ..storage import files
 
 
 class _Known(NamedTuple):

@@ -7,12 +7,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from ..config import Settings
+from ..config.loader import Settings
 from ..domain.decisions import notification_rules
 from ..domain.task import Notice
 from ..paths import StatePaths
-from ..store import mutes
-from ..store.notices import Message
+from ..state import notification_mutes
+from ..state.notifications import Message
 from .rungs import NotSent, rungs
 
 SETTLE_S = 1.0
@@ -87,7 +87,7 @@ class Messenger:
 
     def _tell(self, batch: list[Notice]) -> None:
         settings = self._settings().notify
-        muted = mutes.read(self._paths, self._clock())
+        muted = notification_mutes.read(self._paths, self._clock())
         heard = [notice for notice in batch if not muted.covers(notice.id)]
         local = time.localtime(self._clock())
         if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):

@@ -7,10 +7,10 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..config import NotifySettings
+from ..config.loader import NotifySettings
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
-from ..store.notices import Message
+from ..state.notifications import Message
 
 LIMIT_S = 20.0
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")

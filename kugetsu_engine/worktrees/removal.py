@@ -15,7 +15,7 @@ from ..errors import KugetsuError
 from ..git import clearing, condition, located
 from ..git.condition import Condition
 from ..paths import StatePaths
-from ..store import locks
+from ..storage import locks
 
 
 class Reason(Enum):

@@ -10,7 +10,7 @@ from typing import Any
 from kugetsu_engine.domain.new_task import draft
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 from .measure import ROOT, environment, fresh_folder, median
 from .options import Options

@@ -16,8 +16,8 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.store import files
-from kugetsu_engine.store.engine_lock import EngineLock
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.engine_lock import EngineLock
 
 from .claims import filled
 from .console import KEYS, LIMIT_S, ROW

@@ -15,7 +15,7 @@ import pytest
 from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import hands
+from kugetsu_engine.state import manual_sessions
 from tests.support.repositories import make_repository
 from tests.support.waiting import wait_until
 
@@ -424,7 +424,7 @@ def test_who_works_by_hand_is_told_by_every_verb(shell: Shell) -> None:
     shell.enqueue("local/app#1")
     shell.enqueue("local/app#2")
     paths = StatePaths(str(shell.state))
-    mark = hands.set_mark(paths, "local-app-1", ByHand("q_1", "local/app#1", iso(time.time() - 720), 4711))
+    mark = manual_sessions.set_mark(paths, "local-app-1", ByHand("q_1", "local/app#1", iso(time.time() - 720), 4711))
     assert mark is not None
     try:
         status = shell.json("status")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config import load
+from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.refs import parse, slug
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from tests.support import old_kugetsu
 from tests.support.old_kugetsu import ISSUE, MOVED
 from tests.support.repositories import run_git

@@ -11,7 +11,8 @@ from kugetsu_engine.domain.reserved_refs import BASE
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files, sessions
+from kugetsu_engine.state import sessions
+from kugetsu_engine.storage import files
 
 from .conftest import Shell
 

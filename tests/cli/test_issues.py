@@ -13,9 +13,9 @@ import pytest
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import contexts, sessions
-from kugetsu_engine.store.contexts import Context, Message
-from kugetsu_engine.store.issue_names import session_name
+from kugetsu_engine.state import contexts, sessions
+from kugetsu_engine.state.contexts import Context, Message
+from kugetsu_engine.state.issue_names import session_name
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,8 @@ import msgspec
 
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 
 from .conftest import Shell
 

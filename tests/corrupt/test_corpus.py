@@ -18,7 +18,8 @@ from kugetsu_engine.errors import BadFile, KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.prompts import PromptFile
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import contexts, documents, notices
+from kugetsu_engine.state import contexts, notifications
+from kugetsu_engine.storage import json_files
 from tests.model.world import World
 from tests.support.corrupt import CORPUS, bytes_of, put
 from tests.support.waiting import patience
@@ -173,7 +174,7 @@ def _meet(place: Place, name: str, running: bool) -> None:
             world.turn(seconds)
         if place.code == "corrupt" and broken:
             assert "corrupt" in _codes(world), name
-            told = [notice.text for notice in notices.newest(world.paths) if notice.type == "engine_corrupt"]
+            told = [notice.text for notice in notifications.newest(world.paths) if notice.type == "engine_corrupt"]
             assert told, f"no word of {name}"
             assert os.listdir(world.paths.corrupt)
         if world.engine is not None and world.engine.controls.paused:
@@ -214,7 +215,7 @@ def test_no_file_of_the_corpus_stops_the_others(place: str, running: bool) -> No
 
 def _unreadable(path: str, kind: type[Any]) -> bool:
     try:
-        documents.read(path, kind)
+        json_files.read(path, kind)
     except (BadFile, FileNotFoundError):
         return True
     return False

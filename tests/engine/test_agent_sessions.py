@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine import cli
 from kugetsu_engine.domain.session import BASE, Session
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

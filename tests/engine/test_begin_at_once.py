@@ -9,8 +9,9 @@ from kugetsu_engine import beginning
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files, of_issue, requests, tasks
-from kugetsu_engine.store.requests import Request
+from kugetsu_engine.state import issue_tasks, requests, tasks
+from kugetsu_engine.state.requests import Request
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -87,6 +88,6 @@ def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet
     wait_until(lambda: fleet.result(done) is not None, 15, "the agent to end")
     fleet.operator.settle()
     first, second = fleet.enqueue("local/work#1"), fleet.enqueue("local/work#1")
-    meant = {verb: of_issue.meant(fleet.paths, "local/work#1", kinds).id for verb, kinds in of_issue.PREFERRED.items()}
+    meant = {verb: issue_tasks.meant(fleet.paths, "local/work#1", kinds).id for verb, kinds in issue_tasks.PREFERRED.items()}
     assert (meant["retry"], meant["logs"], meant["hold"], meant["show"]) == (done, done, second, second)
-    assert [task.id for task in of_issue.tasks_of(fleet.paths, "local/work#1")] == [second, first, done]
+    assert [task.id for task in issue_tasks.tasks_of(fleet.paths, "local/work#1")] == [second, first, done]

@@ -14,7 +14,8 @@ from kugetsu_engine.attempts import Attempts
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process.launcher import Launcher, Waker
 from kugetsu_engine.pulse import Pulse
-from kugetsu_engine.store import bell, files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files, wakeup_fifo
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -94,14 +95,14 @@ def test_a_task_nobody_gave_a_hint_of_is_found_by_the_rescan(fleet: Fleet, monke
     """With the watcher blind and no bell, a new item is found within the time of a rescan."""
     monkeypatch.setattr(embedded, "watch", lambda *_: None)
     monkeypatch.setattr(engine, "RESCAN_S", 0.4)
-    monkeypatch.setattr(bell, "ring", lambda *_: None)
+    monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
     fleet.start_engine()
     assert fleet.wait_for_end([fleet.enqueue()], limit_s=5)[0].state == "completed"
 
 
 def test_a_watcher_makes_an_item_written_by_hand_start_at_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a ring of the bell and long before a rescan, the watcher's hint is enough."""
-    monkeypatch.setattr(bell, "ring", lambda *_: None)
+    monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
     monkeypatch.setattr(engine, "RESCAN_S", 60.0)
     fleet.start_engine()
     fleet.wait_for_end([fleet.enqueue()])

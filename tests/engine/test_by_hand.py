@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import beginning, by_hand, cli, gate
-from kugetsu_engine.config import load
+from kugetsu_engine import beginning, by_hand, cli
+from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
@@ -20,7 +20,8 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import AlreadySo, KugetsuError
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.store import files, hands, sessions
+from kugetsu_engine.state import manual_sessions, sessions, slots
+from kugetsu_engine.storage import files
 from tests.support.fleet import AGENT, Fleet
 from tests.support.processes import kill_hard
 from tests.support.waiting import wait_until
@@ -156,10 +157,10 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
     handy.configure()
     with pytest.raises(KugetsuError, match="no such program: no-such-program"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
-    assert hands.every(handy.paths) == ()
+    assert manual_sessions.every(handy.paths) == ()
     handy.tables = handy.tables.replace('["no-such-program"', '["sh"')
     handy.configure()
-    mark = hands.set_mark(handy.paths, "local-work-1", ByHand(running, "local/work#1", "2026-11-29T12:00:00.000Z"))
+    mark = manual_sessions.set_mark(handy.paths, "local-work-1", ByHand(running, "local/work#1", "2026-11-29T12:00:00.000Z"))
     assert mark is not None
     with pytest.raises(AlreadySo, match="by hand"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
@@ -171,7 +172,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     """The process that worked by hand was killed: its slot is free, and so is the issue."""
     first = ended_task(handy)
     program = (
-        "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store import hands\n"
+        "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
         "from kugetsu_engine.domain.manual_session import ByHand\n"
         "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
         "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
@@ -189,7 +190,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
 def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(handy: Fleet) -> None:
     """The engine finds it taken, and everyone who explains the queue knows."""
     handy.configure(max_concurrent_agents=1)
-    entered = gate.enter_by_hand(handy.paths, "local/work#7", 1)
+    entered = slots.enter_by_hand(handy.paths, "local/work#7", 1)
     assert not isinstance(entered, str)
     waiting = handy.enqueue("local/work#1")
     handy.start_engine()

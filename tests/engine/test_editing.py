@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import config
+from kugetsu_engine.config import loader
 from kugetsu_engine.doctor import check, gather
 from kugetsu_engine.editing import Edit, in_editor
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import edits
+from kugetsu_engine.state import edit_locks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 
@@ -55,14 +55,14 @@ def test_a_task_does_not_start_while_it_is_edited_and_starts_when_that_is_over(f
     fleet.wait_for_end([other])
     assert fleet.state(edited) == "pending"
     assert _why(fleet, edited) == "edited"
-    found = {finding.code for finding in check(gather(fleet.paths, config.load(fleet.paths, {})[0]))}
+    found = {finding.code for finding in check(gather(fleet.paths, loader.load(fleet.paths, {})[0]))}
     assert not found & {"no_slot", "waits_with_agent"}, "who edits has the task's lock, and no agent"
     changes = in_editor(edit, _writes(lambda text: text.replace("do it", "do it well")))
     fleet.operator.do("edit", edited, **changes)
     edit.done()
     [ended] = fleet.wait_for_end([edited])
     assert ended.message.startswith("do it well")
-    assert edits.edited(fleet.paths) == frozenset()
+    assert edit_locks.edited(fleet.paths) == frozenset()
 
 
 def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(fleet: Fleet) -> None:
@@ -75,7 +75,7 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "editing\n"
-        assert edits.edited(fleet.paths) == {task_id}
+        assert edit_locks.edited(fleet.paths) == {task_id}
         with pytest.raises(AlreadySo, match="being edited already"):
             fleet.operator.edit(task_id)
         fleet.start_engine()

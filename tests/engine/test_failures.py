@@ -13,7 +13,8 @@ from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files, pulls
+from kugetsu_engine.state import pull_requests
+from kugetsu_engine.storage import files
 from kugetsu_engine.telling.messenger import Messenger
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
@@ -334,7 +335,7 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
         monkeypatch.setattr(embedded, name, 0.02)
     monkeypatch.setattr(embedded, "tidy", failing("tidy"))
     monkeypatch.setattr(work_so_far.WorkSoFar, "look", failing("work"))
-    monkeypatch.setattr(pulls, "due", failing("forges"))
+    monkeypatch.setattr(pull_requests, "due", failing("forges"))
     fleet.start_engine()
     wait_until(lambda: all(done.count(name) > 2 for name in ("tidy", "work", "forges")), 10, "each to be done again")
     log = Path(fleet.paths.engine_log).read_text("utf-8")

@@ -14,7 +14,7 @@ from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.process import asking, interpreter
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import pulls
+from kugetsu_engine.state import pull_requests
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.picture import Picture
@@ -65,7 +65,7 @@ def test_the_issues_words_are_in_the_prompt_and_the_pull_request_in_the_result(f
     assert last.delivered is not None
     assert (last.delivered.pr, last.delivered.unpushed) == ("https://forge.test/o/r/pulls/9", 0)
     assert (task.reason or "").endswith(", pushed, https://forge.test/o/r/pulls/9")
-    known = pulls.load(fleet.paths).issues[REF]
+    known = pull_requests.load(fleet.paths).issues[REF]
     assert known.pull is not None
     assert known.pull.number == 9
     for folder, _, names in os.walk(fleet.folder):
@@ -165,12 +165,12 @@ def test_open_pull_requests_are_asked_about_again_by_themselves(
     """By a process beside the engine, once the answer has grown old."""
     monkeypatch.setattr(embedded, "LOOK_AT_PULLS_S", 0.05)
     known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
-    pulls.change(fleet.paths, lambda _: pulls.Pulls(issues={REF: known}))
+    pull_requests.change(fleet.paths, lambda _: pull_requests.Pulls(issues={REF: known}))
     forge.add_pull("o/r", 9, "fix/issue-7", "merged")
     fleet.start_engine()
 
     def merged() -> bool:
-        found = pulls.load(fleet.paths).issues[REF].pull
+        found = pull_requests.load(fleet.paths).issues[REF].pull
         return found is not None and found.state == "merged"
 
     wait_until(merged, 20, "the forge's answer")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.config import Settings
+from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.embedded import EngineThread

@@ -7,13 +7,14 @@ import pytest
 
 from kugetsu_engine.domain.history.journal_entries import Act
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.store import acts, files, lines
+from kugetsu_engine.state import journal_file
+from kugetsu_engine.storage import files, json_lines
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
 
 def _acts(fleet: Fleet, verb: str) -> list[Act]:
-    return [act for act in acts.every(fleet.paths) if act.verb == verb]
+    return [act for act in journal_file.every(fleet.paths) if act.verb == verb]
 
 
 def test_a_request_is_written_down_with_its_answer_and_what_it_changed(fleet: Fleet) -> None:
@@ -93,26 +94,26 @@ def test_no_fault_of_the_journal_hurts_a_request(fleet: Fleet, fault: str, monke
     elif fault == "garbage":
         path.write_bytes(b"\xff\x00{]\n[1]\n")
     else:
-        original = lines.append
+        original = json_lines.append
 
         def refuse(where: str, line: bytes, keep_bytes: int = 0) -> None:
             if where == fleet.paths.acts:
                 raise OSError(28, "No space left on device", where)
             original(where, line, keep_bytes)
 
-        monkeypatch.setattr(lines, "append", refuse)
+        monkeypatch.setattr(json_lines, "append", refuse)
     assert fleet.operator.do("hold", task) == f"holding #{task[2:]}"
     assert fleet.task(task).held
     monkeypatch.undo()
     fleet.operator.do("release", task)
-    assert [act.verb for act in acts.every(fleet.paths)][-1] == "release"
+    assert [act.verb for act in journal_file.every(fleet.paths)][-1] == "release"
 
 
 def test_a_long_journal_is_put_away_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """It never grows without end, and what was put away is still read."""
-    monkeypatch.setattr(acts, "KEEP_BYTES", 2_000)
+    monkeypatch.setattr(journal_file, "KEEP_BYTES", 2_000)
     for number in range(50):
-        acts.append(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
-    kept = acts.every(fleet.paths)
+        journal_file.append(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
+    kept = journal_file.every(fleet.paths)
     assert kept[-1].args == {"limit": 49}
     assert sum(path.stat().st_size for path in Path(fleet.paths.root).glob("acts*.jsonl")) < 4_300

@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine.doctor import check, gather, look_around, mend
 from kugetsu_engine.process import leftovers, marked
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until

@@ -1,6 +1,6 @@
 """Never more agents than slots, and tasks start in their order."""
 
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer
 from tests.support.waiting import wait_until

@@ -18,7 +18,8 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.store import documents, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import json_files
 from tests.support.fleet import AGENT, Fleet
 from tests.support.processes import kill_hard
 from tests.support.waiting import patience, wait_until
@@ -244,7 +245,7 @@ def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
     until, ended = picture(fleet).rests["scripted"].until, epoch(fleet.task(limited).attempts[0].ended_at)
     assert until == pytest.approx((ended or 0) + 600, abs=1)
     wait_until(lambda: os.path.exists(fleet.paths.run_times), 5, "the run time to be learned")
-    assert [len(known.seconds) for known in documents.read(fleet.paths.run_times, RunTimes).runs] == [1]
+    assert [len(known.seconds) for known in json_files.read(fleet.paths.run_times, RunTimes).runs] == [1]
 
 
 def test_the_status_names_the_failure_before(fleet: Fleet) -> None:

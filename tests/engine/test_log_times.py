@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import housekeeping
-from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader, shown
+from kugetsu_engine.state.log_reader import LogReader, shown
+from kugetsu_engine.state.log_times import LogTimes
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

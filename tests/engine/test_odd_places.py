@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths, state_dir_from
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 
 

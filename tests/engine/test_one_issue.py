@@ -8,16 +8,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import by_hand, config, removing
+from kugetsu_engine import by_hand, removing
 from kugetsu_engine.care import Care
+from kugetsu_engine.config import loader
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import AlreadySo
-from kugetsu_engine.store import contexts, files, issue_names, requests, sessions
-from kugetsu_engine.store.contexts import Context, Message
-from kugetsu_engine.store.locks import try_lock, unlock
-from kugetsu_engine.store.requests import Request
+from kugetsu_engine.state import contexts, issue_names, requests, sessions
+from kugetsu_engine.state.contexts import Context, Message
+from kugetsu_engine.state.requests import Request
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.locks import try_lock, unlock
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import wait_until
@@ -174,7 +176,7 @@ class TestUpgrade:
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
         with pytest.raises(AlreadySo, match="someone is at work"):
-            by_hand.attach(older.paths, config.load(older.paths, {})[0], dict(os.environ), older.task(first))
+            by_hand.attach(older.paths, loader.load(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.domain import refs
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 

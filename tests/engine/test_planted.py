@@ -10,8 +10,8 @@ import pytest
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.process import interpreter
-from kugetsu_engine.store import documents
-from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.storage import json_files
+from kugetsu_engine.storage.locks import is_held
 from tests.model.world import World
 from tests.support.fleet import ROOT, Fleet
 from tests.support.processes import is_alive, kill_hard
@@ -52,7 +52,7 @@ def test_the_headless_engine_ends_in_an_orderly_way_when_it_is_asked_to(fleet: F
     line = fleet.wait_for_started(task_id)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
-    assert documents.read(fleet.paths.engine, EngineState).stopped
+    assert json_files.read(fleet.paths.engine, EngineState).stopped
     assert not is_held(fleet.paths.engine_lock)
     assert is_alive(line.pid)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import known, versions
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.doctor import programs
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.errors import ConfigError

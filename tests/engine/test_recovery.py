@@ -10,8 +10,8 @@ from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import EngineHeld
-from kugetsu_engine.store import files
-from kugetsu_engine.store.locks import try_lock, unlock
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.locks import try_lock, unlock
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer, marked_processes
 from tests.support.processes import is_alive, kill_hard

@@ -4,7 +4,7 @@ import pytest
 
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import requests
+from kugetsu_engine.state import requests
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until

@@ -15,7 +15,7 @@ from kugetsu_engine.domain.task import Attempt, Task, Usage
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive, kill_hard
 from tests.support.waiting import wait_until

@@ -13,12 +13,12 @@ import pytest
 from kugetsu_engine import servers
 from kugetsu_engine.agents import opencode_server
 from kugetsu_engine.agents.base import Call
-from kugetsu_engine.config import AgentSettings
+from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.process import identity, leftovers, marked
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import locks
+from kugetsu_engine.storage import locks
 from tests.support import fake_opencode
 from tests.support.model_server import ModelServer
 from tests.support.opencode_fleet import OpencodeFleet

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from kugetsu_engine import control
-from kugetsu_engine.store import requests
-from kugetsu_engine.store.requests import Request
+from kugetsu_engine.state import requests
+from kugetsu_engine.state.requests import Request
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

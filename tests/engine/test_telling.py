@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config import NotifySettings, Settings, load
+from kugetsu_engine.config.loader import NotifySettings, Settings, load
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files, mutes
-from kugetsu_engine.store.notices import Message
+from kugetsu_engine.state import notification_mutes
+from kugetsu_engine.state.notifications import Message
+from kugetsu_engine.storage import files
 from kugetsu_engine.telling.messenger import Messenger
 from kugetsu_engine.telling.rungs import NotSent, rungs
 from tests.support.waiting import wait_until
@@ -143,8 +144,8 @@ def test_after_as_many_messages_as_are_allowed_in_a_minute_the_rest_waits_for_it
 
 
 def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: Path, tell: object) -> None:
-    mutes.mute(paths, "q_1", iso(NOW + 60), NOW)
-    mutes.mute(paths, "q_2", iso(NOW - 60), NOW)
+    notification_mutes.mute(paths, "q_1", iso(NOW + 60), NOW)
+    notification_mutes.mute(paths, "q_2", iso(NOW - 60), NOW)
     messenger = tell(NotifySettings(command=[str(mailbox), "{id}", ""]))  # type: ignore[operator]
     for number in (1, 2, 3):
         messenger.take(notice(number))
@@ -157,8 +158,8 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
     with pytest.raises(NoSuchTask):
         operator.mute("41", None)
     assert operator.mute("all", 3600.0).startswith("everything is muted until ")
-    assert mutes.read(paths, NOW + 3599).covers(None)
-    assert not mutes.read(paths, NOW + 3601).covers(None)
+    assert notification_mutes.read(paths, NOW + 3599).covers(None)
+    assert not notification_mutes.read(paths, NOW + 3601).covers(None)
     assert operator.mute("all", 0.0) == "everything is told again"
     assert not os.path.exists(paths.notifications_mute)
 
@@ -166,7 +167,7 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"until": 3}', b'{"until": {"all": 5}}', b"\xff\xfe", b"[" * 9000])
 def test_a_broken_file_of_mutes_mutes_nothing(paths: StatePaths, broken: bytes) -> None:
     Path(paths.notifications_mute).write_bytes(broken)
-    assert not mutes.read(paths, NOW).covers("q_1")
+    assert not notification_mutes.read(paths, NOW).covers("q_1")
 
 
 def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(

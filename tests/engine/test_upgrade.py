@@ -19,12 +19,12 @@ import pytest
 
 from kugetsu_engine.agents import known
 from kugetsu_engine.agents.base import Call
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process import interpreter, launcher
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from kugetsu_engine.supervisor import drivers
 from tests.support import fake_opencode
 from tests.support.fleet import ROOT, Fleet

@@ -9,7 +9,7 @@ from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, overlaps
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import documents
+from kugetsu_engine.storage import json_files
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.picture import Picture
@@ -26,7 +26,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _told(fleet: Fleet) -> list[Overlap]:
-    return documents.read(fleet.paths.engine, EngineState).overlaps
+    return json_files.read(fleet.paths.engine, EngineState).overlaps
 
 
 def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run(fleet: Fleet) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import by_hand, cli
-from kugetsu_engine.config import Settings, load
+from kugetsu_engine.config.loader import Settings, load
 from kugetsu_engine.doctor import look_around
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

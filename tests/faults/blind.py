@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

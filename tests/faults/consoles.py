@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.store import documents
+from kugetsu_engine.storage import json_files
 from tests.support.fleet import Fleet
 from tests.support.terminal import Pty, Tmux
 from tests.support.waiting import wait_until
@@ -89,7 +89,7 @@ def _by_pane(fleet: Fleet) -> list[str]:
     try:
         tmux.start()
         wait_until(lambda: len(fleet.starts()) >= 3, 30, "the agents")
-        pid = documents.read(fleet.paths.engine, EngineState).pid
+        pid = json_files.read(fleet.paths.engine, EngineState).pid
         asked = time.monotonic()
     finally:
         tmux.close()  # every pane with it

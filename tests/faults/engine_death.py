@@ -7,7 +7,7 @@ from typing import Any
 
 from kugetsu_engine.domain.decisions.recovery_report import MACHINE_RESTARTED
 from kugetsu_engine.embedded import EngineThread
-from kugetsu_engine.store import runs
+from kugetsu_engine.state import runs
 from tests.support.fleet import Fleet
 from tests.support.observer import Observer, marked_processes
 from tests.support.waiting import wait_until

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.store import tasks
+from kugetsu_engine.state import tasks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import patience
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kugetsu_engine.domain.states import FINAL
-from kugetsu_engine.store import files, runs
+from kugetsu_engine.state import runs
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from kugetsu_engine import config, doctor
+from kugetsu_engine import doctor
+from kugetsu_engine.config import loader
 from kugetsu_engine.doctor.evidence import JournalLine
 from kugetsu_engine.doctor.finding import Finding
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 
 Case = TypeVar("Case")
@@ -108,7 +110,7 @@ def verify(fleet: Fleet, enqueued: Sequence[str] = ()) -> list[str]:
 
 def find(fleet: Fleet, enqueued: Sequence[str] = ()) -> list[Finding]:
     """What is wrong in a fleet's state directory, its agents' journal and /proc, by the checker operators use."""
-    seen = doctor.gather(fleet.paths, config.load(fleet.paths, {})[0])
+    seen = doctor.gather(fleet.paths, loader.load(fleet.paths, {})[0])
     seen.enqueued = list(enqueued)
     seen.journal = [JournalLine(line.event, line.task, line.attempt, line.pid) for line in fleet.journal()]
     return doctor.check(seen, strict=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from kugetsu_engine.doctor.finding import Finding
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 from tests.support.fleet import ROOT, Fleet
 from tests.support.observer import Observer
 from tests.support.order import overtaken

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kugetsu_engine.logs import MAX_LINE, LogReader
+from kugetsu_engine.state.log_reader import MAX_LINE, LogReader
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 
@@ -21,7 +21,7 @@ LINE = b"%09d the agent says something that is about as long as what an agent sa
 LONG_LINE = 1 << 20
 READ_A_BIG_ONE = """
 import resource, sys
-from kugetsu_engine.logs import LogReader
+from kugetsu_engine.state.log_reader import LogReader
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 reader = LogReader(sys.argv[1])
 reader.refresh()

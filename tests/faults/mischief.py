@@ -11,8 +11,9 @@ from pathlib import Path
 from kugetsu_engine.errors import BadFile, KugetsuError, NoAnswer
 from kugetsu_engine.process import identity
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files, runs, tasks
-from kugetsu_engine.store.requests import Verb
+from kugetsu_engine.state import runs, tasks
+from kugetsu_engine.state.requests import Verb
+from kugetsu_engine.storage import files
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until
 

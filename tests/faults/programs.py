@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.store import documents
+from kugetsu_engine.storage import json_files
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import Deadline
 
@@ -74,7 +74,7 @@ def children(pid: int) -> list[int]:
 def holds_lock(fleet: Fleet, process: "subprocess.Popen[str]") -> bool:
     """Whether a process is the engine of a fleet, by what it has told."""
     try:
-        state = documents.read(fleet.paths.engine, EngineState)
+        state = json_files.read(fleet.paths.engine, EngineState)
     except (FileNotFoundError, BadFile):
         return False
     return state.pid == process.pid and not state.stopped

@@ -15,8 +15,9 @@ from unittest import mock
 
 import msgspec
 
-from kugetsu_engine import cli, config, env_files
+from kugetsu_engine import cli
 from kugetsu_engine.cli.status import document
+from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain import refs, task_document
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.engine_state import Control, EngineState
@@ -26,8 +27,9 @@ from kugetsu_engine.domain.text.safe_text import safe_line, safe_text
 from kugetsu_engine.errors import BadFile, KugetsuError, UsageError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import documents, files, tasks
-from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.state import tasks
+from kugetsu_engine.state.requests import Answer, Request
+from kugetsu_engine.storage import files, json_files
 from kugetsu_engine.verbs import EDITABLE
 from kugetsu_tui.remembered import Remembered
 from tests.model.world import World
@@ -54,10 +56,10 @@ def parse_documents(count: int, chance: random.Random) -> None:
         good, kind = chance.choice(DOCUMENTS)
         data = dump(changed_value(good, chance)) if chance.random() < 0.3 else mutated(dump(good), chance)
         try:
-            found = documents.decode(data, kind, "a file")
+            found = json_files.decode(data, kind, "a file")
         except BadFile:
             continue
-        assert documents.decode(msgspec.json.encode(found), kind, "a file") == found, data
+        assert json_files.decode(msgspec.json.encode(found), kind, "a file") == found, data
 
 
 def parse_tasks(count: int, chance: random.Random) -> None:
@@ -91,7 +93,7 @@ def parse_settings(count: int, chance: random.Random) -> None:
     try:
         for _ in range(count):
             Path(paths.config).write_bytes(mutated(valid.CONFIG, chance))
-            found, _ = config.load(paths, {})
+            found, _ = loader.load(paths, {})
             assert 1 <= found.max_concurrent_agents <= 1000
             values, _ = env_files.parse(mutated(valid.ENV, chance).decode("utf-8", "replace"))
             assert not any("\0" in value for value in values.values())

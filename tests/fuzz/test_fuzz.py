@@ -13,8 +13,9 @@ from kugetsu_engine.domain.engine_state import Control, EngineState
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.store import documents, tasks
-from kugetsu_engine.store.requests import Answer
+from kugetsu_engine.state import tasks
+from kugetsu_engine.state.requests import Answer
+from kugetsu_engine.storage import json_files
 
 from .targets import TARGETS, timed
 
@@ -65,7 +66,7 @@ def test_what_is_written_reads_back_the_same(kind: Any) -> None:
     @settings(max_examples=60, derandomize=True, deadline=None, database=None)
     @given(_structs(kind))
     def same(document: Any) -> None:
-        assert documents.decode(msgspec.json.encode(document), kind, "a file") == document
+        assert json_files.decode(msgspec.json.encode(document), kind, "a file") == document
 
     same()
 
@@ -76,7 +77,7 @@ def test_any_bytes_are_a_document_or_a_bad_file(data: bytes) -> None:
     """`load(any bytes)` returns or raises `BadFile`, nothing else."""
     for kind in KINDS:
         try:
-            documents.decode(data, kind, "a file")
+            json_files.decode(data, kind, "a file")
         except BadFile:
             continue
     try:

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from kugetsu_engine.errors import EngineHeld
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fake_processes import Supervised
 
 from .world import WRITES, World

@@ -11,26 +11,26 @@ from kugetsu_engine import (
     control,
     dispatch,
     engine,
-    env_files,
-    gate,
     host,
     inbox,
     jobs,
     ledger,
     pauses,
     pulse,
-    quarantine,
     recovery,
     sweeping,
     verbs,
 )
 from kugetsu_engine import line as lines
+from kugetsu_engine.config import env_files
 from kugetsu_engine.domain import alerts  # fmt: skip
+from kugetsu_engine.state import slots
+from kugetsu_engine.storage import quarantine
 
 from .world import World
 
 MODULES = (
-    alerts, attempts, control, dispatch, engine, env_files, gate, host, inbox, jobs, ledger, pauses, pulse, quarantine,
+    alerts, attempts, control, dispatch, engine, env_files, slots, host, inbox, jobs, ledger, pauses, pulse, quarantine,
     recovery, sweeping, verbs, lines,
 )  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.store import files, notices, tasks
+from kugetsu_engine.state import notifications, tasks
+from kugetsu_engine.storage import files
 from tests.support.fake_processes import Supervised
 
 from .world import World
@@ -41,7 +42,7 @@ def _codes(world: World) -> set[str]:
 
 
 def _types(world: World) -> list[str]:
-    return [notice.type for notice in notices.newest(world.paths)]
+    return [notice.type for notice in notifications.newest(world.paths)]
 
 
 # F32: how editors save

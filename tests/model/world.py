@@ -22,7 +22,8 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import bell, files, requests, tasks
+from kugetsu_engine.state import requests, tasks
+from kugetsu_engine.storage import files, wakeup_fifo
 from tests.support.fake_processes import BOOT, FakeLauncher, ProcessTable, Supervised
 
 MAX_ATTEMPTS = 3
@@ -217,7 +218,7 @@ class World:
 
     def _ask(self, verb: requests.Verb, task_id: str | None, args: dict[str, Any]) -> requests.Answer:
         number = requests.submit(self.paths, requests.Request(verb, task_id, args, None))
-        bell.ring(self.paths.bell)
+        wakeup_fifo.ring(self.paths.bell)
         if self.engine is not None:
             self.turn(0.01)
         else:

@@ -23,7 +23,7 @@ class Bug(NamedTuple):
 BUGS: tuple[Bug, ...] = (
     Bug(
         "naive write of JSON",
-        "kugetsu_engine/store/files.py",
+        "kugetsu_engine/storage/files.py",
         "    temporary = write_aside(path, data, durable or whole)\n"
         "    try:\n        os.rename(temporary, path)\n    except OSError:\n",
         "    with open(path, 'wb') as file:\n        file.write(data)\n    return\n"
@@ -32,14 +32,14 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the folder is not flushed",
-        "kugetsu_engine/store/files.py",
+        "kugetsu_engine/storage/files.py",
         "    if durable:\n        flush_folder(os.path.dirname(path))\n",
         "",
         FILES,
     ),
     Bug(
         "rename before flush",
-        "kugetsu_engine/store/files.py",
+        "kugetsu_engine/storage/files.py",
         "    temporary = write_aside(path, data, durable or whole)\n    try:\n        os.rename(temporary, path)\n",
         "    temporary = write_aside(path, data, False)\n    try:\n        os.rename(temporary, path)\n"
         "        fd = os.open(path, os.O_RDONLY)\n        os.fsync(fd)\n        os.close(fd)\n",
@@ -47,7 +47,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "count, then spawn: the slot is not locked",
-        "kugetsu_engine/gate.py",
+        "kugetsu_engine/state/slots.py",
         "            fd = try_lock(paths.slot_lock(number))\n",
         "            fd = os.open(paths.slot_lock(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)\n",
         "tests/model/test_gate.py",
@@ -117,7 +117,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a refused look means free",
-        "kugetsu_engine/store/locks.py",
+        "kugetsu_engine/storage/locks.py",
         "    except FileNotFoundError:\n        return False\n    except BlockingIOError:\n        return True\n",
         "    except BlockingIOError:\n        return True\n    except OSError:\n        return False\n",
         "tests/unit/test_identity.py",
@@ -145,7 +145,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what is set aside writes over what was",
-        "kugetsu_engine/store/files.py",
+        "kugetsu_engine/storage/files.py",
         "{stamp.replace(':', '')}-{os.urandom(3).hex()}-{name}",
         "{name}",
         FILES,
@@ -194,7 +194,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "files with the modes of the umask",
-        "kugetsu_engine/store/files.py",
+        "kugetsu_engine/storage/files.py",
         "    fd = os.open(temporary, _CREATE, 0o600)\n",
         "    fd = os.open(temporary, _CREATE, 0o666)\n",
         f"{FILES} -k private",
@@ -285,7 +285,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a misspelt key of an agent stops nothing",
-        "kugetsu_engine/setting_tables.py",
+        "kugetsu_engine/config/tables.py",
         '        stops: tuple[Stop, ...] = (Stop("agent", name),)\n',
         "        stops: tuple[Stop, ...] = ()\n",
         "tests/unit/test_wrong_settings.py",

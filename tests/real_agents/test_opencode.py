@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import environment, opencode_sessions
-from kugetsu_engine.config import load
+from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task, Usage
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from tests.support import real_opencode
 from tests.support.fleet import Fleet
 from tests.support.model_server import ModelServer, Reply, bash, fail, say, use

@@ -19,7 +19,7 @@ from kugetsu_engine.agents import aider
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from tests.support.fleet import Fleet
 from tests.support.providers import LAST_WORDS, Providers
 

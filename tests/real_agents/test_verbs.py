@@ -10,7 +10,7 @@ from kugetsu_engine import beginning, initial, prompts, removing
 from kugetsu_engine.agents import opencode_sessions
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from kugetsu_engine.process.waiting import pause
-from kugetsu_engine.store import contexts, sessions
+from kugetsu_engine.state import contexts, sessions
 from tests.support.fleet import Fleet
 from tests.support.model_server import ModelServer, bash, say
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import approval, known
-from kugetsu_engine.config import AgentSettings, Settings, load
+from kugetsu_engine.config.loader import AgentSettings, Settings, load
 from kugetsu_engine.doctor.surroundings import look_around
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import EngineView, Snapshot
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.picture import Picture

@@ -11,13 +11,14 @@ import msgspec
 import pytest
 
 from kugetsu_engine.cli import enqueue
-from kugetsu_engine.config import Settings, load
+from kugetsu_engine.config.loader import Settings, load
 from kugetsu_engine.domain.refs import MAX_LENGTH, parse
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile, QueueFull, UsageError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import enqueue as creating
-from kugetsu_engine.store import files, notices
+from kugetsu_engine.state import new_tasks as creating
+from kugetsu_engine.state import notifications
+from kugetsu_engine.storage import files
 from tests.support.fleet import ROOT, Fleet
 
 
@@ -42,7 +43,7 @@ def test_s19_a_state_file_has_a_longest_length_and_a_notification_too(paths: Sta
     assert time.process_time() - began < 1
     os.truncate(item, files.MAX_STATE_BYTES)
     assert len(files.read(str(item))) == files.MAX_STATE_BYTES
-    notices.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", "y" * 1_000_000))
+    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", "y" * 1_000_000))
     assert Path(paths.notifications).stat().st_size < 4096
 
 
@@ -50,12 +51,12 @@ def test_s19_notifications_are_kept_below_a_length_and_the_newest_are_all_there(
     paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the first one beyond it the file is put away, once; what is shown goes over the seam."""
-    monkeypatch.setattr(notices, "KEEP_BYTES", 20_000)
+    monkeypatch.setattr(notifications, "KEEP_BYTES", 20_000)
     for number in range(1000):
-        notices.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", f"notification {number}"))
+        notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", f"notification {number}"))
         assert Path(paths.notifications).stat().st_size <= 20_000 if os.path.exists(paths.notifications) else True
     assert sum(path.stat().st_size for path in Path(paths.root).glob("notifications*.jsonl")) < 42_000
-    assert [notice.text for notice in notices.newest(paths)] == [f"notification {number}" for number in range(800, 1000)]
+    assert [notice.text for notice in notifications.newest(paths)] == [f"notification {number}" for number in range(800, 1000)]
 
 
 def test_s19_so_many_tasks_may_be_open_and_not_one_more(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

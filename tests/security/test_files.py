@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.engine import Engine
-from kugetsu_engine.env_files import EnvFiles
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.waiting import wait_until
 
@@ -175,7 +175,7 @@ def plant(path: str, kind: str, target: Path) -> None:
 ROUND = """
 import os, sys
 from kugetsu_engine.engine import Engine
-from kugetsu_engine.env_files import EnvFiles
+from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths

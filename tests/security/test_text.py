@@ -17,7 +17,8 @@ from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.safe_text import safe_line
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files, notices
+from kugetsu_engine.state import notifications
+from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.terminal import Tmux, environment
 from tests.support.waiting import wait_until
@@ -88,7 +89,7 @@ def test_s03_the_command_line_is_as_careful_in_a_terminal_as_in_a_pipe(paths: St
     files.replace(paths.engine, msgspec.json.encode(EngineState(1, ESCAPES, ESCAPES, recovered=ESCAPES)))
     Path(paths.log("q_1", 1)).parent.mkdir()
     Path(paths.log("q_1", 1)).write_text(f"{ESCAPES}\n", encoding="utf-8")
-    notices.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", ESCAPES, "error", "q_1"))
+    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", ESCAPES, "error", "q_1"))
     Path(paths.config).write_text('agent = "\\u001b]0;x\\u0007"\n', encoding="utf-8")
     for words in ("queue list", "show 1", "list", "status", "logs 1", "notify list", "queue stats", f"show {ESCAPES}"):
         shown = in_terminal(paths.root, *words.split(" ", 1))

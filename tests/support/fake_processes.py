@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kugetsu_engine.domain.job import Job, RunRecord
 from kugetsu_engine.process.launcher import Handle, Launcher
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 BOOT = "boot of the model"
 

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 from .fleet import NO_FLOORS_ENVIRON, Fleet
 

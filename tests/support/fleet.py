@@ -17,7 +17,8 @@ from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.store import files, notices, runs, tasks
+from kugetsu_engine.state import notifications, runs, tasks
+from kugetsu_engine.storage import files
 
 from .observer import marked_processes
 from .repositories import make_repository
@@ -188,7 +189,7 @@ class Fleet:
 
     def notices(self, kind: str | None = None, task_id: str | None = None) -> list[Notice]:
         """The notifications, in order."""
-        told = notices.newest(self.paths, 10_000)
+        told = notifications.newest(self.paths, 10_000)
         return [notice for notice in told if kind in (None, notice.type) and task_id in (None, notice.id)]
 
     # engines

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.store import files, locks
+from kugetsu_engine.storage import files, locks
 
 from . import real_opencode
 from .fleet import Fleet

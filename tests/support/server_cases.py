@@ -12,7 +12,8 @@ from pathlib import Path
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Attempt
 from kugetsu_engine.process import identity
-from kugetsu_engine.store import locks, sessions
+from kugetsu_engine.state import sessions
+from kugetsu_engine.storage import locks
 
 from .observer import marked_processes
 from .opencode_fleet import OpencodeFleet

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.gate import taken_slots
-from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.state.slots import taken_slots
+from kugetsu_engine.storage.locks import is_held
 from tests.support.fleet import AGENT, Fleet
 from tests.support.terminal import PROGRAM, Tmux, environment
 from tests.support.waiting import wait_until

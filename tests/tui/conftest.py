@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.screens.console import ConsoleScreen

@@ -11,7 +11,8 @@ from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files, hands
+from kugetsu_engine.state import manual_sessions
+from kugetsu_engine.storage import files
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.screens.task import TaskScreen
 from kugetsu_tui.viewmodels.agents import AgentsView
@@ -33,7 +34,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
     put(operator, 3, state="cancelled", issue_ref="local/web#28", message="Dark theme", attempt=1)
     put(operator, 4, issue_ref="local/web#28", message="More of it")
     hand = ByHand("q_3", "local/web#28", iso(time.time() - 12 * 60), 4711)
-    mark = hands.set_mark(operator.paths, "local-web-28", hand)
+    mark = manual_sessions.set_mark(operator.paths, "local-web-28", hand)
     assert mark is not None
     async with console((140, 40)) as here:
         words = ("by hand", "#3", "web#28", "Dark theme", "12 min")
@@ -57,7 +58,7 @@ async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filt
 ) -> None:
     """It has no processor time and no memory to be sorted by."""
     put(operator, 3, state="cancelled", attempt=1)
-    mark = hands.set_mark(operator.paths, "x", ByHand("q_3", "local/web#3", iso(time.time())))
+    mark = manual_sessions.set_mark(operator.paths, "x", ByHand("q_3", "local/web#3", iso(time.time())))
     assert mark is not None
     async with console((140, 40)) as here:
         await here.shows("by hand")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config import NotifySettings
+from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import EngineView, Snapshot
-from kugetsu_engine.store import files, mutes, notices
+from kugetsu_engine.state import notification_mutes, notifications
+from kugetsu_engine.storage import files
 from kugetsu_tui import calling
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.listening import Listener
@@ -71,7 +72,7 @@ def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Pa
 
 def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
     paths = StatePaths(str(tmp_path))
-    mutes.mute(paths, "q_2", mutes.FOR_EVER, NOW)
+    notification_mutes.mute(paths, "q_2", notification_mutes.FOR_EVER, NOW)
     listener = Listener(paths, NotifySettings, lambda: NOW)
     listener.look(snapshot())
     assert listener.look(snapshot(notice(2), notice(3, "info", "task_started"))) is None
@@ -109,7 +110,7 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operat
     async with console() as here:
         await type_command(here, "notify mute --for 2h")
         await here.until(lambda: "is muted until" in here.said, "the answer")
-        assert mutes.read(operator.paths, 0).covers(task_id)
+        assert notification_mutes.read(operator.paths, 0).covers(task_id)
         await type_command(here, "notify unmute all")
         await here.until(lambda: "everything is told again" in here.said, "the answer")
         await type_command(here, "notify test")
@@ -126,10 +127,10 @@ async def test_a_failure_calls_and_history_does_not(
     called: list[str] = []
     monkeypatch.setattr(KugetsuApp, "write", lambda app, sequence: called.append(sequence))
     monkeypatch.setitem(ENVIRON, "TERM", "foot")
-    notices.append(operator.paths, notice(1))
+    notifications.append(operator.paths, notice(1))
     async with console() as here:
         await here.shows("#1 went wrong")
-        notices.append(operator.paths, notice(2))
+        notifications.append(operator.paths, notice(2))
         await here.until(lambda: called, "a call")
         assert called[0].startswith("\a")
         assert "#2 went wrong" in called[0]

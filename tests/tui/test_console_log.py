@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from kugetsu_tui.console_log import kept
 
 SECRET = "sk-canary-0123456789"

@@ -10,7 +10,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import Input, Select, TextArea
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import edits, tasks
+from kugetsu_engine.state import edit_locks, tasks
 from kugetsu_tui.modals.task_form import TaskForm
 
 from .conftest import ENVIRON, Console, Opener
@@ -65,7 +65,7 @@ async def test_the_editor_of_the_operator_is_opened_again_until_the_text_makes_s
         await here.shows("p9")
         await here.press("u")
         await here.until(lambda: tasks.find(operator.paths, task_id).priority == 5, "the undo")
-    assert edits.edited(operator.paths) == frozenset()
+    assert edit_locks.edited(operator.paths) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_an_editor_that_changes_nothing_or_cannot_run(
     async with console() as here:
         await here.press("2", "e")
         await here.until(lambda: told in here.said, told)
-        await here.until(lambda: edits.edited(operator.paths) == frozenset())
+        await here.until(lambda: edit_locks.edited(operator.paths) == frozenset())
     assert not os.listdir(operator.paths.edits)
 
 
@@ -99,7 +99,7 @@ async def test_without_an_editor_a_form_does_it(console: Opener, operator: Opera
         assert form.query_one("#reference", Input).disabled
         assert [form.query_one(f"#{name}", Input).value for name in ("priority", "tags")] == ["7", "api"]
         assert form.query_one(Select).value == "demo"
-        assert edits.edited(operator.paths) == {task_id}
+        assert edit_locks.edited(operator.paths) == {task_id}
         form.query_one(TextArea).text = "after"
         form.query_one("#priority", Input).value = "12"
         await here.press("ctrl+j")
@@ -113,7 +113,7 @@ async def test_without_an_editor_a_form_does_it(console: Opener, operator: Opera
         await here.until(lambda: "changed message, priority of #1" in here.said, "the answer")
     changed = tasks.find(operator.paths, task_id)
     assert (changed.message, changed.priority, changed.agent, changed.tags) == ("after", 8, "demo", ["api"])
-    assert edits.edited(operator.paths) == frozenset()
+    assert edit_locks.edited(operator.paths) == frozenset()
 
 
 async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Opener, operator: Operator, enqueue: Put) -> None:
@@ -125,7 +125,7 @@ async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Ope
         form.query_one(TextArea).text = "half a thought"
         await here.press("escape")
         await here.until(lambda: "kept for the next e" in here.said)
-        assert edits.edited(operator.paths) == frozenset()
+        assert edit_locks.edited(operator.paths) == frozenset()
         await here.press("e")
         form = await _opens(here)
         assert form.query_one(TextArea).text == "half a thought"

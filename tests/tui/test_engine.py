@@ -15,7 +15,7 @@ from kugetsu_engine.engine import Engine
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.pulse import engine_lives
-from kugetsu_engine.store.locks import try_lock, unlock
+from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link
 from kugetsu_tui.modals.confirm import Confirm

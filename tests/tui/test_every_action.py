@@ -14,7 +14,8 @@ from kugetsu_engine.domain.refs import parse
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files, notices
+from kugetsu_engine.state import notifications
+from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.help import Help
@@ -371,7 +372,7 @@ async def _(tour: Tour) -> None:
 @pilot("jump.need")
 async def _(tour: Tour) -> None:
     text = "#4 local/web#4 failed"
-    notices.append(tour.operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", text, "error", ENDED, None))
+    notifications.append(tour.operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", text, "error", ENDED, None))
     await tour.until(lambda: tour.here.lines[0].startswith(" kugetsu  ! 1 needs you"))
     await tour.press("!")
     await tour.until(lambda: tour.home.selected_id() == ENDED)

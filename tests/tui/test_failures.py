@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input, TextArea
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import tasks
+from kugetsu_engine.state import tasks
 from kugetsu_tui.log_feed import LogFeed
 
 from .conftest import Opener

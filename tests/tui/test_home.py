@@ -290,25 +290,27 @@ async def test_read_only_makes_no_state_directory(console: Opener, tmp_path: obj
 async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, operator: Operator) -> None:
     """Going to the pane marks them, and what was new stays marked while one is there."""
     from kugetsu_engine.domain.task import Notice
-    from kugetsu_engine.store import notices
+    from kugetsu_engine.state import notifications
 
-    notices.append(
+    notifications.append(
         operator.paths, Notice("2026-01-01T00:00:00.000Z", "task_error", "#1 web#1 failed: no", "error", "q_1", None)
     )
     async with console() as here:
         await here.shows("1 need")
         await here.press("4")
-        await here.until(lambda: notices.read_until(operator.paths) == "2026-01-01T00:00:00.000Z")
+        await here.until(lambda: notifications.read_until(operator.paths) == "2026-01-01T00:00:00.000Z")
         await here.until(lambda: "need" not in here.lines[0])
 
 
 async def test_reading_notifications_moves_none_while_one_looks(console: Opener, enqueue: Put, operator: Operator) -> None:
     """Nothing was ever read: what needs you stays first until the pane is left, and then the newest are in sight."""
     from kugetsu_engine.domain.task import Level, Notice
-    from kugetsu_engine.store import notices
+    from kugetsu_engine.state import notifications
 
     def tell(minute: int, kind: str, text: str, level: Level = "info") -> None:
-        notices.append(operator.paths, Notice(f"2026-01-01T00:{minute:02}:00.000Z", kind, text, level, f"q_{minute}", None))
+        notifications.append(
+            operator.paths, Notice(f"2026-01-01T00:{minute:02}:00.000Z", kind, text, level, f"q_{minute}", None)
+        )
 
     tell(0, "task_error", "the one that failed", "error")
     for minute in range(1, 30):
@@ -318,7 +320,7 @@ async def test_reading_notifications_moves_none_while_one_looks(console: Opener,
         await here.shows("the one that failed")
         await here.press("4")
         before = here.lines[-10:-3]
-        await here.until(lambda: notices.read_until(operator.paths) == "2026-01-01T00:29:00.000Z")
+        await here.until(lambda: notifications.read_until(operator.paths) == "2026-01-01T00:29:00.000Z")
         await here.until(lambda: "need" not in here.lines[0])
         assert here.lines[-10:-3] == before
         tell(30, "task_queued", "arrival 30.")
@@ -376,7 +378,7 @@ async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
 async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue: Put, operator: Operator) -> None:
     """From a list, from a log, from a task's own screen; into whichever list has it, and with the reason."""
     from kugetsu_engine.domain.task import Notice
-    from kugetsu_engine.store import notices
+    from kugetsu_engine.state import notifications
 
     for number in range(1, 4):
         enqueue(f"local/web#{number}")
@@ -387,7 +389,7 @@ async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue
         assert here.said == "nothing needs you"
         for number, text in ((2, "#2 web#2 expired"), (3, "#3 web#3 failed: no")):
             notice = Notice(f"2999-01-01T00:0{number}:00.000Z", "task_error", text, "error", f"q_{number}", None)
-            notices.append(operator.paths, notice)
+            notifications.append(operator.paths, notice)
         await here.shows("! 2 need you")
         await here.press("3", "!")
         assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_3", "queue")

@@ -10,7 +10,7 @@ import pytest
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import notices
+from kugetsu_engine.state import notifications
 from kugetsu_tui.messages import Answered, EngineFailed
 
 from .conftest import Opener
@@ -59,7 +59,7 @@ def lay_out(operator: Operator, text: str) -> None:
         log.write_bytes(
             text.encode("utf-8", "surrogateescape") + b"\n" + b"\xff\xfe\x1b[31m" + b"x" * 5000 + b"\n" + text.encode()
         )
-    notices.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", "q_4", text))
+    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", "q_4", text))
     write(paths.engine, EngineState(1, text, text, recovered=text))
 
 

@@ -8,8 +8,8 @@ from textual.events import Key, Paste
 from kugetsu_engine import control, demo
 from kugetsu_engine.errors import NoAnswer
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import tasks
-from kugetsu_engine.store.locks import try_lock, unlock
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.modals.leaving import WAYS, Leaving
 from kugetsu_tui.screens.home import HomeScreen
 

@@ -14,7 +14,8 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot
-from kugetsu_engine.store import acts, files, notices
+from kugetsu_engine.state import journal_file, notifications
+from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS
 from kugetsu_tui.situation import Situation
 
@@ -34,11 +35,11 @@ def night(operator: Operator) -> StatePaths:
     """What was written down of two hours."""
     paths = operator.paths
     flow = {"limit": 2, "paused": False, "draining": False, "pause_reason": "", "pressure": "", "rests": []}
-    acts.append(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
+    journal_file.append(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
     first = Task("q_1", "local/web#1", "the first", pending_since=_stamp(0), position=1.0, agent="demo")
     second = Task("q_2", "local/web#2", "the second", pending_since=_stamp(0), position=2.0, agent="demo")
     for task in (first, second):
-        notices.append(
+        notifications.append(
             paths,
             Notice(_stamp(0), "task_queued", f"{task.shown} {task.issue_ref} queued", id=task.id, issue_ref=task.issue_ref),
         )
@@ -47,12 +48,14 @@ def night(operator: Operator) -> StatePaths:
         ("notified", 60, {"attempt": 1}), ("running", 61, {}), ("error", 600, {"attempts": [attempt], "error": "exit code 1"}),
     ):  # fmt: skip
         first, notice = move(first, to, _stamp(when), "exit code 1" if to == "error" else None, **fields)  # type: ignore[arg-type]
-        notices.append(paths, notice)
-    acts.append(
+        notifications.append(paths, notice)
+    journal_file.append(
         paths,
         Act(_stamp(3000), "pause", text="paused: nothing new starts", changes=(Change({"paused": False}, {"paused": True}),)),
     )
-    acts.append(paths, Act(_stamp(3100), "resume", text="resumed", changes=(Change({"paused": True}, {"paused": False}),)))
+    journal_file.append(
+        paths, Act(_stamp(3100), "resume", text="resumed", changes=(Change({"paused": True}, {"paused": False}),))
+    )
     files.replace(paths.ended("q_1"), msgspec.json.encode(first), durable=False)
     files.replace(paths.item("q_2"), msgspec.json.encode(second), durable=False)
     log = Path(paths.log("q_1", 1))
@@ -136,7 +139,7 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
     )
     files.replace(night.item("q_3"), msgspec.json.encode(working), durable=False)
     tomorrow = time.time() + 86400.0
-    notices.append(night, Notice(iso(tomorrow), "task_error", "#2 local/web#2 from tomorrow", "error", "q_2"))
+    notifications.append(night, Notice(iso(tomorrow), "task_error", "#2 local/web#2 from tomorrow", "error", "q_2"))
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
         here.app.past.faster(4)
@@ -170,9 +173,9 @@ async def test_a_stall_of_the_past_has_its_time(console: Opener, night: StatePat
         ("notified", 3600, {"attempt": 2}), ("running", 3601, {}),
     ):  # fmt: skip
         if when == 3500:
-            notices.append(night, Notice(_stamp(3380), "task_stalled", text, "warning", "q_2", "local/web#2"))
+            notifications.append(night, Notice(_stamp(3380), "task_stalled", text, "warning", "q_2", "local/web#2"))
         second, notice = move(second, to, _stamp(when), **fields)  # type: ignore[arg-type]
-        notices.append(night, notice)
+        notifications.append(night, notice)
     files.replace(night.item("q_2"), msgspec.json.encode(second), durable=False)
     async with console((140, 40)) as here:
         await _replay(here, _at(3440))
@@ -207,7 +210,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         assert [task.id for task in shown(here).pending] == ["q_2"]
         await here.press("4")
         await here.pilot.pause()
-        assert notices.read_until(night) == ""
+        assert notifications.read_until(night) == ""
         await here.press("1", "escape")
         await here.until(lambda: home(here).queue.holds(new))
 

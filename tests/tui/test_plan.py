@@ -6,7 +6,7 @@ import msgspec
 
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 from .conftest import Opener
 

@@ -11,7 +11,7 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 from kugetsu_tui import reports
 from kugetsu_tui.commands import ALIASES, ELSEWHERE, VERBS, Command, parse
 from kugetsu_tui.modals.confirm import Confirm

@@ -8,7 +8,7 @@ from textual.widgets import Input, Select
 
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import notices
+from kugetsu_engine.state import notifications
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.task_form import Draft, TaskForm
 
@@ -97,7 +97,9 @@ async def test_a_line_names_the_panes_where_one_is_seen(
         await here.shows("1 Agents · 2 Queue 1 · 3 Log · 4 N")
         assert "tab next pane" in here.lines[-1]
         for text in ("q_1", "q_2"):
-            notices.append(operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", f"{text} failed", "error", text))
+            notifications.append(
+                operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", f"{text} failed", "error", text)
+            )
         await here.until(lambda: "! 2" in here.lines[1])
         place = here.lines[1].index("3 Log")
         await here.pilot.click("#tabs", offset=(place, 0))

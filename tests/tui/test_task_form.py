@@ -7,7 +7,8 @@ import pytest
 from textual.widgets import Button, Input, Select, TextArea
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 from kugetsu_tui.modals.task_form import TaskForm
 
 from .conftest import Console, Opener

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.store.requests import Answer, Request, Undo
+from kugetsu_engine.state.requests import Answer, Request, Undo
 from kugetsu_tui.answers import summed_up
 from kugetsu_tui.modals.undo_list import UndoList
 from kugetsu_tui.undo import KEPT, KEPT_S, UndoLog

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.agents import aider, known
 from kugetsu_engine.agents.base import Call
-from kugetsu_engine.config import AgentSettings, Settings, load
+from kugetsu_engine.config.loader import AgentSettings, Settings, load
 from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.text.command_template import PROMPT, filled
 from kugetsu_engine.errors import BadPrompt, ConfigError

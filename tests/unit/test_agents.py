@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine import jobs
 from kugetsu_engine.agents import environment, known, opencode
-from kugetsu_engine.config import AgentSettings, RepoSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, RepoSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.paths import StatePaths

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine import config, env_files
+from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain.text.shell_assignments import read
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
@@ -100,7 +100,7 @@ def test_the_settings_of_the_bash_kugetsu_are_read_by_the_same_reader(paths: Sta
         "DEFAULT_GIT_SERVER=https://Forge.Test/\r\n",
         newline="",
     )
-    found, problems = config.load(paths, {})
+    found, problems = loader.load(paths, {})
     assert problems == []
     assert (found.max_concurrent_agents, found.base_branch, found.task_timeout) == (5, "main", 7200.0)
     assert (found.default_server, found.servers["forge.test"]) == ("forge.test", "https://forge.test")

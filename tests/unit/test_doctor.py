@@ -7,15 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import config, doctor, housekeeping
+from kugetsu_engine import doctor, housekeeping
+from kugetsu_engine.config import loader
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadable
 from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process.leftovers import Leftover
 from kugetsu_engine.process.marked import Marked
-from kugetsu_engine.store import files
-from kugetsu_engine.store.enqueue import create_task
+from kugetsu_engine.state.new_tasks import create_task
+from kugetsu_engine.storage import files
 
 OK = Attempt(1, outcome="ok")
 DONE = Task("q_1", "local/a#1", state="completed", attempt=1, attempts=[OK])
@@ -117,7 +118,7 @@ class TestMending:
 
     def found(self, paths: StatePaths) -> list[doctor.Finding]:
         """What the checker finds on disk."""
-        return doctor.check(doctor.gather(paths, config.Settings()))
+        return doctor.check(doctor.gather(paths, loader.Settings()))
 
     def mended(self, paths: StatePaths, *codes: str) -> list[str]:
         """Mend, having found these; returns what was done, nothing being wrong any more."""
@@ -191,8 +192,8 @@ def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) 
         path.write_text("half")
         os.utime(path, (now, now))
     age = housekeeping.LITTER_AGE_S + 1
-    assert doctor.gather(paths, config.Settings(), now=now + age).litter == []
-    assert set(doctor.gather(paths, config.Settings(), now=now + age + housekeeping.TIDY_S).litter) == {
+    assert doctor.gather(paths, loader.Settings(), now=now + age).litter == []
+    assert set(doctor.gather(paths, loader.Settings(), now=now + age + housekeeping.TIDY_S).litter) == {
         str(path) for path in left
     }
     os.rmdir(paths.edits)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import known, versions
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.doctor import logins, programs
 from kugetsu_engine.paths import StatePaths
 from tests.support.processes import is_alive

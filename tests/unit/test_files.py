@@ -12,13 +12,13 @@ import pytest
 
 from kugetsu_engine.errors import BadFile, StateDirError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 from tests.support.fleet import ROOT
 from tests.support.waiting import wait_until
 
 WRITER = """
 import sys
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 number = 0
 while True:
     number += 1
@@ -194,7 +194,7 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
 def test_lines_appended_by_many_processes_stay_whole(tmp_path: Path) -> None:
     """Four processes, 250 lines each of 1,500 bytes: a thousand whole lines."""
     program = (
-        "import sys; from kugetsu_engine.store import files\n"
+        "import sys; from kugetsu_engine.storage import files\n"
         "for n in range(250): files.append_line(sys.argv[1], (sys.argv[2] * 1500).encode())"
     )
     target = tmp_path / "lines"

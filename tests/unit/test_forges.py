@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config import ForgeSettings, Settings, load
+from kugetsu_engine.config.loader import ForgeSettings, Settings, load
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.pull_request import Checks, PullRequest
 from kugetsu_engine.domain.text.times import iso
@@ -16,7 +16,7 @@ from kugetsu_engine.forges import client, hosts
 from kugetsu_engine.forges.helper import main
 from kugetsu_engine.forges.knowing import Forges
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import pulls
+from kugetsu_engine.state import pull_requests
 from tests.support.forge import FakeForge, Reply, later
 from tests.support.waiting import patience
 
@@ -191,13 +191,13 @@ def test_a_forge_that_cannot_be_reached_is_left_alone_for_a_while(paths: StatePa
         Forges(paths, {}, lambda: now + 59).issue_text(REF)
     with pytest.raises(ForgeError, match="cannot be reached: "):
         Forges(paths, {}, lambda: now + 61).issue_text(REF)
-    assert pulls.load(paths).silent["forge.test"].until == iso(now + 61 + 120)
+    assert pull_requests.load(paths).silent["forge.test"].until == iso(now + 61 + 120)
     back = FakeForge("github")
     try:
         back.issues["o/r#7"] = {"title": "Here"}
         Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "github"\napi = "{back.api}"\n', encoding="utf-8")
         assert Forges(paths, {}, lambda: now + 500).issue_text(REF) is not None
-        assert pulls.load(paths).silent == {}
+        assert pull_requests.load(paths).silent == {}
     finally:
         back.close()
 
@@ -211,16 +211,16 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
     known = asking.known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
-    assert pulls.due(pulls.load(paths), time.time()) == {}
+    assert pull_requests.due(pull_requests.load(paths), time.time()) == {}
     old = Forges(paths, {}, lambda: time.time() - 1000)
     old.pull_request_of(REF, BRANCH)
-    assert pulls.due(pulls.load(paths), time.time()) == {str(REF): BRANCH}
+    assert pull_requests.due(pull_requests.load(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
     assert asking.ask_again() == []
     known = asking.known(REF)
     assert known is not None
     assert str(known.pull) == "PR #4 merged"
-    assert pulls.due(pulls.load(paths), time.time() + 3600) == {}
+    assert pull_requests.due(pull_requests.load(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
     assert asking.known(REF) is None
     asking.pull_request_of(REF, BRANCH)

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from kugetsu_engine import host
-from kugetsu_engine.config import load
+from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
 from kugetsu_engine.domain.task import Task

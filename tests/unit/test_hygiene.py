@@ -138,7 +138,7 @@ def test_a_module_of_the_engine_loads_no_interface_library(module: str) -> None:
     assert not ({"textual", "rich", "kugetsu_tui"} - BY_HTTPX.get(module, set())) & set(loaded)
 
 
-@pytest.mark.parametrize("module", ["kugetsu_engine.operator", "kugetsu_engine.store.enqueue", "kugetsu_engine.domain.refs"])
+@pytest.mark.parametrize("module", ["kugetsu_engine.operator", "kugetsu_engine.state.new_tasks", "kugetsu_engine.domain.refs"])
 def test_what_enqueue_needs_loads_no_library(module: str) -> None:
     """`enqueue` starts fast: no msgspec, no watchfiles, no psutil, no git's subprocess."""
     loaded = set(_loaded_by_each()[module])

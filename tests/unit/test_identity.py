@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.process import identity
-from kugetsu_engine.store.locks import is_held
+from kugetsu_engine.storage.locks import is_held
 from tests.support.waiting import wait_until
 
 

@@ -12,10 +12,10 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
-from kugetsu_engine.store import contexts, requests, sessions, tasks
-from kugetsu_engine.store.contexts import Context, Message
-from kugetsu_engine.store.enqueue import create_task
-from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.state import contexts, requests, sessions, tasks
+from kugetsu_engine.state.contexts import Context, Message
+from kugetsu_engine.state.new_tasks import create_task
+from kugetsu_engine.state.requests import Answer, Request
 
 REF = "local/app#1"
 

@@ -17,7 +17,7 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.ledger import Ledger
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 START = 1_000_000.0
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import gate, housekeeping
+from kugetsu_engine import housekeeping
 from kugetsu_engine.agents import aider
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import EngineHeld, StateDirError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import locks, sessions
-from kugetsu_engine.store.engine_lock import EngineLock
-from kugetsu_engine.store.numbers import next_number
+from kugetsu_engine.state import sessions, slots
+from kugetsu_engine.storage import locks
+from kugetsu_engine.storage.counter import next_number
+from kugetsu_engine.storage.engine_lock import EngineLock
 from tests.support.fleet import ROOT
 from tests.support.waiting import wait_until
 
@@ -29,7 +30,9 @@ _, fds, _, _ = socket.recv_fds(socket.socket(fileno=int(sys.argv[1])), 16, 4)
 print("holding", flush=True)
 sys.stdin.read()
 """
-TAKER = "import sys; from kugetsu_engine.store.numbers import next_number\nfor n in range(250): print(next_number(sys.argv[1]))"
+TAKER = (
+    "import sys; from kugetsu_engine.storage.counter import next_number\nfor n in range(250): print(next_number(sys.argv[1]))"
+)
 
 
 def _lock(tmp_path: Path) -> str:
@@ -151,7 +154,7 @@ def test_a_lock_whose_file_is_removed_at_the_last_moment_is_taken_anew(
 
 CONTENDER = """
 import os, sys
-from kugetsu_engine.store import locks
+from kugetsu_engine.storage import locks
 path, wanted, wait = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "wait"
 while wanted:
     fd = locks.wait_lock(path) if wait else locks.try_lock(path)
@@ -266,7 +269,7 @@ def test_an_engine_does_not_start_where_locks_do_nothing(paths: StatePaths, monk
 def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths) -> None:
     """SIGKILL of the holder: the next one has the lock at once."""
     program = (
-        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store.engine_lock import EngineLock\n"
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage.engine_lock import EngineLock\n"
         "lock = EngineLock(StatePaths(sys.argv[1])); lock.take(); print('there', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
@@ -315,11 +318,11 @@ def test_an_agent_in_a_slot_above_a_lowered_limit_counts(paths: StatePaths) -> N
     """Slot 2 is held and the limit is 1 now: slot 1 is free and not to be had; with a limit of 2 it is."""
     second = locks.try_lock(paths.slot_lock(2))
     assert second is not None
-    assert gate.enter(paths, "q_1", "local/a#1", 1) == "slots"
-    found = gate.enter(paths, "q_1", "local/a#1", 2)
-    assert isinstance(found, gate.Pass)
+    assert slots.enter(paths, "q_1", "local/a#1", 1) == "slots"
+    found = slots.enter(paths, "q_1", "local/a#1", 2)
+    assert isinstance(found, slots.Pass)
     found.give_up()
     locks.unlock(second)
-    found = gate.enter(paths, "q_1", "local/a#1", 1)
-    assert isinstance(found, gate.Pass)
+    found = slots.enter(paths, "q_1", "local/a#1", 1)
+    assert isinstance(found, slots.Pass)
     found.give_up()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine import logs
-from kugetsu_engine.logs import LogReader
 from kugetsu_engine.process.output import LogFile
+from kugetsu_engine.state import log_reader
+from kugetsu_engine.state.log_reader import LogReader
 
 pieces = st.lists(
     st.sampled_from([b"a", b"\n", b"bc\n", b"\r\n", b"\n\n\n", b"Needle", b"x" * 9, b"\xff\x00", "ü\n".encode()]), max_size=30
@@ -25,7 +25,7 @@ def _naive(data: bytes) -> list[bytes]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of 8 bytes, so that every border is met."""
-    monkeypatch.setattr(logs, "CHUNK", 8)
+    monkeypatch.setattr(log_reader, "CHUNK", 8)
 
 
 @settings(suppress_health_check=FIXTURE_IS_FINE, max_examples=200)
@@ -136,7 +136,7 @@ def test_a_line_of_megabytes_is_cut_and_the_next_one_is_right(tmp_path: Path) ->
     reader.refresh()
     before, long, after = reader.lines(0, 9)
     assert (before, after) == (b"before", b"after")
-    assert long == b"x" * logs.MAX_LINE + "…".encode()
+    assert long == b"x" * log_reader.MAX_LINE + "…".encode()
     assert reader.lines(2, 1) == [b"after"]
     assert reader.lines(1, 1) == [long]
     reader.close()

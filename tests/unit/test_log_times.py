@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of, stamp_of
-from kugetsu_engine.log_times import LogTimes
-from kugetsu_engine.logs import LogReader
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import stamping
 from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.process.stamping import Stamping
 from kugetsu_engine.process.telling import Telling
+from kugetsu_engine.state.log_reader import LogReader
+from kugetsu_engine.state.log_times import LogTimes
 
 NOON = 1_790_000_000.0
 

@@ -11,7 +11,8 @@ from kugetsu_engine.domain.history.task_history import History, Stall, history
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import enqueue, files, notices
+from kugetsu_engine.state import new_tasks, notifications
+from kugetsu_engine.storage import files
 
 START = 1_790_000_000.0
 REASONS = {"pending": "attempt 1 failed: exit code 1", "error": "exit code 1: started badly", "running": None, "notified": None}
@@ -83,7 +84,7 @@ def test_lines_of_earlier_versions_are_read_by_their_words(
 ) -> None:
     """They have no fields."""
     files.append_line(paths.notifications, old_line(kind, words))
-    known = replayed(notices.every(paths))
+    known = replayed(notifications.every(paths))
     assert [(span.state, span.reason) for span in known.spans] == [(state, reason)]
 
 
@@ -98,7 +99,7 @@ def test_stalls_of_earlier_versions_are_read_by_their_words(
         old_line("task_moves", "moves again", 30),
     ):
         files.append_line(paths.notifications, line)
-    known = replayed(notices.every(paths))
+    known = replayed(notifications.every(paths))
     assert known.stalled(START + 5, START) is None
     assert known.stalled(START + 20, START) == Stall(evidence, silent_s + 10 if silent_s is not None else None)
     assert known.stalled(START + 31, START) is None
@@ -129,8 +130,8 @@ def test_old_and_new_lines_of_one_task_make_one_history(paths: StatePaths) -> No
     files.append_line(paths.notifications, old_line("task_queued", "queued"))
     files.append_line(paths.notifications, old_line("task_started", "started", 1))
     task = Task("q_1", "local/web#1", state="running", attempts=[Attempt(1)])
-    notices.append(paths, move(task, "pending", stamp(2), "attempt 1 failed")[1])
-    known = replayed(notices.every(paths))
+    notifications.append(paths, move(task, "pending", stamp(2), "attempt 1 failed")[1])
+    known = replayed(notifications.every(paths))
     assert [(span.state, span.reason) for span in known.spans] == [
         ("pending", None), ("running", None), ("pending", "attempt 1 failed"),
     ]  # fmt: skip
@@ -156,18 +157,18 @@ def test_an_earlier_version_reads_the_lines(paths: StatePaths) -> None:
         issue_ref: str | None = None
         failure: str | None = None
 
-    enqueue.announce(paths, "q_1", "local/web#1", START)
+    new_tasks.announce(paths, "q_1", "local/web#1", START)
     for notice in told_of_a_life():
-        notices.append(paths, notice)
+        notifications.append(paths, notice)
     lines = files.read(paths.notifications).split(b"\n")[:-1]
-    assert [msgspec.json.decode(line, type=Earlier).type for line in lines] == [one.type for one in notices.every(paths)]
-    assert notices.every(paths)[0].state == "pending"
+    assert [msgspec.json.decode(line, type=Earlier).type for line in lines] == [one.type for one in notifications.every(paths)]
+    assert notifications.every(paths)[0].state == "pending"
 
 
 def test_a_long_reason_is_cut_like_the_text(paths: StatePaths) -> None:
     """Only a short line is appended whole."""
     _, notice = move(Task("q_1", "local/web#1", state="running"), "error", stamp(1), "x" * 100_000)
-    notices.append(paths, notice)
+    notifications.append(paths, notice)
     assert Path(paths.notifications).stat().st_size < 4096
-    kept = notices.every(paths)[0]
+    kept = notifications.every(paths)[0]
     assert (kept.reason, kept.state) == ("x" * 1500 + "…", "error")

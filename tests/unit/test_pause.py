@@ -17,7 +17,7 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.spending import Spending
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 OLD = {
     "": PauseReason.OPERATOR,

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from kugetsu_engine import prompts
-from kugetsu_engine.config import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import contexts
-from kugetsu_engine.store.contexts import Context, Message
+from kugetsu_engine.state import contexts
+from kugetsu_engine.state.contexts import Context, Message
 
 HOSTILE = "cost $5 $task ${rules} $$ \\n '\"`$(id)`\n\n\n\nend"
 

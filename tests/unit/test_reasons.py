@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine import gate, pauses
+from kugetsu_engine import pauses
 from kugetsu_engine.domain.decisions import forecast, scheduling
 from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
 from kugetsu_engine.domain.manual_session import ByHand
@@ -23,8 +23,9 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.store import edits, files, hands, issue_names
-from kugetsu_engine.store.locks import try_lock
+from kugetsu_engine.state import edit_locks, issue_names, manual_sessions, slots
+from kugetsu_engine.storage import files
+from kugetsu_engine.storage.locks import try_lock
 from tests.support.fleet import NO_FLOORS_ENVIRON
 
 NOW = 1_700_000_000.0
@@ -155,7 +156,7 @@ class Ground:
         engine.open()
         self.engine = engine
 
-        def launch(task: Task, entered: gate.Pass) -> bool:
+        def launch(task: Task, entered: slots.Pass) -> bool:
             self.started.append(task.id)
             engine.ledger.change(task, "notified", attempt=1, token="t")
             return True
@@ -178,14 +179,16 @@ def _stranger(ground: Ground, path: str, stack: ExitStack) -> None:
 
 
 def _edit(ground: Ground, stack: ExitStack) -> None:
-    held = edits.lay_hands_on(ground.paths, "q_1")
+    held = edit_locks.lay_hands_on(ground.paths, "q_1")
     assert held is not None
     stack.callback(held.let_go)
 
 
 def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
     ref = f"github.com/o/a#{number}"
-    mark = hands.set_mark(ground.paths, issue_names.name_of(ground.paths, ref), ByHand(f"q_{number}", ref, iso(_now())))
+    mark = manual_sessions.set_mark(
+        ground.paths, issue_names.name_of(ground.paths, ref), ByHand(f"q_{number}", ref, iso(_now()))
+    )
     assert mark is not None
     stack.callback(mark.take_away)
     _stranger(ground, ground.paths.slot_lock(3), stack)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import bell, notices, requests
-from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.state import notifications, requests
+from kugetsu_engine.state.requests import Answer, Request
+from kugetsu_engine.storage import wakeup_fifo
 from tests.support.fleet import ROOT
 
 
@@ -74,51 +75,53 @@ def test_foreign_names_are_no_requests(paths: StatePaths) -> None:
 
 def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths: StatePaths) -> None:
     """Garbage between two lines costs neither of them."""
-    notices.append(paths, _notice("one"))
+    notifications.append(paths, _notice("one"))
     with open(paths.notifications, "ab") as file:
         file.write(b'garbage\n\xff\xfe\n{"time": 1}\n[[[[\n\n')
-    notices.append(paths, _notice("two"))
-    assert [notice.text for notice in notices.newest(paths)] == ["one", "two"]
-    assert notices.newest(paths)[0] == _notice("one")
-    assert [notice.text for notice in notices.newest(paths, 1)] == ["two"]
+    notifications.append(paths, _notice("two"))
+    assert [notice.text for notice in notifications.newest(paths)] == ["one", "two"]
+    assert notifications.newest(paths)[0] == _notice("one")
+    assert [notice.text for notice in notifications.newest(paths, 1)] == ["two"]
 
 
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     """800 of 800 lines are there and whole."""
     program = (
-        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.store import notices\n"
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import notices\n"
         "from kugetsu_engine.domain.task import Notice\n"
         "for n in range(200): notices.append(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    assert {notice.text for notice in notices.newest(paths, 1000)} == {f"{name}{n}" for name in "abcd" for n in range(200)}
+    assert {notice.text for notice in notifications.newest(paths, 1000)} == {
+        f"{name}{n}" for name in "abcd" for n in range(200)
+    }
 
 
 def test_a_long_text_is_cut_so_that_its_line_stays_whole(paths: StatePaths) -> None:
     """A megabyte of error becomes a line below a page."""
-    notices.append(paths, _notice("x" * (1 << 20)))
-    (found,) = notices.newest(paths)
+    notifications.append(paths, _notice("x" * (1 << 20)))
+    (found,) = notifications.newest(paths)
     assert found.text == "x" * 1500 + "…"
 
 
 def test_only_the_end_of_a_long_file_is_read(paths: StatePaths) -> None:
     """The newest come from the tail, and none of them is a torn line."""
     for number in range(3000):
-        notices.append(paths, _notice(f"{number:06}" + "x" * 100))
-    found = notices.newest(paths, 10_000)
+        notifications.append(paths, _notice(f"{number:06}" + "x" * 100))
+    found = notifications.newest(paths, 10_000)
     assert 500 < len(found) < 3000
     assert [int(notice.text[:6]) for notice in found] == list(range(3000 - len(found), 3000))
 
 
 def test_how_far_the_operator_has_read_is_kept(paths: StatePaths) -> None:
     """Empty before the first time; a broken file counts as nothing read."""
-    assert notices.read_until(paths) == ""
-    notices.mark_read(paths, "2026-11-21T09:00:00.000Z")
-    assert notices.read_until(paths) == "2026-11-21T09:00:00.000Z"
+    assert notifications.read_until(paths) == ""
+    notifications.mark_read(paths, "2026-11-21T09:00:00.000Z")
+    assert notifications.read_until(paths) == "2026-11-21T09:00:00.000Z"
     os.unlink(paths.notifications_read)
     os.mkfifo(paths.notifications_read)
-    assert notices.read_until(paths) == ""
+    assert notifications.read_until(paths) == ""
 
 
 @pytest.mark.parametrize("kind", ["missing", "fifo", "directory", "symlink"])
@@ -130,22 +133,22 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
         os.mkdir(paths.notifications)
     elif kind == "symlink":
         os.symlink("/dev/zero", paths.notifications)
-    assert notices.newest(paths) == []
+    assert notifications.newest(paths) == []
 
 
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:
     """No listener, a file in its place, a full pipe: ringing is always quick and writes nothing elsewhere."""
-    bell.ring(paths.bell, "q_1")
+    wakeup_fifo.ring(paths.bell, "q_1")
     assert not os.path.exists(paths.bell)
-    fd = bell.hang(paths.bell)
+    fd = wakeup_fifo.hang(paths.bell)
     assert fd is not None
-    bell.ring(paths.bell, "q_41")
+    wakeup_fifo.ring(paths.bell, "q_41")
     assert os.read(fd, 100) == b"q_41\n"
     for _ in range(40_000):
-        bell.ring(paths.bell, "q_41")
+        wakeup_fifo.ring(paths.bell, "q_41")
     os.close(fd)
     os.unlink(paths.bell)
     Path(paths.bell).write_bytes(b"a file")
-    bell.ring(paths.bell, "q_1")
+    wakeup_fifo.ring(paths.bell, "q_1")
     assert Path(paths.bell).read_bytes() == b"a file"
-    assert bell.hang(paths.bell) is None
+    assert wakeup_fifo.hang(paths.bell) is None

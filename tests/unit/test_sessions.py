@@ -11,7 +11,7 @@ from kugetsu_engine.domain.session import NEW, Session, Wanted
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.errors import BadFile, ConfigError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import sessions
+from kugetsu_engine.state import sessions
 
 NOW = "2026-11-21T09:00:00.000Z"
 

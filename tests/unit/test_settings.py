@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine import config, env_files
-from kugetsu_engine.agent_settings import AGENT_READERS, AgentSettings
-from kugetsu_engine.config import READERS, WHILE_WRONG, Settings, SettingsSource, load
-from kugetsu_engine.errors import UsageError
-from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.setting_tables import (
+from kugetsu_engine.config import env_files, loader
+from kugetsu_engine.config.agent_settings import AGENT_READERS, AgentSettings
+from kugetsu_engine.config.loader import READERS, WHILE_WRONG, Settings, SettingsSource, load
+from kugetsu_engine.config.parsers import size
+from kugetsu_engine.config.tables import (
     FORGE_READERS,
     HARMLESS,
     NOTIFY_READERS,
@@ -23,7 +22,8 @@ from kugetsu_engine.setting_tables import (
     NotifySettings,
     RepoSettings,
 )  # fmt: skip
-from kugetsu_engine.setting_values import size
+from kugetsu_engine.errors import UsageError
+from kugetsu_engine.paths import StatePaths
 
 
 def _write(paths: StatePaths, text: str) -> None:
@@ -222,7 +222,7 @@ def test_settings_are_read_again_when_their_file_changes(paths: StatePaths, monk
     _write(paths, "max_attempts = 66")
     assert source.refresh()
     assert (source.current.max_attempts, source.problems) == (66, [])
-    monkeypatch.setattr(config, "WRITING_S", 0.0)
+    monkeypatch.setattr(loader, "WRITING_S", 0.0)
     os.unlink(paths.config)
     assert source.refresh()
     assert source.current == Settings()
@@ -242,14 +242,14 @@ def test_no_limit_ends_while_the_file_is_written(paths: StatePaths, monkeypatch:
 
     take_away()
     assert not source.refresh()
-    now += config.WRITING_S / 2
+    now += loader.WRITING_S / 2
     assert (source.refresh(), source.current.max_attempts) == (False, 5)
     _write(paths, "max_attempts = 7")
     assert (source.refresh(), source.current.max_attempts) == (True, 7)
     take_away()
-    now += config.WRITING_S
+    now += loader.WRITING_S
     assert (source.refresh(), source.current.max_attempts) == (False, 7), "it is gone only since now"
-    now += config.WRITING_S
+    now += loader.WRITING_S
     assert (source.refresh(), source.current) == (True, Settings())
 
 

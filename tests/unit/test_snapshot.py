@@ -15,7 +15,7 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 NOW = 1_000_000.0
 

@@ -16,7 +16,8 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.domain.usage import consumed, total
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.spending import Spending, by_day_and_repository
-from kugetsu_engine.store import files, tasks
+from kugetsu_engine.state import tasks
+from kugetsu_engine.storage import files
 
 NOON = datetime(2026, 11, 21, 12, 0).astimezone().timestamp()
 

@@ -11,8 +11,9 @@ from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import acts, files, requests
-from kugetsu_engine.store.requests import Request
+from kugetsu_engine.state import journal_file, requests
+from kugetsu_engine.state.requests import Request
+from kugetsu_engine.storage import files
 
 from .test_verbs import Desk
 
@@ -147,4 +148,7 @@ def test_each_part_has_a_line_of_its_own_in_the_journal(desk: Desk) -> None:
     ids = [desk.add(number) for number in (1, 2)]
     requests.submit(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids]))
     desk.engine.apply_requests()
-    assert [(act.verb, act.task) for act in acts.every(desk.paths) if act.verb == "hold"] == [("hold", "q_1"), ("hold", "q_2")]
+    assert [(act.verb, act.task) for act in journal_file.every(desk.paths) if act.verb == "hold"] == [
+        ("hold", "q_1"),
+        ("hold", "q_2"),
+    ]

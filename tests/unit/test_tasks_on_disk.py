@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from kugetsu_engine.domain.task import Attempt, Delivered, Task, Usage
 from kugetsu_engine.errors import BadFile, NoSuchTask, UsageError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import enqueue, files, tasks
+from kugetsu_engine.state import new_tasks, tasks
+from kugetsu_engine.storage import files
 
 V02: dict[str, Any] = {
     "id": "q_1700000000_ab", "issue_ref": "github.com/user/repo#12", "message": "Fix it", "state": "completed",
@@ -141,7 +142,7 @@ def test_temporary_and_foreign_files_are_no_tasks(paths: StatePaths) -> None:
 
 def test_an_enqueued_task_is_whole_private_and_numbered_in_order(paths: StatePaths) -> None:
     """Ids grow by one; the file is a task from the first moment."""
-    ids = [enqueue.create_task(paths, "local/a#1", "do it", 0.0, priority=7) for _ in range(3)]
+    ids = [new_tasks.create_task(paths, "local/a#1", "do it", 0.0, priority=7) for _ in range(3)]
     assert ids == ["q_1", "q_2", "q_3"]
     task = tasks.find(paths, "2")
     assert (task.position, task.priority, task.state) == (2.0, 7, "pending")
@@ -152,7 +153,7 @@ def test_an_enqueued_task_is_whole_private_and_numbered_in_order(paths: StatePat
 def test_a_lost_counter_never_gives_a_number_out_again(paths: StatePaths, contents: bytes | None) -> None:
     """Open tasks, ended ones and logs of tasks that were cleared all keep their numbers."""
     for _ in range(3):
-        enqueue.create_task(paths, "local/a#1", "first", 0.0)
+        new_tasks.create_task(paths, "local/a#1", "first", 0.0)
     tasks.file_ended(paths, "q_2")
     os.rename(paths.item("q_3"), f"{paths.root}/gone")
     os.makedirs(os.path.dirname(paths.log("q_3", 1)))
@@ -160,7 +161,7 @@ def test_a_lost_counter_never_gives_a_number_out_again(paths: StatePaths, conten
         os.unlink(paths.task_number)
     else:
         Path(paths.task_number).write_bytes(contents)
-    assert enqueue.create_task(paths, "local/a#1", "second", 0.0) == "q_4"
+    assert new_tasks.create_task(paths, "local/a#1", "second", 0.0) == "q_4"
     assert tasks.find(paths, "1").message == tasks.find(paths, "2").message == "first"
 
 
@@ -168,7 +169,7 @@ def test_a_lost_counter_never_gives_a_number_out_again(paths: StatePaths, conten
 def test_a_message_that_cannot_be_one_is_refused_and_leaves_nothing(paths: StatePaths, message: str) -> None:
     """Empty, NUL, no UTF-8, over 1 MiB of bytes: a usage error, no file, no number used up."""
     with pytest.raises(UsageError):
-        enqueue.create_task(paths, "local/a#1", message, 0.0)
+        new_tasks.create_task(paths, "local/a#1", message, 0.0)
     assert os.listdir(paths.items) == []
     assert not os.path.exists(paths.task_number)
 
@@ -177,5 +178,5 @@ def test_a_message_that_cannot_be_one_is_refused_and_leaves_nothing(paths: State
 def test_the_longest_message_goes_in_and_comes_out(paths: StatePaths, characters: str) -> None:
     """1 MiB of anything, also of what JSON writes as six bytes each, fits into the bound of a state file."""
     message = characters * ((1 << 20) // len(characters.encode()) - 1) + "x"
-    task_id = enqueue.create_task(paths, "local/a#1", message, 0.0)
+    task_id = new_tasks.create_task(paths, "local/a#1", message, 0.0)
     assert tasks.find(paths, task_id).message == message

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.domain.text.terminal_line import Colour, shown_line
-from kugetsu_engine.logs import MAX_LINE, LogReader, masked
+from kugetsu_engine.state.log_reader import MAX_LINE, LogReader, masked
 
 from .test_safe_text import harmless
 

@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.errors import GitBusy
 from kugetsu_engine.process import turns, verdicts
-from kugetsu_engine.store.locks import is_held, try_lock, unlock
+from kugetsu_engine.storage.locks import is_held, try_lock, unlock
 
 SILENT = ("in any words", True)
 

@@ -16,8 +16,9 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import Engine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import files, notices, requests, tasks
-from kugetsu_engine.store.requests import Answer, Request
+from kugetsu_engine.state import notifications, requests, tasks
+from kugetsu_engine.state.requests import Answer, Request
+from kugetsu_engine.storage import files
 
 NOW = 1_000_000.0
 
@@ -125,7 +126,7 @@ def test_retry_of_an_ended_task_forgets_the_failure_and_counts_anew(desk: Desk) 
     assert os.path.exists(desk.paths.item(task_id))
     assert not os.path.exists(desk.paths.ended(task_id))
     assert desk.order == [1]
-    assert [notice.type for notice in notices.newest(desk.paths)] == ["task_retry"]
+    assert [notice.type for notice in notifications.newest(desk.paths)] == ["task_retry"]
 
 
 def test_hold_and_release(desk: Desk) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kugetsu_engine import config, editing, gate
-from kugetsu_engine.config import NotifySettings, Settings
+from kugetsu_engine import editing
+from kugetsu_engine.config import loader
+from kugetsu_engine.config.loader import NotifySettings, Settings
 from kugetsu_engine.doctor import checks, logins
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Found, Recovered
@@ -16,12 +17,13 @@ from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.failures import of_git
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
-from kugetsu_engine.gate import SlotRefusal
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import verdicts
-from kugetsu_engine.store import files, locks
-from kugetsu_engine.store.enqueue import create_task
-from kugetsu_engine.store.issue_names import name_of
+from kugetsu_engine.state import slots
+from kugetsu_engine.state.issue_names import name_of
+from kugetsu_engine.state.new_tasks import create_task
+from kugetsu_engine.state.slots import SlotRefusal
+from kugetsu_engine.storage import files, locks
 from kugetsu_engine.telling.rungs import try_all
 from kugetsu_tui.viewmodels.queue import why_words
 
@@ -42,10 +44,10 @@ def test_the_gate_names_the_lock_it_did_not_get(
     """And holds none of the others any more."""
     fd = locks.try_lock(lock(paths))
     assert fd is not None
-    assert gate.enter(paths, "q_1", REF, 1) is refusal
+    assert slots.enter(paths, "q_1", REF, 1) is refusal
     locks.unlock(fd)
-    entered = gate.enter(paths, "q_1", REF, 1)
-    assert isinstance(entered, gate.Pass)
+    entered = slots.enter(paths, "q_1", REF, 1)
+    assert isinstance(entered, slots.Pass)
     entered.give_up()
 
 
@@ -71,9 +73,9 @@ def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> N
 def test_settings_that_cannot_be_read_as_a_whole_say_so_in_a_field(paths: StatePaths) -> None:
     """One value that is wrong does not."""
     files.replace(paths.config, b"max_concurrent_agents = [")
-    assert [fault.unread for fault in config.load(paths, {})[1]] == [True]
+    assert [fault.unread for fault in loader.load(paths, {})[1]] == [True]
     files.replace(paths.config, b'max_concurrent_agents = "config.toml cannot be read"')
-    assert [fault.unread for fault in config.load(paths, {})[1]] == [False]
+    assert [fault.unread for fault in loader.load(paths, {})[1]] == [False]
 
 
 def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths: StatePaths) -> None:

@@ -14,7 +14,8 @@ from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import located, worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import locks, pulls
+from kugetsu_engine.state import pull_requests
+from kugetsu_engine.storage import locks
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -239,8 +240,8 @@ def test_a_branch_that_is_gone_from_the_remote_is_told_and_only_a_merge_frees_it
     Operator(paths.root, {}).do("cancel", "1")
     for commit_, state in (("0" * 40, "unpushed"), (head, "merged")):
         pull = PullRequest(9, "https://x/9", "merged", head=commit_)
-        known = pulls.Pulls(issues={"local/work#1": KnownPull("2026-11-21T10:00:00.000Z", BRANCH, pull)})
-        pulls.change(paths, lambda _, known=known: known)  # type: ignore[misc]
+        known = pull_requests.Pulls(issues={"local/work#1": KnownPull("2026-11-21T10:00:00.000Z", BRANCH, pull)})
+        pull_requests.change(paths, lambda _, known=known: known)  # type: ignore[misc]
         assert _look(paths).state == state
     assert (_look(paths).why, _look(paths).issue_ref) == ("merged as PR #9", "local/work#1")
 

@@ -20,7 +20,7 @@ from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.store import locks
+from kugetsu_engine.storage import locks
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import env_files
 from kugetsu_engine.agents import known
-from kugetsu_engine.config import Settings, SettingsSource, load
-from kugetsu_engine.config_lines import line_of
+from kugetsu_engine.config import env_files
+from kugetsu_engine.config.line_numbers import line_of
+from kugetsu_engine.config.loader import Settings, SettingsSource, load
+from kugetsu_engine.config.tables import ForgeSettings
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.domain.config_faults import Fault, Gaps
 from kugetsu_engine.domain.decisions import forecast, scheduling
@@ -15,8 +16,7 @@ from kugetsu_engine.domain.decisions.scheduling import Facts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.setting_tables import ForgeSettings
-from kugetsu_engine.store import files
+from kugetsu_engine.storage import files
 
 ALL, OPENCODE, CLAUDE = "everything", "opencode", "claude"
 

@@ -13,21 +13,18 @@ from typing import Any
 
 import msgspec
 
+from ..domain import agent_names, refs
+from ..domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
+from ..domain.decisions.resources import Floors
+from ..domain.decisions.scheduling import Timing
+from ..domain.text import shell_assignments as assignments
+from ..domain.text.safe_text import safe_line
+from ..errors import BadFile, KugetsuError
+from ..paths import CONFIG, StatePaths
+from ..storage import files
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
-from .domain import agent_names, refs
-from .domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
-from .domain.decisions.resources import Floors
-from .domain.decisions.scheduling import Timing
-from .domain.text import shell_assignments as assignments
-from .domain.text.safe_text import safe_line
-from .errors import BadFile, KugetsuError
-from .paths import CONFIG, StatePaths
-from .setting_tables import HARMLESS, TABLES, Tables, as_written, host_or_none
-from .setting_tables import ForgeSettings as ForgeSettings
-from .setting_tables import NotifySettings as NotifySettings
-from .setting_tables import RepoSettings as RepoSettings
-from .setting_values import (
+from .parsers import (
     ceiling,
     count,
     flag,
@@ -40,7 +37,10 @@ from .setting_values import (
     prompt_kind,
     size,
 )  # fmt: skip
-from .store import files
+from .tables import HARMLESS, TABLES, Tables, as_written, host_or_none
+from .tables import ForgeSettings as ForgeSettings
+from .tables import NotifySettings as NotifySettings
+from .tables import RepoSettings as RepoSettings
 
 TOML, VARIABLES = CONFIG, "environment"
 OTHER_VARIABLES = frozenset({
@@ -349,7 +349,7 @@ class _Reading:
             self._faults.append(Fault(TOML, "", f"{TOML}: more than {MOST_FAULTS} things are wrong", EVERYTHING))
 
     def _line(self, path: tuple[str, ...]) -> int | None:
-        from .config_lines import line_of
+        from .line_numbers import line_of
 
         where = line_of(self._text, path) if self._text else None
         return self._line(path[:-1]) if where is None and len(path) > 1 and self._text else where

@@ -8,10 +8,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from .domain.text.masking import Mask
-from .domain.text.terminal_line import ShownLine, part_that_matters, shown_line
-from .paths import StatePaths
-from .store.growing import GrowingFile
+from ..domain.text.masking import Mask
+from ..domain.text.terminal_line import ShownLine, part_that_matters, shown_line
+from ..paths import StatePaths
+from ..storage.tail import GrowingFile
 
 CHUNK = 1 << 16
 MAX_LINE = 4096

@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 
-from .domain.text.log_stamps import stamp_of
-from .logs import shown
-from .paths import StatePaths
-from .store.growing import GrowingFile
+from ..domain.text.log_stamps import stamp_of
+from ..paths import StatePaths
+from ..storage.tail import GrowingFile
+from .log_reader import shown
 
 MOST_BYTES = 4 << 20
 """Of a longer file, which no supervisor writes, the rest is not read."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from .errors import BadFile, ConfigError
-from .paths import StatePaths
-from .store import files
+from ..errors import BadFile, ConfigError
+from ..paths import StatePaths
+from ..storage import files
 
 
 def edit(paths: StatePaths, change: Callable[[tomlkit.TOMLDocument], None]) -> None:

@@ -3,11 +3,11 @@
 
 from collections.abc import Mapping
 
+from ..domain.text.masking import Mask, secrets_of
+from ..paths import StatePaths
+from ..storage import files
 from . import env_files
-from .config import Settings, load
-from .domain.text.masking import Mask, secrets_of
-from .paths import StatePaths
-from .store import files
+from .loader import Settings, load
 
 _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
 

@@ -4,9 +4,9 @@ import msgspec
 
 from ..domain.history.journal_entries import Act
 from ..paths import StatePaths
-from . import lines
+from ..storage import json_lines
 
-KEEP_BYTES = lines.KEEP_BYTES
+KEEP_BYTES = json_lines.KEEP_BYTES
 """A longer file is put away as `acts.1.jsonl`; older ones are dropped."""
 
 _decoder = msgspec.json.Decoder(Act)
@@ -19,13 +19,13 @@ def append(paths: StatePaths, act: Act) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    lines.append(paths.acts, _encoder.encode(act), KEEP_BYTES)
+    json_lines.append(paths.acts, _encoder.encode(act), KEEP_BYTES)
 
 
 def every(paths: StatePaths) -> list[Act]:
     """Every act that is kept, oldest first; lines that are none are passed over."""
     acts: list[Act] = []
-    for line in lines.all_of(paths.acts):
+    for line in json_lines.all_of(paths.acts):
         try:
             acts.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -5,7 +5,7 @@ import msgspec
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
-from . import files
+from ..storage import files
 
 FOR_EVER = "9999-12-31T23:59:59.000Z"
 ALL = "all"

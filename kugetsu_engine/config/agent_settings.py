@@ -5,11 +5,11 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from .domain.agent_names import KNOWN
-from .domain.text import json_paths
-from .domain.text.command_template import PromptBy
-from .domain.text.command_template import fault as fault_of_argv
-from .setting_values import (
+from ..domain.agent_names import KNOWN
+from ..domain.text import json_paths
+from ..domain.text.command_template import PromptBy
+from ..domain.text.command_template import fault as fault_of_argv
+from .parsers import (
     command_line,
     count,
     failure_classes,

@@ -16,7 +16,7 @@ from ..domain.reserved_refs import SESSIONS
 from ..domain.states import ACTIVE
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
-from . import files
+from ..storage import files
 
 _ADDRESS = r"https?://([^\s?#]+?)(?:/-)?/(?:issues|pulls?|merge_requests)/([0-9]{1,12})/?(?:[?#].*)?"
 _read: dict[str, tuple[object, dict[str, str]]] = {}

@@ -9,8 +9,8 @@ from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
 from ..errors import NoSuchTask
 from ..paths import StatePaths
+from ..storage.locks import is_held
 from . import tasks
-from .locks import is_held
 
 Kind = Literal["active", "pending", "ended"]
 PREFERRED: dict[str, tuple[Kind, ...]] = {

@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Callable
 
-from .domain.text.times import iso
-from .paths import JSON, StatePaths
-from .store import files
+from ..domain.text.times import iso
+from ..paths import JSON, StatePaths
+from . import files
 
 Told = Callable[[str], None]
 

@@ -4,13 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from .domain import refs
-from .domain.config_faults import EVERYTHING, Fault, Stop
-from .domain.reserved_refs import PM_AGENT
-from .domain.text import shell_assignments
-from .errors import BadFile, ConfigError, NotNow
-from .paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
-from .store import files
+from ..domain import refs
+from ..domain.config_faults import EVERYTHING, Fault, Stop
+from ..domain.reserved_refs import PM_AGENT
+from ..domain.text import shell_assignments
+from ..errors import BadFile, ConfigError, NotNow
+from ..paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
+from ..storage import files
 
 NAMES = (ENV_DEFAULT, ENV_DEV, ENV_PM)
 MAX_FAULTS = 5

@@ -7,8 +7,8 @@ import msgspec
 
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
-from . import documents, files
-from .numbers import next_number
+from ..storage import files, json_files
+from ..storage.counter import next_number
 
 Verb = Literal[
     "kill", "cancel", "restore", "retry", "hold", "release", "move", "edit", "pause", "resume", "drain", "limit", "clear",
@@ -113,7 +113,7 @@ def take_answer(paths: StatePaths, number: int) -> Answer | None:
     """Return the answer to a request and remove it; None while there is none."""
     path = paths.answer(number)
     try:
-        reply = documents.read(path, Answer)
+        reply = json_files.read(path, Answer)
     except (FileNotFoundError, BadFile):
         return None  # what is no answer was not written by an engine, which will put its own there
     files.remove(path)

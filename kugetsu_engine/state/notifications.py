@@ -6,9 +6,9 @@ from ..domain.task import Notice
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
-from . import files, lines
+from ..storage import files, json_lines
 
-KEEP_BYTES = lines.KEEP_BYTES
+KEEP_BYTES = json_lines.KEEP_BYTES
 """A longer file is put away as `notifications.1.jsonl`; older ones are dropped."""
 MOST_CHARACTERS = 1500
 """What is kept of a text of a notification."""
@@ -38,7 +38,7 @@ def append(paths: StatePaths, notice: Notice) -> None:
     if len(notice.text) > MOST_CHARACTERS or len(notice.reason or "") > MOST_CHARACTERS:
         reason = notice.reason if notice.reason is None else _cut(notice.reason)
         notice = msgspec.structs.replace(notice, text=_cut(notice.text), reason=reason)
-    lines.append(paths.notifications, _encoder.encode(notice), KEEP_BYTES)
+    json_lines.append(paths.notifications, _encoder.encode(notice), KEEP_BYTES)
 
 
 def _cut(text: str) -> str:
@@ -47,15 +47,15 @@ def _cut(text: str) -> str:
 
 def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
     """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
-    found = _read(lines.last_of(paths.notifications))
+    found = _read(json_lines.last_of(paths.notifications))
     if len(found) < count:
-        found = _read(lines.last_of(files.older_log(paths.notifications))) + found
+        found = _read(json_lines.last_of(files.older_log(paths.notifications))) + found
     return found[-count:]
 
 
 def every(paths: StatePaths) -> list[Notice]:
     """Every notification that is kept, oldest first."""
-    return _read(lines.all_of(paths.notifications))
+    return _read(json_lines.all_of(paths.notifications))
 
 
 def _read(found: list[bytes]) -> list[Notice]:

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from .domain.decisions.duration_model import RunTimes, learned
-from .domain.refs import repository_of
-from .domain.task import Task
-from .errors import BadFile
-from .paths import StatePaths
-from .store import documents, files, tasks
+from ..domain.decisions.duration_model import RunTimes, learned
+from ..domain.refs import repository_of
+from ..domain.task import Task
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..storage import files, json_files
+from . import tasks
 
 LEARNED_FROM = 200
 """Ended tasks, the newest, that are looked at once where there is no such file yet."""
@@ -46,6 +47,6 @@ class RunTimesBook:
 def load(paths: StatePaths) -> RunTimes | None:
     """Read what was learned; None when there is nothing that can be read, as it is learned anew then."""
     try:
-        return documents.read(paths.run_times, RunTimes)
+        return json_files.read(paths.run_times, RunTimes)
     except (FileNotFoundError, BadFile):
         return None

@@ -7,7 +7,7 @@ from typing import TypeVar
 from ..domain.job import Progress, Result, RunRecord
 from ..errors import BadFile, NotNow
 from ..paths import StatePaths
-from . import documents
+from ..storage import json_files
 
 Document = TypeVar("Document", RunRecord, Progress, Result)
 
@@ -42,7 +42,7 @@ def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
     files = paths.run_files(task_id, attempt)
     for path, kind in ((files.record, RunRecord), (files.outcome, Result), (files.result, Result)):
         try:
-            documents.read(path, kind)
+            json_files.read(path, kind)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except NotNow as error:
@@ -61,6 +61,6 @@ def _about(found: Result | None, task_id: str, attempt: int, token: str | None) 
 
 def _read(path: str, kind: type[Document]) -> Document | None:
     try:
-        return documents.read(path, kind)
+        return json_files.read(path, kind)
     except (FileNotFoundError, NotADirectoryError, BadFile):
         return None

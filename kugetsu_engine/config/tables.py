@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..domain import agent_names, refs
+from ..domain.config_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
+from ..domain.decisions.notification_rules import WORTHS, Worth
+from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
-from .domain import agent_names, refs
-from .domain.config_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
-from .domain.decisions.notification_rules import WORTHS, Worth
-from .errors import KugetsuError, UsageError
-from .setting_values import (
+from .parsers import (  # fmt: skip
     command_line,
     commands,
     count,
@@ -22,7 +22,7 @@ from .setting_values import (
     one_of,
     shown,
     texts,
-)  # fmt: skip
+)
 
 Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
 """Takes a fault of `config.toml`: path of names, what is wrong, what it stops, and what holds meanwhile."""

@@ -6,7 +6,7 @@ from ..domain.refs import canonical
 from ..domain.session import SCHEMA, Session
 from ..errors import BadFile, NotNow
 from ..paths import StatePaths
-from . import files
+from ..storage import files
 
 _OLD_NAMES = {"opencode_session_id": "session_id", "worktree_path": "worktree", "branch_name": "branch"}
 """What the bash kugetsu (v0.2) called a field."""

@@ -14,7 +14,7 @@ from ..domain.refs import canonical
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import JSON, StatePaths
-from . import files
+from ..storage import files
 
 _decoder = msgspec.json.Decoder(Task)
 _encoder = msgspec.json.Encoder()

@@ -6,9 +6,9 @@ They are passed on to the supervisor, so they are freed when it ends, however it
 import os
 from enum import StrEnum
 
-from .paths import LOCK, StatePaths
-from .store.issue_names import name_of
-from .store.locks import is_held, try_lock
+from ..paths import LOCK, StatePaths
+from ..storage.locks import is_held, try_lock
+from .issue_names import name_of
 
 
 class SlotRefusal(StrEnum):

@@ -10,8 +10,8 @@ from ..domain.refs import canonical, key_of
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
-from . import documents, files
-from .locks import unlock, wait_lock
+from ..storage import files, json_files
+from ..storage.locks import unlock, wait_lock
 
 AGAIN_S = 240.0
 """How old an answer about an open pull request may grow."""
@@ -46,7 +46,7 @@ class Pulls(msgspec.Struct, frozen=True):
 def load(paths: StatePaths) -> Pulls:
     """What is known; nothing where the file is missing or cannot be read."""
     try:
-        known = documents.read(paths.pulls, Pulls)
+        known = json_files.read(paths.pulls, Pulls)
         return msgspec.structs.replace(known, issues={key_of(canonical(ref)): one for ref, one in known.issues.items()})
     except (FileNotFoundError, BadFile):
         return Pulls()

@@ -7,8 +7,8 @@ from ..domain.new_task import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
 from ..domain.text.times import iso
 from ..errors import UsageError
 from ..paths import JSON, StatePaths
-from . import files
-from .numbers import MAX_DIGITS, next_number
+from ..storage import files
+from ..storage.counter import MAX_DIGITS, next_number
 
 MAX_OPEN = 100_000
 """Open tasks that may be in the queue; a script in a loop must not fill the disk."""

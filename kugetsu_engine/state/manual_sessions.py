@@ -8,8 +8,8 @@ import msgspec
 from ..domain.manual_session import ByHand
 from ..errors import BadFile
 from ..paths import StatePaths
-from . import documents, files
-from .locks import is_held, try_lock, unlock
+from ..storage import files, json_files
+from ..storage.locks import is_held, try_lock, unlock
 
 
 class Mark:
@@ -59,7 +59,7 @@ def every(paths: StatePaths) -> tuple[ByHand, ...]:
     for name in files.list_documents(paths.by_hand):
         try:
             if is_held(paths.hand_lock(name)):
-                found.append(documents.read(paths.hand(name), ByHand))
+                found.append(json_files.read(paths.hand(name), ByHand))
         except (OSError, BadFile):
             continue
     return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))

@@ -8,8 +8,8 @@ import os
 
 from ..errors import BadFile
 from ..paths import LOCK, TEXT, StatePaths
-from . import files
-from .locks import is_held, try_lock, unlock
+from ..storage import files
+from ..storage.locks import is_held, try_lock, unlock
 
 MAX_DRAFT_BYTES = 2 << 20
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .domain.config_faults import did_you_mean
-from .domain.decisions.notification_rules import are_hours
-from .domain.failures import fault_of
-from .domain.text.times import duration, time_limit
-from .errors import UsageError
+from ..domain.config_faults import did_you_mean
+from ..domain.decisions.notification_rules import are_hours
+from ..domain.failures import fault_of
+from ..domain.text.times import duration, time_limit
+from ..errors import UsageError
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
 LARGEST = 1 << 60

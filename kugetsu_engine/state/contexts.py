@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from ..paths import StatePaths
-from . import documents, files
+from ..storage import files, json_files
 from .issue_names import name_of
 
 KEPT = 20
@@ -53,7 +53,7 @@ def load(paths: StatePaths, issue_ref: str) -> Context:
         BadFile: the file cannot be read.
     """
     try:
-        return documents.read(file_of(paths, issue_ref), Context)
+        return json_files.read(file_of(paths, issue_ref), Context)
     except FileNotFoundError:
         return Context(issue_ref)
 

@@ -1,0 +1,1 @@
+"""Settings, env files and prompt templates, as the operator writes them."""

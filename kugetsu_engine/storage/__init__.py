@@ -1,0 +1,1 @@
+"""Bytes on disk: files, locks, JSON, and the wake-up of the engine."""
