@@ -9,10 +9,10 @@ import msgspec
 from .config.loader import Settings, load
 from .domain.refs import key_of, repository_of
 from .errors import AttemptFailed, KugetsuError
-from .git import base, clearing, located
+from .git import containing_repository, folder_removal, start_point
 from .git.command import pass_to_remotes
-from .git.condition import Condition
-from .git.pointers import admin_dir, common_folder
+from .git.gitfile import admin_dir, common_folder
+from .git.worktree_state import Condition
 from .operator import Operator
 from .paths import StatePaths
 from .snapshot import ALL_DONE, SnapshotReader
@@ -126,7 +126,7 @@ class Care:
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with hold_lock(self._paths.repository_lock(located.main_folder(repository))) as quiet:
+            with hold_lock(self._paths.repository_lock(containing_repository.main_folder(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")
@@ -137,7 +137,7 @@ class Care:
         made = []
         if not dry_run:
             self._operator.refuse_if_read_only()
-            clearing.finish(self._paths.worktrees)
+            folder_removal.finish(self._paths.worktrees)
         for worktree in self.all():
             removal = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
@@ -148,7 +148,7 @@ class Care:
 
     def _refresh(self, repository: str, branches: set[str]) -> str | None:
         try:
-            return base.refresh(repository, self._settings.base_branch, branches)
+            return start_point.refresh(repository, self._settings.base_branch, branches)
         except AttemptFailed as error:
             return error.message
 
@@ -193,7 +193,7 @@ class Care:
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = common_folder(path)
-            return common and base.remembered(common, base_branch, repository, self._is_own(common))
+            return common and start_point.remembered(common, base_branch, repository, self._is_own(common))
         except (AttemptFailed, OSError, ValueError):
             return None
 

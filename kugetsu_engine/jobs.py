@@ -17,7 +17,7 @@ from .domain.task import Attempt, Task
 from .domain.usage import cost_of
 from .errors import ConfigError
 from .forges import hosts
-from .git import nearby
+from .git import discovery
 from .git.repositories import clone_address
 from .paths import RunPaths, StatePaths
 from .state import issue_names, pull_requests, sessions
@@ -100,7 +100,7 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
 
     A worktree goes on with the clone it was made from, and older versions named clones as they were written.
     """
-    home = nearby.home_of(worktree)
+    home = discovery.home_of(worktree)
     if home is not None and home.startswith(f"{paths.repositories}/"):
         return home
     folder = paths.repositories

@@ -12,7 +12,7 @@ from .domain import refs
 from .domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from .domain.new_task import task_id as as_task_id
 from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
-from .git import nearby
+from .git import discovery
 from .paths import StatePaths, is_utf8
 from .preflight import Programs
 from .state import new_tasks as creating
@@ -401,16 +401,16 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return nearby.named(path)
+            return discovery.named(path)
         if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
-        begun_in = nearby.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
+        begun_in = discovery.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
-        enclosing = nearby.enclosing(folder) if folder is not None else None
+        enclosing = discovery.enclosing(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
-        return enclosing if ref.is_local or nearby.may_hold(enclosing, ref.repository) else None
+        return enclosing if ref.is_local or discovery.may_hold(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

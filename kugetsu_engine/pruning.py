@@ -8,7 +8,7 @@ import msgspec
 from . import removing
 from .domain.reserved_refs import SESSIONS
 from .errors import BadFile, KugetsuError
-from .git import clearing
+from .git import folder_removal
 from .operator import Operator
 from .state import contexts, sessions, tasks
 from .state.issue_names import name_of
@@ -51,7 +51,7 @@ def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], N
     operator.refuse_if_read_only()
     code = 0
     working = WorkingDirectories()
-    for left in clearing.finish(operator.paths.worktrees):
+    for left in folder_removal.finish(operator.paths.worktrees):
         complain(f"kugetsu: of a worktree that was removed, {left}")
     for orphan in orphans:
         try:

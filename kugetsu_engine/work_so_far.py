@@ -10,8 +10,8 @@ from .domain.task import Notice
 from .domain.text.times import iso
 from .entries import Entry
 from .errors import GitError
-from .git.changes import changes_of
-from .git.pointers import common_folder
+from .git.change_counts import changes_of
+from .git.gitfile import common_folder
 from .paths import StatePaths
 from .state import runs
 

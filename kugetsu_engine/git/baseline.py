@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .command import git
-from .located import main_folder
-from .pointers import admin_dir, common_folder
+from .containing_repository import main_folder
+from .gitfile import admin_dir, common_folder
+from .isolation import NOTHING_KNOWN, sealed
 from .repositories import common_dir
-from .sealed import NOTHING_KNOWN, sealed
 
 MAX_REFS = 20_000
 """Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""

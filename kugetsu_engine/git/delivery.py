@@ -12,7 +12,7 @@ from ..errors import AttemptFailed, GitError
 from . import baseline
 from .baseline import Baseline, Standing
 from .command import git
-from .pointers import common_folder
+from .gitfile import common_folder
 from .worktrees import base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]

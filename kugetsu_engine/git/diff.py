@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from ..domain.changes import ChangedFile, WorktreeDiff
 from ..domain.text.quantities import format_size
 from ..errors import GitError
-from .changes import MAX_UNTRACKED_BYTES, is_binary, read_untracked
+from .change_counts import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git
-from .sealed import Sealed, sealed
+from .isolation import Sealed, sealed
 from .worktrees import base_commit
 
 MAX_BYTES = 4 << 20

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..errors import GitError, RepositoryError
 from ..storage import files
-from .base import Base, age_of, decide
-from .clearing import put_back
 from .command import NETWORK_TIMEOUT_S, answers, git
-from .located import main_folder
-from .pointers import admin_dir, common_folder, read_small
+from .containing_repository import main_folder
+from .folder_removal import put_back
+from .gitfile import admin_dir, common_folder, read_small
 from .repositories import commits, common_dir
+from .start_point import Base, age_of, decide
 
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""

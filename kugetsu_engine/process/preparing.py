@@ -11,7 +11,7 @@ from ..domain.refs import repository_of
 from ..domain.start_point import base_words
 from ..domain.text.command_template import PROMPT
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
-from ..git import including, located, repositories, worktrees
+from ..git import containing_repository, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
 from ..paths import RunPaths, repository_lock
 from . import asking, tree, turns
@@ -106,12 +106,14 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     if where is None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
-    turn = turns.take(repository_lock(job["repository_locks"], located.main_folder(str(where))), str(job["task_id"]))
+    turn = turns.take(
+        repository_lock(job["repository_locks"], containing_repository.main_folder(str(where))), str(job["task_id"])
+    )
     try:
         tell("worktree")
         bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
-        where = where if own else located.work_in(str(where))
+        where = where if own else containing_repository.work_in(str(where))
         fresh = own and repositories.clone(str(job["clone_url"]), str(where))
         rests = turn.remote_rests()
         base = worktrees.ready(
@@ -126,9 +128,9 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         if base.note or (base.unfetched and base.remote):
             log.note(f"starts from {base_words(job['base'])}")
         try:
-            said = including.copy_missing(str(where), str(job["worktree"]))
+            said = include_files.copy_missing(str(where), str(job["worktree"]))
         except (GitError, OSError) as error:
-            said = f"{including.FILE} could not be followed: {error}"
+            said = f"{include_files.FILE} could not be followed: {error}"
         if said:
             log.note(said)
     finally:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from ..domain.text.quantities import counted
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
-from ..git import clearing, condition, located
-from ..git.condition import Condition
+from ..git import containing_repository, folder_removal
+from ..git import worktree_state as condition
+from ..git.worktree_state import Condition
 from ..paths import StatePaths
 from ..storage import locks
 
@@ -139,8 +140,8 @@ def remove_worktree(
         raise KugetsuError("; ".join(one.text for one in against))
     found = state.condition
     if found is None:
-        return Removed(False, clearing.throw_away(state.path))
-    with hold_lock(paths.repository_lock(located.main_folder(found.repository)), wait) as held:
+        return Removed(False, folder_removal.throw_away(state.path))
+    with hold_lock(paths.repository_lock(containing_repository.main_folder(found.repository)), wait) as held:
         if not held:
             raise KugetsuError("git works in its repository")
         left = condition.remove(

@@ -250,7 +250,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a fetch follows the refspec of a mirror",
-        "kugetsu_engine/git/base.py",
+        "kugetsu_engine/git/start_point.py",
         '"--refmap=", "--",',
         '"--",',
         "tests/unit/test_base.py -k remote_has_now",

@@ -17,7 +17,7 @@ from kugetsu_engine.attempts import send_stop
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
-from kugetsu_engine.git.base import decide
+from kugetsu_engine.git.start_point import decide
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.process.launcher import Launcher

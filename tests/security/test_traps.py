@@ -14,8 +14,8 @@ import pytest
 from kugetsu_engine import pruning, removing
 from kugetsu_engine.care import Care
 from kugetsu_engine.cli import run
-from kugetsu_engine.git import baseline, condition, delivery, diff, worktrees
-from kugetsu_engine.git.changes import changes_of
+from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
+from kugetsu_engine.git.change_counts import changes_of
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from tests.support.fleet import Fleet
@@ -210,7 +210,7 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     target = run_git(place.folder / "remote.git", "rev-parse", "main")
     looks: tuple[Callable[[], object], ...] = (
         lambda: delivery.delivered(place.start), lambda: baseline.look(where), lambda: changes_of(where),
-        lambda: diff.of_worktree(where), lambda: condition.of_worktree(where, target, BRANCH),
+        lambda: diff.of_worktree(where), lambda: worktree_state.of_worktree(where, target, BRANCH),
         lambda: Care(paths, {}).all(), lambda: pruning.look(Operator(paths.root, {})),
         lambda: removing.look(Operator(paths.root, {}), "local/work#1"),
         lambda: worktrees.ready(str(place.repository), where, BRANCH, None, fetch=False),
@@ -312,15 +312,15 @@ def test_s26_files_of_a_filter_are_told_right_without_it(
     assert baseline.look(str(worktree)).dirty == frozenset()
     assert changes_of(str(worktree))[0].files == 0
     assert diff.of_worktree(str(worktree)).files == ()
-    assert condition.of_worktree(str(worktree)).dirty == 0
+    assert worktree_state.of_worktree(str(worktree)).dirty == 0
     (worktree / "1.bin").write_text("1 long and longer\n", encoding="utf-8")
     assert changes_of(str(worktree))[1] == frozenset({"1.bin"})
-    assert condition.of_worktree(str(worktree)).dirty == 1
+    assert worktree_state.of_worktree(str(worktree)).dirty == 1
     run_git(worktree, *own, "commit", "--quiet", "--all", "-m", "one of them")
     found = diff.of_worktree(str(worktree))
     assert [(file.path, file.uncommitted) for file in found.files] == [("1.bin", False)]
     assert "+1 short and longer" in found.lines
-    assert condition.of_worktree(str(worktree)).dirty == 0
+    assert worktree_state.of_worktree(str(worktree)).dirty == 0
 
 
 def test_s26_nothing_is_left_of_a_look(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import pytest
 from kugetsu_engine.domain import task
 from kugetsu_engine.domain.start_point import base_words
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import base as bases
-from kugetsu_engine.git import baseline, located, repositories, worktrees
-from kugetsu_engine.git.base import Base, decide
+from kugetsu_engine.git import baseline, containing_repository, repositories, worktrees
+from kugetsu_engine.git import start_point as bases
+from kugetsu_engine.git.start_point import Base, decide
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -313,7 +313,7 @@ def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     for most in (8, 4):
         log.write_text("", encoding="utf-8")
-        worktrees.ready(located.work_in(str(place.clone)), str(place.folder / "worktree"), BRANCH, None)
+        worktrees.ready(containing_repository.work_in(str(place.clone)), str(place.folder / "worktree"), BRANCH, None)
         baseline.take(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
         assert 0 < len(log.read_text(encoding="utf-8").splitlines()) <= most
 

@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.git.changes import MAX_UNTRACKED_BYTES, changes_of
+from kugetsu_engine.git.change_counts import MAX_UNTRACKED_BYTES, changes_of
 from tests.support.repositories import commit, make_repository
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.care import Care
 from kugetsu_engine.errors import GitError
-from kugetsu_engine.git import clearing, condition, worktrees
+from kugetsu_engine.git import folder_removal, worktree_state, worktrees
 from kugetsu_engine.paths import StatePaths
 from tests.support.repositories import make_repository, run_git
 
@@ -90,7 +90,7 @@ def test_a_git_that_refuses_leaves_all_in_place(repository: Path, worktree: Path
     admin = repository / ".git/worktrees/local-work-1"
     admin.rename(admin.with_name("elsewhere"))
     with pytest.raises(GitError):
-        clearing.clear(str(repository / "none"), str(worktree))
+        folder_removal.clear(str(repository / "none"), str(worktree))
     admin.with_name("elsewhere").rename(admin)
     assert _whole(repository, worktree)
     assert [name for name in os.listdir(worktree.parent) if name.startswith(".")] == []
@@ -106,7 +106,7 @@ def test_what_is_written_at_the_last_moment_keeps_it(repository: Path, worktree:
         return "something was written"
 
     with pytest.raises(GitError, match="something was written"):
-        clearing.clear(_common(repository), str(worktree), judge)
+        folder_removal.clear(_common(repository), str(worktree), judge)
     assert len(seen) == 1
     assert _whole(repository, worktree)
 
@@ -114,7 +114,7 @@ def test_what_is_written_at_the_last_moment_keeps_it(repository: Path, worktree:
 @pytest.mark.parametrize("stage", ["moved", "forgotten", "partly deleted"])
 def test_a_crash_in_a_removal_is_undone_or_finished(paths: StatePaths, repository: Path, worktree: Path, stage: str) -> None:
     """Before git has forgotten it, it comes back; from then on what is left is deleted. The next task has a worktree."""
-    aside = worktree.with_name(f"{clearing.ASIDE}{worktree.name}-0011aabb")
+    aside = worktree.with_name(f"{folder_removal.ASIDE}{worktree.name}-0011aabb")
     worktree.rename(aside)
     if stage != "moved":
         run_git(repository, "worktree", "remove", "--force", str(worktree))
@@ -127,7 +127,7 @@ def test_a_crash_in_a_removal_is_undone_or_finished(paths: StatePaths, repositor
         assert _whole(repository, worktree)
         return
     assert not worktrees.ready(str(repository), str(worktree), BRANCH, None).kept
-    assert clearing.finish(paths.worktrees) == []
+    assert folder_removal.finish(paths.worktrees) == []
     assert os.listdir(paths.worktrees) == [worktree.name]
     assert (worktree / "README.md").exists()
 
@@ -136,13 +136,13 @@ def test_a_removal_that_was_not_decided_is_undone_by_the_next_cleaning(
     paths: StatePaths, repository: Path, worktree: Path
 ) -> None:
     """It is not deleted unseen; where its place is taken by now, it stays and is told."""
-    aside = worktree.with_name(f"{clearing.ASIDE}{worktree.name}-0011aabb")
+    aside = worktree.with_name(f"{folder_removal.ASIDE}{worktree.name}-0011aabb")
     worktree.rename(aside)
-    assert clearing.finish(paths.worktrees) == []
+    assert folder_removal.finish(paths.worktrees) == []
     assert _whole(repository, worktree)
     worktree.rename(aside)
     worktree.mkdir()
-    assert "look at it" in clearing.finish(paths.worktrees)[0]
+    assert "look at it" in folder_removal.finish(paths.worktrees)[0]
     assert aside.exists()
 
 
@@ -173,13 +173,13 @@ def test_it_is_removed_from_any_repository(tmp_path: Path, paths: StatePaths, re
     worktrees.ready(str(home), str(place), BRANCH, None)
     if kind == "locked":
         run_git(home, "worktree", "lock", str(place))
-    found = condition.of_worktree(str(place))
+    found = worktree_state.of_worktree(str(place))
     if kind == "locked":
         with pytest.raises(GitError, match="locked"):
-            condition.remove(str(place), found)
+            worktree_state.remove(str(place), found)
         assert place.exists()
-    assert condition.remove(str(place), found, in_spite_of_lock=kind == "locked") is None
-    assert condition.remove_branch(found)
+    assert worktree_state.remove(str(place), found, in_spite_of_lock=kind == "locked") is None
+    assert worktree_state.remove_branch(found)
     assert not place.exists()
     assert run_git(home, "branch", "--list", BRANCH) == ""
     assert _registered(home) == 0
@@ -196,11 +196,11 @@ def test_what_git_does_not_know_is_thrown_away_as_a_whole(tmp_path: Path) -> Non
             path.write_text("x", encoding="utf-8")
         elif path.name == "link":
             path.symlink_to(target)
-        assert clearing.throw_away(str(path)) is None
+        assert folder_removal.throw_away(str(path)) is None
         assert not os.path.lexists(path)
     assert target.is_dir()
     with pytest.raises(GitError, match="cannot be removed"):
-        clearing.throw_away(str(tmp_path / "none"))
+        folder_removal.throw_away(str(tmp_path / "none"))
 
 
 def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_
     made, link = make_repository(tmp_path / "repository"), tmp_path / "link"
     link.symlink_to(made)
     with pytest.raises(GitError, match="repository of its own"):
-        clearing.throw_away(str(made))
+        folder_removal.throw_away(str(made))
     with pytest.raises(GitError, match="is a link"):
-        clearing.clear(_common(made), str(link))
+        folder_removal.clear(_common(made), str(link))
     assert run_git(link, "status", "--porcelain") == ""

@@ -9,7 +9,7 @@ import pytest
 from kugetsu_engine.domain.changes import WorktreeDiff
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import diff, worktrees
-from kugetsu_engine.git.changes import MAX_UNTRACKED_BYTES
+from kugetsu_engine.git.change_counts import MAX_UNTRACKED_BYTES
 from kugetsu_engine.git.command import git_start
 from tests.support.repositories import commit, make_repository, run_git
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
-from kugetsu_engine.git import baseline, delivery, including, repositories, worktrees
-from kugetsu_engine.git.base import decide
-from kugetsu_engine.git.changes import changes_of
+from kugetsu_engine.git import baseline, delivery, include_files, repositories, worktrees
+from kugetsu_engine.git.change_counts import changes_of
 from kugetsu_engine.git.command import environment, git, pass_to_remotes
+from kugetsu_engine.git.start_point import decide
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -307,7 +307,7 @@ def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path,
     (repository / ".worktreeinclude").write_text("*.env\n")
     (repository / name).write_text("A=1\nB=2\n")
     _ready(repository, worktree)
-    assert including.copy_missing(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
+    assert include_files.copy_missing(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
     assert (worktree / name).read_text() == "A=1\nB=2\n"
     counted, names = changes_of(str(worktree))
     assert (counted.files, counted.insertions) == (1, 2)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.errors import RepositoryError, UsageError
-from kugetsu_engine.git import located, nearby
+from kugetsu_engine.git import containing_repository, discovery
 from kugetsu_engine.operator import Operator
 from tests.support.repositories import commit, make_repository, run_git
 
@@ -31,7 +31,7 @@ def test_the_repository_one_stands_in_counts_when_a_remote_fits_or_none_says_oth
     """So that `enqueue` in a repository uses it, and not in one of another project."""
     if url:
         run_git(repository, "remote", "add", "origin", url)
-    assert nearby.may_hold(str(repository), "github.com/user/repo") == fits
+    assert discovery.may_hold(str(repository), "github.com/user/repo") == fits
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_ports_schemes_and_short_names_of_hosts(repository: Path, url: str, issu
     """A port of the web server is none of ssh's; `insteadOf` of the operator's settings is followed."""
     run_git(repository, "config", "url.ssh://git@git.lan/.insteadOf", "work:")
     run_git(repository, "remote", "add", "upstream", url)
-    assert nearby.may_hold(str(repository), issue) == fits
+    assert discovery.may_hold(str(repository), issue) == fits
 
 
 def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Path, tmp_path: Path) -> None:
     """Upwards, as git finds it; none outside, nor where something only looks like one."""
     deep = repository / "a/b"
     deep.mkdir(parents=True)
-    assert nearby.enclosing(str(deep)) == str(repository)
-    assert nearby.enclosing(str(tmp_path)) is None
+    assert discovery.enclosing(str(deep)) == str(repository)
+    assert discovery.enclosing(str(tmp_path)) is None
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/HEAD").write_text("nothing", encoding="utf-8")
-    assert nearby.enclosing(str(tmp_path / "odd")) is None
+    assert discovery.enclosing(str(tmp_path / "odd")) is None
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,12 @@ def test_a_named_repository_is_the_main_one(tmp_path: Path, repository: Path, ki
     else:
         place.symlink_to(repository)
         wanted = repository
-    assert nearby.named(str(place)) == str(wanted)
-    assert located.work_in(str(place)) == str(wanted)
-    assert nearby.enclosing(str(place)) == str(wanted)
-    assert located.main_folder(str(place)) == located.main_folder(str(wanted)), "one repository, one lock"
+    assert discovery.named(str(place)) == str(wanted)
+    assert containing_repository.work_in(str(place)) == str(wanted)
+    assert discovery.enclosing(str(place)) == str(wanted)
+    assert containing_repository.main_folder(str(place)) == containing_repository.main_folder(str(wanted)), (
+        "one repository, one lock"
+    )
 
 
 def test_a_folder_that_only_lies_in_a_repository_is_not_taken_for_it(tmp_path: Path) -> None:
@@ -109,26 +111,26 @@ def test_a_folder_that_only_lies_in_a_repository_is_not_taken_for_it(tmp_path: P
     home = make_repository(tmp_path / "home")
     (home / "notes").mkdir()
     with pytest.raises(UsageError, match="only lies in"):
-        nearby.named(str(home / "notes"))
+        discovery.named(str(home / "notes"))
     with pytest.raises(RepositoryError, match="only lies in"):
-        located.work_in(str(home / "notes"))
+        containing_repository.work_in(str(home / "notes"))
     (tmp_path / "plain").mkdir()
-    assert nearby.named(str(tmp_path / "plain")) == str(tmp_path / "plain")
+    assert discovery.named(str(tmp_path / "plain")) == str(tmp_path / "plain")
 
 
 def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_path: Path) -> None:
     """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
     worktree = tmp_path / "linked"
     run_git(repository, "worktree", "add", "-q", str(worktree))
-    assert nearby.home_of(str(worktree)) == str(repository)
+    assert discovery.home_of(str(worktree)) == str(repository)
     bare = tmp_path / "bare.git"
     run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
     run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
-    assert nearby.home_of(str(tmp_path / "of-bare")) == str(bare)
-    assert nearby.home_of(str(repository)) is None
-    assert nearby.home_of(str(tmp_path / "none")) is None
+    assert discovery.home_of(str(tmp_path / "of-bare")) == str(bare)
+    assert discovery.home_of(str(repository)) is None
+    assert discovery.home_of(str(tmp_path / "none")) is None
     repository.rename(tmp_path / "gone")
-    assert nearby.home_of(str(worktree)) is None
+    assert discovery.home_of(str(worktree)) is None
 
 
 def test_an_issue_of_a_submodule_is_none_of_the_superproject(tmp_path: Path, state_dir: Path) -> None:

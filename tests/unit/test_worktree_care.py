@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine.care import Care, Removal, Worktree
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
-from kugetsu_engine.git import located, worktrees
+from kugetsu_engine.git import containing_repository, worktrees
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
@@ -254,7 +254,11 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
     care = Care(paths, {})
     found = care.look("local-work-1")
     assert found.safe
-    path = paths.issue_lock("local-work-1") if held == "issue" else paths.repository_lock(located.main_folder(str(home)))
+    path = (
+        paths.issue_lock("local-work-1")
+        if held == "issue"
+        else paths.repository_lock(containing_repository.main_folder(str(home)))
+    )
     lock = locks.try_lock(path)
     assert lock is not None
     try:

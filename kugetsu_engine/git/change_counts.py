@@ -4,7 +4,7 @@ import os
 import stat
 
 from ..domain.changes import Changes
-from .sealed import sealed
+from .isolation import sealed
 from .worktrees import base_commit
 
 MAX_NAMES = 5_000

@@ -17,9 +17,9 @@ def enclosing(folder: str) -> str | None:
         if place == os.path.dirname(place):
             return None
         place = os.path.dirname(place)
-    from . import located
+    from . import containing_repository
 
-    return located.main_repository(folder, upwards=True)
+    return containing_repository.main_repository(folder, upwards=True)
 
 
 def named(path: str) -> str:
@@ -30,9 +30,9 @@ def named(path: str) -> str:
             lies above everything.
     """
     from ..errors import UsageError
-    from . import located
+    from . import containing_repository
 
-    found = located.main_repository(path)
+    found = containing_repository.main_repository(path)
     if found is None and (above := enclosing(path)) is not None:
         raise UsageError(f"{path} is no repository; it only lies in {above}", f"if that is meant: --repo {above}")
     return found or path
@@ -42,7 +42,7 @@ def home_of(worktree: str) -> str | None:
     """The repository that a linked worktree belongs to; None where there is no such worktree. Runs nothing."""
     if not os.path.lexists(f"{worktree}/.git"):
         return None
-    from .pointers import common_folder, repository_folder
+    from .gitfile import common_folder, repository_folder
 
     common = common_folder(worktree)
     home = repository_folder(common) if common is not None else None

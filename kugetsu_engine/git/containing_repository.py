@@ -4,7 +4,7 @@ import os
 
 from ..errors import GitError, RepositoryError
 from .command import git
-from .pointers import admin_dir, common_folder
+from .gitfile import admin_dir, common_folder
 
 
 def main_repository(folder: str, upwards: bool = False) -> str | None:

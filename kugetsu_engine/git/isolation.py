@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from ..errors import GitError
 from .command import TIMEOUT_S, git, git_start
-from .pointers import admin_dir, common_folder, read_small
+from .gitfile import admin_dir, common_folder, read_small
 
 TAKEN = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from ..errors import GitError
 from .command import git
-from .pointers import admin_dir, common_folder
+from .gitfile import admin_dir, common_folder
 
 ASIDE = ".removed-"
 """Begins the name of what was moved aside, in the same folder."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import GitError
-from .clearing import clear
 from .command import answers, git
-from .pointers import admin_dir, common_folder, read_small, repository_folder
-from .sealed import Sealed, sealed
+from .folder_removal import clear
+from .gitfile import admin_dir, common_folder, read_small, repository_folder
+from .isolation import Sealed, sealed
 from .worktrees import base_commit
 
 TIMEOUT_S = 60.0
