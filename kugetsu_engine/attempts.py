@@ -29,13 +29,14 @@ from .ledger import Ledger
 from .paths import StatePaths, log_name
 from .pauses import Pauses
 from .places import own_repositories
-from .process import identity, verdicts
-from .process.launcher import Handle, Launcher, Waker
-from .process.turns import GIVE_BACK_S
+from .process import identity
 from .spending import Spending
 from .state import runs
 from .state.run_times import RunTimesBook
 from .storage import locks
+from .supervisor import outcome
+from .supervisor.launcher import Handle, Launcher, Waker
+from .supervisor.repository_lock import GIVE_BACK_S
 
 MAX_FALSE_STARTS = 3
 """Starts in a row that come to nothing before the task ends with an error."""
@@ -324,7 +325,7 @@ class Attempts:
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
         told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
-        if told is not None and (last := told.activity or verdicts.PHASES.get(told.phase)):
+        if told is not None and (last := told.activity or outcome.PHASES.get(told.phase)):
             reason = f"{reason}; last: {last}"
         session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
         return Result(

@@ -23,9 +23,9 @@ from .obstacles import ObstacleKeeper
 from .paths import StatePaths
 from .pauses import Pauses
 from .places import hosts_in_use, own_repositories
-from .process.launcher import Launcher
 from .servers import Servers
 from .state import edit_locks, manual_sessions, slots
+from .supervisor.launcher import Launcher
 
 TRY_AGAIN_S = 0.2
 TRY_AGAIN_MAX_S = 5.0

@@ -14,10 +14,11 @@ from .engine import Engine
 from .errors import EngineHeld, KugetsuError
 from .housekeeping import TIDY_S, tidy
 from .paths import StatePaths
-from .process import asking, identity
+from .process import identity
 from .state import pull_requests
 from .storage import files
 from .storage.watch import watch
+from .supervisor import forge_questions
 from .telling.messenger import Messenger
 from .work_so_far import EVERY_S
 
@@ -178,7 +179,7 @@ class EngineThread:
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
         if pull_requests.due(pull_requests.load(self.paths), time.time()):
-            asking.refresh(self.paths.root)
+            forge_questions.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:
         self._log(*f"{iso(time.time())} {text}".splitlines())

@@ -38,7 +38,6 @@ from .ledger import Ledger
 from .paths import JSON, StatePaths
 from .pauses import Pauses
 from .process import identity
-from .process.launcher import Launcher, Waker
 from .prompts import PromptFile
 from .pulse import Pulse, engine_lives
 from .recovery import Recovery
@@ -48,6 +47,7 @@ from .spending import Spending
 from .state import issue_names
 from .storage import files, wakeup_fifo
 from .storage.engine_lock import EngineLock
+from .supervisor.launcher import Launcher, Waker
 from .sweeping import Sweeper
 from .verbs import Verbs
 from .work_so_far import WorkSoFar

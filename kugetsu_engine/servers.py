@@ -13,9 +13,9 @@ from .domain.alerts import Alerts
 from .errors import ConfigError
 from .ledger import Ledger
 from .paths import StatePaths
-from .process import marked
-from .process.launcher import open_log
+from .process import marks
 from .storage import locks
+from .supervisor.launcher import open_log
 
 LOOK_S = 2.0
 HEALTH_S = 60.0
@@ -65,7 +65,7 @@ class Servers:
             env = self._environment(own, token)
             argv = opencode_server.server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
-            digest = opencode_server.digest([*argv, str(limits)], env | {marked.MARK: ""})
+            digest = opencode_server.digest([*argv, str(limits)], env | {marks.MARK: ""})
             seat = locks.try_lock(self._paths.server_seat)
             if seat is None:
                 self._renew(digest)

@@ -9,7 +9,7 @@ from ..domain.reserved_refs import PM_AGENT
 from ..domain.task import Task
 from ..errors import NotNow
 from ..paths import ENV_DEFAULT, ENV_DEV, RunPaths, StatePaths
-from ..process.marked import MARK, SERVER
+from ..process.marks import MARK, SERVER
 
 PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "SSH_AUTH_SOCK",

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import BadFile
 from ..paths import StatePaths
-from ..process import marked
+from ..process import marks
 from ..storage import files, locks
 
 ENTERED = "opencode-server"
@@ -119,4 +119,4 @@ def after(job: dict[str, Any]) -> None:
             hear(end)
     except (OSError, ValueError):
         pass  # it never entered, or the keeper is gone and its server with it
-    marked.end(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))
+    marks.end(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..paths import JSON
-from ..process import marked
+from ..process import marks
 from ..storage import files
 from . import opencode_desk as desk
 from .opencode_http import Api, Refused, ServerLost
@@ -132,7 +132,7 @@ class Visits:
         except OSError:
             word = None
         try:
-            self._stop(api, directory, env.get(marked.MARK, ""), ended=word is not None)
+            self._stop(api, directory, env.get(marks.MARK, ""), ended=word is not None)
         finally:
             with self._state:
                 del self._present[directory]
@@ -182,7 +182,7 @@ class Visits:
     def _end_tools(self, mark: str) -> None:
         task_id, _, token = mark.partition(":")
         if token:
-            marked.end(self._state_dir, task_id, token)
+            marks.end(self._state_dir, task_id, token)
 
     def _pause(self) -> None:
         with self._state:

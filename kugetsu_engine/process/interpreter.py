@@ -8,7 +8,7 @@ import os
 import sys
 
 PROGRAMS = {
-    "kugetsu-supervisor": "kugetsu_engine.process.supervisor:main",
+    "kugetsu-supervisor": "kugetsu_engine.supervisor.supervisor:main",
     "forge-questions": "kugetsu_engine.forges.helper:main",
     "opencode-client": "kugetsu_engine.agents.opencode_client:main",
     "opencode-keeper": "kugetsu_engine.agents.opencode_keeper:main",

@@ -14,9 +14,9 @@ from ..paths import StatePaths
 from ..state import runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
-from . import marked
+from . import marks as marked
 from .identity import is_same
-from .marked import Marked
+from .marks import Marked
 
 
 class Leftover(NamedTuple):

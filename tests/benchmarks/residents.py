@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kugetsu_engine.operator import Operator
-from kugetsu_engine.process.launcher import Launcher
+from kugetsu_engine.supervisor.launcher import Launcher
 
 from .ground import Ground
 from .measure import (

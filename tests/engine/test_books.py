@@ -12,10 +12,10 @@ import pytest
 from kugetsu_engine import embedded, engine, ledger
 from kugetsu_engine.attempts import Attempts
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process.launcher import Launcher, Waker
 from kugetsu_engine.pulse import Pulse
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files, wakeup_fifo
+from kugetsu_engine.supervisor.launcher import Launcher, Waker
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

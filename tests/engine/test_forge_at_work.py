@@ -12,9 +12,10 @@ from kugetsu_engine import embedded
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.process import asking, interpreter
+from kugetsu_engine.process import interpreter
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
+from kugetsu_engine.supervisor import forge_questions
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.picture import Picture
@@ -208,7 +209,7 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
         ("", {"error": "the question failed"}),
     ):
         monkeypatch.setattr(interpreter, "_BOOT", program)
-        question = asking.Question("text")
+        question = forge_questions.Question("text")
         assert question.answer() == wanted
         question.end()
 
@@ -216,8 +217,8 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
 def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """And ended with it."""
     monkeypatch.setattr(interpreter, "_BOOT", "import signal; signal.pause()")
-    monkeypatch.setattr(asking, "LIMIT_S", 0.2)
-    question = asking.Question("text")
+    monkeypatch.setattr(forge_questions, "LIMIT_S", 0.2)
+    question = forge_questions.Question("text")
     assert question.answer() == {"error": "no answer within 0.2 s"}
     question.end()
     assert question._process.returncode == -9

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.doctor import check, gather, look_around, mend
-from kugetsu_engine.process import leftovers, marked
+from kugetsu_engine.process import leftovers, marks
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
@@ -34,7 +34,7 @@ def left_behind(started: Started, fleet: Fleet, mark: str, state_dir: str | None
     environ = {"PATH": os.environ["PATH"], "KUGETSU_TASK": mark, "KUGETSU_DIR": state_dir or fleet.paths.root}
     process = subprocess.Popen(["tail", "-f", "/dev/null"], env=environ, start_new_session=True)
     started.append(process)
-    wait_until(lambda: any(one.pid == process.pid for one in marked.everyone()), 5, "its mark")
+    wait_until(lambda: any(one.pid == process.pid for one in marks.everyone()), 5, "its mark")
     return process.pid
 
 
@@ -83,7 +83,7 @@ def test_another_state_directory_with_the_same_tokens_is_left_in_peace(fleet: Fl
     a_run(fleet, task_id)
     pid = left_behind(started, fleet, f"{task_id}:feedfeed", state_dir=str(fleet.folder))
     assert leftovers.find(fleet.paths) == []
-    assert marked.end(fleet.paths.root, task_id, "feedfeed") == 0
+    assert marks.end(fleet.paths.root, task_id, "feedfeed") == 0
     assert is_alive(pid)
 
 
@@ -104,12 +104,12 @@ def test_a_live_attempt_is_no_leftover(fleet: Fleet) -> None:
 def test_a_pid_that_has_changed_hands_is_not_signalled(fleet: Fleet, started: Started) -> None:
     """The same pid with other start ticks, or another mark, is another process."""
     pid = left_behind(started, fleet, "q_1:feedfeed")
-    one = next(found for found in marked.everyone() if found.pid == pid)
-    assert not marked.kill(one._replace(ticks=one.ticks - 1))
-    assert not marked.kill(one._replace(token="deadbeef"))
-    assert not marked.kill(one._replace(pid=os.getpid()))
+    one = next(found for found in marks.everyone() if found.pid == pid)
+    assert not marks.kill(one._replace(ticks=one.ticks - 1))
+    assert not marks.kill(one._replace(token="deadbeef"))
+    assert not marks.kill(one._replace(pid=os.getpid()))
     assert is_alive(pid)
-    assert marked.kill(one)
+    assert marks.kill(one)
     wait_until(lambda: not is_alive(pid), 5, "its end")
 
 

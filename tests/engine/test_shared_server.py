@@ -16,7 +16,7 @@ from kugetsu_engine.agents.base import Call
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
-from kugetsu_engine.process import identity, leftovers, marked
+from kugetsu_engine.process import identity, leftovers, marks
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import locks
 from tests.support import fake_opencode
@@ -137,7 +137,7 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
     try:
         life = locks.try_lock(fleet.paths.server_life("abc"))
         assert life is not None
-        wait_until(lambda: [one.pid for one in marked.everyone() if one.token == "abc"], 10, "its mark")
+        wait_until(lambda: [one.pid for one in marks.everyone() if one.token == "abc"], 10, "its mark")
         assert leftovers.find(fleet.paths) == []
         locks.unlock(life)
         found = leftovers.find(fleet.paths)

@@ -23,9 +23,9 @@ from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.process import interpreter, launcher
+from kugetsu_engine.process import interpreter
 from kugetsu_engine.storage import files
-from kugetsu_engine.supervisor import drivers
+from kugetsu_engine.supervisor import drivers, launcher
 from tests.support import fake_opencode
 from tests.support.fleet import ROOT, Fleet
 from tests.support.model_server import ModelServer

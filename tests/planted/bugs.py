@@ -61,7 +61,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the locks are held by the engine alone",
-        "kugetsu_engine/process/supervisor.py",
+        "kugetsu_engine/supervisor/supervisor.py",
         "    tree.become_subreaper()\n",
         "    for fd in received[1]:\n        unlock(os.dup(fd))\n    tree.become_subreaper()\n",
         "tests/engine/test_planted.py -k hold_the_locks",
@@ -96,7 +96,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the process group instead of the sweep",
-        "kugetsu_engine/process/supervisor.py",
+        "kugetsu_engine/supervisor/supervisor.py",
         "        swept = tree.sweep(os.getpid(), self.agent_pid, grace)\n",
         "        swept = 0\n        tree.send_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
         f"{FAILURES} -k session_of_its_own",
@@ -131,7 +131,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "time limits by the clock on the wall",
-        "kugetsu_engine/process/supervisor.py",
+        "kugetsu_engine/supervisor/supervisor.py",
         "        now = time.monotonic()\n        if self.asked and self.kill_at is None:\n",
         "        now = time.time()\n        if self.asked and self.kill_at is None:\n",
         "tests/engine/test_planted.py -k clock_on_the_wall",
@@ -187,7 +187,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the prompt in the command line",
-        "kugetsu_engine/process/supervisor.py",
+        "kugetsu_engine/supervisor/supervisor.py",
         "preparing.argv(self.job), stdin=stdin",
         '[*preparing.argv(self.job), str(self.job["prompt"])], stdin=stdin',
         "tests/engine/test_agent_contract.py -k never_in_argv",
@@ -215,7 +215,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the agent writes straight into its log",
-        "kugetsu_engine/process/supervisor.py",
+        "kugetsu_engine/supervisor/supervisor.py",
         '        pumped = self.job["output"] == "pump"\n',
         "        pumped = False\n",
         "tests/engine/test_planted.py",
@@ -236,7 +236,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what cannot be measured counts as delivered",
-        "kugetsu_engine/process/verdicts.py",
+        "kugetsu_engine/supervisor/outcome.py",
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits"):\n',
         '    if result["outcome"] != "ok" or expect not in ("changes", "commits") or delivered is None:\n',
         "tests/unit/test_delivery.py",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine import cli
 from kugetsu_engine.domain.text.masking import EDGE, LEAST_NAMED, MASK, Mask, secrets_of
-from kugetsu_engine.process.output import LogFile
+from kugetsu_engine.supervisor.agent_log import LogFile
 from tests.support.fleet import Fleet
 from tests.tui.conftest import Opener
 

@@ -20,7 +20,7 @@ from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.git.start_point import decide
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.process.launcher import Launcher
+from kugetsu_engine.supervisor.launcher import Launcher
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes
 from tests.support.repositories import make_repository

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from kugetsu_engine.domain.job import Job, RunRecord
-from kugetsu_engine.process.launcher import Handle, Launcher
 from kugetsu_engine.storage import files
+from kugetsu_engine.supervisor.launcher import Handle, Launcher
 
 BOOT = "boot of the model"
 

@@ -13,7 +13,7 @@ from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.text.command_template import PROMPT, filled
 from kugetsu_engine.errors import BadPrompt, ConfigError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process import preparing
+from kugetsu_engine.supervisor import workspace
 
 OLD, NEW_ID = "01a1ff39-b3a2-7a93-821e-a03407a04015", "6f1c9f7e-5a63-4f0f-8d0f-0123456789ab"
 APPROVING = {
@@ -163,11 +163,11 @@ def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not
     """By then the issue's text may have been added to it."""
     words = argv("x", command=["my", "--task={prompt}", "--"], prompt="argv")
     assert words == ["my", f"--task={PROMPT}", "--"]
-    assert preparing.argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
+    assert workspace.argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
     for prompt in ("x" * 200_000, "a\0b"):
         with pytest.raises(BadPrompt):
-            preparing.argv({"argv": words, "prompt": prompt})
-    assert preparing.argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
+            workspace.argv({"argv": words, "prompt": prompt})
+    assert workspace.argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
 
 
 FAULTY = [

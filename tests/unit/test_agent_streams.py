@@ -16,7 +16,7 @@ import pytest
 from kugetsu_engine.agents import aider, claude, codex, gemini
 from kugetsu_engine.agents.events import Event, Reader, Used
 from kugetsu_engine.agents.patterns import COMMON
-from kugetsu_engine.process.verdicts import first_match
+from kugetsu_engine.supervisor.outcome import first_match
 
 STREAMS = Path(__file__).parents[1] / "streams"
 MODULES: dict[str, Any] = {"aider": aider, "claude": claude, "codex": codex, "gemini": gemini}

@@ -14,7 +14,7 @@ from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process.leftovers import Leftover
-from kugetsu_engine.process.marked import Marked
+from kugetsu_engine.process.marks import Marked
 from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.storage import files
 

@@ -9,10 +9,10 @@ import pytest
 
 from kugetsu_engine.agents import claude
 from kugetsu_engine.agents.events import Event, pieces
-from kugetsu_engine.process import lines
-from kugetsu_engine.process.lines import Lines, shortened
-from kugetsu_engine.process.output import LogFile
-from kugetsu_engine.process.reading import Reading
+from kugetsu_engine.supervisor import line_splitter
+from kugetsu_engine.supervisor.agent_log import LogFile
+from kugetsu_engine.supervisor.line_splitter import Lines, shortened
+from kugetsu_engine.supervisor.stream_reader import Reading
 
 DONE = {"type": "result", "subtype": "success", "is_error": False, "result": "done", "session_id": "s"}
 RESULT = json.dumps(DONE).encode()
@@ -82,7 +82,7 @@ def test_a_result_is_not_lost_for_its_length(text: str, size: int) -> None:
         for place in range(0, len(stream), size):
             assert not list(reader.take(stream[place : place + size]))
             longest = max(longest, len(reader._part))
-        assert longest <= lines.LINE_BYTES
+        assert longest <= line_splitter.LINE_BYTES
         [line] = reader.take(b"\n")
         words, event = pieces(line)
         assert words == "Updating 37%"

@@ -28,8 +28,8 @@ FORBIDDEN_CALLS = frozenset({
 })  # fmt: skip
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "yaml"})
 ALLOWED: dict[tuple[str, str], str] = {
-    ("kugetsu_engine/process/supervisor.py", "preexec_fn"): "a process of one thread, where it is safe",
-    ("kugetsu_engine/process/preparing.py", "preexec_fn"): "the same process",
+    ("kugetsu_engine/supervisor/supervisor.py", "preexec_fn"): "a process of one thread, where it is safe",
+    ("kugetsu_engine/supervisor/workspace.py", "preexec_fn"): "the same process",
     ("kugetsu_engine/agents/opencode_keeper.py", "os.execvp"): "an argv; the server takes the place of a process of ours",
     ("kugetsu_engine/process/waiting.py", "select on nothing"): "the one pause, for what no event tells",
     ("kugetsu_engine/agents/demo.py", "select on nothing"): "a program of its own that plays an agent at work",
@@ -157,7 +157,7 @@ def test_a_supervisor_starts_on_the_bare_standard_library() -> None:
     """With `-I -S` no package of the environment is in reach, and the import still works and stays small."""
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "import kugetsu_engine.process.supervisor, kugetsu_engine.agents.opencode\n"
+        "import kugetsu_engine.supervisor.supervisor, kugetsu_engine.agents.opencode\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=240)
@@ -278,13 +278,13 @@ def test_supervisors_measure_by_the_monotonic_clock_and_tell_by_the_other() -> N
     From outside are the times of files and those that a provider tells; where a log's times begin, both clocks are read once.
     """
     wrong = []
-    for path in (ROOT / "kugetsu_engine" / "process").glob("*.py"):
+    for path in (ROOT / "kugetsu_engine" / "supervisor").glob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         told = {id(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and _dotted(node.func) == "iso"}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and _dotted(node.func) == "time.time" and id(node) not in told:
                 wrong.append(path.name)
-    assert sorted(wrong) == ["stall.py", "stamping.py", "verdicts.py"]
+    assert sorted(wrong) == ["log_stamper.py", "outcome.py", "stall.py"]
 
 
 def test_every_module_and_every_public_function_says_what_it_is() -> None:

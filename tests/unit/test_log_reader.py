@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine.process.output import LogFile
 from kugetsu_engine.state import log_reader
 from kugetsu_engine.state.log_reader import LogReader
+from kugetsu_engine.supervisor.agent_log import LogFile
 
 pieces = st.lists(
     st.sampled_from([b"a", b"\n", b"bc\n", b"\r\n", b"\n\n\n", b"Needle", b"x" * 9, b"\xff\x00", "ü\n".encode()]), max_size=30

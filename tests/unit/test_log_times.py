@@ -10,12 +10,12 @@ import pytest
 
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of, stamp_of
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process import stamping
-from kugetsu_engine.process.output import LogFile
-from kugetsu_engine.process.stamping import Stamping
-from kugetsu_engine.process.telling import Telling
 from kugetsu_engine.state.log_reader import LogReader
 from kugetsu_engine.state.log_times import LogTimes
+from kugetsu_engine.supervisor import log_stamper
+from kugetsu_engine.supervisor.agent_log import LogFile
+from kugetsu_engine.supervisor.log_stamper import Stamping
+from kugetsu_engine.supervisor.readable_log import Telling
 
 NOON = 1_790_000_000.0
 
@@ -36,7 +36,7 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     """The clocks that stamps are made by."""
     made = Clocks()
-    monkeypatch.setattr(stamping, "time", SimpleNamespace(time=lambda: made.wall, clock_gettime=lambda _: made.steady))
+    monkeypatch.setattr(log_stamper, "time", SimpleNamespace(time=lambda: made.wall, clock_gettime=lambda _: made.steady))
     return made
 
 
@@ -174,7 +174,7 @@ def test_a_disk_that_refuses_leaves_times_out_and_wrong_ones_are_not_kept(paths:
 
 def test_stamps_of_a_long_attempt_stay_few(paths: StatePaths, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older times become coarser; order, the beginning and the newest stay."""
-    monkeypatch.setattr(stamping, "MOST", 64)
+    monkeypatch.setattr(log_stamper, "MOST", 64)
     log = LogFile(paths.log("q_1", 1), 1 << 20)
     stamps = Stamping(paths.times("q_1", 1), log, None)
     for number in range(1000):

@@ -11,10 +11,10 @@ import pytest
 
 from kugetsu_engine.agents.events import Event, Reader, Used
 from kugetsu_engine.domain.text.masking import Mask
-from kugetsu_engine.process import lines, reading, verdicts
-from kugetsu_engine.process.output import LogFile
-from kugetsu_engine.process.reading import Reading
-from kugetsu_engine.supervisor import drivers
+from kugetsu_engine.supervisor import drivers, outcome, stream_reader
+from kugetsu_engine.supervisor import line_splitter as lines
+from kugetsu_engine.supervisor.agent_log import LogFile
+from kugetsu_engine.supervisor.stream_reader import Reading
 
 NAME = "tests_reader_of_lines"
 
@@ -97,7 +97,7 @@ def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
     log: LogFile, reader: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest part of a backlog is passed over, and so is a line that is too long."""
-    monkeypatch.setattr(reading, "FAR_BEHIND", 128 << 10)
+    monkeypatch.setattr(stream_reader, "FAR_BEHIND", 128 << 10)
     monkeypatch.setattr(lines, "LINE_BYTES", 1 << 10)
     log.write(b"early\n" + b"y" * (256 << 10) + b"\nshort\n" + b"z" * (72 << 10) + b"\nafter\n")
     reads = Reading({"reader": NAME}, log)
@@ -179,17 +179,17 @@ def test_an_attempt_beyond_its_limit_is_ended_with_its_class(
     assert found is not None
     assert found[0] == failure
     assert words in found[1]
-    ended = verdicts.of_stop(found[0], 60.0, found[1], {"exit_code": None, "signal": 15})
+    ended = outcome.of_stop(found[0], 60.0, found[1], {"exit_code": None, "signal": 15})
     assert (ended["outcome"], ended["failure"], ended["signal"]) == ("failed", failure, 15)
 
 
 def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_through(log: LogFile) -> None:
     """Class `exit` means: the agent's own words, whatever they mean."""
     job: dict[str, Any] = {"patterns": [("429", "rate_limit")]}
-    assert verdicts.of_end(job, log, 0, ("blocked", "no permission"))["failure"] == "blocked"
-    assert verdicts.of_end(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
-    assert verdicts.of_end(job, log, 1, ("exit", "odd"))["failure"] == "exit"
-    assert verdicts.of_end(job, log, -9, ("exit", "odd"))["failure"] == "crash"
+    assert outcome.of_end(job, log, 0, ("blocked", "no permission"))["failure"] == "blocked"
+    assert outcome.of_end(job, log, 1, ("exit", "429, retry-after: 90"))["failure"] == "rate_limit"
+    assert outcome.of_end(job, log, 1, ("exit", "odd"))["failure"] == "exit"
+    assert outcome.of_end(job, log, -9, ("exit", "odd"))["failure"] == "crash"
 
 
 def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.process import stall
-from kugetsu_engine.process.stall import StallWatch, newest_change
+from kugetsu_engine.supervisor import stall
+from kugetsu_engine.supervisor.stall import StallWatch, newest_change
 
 START = 1000.0
 

@@ -18,12 +18,12 @@ from kugetsu_engine.domain.failures import of_git
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process import verdicts
 from kugetsu_engine.state import slots
 from kugetsu_engine.state.issue_names import name_of
 from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.state.slots import SlotRefusal
 from kugetsu_engine.storage import files, locks
+from kugetsu_engine.supervisor import outcome
 from kugetsu_engine.telling.rungs import try_all
 from kugetsu_tui.viewmodels.queue import why_words
 
@@ -128,8 +128,8 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     verb: str, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what asks a remote is the network's fault; our own sentence is not looked at."""
-    monkeypatch.setattr(verdicts, "_is_full", lambda folder: False)
+    monkeypatch.setattr(outcome, "_is_full", lambda folder: False)
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
-    assert verdicts.of_preparation(error)["failure"] == failure
+    assert outcome.of_preparation(error)["failure"] == failure
     assert of_git(str(GitTimeout(verb, 60.0))) is None

@@ -5,8 +5,8 @@ from typing import Any
 from ..errors import GitError, GitNotStarted, RepositoryError
 from ..git import baseline, delivery
 from ..git.baseline import Baseline
-from . import asking, verdicts
-from .output import LogFile
+from . import forge_questions, outcome
+from .agent_log import LogFile
 
 
 class Delivering:
@@ -52,6 +52,6 @@ class Delivering:
         if found is not None:
             if self._job.get("task_dirty"):  # an earlier attempt of the task left them
                 found["task_dirty"] = found["dirty_before"]
-            found = asking.with_pull_request(self._job, found)
+            found = forge_questions.with_pull_request(self._job, found)
         measured = {"delivered": found, "not_measured": unknown, "branch_before": self.branch_before}
-        return verdicts.of_delivery(self._job, result | measured)
+        return outcome.of_delivery(self._job, result | measured)

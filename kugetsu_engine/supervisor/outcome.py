@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..domain.failures import EXIT_CODES, of_errno, of_git
 from ..domain.text.times import iso
 from ..errors import AttemptFailed, GitBusy
-from .output import LogFile
+from .agent_log import LogFile
 
 Found = dict[str, Any]
 MATCHING_S = 1.0

@@ -5,8 +5,8 @@ import time
 from ..domain.text.log_stamps import Cut, Stamp, line_of, mended, stamp_of
 from ..errors import BadFile
 from ..storage import files
-from .output import LogFile
-from .telling import Telling
+from .agent_log import LogFile
+from .readable_log import Telling
 
 EVERY_S = 1.0
 MOST = 16_384

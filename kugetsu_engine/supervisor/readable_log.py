@@ -4,7 +4,7 @@ from typing import Any
 
 from ..domain.text.log_stamps import Cut
 from ..domain.text.terminal_line import shown_line
-from .output import LogFile
+from .agent_log import LogFile
 
 RESULT_LINES = 20
 """Lines that are told of what came of a tool; the agent's own log has all."""

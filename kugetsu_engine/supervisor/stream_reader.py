@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from ..domain.text.log_stamps import Cut
 from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AttemptFailed
-from ..supervisor.drivers import load_driver
-from .lines import Lines
-from .output import LogFile, Source
-from .telling import Telling
+from .agent_log import LogFile, Source
+from .drivers import load_driver
+from .line_splitter import Lines
+from .readable_log import Telling
 
 TURN_S = 0.05
 """Time that one look may take."""

@@ -8,8 +8,8 @@ import subprocess
 import time
 from typing import Any
 
-from . import interpreter, tree
-from .output import LogFile
+from ..process import interpreter, tree
+from .agent_log import LogFile
 
 LIMIT_S = 10.0
 """From the start of the helper: an agent never waits longer for its issue's text, nor a result for its pull request."""

@@ -14,7 +14,7 @@ import msgspec
 
 from ..domain.job import Job, RunRecord
 from ..domain.supervisor_messages import Received, decode_messages
-from . import identity, interpreter, marked
+from ..process import identity, interpreter, marks
 
 
 class Handle:
@@ -111,7 +111,7 @@ class Launcher:
 
     def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
         """Kill what carries the mark of an attempt of one state directory that nobody holds the lock of."""
-        marked.end(root, task_id, token)
+        marks.end(root, task_id, token)
 
     def close(self) -> None:
         """Send the reserve home."""

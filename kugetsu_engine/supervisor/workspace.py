@@ -14,8 +14,10 @@ from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import containing_repository, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, bound_remotes, pass_to_remotes
 from ..paths import RunPaths, repository_lock
-from . import asking, tree, turns
-from .output import LogFile
+from ..process import tree
+from . import forge_questions
+from . import repository_lock as turns
+from .agent_log import LogFile
 
 LONGEST_PROMPT = 120 << 10
 """Bytes; the system takes words of 128 KiB (Linux)."""
@@ -33,12 +35,12 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         AttemptFailed: there is no repository, git refused, or a setup command failed.
     """
     pass_to_remotes(job["env"])
-    question = asking.about_issue(job)
+    question = forge_questions.about_issue(job)
     try:
         _worktree(job, log, tell)
         if job.get("issue_mark"):
             tell("issue")
-            job["prompt"] = asking.with_issue(job, question, log)
+            job["prompt"] = forge_questions.with_issue(job, question, log)
     finally:
         if question is not None:
             question.end()

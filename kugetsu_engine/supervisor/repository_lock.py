@@ -13,9 +13,9 @@ from typing import Any
 from ..domain.failures import of_git
 from ..errors import GitBusy
 from ..paths import LOCK, REMOTE
+from ..process.waiting import pause
 from ..storage import files
 from ..storage.locks import try_lock, unlock
-from .waiting import pause
 
 GIVE_BACK_S = 5.0
 """An attempt that waits for another one which has had the repository for so long gives its slot back: others can use it."""

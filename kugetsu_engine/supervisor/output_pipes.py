@@ -3,7 +3,7 @@
 import os
 import select
 
-from .output import CHUNK, LogFile, Source
+from .agent_log import CHUNK, LogFile, Source
 
 MAX_LEFT = 64
 """Chunks that are taken from a pipe when the agent has ended: more than one can hold, as another process may go on writing."""
