@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from .agents import known
+from .agents import registry
 from .domain import mentions
 from .domain.new_task import typed_id
 from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
@@ -72,7 +72,7 @@ def _base_serves(operator: Operator, agent: str | None) -> bool:
     if base is None or base.session_id is None or (base.agent or "opencode") != name:
         return False
     try:
-        return known.able(name, operator.settings, Wanted("fork", base.session_id)).mode == "fork"
+        return registry.able(name, operator.settings, Wanted("fork", base.session_id)).mode == "fork"
     except ConfigError:
         return False  # its sessions cannot be copied: a new one is begun
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from . import jobs
-from .agents import environment, known
+from .agents import environment, registry
 from .config.loader import AgentSettings, Settings
 from .control import effective_limit, load
 from .domain import refs
@@ -153,7 +153,7 @@ def _screen(
     session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = known.screen(agent, settings, session_id, paths.root)
+    argv = registry.screen(agent, settings, session_id, paths.root)
     program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
     if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
         raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")

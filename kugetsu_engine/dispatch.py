@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from . import jobs
-from .agents import known
+from .agents import registry
 from .attempts import Attempts
 from .config.env_files import BrokenEnvFile
 from .config.loader import SettingsSource
@@ -66,7 +66,7 @@ class Dispatcher:
         return Facts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
-            default_agent=settings.agent, rests=known.rests(self._pauses.resting(), settings),
+            default_agent=settings.agent, rests=registry.rests(self._pauses.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.edited(self._paths), by_hand=manual_sessions.every(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),

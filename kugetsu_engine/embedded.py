@@ -13,13 +13,13 @@ from .domain.text.times import iso
 from .engine import Engine
 from .errors import EngineHeld, KugetsuError
 from .housekeeping import TIDY_S, tidy
+from .notifications.sender import Messenger
 from .paths import StatePaths
 from .process import identity
 from .state import pull_requests
 from .storage import files
 from .storage.watch import watch
 from .supervisor import forge_questions
-from .telling.messenger import Messenger
 from .work_so_far import EVERY_S
 
 LOOK_AT_PULLS_S = 60.0

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 import msgspec
 
 from . import inbox, pauses
-from .agents import known
+from .agents import registry
 from .attempts import Attempts
 from .config.env_files import EnvFiles
 from .config.loader import SettingsSource
@@ -126,7 +126,7 @@ class Engine:
             self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
             self.ledger.tell if self.mode != "command" else None, self._now,
         )  # fmt: skip
-        self.pauses = Pauses(self.paths, self._clock, lambda agent: known.provider(agent, self.settings.current))
+        self.pauses = Pauses(self.paths, self._clock, lambda agent: registry.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
         self.spending = Spending(self.paths, self._clock, self.controls)
         self.attempts = Attempts(

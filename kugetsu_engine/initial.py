@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from . import beginning
-from .agents import known
+from .agents import registry
 from .domain.new_task import typed_id
 from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
@@ -77,7 +77,7 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
 def keeps_sessions(operator: Operator) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
     settings = operator.settings
-    return known.able(settings.agent, settings, Wanted("continue", "any")).mode == "continue"
+    return registry.able(settings.agent, settings, Wanted("continue", "any")).mode == "continue"
 
 
 def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], None]) -> str:

@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Mapping
 
 from . import issue_sessions, prompts
-from .agents import environment, known, versions
-from .agents.base import Call
+from .agents import environment, program_versions, registry
+from .agents.launch_spec import Call
 from .config import secret_values
 from .config.loader import AgentSettings, RepoSettings, Settings
 from .domain import refs
@@ -58,14 +58,14 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
     run_dir = paths.run(task.id, task.attempt)
     agent = agent_of(task, settings)
-    kind = known.kind_of(agent, settings.agents.get(agent, AgentSettings()))
+    kind = registry.kind_of(agent, settings.agents.get(agent, AgentSettings()))
     wanted = issue_sessions.wanted(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
-    session = known.able(agent, settings, wanted)
+    session = registry.able(agent, settings, wanted)
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
     call = Call(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
-    drive = known.drive(agent, settings, call)
+    drive = registry.drive(agent, settings, call)
     program = drive.program or drive.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
@@ -82,7 +82,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
         kind=kind, program=program,
-        check="versions" if versions.kind_of_program(kind, program) in versions.TESTED else None,
+        check="versions" if program_versions.kind_of_program(kind, program) in program_versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
@@ -129,7 +129,7 @@ def _go_on(task: Task, session: Wanted) -> str | None:
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
     session, told = sessions.load(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
-    plain = known.is_plain(agent_of(task, settings), settings)
+    plain = registry.is_plain(agent_of(task, settings), settings)
     pr_url = (session.pr_url if session else None) or told
     return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
 

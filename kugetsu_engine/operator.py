@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from .domain.changes import WorktreeDiff
     from .editing import Edit
     from .engine import Engine
+    from .notifications.channels import Tried
     from .preflight import Obstacle
     from .state.requests import Answer, Request, Verb
-    from .telling.rungs import Tried
 
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
@@ -278,7 +278,7 @@ class Operator:
 
     def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from .telling.rungs import try_all
+        from .notifications.channels import try_all
 
         self.refuse_if_read_only()
         return try_all(self.settings.notify, self.environ)
@@ -379,7 +379,7 @@ class Operator:
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
-        from .agents import known
+        from .agents import registry as known
         from .config import loader
 
         settings, faults = loader.load(self.paths, self.environ)

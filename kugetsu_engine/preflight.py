@@ -132,9 +132,11 @@ def wrong_program(
     found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
     if found is None:
         return None
-    from .agents import versions
+    from .agents import program_versions
 
-    return versions.refusal("opencode", versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0))
+    return program_versions.refusal(
+        "opencode", program_versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
+    )
 
 
 def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[Obstacle]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from .agents import known
+from .agents import registry
 from .config import loader
 from .domain import refs
 from .domain.session import Session
@@ -18,7 +18,7 @@ from .domain.states import ACTIVE, PENDING
 from .domain.task import Task
 from .domain.text.quantities import counted
 from .errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
-from .forges.knowing import Forges
+from .forges.cache import Forges
 from .operator import Operator
 from .process.waiting import pause
 from .state import contexts, issue_names, issue_tasks, sessions
@@ -180,7 +180,7 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
     folder = next((path for path in places if path and os.path.isdir(path)), operator.paths.root)
     environ: Mapping[str, str] = dict(operator.environ)
     try:
-        gone = known.delete_session(
+        gone = registry.delete_session(
             session.agent or "opencode", settings, session.session_id, folder, environ, operator.paths.root
         )
         told = "deleted" if gone else f"forgotten; {session.agent} keeps it in its own way"

@@ -122,9 +122,9 @@ class Replay:
         )
         if not resting:
             return {}
-        from .agents import known
+        from .agents import registry
 
-        return known.rests(resting, self._settings)
+        return registry.rests(resting, self._settings)
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""

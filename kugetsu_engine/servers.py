@@ -6,8 +6,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from .agents import environment, opencode_desk, opencode_server
-from .agents.base import Call
+from .agents import environment
+from .agents.launch_spec import Call
+from .agents.opencode import keeper_protocol, server_mode
 from .config.loader import AgentSettings, SettingsSource
 from .domain.alerts import Alerts
 from .errors import ConfigError
@@ -49,7 +50,7 @@ class Servers:
         if any(self._uses(entry.agent, entry.issue_ref) for entry in self._ledger.active()):
             self.ensure()
         elif self._keepers or os.path.exists(self._paths.server):
-            state = opencode_desk.current(self._paths.root)
+            state = keeper_protocol.current(self._paths.root)
             self._alerts.warn("opencode_server", str((state or {}).get("fault") or ""))
         else:
             self._alerts.clear("opencode_server")
@@ -63,9 +64,9 @@ class Servers:
         token = secrets.token_hex(8)
         try:
             env = self._environment(own, token)
-            argv = opencode_server.server_command(own)
+            argv = server_mode.server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
-            digest = opencode_server.digest([*argv, str(limits)], env | {marks.MARK: ""})
+            digest = server_mode.digest([*argv, str(limits)], env | {marks.MARK: ""})
             seat = locks.try_lock(self._paths.server_seat)
             if seat is None:
                 self._renew(digest)
@@ -75,7 +76,7 @@ class Servers:
                 assert life is not None
                 spec = {
                     "state_dir": self._paths.root, "token": token, "argv": argv,
-                    "starter": opencode_server.starter_command(), "digest": digest, **limits,
+                    "starter": server_mode.starter_command(), "digest": digest, **limits,
                     "health_s": HEALTH_S, "look_s": HEALTH_LOOK_S,
                 }  # fmt: skip
                 try:
@@ -90,33 +91,33 @@ class Servers:
 
     def _renew(self, digest: str) -> None:
         """A keeper is in office: ask it to give its seat up if the settings are others now, and pass on its troubles."""
-        state = opencode_desk.current(self._paths.root)
+        state = keeper_protocol.current(self._paths.root)
         if state is None:
             return
         self._alerts.warn("opencode_server", str(state.get("fault") or ""))
         if state.get("digest") != digest:
             try:
-                with opencode_desk.connect(state["socket"], 1.0) as end:
-                    opencode_desk.say(end, {"verb": "retire"})
-                    opencode_desk.hear(end)
+                with keeper_protocol.connect(state["socket"], 1.0) as end:
+                    keeper_protocol.say(end, {"verb": "retire"})
+                    keeper_protocol.hear(end)
             except (OSError, ValueError):
                 return  # it is about to end
 
     def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
         with open_log(self._paths.supervisor_log) as log:
             self._keepers.append(subprocess.Popen(
-                opencode_server.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                server_mode.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,
             ))  # fmt: skip
 
     def _environment(self, own: AgentSettings, token: str) -> dict[str, str]:
         base = environment.of_server(self._paths, self._environ, self._settings.current.pass_env, token, own.unset)
-        return opencode_server.server_environment(own, base)
+        return server_mode.server_environment(own, base)
 
     def _uses(self, agent: str | None, issue_ref: str) -> bool:
         call = Call(issue_ref, slots=self._slots())
         try:
-            return (agent or self._settings.current.agent) == "opencode" and opencode_server.is_wanted(self._own, call)
+            return (agent or self._settings.current.agent) == "opencode" and server_mode.is_wanted(self._own, call)
         except ConfigError:
             return False
 

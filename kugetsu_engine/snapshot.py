@@ -370,7 +370,7 @@ class SnapshotReader:
     def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:
         if not rest:
             return {}
-        from .agents import known
+        from .agents import registry as known
 
         return known.rests(rest, self.settings.current)
 

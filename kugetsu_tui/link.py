@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 
 from textual.message import Message
 
-from kugetsu_engine.agents import known
-from kugetsu_engine.agents.approval import ApprovalReader
+from kugetsu_engine.agents import registry
+from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.embedded import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
+from kugetsu_engine.notifications.channels import Tried
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.state.requests import VERBS, Request, Verb
 from kugetsu_engine.storage.watch import watch
-from kugetsu_engine.telling.rungs import Tried
 
 from .answers import summed_up
 from .background import Background
@@ -344,7 +344,7 @@ class Link:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
             approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
-            screenless=known.without_screen(settings),
+            screenless=registry.without_screen(settings),
         )  # fmt: skip
 
     def _watch(self) -> None:

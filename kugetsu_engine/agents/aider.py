@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AttemptFailed
 from ..paths import StatePaths
 from ..storage import files
-from .events import LINE_LIMIT, Event, Reader, Used
+from .stream_events import LINE_LIMIT, Event, Reader, Used
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .base import Call
+    from .launch_spec import Call
 
 FAILURES = (
     (r"litellm\.(AuthenticationError|PermissionDeniedError)", "credentials"),

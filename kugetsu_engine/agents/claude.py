@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..domain.text.quantities import counted
-from . import tool_words
-from .events import Event, Reader, Used
+from . import tool_calls
+from .stream_events import Event, Reader, Used
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .base import Call
+    from .launch_spec import Call
 
 ENVIRONMENT = {"DISABLE_AUTOUPDATER": "1"}
 FAILURES = (
@@ -105,7 +105,7 @@ class ClaudeReader(Reader):
         denied = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
         late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
         if late:
-            what = tool_words.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
+            what = tool_calls.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
         return None
 
@@ -144,7 +144,7 @@ class ClaudeReader(Reader):
                 found.append(Event("thinking", block["thinking"].strip()))
             elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
                 self._count += 1
-                words = tool_words.call(block["name"], block.get("input"), self.directory)
+                words = tool_calls.call(block["name"], block.get("input"), self.directory)
                 self._calls[block["id"]] = (self._count, words)
                 found.append(Event("tool", words))
         return found
@@ -167,7 +167,7 @@ class ClaudeReader(Reader):
         else:
             self._last_good = max(self._last_good, number)
         latest = number == self._count
-        return Event("tool", "" if latest else words, tool_words.outcome(block.get("content")), failed)
+        return Event("tool", "" if latest else words, tool_calls.outcome(block.get("content")), failed)
 
     def _ended(self, event: dict[str, Any]) -> list[Event]:
         self._end, self.finished = event, True

@@ -8,12 +8,12 @@ sandbox is read-only unless it is told otherwise. A supervisor loads this module
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import tool_words
-from .events import Event, Reader, Used
+from . import tool_calls
+from .stream_events import Event, Reader, Used
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .base import Call
+    from .launch_spec import Call
 
 FAILURES = (
     (r"no rollout found for thread id|thread/(resume|fork) failed", "session"),
@@ -126,11 +126,11 @@ class CodexReader(Reader):
             changes = [f"{change.get('kind')} {self._short(str(change.get('path')))}" for change in item["changes"]]
             return f"edit {', '.join(changes)}"
         if kind == "mcp_tool_call":
-            return tool_words.call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
+            return tool_calls.call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
         if kind == "web_search":
             return f"search {item.get('query')}"
         if kind == "collab_tool_call":
-            return tool_words.call(str(item.get("tool")), item, self.directory)
+            return tool_calls.call(str(item.get("tool")), item, self.directory)
         return None
 
     def _short(self, path: str) -> str:
@@ -157,4 +157,4 @@ def _result(item: dict[str, Any]) -> str:
     error, result = item.get("error"), item.get("result")
     if isinstance(error, dict):
         return str(error.get("message") or "")
-    return tool_words.outcome(result.get("content")) if isinstance(result, dict) else ""
+    return tool_calls.outcome(result.get("content")) if isinstance(result, dict) else ""

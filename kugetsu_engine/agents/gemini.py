@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.text.quantities import counted
 from ..domain.text.times import epoch
-from . import tool_words
-from .events import Event, Reader, Used
+from . import tool_calls
+from .stream_events import Event, Reader, Used
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .base import Call
+    from .launch_spec import Call
 
 FAILURES = (
     (r"Please set an Auth method|Invalid auth method selected", "credentials"),
@@ -79,7 +79,7 @@ class GeminiReader(Reader):
             self.session_id = event["session_id"]
             found.append(Event("session", f"{self.session_id}, {event.get('model')}", at=at))
         elif kind == "tool_use":
-            words = tool_words.call(str(event["tool_name"]), event.get("parameters"), self.directory)
+            words = tool_calls.call(str(event["tool_name"]), event.get("parameters"), self.directory)
             self._call = (str(event.get("tool_id")), words)
             self.steps += 1
             found.append(Event("tool", words, at=at))

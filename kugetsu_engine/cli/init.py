@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from .. import initial, removing
-from ..agents import known
+from ..agents import registry
 from ..config.loader import AgentSettings
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.text.safe_text import safe_line
@@ -56,7 +56,7 @@ def _offer_screen(acting: Operator) -> int:
         return 0
     agent, settings = session.agent or "opencode", acting.settings
     try:
-        argv = known.screen(agent, settings, session.session_id, acting.paths.root)
+        argv = registry.screen(agent, settings, session.session_id, acting.paths.root)
     except ConfigError:
         return 0  # it has none
     if not confirmed(f"Open {agent}'s own screen, to tell the base session more?"):

@@ -102,7 +102,7 @@ def _delivered_words(task: Task | None, has_worktree: bool) -> str:
 
 def _refresh(here: StatePaths) -> None:
     """Ask the forges about the pull request of every issue that has commits to show."""
-    from ..forges.knowing import Forges
+    from ..forges.cache import Forges
 
     snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}

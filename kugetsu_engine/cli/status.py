@@ -61,9 +61,9 @@ def pictured(snapshot: Snapshot) -> dict[str, Any]:
 def _opencode_server() -> dict[str, Any] | None:
     if not os.path.exists(paths().server):
         return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
-    from ..agents import opencode_desk
+    from ..agents.opencode import keeper_protocol
 
-    return opencode_desk.shown(paths().root)
+    return keeper_protocol.shown(paths().root)
 
 
 def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:

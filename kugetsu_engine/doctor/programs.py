@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from ..agents import environment, known, versions
+from ..agents import environment, program_versions, registry
 from ..config.loader import AgentSettings, Settings
 from ..domain.task import Task
 from ..errors import KugetsuError
@@ -48,16 +48,16 @@ def look(paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> l
     Args:
         environ: the variables of whoever asks; an engine that runs elsewhere may have others.
     """
-    names = known.names(settings)
+    names = registry.names(settings)
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(lambda name: _look_at(name, paths, settings, environ), names))
 
 
 def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> Program:
     own = settings.agents.get(name, AgentSettings())
-    kind = known.kind_of(name, own)
+    kind = registry.kind_of(name, own)
     try:
-        drive = known.drive(name, settings, "local/doctor#1")
+        drive = registry.drive(name, settings, "local/doctor#1")
         task = Task(id="q_0", issue_ref="local/doctor#1")
         env = environment.build(paths, environ, settings.pass_env, drive.env, task, {}, paths.root, drive.unset)
     except (KugetsuError, OSError) as error:
@@ -69,18 +69,18 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
         return Program(name, kind, program, None, None, None, "no", INSTALL.get(kind or "", f"install {program}"))
     if kind is None or kind == "demo":
         told = refused = None
-        if (started := versions.kind_of_program(kind, program)) in versions.TESTED:
-            told = versions.known_version(started, path, env, paths.root, ask=started == "opencode")
-            refused = versions.refusal(started, told)
+        if (started := program_versions.kind_of_program(kind, program)) in program_versions.TESTED:
+            told = program_versions.known_version(started, path, env, paths.root, ask=started == "opencode")
+            refused = program_versions.refusal(started, told)
         return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
     login, todo = where_logged_in(kind, env, sys.platform)
     ready: Ready = "yes" if login else "unknown" if may_be_logged_in(kind, sys.platform) else "no"
-    told = versions.known_version(kind, path, env, paths.root, ask=True)
-    if refused := versions.refusal(kind, told):
+    told = program_versions.known_version(kind, path, env, paths.root, ask=True)
+    if refused := program_versions.refusal(kind, told):
         return Program(name, kind, program, path, told, login, "no", refused)
     if told is None and ready == "yes":
         ready, todo = "unknown", f"it does not tell its version: look whether `{program} --version` works"
     return Program(
         name, kind, program, path, told, login, ready, "" if ready == "yes" else todo,
-        "; ".join(filter(None, (versions.advice(kind, told), unattended(kind, drive.argv, env)))),
+        "; ".join(filter(None, (program_versions.advice(kind, told), unattended(kind, drive.argv, env)))),
     )  # fmt: skip

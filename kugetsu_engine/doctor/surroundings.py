@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..agents import approval, known, opencode_desk
+from ..agents import auto_approval, registry
+from ..agents.opencode import keeper_protocol
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
 from ..domain.text.quantities import format_size
@@ -59,7 +60,7 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, say)
-    approving = approval.by_agent(paths, settings.current)
+    approving = auto_approval.by_agent(paths, settings.current)
     _server(paths, say)
     for name in sorted({settings.current.agent, *settings.current.agents}):
         text, trouble = _agent(name, settings, path, wanted=name == settings.current.agent)
@@ -108,7 +109,7 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., No
 
 def _server(paths: StatePaths, say: Callable[..., None]) -> None:
     """The shared opencode server, where there is one at this moment."""
-    server = opencode_desk.shown(paths.root)
+    server = keeper_protocol.shown(paths.root)
     if server is None:
         return
     trouble = None
@@ -124,7 +125,7 @@ def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) 
     if gap := settings.current.gaps.agents.get(name):
         return gap, None  # a finding already
     try:
-        drive = known.drive(name, settings.current, "local/doctor#1")
+        drive = registry.drive(name, settings.current, "local/doctor#1")
         program = drive.program or drive.argv[0]
     except KugetsuError as error:
         return error.message, Finding("agent", error.message, fix=error.hint)

@@ -13,7 +13,7 @@ from ..domain import refs
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..state import pull_requests
-from .knowing import Forges
+from .cache import Forges
 
 
 def main(words: list[str]) -> int:

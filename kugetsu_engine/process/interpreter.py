@@ -10,9 +10,9 @@ import sys
 PROGRAMS = {
     "kugetsu-supervisor": "kugetsu_engine.supervisor.supervisor:main",
     "forge-questions": "kugetsu_engine.forges.helper:main",
-    "opencode-client": "kugetsu_engine.agents.opencode_client:main",
-    "opencode-keeper": "kugetsu_engine.agents.opencode_keeper:main",
-    "opencode-server": "kugetsu_engine.agents.opencode_keeper:become",
+    "opencode-client": "kugetsu_engine.agents.opencode.run_client:main",
+    "opencode-keeper": "kugetsu_engine.agents.opencode.server_keeper:main",
+    "opencode-server": "kugetsu_engine.agents.opencode.server_keeper:become",
 }
 """Module and function; it is given the arguments, and returns the exit code."""
 WITH_PACKAGES = ("forge-questions",)

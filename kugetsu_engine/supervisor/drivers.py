@@ -11,14 +11,14 @@ MODULES = {
     "claude": "kugetsu_engine.agents.claude",
     "codex": "kugetsu_engine.agents.codex",
     "gemini": "kugetsu_engine.agents.gemini",
-    "opencode": "kugetsu_engine.agents.opencode",
-    "opencode-server": "kugetsu_engine.agents.opencode_desk",
-    "template": "kugetsu_engine.agents.stream",
-    "versions": "kugetsu_engine.agents.versions",
+    "opencode": "kugetsu_engine.agents.opencode.process_mode",
+    "opencode-server": "kugetsu_engine.agents.opencode.keeper_protocol",
+    "template": "kugetsu_engine.agents.json_stream",
+    "versions": "kugetsu_engine.agents.program_versions",
 }
 EARLIER = {"opencode_desk": "opencode-server", "stream": "template"}
 # For one release, as is the prefix below: an engine that was started before an upgrade from 0.1 names modules, as they were
-# called then: `kugetsu_engine.agents.stream`. Most were called like their driver. These names stay when a module is moved.
+# called then: `kugetsu_engine.agents.json_stream`. Most were called like their driver. These names stay when a module is moved.
 
 
 def load_driver(name: object) -> ModuleType:

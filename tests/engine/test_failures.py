@@ -12,10 +12,10 @@ from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import NotNow
+from kugetsu_engine.notifications.sender import Messenger
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import files
-from kugetsu_engine.telling.messenger import Messenger
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.processes import is_alive

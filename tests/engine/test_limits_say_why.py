@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from kugetsu_engine.agents import claude, codex, gemini, opencode, stream
+from kugetsu_engine.agents import claude, codex, gemini, json_stream
+from kugetsu_engine.agents.opencode import process_mode
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text import json_paths
 from tests.support.fleet import Fleet
@@ -148,11 +149,11 @@ PLACES = json_paths.compiled({"text": "text", "error": "error"})
          {"type": "message", "role": "assistant", "content": "hi"}, "exit"),
         (gemini, {}, {"type": "error", "severity": "error", "message": "fetch failed"},
          {"type": "tool_use", "tool_name": "x", "tool_id": "1"}, "exit"),
-        (opencode, {}, {"type": "retry", "sessionID": "ses_1", "status": {"type": "retry", "attempt": 2, "message": "429"}},
+        (process_mode, {}, {"type": "retry", "sessionID": "ses_1", "status": {"type": "retry", "attempt": 2, "message": "429"}},
          {"type": "step_start", "part": {}}, "exit"),
-        (opencode, {}, {"type": "error", "error": {"name": "APIError", "data": {"message": "no", "statusCode": 429}}},
+        (process_mode, {}, {"type": "error", "error": {"name": "APIError", "data": {"message": "no", "statusCode": 429}}},
          {"type": "step_start", "part": {}}, "rate_limit"),
-        (stream, {"stream": PLACES}, {"error": "connection refused"}, {"text": "hi"}, "exit"),
+        (json_stream, {"stream": PLACES}, {"error": "connection refused"}, {"text": "hi"}, "exit"),
     ],
 )  # fmt: skip
 def test_every_reader_knows_what_keeps_its_agent_and_when_it_works_again(

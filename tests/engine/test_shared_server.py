@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import servers
-from kugetsu_engine.agents import opencode_server
-from kugetsu_engine.agents.base import Call
+from kugetsu_engine.agents.launch_spec import Call
+from kugetsu_engine.agents.opencode import server_mode
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
@@ -162,11 +162,11 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
 )  # fmt: skip
 def test_which_attempts_use_the_server(settings: AgentSettings, slots: int, wanted: bool) -> None:
     """By mode, slots and arguments; those that only a process understands keep `auto` from it."""
-    assert not opencode_server.is_wanted(settings, Call(PM_AGENT, slots=slots)), "it has variables of its own"
-    assert opencode_server.is_wanted(settings, Call("local/work#1", slots=slots)) is wanted
+    assert not server_mode.is_wanted(settings, Call(PM_AGENT, slots=slots)), "it has variables of its own"
+    assert server_mode.is_wanted(settings, Call("local/work#1", slots=slots)) is wanted
 
 
 def test_arguments_that_only_a_process_understands_are_refused() -> None:
     """With `mode = "server"`, by name."""
     with pytest.raises(ConfigError, match="--pure"):
-        opencode_server.is_wanted(AgentSettings(mode="server", args=["--auto", "--pure"]), Call("local/work#1"))
+        server_mode.is_wanted(AgentSettings(mode="server", args=["--auto", "--pure"]), Call("local/work#1"))

@@ -14,13 +14,13 @@ from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
+from kugetsu_engine.notifications.channels import NotSent, rungs
+from kugetsu_engine.notifications.sender import Messenger
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes
 from kugetsu_engine.state.notifications import Message
 from kugetsu_engine.storage import files
-from kugetsu_engine.telling.messenger import Messenger
-from kugetsu_engine.telling.rungs import NotSent, rungs
 from tests.support.waiting import wait_until
 
 NOW = 1_800_000_000.0

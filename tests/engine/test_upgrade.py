@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.agents import known
-from kugetsu_engine.agents.base import Call
+from kugetsu_engine.agents import registry
+from kugetsu_engine.agents.launch_spec import Call
 from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.session import Wanted
@@ -275,14 +275,14 @@ def test_what_a_run_of_the_version_before_left_on_disk_is_taken(fleet: Fleet) ->
 
 @pytest.mark.parametrize("mode", ["process", "server"])
 @pytest.mark.parametrize("session", ["new", "continue", "fork"])
-@pytest.mark.parametrize("name", [*known.DRIVERS, "mine"])
+@pytest.mark.parametrize("name", [*registry.DRIVERS, "mine"])
 def test_each_driver_that_a_job_names_is_there_and_does_what_it_is_named_for(name: str, session: Any, mode: Any) -> None:
     """For each agent, session and mode; no job names a module, and those of the version before lead to the same ones."""
     own = AgentSettings(command=["x"], resume=["x"], fork=["x"], stream={"text": "text"}) if name == "mine" else AgentSettings()
     if name == "opencode":
         own = AgentSettings(mode=mode)
     call = Call("local/a#1", "/w", session=Wanted(session, None if session == "new" else "ses_1"), slots=3)
-    found = known.drive(name, Settings(agents={name: own}), call)
+    found = registry.drive(name, Settings(agents={name: own}), call)
     for step, driver in (("reader", found.reader), ("prepare", found.prepare), ("after", found.after)):
         if driver is not None:
             assert "." not in driver

@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.agents import aider, claude, codex, gemini, opencode, stream
-from kugetsu_engine.agents.events import Reader
+from kugetsu_engine.agents import aider, claude, codex, gemini, json_stream
+from kugetsu_engine.agents.opencode import process_mode
+from kugetsu_engine.agents.stream_events import Reader
 from kugetsu_engine.domain.text import json_paths
 
 from .mutations import changed_value, dump, mutated
@@ -39,13 +40,13 @@ def read_streams(count: int, chance: random.Random) -> None:
 
 
 def _reader(chance: random.Random) -> Reader:
-    made: Any = chance.choice((aider, claude, codex, gemini, opencode, stream))
-    if made is not stream:
+    made: Any = chance.choice((aider, claude, codex, gemini, process_mode, json_stream))
+    if made is not json_stream:
         found: Reader = made.reader({"directory": "/home/me/tree"})
         return found
     table = {name: chance.choice(PLACES) for name in json_paths.PLACES if chance.random() < 0.7}
     table |= {name: chance.choice(CONDITIONS) for name in json_paths.CONDITIONS if chance.random() < 0.7}
-    return stream.reader({"stream": json_paths.compiled({**table, "deltas": chance.random() < 0.5})})
+    return json_stream.reader({"stream": json_paths.compiled({**table, "deltas": chance.random() < 0.5})})
 
 
 def _mutated(line: bytes, chance: random.Random) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import environment, opencode_sessions
+from kugetsu_engine.agents import environment
+from kugetsu_engine.agents.opencode import session_ids
 from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task, Usage
@@ -83,11 +84,11 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     fleet.stop_engine(engine)
     env = environment_of(fleet, task)
     program = str(real_opencode.program())
-    opencode_sessions.delete(program, str(copy), "/gone/with/its/worktree", env)
-    with pytest.raises(opencode_sessions.NoSession):
-        opencode_sessions.directory_of(str(copy), env)
-    assert opencode_sessions.directory_of(str(kept.session_id), env) == str(place)
-    opencode_sessions.delete(program, str(copy), str(other), env)
+    session_ids.delete(program, str(copy), "/gone/with/its/worktree", env)
+    with pytest.raises(session_ids.NoSession):
+        session_ids.directory_of(str(copy), env)
+    assert session_ids.directory_of(str(kept.session_id), env) == str(place)
+    session_ids.delete(program, str(copy), str(other), env)
 
 
 def environment_of(fleet: Fleet, task: Task) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import beginning, initial, prompts, removing
-from kugetsu_engine.agents import opencode_sessions
+from kugetsu_engine.agents.opencode import session_ids
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from kugetsu_engine.process.waiting import pause
 from kugetsu_engine.state import contexts, sessions
@@ -59,14 +59,14 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     remains = removing.look(operator, "local/work#1")
     assert [words for words in remains.objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
-    assert opencode_sessions.directory_of(str(own.session_id), env) == str(place)
+    assert session_ids.directory_of(str(own.session_id), env) == str(place)
     said = "; ".join(removing.destroy(operator, remains, force=True))
     assert f"session {own.session_id} deleted" in said
-    with pytest.raises(opencode_sessions.NoSession):
-        opencode_sessions.directory_of(str(own.session_id), env)
+    with pytest.raises(session_ids.NoSession):
+        session_ids.directory_of(str(own.session_id), env)
     assert not place.exists()
     assert {session.slug for session in sessions.all(fleet.paths)} == set(SESSIONS.values())
-    assert opencode_sessions.directory_of(base, env) is not None
+    assert session_ids.directory_of(base, env) is not None
 
 
 def said_about_it(fleet: Fleet) -> list[contexts.Message]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.agents import approval, known
+from kugetsu_engine.agents import auto_approval, registry
 from kugetsu_engine.config.loader import AgentSettings, Settings, load
 from kugetsu_engine.doctor.surroundings import look_around
 from kugetsu_engine.domain.task import Task
@@ -21,7 +21,7 @@ from kugetsu_tui.viewmodels.picture import Picture
 from tests.tui.conftest import Opener
 from tests.tui.test_viewmodels import active, words
 
-RISKY = {"--auto", "--share", "--attach", "--dir", *approval.FLAGS}
+RISKY = {"--auto", "--share", "--attach", "--dir", *auto_approval.FLAGS}
 
 APPROVING = [
     (["opencode", "run", "--auto"], {}, "--auto"), (["claude", "-p", "--dangerously-skip-permissions"], {}, None),
@@ -46,7 +46,7 @@ ASKING = [
 @pytest.mark.parametrize(("argv", "env", "word"), APPROVING, ids=lambda value: str(value)[:40])
 def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[str, str], word: str | None) -> None:
     """By options, by options with a value, by variables."""
-    found = approval.approves(argv, env)
+    found = auto_approval.approves(argv, env)
     assert found
     assert word in (None, found)
 
@@ -54,18 +54,18 @@ def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[s
 @pytest.mark.parametrize(("argv", "env"), ASKING, ids=lambda value: str(value)[:40])
 def test_s18_what_still_asks_is_not_marked(argv: list[str], env: dict[str, str]) -> None:
     """A title, a program's name, a rule for some commands only."""
-    assert approval.approves(argv, env) is None
+    assert auto_approval.approves(argv, env) is None
 
 
-@pytest.mark.parametrize("name", known.DRIVERS)
+@pytest.mark.parametrize("name", registry.DRIVERS)
 def test_s18_no_agent_is_told_to_approve_share_or_attach_by_itself(paths: StatePaths, name: str) -> None:
     """Of every agent that kugetsu knows; only what the operator's own settings say is passed."""
-    drive = known.drive(name, Settings(), "--auto")
+    drive = registry.drive(name, Settings(), "--auto")
     assert not RISKY & {word.partition("=")[0] for word in drive.argv}
-    assert approval.approves(drive.argv, drive.env) is None
-    assert approval.by_agent(paths, Settings()) == {}
+    assert auto_approval.approves(drive.argv, drive.env) is None
+    assert auto_approval.by_agent(paths, Settings()) == {}
     asked = Settings(agents={name: AgentSettings(args=["--share"])})
-    assert RISKY & set(known.drive(name, asked, "--auto").argv) == {"--share"}
+    assert RISKY & set(registry.drive(name, asked, "--auto").argv) == {"--share"}
 
 
 def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> None:
@@ -73,11 +73,11 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
     Path(paths.config).write_text('[agents.own]\ncommand = ["x", "--yolo"]\n[agents.bad]\ncommand = []\n', encoding="utf-8")
     settings = load(paths, {})[0]
     with pytest.raises(KugetsuError):
-        known.drive("bad", settings, "local/a#1")
-    kept = approval.ApprovalReader(paths)
-    assert approval.by_agent(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
+        registry.drive("bad", settings, "local/a#1")
+    kept = auto_approval.ApprovalReader(paths)
+    assert auto_approval.by_agent(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
     Path(paths.env, "default.env").write_text("""OPENCODE_PERMISSION='"allow"'\n""", encoding="utf-8")
-    assert approval.by_agent(paths, settings).keys() == kept.by_agent(settings).keys() == {"own", *known.DRIVERS}
+    assert auto_approval.by_agent(paths, settings).keys() == kept.by_agent(settings).keys() == {"own", *registry.DRIVERS}
     assert kept.by_agent(settings) is kept.by_agent(settings)  # nothing has changed, so nothing is read
     facts = {fact.name: fact.text for fact in look_around(paths, os.environ)[0]}
     assert facts["agent own"].endswith("; approves everything by itself (--yolo)")

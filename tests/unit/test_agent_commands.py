@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import aider, known
-from kugetsu_engine.agents.base import Call
+from kugetsu_engine.agents import aider, registry
+from kugetsu_engine.agents.launch_spec import Call
 from kugetsu_engine.config.loader import AgentSettings, Settings, load
 from kugetsu_engine.domain.session import Wanted
 from kugetsu_engine.domain.text.command_template import PROMPT, filled
@@ -30,7 +30,7 @@ def call(mode: Any = "new") -> Call:
 
 def argv(name: str, mode: str = "new", **own: Any) -> list[str]:
     """Its command line."""
-    return known.drive(name, Settings(agents={name: AgentSettings(**own)}), call(mode)).argv
+    return registry.drive(name, Settings(agents={name: AgentSettings(**own)}), call(mode)).argv
 
 
 def test_claude_gets_an_id_of_our_choice_and_resumes_and_forks_by_id() -> None:
@@ -55,12 +55,12 @@ def test_gemini_resumes_by_id_and_cannot_fork() -> None:
     assert argv("gemini", model="m") == ["gemini", "--output-format=stream-json", f"--session-id={NEW_ID}", "--model=m"]
     assert argv("gemini", "continue") == ["gemini", "--output-format=stream-json", f"--resume={OLD}"]
     with pytest.raises(ConfigError, match="cannot fork"):
-        known.able("gemini", Settings(), Wanted("fork", OLD))
+        registry.able("gemini", Settings(), Wanted("fork", OLD))
 
 
 def test_aider_reads_a_file_and_keeps_its_conversation_for_each_session() -> None:
     """New, resumed and forked ones have a file each; standard input is empty."""
-    drive = known.drive("aider", Settings(), call())
+    drive = registry.drive("aider", Settings(), call())
     assert not drive.prompt_on_stdin
     assert {"--message-file=/run/prompt", f"--chat-history-file=/state/sessions/{NEW_ID}.aider.md"} <= set(drive.argv)
     assert "--restore-chat-history" not in drive.argv
@@ -92,22 +92,22 @@ def test_aiders_fork_is_a_copy_of_the_conversation_and_a_lost_one_is_told(tmp_pa
 def test_a_persons_screen_goes_on_with_the_same_conversation(kind: str, going_on: list[str]) -> None:
     """By its program, whatever the agent is called."""
     settings = Settings(agents={"reviewer": AgentSettings(kind=kind), "own": AgentSettings(kind=kind, program="/x/y")})
-    assert known.screen(kind, settings, OLD, "/state") == [kind, *going_on]
-    assert known.screen("reviewer", settings, OLD, "/state") == [kind, *going_on]
-    assert known.screen("own", settings, None, "/state") == ["/x/y"]
+    assert registry.screen(kind, settings, OLD, "/state") == [kind, *going_on]
+    assert registry.screen("reviewer", settings, OLD, "/state") == [kind, *going_on]
+    assert registry.screen("own", settings, None, "/state") == ["/x/y"]
 
 
 def test_a_screen_that_is_not_known_is_told_by_the_settings_or_refused() -> None:
     settings = Settings(
         agents={"mine": AgentSettings(command=["mine"]), "his": AgentSettings(command=["x"], attach=["his", "{session}"])}
     )
-    assert known.screen("his", settings, "s1", "/state") == ["his", "s1"]
+    assert registry.screen("his", settings, "s1", "/state") == ["his", "s1"]
     for name in ("mine", "demo"):
         with pytest.raises(ConfigError, match=f"no screen of its own is known of the agent {name}"):
-            known.screen(name, settings, "s1", "/state")
+            registry.screen(name, settings, "s1", "/state")
 
 
-@pytest.mark.parametrize("name", known.DRIVERS)
+@pytest.mark.parametrize("name", registry.DRIVERS)
 @pytest.mark.parametrize("mode", ["new", "continue", "fork"])
 def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) -> None:
     """In none of the three ways to begin."""
@@ -117,11 +117,11 @@ def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) ->
 def test_a_table_may_be_another_of_a_known_kind() -> None:
     """With its own model; it shares the limits of its kind's provider."""
     settings = Settings(agents={"opus": AgentSettings(kind="claude", model="opus")})
-    drive = known.drive("opus", settings, call())
+    drive = registry.drive("opus", settings, call())
     assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "claude")
-    assert known.provider("opus", settings) == "claude"
+    assert registry.provider("opus", settings) == "claude"
     with pytest.raises(ConfigError, match=r"\[agents.x\] has no command, and is not a known agent"):
-        known.drive("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
+        registry.drive("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
 
 
 def test_placeholders_are_filled_word_by_word_and_other_braces_are_left_alone() -> None:
@@ -146,17 +146,17 @@ def test_a_template_has_a_command_line_for_each_way_to_begin() -> None:
     assert argv("x", **own) == ["my", "/w/tree", "fix/issue-1", "local/a#1", "p/m", f"--id={NEW_ID}", "-v", "{dir}"]
     assert argv("x", "continue", **own) == ["my", "-r", OLD, "-v", "{dir}"]
     assert argv("x", "fork", **own) == ["my", "-f", OLD, NEW_ID, "-v", "{dir}"]
-    drive = known.drive("x", Settings(agents={"x": AgentSettings(**own)}), call())
+    drive = registry.drive("x", Settings(agents={"x": AgentSettings(**own)}), call())
     assert drive.reader_options["session"] == NEW_ID
 
 
 def test_an_agent_that_cannot_resume_begins_anew_and_one_that_cannot_fork_says_so() -> None:
     """Going on where an attempt was interrupted is a comfort; a fork is asked for."""
     settings = Settings(agents={"x": AgentSettings(command=["my"])})
-    assert known.able("x", settings, Wanted("continue", OLD)) == Wanted()
+    assert registry.able("x", settings, Wanted("continue", OLD)) == Wanted()
     with pytest.raises(ConfigError, match="fork"):
-        known.able("x", settings, Wanted("fork", OLD))
-    assert known.able("claude", settings, Wanted("fork", OLD)) == Wanted("fork", OLD)
+        registry.able("x", settings, Wanted("fork", OLD))
+    assert registry.able("claude", settings, Wanted("fork", OLD)) == Wanted("fork", OLD)
 
 
 def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not_fit_is_told() -> None:
@@ -220,7 +220,7 @@ def test_a_table_that_makes_sense_is_read(paths: StatePaths) -> None:
     )
     settings, problems = load(paths, {})
     assert problems == []
-    drive = known.drive("mine", settings, call())
+    drive = registry.drive("mine", settings, call())
     assert drive.argv == ["my", "{x}"]
     assert (drive.max_steps, drive.unset) == (5, ["TOKEN"])
     assert drive.reader_options["stream"]["failed_when"] == [[(["a", "b"], [1, 2])], [(["c", "d"], [True])]]

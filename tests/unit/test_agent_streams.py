@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import aider, claude, codex, gemini
-from kugetsu_engine.agents.events import Event, Reader, Used
-from kugetsu_engine.agents.patterns import COMMON
+from kugetsu_engine.agents.failure_patterns import COMMON
+from kugetsu_engine.agents.stream_events import Event, Reader, Used
 from kugetsu_engine.supervisor.outcome import first_match
 
 STREAMS = Path(__file__).parents[1] / "streams"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import jobs
-from kugetsu_engine.agents import environment, known, opencode
+from kugetsu_engine.agents import environment, registry
+from kugetsu_engine.agents.opencode import process_mode
 from kugetsu_engine.config.loader import AgentSettings, RepoSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
@@ -19,11 +20,11 @@ TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, 
 def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
     """The command line is fixed text, settings and the reference; a level of the log that was asked for stands."""
     fixed = ["run", "--format=json", "--print-logs", "--log-level=INFO"]
-    assert opencode.command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
-    assert opencode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
+    assert process_mode.command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
+    assert process_mode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
         "/x/oc", *fixed, "--title=r", "-m", "p/m", "--agent", "build",
     ]  # fmt: skip
-    assert opencode.command("oc", None, ["--log-level=DEBUG"], "r") == [
+    assert process_mode.command("oc", None, ["--log-level=DEBUG"], "r") == [
         "oc", "run", "--format=json", "--title=r", "--log-level=DEBUG",
     ]  # fmt: skip
 
@@ -31,15 +32,15 @@ def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
 def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
     """`command` wins over what is known about a name; `args` and `env` are added."""
     settings = Settings(agents={"x": AgentSettings(command=["my", "--go"], args=["-v"], env={"A": "b"})})
-    drive = known.drive("x", settings, "local/a#1")
+    drive = registry.drive("x", settings, "local/a#1")
     assert (drive.argv, drive.env, drive.output, drive.reader) == (["my", "--go", "-v"], {"A": "b"}, "pump", None)
-    over = known.drive("opencode", Settings(agents={"opencode": AgentSettings(command=["fake"])}), "r")
+    over = registry.drive("opencode", Settings(agents={"opencode": AgentSettings(command=["fake"])}), "r")
     assert (over.argv, over.output) == (["fake"], "pump")
 
 
 def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() -> None:
     """Its settings change the program and the model; auto-approval is never on by itself."""
-    drive = known.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
+    drive = registry.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
     assert drive.argv[:2] + drive.argv[-3:] == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
     assert (drive.output, drive.reader) == ("file", "opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
@@ -47,7 +48,7 @@ def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() ->
 
 def test_the_demo_agent_is_this_very_python() -> None:
     """No key, no network, no program to install."""
-    drive = known.drive("demo", Settings(), "local/a#1")
+    drive = registry.drive("demo", Settings(), "local/a#1")
     assert drive.argv[:3] == [sys.executable, "-I", "-S"]
     assert os.path.isfile(drive.argv[3])
 
@@ -56,8 +57,8 @@ def test_the_demo_agent_is_this_very_python() -> None:
 def test_an_agent_that_is_none_is_refused_with_what_to_do(name: str, agents: dict[str, AgentSettings]) -> None:
     """The hint names the settings file's table or the fault."""
     with pytest.raises(ConfigError, match=name):
-        known.drive(name, Settings(agents=agents), "local/a#1")
-    assert {"demo", "opencode"} <= set(known.names(Settings(agents=agents)))
+        registry.drive(name, Settings(agents=agents), "local/a#1")
+    assert {"demo", "opencode"} <= set(registry.names(Settings(agents=agents)))
 
 
 def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePaths) -> None:
@@ -107,6 +108,6 @@ def test_an_endless_agent_has_a_limit_of_steps_that_can_be_changed_and_taken_awa
 
     def steps(value: int | None) -> int | None:
         settings = Settings(agents={"opencode": AgentSettings(max_steps=value, max_tokens=value)})
-        return known.drive("opencode", settings, "r").max_steps
+        return registry.drive("opencode", settings, "r").max_steps
 
-    assert [steps(None), steps(7), steps(0)] == [opencode.MAX_STEPS, 7, None]
+    assert [steps(None), steps(7), steps(0)] == [process_mode.MAX_STEPS, 7, None]

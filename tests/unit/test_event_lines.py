@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import claude
-from kugetsu_engine.agents.events import Event, pieces
+from kugetsu_engine.agents.stream_events import Event, pieces
 from kugetsu_engine.supervisor import line_splitter
 from kugetsu_engine.supervisor.agent_log import LogFile
 from kugetsu_engine.supervisor.line_splitter import Lines, shortened

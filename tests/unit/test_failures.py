@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.agents import opencode
-from kugetsu_engine.agents.patterns import COMMON
+from kugetsu_engine.agents.failure_patterns import COMMON
+from kugetsu_engine.agents.opencode import process_mode
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.text.reset_times import LONGEST_S, reset_time
 from kugetsu_engine.errors import GitError, RepositoryError
@@ -20,7 +20,7 @@ from kugetsu_engine.supervisor import outcome
 from kugetsu_engine.supervisor.agent_log import LogFile
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp()
-OPENCODE = (*opencode.FAILURES, *COMMON)
+OPENCODE = (*process_mode.FAILURES, *COMMON)
 
 
 @pytest.fixture

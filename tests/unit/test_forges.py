@@ -13,8 +13,8 @@ from kugetsu_engine.domain.pull_request import Checks, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import ForgeError
 from kugetsu_engine.forges import client, hosts
+from kugetsu_engine.forges.cache import Forges
 from kugetsu_engine.forges.helper import main
-from kugetsu_engine.forges.knowing import Forges
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
 from tests.support.forge import FakeForge, Reply, later

@@ -30,9 +30,12 @@ FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "yaml"})
 ALLOWED: dict[tuple[str, str], str] = {
     ("kugetsu_engine/supervisor/supervisor.py", "preexec_fn"): "a process of one thread, where it is safe",
     ("kugetsu_engine/supervisor/workspace.py", "preexec_fn"): "the same process",
-    ("kugetsu_engine/agents/opencode_keeper.py", "os.execvp"): "an argv; the server takes the place of a process of ours",
+    (
+        "kugetsu_engine/agents/opencode/server_keeper.py",
+        "os.execvp",
+    ): "an argv; the server takes the place of a process of ours",
     ("kugetsu_engine/process/waiting.py", "select on nothing"): "the one pause, for what no event tells",
-    ("kugetsu_engine/agents/demo.py", "select on nothing"): "a program of its own that plays an agent at work",
+    ("kugetsu_engine/agents/demo_agent.py", "select on nothing"): "a program of its own that plays an agent at work",
     ("kugetsu_engine/cli/completion.py", "shell=True"): "shtab's name for the kind of shell to write a completion for",
 }
 """(file, finding) to the reason; an entry that is not needed any more fails."""
@@ -126,7 +129,7 @@ def _loaded_by_each() -> dict[str, list[str]]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
-BY_HTTPX = {"kugetsu_engine.forges.asking": {"rich"}, "kugetsu_engine.forges.client": {"rich"}}
+BY_HTTPX = {"kugetsu_engine.forges.queries": {"rich"}, "kugetsu_engine.forges.client": {"rich"}}
 """httpx loads its own command line where click is installed, and that loads rich. Only helpers and `list --refresh` have it."""
 
 
@@ -157,7 +160,7 @@ def test_a_supervisor_starts_on_the_bare_standard_library() -> None:
     """With `-I -S` no package of the environment is in reach, and the import still works and stays small."""
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "import kugetsu_engine.supervisor.supervisor, kugetsu_engine.agents.opencode\n"
+        "import kugetsu_engine.supervisor.supervisor, kugetsu_engine.agents.opencode.process_mode\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False, timeout=240)
@@ -180,11 +183,11 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
          "/queue/daemon.pid", ".json", "/env/", "/sessions", "/sessions/", "/context", "/context/"},
         "files of the bash kugetsu",
     ),
-    "kugetsu_engine/agents/demo.py": ({".md", "README.md"}, "files of the repository it works in"),
+    "kugetsu_engine/agents/demo_agent.py": ({".md", "README.md"}, "files of the repository it works in"),
     "kugetsu_engine/demo.py": ({"README.md"}, "a file of its repository"),
-    "kugetsu_engine/agents/opencode_sessions.py": ({"/session-copy.json"}, "for opencode, in a folder for temporary files"),
-    "kugetsu_engine/agents/versions.py": ({"/package.json", "/tmp"}, "npm's name; the system's folder"),
-    "kugetsu_engine/agents/opencode_desk.py": ({"/tmp"}, "the system's folder"),
+    "kugetsu_engine/agents/opencode/session_ids.py": ({"/session-copy.json"}, "for opencode, in a folder for temporary files"),
+    "kugetsu_engine/agents/program_versions.py": ({"/package.json", "/tmp"}, "npm's name; the system's folder"),
+    "kugetsu_engine/agents/opencode/keeper_protocol.py": ({"/tmp"}, "the system's folder"),
     "kugetsu_engine/git/isolation.py": ({"/tmp"}, "the system's folder"),
     "kugetsu_engine/git/worktree_state.py": ({"index.lock"}, "git's name"),
     "kugetsu_engine/git/baseline.py": ({"/logs/HEAD"}, "git's name"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.agents import opencode_desk
+from kugetsu_engine.agents.opencode import keeper_protocol
 
 
 @pytest.mark.parametrize("names", ["/proc/self/fd", "/nowhere"], ids=["Linux", "elsewhere"])
@@ -14,7 +14,7 @@ def test_the_keeper_is_reached_by_a_long_path_and_from_a_folder_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
     """The process stays where it is: while the engine asks, another thread of the console may start an editor there."""
-    monkeypatch.setattr(opencode_desk, "OPEN_FILES", names)
+    monkeypatch.setattr(keeper_protocol, "OPEN_FILES", names)
     folder, gone = tmp_path / ("long" * 40), tmp_path / "gone"
     folder.mkdir()
     gone.mkdir()
@@ -26,10 +26,10 @@ def test_the_keeper_is_reached_by_a_long_path_and_from_a_folder_that_is_gone(
         gone.rmdir()
         with monkeypatch.context() as still:
             still.setattr(os, "chdir", lambda _folder: pytest.fail("it went elsewhere"))
-            with opencode_desk.connect(f"{folder}/keeper", 5.0) as end:
-                opencode_desk.say(end, {"verb": "retire"})
+            with keeper_protocol.connect(f"{folder}/keeper", 5.0) as end:
+                keeper_protocol.say(end, {"verb": "retire"})
             heard, _ = listener.accept()
             with heard:
-                assert opencode_desk.hear(heard) == {"verb": "retire"}
+                assert keeper_protocol.hear(heard) == {"verb": "retire"}
     with pytest.raises(OSError, match="No such file"):
-        opencode_desk.connect(f"{tmp_path}/nobody/there", 5.0)
+        keeper_protocol.connect(f"{tmp_path}/nobody/there", 5.0)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import opencode
-from kugetsu_engine.agents.opencode_events import EMPTY_STEPS, OpencodeReader
+from kugetsu_engine.agents.opencode import process_mode
+from kugetsu_engine.agents.opencode.events import EMPTY_STEPS, OpencodeReader
 
 SESSION = "ses_e029ab12cd34ABCDEFGHIJKLMN"
 
@@ -45,7 +45,7 @@ UNKNOWN = line("error", error={"name": "UnknownError", "data": {"message": "Unex
 
 def read(*lines: bytes) -> OpencodeReader:
     """A reader that has seen lines."""
-    reader = opencode.reader({"directory": "/w/issue"})
+    reader = process_mode.reader({"directory": "/w/issue"})
     for one in lines:
         reader.feed(one)
     return reader
@@ -73,7 +73,7 @@ def test_a_run_that_did_what_it_was_asked_for_is_a_success_with_its_figures() ->
 )
 def test_a_tool_call_is_told_by_its_name_and_what_it_is_about(given: bytes, text: str, failed: bool) -> None:
     """Paths inside the worktree are short, and a command that failed is seen."""
-    event = opencode.reader({"directory": "/w/issue"}).feed(given)[-1]
+    event = process_mode.reader({"directory": "/w/issue"}).feed(given)[-1]
     assert (event.kind, event.text, event.failed, event.at) == ("tool", text, failed, 1_700_000_000.5)
 
 

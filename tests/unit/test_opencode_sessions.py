@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import opencode_sessions
-from kugetsu_engine.agents.opencode_sessions import ForkFailed, NoSession
+from kugetsu_engine.agents.opencode import session_ids
+from kugetsu_engine.agents.opencode.session_ids import ForkFailed, NoSession
 from kugetsu_engine.errors import AttemptFailed
 
 OLD = "ses_e00bbc93dffe7WmhxV6lJsX6sC"
@@ -73,31 +73,31 @@ def place(tmp_path: Path) -> Any:
 
 def test_a_session_goes_on_in_its_own_directory_only(place: Place) -> None:
     """From any other one opencode would work in the old directory, print nothing and never end."""
-    assert opencode_sessions.ready(place.job("continue")) == {"argv": [place.program, "run", "-s", OLD], "prompt": "go on"}
-    assert opencode_sessions.ready({**place.job("continue"), "prompt_continued": None})["prompt"] == "whole"
+    assert session_ids.ready(place.job("continue")) == {"argv": [place.program, "run", "-s", OLD], "prompt": "go on"}
+    assert session_ids.ready({**place.job("continue"), "prompt_continued": None})["prompt"] == "whole"
     elsewhere = {**place.job("continue"), "worktree": str(place.folder / "tmp")}
     with pytest.raises(NoSession, match="belongs to"):
-        opencode_sessions.ready(elsewhere)
+        session_ids.ready(elsewhere)
     with pytest.raises(NoSession, match="any more"):
-        opencode_sessions.ready(place.job("continue", OLD.replace("e00", "e01")))
+        session_ids.ready(place.job("continue", OLD.replace("e00", "e01")))
     for odd in ("--help", "", "ses_short", "x; rm"):
         with pytest.raises(NoSession):
-            opencode_sessions.ready(place.job("continue", odd))
+            session_ids.ready(place.job("continue", odd))
 
 
 def test_a_database_that_cannot_be_read_is_no_obstacle(place: Place) -> None:
     """Another version's, none at all, or one in another place: the run itself will tell."""
-    assert opencode_sessions.directory_of(OLD, {"XDG_DATA_HOME": "/nowhere"}) is None
-    assert opencode_sessions.database({"OPENCODE_DB": ":memory:"}) is None
-    assert opencode_sessions.database({"OPENCODE_DB": "/x/y.db"}) == "/x/y.db"
-    assert opencode_sessions.database({"HOME": "/h"}) == "/h/.local/share/opencode/opencode.db"
+    assert session_ids.directory_of(OLD, {"XDG_DATA_HOME": "/nowhere"}) is None
+    assert session_ids.database({"OPENCODE_DB": ":memory:"}) is None
+    assert session_ids.database({"OPENCODE_DB": "/x/y.db"}) == "/x/y.db"
+    assert session_ids.database({"HOME": "/h"}) == "/h/.local/share/opencode/opencode.db"
     place.database.execute("drop table session")
-    assert opencode_sessions.directory_of(OLD, place.env) is None
+    assert session_ids.directory_of(OLD, place.env) is None
 
 
 def test_a_copy_has_new_ids_that_keep_their_order_and_says_whose_copy_it_is(place: Place) -> None:
     """The original is only read; nothing is left in the temporary folder."""
-    changed = opencode_sessions.ready(place.job("fork"))
+    changed = session_ids.ready(place.job("fork"))
     new = changed["argv"][-1]
     copied = json.loads((place.folder / "imported.json").read_text("utf-8"))
     text = json.dumps(copied["messages"])
@@ -119,7 +119,7 @@ def test_what_is_no_session_is_not_copied(place: Place, exported: str) -> None:
     """Refused with the class that has the next attempt begin anew."""
     (place.folder / "export.json").write_bytes(exported.encode("utf-8", "surrogateescape"))
     with pytest.raises(ForkFailed) as failed:
-        opencode_sessions.ready(place.job("fork"))
+        session_ids.ready(place.job("fork"))
     assert failed.value.failure == "session"
 
 
@@ -127,18 +127,18 @@ def test_what_opencode_refuses_is_told_in_its_own_words(place: Place) -> None:
     """And so is a program that is not there."""
     (place.folder / "refuse").touch()
     with pytest.raises(ForkFailed, match="exit code 1: Error: no, export"):
-        opencode_sessions.ready(place.job("fork"))
+        session_ids.ready(place.job("fork"))
     with pytest.raises(ForkFailed, match="/no/such/opencode cannot be run"):
-        opencode_sessions.ready({**place.job("fork"), "argv": ["/no/such/opencode"]})
+        session_ids.ready({**place.job("fork"), "argv": ["/no/such/opencode"]})
 
 
 def test_a_deletion_is_believed_only_when_the_session_is_gone(place: Place) -> None:
     """One that is gone already is no error, and neither is an opencode that never ran here."""
     (place.folder / "keep").touch()
     with pytest.raises(AttemptFailed, match="still there"):
-        opencode_sessions.delete(place.program, OLD, str(place.folder), place.env)
+        session_ids.delete(place.program, OLD, str(place.folder), place.env)
     (place.folder / "keep").unlink()
-    opencode_sessions.delete(place.program, OLD, str(place.folder), place.env)
-    opencode_sessions.delete(place.program, OLD, str(place.folder / "gone"), place.env)
-    opencode_sessions.delete(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
+    session_ids.delete(place.program, OLD, str(place.folder), place.env)
+    session_ids.delete(place.program, OLD, str(place.folder / "gone"), place.env)
+    session_ids.delete(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
     assert (place.folder / "called").read_text("utf-8").count("session delete") == 2

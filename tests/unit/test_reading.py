@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents.events import Event, Reader, Used
+from kugetsu_engine.agents.stream_events import Event, Reader, Used
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.supervisor import drivers, outcome, stream_reader
 from kugetsu_engine.supervisor import line_splitter as lines

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import stream
-from kugetsu_engine.agents.events import Event, Used
-from kugetsu_engine.agents.stream import StreamReader
+from kugetsu_engine.agents import json_stream
+from kugetsu_engine.agents.json_stream import StreamReader
+from kugetsu_engine.agents.stream_events import Event, Used
 from kugetsu_engine.domain.text import json_paths
 from tests.unit.test_agent_streams import STREAMS
 
@@ -15,7 +15,7 @@ from tests.unit.test_agent_streams import STREAMS
 def reading(table: dict[str, Any], *events: Any, **options: Any) -> tuple[StreamReader, list[Event]]:
     """Feed events to a reader made from a table, through JSON as a job takes it."""
     made = json.loads(json.dumps({"stream": json_paths.compiled(table), **options}))
-    reader = stream.reader(made)
+    reader = json_stream.reader(made)
     return reader, [event for one in events for event in reader.feed(json.dumps(one).encode())]
 
 

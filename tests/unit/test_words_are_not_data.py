@@ -17,6 +17,7 @@ from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.failures import of_git
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
+from kugetsu_engine.notifications.channels import try_all
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import slots
 from kugetsu_engine.state.issue_names import name_of
@@ -24,7 +25,6 @@ from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.state.slots import SlotRefusal
 from kugetsu_engine.storage import files, locks
 from kugetsu_engine.supervisor import outcome
-from kugetsu_engine.telling.rungs import try_all
 from kugetsu_tui.viewmodels.queue import why_words
 
 REF = "local/web#1"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.agents import known
+from kugetsu_engine.agents import registry
 from kugetsu_engine.config import env_files
 from kugetsu_engine.config.line_numbers import line_of
 from kugetsu_engine.config.loader import Settings, SettingsSource, load
@@ -288,7 +288,7 @@ def test_a_table_that_is_none_stops_everything(paths: StatePaths, name: str) -> 
 
 
 def test_the_known_agents_are_those_with_a_driver() -> None:
-    assert set(agent_names.KNOWN) == set(known.DRIVERS)
+    assert set(agent_names.KNOWN) == set(registry.DRIVERS)
 
 
 @pytest.mark.parametrize(

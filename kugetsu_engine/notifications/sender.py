@@ -13,7 +13,7 @@ from ..domain.task import Notice
 from ..paths import StatePaths
 from ..state import notification_mutes
 from ..state.notifications import Message
-from .rungs import NotSent, rungs
+from .channels import NotSent, rungs
 
 SETTLE_S = 1.0
 """So long more may come before a message leaves, as things rarely happen alone."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ..domain.session import NEW, Wanted
-from .patterns import COMMON, Patterns
+from .failure_patterns import COMMON, Patterns
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ import tempfile
 import time
 from typing import Any
 
-from ..errors import AttemptFailed
-from ..storage import files
+from ...errors import AttemptFailed
+from ...storage import files
 
 COMMAND_S = 60.0
 """Time that one export, import or deletion may take; measured: one second."""

@@ -10,11 +10,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from ..paths import JSON
-from ..process import marks
-from ..storage import files
-from . import opencode_desk as desk
-from .opencode_http import Api, Refused, ServerLost
+from ...paths import JSON
+from ...process import marks
+from ...storage import files
+from . import keeper_protocol as desk
+from .http_api import Api, Refused, ServerLost
 
 STOP_S = 30.0
 """How long a session may go on that was told to stop, before the whole server has to."""

@@ -10,7 +10,7 @@ from ..config.loader import Settings
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..storage import files
-from . import known
+from . import registry
 
 FLAGS = frozenset({
     "--auto", "--yolo", "--full-auto", "--yes", "--yes-always", "--trust-all-tools", "--allow-all-tools", "--allow-all",
@@ -88,9 +88,9 @@ class ApprovalReader:
 def by_agent(paths: StatePaths, settings: Settings) -> dict[str, str]:
     """For each agent that approves everything the word that says so, in its command line, its settings or the env files."""
     env, found = env_files.read_readable(paths), dict[str, str]()
-    for name in known.names(settings):
+    for name in registry.names(settings):
         try:
-            drive = known.drive(name, settings, "local/any#1")
+            drive = registry.drive(name, settings, "local/any#1")
         except KugetsuError:
             continue
         word = approves(drive.argv, {**env, **drive.env})

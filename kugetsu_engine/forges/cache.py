@@ -55,9 +55,9 @@ class Forges:
         forge = self.forge(ref)
         if forge is None:
             return None
-        from . import asking
+        from . import queries
 
-        return self._ask(forge, lambda: asking.issue_text(forge, ref))
+        return self._ask(forge, lambda: queries.issue_text(forge, ref))
 
     def pull_request_of(self, ref: IssueRef, branch: str) -> PullRequest | None:
         """The pull request of a branch as the forge knows it now; None when there is none, or no forge to ask.
@@ -68,9 +68,9 @@ class Forges:
         forge = self.forge(ref)
         if forge is None:
             return None
-        from . import asking
+        from . import queries
 
-        found = self._ask(forge, lambda: asking.pull_request_of(forge, ref, branch))
+        found = self._ask(forge, lambda: queries.pull_request_of(forge, ref, branch))
         known = KnownPull(iso(self._clock()), branch, found)
         self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {ref.key: known}))
         return found

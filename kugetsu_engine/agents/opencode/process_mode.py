@@ -7,10 +7,10 @@ A supervisor loads this module, so standard library only.
 
 from typing import TYPE_CHECKING, Any
 
-from .opencode_events import OpencodeReader
+from .events import OpencodeReader
 
 if TYPE_CHECKING:
-    from ..config.loader import AgentSettings
+    from ...config.loader import AgentSettings
 
 ENVIRONMENT = {"OPENCODE_DISABLE_FFF": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 MAX_STEPS = 500
@@ -47,8 +47,8 @@ def reader(options: dict[str, Any]) -> OpencodeReader:
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
     """Make ready the database, and the session that the attempt goes on with; see `opencode_sessions`."""
-    from .opencode_database import make_ready
-    from .opencode_sessions import ready
+    from .database import make_ready
+    from .session_ids import ready
 
     make_ready(job)
     return ready(job) if job["session"]["mode"] != "new" else {}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..domain.text import json_paths
-from . import tool_words
-from .events import Event, Reader, Used
+from . import tool_calls
+from .stream_events import Event, Reader, Used
 
 
 def reader(options: Mapping[str, Any]) -> "StreamReader":
@@ -39,9 +39,9 @@ class StreamReader(Reader):
         found += [Event("thinking", text.strip()) for text in self._strings("thinking", event) if text.strip()]
         inputs = self._values("input", event)
         for index, name in enumerate(self._strings("tool", event)):
-            found.append(Event("tool", tool_words.call(name, inputs[index] if index < len(inputs) else None, self.directory)))
+            found.append(Event("tool", tool_calls.call(name, inputs[index] if index < len(inputs) else None, self.directory)))
         for value in self._values("result", event):
-            found.append(Event("tool", "", tool_words.outcome(value)))
+            found.append(Event("tool", "", tool_calls.outcome(value)))
         for value in self._values("error", event):
             if value not in (None, False, ""):
                 self._error = value if isinstance(value, str) else str(value)[:2000]

@@ -9,9 +9,10 @@ from ..config.loader import AgentSettings, Settings
 from ..domain.decisions.scheduling import Rest
 from ..domain.session import NEW, Wanted
 from ..errors import ConfigError
-from . import aider, claude, codex, demo, gemini, opencode, opencode_server, template
-from .base import Call, Drive
-from .patterns import COMMON
+from . import aider, claude, codex, custom, demo_agent, gemini
+from .failure_patterns import COMMON
+from .launch_spec import Call, Drive
+from .opencode import process_mode, server_mode
 
 
 def drive(name: str, settings: Settings, call: Call | str) -> Drive:
@@ -31,7 +32,7 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
     if kind is None:
         if not own.command:
             raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
-        found = template.drive(own, call)
+        found = custom.drive(own, call)
     elif kind in DRIVERS:
         found = DRIVERS[kind](own, call)
     elif name in settings.agents:
@@ -69,9 +70,9 @@ def delete_session(
         return True
     if kind != "opencode":
         return False
-    from . import opencode_sessions
+    from .opencode import session_ids
 
-    opencode_sessions.delete(own.program or "opencode", session_id, directory, {**env, **own.env})
+    session_ids.delete(own.program or "opencode", session_id, directory, {**env, **own.env})
     return True
 
 
@@ -126,14 +127,14 @@ def able(name: str, settings: Settings, session: Wanted) -> Wanted:
 
 
 def _opencode(own: AgentSettings, call: Call) -> Drive:
-    if opencode_server.is_wanted(own, call):
-        found = opencode_server.drive(own, call)
-        return msgspec.structs.replace(found, patterns=(*opencode_server.FAILURES, *opencode.FAILURES, *COMMON))
-    argv = opencode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
+    if server_mode.is_wanted(own, call):
+        found = server_mode.drive(own, call)
+        return msgspec.structs.replace(found, patterns=(*server_mode.FAILURES, *process_mode.FAILURES, *COMMON))
+    argv = process_mode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
     return Drive(
-        argv, opencode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
+        argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
         prepare="opencode", resumes_itself=True,
-        max_steps=opencode.MAX_STEPS, patterns=(*opencode.FAILURES, *COMMON),
+        max_steps=process_mode.MAX_STEPS, patterns=(*process_mode.FAILURES, *COMMON),
     )  # fmt: skip
 
 
@@ -169,14 +170,14 @@ def _aider(own: AgentSettings, call: Call) -> Drive:
 
 
 def _demo(own: AgentSettings, _call: Call) -> Drive:
-    return Drive([sys.executable, "-I", "-S", str(demo.__file__), *own.args])
+    return Drive([sys.executable, "-I", "-S", str(demo_agent.__file__), *own.args])
 
 
 DRIVERS: dict[str, Callable[[AgentSettings, Call], Drive]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
 SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
-    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": opencode.screen,
+    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": process_mode.screen,
 }  # fmt: skip
 """Their own screens: settings, session or None, state directory."""
 

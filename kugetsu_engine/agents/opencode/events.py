@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain.text.safe_text import safe_line
-from .events import Event, Reader, Used
+from ...domain.text.safe_text import safe_line
+from ..stream_events import Event, Reader, Used
 
 OF_THE_SERVER = {"ServerLost": "server_lost", "NoProgram": "no_program"}
 """Errors that the client of the shared server tells."""

@@ -3,7 +3,7 @@
 from ..config.loader import AgentSettings
 from ..domain.text import json_paths
 from ..domain.text.command_template import PROMPT, filled
-from .base import Call, Drive
+from .launch_spec import Call, Drive
 
 
 def drive(own: AgentSettings, call: Call) -> Drive:

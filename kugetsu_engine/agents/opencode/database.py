@@ -11,11 +11,11 @@ import subprocess
 from binascii import crc32
 from typing import Any
 
-from ..errors import BadFile
-from ..paths import LOCK, StatePaths
-from ..storage import files
-from ..storage.locks import unlock, wait_lock
-from .opencode_sessions import database
+from ...errors import BadFile
+from ...paths import LOCK, StatePaths
+from ...storage import files
+from ...storage.locks import unlock, wait_lock
+from .session_ids import database
 
 MAKING_S = 60.0
 """Measured: one to three seconds."""

@@ -5,14 +5,14 @@ import json
 import os
 from collections.abc import Mapping
 
-from ..config.loader import AgentSettings
-from ..domain.reserved_refs import PM_AGENT
-from ..errors import ConfigError
-from ..process import interpreter
-from .base import Call, Drive
-from .opencode import ENVIRONMENT, MAX_STEPS
+from ...config.loader import AgentSettings
+from ...domain.reserved_refs import PM_AGENT
+from ...errors import ConfigError
+from ...process import interpreter
+from ..launch_spec import Call, Drive
+from .process_mode import ENVIRONMENT, MAX_STEPS
 
-PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "opencode_plugin.js")
+PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.js")
 WITH_VALUE, ALONE = ("--agent", "--variant", "--model", "-m"), ("--auto",)
 """Arguments of `opencode run` that mean the same to the client of the server."""
 FAILURES = ((r'"name": ?"ServerLost"', "server_lost"),)

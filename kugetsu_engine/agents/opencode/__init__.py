@@ -1,0 +1,1 @@
+"""opencode: one process for each attempt, or a server shared by several."""

@@ -1,0 +1,1 @@
+"""Notifications that leave the machine: channels and their sender."""

@@ -1,1 +1,0 @@
-"""Reaching an operator who does not look at the console: a command, the desktop, and what apprise reaches."""
