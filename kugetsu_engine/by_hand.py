@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import jobs
-from .agents import environment, registry
+from .agents import registry
 from .config.loader import AgentSettings, Settings
-from .control import effective_limit, load
 from .domain import refs
 from .domain.manual_session import ByHand
 from .domain.new_task import typed_id
@@ -21,7 +19,9 @@ from .domain.task import Task, no_worktree
 from .domain.text.quantities import of_number
 from .domain.text.times import iso
 from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
+from .jobs import builder, environment
 from .paths import StatePaths
+from .scheduler.queue_control import effective_limit, load
 from .state import issue_names, issue_tasks, manual_sessions, sessions
 from .state import slots as gate
 from .storage import wakeup_fifo as bell
@@ -61,7 +61,7 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
         raise no_worktree(task)
-    own = settings.agents.get(jobs.agent_of(task, settings), AgentSettings())
+    own = settings.agents.get(builder.agent_of(task, settings), AgentSettings())
     env = environment.build_by_hand(paths, operator, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
@@ -146,7 +146,7 @@ def _screen(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
 ) -> tuple[Place, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
-    agent = jobs.agent_of(task, settings)
+    agent = builder.agent_of(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
         raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
     where = place(paths, settings, operator, task)

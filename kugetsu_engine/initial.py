@@ -10,9 +10,9 @@ from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from .domain.session import Wanted
 from .errors import KugetsuError
 from .git.command import git
+from .jobs.prompt import RULES
 from .operator import Operator
 from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
-from .prompts import RULES
 from .state import sessions
 from .storage import files
 

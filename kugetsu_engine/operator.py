@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .config.loader import Settings
     from .domain.changes import WorktreeDiff
     from .editing import Edit
-    from .engine import Engine
+    from .engine.loop import Engine
     from .notifications.channels import Tried
     from .preflight import Obstacle
     from .state.requests import Answer, Request, Verb
@@ -315,7 +315,7 @@ class Operator:
 
     def _act_here(self, act: Callable[[Engine], object]) -> None:
         """Be the engine for a moment, unless one runs."""
-        from .engine import Engine
+        from .engine.loop import Engine
         from .errors import EngineHeld
         from .storage.locks import is_held
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from . import control
 from .config.loader import Settings, SettingsSource
 from .domain.decisions.duration_model import learned
 from .domain.decisions.scheduling import Rest
@@ -18,9 +17,10 @@ from .domain.pause import read_pause_reason
 from .domain.pull_request import KnownPull
 from .domain.text.times import epoch
 from .errors import BadFile, KugetsuError
+from .jobs.work_folders import own_repositories
 from .paths import StatePaths
-from .pauses import NETWORK
-from .places import own_repositories
+from .scheduler import queue_control
+from .scheduler.provider_backoff import NETWORK
 from .snapshot import Active, EngineView, Snapshot
 from .state import journal_file, notifications, pull_requests, tasks
 from .storage import json_files
@@ -44,7 +44,7 @@ class Replay:
         self.past = Past(every, notifications.every(paths), journal_file.every(paths), _last_alive(paths))
         self._pulls = pull_requests.load(paths).issues
         self._read_until = notifications.read_until(paths)
-        self._limit = control.effective_limit(control.load(paths), self._settings.max_concurrent_agents)
+        self._limit = queue_control.effective_limit(queue_control.load(paths), self._settings.max_concurrent_agents)
 
     def at(self, when: float) -> Snapshot:
         """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""

@@ -10,7 +10,6 @@ from functools import cached_property, partial
 
 import msgspec
 
-from . import control, pauses
 from .config import env_files
 from .config.loader import SettingsSource
 from .domain import states
@@ -31,12 +30,13 @@ from .domain.refs import repository_of
 from .domain.states import NOTIFIED
 from .domain.task import Notice, State, Task
 from .domain.text.times import epoch
-from .entries import UNREADABLE, state_on_disk
 from .errors import BadFile
+from .jobs.prompt import PromptFile
+from .jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
 from .paths import StatePaths
-from .places import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
 from .process import identity
-from .prompts import PromptFile
+from .queue.entry import UNREADABLE, state_on_disk
+from .scheduler import provider_backoff, queue_control
 from .state import edit_locks, manual_sessions, run_times, runs
 from .state import notifications as notices
 from .state import pull_requests as pulls
@@ -324,14 +324,14 @@ class SnapshotReader:
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
-        paused = pauses.load(self.paths)
-        rest, hosts = pauses.resting(paused, now), pauses.hosts(paused, now)
+        paused = provider_backoff.load(self.paths)
+        rest, hosts = provider_backoff.resting(paused, now), provider_backoff.hosts(paused, now)
         own = own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
             notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults, pauses.told(rest, now), pauses.silent(hosts, now)),
+            alerts=self._alerts(engine, state, faults, provider_backoff.told(rest, now), provider_backoff.silent(hosts, now)),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
@@ -352,7 +352,7 @@ class SnapshotReader:
             running = is_held(self.paths.engine_lock)
         except OSError:
             running = False
-        flow = state if state and running else control.load(self.paths)
+        flow = state if state and running else queue_control.load(self.paths)
         pause = read_pause_reason(flow.pause_code, flow.pause_reason)
         if not running or state is None or state.stopped:
             stopped = state is not None and state.stopped
@@ -377,7 +377,7 @@ class SnapshotReader:
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
             return state.limit  # the engine's own: it may have kept the last good setting
-        return control.effective_limit(control.load(self.paths), self.settings.current.max_concurrent_agents)
+        return queue_control.effective_limit(queue_control.load(self.paths), self.settings.current.max_concurrent_agents)
 
     def _read_open(self, every_file: bool) -> tuple[list[Task], tuple[Task, ...]]:
         """The active tasks in the order in which they started, the pending ones in that in which they will."""

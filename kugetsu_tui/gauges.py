@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kugetsu_engine.host import read_memory
+from kugetsu_engine.scheduler.resource_gate import read_memory
 from kugetsu_engine.snapshot import Snapshot
 
 CURVE = 8

@@ -17,7 +17,7 @@ from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.new_task import shown_id
-from kugetsu_engine.embedded import EngineThread
+from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.notifications.channels import Tried
 from kugetsu_engine.operator import Operator

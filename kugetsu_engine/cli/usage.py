@@ -5,7 +5,7 @@ import time
 
 from ..domain.text.times import duration
 from ..domain.usage import Sum, day_of, money
-from ..spending import by_day_and_repository
+from ..scheduler.budget import by_day_and_repository
 from .grammar import parser_of
 from .here import paths
 from .output import print_json, print_table

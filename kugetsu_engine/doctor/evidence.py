@@ -8,18 +8,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from .. import control
 from ..config.loader import Settings
 from ..domain.engine_state import Control, EngineState
 from ..domain.job import Result, RunRecord
 from ..domain.new_task import task_id as as_task_id
 from ..domain.task import Notice, Task
 from ..errors import BadFile
-from ..housekeeping import LITTER_AGE_S, TIDY_S, is_litter, littered
 from ..paths import JSON, LOCK, REMOVED, StatePaths
-from ..process import identity, leftovers
-from ..process.leftovers import Leftover
+from ..process import identity
 from ..process.waiting import wait_for_exit
+from ..queue.cleanup import LITTER_AGE_S, TIDY_S, is_litter, littered
+from ..scheduler import orphans as leftovers
+from ..scheduler import queue_control
+from ..scheduler.orphans import Leftover
 from ..state import edit_locks, requests, runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
@@ -148,7 +149,7 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
     found.set_aside = files.list_names(paths.corrupt)
     found.requests = requests.waiting(paths) if os.path.isdir(paths.requests) else []
-    found.limit = control.effective_limit(control.load(paths), settings.max_concurrent_agents)
+    found.limit = queue_control.effective_limit(queue_control.load(paths), settings.max_concurrent_agents)
     found.max_attempts = settings.max_attempts
     _must_decode(paths.control, Control, found)
     found.engine = state = _must_decode(paths.engine, EngineState, found)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.text.quantities import counted, of_number
 from ..domain.text.times import iso
-from ..engine import Engine
+from ..engine.loop import Engine
 from ..errors import EngineHeld
-from ..housekeeping import finish_removals, remove_litter
 from ..paths import StatePaths
-from ..process import leftovers
+from ..queue.cleanup import finish_removals, remove_litter
+from ..scheduler import orphans
 from ..storage import files
 from .finding import Finding, Remedy
 
@@ -48,7 +48,7 @@ def mend(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]
 def _beside_an_engine(paths: StatePaths, wanted: set[Remedy], held: EngineHeld) -> list[str]:
     """An engine runs and has the books; what is no book of its own can be mended all the same."""
     done: list[str] = []
-    if "leftovers" in wanted and (ended := leftovers.end(paths, leftovers.find(paths))):
+    if "leftovers" in wanted and (ended := orphans.end(paths, orphans.find(paths))):
         done.append(_ended(ended))
     if wanted - {"leftovers", "modes"}:
         done.append(f"the rest was left to the engine: {held.message}")

@@ -13,10 +13,11 @@ from typing import Literal
 
 import msgspec
 
-from ..agents import environment, program_versions, registry
+from ..agents import program_versions, registry
 from ..config.loader import AgentSettings, Settings
 from ..domain.task import Task
 from ..errors import KugetsuError
+from ..jobs import environment
 from ..paths import StatePaths
 from .logins import INSTALL, may_be_logged_in, unattended, where_logged_in
 

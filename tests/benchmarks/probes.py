@@ -14,8 +14,8 @@ from .measure import environment, rss_kib
 def books(root: str, claims: str) -> dict[str, float]:
     """An engine's start on a state directory, the memory of its index, and claims from it."""
     from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
-    from kugetsu_engine.ledger import Ledger
     from kugetsu_engine.paths import StatePaths
+    from kugetsu_engine.queue.task_store import Ledger
 
     ledger = Ledger(StatePaths(root), time.time, lambda _code, _text: None)
     ledger.set_timing(Timing(3, 5.0, 600.0, 1e9))

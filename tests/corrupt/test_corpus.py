@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from kugetsu_engine import control, pauses
 from kugetsu_engine.cli.status import document
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.errors import BadFile, KugetsuError
+from kugetsu_engine.jobs.prompt import PromptFile
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.prompts import PromptFile
+from kugetsu_engine.scheduler import provider_backoff, queue_control
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import contexts, notifications
 from kugetsu_engine.storage import json_files
@@ -39,7 +39,7 @@ def _never(_paths: StatePaths) -> bool:
 
 def _control_broken(paths: StatePaths) -> bool:
     try:
-        control.read(paths)
+        queue_control.read(paths)
     except BadFile:
         return True
     return False
@@ -105,7 +105,9 @@ PLACES: dict[str, Place] = {
     "another session": Place(lambda paths: paths.session("other")),
     "the context of the issue": Place(lambda paths: f"{paths.context}/{SLUG}.json", None, _context_broken, kept_if_sound=False),
     "index.json": Place(lambda paths: paths.index, kept=False),
-    "pauses.json": Place(lambda paths: paths.pauses, "corrupt", lambda paths: pauses.fault(paths) is not None, seen_s=6.0),
+    "pauses.json": Place(
+        lambda paths: paths.pauses, "corrupt", lambda paths: provider_backoff.fault(paths) is not None, seen_s=6.0
+    ),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),
     "servers/opencode.json": Place(lambda paths: paths.server, kept=False),
@@ -322,7 +324,7 @@ def test_a_file_that_breaks_while_the_engine_runs_does_not_change_what_holds(nam
         world.turn()
         assert world.engine is not None
         assert (world.engine.controls.limit, world.engine.controls.paused) == (1, False)
-        assert control.read(world.paths).limit == 1
+        assert queue_control.read(world.paths).limit == 1
         assert "corrupt" in _codes(world)
 
 

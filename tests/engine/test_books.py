@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine import embedded, engine, ledger
-from kugetsu_engine.attempts import Attempts
+from kugetsu_engine.engine import loop
+from kugetsu_engine.engine import thread as embedded
+from kugetsu_engine.engine.heartbeat import Pulse
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.pulse import Pulse
+from kugetsu_engine.queue import task_store
+from kugetsu_engine.scheduler.attempts import Attempts
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files, wakeup_fifo
 from kugetsu_engine.supervisor.launcher import Launcher, Waker
@@ -60,7 +62,7 @@ def test_an_item_that_is_broken_while_it_waits_does_not_stop_the_queue(fleet: Fl
 
 def test_an_item_that_was_half_written_and_then_finished_is_taken(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """An editor that saves in two steps loses nothing: the file is given a moment."""
-    monkeypatch.setattr(ledger, "CORRUPT_GRACE_S", 60.0)  # however long the other task takes
+    monkeypatch.setattr(task_store, "CORRUPT_GRACE_S", 60.0)  # however long the other task takes
     engine_thread = fleet.start_engine()
     whole = json.dumps({"id": "q_50", "issue_ref": "local/work#50", "message": "by hand"}).encode()
     Path(fleet.paths.item("q_50")).write_bytes(whole[:30])
@@ -94,7 +96,7 @@ def test_fields_nobody_knows_survive_the_whole_life_of_a_task(fleet: Fleet) -> N
 def test_a_task_nobody_gave_a_hint_of_is_found_by_the_rescan(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the watcher blind and no bell, a new item is found within the time of a rescan."""
     monkeypatch.setattr(embedded, "watch", lambda *_: None)
-    monkeypatch.setattr(engine, "RESCAN_S", 0.4)
+    monkeypatch.setattr(loop, "RESCAN_S", 0.4)
     monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
     fleet.start_engine()
     assert fleet.wait_for_end([fleet.enqueue()], limit_s=5)[0].state == "completed"
@@ -103,7 +105,7 @@ def test_a_task_nobody_gave_a_hint_of_is_found_by_the_rescan(fleet: Fleet, monke
 def test_a_watcher_makes_an_item_written_by_hand_start_at_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a ring of the bell and long before a rescan, the watcher's hint is enough."""
     monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
-    monkeypatch.setattr(engine, "RESCAN_S", 60.0)
+    monkeypatch.setattr(loop, "RESCAN_S", 60.0)
     fleet.start_engine()
     fleet.wait_for_end([fleet.enqueue()])
     late = fleet.enqueue()
@@ -142,15 +144,15 @@ def test_an_engine_that_fails_is_started_again_and_loses_no_task(fleet: Fleet, m
     thread = fleet.start_engine()
     fleet.wait_for_started(task_id)
     broken = {"left": 1}
-    original = engine.Engine.apply_requests
+    original = loop.Engine.apply_requests
 
-    def fail_once(self: engine.Engine, within_s: float) -> bool:
+    def fail_once(self: loop.Engine, within_s: float) -> bool:
         if broken["left"]:
             broken["left"] -= 1
             raise RuntimeError("a planted bug")
         return original(self, within_s)
 
-    monkeypatch.setattr(engine.Engine, "apply_requests", fail_once)
+    monkeypatch.setattr(loop.Engine, "apply_requests", fail_once)
     thread.wake()
     wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 5, "the alert")
     assert "a planted bug" in Path(fleet.paths.engine_log).read_text(encoding="utf-8")
@@ -183,7 +185,7 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
         monkeypatch.setattr(owner, name, fails)
 
     once(ending, "write" if ending is Pulse else "close", "end")
-    once(engine.Engine, "step", "step")
+    once(loop.Engine, "step", "step")
     thread.wake()
     wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 2, "the alert")
     assert not left

@@ -11,7 +11,7 @@ import pytest
 
 from kugetsu_engine import cli
 from kugetsu_engine.domain.task import Usage
-from kugetsu_engine.spending import by_day_and_repository
+from kugetsu_engine.scheduler.budget import by_day_and_repository
 from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet

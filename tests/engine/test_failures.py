@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
+from kugetsu_engine.engine import thread
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.notifications.sender import Messenger
+from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import files
@@ -332,9 +333,9 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
         return work
 
     for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_LOOK_AT_WORK_S", "EVERY_S", "LOOK_AT_PULLS_S"):
-        monkeypatch.setattr(embedded, name, 0.02)
-    monkeypatch.setattr(embedded, "tidy", failing("tidy"))
-    monkeypatch.setattr(work_so_far.WorkSoFar, "look", failing("work"))
+        monkeypatch.setattr(thread, name, 0.02)
+    monkeypatch.setattr(thread, "tidy", failing("tidy"))
+    monkeypatch.setattr(change_tracker.WorkSoFar, "look", failing("work"))
     monkeypatch.setattr(pull_requests, "due", failing("forges"))
     fleet.start_engine()
     wait_until(lambda: all(done.count(name) > 2 for name in ("tidy", "work", "forges")), 10, "each to be done again")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import embedded
 from kugetsu_engine.cli import run
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
+from kugetsu_engine.engine import thread
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
@@ -164,7 +164,7 @@ def test_open_pull_requests_are_asked_about_again_by_themselves(
     fleet: Fleet, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process beside the engine, once the answer has grown old."""
-    monkeypatch.setattr(embedded, "LOOK_AT_PULLS_S", 0.05)
+    monkeypatch.setattr(thread, "LOOK_AT_PULLS_S", 0.05)
     known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
     pull_requests.change(fleet.paths, lambda _: pull_requests.Pulls(issues={REF: known}))
     forge.add_pull("o/r", 9, "fix/issue-7", "merged")

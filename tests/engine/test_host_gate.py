@@ -8,8 +8,8 @@ import pytest
 from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
-from kugetsu_engine.embedded import EngineThread
-from kugetsu_engine.host import LOOK_AGAIN_S, REFUSED_S, HostGate
+from kugetsu_engine.engine.thread import EngineThread
+from kugetsu_engine.scheduler.resource_gate import LOOK_AGAIN_S, REFUSED_S, HostGate
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
@@ -37,7 +37,7 @@ def on_machine(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Callable[[int],
 
     def start(free: int) -> tuple[Machine, EngineThread]:
         machine = Machine(free)
-        monkeypatch.setattr("kugetsu_engine.host.read_facts", machine)
+        monkeypatch.setattr("kugetsu_engine.scheduler.resource_gate.read_facts", machine)
         fleet.configure(min_free_memory="600MiB")
         return machine, fleet.start_engine()
 
@@ -132,7 +132,7 @@ def fleet_floors(fleet: Fleet) -> Any:
 def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The floors say nothing against it; the reason stands until a start has gone well."""
     now = 100.0
-    monkeypatch.setattr("kugetsu_engine.host.time.monotonic", lambda: now)
+    monkeypatch.setattr("kugetsu_engine.scheduler.resource_gate.time.monotonic", lambda: now)
     gate = HostGate((), lambda _: HostFacts(memory_free=1 << 40, memory_total=1 << 40))
     floors, alerts = Settings().floors, Alerts(lambda: now)
     for wait_s in (*REFUSED_S, REFUSED_S[-1]):

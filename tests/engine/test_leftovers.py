@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.doctor import check, gather, look_around, mend
-from kugetsu_engine.process import leftovers, marks
+from kugetsu_engine.process import marks
+from kugetsu_engine.scheduler import orphans
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
@@ -82,7 +83,7 @@ def test_another_state_directory_with_the_same_tokens_is_left_in_peace(fleet: Fl
     task_id = fleet.enqueue(options={"hold": True})
     a_run(fleet, task_id)
     pid = left_behind(started, fleet, f"{task_id}:feedfeed", state_dir=str(fleet.folder))
-    assert leftovers.find(fleet.paths) == []
+    assert orphans.find(fleet.paths) == []
     assert marks.end(fleet.paths.root, task_id, "feedfeed") == 0
     assert is_alive(pid)
 
@@ -93,12 +94,12 @@ def test_a_live_attempt_is_no_leftover(fleet: Fleet) -> None:
     engine = fleet.start_engine()
     fleet.wait_for_started(task_id)
     fleet.wait_for(task_id, "running")
-    assert leftovers.find(fleet.paths) == []
+    assert orphans.find(fleet.paths) == []
     fleet.stop_engine(engine)
-    assert leftovers.find(fleet.paths) == []
+    assert orphans.find(fleet.paths) == []
     assert check(gather(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current)) == []
     os.unlink(fleet.paths.task_lock(task_id))
-    assert leftovers.find(fleet.paths) == []  # its supervisor lives, whoever took the lock's file away
+    assert orphans.find(fleet.paths) == []  # its supervisor lives, whoever took the lock's file away
 
 
 def test_a_pid_that_has_changed_hands_is_not_signalled(fleet: Fleet, started: Started) -> None:

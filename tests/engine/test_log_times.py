@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import housekeeping
+from kugetsu_engine.queue import cleanup
 from kugetsu_engine.state.log_reader import LogReader, shown
 from kugetsu_engine.state.log_times import LogTimes
 from tests.support.fleet import Fleet
@@ -120,6 +120,6 @@ def test_the_engines_log_and_a_log_without_times(fleet: Fleet) -> None:
     assert logs(fleet, task_id, "-t").stdout == f"{' ' * 20}hello\n"
     refused = logs(fleet, "--times")
     assert (refused.returncode, "tell their times" in refused.stderr) == (64, True)
-    assert housekeeping.set_aside_ended(fleet.paths, time.time() + 1) == 2
-    assert housekeeping.finish_removals(fleet.paths) == 2
+    assert cleanup.set_aside_ended(fleet.paths, time.time() + 1) == 2
+    assert cleanup.finish_removals(fleet.paths) == 2
     assert not os.path.exists(fleet.paths.times(other, 1))

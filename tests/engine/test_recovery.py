@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.job import Progress
-from kugetsu_engine.embedded import EngineThread
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
+from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock
@@ -194,7 +194,7 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_first(fleet: Fleet) -
 
 def test_an_engine_waits_for_who_has_its_lock_for_a_moment(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at the lock takes it: an engine that starts just then is not refused for good."""
-    monkeypatch.setattr("kugetsu_engine.engine.BORROWED_S", 60.0)  # on a busy machine a moment is longer
+    monkeypatch.setattr("kugetsu_engine.engine.loop.BORROWED_S", 60.0)  # on a busy machine a moment is longer
     looking = try_lock(fleet.paths.engine_lock)
     assert looking is not None
     engine = EngineThread(fleet.paths, dict(os.environ), "headless")

@@ -13,7 +13,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.embedded import EngineThread
+from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import servers
 from kugetsu_engine.agents.launch_spec import Call
 from kugetsu_engine.agents.opencode import server_mode
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
-from kugetsu_engine.process import identity, leftovers, marks
+from kugetsu_engine.process import identity, marks
+from kugetsu_engine.scheduler import orphans, shared_server
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import locks
 from tests.support import fake_opencode
@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpencodeFleet]:
     """A fleet whose opencode is not the real one, and whose health is looked at often."""
-    monkeypatch.setattr(servers, "HEALTH_LOOK_S", 0.3)
+    monkeypatch.setattr(shared_server, "HEALTH_LOOK_S", 0.3)
     program = tmp_path / "opencode"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {fake_opencode.__file__} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
@@ -47,7 +47,7 @@ def test_on_the_shared_server(case: str, fleet: OpencodeFleet) -> None:
 
 def test_a_server_that_does_not_answer_is_started_again(fleet: OpencodeFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped like a hung one: its attempts fail as `server_lost`, and the next one has another server."""
-    monkeypatch.setattr(servers, "HEALTH_S", 1.0)
+    monkeypatch.setattr(shared_server, "HEALTH_S", 1.0)
     fleet.configure(max_attempts=1)
     fleet.start_engine()
     task = fleet.prompt(*WORK)
@@ -138,11 +138,11 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
         life = locks.try_lock(fleet.paths.server_life("abc"))
         assert life is not None
         wait_until(lambda: [one.pid for one in marks.everyone() if one.token == "abc"], 10, "its mark")
-        assert leftovers.find(fleet.paths) == []
+        assert orphans.find(fleet.paths) == []
         locks.unlock(life)
-        found = leftovers.find(fleet.paths)
+        found = orphans.find(fleet.paths)
         assert [one.surely_ours for one in found] == [True]
-        assert leftovers.end(fleet.paths, found) == 1
+        assert orphans.end(fleet.paths, found) == 1
         assert stray.wait(10) == -signal.SIGKILL
     finally:
         stray.kill()

@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from kugetsu_engine import embedded, work_so_far
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, overlaps
+from kugetsu_engine.engine import thread
+from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import json_files
 from kugetsu_tui.viewmodels import story
@@ -20,9 +21,9 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "FIRST_LOOK_AT_WORK_S", 0.02)
-    monkeypatch.setattr(work_so_far, "EVERY_S", 0.05)
-    monkeypatch.setattr(work_so_far, "COST_SHARE", 1.0)
+    monkeypatch.setattr(thread, "FIRST_LOOK_AT_WORK_S", 0.02)
+    monkeypatch.setattr(change_tracker, "EVERY_S", 0.05)
+    monkeypatch.setattr(change_tracker, "COST_SHARE", 1.0)
 
 
 def _told(fleet: Fleet) -> list[Overlap]:

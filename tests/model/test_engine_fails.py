@@ -6,32 +6,29 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine import (
-    attempts,
-    control,
-    dispatch,
-    engine,
-    host,
-    inbox,
-    jobs,
-    ledger,
-    pauses,
-    pulse,
-    recovery,
-    sweeping,
-    verbs,
-)
-from kugetsu_engine import line as lines
 from kugetsu_engine.config import env_files
 from kugetsu_engine.domain import alerts  # fmt: skip
+from kugetsu_engine.engine import heartbeat, loop, request_handlers, request_inbox
+from kugetsu_engine.jobs import builder
+from kugetsu_engine.queue import ready_queue as lines
+from kugetsu_engine.queue import task_store
+from kugetsu_engine.scheduler import (
+    attempts,
+    dispatcher,
+    orphan_reaper,
+    provider_backoff,
+    queue_control,
+    recovery,
+    resource_gate,
+)
 from kugetsu_engine.state import slots
 from kugetsu_engine.storage import quarantine
 
 from .world import World
 
 MODULES = (
-    alerts, attempts, control, dispatch, engine, env_files, slots, host, inbox, jobs, ledger, pauses, pulse, quarantine,
-    recovery, sweeping, verbs, lines,
+    alerts, attempts, queue_control, dispatcher, loop, env_files, slots, resource_gate, request_inbox, builder, task_store, provider_backoff, heartbeat, quarantine,
+    recovery, orphan_reaper, request_handlers, lines,
 )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the slot's descriptor is not passed on",
-        "kugetsu_engine/dispatch.py",
+        "kugetsu_engine/scheduler/dispatcher.py",
         "self._launcher.launch(job, entered.fds)",
         "self._launcher.launch(job, entered.fds[1:])",
         "tests/model/test_gate.py",
@@ -68,14 +68,14 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a result is ignored on restart",
-        "kugetsu_engine/attempts.py",
+        "kugetsu_engine/scheduler/attempts.py",
         "                found[self._settle(entry.id)] += 1\n",
         '                self.give_back(self._ledger.get(entry.id), "restarted")\n',
         f"{RECOVERY} -k what_ended_while",
     ),
     Bug(
         "an attempt that never began is not given back",
-        "kugetsu_engine/attempts.py",
+        "kugetsu_engine/scheduler/attempts.py",
         '"pending", reason, attempt=_one_less(task), retry_at=retry_at',
         '"pending", reason, retry_at=retry_at',
         f"{RECOVERY} -k never_began",
@@ -138,7 +138,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a sleep in the loop",
-        "kugetsu_engine/engine.py",
+        "kugetsu_engine/engine/loop.py",
         "        now = self._monotonic()\n        if not self.lock.still_ours():",
         "        time.sleep(15)\n        now = self._monotonic()\n        if not self.lock.still_ours():",
         "tests/engine/test_planted.py -k no_turn_sleeps",
@@ -152,14 +152,14 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what cannot be read counts as empty",
-        "kugetsu_engine/control.py",
+        "kugetsu_engine/scheduler/queue_control.py",
         "UNREADABLE = Control(paused=True)",
         "UNREADABLE = Control()",
         "tests/corrupt -k paused",
     ),
     Bug(
         "nothing but the watcher: no rescan",
-        "kugetsu_engine/engine.py",
+        "kugetsu_engine/engine/loop.py",
         "        full = now >= self._rescan_at\n",
         "        full = self._rescan_at == 0.0\n",
         "tests/model/test_hand_edits.py -k merge_conflict",
@@ -201,7 +201,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "nobody looks after the engine's thread",
-        "kugetsu_engine/embedded.py",
+        "kugetsu_engine/engine/thread.py",
         "                except Exception as error:\n",
         "                except ZeroDivisionError as error:\n",
         "tests/engine/test_books.py -k fails_is_started_again",
@@ -222,14 +222,14 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the brake stops before it pauses",
-        "kugetsu_engine/verbs.py",
+        "kugetsu_engine/engine/request_handlers.py",
         "            paused = self._controls.brake()\n",
         "            paused = True\n",
         "tests/engine/test_stop_all.py -k starts_nothing_in_its_place",
     ),
     Bug(
         "starts between the parts of one act",
-        "kugetsu_engine/engine.py",
+        "kugetsu_engine/engine/loop.py",
         "            if self.inbox.settled:\n",
         "            if True:\n",
         "tests/unit/test_stop_all.py",

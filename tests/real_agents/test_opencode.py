@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents import environment
 from kugetsu_engine.agents.opencode import session_ids
 from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task, Usage
+from kugetsu_engine.jobs import environment
 from kugetsu_engine.state import sessions
 from tests.support import real_opencode
 from tests.support.fleet import Fleet

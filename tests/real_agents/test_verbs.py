@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import beginning, initial, prompts, removing
+from kugetsu_engine import beginning, initial, removing
 from kugetsu_engine.agents.opencode import session_ids
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from kugetsu_engine.jobs import prompt
 from kugetsu_engine.process.waiting import pause
 from kugetsu_engine.state import contexts, sessions
 from tests.support.fleet import Fleet
@@ -26,7 +27,7 @@ pytestmark = [
 
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
-    monkeypatch.setattr(initial, "FIRST_WORDS", f"{prompts.RULES} {model.script('base', say('ready, says the base'))}")
+    monkeypatch.setattr(initial, "FIRST_WORDS", f"{prompt.RULES} {model.script('base', say('ready, says the base'))}")
     monkeypatch.setattr(initial, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
     fleet.start_engine()
     operator = fleet.operator

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.config.env_files import EnvFiles
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.snapshot import SnapshotReader
@@ -174,7 +174,7 @@ def plant(path: str, kind: str, target: Path) -> None:
 
 ROUND = """
 import os, sys
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.operator import Operator

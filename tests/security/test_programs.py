@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.attempts import send_stop
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
 from kugetsu_engine.git.start_point import decide
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
+from kugetsu_engine.scheduler.attempts import send_stop
 from kugetsu_engine.supervisor.launcher import Launcher
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.observer import marked_processes

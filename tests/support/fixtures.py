@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 

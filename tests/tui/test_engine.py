@@ -10,11 +10,11 @@ import threading
 import pytest
 
 from kugetsu_engine import demo
-from kugetsu_engine.embedded import EngineThread
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.heartbeat import engine_lives
+from kugetsu_engine.engine.loop import Engine
+from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.pulse import engine_lives
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.link import Link

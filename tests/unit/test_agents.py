@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import jobs
-from kugetsu_engine.agents import environment, registry
+from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.opencode import process_mode
 from kugetsu_engine.config.loader import AgentSettings, RepoSettings, Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
+from kugetsu_engine.jobs import builder, environment
 from kugetsu_engine.paths import StatePaths
 
 TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, token="feed", repo="/r")
@@ -78,7 +78,7 @@ def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePa
 def test_a_job_carries_the_message_as_prompt_and_never_in_the_command_line(paths: StatePaths) -> None:
     """All names below the state directory, the repository absolute, the limits from task or settings."""
     settings = Settings(agents={"x": AgentSettings(command=["my"])}, agent="x", base_branch="refs/heads/dev", stop_grace=3.0)
-    job = jobs.build(paths, settings, {}, TASK)
+    job = builder.build(paths, settings, {}, TASK)
     assert (job.prompt, job.argv) == ("do it; $(id)", ["my"])
     assert (job.repository, job.clone_url, job.base_branch, job.timeout_s, job.stop_grace_s) == ("/r", None, "dev", 3600.0, 3.0)
     assert (job.run_dir, job.log) == (f"{paths.runs}/q_1.2", f"{paths.logs}/q_1/2.log")
@@ -90,9 +90,9 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
     ref = "forge.test/o/r#1"
     task = Task(id="q_1", issue_ref=ref, attempt=1, token="t", agent="demo")
     settings = Settings(repos={"forge.test/o/r": RepoSettings("/from/settings")}, servers={"forge.test": "https://forge.test"})
-    assert jobs.build(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
-    assert jobs.build(paths, settings, {}, task).repository == "/from/settings"
-    job = jobs.build(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)
+    assert builder.build(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
+    assert builder.build(paths, settings, {}, task).repository == "/from/settings"
+    job = builder.build(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)
     assert (job.repository, job.clone_url) == (None, "https://forge.test/o/r")
     assert job.clone_dir == f"{paths.repositories}/forge.test/o/r"
     for unknown in (
@@ -100,7 +100,7 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
         Task(id="q_1", issue_ref="else.test/o/r#1", agent="demo"),
     ):
         with pytest.raises(ConfigError, match="--repo PATH"):
-            jobs.build(paths, Settings(), {}, unknown)
+            builder.build(paths, Settings(), {}, unknown)
 
 
 def test_an_endless_agent_has_a_limit_of_steps_that_can_be_changed_and_taken_away() -> None:

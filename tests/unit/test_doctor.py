@@ -7,14 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import doctor, housekeeping
+from kugetsu_engine import doctor
 from kugetsu_engine.config import loader
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadable
 from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process.leftovers import Leftover
 from kugetsu_engine.process.marks import Marked
+from kugetsu_engine.queue import cleanup
+from kugetsu_engine.scheduler.orphans import Leftover
 from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.storage import files
 
@@ -187,15 +188,13 @@ def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) 
     """A writer may be at work, then an engine has its time. Tidying removes it wherever it lies, also when a folder is gone."""
     paths, now = StatePaths(str(tmp_path)), 2_000_000_000.0
     files.prepare(paths.folders())
-    left = [Path(folder, ".x.json.0123456789abcdef") for folder in housekeeping.littered(paths)]
+    left = [Path(folder, ".x.json.0123456789abcdef") for folder in cleanup.littered(paths)]
     for path in left:
         path.write_text("half")
         os.utime(path, (now, now))
-    age = housekeeping.LITTER_AGE_S + 1
+    age = cleanup.LITTER_AGE_S + 1
     assert doctor.gather(paths, loader.Settings(), now=now + age).litter == []
-    assert set(doctor.gather(paths, loader.Settings(), now=now + age + housekeeping.TIDY_S).litter) == {
-        str(path) for path in left
-    }
+    assert set(doctor.gather(paths, loader.Settings(), now=now + age + cleanup.TIDY_S).litter) == {str(path) for path in left}
     os.rmdir(paths.edits)
-    housekeeping.tidy(paths, now + age, None)
+    cleanup.tidy(paths, now + age, None)
     assert not any(path.exists() for path in left)

@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from kugetsu_engine import host
 from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.scheduler import resource_gate
 from kugetsu_engine.snapshot import Active, Snapshot
 from kugetsu_tui.gauges import Gauges
 
@@ -80,7 +80,7 @@ def test_agents_that_just_started_still_need_their_memory() -> None:
 
 def test_the_machine_of_this_test_is_read(tmp_path: Path) -> None:
     """Free memory below the total, the disk of the folder, a load; a folder that is not there is passed over."""
-    facts = host.read_facts((str(tmp_path), str(tmp_path / "missing"), "/"))
+    facts = resource_gate.read_facts((str(tmp_path), str(tmp_path / "missing"), "/"))
     assert facts.memory_free is not None
     assert facts.memory_total is not None
     assert 0 < facts.memory_free <= facts.memory_total
@@ -108,7 +108,7 @@ def test_the_limits_of_all_cgroups_above_count(tmp_path: Path) -> None:
             "user.slice/memory.stat": "anon 600000\ninactive_file 100000\n",
         },
     )  # fmt: skip
-    assert host.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
+    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
 
 
 def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
@@ -123,30 +123,30 @@ def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
             "memory/docker/abc/memory.usage_in_bytes": "1\n",
         },
     )  # fmt: skip
-    assert host.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
+    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
 
 
 def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """It showed the machine's 40 GiB while the limit of the cgroup kept everything waiting."""
-    monkeypatch.setattr(host, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
+    monkeypatch.setattr(resource_gate, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
     active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
     snapshot = SimpleNamespace(active=(active,))
-    assert Gauges().read(cast(Snapshot, snapshot)).free_bytes == host.read_facts(()).memory_free == 7 << 20
+    assert Gauges().read(cast(Snapshot, snapshot)).free_bytes == resource_gate.read_facts(()).memory_free == 7 << 20
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0:", "::::", "0::/\n" * 3])
 def test_a_strange_membership_is_no_limit(tmp_path: Path, text: str) -> None:
     """Whatever stands there."""
     lay(tmp_path, {"membership": text})
-    assert host.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
+    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
 
 
 def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path: Path) -> None:
     """Of `some`, not of `full`; None without the file or with another one in its place."""
     line = "some avg10=12.34 avg60=1.00 avg300=0.00 total=9\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=0\n"
     lay(tmp_path, {"memory": line, "cpu": "some avg10=x", "io": ""})
-    assert host._pressure("memory", str(tmp_path)) == 12.34
-    assert [host._pressure(what, str(tmp_path)) for what in ("cpu", "io", "gone")] == [None] * 3
+    assert resource_gate._pressure("memory", str(tmp_path)) == 12.34
+    assert [resource_gate._pressure(what, str(tmp_path)) for what in ("cpu", "io", "gone")] == [None] * 3
 
 
 def test_floors_are_settings(paths: StatePaths) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.agents import environment
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import NoSuchTask
+from kugetsu_engine.jobs import environment
 from kugetsu_engine.paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from kugetsu_engine.state import contexts, requests, sessions, tasks
 from kugetsu_engine.state.contexts import Context, Message

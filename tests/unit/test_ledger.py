@@ -15,8 +15,8 @@ from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
-from kugetsu_engine.ledger import Ledger
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.queue.task_store import Ledger
 from kugetsu_engine.storage import files
 
 START = 1_000_000.0

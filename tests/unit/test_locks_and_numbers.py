@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import housekeeping
 from kugetsu_engine.agents import aider
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import EngineHeld, StateDirError
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.queue import cleanup
 from kugetsu_engine.state import sessions, slots
 from kugetsu_engine.storage import locks
 from kugetsu_engine.storage.counter import next_number
@@ -197,7 +197,7 @@ def test_tidying_removes_old_locks_that_nobody_holds(paths: StatePaths) -> None:
         os.utime(f"{paths.locks}/{name}", (1000.0, 1000.0))
     os.utime(paths.slot_lock(1), (1000.0, 1000.0))
     Path(paths.task_lock("q_3")).touch()
-    housekeeping.tidy(paths, time.time(), None)
+    cleanup.tidy(paths, time.time(), None)
     assert sorted(os.listdir(paths.locks)) == ["note.txt", "q_1.lock", "q_3.lock"]
     assert os.path.exists(paths.slot_lock(1))
     assert held is not None
@@ -213,12 +213,12 @@ def test_tidying_removes_old_conversations_that_no_issue_goes_on_with(paths: Sta
     others = {"local-a-1.json", "in-use.aider.md", "new.aider.md"}
     broken = Path(paths.session("local-b-2"))
     broken.write_bytes(b"{")
-    housekeeping.tidy(paths, time.time(), 0.0)
+    cleanup.tidy(paths, time.time(), 0.0)
     assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md", broken.name}
     broken.unlink()
-    housekeeping.tidy(paths, time.time(), None)
+    cleanup.tidy(paths, time.time(), None)
     assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md"}
-    housekeeping.tidy(paths, time.time(), 0.0)
+    cleanup.tidy(paths, time.time(), 0.0)
     assert set(os.listdir(paths.sessions)) == others
 
 

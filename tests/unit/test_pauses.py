@@ -7,7 +7,7 @@ import pytest
 
 from kugetsu_engine.domain.decisions.scheduling import Rest
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.pauses import FORGET_AFTER_S, Pauses, load, resting, told
+from kugetsu_engine.scheduler.provider_backoff import FORGET_AFTER_S, Pauses, load, resting, told
 from kugetsu_engine.storage import files
 
 START = 1_800_000_000.0

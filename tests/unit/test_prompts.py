@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import prompts
 from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.task import Attempt, Task
+from kugetsu_engine.jobs import prompt
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import contexts
 from kugetsu_engine.state.contexts import Context, Message
@@ -22,7 +22,7 @@ def build(
 ) -> str:
     """The prompt of a first attempt."""
     task = Task("q_1", ref, message, attempts=how.pop("attempts", []))  # type: ignore[arg-type]
-    return prompts.build(paths, settings or Settings(), task, refs.parse(ref), **{"plain": False, **how})  # type: ignore[arg-type]
+    return prompt.build(paths, settings or Settings(), task, refs.parse(ref), **{"plain": False, **how})  # type: ignore[arg-type]
 
 
 def test_the_message_arrives_to_the_letter(paths: StatePaths) -> None:
@@ -79,7 +79,7 @@ def test_the_operators_own_template_replaces_it(paths: StatePaths) -> None:
 def test_a_template_that_makes_no_sense_is_told_and_the_built_in_one_used(paths: StatePaths, text: bytes, told: str) -> None:
     """An agent never gets half a prompt."""
     Path(paths.prompt).write_bytes(text)
-    watched = prompts.PromptFile(paths)
+    watched = prompt.PromptFile(paths)
     watched.refresh()
     assert told in watched.problem
     assert "## Rules" in build(paths)

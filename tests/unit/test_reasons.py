@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine import pauses
 from kugetsu_engine.domain.decisions import forecast, scheduling
 from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
 from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.obstacles import Obstacles
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.scheduler import provider_backoff
 from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.state import edit_locks, issue_names, manual_sessions, slots
 from kugetsu_engine.storage import files
@@ -196,12 +196,12 @@ def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
 
 
 def _unreachable(ground: Ground, stack: ExitStack) -> None:
-    book = pauses.Pauses(ground.paths, _now, lambda agent: agent)
+    book = provider_backoff.Pauses(ground.paths, _now, lambda agent: agent)
     book.host_failed("github.com", "no route", None)
 
 
 def _rest(ground: Ground, stack: ExitStack) -> None:
-    book = pauses.Pauses(ground.paths, _now, lambda agent: agent)
+    book = provider_backoff.Pauses(ground.paths, _now, lambda agent: agent)
     book.hit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
 
 

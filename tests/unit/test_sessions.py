@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine import issue_sessions
 from kugetsu_engine.domain.session import NEW, Session, Wanted
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.errors import BadFile, ConfigError
+from kugetsu_engine.jobs import session_choice
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions
 
@@ -25,7 +25,7 @@ def task(mode: Any = None, *attempts: Attempt, before: int = 0) -> Task:
 
 def wanted(paths: StatePaths, found: Task, agent: str = "opencode") -> Wanted:
     """What its next attempt does, in the worktree `/w`."""
-    return issue_sessions.wanted(paths, found, "local-a-1", agent, agent, "/w")
+    return session_choice.wanted(paths, found, "local-a-1", agent, agent, "/w")
 
 
 def test_a_session_is_kept_and_fields_of_others_stay(paths: StatePaths) -> None:
@@ -76,7 +76,7 @@ def test_a_session_file_that_cannot_be_read_is_not_written_over(paths: StatePath
     """Its bytes are in `queue/corrupt`, with the reason, when the next session of the issue is kept."""
     path = Path(paths.session("local-a-1"))
     path.write_bytes(b'{"session_id": "ses_')
-    issue_sessions.keep(paths, task(), "ses_2", "github.com", NOW)
+    session_choice.keep(paths, task(), "ses_2", "github.com", NOW)
     assert [found.session_id for found in sessions.all(paths)] == ["ses_2"]
     aside = sorted(Path(paths.corrupt).iterdir())
     assert [one.name.endswith("local-a-1.json") for one in aside] == [True, False]
@@ -97,25 +97,25 @@ def test_an_attempt_begins_anew_and_goes_on_where_it_was_interrupted(paths: Stat
 def test_continue_takes_the_issues_own_session_and_nobody_elses(paths: StatePaths) -> None:
     """Another agent's is none to go on with; one that belongs to another directory is copied."""
     assert wanted(paths, task("continue")) == NEW
-    issue_sessions.keep(paths, task(), "ses_1", "github.com", NOW)
+    session_choice.keep(paths, task(), "ses_1", "github.com", NOW)
     kept = sessions.load(paths, "local-a-1")
     assert kept == Session(
         "local-a-1", "local/a#1", "opencode", "ses_1", paths.worktree("local-a-1"), "fix/issue-1", None, NOW, NOW
     )
     place = paths.worktree("local-a-1")
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == Wanted(
+    assert session_choice.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == Wanted(
         "continue", "ses_1"
     )
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "claude", "claude", place) == NEW
+    assert session_choice.wanted(paths, task("continue"), "local-a-1", "claude", "claude", place) == NEW
     assert wanted(paths, task("continue")) == Wanted("fork", "ses_1")
     sessions.save(paths, Session("local-a-2", agent="reviewer", session_id="ses_2", worktree="/elsewhere"))
     for kind, then in (("opencode", Wanted("fork", "ses_2")), ("claude", NEW)):  # by its program, whatever it is called
-        assert issue_sessions.wanted(paths, task("continue"), "local-a-2", "reviewer", kind, place) == then
+        assert session_choice.wanted(paths, task("continue"), "local-a-2", "reviewer", kind, place) == then
     lost = task(None, Attempt(1, outcome="lost", failure="lost", session_id="ses_1"))
-    assert issue_sessions.wanted(paths, lost, "local-a-1", "opencode", "opencode", place) == Wanted("continue", "ses_1")
-    assert issue_sessions.wanted(paths, lost, "local-a-1", "claude", "claude", place) == NEW  # edited between two attempts
-    issue_sessions.forget(paths, task(), "github.com", NOW)
-    assert issue_sessions.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == NEW
+    assert session_choice.wanted(paths, lost, "local-a-1", "opencode", "opencode", place) == Wanted("continue", "ses_1")
+    assert session_choice.wanted(paths, lost, "local-a-1", "claude", "claude", place) == NEW  # edited between two attempts
+    session_choice.forget(paths, task(), "github.com", NOW)
+    assert session_choice.wanted(paths, task("continue"), "local-a-1", "opencode", "opencode", place) == NEW
 
 
 def test_a_fork_needs_a_base_session_of_the_same_agent_and_happens_once(paths: StatePaths) -> None:

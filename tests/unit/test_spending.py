@@ -6,7 +6,6 @@ from datetime import datetime
 
 import pytest
 
-from kugetsu_engine.control import Controls
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
@@ -15,7 +14,8 @@ from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.domain.usage import consumed, total
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.spending import Spending, by_day_and_repository
+from kugetsu_engine.scheduler.budget import Spending, by_day_and_repository
+from kugetsu_engine.scheduler.queue_control import Controls
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 

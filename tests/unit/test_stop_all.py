@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import inbox
 from kugetsu_engine.domain.pause import PauseReason
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine import request_inbox
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, requests
@@ -89,7 +89,7 @@ def test_a_disk_that_refuses_does_not_keep_the_brake_from_working(desk: Desk, mo
 
 def test_nothing_starts_between_the_parts_of_one_act(desk: Desk, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where they take several turns: the task that a later part is about is not given the slot meanwhile."""
-    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     ids = [desk.add(number) for number in (1, 2, 3)]
     number = requests.submit(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids[:2]]))
     desk.engine.step()
@@ -105,7 +105,7 @@ def test_nothing_starts_before_what_was_asked_for_earlier(
     desk: Desk, started: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The brake may wait behind many other requests: no slot is given away meanwhile."""
-    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     desk.add(1)
     numbers = [requests.submit(desk.paths, Request("limit", args={"limit": limit})) for limit in (2, 3)]
     numbers.append(requests.submit(desk.paths, Request("stop_all")))

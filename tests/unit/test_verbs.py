@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine import inbox
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.engine import Engine
+from kugetsu_engine.engine import request_inbox
+from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notifications, requests, tasks
 from kugetsu_engine.state.requests import Answer, Request
@@ -518,7 +518,7 @@ def test_what_cannot_be_taken_back_says_so(desk: Desk) -> None:
 
 def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand marked tasks are held in order, and between them the engine starts, collects and tells that it lives."""
-    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     held = [desk.add(number) for number in (1, 2, 3)]
     desk.ask("pause")
     numbers = [requests.submit(desk.paths, Request("hold", task_id)) for task_id in held]
@@ -532,7 +532,7 @@ def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Des
 
 def test_an_engine_that_ends_when_idle_answers_what_was_asked_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that did not fit into the turn are no reason to end without them."""
-    monkeypatch.setattr(inbox, "TURN_S", 0.0)
+    monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     numbers = [requests.submit(desk.paths, Request("limit", args={"limit": limit})) for limit in (4, 5, 6)]
     desk.engine.run(threading.Event(), until_idle=True)
     assert [reply.ok for number in numbers if (reply := requests.take_answer(desk.paths, number))] == [True] * 3

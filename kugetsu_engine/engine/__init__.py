@@ -1,0 +1,1 @@
+"""The engine's loop: recovery, requests, results, expiry, dispatch."""

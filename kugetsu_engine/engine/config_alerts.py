@@ -1,0 +1,50 @@
+"""What is wrong in the operator's files, told by the engine: as alerts for as long as it is so, and once in a notification."""
+
+from collections.abc import Callable
+
+from ..config.env_files import EnvFiles
+from ..config.loader import SettingsSource
+from ..domain.alerts import Alerts
+from ..domain.task import Notice
+from ..jobs.prompt import PromptFile
+
+
+class SettingAlerts:
+    """Reads settings, env files and the prompt's template again when they change, and tells what is wrong in them."""
+
+    def __init__(
+        self, settings: SettingsSource, env_files: EnvFiles, prompt_file: PromptFile, alerts: Alerts,
+        tell: Callable[[Notice], None] | None, now: Callable[[], str],
+    ) -> None:  # fmt: skip
+        """Begin; without `tell` there are only alerts, as in a command that is the engine for a moment."""
+        self._settings = settings
+        self._env_files = env_files
+        self._prompt_file = prompt_file
+        self._alerts = alerts
+        self._tell = tell
+        self._now = now
+        self._told: tuple[str, ...] = ()
+
+    def look(self) -> bool:
+        """Take one look; whether the settings are others now."""
+        changed = self._settings.refresh()
+        self._env_files.refresh()
+        self._prompt_file.refresh()
+        self._alerts.warn_each("config", self._settings.problems)
+        self._alerts.warn("env", "; ".join(self._env_files.problems))
+        self._alerts.warn("prompt", self._prompt_file.problem)
+        if self._tell is not None:
+            for text in self._env_files.make_private():
+                self._tell(Notice(self._now(), "engine_env_open", text, "warning"))
+            self._tell_problems(self._tell)
+        return changed
+
+    def _tell_problems(self, tell: Callable[[Notice], None]) -> None:
+        """Say what is wrong since the last look, and when all of it is right again."""
+        problems = (*self._settings.problems, *self._env_files.problems, *filter(None, [self._prompt_file.problem]))
+        before, self._told = self._told, problems
+        for text in problems:
+            if text not in before:
+                tell(Notice(self._now(), "engine_settings", text, "warning"))
+        if before and not problems:
+            tell(Notice(self._now(), "engine_settings", "what was wrong in the settings is right again"))

@@ -1,0 +1,83 @@
+"""The flight recorder: writes down when an engine starts and ends, and what decides for the whole queue whenever it changes."""
+
+import os
+from typing import Any
+
+import msgspec
+
+from ..domain.decisions.scheduling import Rest
+from ..domain.engine_state import EngineState
+from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
+from ..domain.text.times import iso
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..queue.journal_writer import Journal
+from ..scheduler.provider_backoff import Pauses
+from ..scheduler.queue_control import Controls
+from ..scheduler.resource_gate import HostGate
+from ..state.requests import Answer, Request
+from ..storage import json_files
+
+
+class FlightRecorder:
+    """Of one engine; a command that is the engine for a moment leaves no start and no end."""
+
+    def __init__(
+        self, paths: StatePaths, journal: Journal, mode: str, controls: Controls, host: HostGate, pauses: Pauses
+    ) -> None:
+        self._paths = paths
+        self._journal = journal
+        self._lasts = mode != "command"
+        self._mode = mode
+        self._controls = controls
+        self._host = host
+        self._pauses = pauses
+        self._rests: tuple[int, tuple[Rest, ...]] = (-1, ())
+        """The rests that last, and the version of the pauses they were taken from."""
+        self._last = Flow()
+        self._last = self._now()
+        if self._lasts:
+            journal.engine(STARTED, self._start())
+
+    def begin(self) -> None:
+        """A request is about to be applied."""
+        self._journal.begin()
+
+    def answered(self, request: Request, reply: Answer) -> None:
+        """A request was applied: write it down with all that it changed."""
+        self.turn()
+        self._journal.answered(request, reply)
+
+    def turn(self) -> None:
+        """Write down what has changed since last time."""
+        flow = self._now()
+        if flow == self._last:
+            return
+        was, now = differences(self._last, flow, Flow.__struct_fields__)
+        self._last = flow
+        self._journal.changed([Change(msgspec.to_builtins(was), msgspec.to_builtins(now))])
+
+    def end(self) -> None:
+        """The engine ends in an orderly way."""
+        if self._lasts:
+            self._journal.engine(ENDED, {"pid": os.getpid()})
+
+    def _now(self) -> Flow:
+        if self._rests[0] != self._pauses.version:
+            self._rests = self._pauses.version, (*self._pauses.resting().values(), *self._pauses.hosts().values())
+        controls, pressure = self._controls, self._host.pressure
+        # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
+        pressure = pressure and (self._last.pressure or pressure)
+        return Flow(
+            controls.limit, controls.paused, controls.draining, controls.pause_reason, pressure, self._rests[1], controls.pause
+        )
+
+    def _start(self) -> dict[str, Any]:
+        found = {"pid": os.getpid(), "mode": self._mode, "flow": msgspec.to_builtins(self._last)}
+        try:
+            before = json_files.read(self._paths.engine, EngineState)
+            if not before.stopped:  # the file is its heartbeat
+                found["last_alive"] = iso(os.stat(self._paths.engine).st_mtime)
+        except (OSError, BadFile):
+            pass
+        return found

@@ -1,0 +1,78 @@
+"""`engine.json`: who runs the engine and what it decided lately; written when something changed, and as a heartbeat."""
+
+import os
+import stat
+from collections.abc import Callable
+
+import msgspec
+
+from ..domain.alerts import Alerts
+from ..domain.engine_state import EngineState
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..process import identity
+from ..storage import files, json_files
+from ..storage.quarantine import Quarantine
+
+HEARTBEAT_S = 2.0
+
+
+class Pulse:
+    """Writes the engine's state for all who look on."""
+
+    def __init__(self, paths: StatePaths, state: Callable[[bool], EngineState], quarantine: Quarantine, alerts: Alerts) -> None:
+        """Begin; `state` tells how the engine stands, given whether it has stopped."""
+        self._paths = paths
+        self._state = state
+        self._quarantine = quarantine
+        self._alerts = alerts
+        self._written = b""
+        self.next_at = 0.0
+        """Monotonic time of the next heartbeat."""
+
+    def beat(self, now: float) -> None:
+        """Write if something changed or the heartbeat is due."""
+        seen = _without_heartbeat(self._state(False))
+        if now < self.next_at and self._written == seen:
+            return
+        self.next_at = now + HEARTBEAT_S
+        self._written = seen
+        self.write(stopped=False)
+
+    def write(self, stopped: bool) -> None:
+        """Write the file; a disk that refuses is an alert."""
+        try:
+            files.replace(self._paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
+        except IsADirectoryError:
+            self._quarantine.take(self._paths.engine, "a folder where a file belongs")
+        except OSError as error:
+            self._alerts.warn("disk", f"cannot write {self._paths.engine}: {error.strerror}")
+            self._overwrite(msgspec.json.encode(self._state(stopped)))
+
+    def _overwrite(self, data: bytes) -> None:
+        """Put new bytes in the place of the old ones, which a full disk allows; a reader that meets both looks again."""
+        try:
+            fd = os.open(self._paths.engine, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            status = os.fstat(fd)
+            if stat.S_ISREG(status.st_mode):
+                os.pwrite(fd, data.ljust(status.st_size), 0)
+        except OSError:
+            return
+        finally:
+            os.close(fd)
+
+
+def engine_lives(paths: StatePaths) -> bool:
+    """Whether the process that last said to be the engine is there, and did not say that it ended. Only the lock is proof."""
+    try:
+        state = json_files.read(paths.engine, EngineState)
+    except (FileNotFoundError, BadFile):
+        return False
+    return not state.stopped and identity.is_same(state.pid, state.start_ticks, state.boot_id)
+
+
+def _without_heartbeat(state: EngineState) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(state, heartbeat=0.0))

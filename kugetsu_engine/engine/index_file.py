@@ -1,0 +1,72 @@
+"""`index.json`: which session belongs to which issue, what runs and what waits. For scripts; made from the rest at any time."""
+
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ..errors import BadFile
+from ..paths import JSON, StatePaths
+from ..queue.task_store import Ledger
+from ..state import sessions
+from ..storage import files
+
+"""Where the one of a bash kugetsu is kept, which says what its sessions are."""
+EVERY_S = 3.0
+"""Seconds between two looks whether something changed."""
+
+
+class Index:
+    """Keeps the index of one state directory."""
+
+    def __init__(self, paths: StatePaths, ledger: Ledger, monotonic: Callable[[], float]) -> None:
+        self._paths = paths
+        self._ledger = ledger
+        self._monotonic = monotonic
+        self._seen: object = None
+        self._next_at = 0.0
+
+    def keep(self, now: float) -> None:
+        """Write it anew if something changed, and not too often: a large queue takes its time to list.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if now < self._next_at:
+            return
+        self.write()
+        self._next_at = now + max(EVERY_S, 20 * (self._monotonic() - now))
+
+    def write(self) -> None:
+        """Write it anew if something changed, or it is gone."""
+        seen = (self._ledger.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
+        if seen == self._seen and seen[2] is not None:
+            return
+        if self._seen is None:
+            self._keep_old()
+        files.replace(self._paths.index, msgspec.json.encode(document(self._paths, self._ledger)), durable=False)
+        self._seen = (*seen[:2], files.read_signature(self._paths.index))
+
+    def _keep_old(self) -> None:
+        """Put the file of a bash kugetsu aside, once."""
+        try:
+            found = msgspec.json.decode(files.read(self._paths.index))
+        except (FileNotFoundError, BadFile, ValueError, RecursionError):
+            return
+        if isinstance(found, dict) and "base" in found and "queued" not in found:
+            os.rename(self._paths.index, self._paths.old_index)
+
+
+def document(paths: StatePaths, ledger: Ledger) -> dict[str, object]:
+    """What stands in the file; the first three names are those of the bash kugetsu."""
+    known = {session.slug: session for session in sessions.all(paths)}
+    reserved = {ref: known.pop(slug, None) for ref, slug in SESSIONS.items()}
+    base, manager = reserved[BASE], reserved[PM_AGENT]
+    return {
+        "base": base.session_id if base else None,
+        "pm_agent": manager.session_id if manager else None,
+        "issues": {session.issue_ref: f"{slug}{JSON}" for slug, session in known.items() if session.issue_ref},
+        "active": {entry.id: entry.issue_ref for entry in ledger.active()},
+        "queued": [entry.id for entry in ledger.in_order()],
+    }

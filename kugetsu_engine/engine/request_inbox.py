@@ -1,0 +1,108 @@
+"""Taking the operator's requests: in order, each answered, and what is none set aside."""
+
+from collections.abc import Callable
+
+from ..domain.alerts import Alerts
+from ..errors import BadFile, NotNow
+from ..paths import StatePaths
+from ..state import requests
+from ..state.requests import Answer, Request
+from ..storage import files
+from ..storage.quarantine import Quarantine
+from .flow_recorder import FlightRecorder
+from .request_handlers import Verbs
+
+TURN_S = 0.5
+"""How long one turn of the engine applies requests; each is flushed to disk, and agents wait to be started and collected."""
+
+
+class Inbox:
+    """The requests of one engine."""
+
+    def __init__(
+        self, paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts, flight: FlightRecorder,
+        monotonic: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._verbs = verbs
+        self._quarantine = quarantine
+        self._alerts = alerts
+        self._flight = flight
+        self._monotonic = monotonic
+        self._unanswered: dict[int, Answer] = {}
+        """What was done, and the disk refused the answer: it is not done again."""
+        self._begun: dict[int, list[Answer]] = {}
+        """The answers to the first parts of requests whose other parts had to wait for the next turn."""
+        self.settled = True
+        """Whether everything that was asked for has been applied; before that nothing may start, as it may be about that."""
+        self._cannot_read = False
+
+    def apply_requests(self, within_s: float) -> bool:
+        """Apply the waiting requests, in order, and answer each; whether some are left, as the time is over.
+
+        Args:
+            within_s: after this time no further request is begun; the first one always is.
+
+        Raises:
+            OSError: the disk refuses; what is not answered is still there.
+        """
+        self.settled = False
+        left = self._apply_requests(within_s)
+        self.settled = not left and not self._cannot_read
+        return left
+
+    def _apply_requests(self, within_s: float) -> bool:
+        self._cannot_read = False
+        for path in requests.strangers(self._paths):
+            self._quarantine.take(path, "no request by its name")
+        until = self._monotonic() + within_s
+        answered = 0
+        try:
+            for number in requests.waiting(self._paths):
+                if answered and self._monotonic() >= until:
+                    return True
+                try:
+                    reply = self._unanswered.get(number) or self._apply(number, until)
+                except FileNotFoundError:
+                    continue
+                except NotNow as error:
+                    self._alerts.warn("disk", error.message)
+                    self._cannot_read = True
+                    return False
+                if reply is None:
+                    return True
+                if reply.ok:
+                    self._unanswered[number] = reply
+                requests.answer(self._paths, number, reply)
+                self._unanswered.pop(number, None)
+                answered += 1
+        finally:
+            if answered:  # a power cut must not bring them back once their tasks have run
+                files.flush_folder(self._paths.requests)
+        return False
+
+    def _apply(self, number: int, until: float) -> Answer | None:
+        """Do what a request asks for, and write it down; None where further parts of it must wait for the next turn."""
+        try:
+            request = requests.load(self._paths, number)
+        except NotNow:
+            raise
+        except BadFile as error:
+            self._quarantine.take(requests.file_of(self._paths, number), error.message)
+            return Answer(False, error.message, "", 1)
+        if request.verb != "many":
+            return self._one(request, str(number))
+        done = self._begun.setdefault(number, [])
+        while len(done) < len(request.parts):
+            done.append(self._one(request.parts[len(done)], f"{number}.{len(done)}"))
+            if self._monotonic() >= until and len(done) < len(request.parts):
+                return None
+        del self._begun[number]
+        ok = all(reply.ok for reply in done)
+        return Answer(ok, f"{sum(reply.ok for reply in done)} of {len(done)} done", "", 0 if ok else 1, parts=done)
+
+    def _one(self, request: Request, name: str) -> Answer:
+        self._flight.begin()
+        reply = self._verbs.apply(request, name)
+        self._flight.answered(request, reply)
+        return reply

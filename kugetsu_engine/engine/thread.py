@@ -1,0 +1,203 @@
+"""The engine as a worker thread of the console, or of the headless command: supervised, restarted when it fails."""
+
+import contextlib
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from ..domain.task import Notice
+from ..domain.text.times import iso
+from ..errors import EngineHeld, KugetsuError
+from ..notifications.sender import Messenger
+from ..paths import StatePaths
+from ..process import identity
+from ..queue.cleanup import TIDY_S, tidy
+from ..scheduler.change_tracker import EVERY_S
+from ..state import pull_requests
+from ..storage import files
+from ..storage.watch import watch
+from ..supervisor import forge_questions
+from .loop import Engine
+
+LOOK_AT_PULLS_S = 60.0
+FIRST_LOOK_AT_WORK_S = 5.0
+FIRST_TIDY_S = 60.0
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before the engine is started again after its first, second … failure in a row."""
+
+
+class EngineThread:
+    """Runs an engine in a thread of its own. What goes wrong in it is kept in `fault`, logged, and it is started again."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], mode: str, *, on_notice: Callable[[Notice], None] | None = None,
+        on_fault: Callable[[str], None] | None = None, until_idle: bool = False,
+        resume: bool = False, boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+    ) -> None:  # fmt: skip
+        self.paths = paths
+        self.fault: str | None = None
+        """The last failure in one line; None while all is well."""
+        self.held_by: str | None = None
+        """Who runs the engine, when it is not us."""
+        self.kept_by_settings = ""
+        """When it has ended as nothing was left to do: what the settings keep from starting, in a sentence."""
+        self.running = threading.Event()
+        self.ended = threading.Event()
+        self._environ = environ
+        self._mode = mode
+        self._on_notice = on_notice
+        self._on_fault = on_fault
+        self._until_idle = until_idle
+        self._resume = resume
+        self._boot_id = boot_id
+        self._drain = drain
+        """Whether nothing new starts; kept when the engine fails and is started again."""
+        self._stop = threading.Event()
+        self._engine: Engine | None = None
+        self._messenger: Messenger | None = None
+        self._failures = 0
+        self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it ends by itself when another process runs the engine."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the engine to end, from any thread or signal handler; agents go on."""
+        self._stop.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the engine take a turn now."""
+        engine = self._engine
+        if engine is not None:
+            engine.waker.wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; whether it has ended."""
+        return self.ended.wait(timeout_s)
+
+    def _supervise(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._run_once()
+                    return
+                except EngineHeld as error:
+                    self.held_by = str(error)
+                    return
+                except KugetsuError as error:
+                    self._failed(str(error), "")
+                except Exception as error:
+                    self._failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+                self._stop.wait(RESTART_S[min(self._failures, len(RESTART_S)) - 1])
+        finally:
+            self.running.clear()
+            self.ended.set()
+
+    def _run_once(self) -> None:
+        engine = Engine(
+            self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id,
+            drain=self._drain,
+        )  # fmt: skip
+        end_of_watch = threading.Event()
+        messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
+        engine.open()
+        try:  # whatever fails from here on, the lock is given back
+            messenger.start()
+            self._messenger = messenger
+            if self.fault is not None:
+                engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
+            self._engine = engine
+            self.running.set()
+            folders = (self.paths.items, self.paths.requests, self.paths.root)
+            watcher = threading.Thread(
+                target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True
+            )
+            watcher.start()
+            self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
+            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.look, end_of_watch)
+            self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
+            engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
+            self.kept_by_settings = engine.kept_by_settings if self._until_idle and not self._stop.is_set() else ""
+        finally:
+            end_of_watch.set()
+            self._engine = None
+            self._drain = engine.controls.draining
+            try:
+                engine.close()
+            finally:
+                self._messenger = None
+                messenger.close()
+
+    def _took_turn(self, turns: int) -> None:
+        if turns > 100:
+            self._failures, self.fault = 0, None
+
+    def _tell(self, notice: Notice) -> None:
+        self._log(f"{notice.time} {notice.level} {notice.text}")
+        if self._messenger is not None:
+            self._messenger.take(notice)
+        if self._on_notice is not None:
+            try:
+                self._on_notice(notice)
+            except Exception as error:  # who listens must not stop what is told: a task would be left between two states
+                self._on_notice = None
+                self._note(f"nobody hears the engine any more: {type(error).__name__}: {error}")
+
+    def _repeat(
+        self, name: str, first_s: float, every_s: float, work: Callable[[], float | None], end: threading.Event
+    ) -> None:  # fmt: skip
+        """Start a thread that does some work again and again; work that fails is logged, and done again all the same.
+
+        Args:
+            work: returns the seconds until the next time where these are not `every_s`.
+        """
+
+        def run() -> None:
+            wait_s = first_s
+            while not end.wait(wait_s):
+                wait_s = every_s
+                try:
+                    wait_s = work() or every_s
+                except OSError as error:
+                    self._note(f"{name} failed: {error}")
+                except Exception:  # the thread's boundary
+                    self._note(f"{name} failed: {traceback.format_exc()}")
+
+        threading.Thread(target=run, name=f"kugetsu-{name}", daemon=True).start()
+
+    def _tidy(self, engine: Engine) -> None:
+        """Put old things away."""
+        age, now = engine.settings.current.cleanup_age, time.time()
+        if (removed := tidy(self.paths, now, age)) and age is not None:
+            engine.ledger.journal.removed(now - age, removed)
+
+    def _ask_forges(self) -> None:
+        """Have forges asked again about pull requests that are known; without any, nothing is started."""
+        if pull_requests.due(pull_requests.load(self.paths), time.time()):
+            forge_questions.refresh(self.paths.root)
+
+    def _note(self, text: str) -> None:
+        self._log(*f"{iso(time.time())} {text}".splitlines())
+
+    def _log(self, *lines: str) -> None:
+        """Write to the engine's log; what the disk does not take is let go."""
+        try:
+            os.makedirs(self.paths.logs, 0o700, exist_ok=True)
+            for line in lines:
+                files.append_line(self.paths.engine_log, line.encode("utf-8", "replace"))
+        except OSError:
+            return
+
+    def _failed(self, words: str, details: str) -> None:
+        self._failures += 1
+        self.fault = words
+        self.running.clear()
+        self._log(f"{iso(time.time())} engine failed: {words}", *details.splitlines())
+        if self._on_fault is not None:
+            with contextlib.suppress(Exception):
+                self._on_fault(words)

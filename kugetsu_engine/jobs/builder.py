@@ -1,0 +1,173 @@
+"""From a task to the job of its supervisor: where it works, what runs, with which environment."""
+
+import os
+import uuid
+from collections.abc import Mapping
+
+from ..agents import program_versions, registry
+from ..agents.launch_spec import Call
+from ..config import secret_values
+from ..config.loader import AgentSettings, RepoSettings, Settings
+from ..domain import refs
+from ..domain.job import Job
+from ..domain.reserved_refs import SESSIONS
+from ..domain.session import Wanted
+from ..domain.task import Attempt, Task
+from ..domain.usage import cost_of
+from ..errors import ConfigError
+from ..forges import hosts
+from ..git import discovery
+from ..git.repositories import clone_address
+from ..paths import RunPaths, StatePaths
+from ..state import issue_names, pull_requests, sessions
+from ..storage import files
+from . import environment, session_choice
+from . import prompt as prompts
+
+ISSUE_MARK = "\x00issue\x00"
+"""Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
+
+
+def agent_of(task: Task, settings: Settings) -> str:
+    """Name of the agent that works on a task."""
+    return task.agent or settings.agent
+
+
+def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, slots: int = 1) -> Job:
+    """Return the job of the task's current attempt.
+
+    Raises:
+        KugetsuError: the settings or the task do not say what to run, or where.
+        OSError: the system refuses to read an env file now.
+    """
+    ref = refs.parse(task.issue_ref, settings.default_server)
+    own = settings.repos.get(ref.repository_key) or RepoSettings()
+    repository = task.repo or own.path
+    if repository is None and task.issue_ref in SESSIONS:
+        repository = f"{paths.repositories}/{ref.repository}"  # made by `init`
+    worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
+    clone_dir = clone_url = None
+    if repository is None:
+        if ref.is_local:
+            raise ConfigError(
+                f"no repository is known for {ref}", f"use --repo PATH, or add {ref.repository!r} to [repos] in config.toml"
+            )
+        if ref.host not in settings.servers:
+            raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
+        clone_dir = _clone_of(paths, ref, worktree)
+        clone_url = clone_address(settings.servers[ref.host], ref.path)
+    forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
+    run_dir = paths.run(task.id, task.attempt)
+    agent = agent_of(task, settings)
+    kind = registry.kind_of(agent, settings.agents.get(agent, AgentSettings()))
+    wanted = session_choice.wanted(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
+    session = registry.able(agent, settings, wanted)
+    go_on = _go_on(task, session)
+    mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
+    prompt = _prompt(paths, settings, task, ref, mark)
+    call = Call(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
+    drive = registry.drive(agent, settings, call)
+    program = drive.program or drive.argv[0]
+    facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
+    return Job(
+        task_id=task.id, attempt=task.attempt, token=task.token or "", issue_ref=task.issue_ref, state_dir=paths.root,
+        run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
+        prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
+        prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
+        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
+        repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
+        clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
+        repository_locks=paths.locks,
+        output=drive.output, errors_apart=drive.errors_apart, result_grace_s=settings.result_grace,
+        reader=drive.reader, reader_options=drive.reader_options,
+        told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
+        times=paths.times(task.id, task.attempt), after=drive.after,
+        kind=kind, program=program,
+        check="versions" if program_versions.kind_of_program(kind, program) in program_versions.TESTED else None,
+        session=session, prompt_continued=go_on,
+        max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
+        prepare_timeout_s=settings.prepare_timeout,
+        timeout_s=task.timeout_s if task.timeout_s is not None else settings.task_timeout,
+        stop_grace_s=settings.stop_grace, log_cap=settings.log_cap, stall_after_s=settings.stall_after,
+        stall_kills=settings.stall_kills, patterns=list(drive.patterns),
+        task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
+        expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
+        secrets=sorted(secret_values.given(paths, settings, operator)),
+    )  # fmt: skip
+
+
+def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
+    """Where the clone of an issue's repository is, or is to be made: one, however the repository is written.
+
+    A worktree goes on with the clone it was made from, and older versions named clones as they were written.
+    """
+    home = discovery.home_of(worktree)
+    if home is not None and home.startswith(f"{paths.repositories}/"):
+        return home
+    folder = paths.repositories
+    for name in (ref.host, *ref.path.split("/")):
+        there = [one for one in files.list_names(folder) if one.lower() == name.lower()]
+        folder = f"{folder}/{min(there, key=lambda one: (one != name.lower(), one)) if there else name.lower()}"
+    return folder
+
+
+def _left(task: Task, budget: float) -> float | None:
+    """What a further attempt may cost; None where there is no budget."""
+    return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
+
+
+def _go_on(task: Task, session: Wanted) -> str | None:
+    """The prompt for a session that goes on; it may have been interrupted while it worked on this very task."""
+    last = task.last_attempt
+    if session.mode != "continue":
+        return None
+    if last is None or last.session_id != session.session_id:
+        return task.message  # it knows the rules, and what was said
+    return (
+        f"You were interrupted ({last.reason}). Look at what you have done so far, and go on with the task where you stopped."
+    )
+
+
+def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
+    session, told = sessions.load(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
+    plain = registry.is_plain(agent_of(task, settings), settings)
+    pr_url = (session.pr_url if session else None) or told
+    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
+
+
+def _new_id(task: Task) -> str:
+    """An id for a session of this attempt's own; the same each time it is asked for."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{task.id}:{task.attempt}:{task.token}"))
+
+
+def _base_branch(name: str | None) -> str | None:
+    return name.removeprefix("refs/heads/") if name else None
+
+
+def _expected(task: Task, settings: Settings) -> str:
+    required = settings.require_delivery and task.expect == "anything" and task.delivers
+    return "changes" if required else task.expect
+
+
+def _earlier(task: Task) -> list[Attempt]:
+    """The attempts that the next one goes on from: those since the last one that went well."""
+    attempts = [*task.attempts]
+    while attempts and any(attempt.outcome == "ok" for attempt in attempts):
+        del attempts[0]
+    return attempts
+
+
+def _began(task: Task) -> str | None:
+    """Commit of the branch when the first of them began."""
+    return next((attempt.branch_before for attempt in _earlier(task) if attempt.branch_before), None)
+
+
+def _left_files(task: Task) -> bool:
+    """Whether they left files changed and not committed; where that is not known they did not."""
+    return any(attempt.delivered is not None and attempt.delivered.dirty for attempt in _earlier(task))
+
+
+def _known_pull(paths: StatePaths, task: Task) -> str | None:
+    """Address of the open pull request that a forge told of."""
+    known_pull = pull_requests.load(paths).issues.get(task.issue_key)
+    return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None

@@ -1,0 +1,114 @@
+"""What the engine keeps in memory of tasks: a slim entry of each open one, and the states that `after` asks for."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+
+from ..domain.new_task import task_id as as_task_id
+from ..domain.refs import key_of, repository_of
+from ..domain.task import Order, State, order
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..state import tasks
+
+UNREADABLE = "unreadable"
+"""Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What the engine keeps in memory of an open task; the names are those of `Task`."""
+
+    id: str
+    issue_ref: str
+    state: State = "pending"
+    priority: int = 5
+    position: float = 0.0
+    held: bool = False
+    after: tuple[str, ...] = ()
+    not_before: str | None = None
+    retry_at: str | None = None
+    attempt: int = 0
+    pending_since: str | None = None
+    expires_at: str | None = None
+    agent: str | None = None
+    repo: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """`host/owner/repo` of its issue."""
+        return repository_of(self.issue_ref)
+
+    @property
+    def issue_key(self) -> str:
+        """The same for all tasks of one issue, however each writes it."""
+        return key_of(self.issue_ref)
+
+    @property
+    def key(self) -> Order:
+        """Sorts entries into the order in which they start."""
+        return order(self.id, self.priority, self.position, self.pending_since)
+
+
+def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
+    """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
+
+    Args:
+        set_aside: whether the file of a task lies in `queue/corrupt`.
+    """
+    if as_task_id(task_id) != task_id:
+        return None  # no task can have had that name
+    if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
+        return UNREADABLE
+    try:
+        return tasks.read(paths.ended(task_id), task_id).state
+    except FileNotFoundError:
+        return None
+    except BadFile:
+        return UNREADABLE
+
+
+class TaskStates(Mapping[str, str]):
+    """States of tasks by id, for the condition `after`; ended ones are looked up on disk, and remembered."""
+
+    def __init__(self, paths: StatePaths, entries: Mapping[str, Entry], set_aside: Callable[[str], bool]) -> None:
+        """Begin.
+
+        Args:
+            set_aside: whether the file of a task lies in `queue/corrupt`.
+        """
+        self._paths = paths
+        self._entries = entries
+        self._set_aside = set_aside
+        self._ended: dict[str, str] = {}
+
+    def __getitem__(self, task_id: str) -> str:
+        entry = self._entries.get(task_id)
+        if entry is not None:
+            self._ended.pop(task_id, None)
+            return entry.state
+        if task_id not in self._ended:
+            state = state_on_disk(self._paths, task_id, self._set_aside)
+            if state == UNREADABLE:
+                return state
+            if state is None:
+                raise KeyError(task_id)
+            self._ended[task_id] = state
+        return self._ended[task_id]
+
+    def forget(self, task_id: str) -> None:
+        """Look the state up again, as the task may have been reopened and have ended otherwise."""
+        self._ended.pop(task_id, None)
+
+    def may_still_complete(self, task_ids: Iterable[str]) -> bool:
+        """Whether each of these tasks has completed or is still open, and nobody holds it."""
+        return all(
+            self.get(task_id, "completed") == "completed" or (task_id in self._entries and not self._entries[task_id].held)
+            for task_id in task_ids
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,83 @@
+"""Writing down what was asked and done. A disk that refuses costs the line, and is an alert; the engine goes on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shortened
+from ..domain.text.times import iso
+from ..paths import StatePaths
+from ..state import journal_file
+from ..state.requests import Answer, Request
+from ..storage import json_lines
+
+
+class LineGuard:
+    """Keeps a file of lines in order, whatever the disk and other hands do to it."""
+
+    def __init__(self, path: str, what: str, set_aside: Callable[[str, str], None], alert: Callable[[str, str], None]) -> None:
+        """Begin; `what` names the lines."""
+        self._path = path
+        self._what = what
+        self._set_aside = set_aside
+        self._alert = alert
+        self._torn = True
+
+    def write(self, append: Callable[[], None]) -> None:
+        """Append by a function; a disk that refuses is told by the alert."""
+        try:
+            if self._torn:
+                json_lines.mend(self._path)
+            self._torn = False
+            if json_lines.misplaced(self._path):
+                self._set_aside(self._path, f"something else has the place of the {self._what}")
+            append()
+        except OSError as error:
+            self._torn = True
+            self._alert("disk", f"cannot write {self._what}: {error.strerror}")
+
+
+class Journal:
+    """`acts.jsonl` of one engine."""
+
+    def __init__(
+        self, paths: StatePaths, now: Callable[[], float], set_aside: Callable[[str, str], None],
+        alert: Callable[[str, str], None],
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._now = now
+        self._guard = LineGuard(paths.acts, "journal of acts", set_aside, alert)
+        self._asked: list[Change] | None = None
+        """What the request under way has changed so far; None between requests."""
+
+    def begin(self) -> None:
+        """A request is about to be applied: what changes until `answered` belongs to it."""
+        self._asked = []
+
+    def answered(self, request: Request, reply: Answer) -> None:
+        """Write down a request, what was answered, and what it changed."""
+        changes, self._asked = self._asked or [], None
+        task = request.task[:CUT] if request.task else None
+        self._write(request.verb, changes, task=task, args=shortened(request.args), ok=reply.ok, text=reply.text[: CUT * 2])
+
+    def changed(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
+        """Write down changes: with the request under way if there is one, else by themselves."""
+        if self._asked is not None and verb == CHANGED:
+            self._asked += changes
+        elif changes:
+            self._write(verb, changes)
+
+    def removed(self, ended_before: float, count: int) -> None:
+        """Write down that ended tasks were removed; from any thread."""
+        self._write(REMOVED, (), args={"ended_before": iso(ended_before), "count": count})
+
+    def engine(self, verb: str, facts: Mapping[str, Any]) -> None:
+        """Write down that an engine starts or ends."""
+        self._write(verb, (), engine=dict(facts))
+
+    def _write(self, verb: str, changes: Sequence[Change], **fields: Any) -> None:
+        stamp = iso(self._now())
+        act = Act(stamp, verb, changes=tuple(changes[:CHANGES_IN_LINE]), **fields)
+        self._guard.write(lambda: journal_file.append(self._paths, act))
+        for start in range(CHANGES_IN_LINE, len(changes), CHANGES_IN_LINE):
+            more = Act(stamp, CHANGED, changes=tuple(changes[start : start + CHANGES_IN_LINE]))
+            self._guard.write(lambda more=more: journal_file.append(self._paths, more))  # type: ignore[misc]

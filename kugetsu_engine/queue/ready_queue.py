@@ -1,0 +1,123 @@
+"""The order in which waiting tasks start.
+
+Nothing is rescanned to decide: a claim looks at the front of a sorted list. Tasks that cannot start for a reason of their own
+are parked until that reason may have gone.
+"""
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+
+from ..domain import states
+from ..domain.decisions import scheduling
+from ..domain.decisions.scheduling import Facts, WhyCode
+from ..domain.task import Order
+from .entry import Entry
+
+TOLD_BY_FACTS: dict[WhyCode, Callable[[Facts], object]] = {
+    "edited": lambda facts: facts.edited,
+    "by_hand": lambda facts: facts.by_hand,
+    "network": lambda facts: (facts.hosts, facts.probes, facts.own_repositories),
+    "preparing": lambda facts: facts.obstacles.preparing,
+}
+"""Reasons that end when something else is told, with what that is: tasks that had to wait for one are looked at again then."""
+
+
+class Line:
+    """The waiting tasks of a ledger, in order."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+        self._ready: list[Order] = []
+        self._due: list[tuple[float, str]] = []
+        self._parked_after: dict[str, set[str]] = {}
+        self._parked_busy: dict[str, set[str]] = {}
+        self._parked_resting: set[str] = set()
+        self._parked: dict[WhyCode, set[str]] = {}
+        self._told: dict[WhyCode, object] = {}
+        """What the facts said of these reasons when the tasks were last looked at."""
+
+    def add(self, entry: Entry) -> None:
+        """Take in a task that waits."""
+        insort(self._ready, entry.key)
+
+    def drop(self, task_id: str) -> None:
+        """Take a task out, as its entry is about to change."""
+        entry = self._entries.get(task_id)
+        if entry is not None and (place := self._place(entry.key)) is not None:
+            del self._ready[place]
+
+    def over(self, task_id: str) -> None:
+        """A task has ended or is gone: those that come after it may start."""
+        for waiting in self._parked_after.pop(task_id, ()):
+            self._unpark(waiting)
+
+    def issue_free(self, issue_key: str) -> None:
+        """Tasks of an issue may start again, as its agent has ended."""
+        for task_id in self._parked_busy.pop(issue_key, ()):
+            self._unpark(task_id)
+
+    def rests_changed(self) -> None:
+        """Look again at the tasks whose provider rests or whose settings are not whole, as that is otherwise now."""
+        parked, self._parked_resting = self._parked_resting, set()
+        for task_id in parked:
+            self._unpark(task_id)
+
+    def look_again_after_unknown(self) -> None:
+        """Look again at the tasks that come after one nobody knows: its file may have been mended or removed."""
+        for earlier in [task_id for task_id in self._parked_after if task_id not in self._entries]:
+            self.over(earlier)
+
+    def clock_jumped(self) -> None:
+        """Look again at the tasks that wait for a time."""
+        for _, task_id in self._due:
+            self._unpark(task_id)
+        self._due = []
+
+    def next_due(self) -> float | None:
+        """Seconds since 1970 at which a parked task may start; None when none waits for a time."""
+        return self._due[0][0] if self._due else None
+
+    def next_to_start(self, facts: Facts, now: float) -> Entry | None:
+        """The task that starts next, by `policy.next_to_start` over those that are not parked."""
+        if scheduling.queue_reason(facts):
+            return None
+        while self._due and self._due[0][0] <= now:
+            self._unpark(heapq.heappop(self._due)[1])
+        for code, of_facts in TOLD_BY_FACTS.items():
+            if self._parked.get(code) and self._told.get(code) != of_facts(facts):
+                for task_id in self._parked.pop(code):
+                    self._unpark(task_id)
+            self._told[code] = of_facts(facts)
+        return scheduling.next_to_start(self._front(facts, now), facts, now)
+
+    def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
+        """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
+        while self._ready:
+            key = self._ready[0]
+            entry = self._entries[key[3]]
+            why = scheduling.own_reason(entry, facts, now)
+            if why is None:
+                yield entry
+                return
+            del self._ready[0]
+            if why.code in TOLD_BY_FACTS:
+                self._parked.setdefault(why.code, set()).add(entry.id)
+            if why.code in ("rate_limit", "config"):
+                self._parked_resting.add(entry.id)
+            if why.until is not None:
+                heapq.heappush(self._due, (why.until, entry.id))
+            elif why.code == "after":
+                for earlier in entry.after:
+                    self._parked_after.setdefault(earlier, set()).add(entry.id)
+            elif why.code == "issue_busy":
+                self._parked_busy.setdefault(entry.issue_key, set()).add(entry.id)
+
+    def _place(self, key: Order) -> int | None:
+        place = bisect_left(self._ready, key)
+        return place if place < len(self._ready) and self._ready[place] == key else None
+
+    def _unpark(self, task_id: str) -> None:
+        entry = self._entries.get(task_id)
+        if entry is not None and entry.state == states.PENDING and self._place(entry.key) is None:
+            insort(self._ready, entry.key)

@@ -1,0 +1,384 @@
+"""The engine's books: every open task on disk, and a slim, ordered index of them in memory.
+
+Only this module rewrites items, and each change of state goes through `change`.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..domain import states
+from ..domain.decisions.scheduling import Facts, Timing
+from ..domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
+from ..domain.new_task import task_id as as_task_id
+from ..domain.refs import canonical
+from ..domain.task import Level, Notice, State, Task, move
+from ..domain.text.times import epoch, iso
+from ..errors import BadFile, NoSuchTask, NotNow
+from ..paths import StatePaths
+from ..state import notifications, tasks
+from ..storage import files
+from ..storage.quarantine import Quarantine
+from .entry import Entry, TaskStates
+from .expiry import Expiry
+from .journal_writer import Journal, LineGuard
+from .ready_queue import Line
+
+CORRUPT_GRACE_S = 2.0
+"""A file that cannot be read may be half-written by an editor; after this time it is set aside."""
+
+
+class Ledger:
+    """Open tasks: on disk, and indexed."""
+
+    def __init__(
+        self, paths: StatePaths, now: Callable[[], float], alert: Callable[[str, str], None],
+        on_notice: Callable[[Notice], None] | None = None, monotonic: Callable[[], float] = time.monotonic,
+        default_server: Callable[[], str] = str,
+    ) -> None:  # fmt: skip
+        """Begin with empty books, `rescan` fills them.
+
+        Args:
+            alert: takes an alert back when the text is empty.
+            default_server: the host of references that name none; empty while nobody knows.
+        """
+        self.paths = paths
+        self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
+        self.journal = Journal(paths, now, self.quarantine.take, alert)
+        self.entries: dict[str, Entry] = {}
+        self.states = TaskStates(paths, self.entries, self.quarantine.holds)
+        self.active_ids: set[str] = set()
+        """The tasks that are notified or running."""
+        self.version = 0
+        """Changes when the open tasks do."""
+        self._on_notice = on_notice
+        self._now = now
+        self._alert = alert
+        self._monotonic = monotonic
+        self.default_server = default_server
+        self._active_files: dict[str, bytes] = {}
+        """What the engine wrote last of each task that is notified or running: those files are its alone."""
+        self._newer: set[str] = set()
+        self._told = LineGuard(paths.notifications, "notifications", self.quarantine.take, alert)
+        self._signatures: dict[str, files.Signature] = {}
+        self._suspects: dict[str, float] = {}
+        self._line = Line(self.entries)
+        self._expiry = Expiry(self.entries, now)
+
+    # what is on disk
+
+    def rescan(self) -> None:
+        """Take in everything that changed in the folder of open tasks, whoever changed it."""
+        seen: set[str] = set()
+        for task_id, status in files.scan_documents(self.paths.items):
+            seen.add(task_id)
+            if self._signatures.get(task_id) != files.signature_of(status):
+                self._take_in(task_id)
+        for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
+            self._gone(task_id)
+        self._line.look_again_after_unknown()
+
+    def look_at(self, task_ids: set[str]) -> None:
+        """Take in the changes of some tasks, for which a watcher gave a hint."""
+        for task_id in task_ids:
+            try:
+                status = os.stat(self.paths.item(task_id), follow_symlinks=False)
+            except FileNotFoundError:
+                self._gone(task_id)
+                continue
+            if self._signatures.get(task_id) != files.signature_of(status):
+                self._take_in(task_id)
+
+    def _take_in(self, task_id: str) -> None:
+        path = self.paths.item(task_id)
+        if task_id in self._active_files:
+            self._defend(task_id)
+            self._sign(task_id)
+            return
+        try:
+            data, status = files.read_with_stat(path)
+            task = tasks.decode(data, task_id)
+            if as_task_id(task_id) != task_id:
+                raise BadFile(f"{task_id!r} is no task id")
+            if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
+                raise BadFile(f"{task_id} has ended already: queue/done holds it")
+        except FileNotFoundError:
+            self._forget(task_id)
+            return
+        except tasks.NewerSchema as error:
+            self._leave_alone(task_id, error)
+            return
+        except NotNow as error:
+            self._alert("disk", error.message)
+            return
+        except BadFile as error:
+            self._suspect(task_id, path, error)
+            return
+        self._suspects.pop(task_id, None)
+        self._no_longer_newer(task_id)
+        self._signatures[task_id] = files.signature_of(status)
+        if task.ended:
+            self._file_ended(task_id)
+            return
+        before = self.entries.get(task_id)
+        self._index(task, data)
+        if task.issue_ref != canonical(task.issue_ref, self.default_server):
+            self._name_host(task)
+        if before is not None:  # edited by hand
+            was, now = differences(before, self.entries[task_id], OF_ENTRIES)
+            self.journal.changed([Change(was, now, task_id)] if was else [])
+
+    def _name_host(self, task: Task) -> None:
+        """Write the host of the default server into a task that names none: a later default is not meant."""
+        try:
+            self._save(task)
+        except OSError as error:
+            self._line.drop(task.id)  # nobody knows yet which issue it is of
+            self._signatures.pop(task.id, None)
+            self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
+
+    def _leave_alone(self, task_id: str, error: BadFile) -> None:
+        """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
+        self._forget(task_id)
+        self._newer.add(task_id)
+        self._alert("newer_schema", str(error))
+
+    def _no_longer_newer(self, task_id: str) -> None:
+        if task_id in self._newer:
+            self._newer.discard(task_id)
+            if not self._newer:
+                self._alert("newer_schema", "")
+
+    def _defend(self, task_id: str) -> bytes:
+        """Give the file of an active task its contents again if someone changed or removed it; theirs are set aside."""
+        path, ours = self.paths.item(task_id), self._active_files[task_id]
+        try:
+            if files.read(path) == ours:
+                return ours
+            what = "changed"
+        except FileNotFoundError:
+            what = "removed"
+        except BadFile as error:
+            if isinstance(error, NotNow):
+                return ours
+            what = "made unreadable"
+        try:
+            text = f"the file of {task_id} was {what} while its agent runs; it is as it was again"
+            self.quarantine.take(path, text, keep=True)
+            files.replace(path, ours)
+            self.tell(Notice(iso(self._now()), "engine_edit_refused", text, "warning", task_id))
+        except OSError as error:
+            self._alert("disk", f"cannot write {path}: {error.strerror}")
+        return ours
+
+    def _suspect(self, task_id: str, path: str, error: BadFile) -> None:
+        first_seen = self._suspects.setdefault(task_id, self._monotonic())
+        if self._monotonic() - first_seen < CORRUPT_GRACE_S:
+            self._line.drop(task_id)  # it cannot be started as it is
+            return
+        del self._suspects[task_id]
+        self.quarantine.take(path, error.message)
+        self._gone(task_id)
+
+    def _tell_corrupt(self, text: str) -> None:
+        self.tell(Notice(iso(self._now()), "engine_corrupt", text, "error"))
+
+    @property
+    def suspects(self) -> set[str]:
+        """The tasks whose files are being given time to become readable."""
+        return set(self._suspects)
+
+    def get(self, task_id: str) -> Task:
+        """Return an open task as it stands on disk.
+
+        Raises:
+            NoSuchTask: it is gone, or cannot be read.
+        """
+        if task_id in self._active_files:
+            return tasks.decode(self._defend(task_id), task_id)
+        try:
+            return tasks.read(self.paths.item(task_id), task_id)
+        except (FileNotFoundError, BadFile) as error:
+            self._signatures.pop(task_id, None)  # so that the next look reads it again
+            raise NoSuchTask(f"the file of {task_id} is gone or broken ({error})") from None
+
+    def find(self, text: str) -> Task:
+        """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
+
+        Raises:
+            NoSuchTask: there is none.
+            BadFile: its file cannot be read.
+        """
+        task_id = as_task_id(text)
+        return self.get(task_id) if task_id in self._active_files else tasks.find(self.paths, text)
+
+    # changing tasks
+
+    def change(
+        self, task: Task, to: State, reason: str | None = None, level: Level | None = None, failure: str | None = None,
+        **changes: Any,
+    ) -> Task:  # fmt: skip
+        """Move a task to another state: on disk, in the index, and told. The only way a state changes.
+
+        Args:
+            level: of the notification, where it differs from the usual one.
+            failure: class of the failure that the notification tells.
+
+        Raises:
+            OSError: the disk refused; nothing has changed.
+        """
+        moved, notice = move(task, to, iso(self._now()), reason, **changes)
+        self._save(moved)
+        self._note(task, moved, BETWEEN_STATES)
+        self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
+        if moved.ended:
+            try:
+                self._file_ended(moved.id)
+            except OSError as error:  # it has ended all the same, and is filed at one of the next looks
+                self._alert("disk", f"cannot move {moved.id} to the ended tasks: {error.strerror}")
+        return moved
+
+    def started(self, task: Task, **changes: Any) -> Task:
+        """Move a task to `running`; the run record proves it already, so the disk may take its time."""
+        moved, notice = move(task, "running", iso(self._now()), **changes)
+        self._save(moved, durable=False)
+        self.tell(notice)
+        return moved
+
+    def update(self, task: Task, **changes: Any) -> Task:
+        """Change fields of an open task, not its state."""
+        changed: Task = msgspec.structs.replace(task, **changes)
+        self._save(changed)
+        self._note(task, changed)
+        return changed
+
+    def _note(self, before: Task, after: Task, fields: tuple[str, ...] = TRACKED) -> None:
+        """Write down what has changed beside the state."""
+        if (change := task_change(before, after, fields)) is not None:
+            self.journal.changed([change])
+
+    def reopen(self, task: Task, reason: str, **changes: Any) -> Task:
+        """Make an ended task pending again."""
+        tasks.reopen(self.paths, task.id)
+        return self.change(task, "pending", reason, **changes)
+
+    def tell(self, notice: Notice) -> None:
+        """Append a notification; a full disk is told by the alert, not by an end of the engine."""
+        self._told.write(lambda: notifications.append(self.paths, notice))
+        if self._on_notice is not None:
+            self._on_notice(notice)
+
+    def _save(self, task: Task, durable: bool = True) -> None:
+        if (written := canonical(task.issue_ref, self.default_server)) != task.issue_ref:
+            task = msgspec.structs.replace(task, issue_ref=written)
+        data = tasks.save(self.paths, task, durable)
+        self._sign(task.id)
+        self._index(task, data)
+
+    def _sign(self, task_id: str) -> None:
+        """Remember which file it was that we have seen."""
+        try:
+            status = os.lstat(self.paths.item(task_id))
+        except FileNotFoundError:
+            self._signatures.pop(task_id, None)
+            return
+        self._signatures[task_id] = files.signature_of(status)
+
+    def _file_ended(self, task_id: str) -> None:
+        try:
+            if os.path.lexists(self.paths.ended(task_id)):
+                self.quarantine.take(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
+            tasks.file_ended(self.paths, task_id)
+        except OSError:
+            self._signatures.pop(task_id, None)
+            self._suspects[task_id] = self._monotonic()  # looked at again soon
+            raise
+        self._forget(task_id)
+
+    # the index
+
+    def _index(self, task: Task, data: bytes) -> None:
+        self.version += 1
+        self._line.drop(task.id)
+        entry = Entry(
+            task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
+            task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent, task.repo,
+        )  # fmt: skip
+        self.entries[task.id] = entry
+        if entry.state == states.PENDING:
+            self._line.add(entry)
+            self._expiry.note(entry)
+        if entry.state in states.ACTIVE:
+            self.active_ids.add(task.id)
+            self._active_files[task.id] = data
+        else:
+            self.active_ids.discard(task.id)
+            self._active_files.pop(task.id, None)
+
+    def _gone(self, task_id: str) -> None:
+        """The file of a task was taken away by someone else."""
+        entry = self.entries.get(task_id)
+        if entry is not None and entry.state == states.PENDING:
+            self.journal.changed([Change({"state": entry.state}, {"state": None}, task_id)], REMOVED)
+        self._forget(task_id)
+
+    def _forget(self, task_id: str) -> None:
+        if task_id in self._active_files:
+            self._defend(task_id)
+            return
+        self.version += 1
+        self._signatures.pop(task_id, None)
+        self._no_longer_newer(task_id)
+        self._suspects.pop(task_id, None)
+        self.states.forget(task_id)
+        self._line.drop(task_id)
+        self.entries.pop(task_id, None)
+        self.active_ids.discard(task_id)
+        self._line.over(task_id)
+
+    def issue_free(self, issue_key: str) -> None:
+        """Tasks of an issue may start again, as its agent has ended."""
+        self._line.issue_free(issue_key)
+
+    def rests_changed(self) -> None:
+        """Look again at the tasks whose provider rests, as other ones rest now."""
+        self._line.rests_changed()
+
+    def next_to_start(self, facts: Facts) -> Entry | None:
+        """The task that starts next, by `policy.next_to_start` over those that are not parked."""
+        return self._line.next_to_start(facts, self._now())
+
+    def next_due(self) -> float | None:
+        """Seconds since 1970 at which a parked task may start or a waiting one expires; None when there is none."""
+        times = (self._line.next_due(), self._expiry.next_due())
+        return min((when for when in times if when is not None), default=None)
+
+    def in_order(self) -> list[Entry]:
+        """All pending tasks in the order in which they start; sorts, so not for the hot path."""
+        return sorted((entry for entry in self.entries.values() if entry.state == states.PENDING), key=lambda entry: entry.key)
+
+    def active(self) -> list[Entry]:
+        """The tasks that are notified or running."""
+        return [self.entries[task_id] for task_id in sorted(self.active_ids)]
+
+    def set_timing(self, timing: Timing) -> None:
+        """Count expiry by these settings from now on."""
+        self._expiry.set_timing(timing)
+
+    def expired(self) -> list[Entry]:
+        """The waiting tasks whose time is over."""
+        return self._expiry.over()
+
+    def clock_jumped(self, by_s: float) -> None:
+        """Someone set the clock: what waits for a retry, or grows old, has the same time to wait as before."""
+        self._expiry.clock_jumped(by_s)
+        for entry in self.in_order():
+            if (retry_at := epoch(entry.retry_at)) is not None and entry.id not in self._suspects:
+                try:
+                    self.update(self.get(entry.id), retry_at=iso(retry_at + by_s))
+                except NoSuchTask:
+                    continue
+        self._line.clock_jumped()

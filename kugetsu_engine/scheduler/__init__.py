@@ -1,0 +1,1 @@
+"""Which task starts when, and what becomes of a running attempt."""

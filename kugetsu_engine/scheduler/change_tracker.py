@@ -1,0 +1,73 @@
+"""What running agents have changed so far, and which of them change the same files. Git is asked off the turn."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from ..domain.alerts import Alerts
+from ..domain.changes import Changes
+from ..domain.overlaps import Overlap, overlaps
+from ..domain.task import Notice
+from ..domain.text.times import iso
+from ..errors import GitError
+from ..git.change_counts import changes_of
+from ..git.gitfile import common_folder
+from ..paths import StatePaths
+from ..queue.entry import Entry
+from ..state import runs
+
+EVERY_S = 10.0
+COST_SHARE = 50.0
+"""Times that a look took until the next one, so that it takes a small part of a processor."""
+MAX_TOLD = 5
+"""Pairs that are told at once: a file that every task changes, such as a changelog, makes many."""
+MAX_KEPT = 100
+
+
+class WorkSoFar:
+    """Looks in a thread of its own and tells in the engine's; they hand each other finished objects."""
+
+    def __init__(self, paths: StatePaths, alerts: Alerts, tell: Callable[[Notice], None], clock: Callable[[], float]) -> None:
+        self._paths = paths
+        self._alerts = alerts
+        self._tell = tell
+        self._clock = clock
+        self._running: tuple[tuple[str, int], ...] = ()
+        self._told: set[tuple[str, str]] = set()
+        self._found: tuple[Mapping[str, Changes], tuple[Overlap, ...]] = ({}, ())
+        self.changes: dict[str, Changes] = {}
+        """What is known of the tasks that run."""
+        self.overlaps: tuple[Overlap, ...] = ()
+        """The overlaps among them."""
+
+    def turn(self, active: Iterable[Entry]) -> None:
+        """Take in what was found, in the engine's turn; of two tasks that overlap it is told once."""
+        self._running = tuple((entry.id, entry.attempt) for entry in active if entry.state == "running")
+        ids = {task_id for task_id, _ in self._running}
+        changes, found = self._found
+        self.changes = {task_id: changes[task_id] for task_id in sorted(ids & changes.keys())}
+        self.overlaps = tuple(one for one in found if ids.issuperset(one.tasks))
+        new = [one for one in self.overlaps if one.tasks not in self._told]
+        for one in new[:MAX_TOLD]:
+            text = f"{one}: whichever is merged second may conflict"
+            self._tell(Notice(iso(self._clock()), "task_overlap", text, "warning", one.tasks[1]))
+        self._told = {one.tasks for one in self.overlaps} | {pair for pair in self._told if ids.issuperset(pair)}
+        rest = f"; and {len(self.overlaps) - MAX_TOLD} more pairs" if len(self.overlaps) > MAX_TOLD else ""
+        self._alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_TOLD])) + rest)
+
+    def look(self) -> float:
+        """Ask git about each worktree; in a thread of its own. Seconds until the next look."""
+        began = time.monotonic()
+        changes: dict[str, Changes] = {}
+        by_repository: dict[str, tuple[str, frozenset[str]]] = {}
+        for task_id, attempt in self._running:
+            record = runs.record(self._paths, task_id, attempt)
+            where = common_folder(record.worktree) if record is not None and record.worktree else None
+            if record is None or where is None:
+                continue
+            try:
+                changes[task_id], names = changes_of(record.worktree)
+            except (GitError, OSError):
+                continue  # it is being made, or gone
+            by_repository[task_id] = (where, names)
+        self._found = changes, overlaps(by_repository)[:MAX_KEPT]
+        return max(EVERY_S, COST_SHARE * (time.monotonic() - began))

@@ -1,0 +1,74 @@
+"""What was said about each issue, entered by the engine: the operator's message when an attempt starts, and what came of it.
+
+It helps the next agent, so a disk that refuses loses a message and stops nothing.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..domain import refs
+from ..domain.job import Result
+from ..domain.task import Attempt, Task
+from ..domain.text.times import iso
+from ..errors import BadFile, KugetsuError
+from ..paths import StatePaths
+from ..state import contexts
+from ..state.contexts import Context, Message
+from ..storage.quarantine import Quarantine
+
+
+class Chronicle:
+    """Keeps the context of each issue."""
+
+    def __init__(self, paths: StatePaths, now: Callable[[], float], quarantine: Quarantine) -> None:
+        self._paths = paths
+        self._now = now
+        self._quarantine = quarantine
+
+    def asked(self, task: Task) -> None:
+        """An attempt starts: what the operator wants, once however often it is tried."""
+        context = self._load(task.issue_ref)
+        if any(said.role == "user" and said.task == task.id for said in context.conversation_history):
+            last = next(said for said in reversed(context.conversation_history) if said.role == "user" and said.task == task.id)
+            if last.content[:1000] == task.message[:1000]:
+                return
+        self._add(context, task, "user", task.message)
+
+    def answered(self, task: Task, attempt: Attempt, result: Result) -> None:
+        """An attempt has ended: the agent's last words, and how it ended."""
+        context = self._load(task.issue_ref)
+        if any(said.role == "note" and (said.task, said.attempt) == (task.id, attempt.number)
+               for said in context.conversation_history):  # fmt: skip
+            return  # entered before a crash
+        words = (getattr(result, "last_text", None) or "").strip()
+        if words:
+            context = self._add(context, task, "assistant", words)
+        how = f"{attempt.outcome}: {attempt.reason}" if attempt.reason else attempt.outcome
+        delivered = f"; {attempt.delivered}" if attempt.delivered is not None else ""
+        self._add(context, task, "note", f"{task.shown} attempt {attempt.number}: {how}{delivered}")
+
+    def _load(self, issue_ref: str) -> Context:
+        try:
+            context = contexts.load(self._paths, issue_ref)
+        except BadFile as error:
+            self._quarantine.take(contexts.file_of(self._paths, issue_ref), error.message)
+            return Context(issue_ref)
+        same = refs.key_of(refs.canonical(context.issue_ref)) == refs.key_of(issue_ref)
+        return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)
+
+    def _add(self, context: Context, task: Task, role: contexts.Role, text: str) -> Context:
+        said = Message(role, text, iso(self._now()), task.id, task.attempt)
+        context = contexts.with_message(context, said, _branch(task.issue_ref))
+        try:
+            contexts.save(self._paths, context)
+        except OSError:
+            return context
+        return context
+
+
+def _branch(issue_ref: str) -> str | None:
+    try:
+        return refs.parse(issue_ref).branch
+    except KugetsuError:
+        return None

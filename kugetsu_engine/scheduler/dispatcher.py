@@ -1,0 +1,161 @@
+"""Starting tasks, in order, as long as there are slots: the one path to an agent, whoever asked for it."""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..agents import registry
+from ..config.env_files import BrokenEnvFile
+from ..config.loader import SettingsSource
+from ..domain.decisions import scheduling
+from ..domain.decisions.scheduling import Facts, Why
+from ..domain.states import NOTIFIED
+from ..domain.task import Task
+from ..errors import KugetsuError, NoSuchTask
+from ..jobs import builder
+from ..jobs.work_folders import hosts_in_use, own_repositories
+from ..paths import StatePaths
+from ..queue.entry import Entry
+from ..queue.task_store import Ledger
+from ..state import edit_locks, manual_sessions, slots
+from ..supervisor.launcher import Launcher
+from .attempts import Attempts
+from .provider_backoff import Pauses
+from .queue_control import Controls
+from .resource_gate import HostGate
+from .shared_server import Servers
+from .start_obstacles import ObstacleKeeper
+
+TRY_AGAIN_S = 0.2
+TRY_AGAIN_MAX_S = 5.0
+
+
+class Dispatcher:
+    """Decides what starts next, and starts it."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, controls: Controls,
+        attempts: Attempts, pauses: Pauses, host: HostGate, launcher: Launcher, clock: Callable[[], float],
+        servers: Servers,
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._environ = environ
+        self._settings = settings
+        self._ledger = ledger
+        self._controls = controls
+        self._attempts = attempts
+        self._pauses = pauses
+        self._host = host
+        self._launcher = launcher
+        self._clock = clock
+        self._servers = servers
+        self.obstacles = ObstacleKeeper(paths, ledger, lambda: settings.current)
+        self._refusals = 0
+        """Turns in a row in which a lock was refused that the books say is free."""
+        self.try_again_s: float | None = None
+        """Seconds after which to ask for such a lock again; None: none was refused."""
+
+    def facts(self) -> Facts:
+        """What the decisions need to know now."""
+        active = [self._ledger.entries[task_id] for task_id in self._ledger.active_ids]
+        settings, controls, hosts = self._settings.current, self._controls, self._pauses.hosts()
+        named = own_repositories(settings) if hosts else frozenset[str]()
+        own = hosts_in_use(self._paths, hosts, self._ledger.entries.values(), named) if hosts else named
+        preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
+        return Facts(
+            limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
+            busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
+            default_agent=settings.agent, rests=registry.rests(self._pauses.resting(), settings),
+            pause=controls.pause, pause_reason=controls.pause_reason,
+            edited=edit_locks.edited(self._paths), by_hand=manual_sessions.every(self._paths),
+            hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
+            obstacles=self.obstacles.now(), gaps=settings.gaps,
+        )  # fmt: skip
+
+    def dispatch(self) -> None:
+        """Start tasks, in order, as long as there are slots."""
+        self.try_again_s = None
+        self._start_all()
+        self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
+
+    def _start_all(self) -> None:
+        while (entry := self._ledger.next_to_start(self.facts())) is not None:
+            if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
+                break
+            if not self._start(entry):
+                break
+        else:
+            self._host.forget()
+        active = self._ledger.active()
+        if not active or any(entry.state == "running" for entry in active):
+            self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
+
+    def start_now(self, task_id: str) -> Why | None:
+        """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
+        entry, facts = self._ledger.entries[task_id], self.facts()
+        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._clock())
+        if why is not None:
+            return why
+        if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
+            return Why("pressure", self._host.pressure)
+        self._start(entry)
+        after = self._ledger.entries.get(task_id)
+        if after is None or after.state != "pending":
+            return None
+        if self.obstacles.holds(entry.issue_key):
+            return Why("issue_busy", "the issue has an agent already")
+        return Why("slots", self._ledger.get(task_id).reason or "all slots are taken")
+
+    def _start(self, entry: Entry) -> bool:
+        """Start a task's next attempt; False when there is no slot after all."""
+        entered = slots.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
+        if isinstance(entered, slots.SlotRefusal):
+            self.obstacles.refused(entered, entry)
+            # A supervisor gives its locks back in a moment; a person who works by hand does not.
+            self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
+            return entered is not slots.SlotRefusal.SLOTS
+        try:
+            task = self._ledger.get(entry.id)
+            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
+                self._ledger.look_at({entry.id})  # someone edited it a moment ago
+                return True
+            return self._launch(task, entered)
+        except NoSuchTask:
+            self._ledger.look_at({entry.id})
+        finally:
+            entered.give_up()
+        return True
+
+    def _launch(self, task: Task, entered: slots.Pass) -> bool:
+        """Enter the attempt in the books and hand it, with its locks, to a supervisor.
+
+        False when nothing starts in this turn any more, as the settings must be read again.
+        """
+        settings = self._settings.current
+        planned: Task = msgspec.structs.replace(
+            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.agent_of(task, settings)
+        )
+        try:
+            job = builder.build(self._paths, settings, self._environ, planned, self._controls.limit)
+        except BrokenEnvFile:  # since the settings were read, which tell what must not start
+            self._settings.mark_stale()
+            self.try_again_s = 0.0
+            return False
+        except KugetsuError as error:
+            self._ledger.change(task, "error", str(error), error=str(error))
+            return True
+        task = self._ledger.change(
+            task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
+        )
+        try:
+            if job.after is not None:
+                self._servers.ensure()
+            handle = self._launcher.launch(job, entered.fds)
+        except OSError as error:
+            self._attempts.refuse(task, error.errno or 0)
+            return True
+        self._attempts.wait_for(task.id, handle)
+        self._attempts.chronicle.asked(task)
+        self._host.started()
+        return True

@@ -1,0 +1,47 @@
+"""Looking for processes that outlived their attempt, when an engine starts and now and then."""
+
+import time
+from collections.abc import Callable
+
+from ..domain.alerts import Alerts
+from ..domain.new_task import shown_id
+from ..domain.task import Notice
+from ..domain.text.quantities import counted
+from ..paths import StatePaths
+from ..queue.task_store import Ledger
+from . import orphans
+
+EVERY_S = 60.0
+"""Seconds between two looks; looking costs a read of every process."""
+
+
+class Sweeper:
+    """Ends what is surely ours, and warns of what only says that it is."""
+
+    def __init__(self, paths: StatePaths, ledger: Ledger, alerts: Alerts, now: Callable[[], str]) -> None:
+        self._paths = paths
+        self._ledger = ledger
+        self._alerts = alerts
+        self._now = now
+        self._due_at = 0.0
+
+    def sweep_if_due(self) -> None:
+        """Look, if the last time is long enough ago."""
+        if time.monotonic() >= self._due_at:
+            self.sweep()
+
+    def sweep(self) -> int:
+        """Look now; how many processes were ended."""
+        self._due_at = time.monotonic() + EVERY_S
+        found = orphans.find(self._paths)
+        ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
+        ended = orphans.end(self._paths, found)
+        if ended:
+            text = f"ended {counted(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
+            self._ledger.tell(Notice(self._now(), "engine_leftovers", text, "warning"))
+        unsure = sorted(one.process.pid for one in found if not one.surely_ours)
+        if unsure:
+            self._alerts.warn("leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}")
+        else:
+            self._alerts.clear("leftovers")
+        return ended

@@ -1,0 +1,222 @@
+"""Providers that rest: after a rate limit, a spent quota, or a refused key nothing is started that would run into it again.
+And hosts that did not answer when a clone was to be made: they are asked again later, by one task first.
+
+Kept in `queue/pauses.json`, written by the engine alone; so a rest outlives it. It ends by itself, or by `resume --agent`.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..domain import failures
+from ..domain.decisions.scheduling import Rest
+from ..domain.text.quantities import format_coming
+from ..domain.text.times import epoch, iso
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..storage import files, json_files
+
+NETWORK = "network"
+"""Class of failure that makes a host rest; providers rest for others."""
+FORGET_AFTER_S = 86400.0
+"""A limit that was reached so long ago says nothing about the next one."""
+NEWS_S = 60.0
+"""A rest that grows by less is not told again."""
+HOST_REST_S, HOST_REST_MAX_S = 30.0, 900.0
+"""The first rest of a host that does not answer, which doubles with each in a row, and the longest."""
+BELIEVED_S = 9 * 86400.0
+"""A rest that would last longer is a fault of the file or of the clock."""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """One provider's rest, or what is remembered of the last one."""
+
+    failure: str
+    """Class of the failure that began it."""
+    since: str
+    until: str
+    text: str = ""
+    """The words of the agent."""
+    count: int = 1
+    """Rests in a row, with no attempt that went well between them."""
+    told: bool = False
+    """Whether its end has been told."""
+
+
+class Pauses:
+    """The rests of one engine's providers."""
+
+    def __init__(self, paths: StatePaths, now: Callable[[], float], provider_of: Callable[[str], str]) -> None:
+        """Read what stands.
+
+        Args:
+            provider_of: whose limits an agent runs into.
+        """
+        self._paths = paths
+        self._now = now
+        self._provider_of = provider_of
+        self._pauses = load(paths)
+        self.version = 0
+        """Grows with each change of what rests, so that others know that they must look again."""
+
+    def resting(self) -> dict[str, Rest]:
+        """The rests that last still, by provider."""
+        return resting(self._pauses, self._now())
+
+    def hit(
+        self, agent: str, failure: str, text: str, started: float | None, ended: float | None, resets_at: float | None,
+        delay: float, delay_max: float,
+    ) -> Rest | None:  # fmt: skip
+        """Take in that an attempt ran into a limit; the rest that this begins or makes much longer, else None.
+
+        Args:
+            started: when the attempt began, in seconds since 1970.
+            ended: when it ended, which may be long ago if no engine was there to see it.
+            resets_at: when the limit is over, where the provider said so.
+            delay: the first rest where it did not, in seconds; doubles with each in a row.
+            delay_max: the longest such rest, longer for what takes longer to mend.
+        """
+        now, provider = self._now(), self._provider_of(agent)
+        policy = failures.policy(failure)
+        before = self._pauses.get(provider)
+        before = before if before and _age(before, now) < FORGET_AFTER_S else None
+        # Agents that ran side by side run into one limit together: that is one rest, not several in a row. So is an attempt
+        # that is taken in again, as a crash or a full disk kept it from the books.
+        same = before is not None and started is not None and started <= (epoch(before.since) or 0.0) <= now
+        count = (before.count if same else before.count + 1) if before else 1
+        longest = max(delay_max, delay * policy.pause)
+        until = (ended or now) + min(delay * policy.pause * 2.0 ** min(count - 1, 30), longest)
+        if resets_at is not None and now < resets_at <= now + BELIEVED_S:
+            import random  # not at the top: commands that read load this module, and draw no lots
+
+            until = resets_at + random.uniform(0.0, min(0.02 * (resets_at - now), 30.0))
+        elif same and before is not None:
+            until = max(until, epoch(before.until) or 0.0)
+        since = before.since if same and before else iso(now)
+        self._put({**self._pauses, provider: Pause(failure, since, iso(until), text[:300], count, until <= now)})
+        news = not same or before is None or until > (epoch(before.until) or 0.0) + NEWS_S
+        return self.resting().get(provider) if news else None
+
+    def went_well(self, agent: str) -> None:
+        """Take in that an attempt reached its provider: the next limit is again the first in a row."""
+        provider = self._provider_of(agent)
+        pause = self._pauses.get(provider)
+        if pause is not None and (epoch(pause.until) or 0.0) <= self._now():
+            self._put({name: other for name, other in self._pauses.items() if name != provider})
+
+    def hosts(self) -> dict[str, Rest]:
+        """The hosts that did not answer, until one of their tasks has been prepared; their rest may be over."""
+        return hosts(self._pauses, self._now())
+
+    def host_failed(self, host: str, text: str, started: float | None) -> Rest | None:
+        """Take in that a host did not answer a task that was being prepared; the rest that this begins, else None.
+
+        Args:
+            started: when the attempt began, in seconds since 1970; several side by side make one rest.
+        """
+        now, before = self._now(), self._pauses.get(host)
+        before = before if before and before.failure == NETWORK and _age(before, now) < FORGET_AFTER_S else None
+        if before is not None and started is not None and started <= (epoch(before.since) or 0.0) <= now:
+            return None
+        count = before.count + 1 if before else 1
+        until = now + min(HOST_REST_S * 2.0 ** min(count - 1, 30), HOST_REST_MAX_S)
+        self._put({**self._pauses, host: Pause(NETWORK, iso(now), iso(until), text[:300], count, True)})
+        return self.hosts().get(host)
+
+    def host_answered(self, host: str) -> None:
+        """Take in that a task of a host was prepared: its other tasks go on."""
+        pause = self._pauses.get(host)
+        if pause is not None and pause.failure == NETWORK:
+            self._put({name: other for name, other in self._pauses.items() if name != host})
+
+    def lift(self, name: str) -> bool:
+        """End the rest of a host, a provider, or an agent's provider, now; whether there was one."""
+        if name in self.hosts():
+            self.host_answered(name)
+            return True
+        rest = self.resting()
+        provider = name if name in rest else self._provider_of(name)
+        if provider not in rest:
+            return False
+        self._put({other: pause for other, pause in self._pauses.items() if other != provider})
+        return True
+
+    def over(self) -> list[str]:
+        """The providers whose rest has ended since the last call."""
+        rest = self.resting()
+        ended = [name for name, pause in self._pauses.items() if not pause.told and name not in rest]
+        if ended:
+            self._put({
+                name: msgspec.structs.replace(pause, told=True) if name in ended else pause
+                for name, pause in self._pauses.items()
+            })  # fmt: skip
+        return ended
+
+    def _put(self, pauses: dict[str, Pause]) -> None:
+        """Take over and write down; a disk that refuses costs the memory of it, not the rest itself."""
+        self._pauses = {name: pause for name, pause in pauses.items() if _age(pause, self._now()) < FORGET_AFTER_S}
+        self.version += 1
+        try:
+            files.replace(self._paths.pauses, msgspec.json.encode(self._pauses))
+        except OSError:
+            return
+
+
+def load(paths: StatePaths) -> dict[str, Pause]:
+    """Read the file; one that is missing or broken says nothing."""
+    try:
+        return json_files.read(paths.pauses, dict[str, Pause])
+    except (FileNotFoundError, BadFile):
+        return {}
+
+
+def fault(paths: StatePaths) -> str | None:
+    """Why the file cannot be read; None when it can, or there is none."""
+    try:
+        json_files.read(paths.pauses, dict[str, Pause])
+    except FileNotFoundError:
+        return None
+    except BadFile as error:
+        return error.message
+    return None
+
+
+def resting(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
+    """The rests of providers that last still."""
+    found = {}
+    for provider, pause in pauses.items():
+        until = epoch(pause.until) or 0.0
+        if pause.failure != NETWORK and now < until <= now + BELIEVED_S:
+            found[provider] = Rest(provider, until, pause.failure)
+    return found
+
+
+def hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
+    """The hosts that did not answer when a clone was to be made; nobody has tried whether they do since."""
+    found = {}
+    for host, pause in pauses.items():
+        until = epoch(pause.until) or 0.0
+        if pause.failure == NETWORK and now - FORGET_AFTER_S < until <= now + BELIEVED_S:
+            found[host] = Rest(host, until, NETWORK)
+    return found
+
+
+def silent(rest: Mapping[str, Rest], now: float) -> str:
+    """The hosts that are not asked now, in one line, for an alert."""
+    return "; ".join(
+        f"{name} does not answer: tasks that need a clone from it wait, next try {format_coming(one.until, now)}"
+        for name, one in rest.items()
+        if one.until > now
+    )
+
+
+def told(rest: Mapping[str, Rest], now: float) -> str:
+    """All rests in one line, for an alert."""
+    return "; ".join(
+        f"{name}: {failures.words(one.failure)}, its tasks wait until {format_coming(one.until, now)}"
+        for name, one in rest.items()
+    )
+
+
+def _age(pause: Pause, now: float) -> float:
+    return now - (epoch(pause.until) or 0.0)

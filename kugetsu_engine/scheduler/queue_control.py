@@ -1,0 +1,197 @@
+"""What operators set for the whole queue: paused, draining, limit."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..domain.engine_state import Control
+from ..domain.pause import PauseReason, read_pause_reason
+from ..domain.text.quantities import counted
+from ..domain.text.times import iso
+from ..errors import AlreadySo, BadFile, NotNow, UsageError
+from ..paths import StatePaths
+from ..storage import files, json_files
+
+UNREADABLE = Control(paused=True)
+
+
+class Controls:
+    """`queue/control.json`, written by the engine alone; draining ends with the engine and is not kept."""
+
+    def __init__(
+        self, paths: StatePaths, configured_limit: Callable[[], int], lasts: bool = True, now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """Read what was set.
+
+        Args:
+            lasts: False where this is not an engine but a command that applies its own request.
+        """
+        self._lasts = lasts
+        self._now = now
+        self._paths = paths
+        self._configured_limit = configured_limit
+        self.draining = False
+        self.fault: str | None = None
+        """Why the file could not be read. The operator may have paused the queue, so it is paused until they say otherwise."""
+        self._control = UNREADABLE
+        self._seen: object = ()
+        self._read()
+
+    def refresh(self, set_aside: Callable[[str, str], None]) -> None:
+        """Read the file again if someone else changed it; one that cannot be read is set aside, and what holds written anew.
+
+        Raises:
+            OSError: the disk refuses; the file is looked at again next time.
+        """
+        self._read()
+        if self.fault is not None:
+            set_aside(self._paths.control, self.fault + ("; the queue is paused: kugetsu resume" if self.paused else ""))
+            self._write(self._control)
+
+    def _read(self) -> None:
+        seen = files.read_signature(self._paths.control)
+        if seen == self._seen or (seen is None and self.fault is not None):
+            return
+        self._seen = seen
+        try:
+            self._control, self.fault = read(self._paths), None
+        except NotNow:
+            self._seen = ()
+        except BadFile as error:
+            self.fault = error.message
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new starts until the operator resumes."""
+        return self._control.paused
+
+    @property
+    def pause_reason(self) -> str:
+        """Why the queue is paused, where it was not the operator."""
+        return self._control.pause_reason if self.paused else ""
+
+    @property
+    def pause(self) -> PauseReason:
+        """The same as data, to decide by."""
+        return read_pause_reason(self._control.pause_code, self._control.pause_reason) if self.paused else PauseReason.OPERATOR
+
+    def pause_for(self, pause: PauseReason, reason: str) -> None:
+        """Pause the queue until the operator resumes it; one that the operator paused stays as it is.
+
+        It takes the place of the budget's pause, which ends by itself; a budget that is still used up pauses it again then.
+        """
+        if not self.paused or self.pause_reason:
+            self._pause(pause, reason, budget_day="")
+
+    def brake(self) -> bool:
+        """Pause the queue until the operator resumes it, whatever has paused it so far; False when they had done so."""
+        if self.paused and not self.pause_reason and self.fault is None:
+            return False
+        braked = msgspec.structs.replace(self._control, paused=True, pause_reason="", pause_code="")
+        try:
+            self._write(braked)
+        except OSError:
+            self._control = braked  # what the disk refuses holds for as long as this engine runs
+            raise
+        return True
+
+    @property
+    def budget_day(self) -> str:
+        """The day on which the budget last paused the queue."""
+        return self._control.budget_day
+
+    def pause_for_budget(self, reason: str, day: str) -> bool:
+        """Pause the queue for the budget of a day; False when it is paused already, and stays so for its own reason."""
+        if self.paused:
+            return False
+        self._pause(PauseReason.BUDGET, reason, budget_day=day)
+        return True
+
+    def lift(self, pause: PauseReason) -> None:
+        """Let the queue go on if it is paused for that reason."""
+        if self.paused and self.pause is pause:
+            self._go_on()
+
+    @property
+    def limit(self) -> int:
+        """How many agents may run: set by hand, as long as the setting it overrides has not been changed."""
+        return effective_limit(self._control, self._configured_limit())
+
+    def set_limit(self, limit: Any) -> str:
+        """Change the number of agents that may run; lowering it never kills."""
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1000:
+            raise UsageError("the limit is a number from 1 to 1000")
+        if limit == self.limit:
+            raise AlreadySo(f"the limit is {limit} already")
+        self._write(msgspec.structs.replace(self._control, limit=limit, limit_over=self._configured_limit()))
+        return f"at most {counted(limit, 'agent')} at once from now on"
+
+    def set_flow(self, verb: str) -> str:
+        """Pause, resume or drain the queue."""
+        if verb == "pause":
+            if self.paused:
+                raise AlreadySo("the queue is paused already")
+            self._pause(PauseReason.OPERATOR, "")
+            return "paused: nothing new starts, running agents go on"
+        if verb == "resume":
+            if not self.paused and not self.draining:
+                raise AlreadySo("the queue is not paused")
+            self._go_on()
+            self.draining = False
+            return "resumed"
+        if verb == "drain":
+            if not self._lasts:
+                raise AlreadySo(
+                    "no engine runs, so there is nothing to drain", "to keep the queue from starting: kugetsu pause"
+                )
+            if self.draining:
+                raise AlreadySo("the queue is draining already")
+            self.draining = True
+            return "draining: nothing new starts, a headless engine ends with the last agent"
+        raise UsageError(f"{verb!r} is no request")
+
+    def _pause(self, pause: PauseReason, reason: str, **changes: str) -> None:
+        paused = msgspec.structs.replace(self._control, paused=True, pause_reason=reason, pause_code=str(pause), **changes)
+        self._write(paused)
+
+    def _go_on(self) -> None:
+        self._write(msgspec.structs.replace(self._control, paused=False, pause_reason="", pause_code=""))
+
+    def _write(self, control: Control) -> None:
+        try:
+            read(self._paths)
+        except BadFile as error:  # someone wrote there: their bytes are kept
+            files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
+        files.replace(self._paths.control, msgspec.json.encode(control))
+        self._control, self.fault, self._seen = control, None, files.read_signature(self._paths.control)
+
+
+def read(paths: StatePaths) -> Control:
+    """Read the file; one that is missing says nothing.
+
+    Raises:
+        BadFile: it cannot be read.
+    """
+    try:
+        control = json_files.read(paths.control, Control)
+    except FileNotFoundError:
+        return Control()
+    if control.limit is not None and not 1 <= control.limit <= 1000:
+        raise BadFile(f"{paths.control} holds a limit out of range")
+    return control
+
+
+def load(paths: StatePaths) -> Control:
+    """Like `read`; one that is broken says paused."""
+    try:
+        return read(paths)
+    except BadFile:
+        return UNREADABLE
+
+
+def effective_limit(control: Control, configured: int) -> int:
+    """The limit in force: the one set by hand, as long as the setting is still what it was then."""
+    by_hand = control.limit is not None and control.limit_over == configured
+    return control.limit if by_hand and control.limit is not None else configured

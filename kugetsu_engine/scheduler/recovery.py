@@ -1,0 +1,96 @@
+"""The beginning of an engine: what became of all that an earlier one left, told once; the pause after a machine's restart."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..domain.alerts import Alerts
+from ..domain.decisions.recovery_report import MACHINE_RESTARTED, Found, machine_restarted, report
+from ..domain.engine_state import EngineState
+from ..domain.pause import PauseReason
+from ..domain.task import Notice
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..queue.task_store import Ledger
+from ..state import runs
+from ..storage import json_files
+from .attempts import Attempts
+from .queue_control import Controls
+
+
+class Recovery:
+    """What one engine found when it started."""
+
+    def __init__(self, paths: StatePaths, ledger: Ledger, controls: Controls, attempts: Attempts) -> None:
+        self.words = ""
+        """What was found, in a sentence; empty until all of it is known."""
+        self.found = Found()
+        self._paths = paths
+        self._ledger = ledger
+        self._controls = controls
+        self._attempts = attempts
+        self._restarted = False
+        self._begun = self._told = False
+        self._suspects: set[str] = set()
+        """Files that could not be read: they belong to the report, and get a moment to become readable."""
+
+    def begin(self, boot_id: str, resume: bool) -> None:
+        """Enter what became of every attempt; after a restart of the machine the queue waits for the operator.
+
+        Args:
+            boot_id: today's; empty where the system has none.
+            resume: the operator wants the queue to go on all the same.
+        """
+        last = _last_state(self._paths)
+        self._restarted = bool(self._ledger.entries) and machine_restarted(last, self._lost_boots(), boot_id)
+        self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
+        if resume:
+            self._controls.lift(PauseReason.MACHINE_RESTARTED)
+        elif self._restarted:
+            self._controls.pause_for(PauseReason.MACHINE_RESTARTED, MACHINE_RESTARTED)
+        self._suspects = set(self._ledger.suspects)
+        self._begun = True
+
+    def hear(self, notice: Notice) -> None:
+        """Take notice of files that are set aside while the report is not told yet."""
+        if notice.type == "engine_corrupt" and not self._told:
+            self.found = msgspec.structs.replace(self.found, set_aside=self.found.set_aside + 1)
+
+    def report(self, now: Callable[[], str], at_once: bool = False) -> None:
+        """Tell what was found, once all of it is known, or at once as far as it is."""
+        if not self._begun or self._told or (self._suspects & self._ledger.suspects and not at_once):
+            return
+        self._told = True
+        self.words = report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
+        if self.words:
+            bad = self._restarted or self.found.lost or self.found.set_aside
+            text = f"engine started: {self.words}"
+            self._ledger.tell(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
+
+    def remind(self, alerts: Alerts) -> None:
+        """Keep the alert up for as long as the queue waits for the operator."""
+        if self._controls.pause is PauseReason.MACHINE_RESTARTED:
+            alerts.warn(
+                "machine_restarted",
+                f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, goes on",
+            )
+        else:
+            alerts.clear("machine_restarted")
+
+    def _lost_boots(self) -> set[str]:
+        """Boot ids of the attempts that an earlier engine left and that have no result."""
+        records = (
+            runs.record(self._paths, entry.id, entry.attempt)
+            for entry in self._ledger.active()
+            if runs.result(self._paths, entry.id, entry.attempt, None) is None
+            and runs.outcome(self._paths, entry.id, entry.attempt, None) is None
+        )
+        return {record.boot_id for record in records if record is not None}
+
+
+def _last_state(paths: StatePaths) -> EngineState | None:
+    """What the engine before wrote last."""
+    try:
+        return json_files.read(paths.engine, EngineState)
+    except (FileNotFoundError, BadFile):
+        return None

@@ -1,0 +1,126 @@
+"""The shared opencode server, as the engine sees it: a keeper that is started when it is needed, and found by its lock."""
+
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+
+from ..agents.launch_spec import Call
+from ..agents.opencode import keeper_protocol, server_mode
+from ..config.loader import AgentSettings, SettingsSource
+from ..domain.alerts import Alerts
+from ..errors import ConfigError
+from ..jobs import environment
+from ..paths import StatePaths
+from ..process import marks
+from ..queue.task_store import Ledger
+from ..storage import locks
+from ..supervisor.launcher import open_log
+
+LOOK_S = 2.0
+HEALTH_S = 60.0
+"""Silence after which the server is taken for dead; on a busy machine it may take seconds to answer."""
+HEALTH_LOOK_S = 5.0
+
+
+class Servers:
+    """Sees to it that attempts that want the shared server find one."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, alerts: Alerts,
+        slots: Callable[[], int],
+    ) -> None:  # fmt: skip
+        """Begin; `slots` tells how many agents may run at once."""
+        self._paths = paths
+        self._environ = environ
+        self._settings = settings
+        self._ledger = ledger
+        self._alerts = alerts
+        self._slots = slots
+        self._keepers: list[subprocess.Popen[bytes]] = []
+        self._next_look = 0.0
+
+    def look(self) -> None:
+        """Now and then: start a keeper if attempts are under way that need one, and tell of a server that does not start."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_S
+        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._ledger.active()):
+            self.ensure()
+        elif self._keepers or os.path.exists(self._paths.server):
+            state = keeper_protocol.current(self._paths.root)
+            self._alerts.warn("opencode_server", str((state or {}).get("fault") or ""))
+        else:
+            self._alerts.clear("opencode_server")
+
+    def ensure(self) -> None:
+        """Have a keeper in office whose server was started as one would be now; not by settings that are not whole."""
+        gaps = self._settings.current.gaps
+        if gaps.everything or "opencode" in gaps.agents:
+            return
+        own = self._own
+        token = secrets.token_hex(8)
+        try:
+            env = self._environment(own, token)
+            argv = server_mode.server_command(own)
+            limits = {"memory": own.server_memory, "idle_s": own.server_idle}
+            digest = server_mode.digest([*argv, str(limits)], env | {marks.MARK: ""})
+            seat = locks.try_lock(self._paths.server_seat)
+            if seat is None:
+                self._renew(digest)
+                return
+            try:
+                life = locks.try_lock(self._paths.server_life(token))
+                assert life is not None
+                spec = {
+                    "state_dir": self._paths.root, "token": token, "argv": argv,
+                    "starter": server_mode.starter_command(), "digest": digest, **limits,
+                    "health_s": HEALTH_S, "look_s": HEALTH_LOOK_S,
+                }  # fmt: skip
+                try:
+                    self._start(seat, life, spec, env)
+                finally:
+                    os.close(life)
+            finally:
+                os.close(seat)
+            self._alerts.clear("opencode_server")
+        except (OSError, ConfigError) as error:
+            self._alerts.warn("opencode_server", f"the shared opencode server could not be started: {error}")
+
+    def _renew(self, digest: str) -> None:
+        """A keeper is in office: ask it to give its seat up if the settings are others now, and pass on its troubles."""
+        state = keeper_protocol.current(self._paths.root)
+        if state is None:
+            return
+        self._alerts.warn("opencode_server", str(state.get("fault") or ""))
+        if state.get("digest") != digest:
+            try:
+                with keeper_protocol.connect(state["socket"], 1.0) as end:
+                    keeper_protocol.say(end, {"verb": "retire"})
+                    keeper_protocol.hear(end)
+            except (OSError, ValueError):
+                return  # it is about to end
+
+    def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
+        with open_log(self._paths.supervisor_log) as log:
+            self._keepers.append(subprocess.Popen(
+                server_mode.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,
+            ))  # fmt: skip
+
+    def _environment(self, own: AgentSettings, token: str) -> dict[str, str]:
+        base = environment.of_server(self._paths, self._environ, self._settings.current.pass_env, token, own.unset)
+        return server_mode.server_environment(own, base)
+
+    def _uses(self, agent: str | None, issue_ref: str) -> bool:
+        call = Call(issue_ref, slots=self._slots())
+        try:
+            return (agent or self._settings.current.agent) == "opencode" and server_mode.is_wanted(self._own, call)
+        except ConfigError:
+            return False
+
+    @property
+    def _own(self) -> AgentSettings:
+        return self._settings.current.agents.get("opencode", AgentSettings())

@@ -1,0 +1,84 @@
+"""What the engine finds in its way when it starts tasks: kept until it has tried again, told to everyone who explains it."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..config.loader import Settings
+from ..domain.new_task import task_id as as_task_id
+from ..domain.obstacles import Obstacles
+from ..domain.states import NOTIFIED
+from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
+from ..paths import StatePaths
+from ..queue.entry import Entry
+from ..queue.task_store import Ledger
+from ..state import manual_sessions, runs, slots
+
+
+class ObstacleKeeper:
+    """The obstacles of one engine."""
+
+    def __init__(self, paths: StatePaths, ledger: Ledger, settings: Callable[[], Settings]) -> None:
+        self._paths = paths
+        self._ledger = ledger
+        self._settings = settings
+        self.trouble = ""
+        """What the disk or the system refused in the last turn."""
+        self._issues: set[str] = set()
+        self._strangers = 0
+        self._preparing: dict[str, str] = {}
+
+    def now(self) -> Obstacles:
+        """What stands in the way of the next start; what the system refused is tried again, so it does not."""
+        return Obstacles(sorted(self._issues), self._strangers, self._still_preparing())
+
+    def told(self) -> Obstacles:
+        """The same for everyone who explains why nothing has started."""
+        return msgspec.structs.replace(self.now(), trouble=self.trouble)
+
+    def holds(self, issue_key: str) -> bool:
+        """Whether someone else was found at work on an issue."""
+        return issue_key in self._issues
+
+    def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
+        """Take in that a lock was refused which the books say is free."""
+        if what is slots.SlotRefusal.SLOTS:
+            known = len(self._ledger.active_ids) + len(manual_sessions.every(self._paths))
+            self._strangers = max(slots.taken_slots(self._paths) - known, 1)
+        else:
+            self._issues.add(entry.issue_key)
+
+    def forget_refusals(self) -> None:
+        """Ask again for the locks that were refused."""
+        self._strangers = 0
+        for issue_key in self._issues:
+            self._ledger.issue_free(issue_key)
+        self._issues = set()
+
+    def git_is_busy(self, entry: Entry, holder: str) -> None:
+        """Take in that a task gave its slot back as git was busy for long in its repository.
+
+        Args:
+            holder: the task that git works for, as its supervisor wrote it down; it may be none.
+        """
+        known = as_task_id(holder)
+        if known == holder and holder in self._ledger.active_ids:
+            self._preparing |= dict.fromkeys(names_of_place(self._settings(), entry.repo, entry.repository), holder)
+
+    def _still_preparing(self) -> dict[str, str]:
+        if self._preparing:
+            holders = {holder: self.is_prepared(holder) for holder in {*self._preparing.values()}}
+            self._preparing = {name: holder for name, holder in self._preparing.items() if not holders[holder]}
+        return dict(self._preparing)
+
+    def is_prepared(self, task_id: str) -> bool:
+        """Whether git has done its work for a task, or nobody works on it any more."""
+        entry = self._ledger.entries.get(task_id)
+        if entry is None or entry.state != NOTIFIED:
+            return True
+        progress = runs.progress(self._paths, task_id, entry.attempt)
+        record = runs.record(self._paths, task_id, entry.attempt)
+        return (
+            progress is not None and record is not None and record.token == self._ledger.get(task_id).token
+            and progress.phase not in BEFORE_GIT_IS_DONE
+        )  # fmt: skip
