@@ -6,7 +6,7 @@ Under tmux it gets a window of its own, and the console stays; else the console 
 import subprocess
 from collections.abc import Mapping
 
-from kugetsu_engine.by_hand import check
+from kugetsu_engine.client.attach import check
 from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task

@@ -2,10 +2,10 @@
 
 import os
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.safe_text import safe_text
-from kugetsu_engine.operator import Operator
 
 from . import outside
 from .console import Console

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kugetsu_engine.editing import Edit, after_editor, editor_of, kept
+from kugetsu_engine.client.edit import Edit, after_editor, editor_of, kept
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
 from kugetsu_engine.state.requests import Request
 

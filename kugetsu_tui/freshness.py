@@ -4,10 +4,10 @@ import time
 
 import msgspec
 
+from kugetsu_engine.client.snapshot import STALE_S
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import STALE_S
 from kugetsu_engine.state import manual_sessions
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import is_held

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.scheduler.resource_gate import read_memory
-from kugetsu_engine.snapshot import Snapshot
 
 CURVE = 8
 """Samples of processor time that are kept for each agent."""

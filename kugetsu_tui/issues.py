@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from kugetsu_engine import beginning, removing
+from kugetsu_engine.client import start
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.errors import UsageError
-from kugetsu_engine.operator import Operator
-from kugetsu_engine.removing import Remains
+from kugetsu_engine.worktrees import destroy
+from kugetsu_engine.worktrees.destroy import Remains
 
 from .commands import Command
 from .console import Console
@@ -19,9 +20,7 @@ async def run(app: Console, command: Command) -> None:
     operator, args = app.link.operator, command.args
     jobs: dict[str, Callable[[], str]] = {
         "start": lambda: f"#{_start(app, args)[2:]} starts",
-        "continue": lambda: (
-            f"#{beginning.go_on(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts"
-        ),
+        "continue": lambda: f"#{start.go_on(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts",
         "delegate": lambda: _delegated(app, args["message"]),
         "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
     }
@@ -32,11 +31,11 @@ async def run(app: Console, command: Command) -> None:
 
 
 def _start(app: Console, args: dict[str, str]) -> str:
-    return beginning.start(app.link.operator, args["reference"], args["message"], app.link.folder)
+    return start.start(app.link.operator, args["reference"], args["message"], app.link.folder)
 
 
 def _delegated(app: Console, message: str) -> str:
-    made = beginning.delegate(app.link.operator, message, app.link.folder)
+    made = start.delegate(app.link.operator, message, app.link.folder)
     return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
@@ -46,11 +45,11 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     if operator.read_only:
         raise UsageError("read-only: nothing is changed")
     ref = operator.reference(reference)
-    remains = await app.link.aside(lambda: removing.look(operator, ref))
+    remains = await app.link.aside(lambda: destroy.look(operator, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await app.link.aside(lambda: removing.pull_request_state(operator, ref, lambda _: None))
+    state = await app.link.aside(lambda: destroy.pull_request_state(operator, ref, lambda _: None))
     against = remains.objections(state)
     if against and not force:
         app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
@@ -65,5 +64,5 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
 
 
 async def _remove(app: Console, operator: Operator, remains: Remains, force: bool) -> None:
-    done = await app.link.aside(lambda: list(removing.destroy(operator, remains, force=force)))
+    done = await app.link.aside(lambda: list(destroy.destroy(operator, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import Snapshot
 from kugetsu_engine.state import notification_mutes
 
 LEAST_APART_S = 5.0

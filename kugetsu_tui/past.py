@@ -4,12 +4,12 @@ import logging
 
 from textual.timer import Timer
 
+from kugetsu_engine.client.replay import Replay
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.timeline import Event
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.text.times import past_moment
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.replay import Replay
-from kugetsu_engine.snapshot import Snapshot
 
 from .background import Background
 from .console import PictureConsole

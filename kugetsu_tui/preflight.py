@@ -1,7 +1,7 @@
 """What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
 
-from kugetsu_engine import preflight
 from kugetsu_engine.agents.registry import names
+from kugetsu_engine.client import preflight
 
 from .link import Link
 from .modals.task_form import Doubt, Draft

@@ -54,7 +54,7 @@ def run_console(
             f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
             "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
         )
-    from kugetsu_engine.operator import Operator
+    from kugetsu_engine.client.api import Operator
 
     from .app import KugetsuApp
     from .console_log import kept
@@ -120,13 +120,13 @@ def _replay(words: list[str]) -> int:
 
 
 def _demo(words: list[str]) -> int:
-    from kugetsu_engine import demo
     from kugetsu_engine.cli.demo import parser_of
-    from kugetsu_engine.snapshot import SnapshotReader
+    from kugetsu_engine.client import demo_setup
+    from kugetsu_engine.client.snapshot import SnapshotReader
 
     given = parser_of("demo").parse_args(words)
-    state_dir = demo.prepare(given.tasks, given.speed)
-    environ = demo.undisturbed(os.environ)
+    state_dir = demo_setup.prepare(given.tasks, given.speed)
+    environ = demo_setup.undisturbed(os.environ)
     try:
         return run_console(state_dir, False, environ)
     finally:
@@ -137,5 +137,5 @@ def _demo(words: list[str]) -> int:
         elif given.keep:
             sys.stderr.write(f"kept: KUGETSU_DIR={state_dir} kugetsu\n")
         else:
-            demo.remove(state_dir)
+            demo_setup.remove(state_dir)
             sys.stderr.write("the demo was removed\n")

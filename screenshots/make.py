@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.modals.report import Report, ReportLines
 from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.history.journal_entries import STARTED, Act
@@ -17,7 +18,6 @@ from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
-from kugetsu_engine.snapshot import Snapshot
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ..beginning import wait_until
-from ..by_hand import attach, place
+from ..client.attach import attach, place
+from ..client.start import wait_until
 from ..config.loader import load
 from ..domain.new_task import typed_id
 from ..domain.states import ACTIVE

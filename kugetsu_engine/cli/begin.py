@@ -3,11 +3,11 @@
 import os
 import re
 
-from .. import beginning
+from ..client import start
+from ..client.api import Operator
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import duration
 from ..errors import AlreadySo, KugetsuError
-from ..operator import Operator
 from ..process.waiting import pause
 from ..storage.locks import is_held
 from .grammar import parser_of
@@ -27,10 +27,10 @@ def main(verb: str, words: list[str]) -> int:
         return _delegate(message)
     acting, folder = operator(), os.getcwd()
     if verb == "continue":
-        task_id = beginning.go_on(acting, given.issue_ref, message if given.message else None, folder)
+        task_id = start.go_on(acting, given.issue_ref, message if given.message else None, folder)
     else:
         _note_pull_request(acting, given.issue_ref, given.pr)
-        task_id = beginning.start(
+        task_id = start.start(
             acting, given.issue_ref, message, folder, repo=given.repo, agent=given.agent, timeout=given.timeout
         )
     return _tell(acting, task_id, duration(given.wait) if given.wait else None)
@@ -46,7 +46,7 @@ def _note_pull_request(acting: Operator, reference: str, url: str | None) -> Non
 
 
 def _tell(acting: Operator, task_id: str, limit_s: float | None) -> int:
-    task = beginning.wait_until_begun(acting, task_id, pause, limit_s)
+    task = start.wait_until_begun(acting, task_id, pause, limit_s)
     if task.ended and task.state != "completed":
         raise KugetsuError(f"{task.shown} {task.issue_ref} {task.state}: {task.reason or task.error or ''}")
     if task.attempts and task.started_at is None:
@@ -58,6 +58,6 @@ def _tell(acting: Operator, task_id: str, limit_s: float | None) -> int:
 
 
 def _delegate(message: str) -> int:
-    for task_id, reference in beginning.delegate(operator(), message, os.getcwd()):
+    for task_id, reference in start.delegate(operator(), message, os.getcwd()):
         print(safe_line(f"Enqueued: {task_id} for {reference}"))
     return 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import shtab
 
+from ..client.verbs import ABOUT
 from . import GROUPS, candidates, grammar
-from .about import ABOUT
 from .words import Words
 
 DYNAMIC = {

@@ -2,12 +2,12 @@
 
 import os
 
-from .. import demo
+from ..client import demo_setup
+from ..client.snapshot import ALL_DONE, SnapshotReader
 from ..domain import states
 from ..domain.new_task import typed_id
 from ..domain.text.quantities import counted
 from ..paths import StatePaths
-from ..snapshot import ALL_DONE, SnapshotReader
 from . import grammar
 from .headless import run
 from .words import Words
@@ -16,23 +16,23 @@ from .words import Words
 def parser_of(verb: str) -> Words:
     """The words `demo` takes."""
     parser = grammar.parser_of(verb)
-    parser.set_defaults(tasks=len(demo.SCRIPT))
+    parser.set_defaults(tasks=len(demo_setup.SCRIPT))
     return parser
 
 
 def main(verb: str, words: list[str]) -> int:
     """Run the demo until all its tasks have ended; 0 when each ended as it should."""
     given = parser_of(verb).parse_args(words)
-    state_dir = demo.prepare(given.tasks, given.speed)
+    state_dir = demo_setup.prepare(given.tasks, given.speed)
     print(f"demo in {os.path.dirname(state_dir)}: {counted(given.tasks, 'task')}, at most 3 agents at once", flush=True)
-    code = run(StatePaths(state_dir), until_idle=True, environ=demo.undisturbed(os.environ))
+    code = run(StatePaths(state_dir), until_idle=True, environ=demo_setup.undisturbed(os.environ))
     snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=ALL_DONE).read()
-    wrong = [task for task in snapshot.done if task.state != demo.expected_state(int(typed_id(task.id)))]
+    wrong = [task for task in snapshot.done if task.state != demo_setup.expected_state(int(typed_id(task.id)))]
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     still_open = sum(snapshot.counts[state] for state in states.ALL if state not in states.FINAL)
     print(f"{counts}: {'as expected' if not wrong and not still_open else 'not as expected'}")
     if given.keep or still_open:
         print(f"kept: KUGETSU_DIR={state_dir} kugetsu")
     else:
-        demo.remove(state_dir)
+        demo_setup.remove(state_dir)
     return code or int(bool(wrong or still_open))

@@ -33,7 +33,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _agents(as_json: bool) -> int:
     """Tell of every agent; 1 when the one that is used by default cannot run."""
-    from ..doctor.programs import look
+    from ..doctor.agent_programs import look
 
     here = paths()
     settings = SettingsSource(here, os.environ).current

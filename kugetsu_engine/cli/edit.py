@@ -6,8 +6,8 @@ import sys
 import time
 from typing import Any
 
+from ..client.edit import TextKept, editor_of, in_editor, kept
 from ..domain import task_document
-from ..editing import TextKept, editor_of, in_editor, kept
 from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
 from .grammar import parser_of
 from .here import operator, standard_input

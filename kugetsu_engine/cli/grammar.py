@@ -5,8 +5,8 @@ It is data, so that whoever asks for a hint at each key makes no parser, and loa
 
 from __future__ import annotations
 
+from ..client.verbs import ABOUT
 from ..domain.new_task import EXPECTATIONS, SESSION_CHOICES
-from .about import ABOUT
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:

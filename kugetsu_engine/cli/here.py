@@ -9,12 +9,12 @@ from ..paths import StatePaths, state_dir_from
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from ..operator import Operator
+    from ..client.api import Operator
 
 
 def operator() -> Operator:
     """The operator of this command's state directory."""
-    from ..operator import Operator
+    from ..client.api import Operator
 
     return Operator(state_dir_from(os.environ))
 

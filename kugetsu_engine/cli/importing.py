@@ -3,9 +3,10 @@
 import os
 import time
 
-from .. import initial, takeover
+from ..client import state_setup
 from ..doctor import check, gather, mend
 from ..domain.text.safe_text import safe_line
+from ..migration import importer
 from ..storage import files
 from ..storage.engine_lock import EngineLock
 from .grammar import parser_of
@@ -16,9 +17,9 @@ def main(verb: str, words: list[str]) -> int:
     """Take it over, and say line by line what becomes what."""
     given = parser_of(verb).parse_args(words)
     acting = operator()
-    work = takeover.Takeover(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
+    work = importer.Takeover(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
     work.check()
-    takeover.refuse_twice(acting.paths)
+    importer.refuse_twice(acting.paths)
     if given.dry_run:
         for line in work.steps():
             print(safe_line(line))
@@ -31,7 +32,7 @@ def main(verb: str, words: list[str]) -> int:
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
-        for path in initial.make_files(acting):
+        for path in state_setup.make_files(acting):
             print(safe_line(f"made {path}"))
     finally:
         lock.release()

@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 
-from .. import initial, removing
 from ..agents import registry
+from ..client import state_setup
+from ..client.api import Operator
 from ..config.loader import AgentSettings
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.text.safe_text import safe_line
 from ..errors import AlreadySo, ConfigError
-from ..operator import Operator
 from ..process.waiting import pause
 from ..state import sessions
+from ..worktrees import destroy
 from .grammar import parser_of
 from .here import note, operator
 from .issues import confirmed
@@ -22,23 +23,23 @@ def main(verb: str, words: list[str]) -> int:
     """Make what is missing."""
     given = parser_of(verb).parse_args(words)
     acting = operator()
-    for path in initial.make_files(acting):
+    for path in state_setup.make_files(acting):
         print(safe_line(f"made {path}"))
     if given.files:
         return 0
-    if not initial.keeps_sessions(acting):
+    if not state_setup.keeps_sessions(acting):
         print(safe_line(f"{acting.settings.agent} keeps no sessions, so there is nothing else to make"))
         return 0
     there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
     if len(there) == 2 and not given.force:
         raise AlreadySo("base and project manager have their sessions already", "--force destroys them and makes new ones")
     for ref in there if given.force else ():
-        for done in removing.destroy(acting, removing.look(acting, ref), force=True):
+        for done in destroy.destroy(acting, destroy.look(acting, ref), force=True):
             print(safe_line(done))
     for ref in (BASE, PM_AGENT):
         if _session(acting, ref) is None:
             print(safe_line(f"{SESSIONS[ref]}: asking {acting.settings.agent} ..."), file=sys.stderr, flush=True)
-            print(safe_line(f"{SESSIONS[ref]} session {initial.make_session(acting, ref, pause)}"), flush=True)
+            print(safe_line(f"{SESSIONS[ref]} session {state_setup.make_session(acting, ref, pause)}"), flush=True)
     if sys.stdin.isatty():
         return _offer_screen(acting)
     return 0

@@ -2,11 +2,11 @@
 
 import sys
 
+from ..client.api import Operator
 from ..domain.new_task import shown_id
 from ..domain.reserved_refs import BASE, PM_AGENT
 from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AlreadySo, KugetsuError, UsageError
-from ..operator import Operator
 from .grammar import parser_of
 from .here import note, operator
 
@@ -68,9 +68,9 @@ def _destroy(words: list[str]) -> int:
 
 
 def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_run: bool, may_be_gone: bool) -> int:
-    from .. import removing
+    from ..worktrees import destroy
 
-    remains = removing.look(acting, issue_ref)
+    remains = destroy.look(acting, issue_ref)
     if remains.nothing:
         if may_be_gone:
             note(f"{issue_ref}: there is nothing to destroy")
@@ -78,7 +78,7 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
         raise AlreadySo(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
     for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
         note(line) if not dry_run else print(safe_line(line))
-    against = remains.objections(removing.pull_request_state(acting, issue_ref, note))
+    against = remains.objections(destroy.pull_request_state(acting, issue_ref, note))
     if against and (dry_run or force):
         (print if dry_run else note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
     if dry_run:
@@ -88,7 +88,7 @@ def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_r
     if not yes and not confirmed("Destroy this?"):
         note("nothing was done")
         return 1
-    for done in removing.destroy(acting, remains, force=force):
+    for done in destroy.destroy(acting, remains, force=force):
         print(safe_line(done), flush=True)
     return 0
 
@@ -103,11 +103,11 @@ def confirmed(question: str) -> bool:
 
 
 def _prune(words: list[str]) -> int:
-    from .. import pruning
+    from ..worktrees import prune
 
     given = parser_of("prune").parse_args(words)
     acting = operator()
-    found = pruning.look(acting)
+    found = prune.look(acting)
     if given.json:
         from .output import print_json
 
@@ -125,4 +125,4 @@ def _prune(words: list[str]) -> int:
     if not given.yes and not confirmed(f"Remove {len(going)}?"):
         note("nothing was done")
         return 1
-    return pruning.prune(acting, going, note)
+    return prune.prune(acting, going, note)

@@ -2,13 +2,13 @@
 
 import os
 
+from ..client.snapshot import Snapshot, SnapshotReader
 from ..domain import failures
 from ..domain.task import Attempt, Task
 from ..domain.text.quantities import format_clock
 from ..domain.text.safe_text import safe_line, safe_text
 from ..domain.text.times import as_read
 from ..domain.usage import consumed, total
-from ..snapshot import Snapshot, SnapshotReader
 from ..state import tasks
 from ..state.issue_names import name_of
 from .grammar import parser_of

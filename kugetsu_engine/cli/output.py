@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from ..client.snapshot import Snapshot
 from ..domain.decisions.duration_model import Expected
 from ..domain.refs import key_of
 from ..domain.task import Task
 from ..domain.text.quantities import counted, format_clock, format_coming, format_span
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso
-from ..snapshot import Snapshot
 
 COLUMNS = "KUGETSU_COLUMNS"
 """The variable by which the console says how wide it shows what a command prints."""

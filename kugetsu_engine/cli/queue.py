@@ -13,8 +13,8 @@ TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..client.snapshot import Snapshot
     from ..domain.task import Task
-    from ..snapshot import Snapshot
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -34,7 +34,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _list(verb: str, words: list[str]) -> int:
-    from ..snapshot import ALL_DONE, SnapshotReader
+    from ..client.snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
     given = parser_of(verb).parse_args(words)
@@ -75,7 +75,7 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 
 
 def _stats(verb: str, words: list[str]) -> int:
-    from ..snapshot import ALL_DONE, SnapshotReader
+    from ..client.snapshot import ALL_DONE, SnapshotReader
     from .output import print_json
 
     given = parser_of(verb).parse_args(words)

@@ -6,10 +6,10 @@ import sys
 import time
 from math import inf
 
+from ..client.replay import Replay
+from ..client.snapshot import EngineView
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso, local, past_moment
-from ..replay import Replay
-from ..snapshot import EngineView
 from . import queue, status
 from .grammar import parser_of
 from .here import glyph, paths

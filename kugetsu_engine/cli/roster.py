@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ..client.snapshot import ALL_DONE, Snapshot, SnapshotReader
 from ..domain import refs
 from ..domain.pull_request import KnownPull
 from ..domain.reserved_refs import SESSIONS
@@ -13,7 +14,6 @@ from ..domain.task import Delivered, Task
 from ..domain.text.quantities import counted
 from ..errors import KugetsuError
 from ..paths import StatePaths
-from ..snapshot import ALL_DONE, Snapshot, SnapshotReader
 from ..state import pull_requests, sessions
 from ..state.issue_names import name_of, session_name
 from .grammar import parser_of

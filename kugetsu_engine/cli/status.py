@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..client.snapshot import Active, Snapshot, SnapshotReader
 from ..domain import silence
 from ..domain.changes import Changes
 from ..domain.decisions import notification_rules
@@ -14,7 +15,6 @@ from ..domain.task import Notice
 from ..domain.text.quantities import counted, format_clock, format_size, format_span
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import as_read
-from ..snapshot import Active, Snapshot, SnapshotReader
 from ..state import notifications, sessions
 from .grammar import parser_of
 from .here import glyph, paths

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from ..care import Care, Removal, Worktree
 from ..domain.text.quantities import format_size
 from ..errors import UsageError
+from ..worktrees.inventory import Care, Removal, Worktree
 from .grammar import parser_of
 from .here import glyph, note, operator
 from .output import print_json, print_table

@@ -5,8 +5,8 @@
 
 from .checks import check
 from .evidence import Evidence, gather
-from .finding import Finding
-from .mending import mend
-from .surroundings import Fact, look_around
+from .findings import Finding
+from .fixes import mend
+from .machine import Fact, look_around
 
 __all__ = ["Evidence", "Fact", "Finding", "check", "gather", "look_around", "mend"]

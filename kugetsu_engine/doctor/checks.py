@@ -18,7 +18,7 @@ from ..domain.task import Task
 from ..domain.text.quantities import counted, of_number
 from ..paths import JSON, StatePaths
 from .evidence import Evidence, Run
-from .finding import Finding
+from .findings import Finding
 
 ENGINE_MENDS = "an engine does this when it starts"
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kugetsu_engine.cli.about import in_short
+from kugetsu_engine.client.verbs import in_short
 
 from ..commands import VERBS, usage
 from ..formatting import states

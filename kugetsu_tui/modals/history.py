@@ -6,9 +6,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.text.quantities import format_span
 from kugetsu_engine.domain.text.times import epoch
-from kugetsu_engine.snapshot import Snapshot
 
 from ..viewmodels import history
 from ..viewmodels.history import TICK

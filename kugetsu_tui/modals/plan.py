@@ -6,8 +6,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
-from kugetsu_engine.snapshot import Snapshot
 
 from ..viewmodels import plan as view
 from ..widgets.lines import Span

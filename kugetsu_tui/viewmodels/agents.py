@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
-from kugetsu_engine.snapshot import Active
 
 from ..formatting import states
 from ..formatting.safe_text import clean

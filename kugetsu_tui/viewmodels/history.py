@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 from time import localtime
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_span, percent
 from kugetsu_engine.domain.text.times import epoch
-from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import states
 from ..formatting.safe_text import clean, fit, width_of

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import counted
-from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting.safe_text import clean
 from .picture import short_ref

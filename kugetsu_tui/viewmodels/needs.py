@@ -1,7 +1,7 @@
 """Which of the things that need the operator comes next."""
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.decisions.notification_rules import Need
-from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting.safe_text import clean
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

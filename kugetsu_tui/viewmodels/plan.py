@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.decisions.forecast import Plan, Start
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import counted, format_moment
-from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import states
 from ..formatting.safe_text import clean, fit

@@ -3,13 +3,13 @@
 from functools import cached_property
 from math import inf
 
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_coming, format_moment
-from kugetsu_engine.snapshot import Snapshot
 
 from ..formatting import states
 from ..formatting.safe_text import clean

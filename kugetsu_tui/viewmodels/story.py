@@ -1,11 +1,11 @@
 """One task in words: the header of its screen, its card in place of a log, and the line at the bottom of home."""
 
+from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
 from kugetsu_engine.domain.usage import consumed
-from kugetsu_engine.snapshot import Active
 
 from ..formatting import states
 from ..formatting.safe_text import clean, clean_lines

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.paths import StatePaths
 from tests.support import real_opencode
 from tests.support.model_server import ModelServer, bash, say

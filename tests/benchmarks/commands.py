@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 
 from .measure import KUGETSU, alternate, environment, fresh_folder, median, quantile, run_time
 from .options import Options

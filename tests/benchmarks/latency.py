@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 
 from .ground import Ground, executable
 from .measure import KUGETSU, Unavailable, alternate, end, environment, let_pass, median, quantile, wait_for

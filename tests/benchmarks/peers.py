@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 
 from .ground import Ground, executable
 from .measure import KUGETSU, Unavailable, end, environment, wait_for

@@ -68,7 +68,7 @@ def parse(root: str) -> dict[str, float]:
 
 def enqueue(root: str, name: str, count: str) -> dict[str, object]:
     """Many tasks from one of several processes; waits for a line on stdin, so that all begin together."""
-    from kugetsu_engine.operator import Operator
+    from kugetsu_engine.client.api import Operator
 
     operator = Operator(root, environment())
     print("ready", flush=True)

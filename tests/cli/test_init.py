@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli import init
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.reserved_refs import BASE
 from kugetsu_engine.domain.session import Session
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import files

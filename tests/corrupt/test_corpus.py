@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from kugetsu_engine.cli.status import document
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.errors import BadFile, KugetsuError
 from kugetsu_engine.jobs.prompt import PromptFile
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import provider_backoff, queue_control
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import contexts, notifications
 from kugetsu_engine.storage import json_files
 from tests.model.world import World

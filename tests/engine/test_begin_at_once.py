@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from kugetsu_engine import beginning
+from kugetsu_engine.client import start as beginning
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import issue_tasks, requests, tasks
 from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files

@@ -11,7 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import beginning, by_hand, cli
+from kugetsu_engine import cli
+from kugetsu_engine.client import attach as by_hand
+from kugetsu_engine.client import start
+from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.manual_session import ByHand
@@ -19,7 +22,6 @@ from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import AlreadySo, KugetsuError
-from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.state import manual_sessions, sessions, slots
 from kugetsu_engine.storage import files
 from tests.support.fleet import AGENT, Fleet
@@ -66,7 +68,7 @@ def taken(fleet: Fleet, task_id: str) -> str:
 @pytest.mark.parametrize("supervised", [True, False])
 def test_stopping_and_taking_over_needs_no_engine(handy: Fleet, supervised: bool) -> None:
     """The end of the agent is entered by the command itself; also where its supervisor is gone without a result."""
-    task_id = beginning.start(handy.operator, "local/work#1", json.dumps({"wait": handy.waiting_file("never")}))
+    task_id = start.start(handy.operator, "local/work#1", json.dumps({"wait": handy.waiting_file("never")}))
     handy.wait_for_started(task_id)
     if not supervised:
         record = handy.record(task_id)

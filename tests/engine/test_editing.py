@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.edit import Edit, in_editor
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config import loader
 from kugetsu_engine.doctor import check, gather
-from kugetsu_engine.editing import Edit, in_editor
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import edit_locks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 
 HOLDER = """
 import sys
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 edit = Operator(sys.argv[1]).edit(sys.argv[2])
 open(edit.path, "a").write("more")
 print("editing", flush=True)

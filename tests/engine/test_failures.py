@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.engine import thread
 from kugetsu_engine.errors import NotNow
 from kugetsu_engine.notifications.sender import Messenger
 from kugetsu_engine.scheduler import change_tracker
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet

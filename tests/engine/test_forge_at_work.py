@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli import run
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import thread
 from kugetsu_engine.process import interpreter
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.supervisor import forge_questions
 from kugetsu_tui.viewmodels import story

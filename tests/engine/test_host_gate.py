@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.scheduler.resource_gate import LOOK_AGAIN_S, REFUSED_S, HostGate
-from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until

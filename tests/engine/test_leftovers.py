@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.doctor import check, gather, look_around, mend
 from kugetsu_engine.process import marks
 from kugetsu_engine.scheduler import orphans
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive

@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kugetsu_engine.cli import lists, status
+from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.engine import loop as engine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import json_files
 from tests.support.fleet import AGENT, Fleet

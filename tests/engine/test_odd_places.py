@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.paths import StatePaths, state_dir_from
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import by_hand, removing
-from kugetsu_engine.care import Care
+from kugetsu_engine.client import attach
 from kugetsu_engine.config import loader
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import Session
@@ -20,6 +19,8 @@ from kugetsu_engine.state.contexts import Context, Message
 from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock
+from kugetsu_engine.worktrees import destroy
+from kugetsu_engine.worktrees.inventory import Care
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import wait_until
@@ -112,10 +113,10 @@ def test_destroying_and_cleaning_see_the_agent_whatever_its_task_says(acme: Flee
     lock = try_lock(acme.paths.task_lock("q_901"))
     assert lock is not None
     try:
-        remains = removing.look(acme.operator, ISSUE)
+        remains = destroy.look(acme.operator, ISSUE)
         assert remains.objections(None) == ["#901 has an agent"]
         with pytest.raises(AlreadySo, match="has an agent"):
-            list(removing.destroy(acme.operator, remains, force=False))
+            list(destroy.destroy(acme.operator, remains, force=False))
     finally:
         unlock(lock)
 
@@ -176,7 +177,7 @@ class TestUpgrade:
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
         with pytest.raises(AlreadySo, match="someone is at work"):
-            by_hand.attach(older.paths, loader.load(older.paths, {})[0], dict(os.environ), older.task(first))
+            attach.attach(older.paths, loader.load(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import program_versions, registry
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.config.loader import AgentSettings, Settings
-from kugetsu_engine.doctor import programs
+from kugetsu_engine.doctor import agent_programs
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.errors import ConfigError
-from kugetsu_engine.operator import Operator
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -52,7 +52,7 @@ def test_opencode_2_is_refused_when_a_task_is_enqueued_and_by_the_doctor(fleet: 
     assert "\n" not in str(refused.value)
     assert os.listdir(fleet.paths.items) == []
     assert fleet.enqueue(options={"agent": "demo"})
-    [found] = [one for one in programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "opencode"]
+    [found] = [one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "opencode"]
     assert found.ready == "no"
     assert "is not supported yet" in found.todo
     assert asked(fleet, "run") == 0
@@ -86,7 +86,7 @@ def test_a_command_of_ones_own_that_names_opencode_2_is_refused_too(fleet: Fleet
     fleet.configure()
     with pytest.raises(ConfigError, match=r"opencode 2\.0\.4 is not supported yet"):
         fleet.enqueue(options={"agent": "mine"})
-    found = {one.name: one for one in programs.look(fleet.paths, fleet.operator.settings, os.environ)}
+    found = {one.name: one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ)}
     assert (found["mine"].ready, found["mine"].version, found["other"].ready) == ("no", "2.0.4", "unknown")
     install(fleet, "1.18.33")
     fleet.tables = f"[agents.mine]\ncommand = ['{program}', 'run']\n"
@@ -170,7 +170,7 @@ def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fl
     words = b"[kugetsu] codex 1.2.0: kugetsu is tested with codex 0.169"
     assert fleet.log(task_id).count(words) == 1, "it is told, and it has run"
     assert (fleet.folder / "ran").exists()
-    [found] = [one for one in programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "codex"]
+    [found] = [one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "codex"]
     assert found.advice.startswith(words[10:].decode())
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from kugetsu_engine.client.replay import Replay
+from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.domain.history.task_history import UNKNOWN_WORDS
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.replay import Replay
-from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import requests
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive

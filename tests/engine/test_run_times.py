@@ -2,8 +2,8 @@
 
 import msgspec
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import run_times
 from kugetsu_engine.state.run_times import RunTimesBook
 from tests.support.fleet import Fleet

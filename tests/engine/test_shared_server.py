@@ -12,12 +12,12 @@ import pytest
 
 from kugetsu_engine.agents.launch_spec import Call
 from kugetsu_engine.agents.opencode import server_mode
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.process import identity, marks
 from kugetsu_engine.scheduler import orphans, shared_server
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import locks
 from tests.support import fake_opencode
 from tests.support.model_server import ModelServer

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.decisions.scheduling import Why
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git
 from tests.support.waiting import wait_until

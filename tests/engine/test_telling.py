@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.config.loader import NotifySettings, Settings, load
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
@@ -16,7 +17,6 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.notifications.channels import NotSent, rungs
 from kugetsu_engine.notifications.sender import Messenger
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes
 from kugetsu_engine.state.notifications import Message

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.overlaps import Overlap, overlaps
 from kugetsu_engine.engine import thread
 from kugetsu_engine.scheduler import change_tracker
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import json_files
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.agents import AgentsView

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import by_hand, cli
+from kugetsu_engine import cli
+from kugetsu_engine.client import attach
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import Settings, load
 from kugetsu_engine.doctor import look_around
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
@@ -125,8 +126,8 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     os.makedirs(fleet.operator.worktree(fleet.task(whole).issue_ref))
     settings, _ = load(fleet.paths, {})
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
-        by_hand.attach(fleet.paths, settings, {}, fleet.task(broken))
-    attached = by_hand.attach(fleet.paths, settings, {}, fleet.task(whole))
+        attach.attach(fleet.paths, settings, {}, fleet.task(broken))
+    attached = attach.attach(fleet.paths, settings, {}, fleet.task(whole))
     attached.entered.give_up()
     assert attached.argv == ["true"]
 
@@ -177,7 +178,7 @@ def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet:
     waiting = fleet.enqueue()
     os.makedirs(fleet.operator.worktree(fleet.task(waiting).issue_ref))
     with pytest.raises(ConfigError, match=r"default\.env"):
-        by_hand.place(fleet.paths, Settings(), {}, fleet.task(waiting))
+        attach.place(fleet.paths, Settings(), {}, fleet.task(waiting))
     os.rmdir(fleet.operator.worktree(fleet.task(waiting).issue_ref))
     fleet.start_engine()
     wait_until(lambda: why(fleet, waiting)[0] == "config", 15, "the reason")

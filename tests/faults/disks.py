@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.states import FINAL
-from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

@@ -20,7 +20,7 @@ FLUSHES = 2
 """Of each enqueue: its file, and the folder with the name of it."""
 ENQUEUER = """
 import json, os, sys, time
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 
 flushed = 0
 fsync = os.fsync

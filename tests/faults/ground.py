@@ -14,7 +14,7 @@ from typing import TypeVar
 from kugetsu_engine import doctor
 from kugetsu_engine.config import loader
 from kugetsu_engine.doctor.evidence import JournalLine
-from kugetsu_engine.doctor.finding import Finding
+from kugetsu_engine.doctor.findings import Finding
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files

@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.process import identity
-from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

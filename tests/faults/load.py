@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from kugetsu_engine.doctor.finding import Finding
+from kugetsu_engine.doctor.findings import Finding
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.errors import BadFile, KugetsuError, NoAnswer
 from kugetsu_engine.process import identity
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import runs, tasks
 from kugetsu_engine.state.requests import Verb
 from kugetsu_engine.storage import files

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.states import FINAL
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state.requests import Answer, Verb
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes

@@ -17,6 +17,7 @@ import msgspec
 
 from kugetsu_engine import cli
 from kugetsu_engine.cli.status import document
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain import refs, task_document
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
@@ -27,7 +28,6 @@ from kugetsu_engine.domain.text.safe_text import safe_line, safe_text
 from kugetsu_engine.engine.request_handlers import EDITABLE
 from kugetsu_engine.errors import BadFile, KugetsuError, UsageError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import tasks
 from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import files, json_files

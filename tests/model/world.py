@@ -13,6 +13,7 @@ from unittest import mock
 
 import msgspec
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
@@ -20,7 +21,6 @@ from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.engine import loop as engines
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import BadFile
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import requests, tasks
 from kugetsu_engine.storage import files, wakeup_fifo

@@ -271,7 +271,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what the engine found in its way is not told",
-        "kugetsu_engine/snapshot.py",
+        "kugetsu_engine/client/snapshot.py",
         "            obstacles=self.engine.obstacles",
         "            obstacles=Obstacles()",
         "tests/unit/test_reasons.py -k one_obstacle",

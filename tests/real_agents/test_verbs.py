@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import beginning, initial, removing
 from kugetsu_engine.agents.opencode import session_ids
+from kugetsu_engine.client import start, state_setup
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from kugetsu_engine.jobs import prompt
 from kugetsu_engine.process.waiting import pause
 from kugetsu_engine.state import contexts, sessions
+from kugetsu_engine.worktrees import destroy
 from tests.support.fleet import Fleet
 from tests.support.model_server import ModelServer, bash, say
 
@@ -27,17 +28,17 @@ pytestmark = [
 
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
-    monkeypatch.setattr(initial, "FIRST_WORDS", f"{prompt.RULES} {model.script('base', say('ready, says the base'))}")
-    monkeypatch.setattr(initial, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
+    monkeypatch.setattr(state_setup, "FIRST_WORDS", f"{prompt.RULES} {model.script('base', say('ready, says the base'))}")
+    monkeypatch.setattr(state_setup, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
     fleet.start_engine()
     operator = fleet.operator
-    initial.make_files(operator)
-    assert initial.keeps_sessions(operator)
-    base, manager = (initial.make_session(operator, ref, pause) for ref in (BASE, PM_AGENT))
+    state_setup.make_files(operator)
+    assert state_setup.keeps_sessions(operator)
+    base, manager = (state_setup.make_session(operator, ref, pause) for ref in (BASE, PM_AGENT))
     assert base != manager
 
     words = model.script("one", bash("pwd > where.txt"), say("One is done."))
-    first = beginning.start(operator, "local/work#1", f"Please do {words}")
+    first = start.start(operator, "local/work#1", f"Please do {words}")
     task = fleet.wait_for_end([first], WAIT_S)[0]
     assert task.state == "completed", fleet.log(first)
     place = Path(fleet.paths.worktree("local-work-1"))
@@ -49,7 +50,7 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     assert own is not None
     assert own.session_id not in (None, base, manager)
 
-    again = beginning.go_on(operator, "local/work#1", f"And then {model.script('two', say('Two is done.'))}")
+    again = start.go_on(operator, "local/work#1", f"And then {model.script('two', say('Two is done.'))}")
     task = fleet.wait_for_end([again], WAIT_S)[0]
     assert (task.state, task.attempts[0].session_id) == ("completed", own.session_id), fleet.log(again)
     told = json.dumps(model.prompts[-1])
@@ -57,11 +58,11 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     assert told.count("## Rules") == 2  # the base's and the first message's; the second is the message alone
     assert [said.role for said in said_about_it(fleet)] == ["user", "assistant", "note"] * 2
 
-    remains = removing.look(operator, "local/work#1")
+    remains = destroy.look(operator, "local/work#1")
     assert [words for words in remains.objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
     assert session_ids.directory_of(str(own.session_id), env) == str(place)
-    said = "; ".join(removing.destroy(operator, remains, force=True))
+    said = "; ".join(destroy.destroy(operator, remains, force=True))
     assert f"session {own.session_id} deleted" in said
     with pytest.raises(session_ids.NoSession):
         session_ids.directory_of(str(own.session_id), env)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import auto_approval, registry
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import EngineView, Snapshot
 from kugetsu_engine.config.loader import AgentSettings, Settings, load
-from kugetsu_engine.doctor.surroundings import look_around
+from kugetsu_engine.doctor.machine import look_around
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import EngineView, Snapshot
 from kugetsu_engine.storage import files
 from kugetsu_tui.viewmodels import story
 from kugetsu_tui.viewmodels.agents import AgentsView

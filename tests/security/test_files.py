@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT, Fleet
 from tests.support.waiting import wait_until
@@ -177,10 +177,10 @@ import os, sys
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import SnapshotReader
-from kugetsu_engine.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.client.snapshot import SnapshotReader
 paths = StatePaths(sys.argv[1])
 def attempt(act):
     try:

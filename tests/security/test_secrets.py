@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import command
-from kugetsu_engine.snapshot import SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.safe_text import safe_line
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files

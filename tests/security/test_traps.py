@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import pruning, removing
-from kugetsu_engine.care import Care
 from kugetsu_engine.cli import run
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
 from kugetsu_engine.git.change_counts import changes_of
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.worktrees import destroy, prune
+from kugetsu_engine.worktrees.inventory import Care
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
@@ -211,13 +211,13 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     looks: tuple[Callable[[], object], ...] = (
         lambda: delivery.delivered(place.start), lambda: baseline.look(where), lambda: changes_of(where),
         lambda: diff.of_worktree(where), lambda: worktree_state.of_worktree(where, target, BRANCH),
-        lambda: Care(paths, {}).all(), lambda: pruning.look(Operator(paths.root, {})),
-        lambda: removing.look(Operator(paths.root, {}), "local/work#1"),
+        lambda: Care(paths, {}).all(), lambda: prune.look(Operator(paths.root, {})),
+        lambda: destroy.look(Operator(paths.root, {}), "local/work#1"),
         lambda: worktrees.ready(str(place.repository), where, BRANCH, None, fetch=False),
-        lambda: Care(paths, {}).clean(False, lambda _: None), lambda: pruning.prune(
-            Operator(paths.root, {}), pruning.look(Operator(paths.root, {})), lambda _: None
+        lambda: Care(paths, {}).clean(False, lambda _: None), lambda: prune.prune(
+            Operator(paths.root, {}), prune.look(Operator(paths.root, {})), lambda _: None
         ),
-        lambda: list(removing.destroy(Operator(paths.root, {}), removing.look(Operator(paths.root, {}), "local/work#1"),
+        lambda: list(destroy.destroy(Operator(paths.root, {}), destroy.look(Operator(paths.root, {}), "local/work#1"),
                                       force=True)),
     )  # fmt: skip
     for look in looks:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine import cli
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import SettingsSource
 from kugetsu_engine.doctor import check, gather
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.state import sessions, tasks
 from tests.support import old_kugetsu
 from tests.support.fleet import NO_FLOORS_ENVIRON, ROOT

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.engine.thread import EngineThread
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.state import notifications, runs, tasks

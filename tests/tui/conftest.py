@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp

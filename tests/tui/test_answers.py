@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from textual.widgets import OptionList
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.copying import about
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu

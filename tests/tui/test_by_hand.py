@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine import demo
+from kugetsu_engine.client import demo_setup
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.manual_session import ByHand
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import manual_sessions
 from kugetsu_engine.storage import files
 from kugetsu_tui.screens.home import HomeScreen
@@ -75,7 +75,7 @@ async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(
 ) -> None:
     """`a` says so before any question, and nothing is stopped."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    async with console((100, 30), embed=True, at=demo.prepare(1, speed=0.2)) as here:
+    async with console((100, 30), embed=True, at=demo_setup.prepare(1, speed=0.2)) as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 1)
         await here.shows("working")
         await here.press("1", "g", "a")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import EngineView, Snapshot
 from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import EngineView, Snapshot
 from kugetsu_engine.state import notification_mutes, notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui import calling

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.widgets import Input, OptionList
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.sort_menu import SortMenu
 from kugetsu_tui.screens.home import HomeScreen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.storage import files
 from kugetsu_tui.console_log import kept
 

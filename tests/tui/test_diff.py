@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
 from kugetsu_engine.domain.refs import parse
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.operator import Operator
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.viewmodels.diff import DiffText, FilesView, summary

@@ -9,7 +9,7 @@ import pytest
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import Input, Select, TextArea
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state import edit_locks, tasks
 from kugetsu_tui.modals.task_form import TaskForm
 

@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from kugetsu_engine import demo
+from kugetsu_engine.client import demo_setup
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.engine.heartbeat import engine_lives
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.engine.thread import EngineThread
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
@@ -29,14 +29,14 @@ from .conftest import ENVIRON, LIMIT_S, Console, Opener
 def fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo whose agents are fast."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo.prepare(3, speed=20.0)
+    return demo_setup.prepare(3, speed=20.0)
 
 
 @pytest.fixture
 def slow_fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo whose agents take their time."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo.prepare(3, speed=0.2)
+    return demo_setup.prepare(3, speed=0.2)
 
 
 async def test_the_embedded_engine_works_the_queue_off(console: Opener, fleet: str) -> None:

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.refs import parse
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS, Action

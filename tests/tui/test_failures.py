@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from textual.widgets import Input, TextArea
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state import tasks
 from kugetsu_tui.log_feed import LogFeed
 

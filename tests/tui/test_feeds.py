@@ -6,7 +6,7 @@ import threading
 import psutil
 import pytest
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.screens.merged import MergedScreen
 from kugetsu_tui.screens.task import TaskScreen
 from tests.support.waiting import wait_until

@@ -4,7 +4,7 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.cli import run
-from kugetsu_engine.cli.about import in_short
+from kugetsu_engine.client.verbs import in_short
 from kugetsu_tui.commands import VERBS
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.keys import ACTIONS, Action, Registry, shown_key

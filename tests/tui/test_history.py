@@ -4,11 +4,11 @@ import random
 import re
 from itertools import pairwise
 
+from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.task import Attempt, Delivered, Task, Usage
 from kugetsu_engine.domain.text.quantities import format_moment, format_number
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels import history
 

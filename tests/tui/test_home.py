@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.operator import Operator
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.screens.task import TaskScreen
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import notifications
 from kugetsu_tui.messages import Answered, EngineFailed
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.refs import parse as parse_ref
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import sessions
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.modals.confirm import Confirm

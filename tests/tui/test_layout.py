@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.formatting.safe_text import width_of
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.picture import Picture

@@ -5,9 +5,9 @@ import threading
 import pytest
 from textual.events import Key, Paste
 
-from kugetsu_engine import demo
+from kugetsu_engine.client import demo_setup
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.errors import NoAnswer
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.scheduler import queue_control
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
@@ -21,7 +21,7 @@ from .conftest import LIMIT_S, Console, Opener
 def fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo of more tasks than slots, whose agents take their time."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo.prepare(6, speed=0.2)
+    return demo_setup.prepare(6, speed=0.2)
 
 
 def burst(here: Console, *keys: str) -> None:

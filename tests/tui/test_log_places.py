@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens import console as console_screen

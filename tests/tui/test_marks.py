@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.keys import ACTIONS, Registry
 from kugetsu_tui.situation import Situation
 from kugetsu_tui.viewmodels.marks import movers

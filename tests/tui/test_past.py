@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.journal_entries import Act, Change
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import Snapshot
 from kugetsu_engine.state import journal_file, notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.storage import files
 
 from .conftest import Opener

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from kugetsu_engine.cli import GROUPS
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import sessions
 from kugetsu_tui import reports
 from kugetsu_tui.commands import ALIASES, ELSEWHERE, VERBS, Command, parse

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import EngineView
 from kugetsu_engine.domain.engine_state import Alert, EngineState
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.operator import Operator
-from kugetsu_engine.snapshot import EngineView
 from kugetsu_engine.storage import files
 from kugetsu_tui.viewmodels import strip
 from kugetsu_tui.viewmodels.picture import Picture

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from textual.widgets import Input, Select
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.task import Notice
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.state import notifications
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.task_form import Draft, TaskForm

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.undo import UndoLog

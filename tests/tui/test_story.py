@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.snapshot import EngineView
 from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
-from kugetsu_engine.operator import Operator
-from kugetsu_engine.snapshot import EngineView
 from kugetsu_tui.modals.story import Sentences, Story
 from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.sentences import told

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Select, TextArea
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.task_form import TaskForm

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from textual import events
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.task_form import TaskForm
 from kugetsu_tui.screens.home import HomeScreen

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kugetsu_engine.operator import Operator
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state.requests import Answer, Request, Undo
 from kugetsu_tui.answers import summed_up
 from kugetsu_tui.modals.undo_list import UndoList

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.decisions.notification_rules import Need
 from kugetsu_engine.domain.decisions.scheduling import Rest
@@ -13,7 +14,6 @@ from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import UsageError
-from kugetsu_engine.snapshot import Active, EngineView, Snapshot
 from kugetsu_tui.commands import Command, parse
 from kugetsu_tui.keys import Registry
 from kugetsu_tui.situation import Situation

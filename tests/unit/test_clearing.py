@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.care import Care
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import folder_removal, worktree_state, worktrees
 from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.worktrees.inventory import Care
 from tests.support.repositories import make_repository, run_git
 
 BRANCH = "fix/issue-1"

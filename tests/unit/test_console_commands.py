@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.cli import GROUPS, grammar
-from kugetsu_engine.cli.about import ABOUT
+from kugetsu_engine.client.verbs import ABOUT
 from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect

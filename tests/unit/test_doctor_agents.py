@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.agents import program_versions, registry
 from kugetsu_engine.config.loader import AgentSettings, Settings
-from kugetsu_engine.doctor import logins, programs
+from kugetsu_engine.doctor import agent_logins, agent_programs
 from kugetsu_engine.paths import StatePaths
 from tests.support.processes import is_alive
 
@@ -31,9 +31,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path / "home")}
 
 
-def found(paths: StatePaths, settings: Settings, environ: dict[str, str]) -> dict[str, programs.Program]:
+def found(paths: StatePaths, settings: Settings, environ: dict[str, str]) -> dict[str, agent_programs.Program]:
     """What the doctor says, by name."""
-    return {one.name: one for one in programs.look(paths, settings, environ)}
+    return {one.name: one for one in agent_programs.look(paths, settings, environ)}
 
 
 def test_each_known_agent_is_told_with_what_to_do(paths: StatePaths, environ: dict[str, str], tmp_path: Path) -> None:
@@ -128,14 +128,14 @@ def test_a_version_is_asked_for_without_a_terminal_and_without_a_network(tmp_pat
 )
 def test_a_login_is_found_by_name_and_never_read(kind: str, env: dict[str, str], login: str | None, todo: str) -> None:
     """An empty variable is none; "perhaps" where a program could do without."""
-    where, what = logins.where_logged_in(kind, {"HOME": "/nowhere", **env}, "linux")
+    where, what = agent_logins.where_logged_in(kind, {"HOME": "/nowhere", **env}, "linux")
     assert where == login
     assert todo in what
 
 
 def test_the_keychain_of_a_mac_may_hold_claudes_login() -> None:
     """So it is not called missing there."""
-    assert logins.where_logged_in("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("perhaps")
+    assert agent_logins.where_logged_in("claude", {"HOME": "/nowhere"}, "darwin")[1].startswith("perhaps")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_keychain_of_a_mac_may_hold_claudes_login() -> None:
 )
 def test_what_an_agent_would_not_do_unattended_is_told(kind: str, argv: list[str], env: dict[str, str], words: str) -> None:
     """From its command line and its variables alone."""
-    told = logins.unattended(kind, argv, {"HOME": "/nowhere", **env})
+    told = agent_logins.unattended(kind, argv, {"HOME": "/nowhere", **env})
     assert words in told
     assert bool(words) == bool(told)
 

@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.cli import GROUPS, run
 from kugetsu_engine.config.loader import OLD_NAMES
 from kugetsu_engine.domain.text import shell_assignments
-from kugetsu_engine.takeover import NO_COUNTERPART
+from kugetsu_engine.migration.importer import NO_COUNTERPART
 
 PAGE = (Path(__file__).parents[2] / "docs/from-bash-kugetsu.md").read_text(encoding="utf-8")
 UPSTREAM = (

@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
+from kugetsu_engine.client.snapshot import Active, Snapshot
 from kugetsu_engine.config.loader import load
 from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
 from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import resource_gate
-from kugetsu_engine.snapshot import Active, Snapshot
 from kugetsu_tui.gauges import Gauges
 
 MIB, GIB = 1 << 20, 1 << 30

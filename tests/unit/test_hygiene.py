@@ -141,7 +141,9 @@ def test_a_module_of_the_engine_loads_no_interface_library(module: str) -> None:
     assert not ({"textual", "rich", "kugetsu_tui"} - BY_HTTPX.get(module, set())) & set(loaded)
 
 
-@pytest.mark.parametrize("module", ["kugetsu_engine.operator", "kugetsu_engine.state.new_tasks", "kugetsu_engine.domain.refs"])
+@pytest.mark.parametrize(
+    "module", ["kugetsu_engine.client.api", "kugetsu_engine.state.new_tasks", "kugetsu_engine.domain.refs"]
+)
 def test_what_enqueue_needs_loads_no_library(module: str) -> None:
     """`enqueue` starts fast: no msgspec, no watchfiles, no psutil, no git's subprocess."""
     loaded = set(_loaded_by_each()[module])
@@ -178,13 +180,13 @@ STATE_NAME = re.compile(
 )
 """A literal that is the name of a file or folder of the state directory, or the end of one. Sentences have blanks."""
 OTHER_NAMES: dict[str, tuple[set[str], str]] = {
-    "kugetsu_engine/takeover.py": (
+    "kugetsu_engine/migration/importer.py": (
         {"index.json", "notifications.json", "/notifications.json", "repos.json", "pm-agent.md", "base.json", "pm-agent.json",
          "/queue/daemon.pid", ".json", "/env/", "/sessions", "/sessions/", "/context", "/context/"},
         "files of the bash kugetsu",
     ),
     "kugetsu_engine/agents/demo_agent.py": ({".md", "README.md"}, "files of the repository it works in"),
-    "kugetsu_engine/demo.py": ({"README.md"}, "a file of its repository"),
+    "kugetsu_engine/client/demo_setup.py": ({"README.md"}, "a file of its repository"),
     "kugetsu_engine/agents/opencode/session_ids.py": ({"/session-copy.json"}, "for opencode, in a folder for temporary files"),
     "kugetsu_engine/agents/program_versions.py": ({"/package.json", "/tmp"}, "npm's name; the system's folder"),
     "kugetsu_engine/agents/opencode/keeper_protocol.py": ({"/tmp"}, "the system's folder"),
@@ -195,7 +197,7 @@ OTHER_NAMES: dict[str, tuple[set[str], str]] = {
     "kugetsu_engine/git/remotes.py": ({".remote"}, "the end of a setting of git"),
     "kugetsu_engine/git/folder_removal.py": ({".removed-"}, "beside a worktree, wherever that is"),
     "kugetsu_engine/domain/refs.py": ({"fix/issue-"}, "a branch"),
-    "kugetsu_engine/doctor/logins.py": (
+    "kugetsu_engine/doctor/agent_logins.py": (
         {"{CLAUDE_CONFIG_DIR:~/.claude}/.credentials.json", "{CODEX_HOME:~/.codex}/auth.json",
          "{CODEX_HOME:~/.codex}/config.toml",
          "{GEMINI_CLI_HOME:~}/.gemini/gemini-credentials.json", "{GEMINI_CLI_HOME:~}/.gemini/oauth_creds.json",
@@ -272,7 +274,7 @@ def test_nobody_opens_a_state_file_for_writing_beside_the_one_module() -> None:
                 ]
                 if any(isinstance(mode, str) and set(mode) & set("wx+") for mode in modes):
                     found.add(str(path.relative_to(ROOT)))
-    assert found == {"kugetsu_engine/demo.py"}
+    assert found == {"kugetsu_engine/client/demo_setup.py"}
 
 
 def test_supervisors_measure_by_the_monotonic_clock_and_tell_by_the_other() -> None:

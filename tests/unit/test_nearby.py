@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.errors import RepositoryError, UsageError
 from kugetsu_engine.git import containing_repository, discovery
-from kugetsu_engine.operator import Operator
 from tests.support.repositories import commit, make_repository, run_git
 
 

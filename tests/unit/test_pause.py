@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain import usage
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.scheduling import queue_reason
@@ -16,7 +17,6 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.budget import Spending
 from kugetsu_engine.scheduler.queue_control import Controls
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 
 OLD = {

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.domain.decisions import forecast, scheduling
 from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
 from kugetsu_engine.domain.manual_session import ByHand
@@ -22,7 +23,6 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import provider_backoff
-from kugetsu_engine.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.state import edit_locks, issue_names, manual_sessions, slots
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import Facts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.snapshot import SnapshotReader
 from kugetsu_engine.storage import files
 
 NOW = 1_000_000.0

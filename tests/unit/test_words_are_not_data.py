@@ -7,10 +7,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kugetsu_engine import editing
+from kugetsu_engine.client import edit as editing
 from kugetsu_engine.config import loader
 from kugetsu_engine.config.loader import NotifySettings, Settings
-from kugetsu_engine.doctor import checks, logins
+from kugetsu_engine.doctor import agent_logins, checks
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Found, Recovered
 from kugetsu_engine.domain.decisions.scheduling import Why
@@ -103,8 +103,10 @@ def test_a_test_message_counts_as_sent_only_if_it_was(script: str, sent: bool) -
 
 def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two agents that can do without one, and claude where there is a keychain."""
-    monkeypatch.setattr(logins, "LOG_IN", dict.fromkeys(logins.LOG_IN, "reworded"))
-    systems = {kind: [logins.may_be_logged_in(kind, system) for system in ("linux", "darwin")] for kind in logins.INSTALL}
+    monkeypatch.setattr(agent_logins, "LOG_IN", dict.fromkeys(agent_logins.LOG_IN, "reworded"))
+    systems = {
+        kind: [agent_logins.may_be_logged_in(kind, system) for system in ("linux", "darwin")] for kind in agent_logins.INSTALL
+    }
     assert systems == {
         "aider": [True, True], "claude": [False, True], "codex": [False, False], "gemini": [False, False],
         "opencode": [True, True],

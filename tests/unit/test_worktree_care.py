@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.care import Care, Removal, Worktree
 from kugetsu_engine.cli import run
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import containing_repository, worktrees
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import locks
+from kugetsu_engine.worktrees.inventory import Care, Removal, Worktree
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import pruning, removing
-from kugetsu_engine.care import Care
 from kugetsu_engine.cli import run
+from kugetsu_engine.client.api import Operator
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.operator import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import locks
+from kugetsu_engine.worktrees import destroy, prune
+from kugetsu_engine.worktrees.inventory import Care
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -277,7 +277,7 @@ def test_one_that_kugetsu_did_not_make_goes_only_where_its_issue_is_named(
 def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
     """A person locks it, or writes in it, while the question stands: nothing goes that was not said."""
     operator = Operator(place.paths.root, {})
-    care, orphans, remains = Care(place.paths, {}), pruning.look(operator), removing.look(operator, "local/work#1")
+    care, orphans, remains = Care(place.paths, {}), prune.look(operator), destroy.look(operator, "local/work#1")
     found = care.look("local-work-1")
     for make, reason in ((_locked, "locked"), (_uncommitted, "1 file not committed")):
         make(place)
@@ -285,10 +285,10 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
         if act == "clean":
             said.append(care._remove(found).why)
         elif act == "prune":
-            assert pruning.prune(operator, orphans, said.append) != 0
+            assert prune.prune(operator, orphans, said.append) != 0
         else:
             with pytest.raises(KugetsuError) as caught:
-                list(removing.destroy(operator, remains, force=False))
+                list(destroy.destroy(operator, remains, force=False))
             said.append(str(caught.value))
         assert reason in said[0]
         assert place.worktree.exists()
@@ -300,11 +300,11 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
 def test_a_read_only_console_removes_nothing(place: Place, act: str) -> None:
     """Each way to remove a worktree asks before it does anything."""
     operator, care = Operator(place.paths.root, {}, read_only=True), Care(place.paths, {}, read_only=True)
-    orphans, remains = pruning.look(operator), removing.look(operator, "local/work#1")
+    orphans, remains = prune.look(operator), destroy.look(operator, "local/work#1")
     acts: dict[str, Callable[[], object]] = {
         "clean": lambda: care.clean(False, lambda _: None),
-        "prune": lambda: pruning.prune(operator, orphans, lambda _: None),
-        "destroy": lambda: list(removing.destroy(operator, remains, force=True)),
+        "prune": lambda: prune.prune(operator, orphans, lambda _: None),
+        "destroy": lambda: list(destroy.destroy(operator, remains, force=True)),
     }
     with pytest.raises(KugetsuError, match="read-only"):
         acts[act]()

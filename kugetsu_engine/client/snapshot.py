@@ -10,40 +10,40 @@ from functools import cached_property, partial
 
 import msgspec
 
-from .config import env_files
-from .config.loader import SettingsSource
-from .domain import states
-from .domain.changes import Changes
-from .domain.config_faults import Gaps
-from .domain.decisions import forecast, notification_rules, scheduling
-from .domain.decisions.duration_model import Expected, RunTimes, learned
-from .domain.decisions.forecast import Plan
-from .domain.decisions.scheduling import Facts, Rest, Why
-from .domain.engine_state import Alert, EngineState
-from .domain.job import Progress, RunRecord
-from .domain.manual_session import ByHand
-from .domain.obstacles import Obstacles
-from .domain.overlaps import Overlap
-from .domain.pause import PauseReason, read_pause_reason
-from .domain.pull_request import KnownPull
-from .domain.refs import repository_of
-from .domain.states import NOTIFIED
-from .domain.task import Notice, State, Task
-from .domain.text.times import epoch
-from .errors import BadFile
-from .jobs.prompt import PromptFile
-from .jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
-from .paths import StatePaths
-from .process import identity
-from .queue.entry import UNREADABLE, state_on_disk
-from .scheduler import provider_backoff, queue_control
-from .state import edit_locks, manual_sessions, run_times, runs
-from .state import notifications as notices
-from .state import pull_requests as pulls
-from .storage import files, json_files
-from .storage.locks import is_held
-from .storage.quarantine import is_aside
-from .store.task_folder import TaskFolder
+from ..config import env_files
+from ..config.loader import SettingsSource
+from ..domain import states
+from ..domain.changes import Changes
+from ..domain.config_faults import Gaps
+from ..domain.decisions import forecast, notification_rules, scheduling
+from ..domain.decisions.duration_model import Expected, RunTimes, learned
+from ..domain.decisions.forecast import Plan
+from ..domain.decisions.scheduling import Facts, Rest, Why
+from ..domain.engine_state import Alert, EngineState
+from ..domain.job import Progress, RunRecord
+from ..domain.manual_session import ByHand
+from ..domain.obstacles import Obstacles
+from ..domain.overlaps import Overlap
+from ..domain.pause import PauseReason, read_pause_reason
+from ..domain.pull_request import KnownPull
+from ..domain.refs import repository_of
+from ..domain.states import NOTIFIED
+from ..domain.task import Notice, State, Task
+from ..domain.text.times import epoch
+from ..errors import BadFile
+from ..jobs.prompt import PromptFile
+from ..jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
+from ..paths import StatePaths
+from ..process import identity
+from ..queue.entry import UNREADABLE, state_on_disk
+from ..scheduler import provider_backoff, queue_control
+from ..state import edit_locks, manual_sessions, run_times, runs
+from ..state import notifications as notices
+from ..state import pull_requests as pulls
+from ..storage import files, json_files
+from ..storage.locks import is_held
+from ..storage.quarantine import is_aside
+from .task_folder import TaskFolder
 
 STALE_S = 5.0
 """A heartbeat older than this means that the engine does not answer."""
@@ -370,7 +370,7 @@ class SnapshotReader:
     def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:
         if not rest:
             return {}
-        from .agents import registry as known
+        from ..agents import registry as known
 
         return known.rests(rest, self.settings.current)
 

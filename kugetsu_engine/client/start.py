@@ -4,19 +4,19 @@ import os
 import time
 from collections.abc import Callable
 
-from .agents import registry
-from .domain import mentions
-from .domain.new_task import typed_id
-from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from .domain.session import Wanted
-from .domain.states import ACTIVE
-from .domain.task import Task
-from .errors import ConfigError, KugetsuError, TryLater
-from .operator import Operator
-from .state import issue_tasks, runs, sessions, tasks
-from .state.issue_names import session_name
-from .state.new_tasks import checked_message
-from .storage.locks import is_held
+from ..agents import registry
+from ..domain import mentions
+from ..domain.new_task import typed_id
+from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ..domain.session import Wanted
+from ..domain.states import ACTIVE
+from ..domain.task import Task
+from ..errors import ConfigError, KugetsuError, TryLater
+from ..state import issue_tasks, runs, sessions, tasks
+from ..state.issue_names import session_name
+from ..state.new_tasks import checked_message
+from ..storage.locks import is_held
+from .api import Operator
 
 GO_ON = """\
 Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where

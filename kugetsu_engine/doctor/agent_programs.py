@@ -19,7 +19,7 @@ from ..domain.task import Task
 from ..errors import KugetsuError
 from ..jobs import environment
 from ..paths import StatePaths
-from .logins import INSTALL, may_be_logged_in, unattended, where_logged_in
+from .agent_logins import INSTALL, may_be_logged_in, unattended, where_logged_in
 
 Ready = Literal["yes", "no", "unknown"]
 

@@ -10,16 +10,16 @@ import msgspec
 
 from ..agents import auto_approval, registry
 from ..agents.opencode import keeper_protocol
+from ..client.snapshot import SnapshotReader
 from ..config import env_files
 from ..config.loader import TOML, SettingsSource
 from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
-from ..snapshot import SnapshotReader
 from ..storage import files
 from ..storage.engine_lock import holder
 from ..storage.locks import locks_work
-from .finding import Finding
+from .findings import Finding
 
 OLDEST_PYTHON = (3, 11)
 

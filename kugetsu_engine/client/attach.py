@@ -10,21 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .agents import registry
-from .config.loader import AgentSettings, Settings
-from .domain import refs
-from .domain.manual_session import ByHand
-from .domain.new_task import typed_id
-from .domain.task import Task, no_worktree
-from .domain.text.quantities import of_number
-from .domain.text.times import iso
-from .errors import AlreadySo, ConfigError, KugetsuError, TryLater
-from .jobs import builder, environment
-from .paths import StatePaths
-from .scheduler.queue_control import effective_limit, load
-from .state import issue_names, issue_tasks, manual_sessions, sessions
-from .state import slots as gate
-from .storage import wakeup_fifo as bell
+from ..agents import registry
+from ..config.loader import AgentSettings, Settings
+from ..domain import refs
+from ..domain.manual_session import ByHand
+from ..domain.new_task import typed_id
+from ..domain.task import Task, no_worktree
+from ..domain.text.quantities import of_number
+from ..domain.text.times import iso
+from ..errors import AlreadySo, ConfigError, KugetsuError, TryLater
+from ..jobs import builder, environment
+from ..paths import StatePaths
+from ..scheduler.queue_control import effective_limit, load
+from ..state import issue_names, issue_tasks, manual_sessions, sessions
+from ..state import slots as gate
+from ..storage import wakeup_fifo as bell
 
 
 class Place(NamedTuple):

@@ -8,29 +8,29 @@ from __future__ import annotations
 import os
 import time
 
-from .domain import refs
-from .domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
-from .domain.new_task import task_id as as_task_id
-from .errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
-from .git import discovery
-from .paths import StatePaths, is_utf8
+from ..domain import refs
+from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
+from ..domain.new_task import task_id as as_task_id
+from ..errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from ..git import discovery
+from ..paths import StatePaths, is_utf8
+from ..state import new_tasks as creating
+from ..state.issue_names import name_of
+from ..storage import files, wakeup_fifo
 from .preflight import Programs
-from .state import new_tasks as creating
-from .state.issue_names import name_of
-from .storage import files, wakeup_fifo
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from .config.loader import Settings
-    from .domain.changes import WorktreeDiff
-    from .editing import Edit
-    from .engine.loop import Engine
-    from .notifications.channels import Tried
+    from ..config.loader import Settings
+    from ..domain.changes import WorktreeDiff
+    from ..engine.loop import Engine
+    from ..notifications.channels import Tried
+    from ..state.requests import Answer, Request, Verb
+    from .edit import Edit
     from .preflight import Obstacle
-    from .state.requests import Answer, Request, Verb
 
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
@@ -57,7 +57,7 @@ class Operator:
 
     def taken_slots(self) -> int:
         """How many slots are held at this moment, by agents or by hand."""
-        from .state import slots
+        from ..state import slots
 
         return slots.taken_slots(self.paths)
 
@@ -134,7 +134,7 @@ class Operator:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
-        from .state import requests
+        from ..state import requests
 
         return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
 
@@ -148,7 +148,7 @@ class Operator:
             NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
             KugetsuError: one of them cannot be made; none stands.
         """
-        from .state import requests
+        from ..state import requests
 
         self.refuse_if_read_only()
         self._prepare()
@@ -167,8 +167,8 @@ class Operator:
         return reply.parts or [reply] * len(parts)
 
     def _answer_to(self, number: int, wait_s: float) -> Answer:
-        from .process.waiting import pause
-        from .state import requests
+        from ..process.waiting import pause
+        from ..state import requests
 
         deadline = time.monotonic() + wait_s
         look_s = 0.002
@@ -205,11 +205,11 @@ class Operator:
             NoSuchTask: there is none.
             AlreadySo: it does not wait, or someone edits it already.
         """
-        from . import editing
+        from . import edit
 
         self.refuse_if_read_only()
         self._prepare()
-        return editing.begin(self.paths, self.meant(task, "edit"), self._clock)
+        return edit.begin(self.paths, self.meant(task, "edit"), self._clock)
 
     def meant(self, text: str, verb: str = "") -> str:
         """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.
@@ -219,7 +219,7 @@ class Operator:
         """
         if "/" not in text:
             return as_task_id(text) or text
-        from .state import issue_tasks
+        from ..state import issue_tasks
 
         ref = str(refs.parse(text, self.default_server))
         return issue_tasks.meant(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
@@ -234,7 +234,7 @@ class Operator:
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
-        from .state import notifications
+        from ..state import notifications
 
         self.refuse_if_read_only()
         self._prepare()
@@ -262,8 +262,8 @@ class Operator:
         Raises:
             NoSuchTask: there is no such task.
         """
-        from .domain.text.quantities import format_coming
-        from .state import notification_mutes, tasks
+        from ..domain.text.quantities import format_coming
+        from ..state import notification_mutes, tasks
 
         self.refuse_if_read_only()
         self._prepare()
@@ -278,7 +278,7 @@ class Operator:
 
     def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from .notifications.channels import try_all
+        from ..notifications.channels import try_all
 
         self.refuse_if_read_only()
         return try_all(self.settings.notify, self.environ)
@@ -290,13 +290,13 @@ class Operator:
             NoSuchTask: there is no such task.
             KugetsuError: it has no worktree yet, or git refused.
         """
-        from .git import diff
-        from .state import tasks
+        from ..git import diff
+        from ..state import tasks
 
         found = tasks.find(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            from .domain.task import no_worktree
+            from ..domain.task import no_worktree
 
             raise no_worktree(found)
         return diff.of_worktree(worktree)
@@ -315,9 +315,9 @@ class Operator:
 
     def _act_here(self, act: Callable[[Engine], object]) -> None:
         """Be the engine for a moment, unless one runs."""
-        from .engine.loop import Engine
-        from .errors import EngineHeld
-        from .storage.locks import is_held
+        from ..engine.loop import Engine
+        from ..errors import EngineHeld
+        from ..storage.locks import is_held
 
         if is_held(self.paths.engine_lock):
             return
@@ -370,7 +370,7 @@ class Operator:
     @property
     def settings(self) -> Settings:
         """The settings as they stand now."""
-        from .config import loader
+        from ..config import loader
 
         return loader.load(self.paths, self.environ)[0]
 
@@ -379,8 +379,8 @@ class Operator:
         return own is not None and own.path is not None
 
     def _known_agent(self, agent: str) -> str:
-        from .agents import registry as known
-        from .config import loader
+        from ..agents import registry as known
+        from ..config import loader
 
         settings, faults = loader.load(self.paths, self.environ)
         names = known.names(settings)
@@ -414,7 +414,7 @@ class Operator:
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:
-    from .domain.text import times
+    from ..domain.text import times
 
     found: dict[str, object] = {}
     if at is not None:
@@ -425,6 +425,6 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
 
 
 def _now(epoch_s: float) -> str:
-    from .domain.text.times import iso
+    from ..domain.text.times import iso
 
     return iso(epoch_s)

@@ -13,24 +13,24 @@ from typing import Any
 
 import msgspec
 
-from .config import env_files, toml_editor
-from .config.loader import OLD_NAMES, OLD_SERVERS, READERS, load
-from .domain import refs
-from .domain.new_task import task_id as as_task_id
-from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from .domain.session import Session
-from .domain.states import FINAL
-from .domain.task import Notice, Task
-from .domain.text import shell_assignments
-from .domain.text.quantities import counted
-from .domain.text.times import epoch, iso
-from .errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
-from .git.command import git
-from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
-from .process import identity
-from .state import contexts, notifications, sessions, tasks
-from .state.issue_names import session_name
-from .storage import files
+from ..config import env_files, toml_editor
+from ..config.loader import OLD_NAMES, OLD_SERVERS, READERS, load
+from ..domain import refs
+from ..domain.new_task import task_id as as_task_id
+from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ..domain.session import Session
+from ..domain.states import FINAL
+from ..domain.task import Notice, Task
+from ..domain.text import shell_assignments
+from ..domain.text.quantities import counted
+from ..domain.text.times import epoch, iso
+from ..errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
+from ..git.command import git
+from ..paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
+from ..process import identity
+from ..state import contexts, notifications, sessions, tasks
+from ..state.issue_names import session_name
+from ..storage import files
 
 NO_COUNTERPART = {
     "QUEUE_DAEMON_INTERVAL_MINUTES": "nothing is polled: a free slot is used at once",

@@ -15,7 +15,7 @@ from ..paths import StatePaths
 from ..queue.cleanup import finish_removals, remove_litter
 from ..scheduler import orphans
 from ..storage import files
-from .finding import Finding, Remedy
+from .findings import Finding, Remedy
 
 
 def mend(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]) -> list[str]:

@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from . import removing
-from .domain.reserved_refs import SESSIONS
-from .errors import BadFile, KugetsuError
-from .git import folder_removal
-from .operator import Operator
-from .state import contexts, sessions, tasks
-from .state.issue_names import name_of
-from .storage import files, json_files
-from .storage.locks import is_held
-from .worktrees import removal
-from .worktrees.removal import Facts, Reason, WorkingDirectories, hold_lock
+from ..client.api import Operator
+from ..domain.reserved_refs import SESSIONS
+from ..errors import BadFile, KugetsuError
+from ..git import folder_removal
+from ..state import contexts, sessions, tasks
+from ..state.issue_names import name_of
+from ..storage import files, json_files
+from ..storage.locks import is_held
+from . import destroy, removal
+from .removal import Facts, Reason, WorkingDirectories, hold_lock
 
 MAY_OVERRIDE = frozenset({Reason.NOT_ARRIVED})
 """Objections that do not count here: commits that another branch or a tag has are not lost. No option overrides another one."""
@@ -58,7 +57,7 @@ def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], N
             if orphan.kind == "worktree":
                 _remove_worktree(operator, orphan.path, working)
             elif orphan.issue_ref is not None:
-                for _ in removing.destroy(operator, removing.look(operator, orphan.issue_ref), force=False):
+                for _ in destroy.destroy(operator, destroy.look(operator, orphan.issue_ref), force=False):
                     pass
         except KugetsuError as error:
             complain(f"kugetsu: {orphan.path}: {error}")

@@ -5,12 +5,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 
-from .config.loader import OLD_NAMES
-from .domain.new_task import MAX_MESSAGE_BYTES
-from .errors import UsageError
-from .git.command import git
-from .operator import Operator
-from .paths import StatePaths
+from ..config.loader import OLD_NAMES
+from ..domain.new_task import MAX_MESSAGE_BYTES
+from ..errors import UsageError
+from ..git.command import git
+from ..paths import StatePaths
+from .api import Operator
 
 REF = "local/moonbase#{number}"
 

@@ -3,18 +3,18 @@
 import os
 from collections.abc import Callable
 
-from . import beginning
-from .agents import registry
-from .domain.new_task import typed_id
-from .domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from .domain.session import Wanted
-from .errors import KugetsuError
-from .git.command import git
-from .jobs.prompt import RULES
-from .operator import Operator
-from .paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
-from .state import sessions
-from .storage import files
+from ..agents import registry
+from ..domain.new_task import typed_id
+from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ..domain.session import Wanted
+from ..errors import KugetsuError
+from ..git.command import git
+from ..jobs.prompt import RULES
+from ..paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
+from ..state import sessions
+from ..storage import files
+from . import start
+from .api import Operator
 
 CONFIG = """\
 # Settings of kugetsu; docs/configuration.md says more. A change acts at once.
@@ -88,9 +88,9 @@ def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], No
         KugetsuError: the agent failed, in its words.
     """
     words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
-    task_id = beginning.start(operator, issue_ref, words, session="new", timeout="10m")
+    task_id = start.start(operator, issue_ref, words, session="new", timeout="10m")
     # a further attempt is not waited for
-    task = beginning.wait_until(operator, task_id, lambda task: task.ended or task.attempts, pause)
+    task = start.wait_until(operator, task_id, lambda task: task.ended or task.attempts, pause)
     if not task.ended:
         operator.do("cancel", task_id)
     session = sessions.load(operator.paths, SESSIONS[issue_ref])

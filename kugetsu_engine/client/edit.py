@@ -6,15 +6,15 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .domain import states, task_document
-from .domain.new_task import shown_id
-from .domain.new_task import task_id as as_task_id
-from .domain.task import Task
-from .errors import AlreadySo, BadFile, KugetsuError, UsageError
-from .paths import StatePaths
-from .state import edit_locks, tasks
-from .state.new_tasks import checked_message
-from .storage import wakeup_fifo
+from ..domain import states, task_document
+from ..domain.new_task import shown_id
+from ..domain.new_task import task_id as as_task_id
+from ..domain.task import Task
+from ..errors import AlreadySo, BadFile, KugetsuError, UsageError
+from ..paths import StatePaths
+from ..state import edit_locks, tasks
+from ..state.new_tasks import checked_message
+from ..storage import wakeup_fifo
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 UNFINISHED = "# Of an edit that was not finished: take this line out to go on with it, or empty the file to forget it.\n"

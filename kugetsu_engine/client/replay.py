@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from .config.loader import Settings, SettingsSource
-from .domain.decisions.duration_model import learned
-from .domain.decisions.scheduling import Rest
-from .domain.engine_state import EngineState
-from .domain.history.journal_entries import Flow
-from .domain.history.timeline import ActiveThen, Event, Moment, Past
-from .domain.job import Progress
-from .domain.pause import read_pause_reason
-from .domain.pull_request import KnownPull
-from .domain.text.times import epoch
-from .errors import BadFile, KugetsuError
-from .jobs.work_folders import own_repositories
-from .paths import StatePaths
-from .scheduler import queue_control
-from .scheduler.provider_backoff import NETWORK
+from ..config.loader import Settings, SettingsSource
+from ..domain.decisions.duration_model import learned
+from ..domain.decisions.scheduling import Rest
+from ..domain.engine_state import EngineState
+from ..domain.history.journal_entries import Flow
+from ..domain.history.timeline import ActiveThen, Event, Moment, Past
+from ..domain.job import Progress
+from ..domain.pause import read_pause_reason
+from ..domain.pull_request import KnownPull
+from ..domain.text.times import epoch
+from ..errors import BadFile, KugetsuError
+from ..jobs.work_folders import own_repositories
+from ..paths import StatePaths
+from ..scheduler import queue_control
+from ..scheduler.provider_backoff import NETWORK
+from ..state import journal_file, notifications, pull_requests, tasks
+from ..storage import json_files
+from ..storage.locks import is_held
 from .snapshot import Active, EngineView, Snapshot
-from .state import journal_file, notifications, pull_requests, tasks
-from .storage import json_files
-from .storage.locks import is_held
 
 LEARNED_FROM = 200
 """Ended tasks that estimates of a past moment are made from."""
@@ -66,7 +66,7 @@ class Replay:
         Raises:
             KugetsuError: nothing was written down yet at that time, or it is still to come.
         """
-        from .domain.text.times import local
+        from ..domain.text.times import local
 
         if when > self.loaded_at:
             raise KugetsuError(f"{_said(local(when))} is still to come", "name a time that is past")
@@ -122,7 +122,7 @@ class Replay:
         )
         if not resting:
             return {}
-        from .agents import registry
+        from ..agents import registry
 
         return registry.rests(resting, self._settings)
 

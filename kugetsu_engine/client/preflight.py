@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import time
 
-from .domain import agent_names, refs
-from .domain.reserved_refs import SESSIONS
-from .errors import ConfigError
-from .paths import StatePaths
+from ..domain import agent_names, refs
+from ..domain.reserved_refs import SESSIONS
+from ..errors import ConfigError
+from ..paths import StatePaths
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    from .config.loader import Settings
+    from ..config.loader import Settings
 
 LOOK_AGAIN_S = 60.0
 
@@ -66,7 +66,7 @@ def settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings |
     named = any(name.startswith("KUGETSU_") and name != "KUGETSU_DIR" for name in environ)
     if not named and not any(map(os.path.lexists, (paths.config, paths.shell_config))):
         return None
-    from .config.loader import load
+    from ..config.loader import load
 
     return load(paths, environ)[0]
 
@@ -132,7 +132,7 @@ def wrong_program(
     found = next((place for place in (os.path.join(place, program) for place in places) if _is_there(place, "")), None)
     if found is None:
         return None
-    from .agents import program_versions
+    from ..agents import program_versions
 
     return program_versions.refusal(
         "opencode", program_versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
@@ -152,7 +152,7 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 
 
 def _path_of_env_files(paths: StatePaths) -> str:
-    from .config import env_files
+    from ..config import env_files
 
     return env_files.read_readable(paths).get("PATH", "")
 

@@ -10,22 +10,22 @@ from contextlib import contextmanager
 
 import msgspec
 
-from .agents import registry
-from .config import loader
-from .domain import refs
-from .domain.session import Session
-from .domain.states import ACTIVE, PENDING
-from .domain.task import Task
-from .domain.text.quantities import counted
-from .errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
-from .forges.cache import Forges
-from .operator import Operator
-from .process.waiting import pause
-from .state import contexts, issue_names, issue_tasks, sessions
-from .state.requests import Request
-from .storage.locks import is_held, try_lock, unlock
-from .worktrees import removal
-from .worktrees.removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState
+from ..agents import registry
+from ..client.api import Operator
+from ..config import loader
+from ..domain import refs
+from ..domain.session import Session
+from ..domain.states import ACTIVE, PENDING
+from ..domain.task import Task
+from ..domain.text.quantities import counted
+from ..errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
+from ..forges.cache import Forges
+from ..process.waiting import pause
+from ..state import contexts, issue_names, issue_tasks, sessions
+from ..state.requests import Request
+from ..storage.locks import is_held, try_lock, unlock
+from . import removal
+from .removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState
 
 WAIT_S = 20.0
 LOOK_S = 0.05

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from .config.loader import Settings, load
-from .domain.refs import key_of, repository_of
-from .errors import AttemptFailed, KugetsuError
-from .git import containing_repository, folder_removal, start_point
-from .git.command import pass_to_remotes
-from .git.gitfile import admin_dir, common_folder
-from .git.worktree_state import Condition
-from .operator import Operator
-from .paths import StatePaths
-from .snapshot import ALL_DONE, SnapshotReader
-from .state import pull_requests
-from .state.issue_names import name_of
-from .storage import locks
-from .worktrees import removal
-from .worktrees.removal import Facts, Reason, WorktreeState, hold_lock
+from ..client.api import Operator
+from ..client.snapshot import ALL_DONE, SnapshotReader
+from ..config.loader import Settings, load
+from ..domain.refs import key_of, repository_of
+from ..errors import AttemptFailed, KugetsuError
+from ..git import containing_repository, folder_removal, start_point
+from ..git.command import pass_to_remotes
+from ..git.gitfile import admin_dir, common_folder
+from ..git.worktree_state import Condition
+from ..paths import StatePaths
+from ..state import pull_requests
+from ..state.issue_names import name_of
+from ..storage import locks
+from . import removal
+from .removal import Facts, Reason, WorktreeState, hold_lock
 
 MAY_OVERRIDE = frozenset({Reason.ONLY_HERE})
 """Objections that do not count here: the branch stays, so its commits do. There is no option to override another one."""

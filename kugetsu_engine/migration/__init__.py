@@ -1,0 +1,1 @@
+"""Import of a state directory of the bash kugetsu (v0.2)."""
