@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kugetsu_engine.cli.acts import place_of
-from kugetsu_engine.cli.edit import changes_of
+from kugetsu_engine.cli.commands.edit import changes_of
+from kugetsu_engine.cli.commands.task_requests import place_of
 from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
 from kugetsu_engine.domain.new_task import task_id as as_task_id
 from kugetsu_engine.errors import UsageError

@@ -5,14 +5,14 @@ import sys
 
 def main() -> int:
     """Run what the command line asks for; returns the exit code."""
-    from kugetsu_engine.cli import wants_console
+    from kugetsu_engine.cli.main import wants_console
 
     words = sys.argv[1:]
     if wants_console(words):
         from .start import start
 
         return start(words)
-    from kugetsu_engine.cli import run
+    from kugetsu_engine.cli.main import run
 
     return run(words)
 

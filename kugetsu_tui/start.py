@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from kugetsu_engine.cli import in_one_line
+from kugetsu_engine.cli.main import in_one_line
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -97,7 +97,7 @@ def _folder() -> str | None:
 
 def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
     """Start an engine in the background, now that the console's has ended."""
-    from kugetsu_engine.cli.daemon import start_engine
+    from kugetsu_engine.cli.commands.daemon import start_engine
     from kugetsu_engine.paths import StatePaths
 
     pid = start_engine(StatePaths(state_dir), environ, drain=drain)
@@ -109,7 +109,7 @@ def _replay(words: list[str]) -> int:
     """Show the past in a console that changes nothing and runs no engine."""
     import time
 
-    from kugetsu_engine.cli.replay import parse
+    from kugetsu_engine.cli.commands.replay import parse
     from kugetsu_engine.domain.text.times import past_moment
     from kugetsu_engine.paths import state_dir_from
 
@@ -120,7 +120,7 @@ def _replay(words: list[str]) -> int:
 
 
 def _demo(words: list[str]) -> int:
-    from kugetsu_engine.cli.demo import parser_of
+    from kugetsu_engine.cli.commands.demo import parser_of
     from kugetsu_engine.client import demo_setup
     from kugetsu_engine.client.snapshot import SnapshotReader
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .words import Words
+    from .parser import Words
 
 
 class Argument:
@@ -277,7 +277,7 @@ def parts_of(verb: str) -> list[str]:
 
 def parser_of(verb: str) -> Words:
     """Make the parser of a verb, or of a verb and the word it goes on with."""
-    from .words import Words
+    from .parser import Words
 
     parser = Words(verb, ABOUT[verb])
     add_arguments(parser, GRAMMAR[verb])
@@ -286,7 +286,7 @@ def parser_of(verb: str) -> Words:
 
 def console_parser_of(verb: str, arguments: Sequence[Argument], hint: str) -> Words:
     """Make the parser of a verb of the console, which has no `--help` and complains with a hint of its own."""
-    from .words import Words
+    from .parser import Words
 
     parser = Words(verb, "", add_help=False)
     parser.hint = hint

@@ -352,7 +352,7 @@ def test_a_terminal_without_unicode_shows_ascii_and_json_loses_nothing(shell: Sh
 
 def test_every_verb_has_help(shell: Shell) -> None:
     """`--help` of each verb ends with 0 and prints its words."""
-    from kugetsu_engine.cli import GROUPS
+    from kugetsu_engine.cli.main import GROUPS
 
     for verb in GROUPS:
         done = shell(verb, "--help")
@@ -364,7 +364,8 @@ def test_every_verb_has_help(shell: Shell) -> None:
 
 def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
     """Each verb its own options and words; nothing is run to find them out."""
-    from kugetsu_engine.cli import GROUPS, completion
+    from kugetsu_engine.cli.commands import completion
+    from kugetsu_engine.cli.main import GROUPS
 
     whole = completion.whole()
     verbs = next(action.choices for action in whole._actions if action.dest == "verb")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli import init
+from kugetsu_engine.cli.commands import init
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.reserved_refs import BASE
 from kugetsu_engine.domain.session import Session

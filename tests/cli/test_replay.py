@@ -2,7 +2,7 @@
 
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 
 from .conftest import Shell
 
@@ -57,6 +57,6 @@ def test_in_a_terminal_the_console_shows_it() -> None:
         for there in (True, False):
             patched.setattr("sys.stdin.isatty", lambda there=there: there)
             patched.setattr("sys.stdout.isatty", lambda there=there: there)
-            assert cli.wants_console(["replay", "yesterday", "14:30"]) is there
+            assert main.wants_console(["replay", "yesterday", "14:30"]) is there
             for word in ("--plain", "--json", "--events", "--since=2h", "--help"):
-                assert not cli.wants_console(["replay", "2h", word])
+                assert not main.wants_console(["replay", "2h", word])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from kugetsu_engine.cli.status import document
+from kugetsu_engine.cli.commands.status import document
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import slug

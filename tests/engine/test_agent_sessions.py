@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.state import sessions
 from tests.support.fleet import Fleet
@@ -118,9 +118,9 @@ def test_what_to_do_with_a_session_is_said_at_enqueue(
     monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
     lines = fleet.folder / "many.jsonl"
     lines.write_text('{"issue_ref": "local/work#3", "message": "x", "session": "fork"}\n', encoding="utf-8")
-    assert cli.run(["enqueue", "local/work#2", "x", "--session", "continue"]) == 0
-    assert cli.run(["enqueue", "--file", str(lines)]) == 0
+    assert main.run(["enqueue", "local/work#2", "x", "--session", "continue"]) == 0
+    assert main.run(["enqueue", "--file", str(lines)]) == 0
     assert [fleet.task(task_id).session for task_id in ("q_1", "q_2")] == ["continue", "fork"]
     lines.write_text('{"issue_ref": "local/work#3", "message": "x", "session": "steal"}\n', encoding="utf-8")
-    assert cli.run(["enqueue", "--file", str(lines)]) != 0
+    assert main.run(["enqueue", "--file", str(lines)]) != 0
     assert "new, continue or fork" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.domain.task import Usage
 from kugetsu_engine.scheduler.budget import by_day_and_repository
 from kugetsu_engine.state import sessions
@@ -150,18 +150,18 @@ def test_what_was_consumed_is_in_show_status_and_usage(
     task_id = fleet.enqueue("local/work#1", steps=2, wait=fleet.waiting_file("go"), cost=0.25)
     fleet.start_engine()
     wait_until(lambda: (told := fleet.progress(task_id)) is not None and told.cost, 15, "the first step to be told")
-    cli.run(["status", "--json"])
+    main.run(["status", "--json"])
     active = json.loads(capsys.readouterr().out)["active"][0]
     assert (active["activity"], active["steps"], active["tokens"], active["cost"]) == ("edit src/a.py", 1, 100, 0.25)
     fleet.release("go")
     fleet.wait_for_end([task_id])
-    cli.run(["show", task_id])
+    main.run(["show", task_id])
     assert "200 tokens, cost 0.50" in capsys.readouterr().out
-    cli.run(["usage"])
+    main.run(["usage"])
     assert capsys.readouterr().out.split()[-4:] == ["local/work", "1", "200", "0.50"]
-    cli.run(["usage", "--json"])
+    main.run(["usage", "--json"])
     assert json.loads(capsys.readouterr().out)["repositories"][0]["cost"] == 0.5
-    cli.run(["logs", task_id, "-n", "1"])
+    main.run(["logs", task_id, "-n", "1"])
     assert capsys.readouterr().out == "said do it\n"
-    cli.run(["logs", task_id, "-n", "1", "--raw"])
+    main.run(["logs", task_id, "-n", "1", "--raw"])
     assert capsys.readouterr().out.startswith('{"type": "text"')

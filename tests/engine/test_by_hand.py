@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach as by_hand
 from kugetsu_engine.client import start
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
@@ -54,7 +54,7 @@ def attach(*words: str) -> int:
     with pytest.MonkeyPatch.context() as terminal:
         terminal.setattr(sys, "stdin", Terminal("n\n"))
         terminal.setattr(sys, "stdout", Terminal())
-        return cli.run(["attach", *words])
+        return main.run(["attach", *words])
 
 
 def taken(fleet: Fleet, task_id: str) -> str:

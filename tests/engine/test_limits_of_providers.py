@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kugetsu_engine.cli import lists, status
+from kugetsu_engine.cli.commands import show, status
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.task import Task
@@ -155,9 +155,9 @@ def test_the_class_of_a_failure_is_shown_wherever_the_task_is(
     fleet.release("go")
     fleet.wait_for(task_id, "completed")
     monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
-    lists.main("show", [task_id])
+    show.main("show", [task_id])
     assert "attempt 1     failed (network), exit code 1: connect ECONNREFUSED" in capsys.readouterr().out
-    lists.main("show", [task_id, "--json"])
+    show.main("show", [task_id, "--json"])
     shown = json.loads(capsys.readouterr().out)
     assert (shown["failure"], shown["attempts"][0]["failure"]) == (None, "network")
     assert fleet.notices("task_retry", task_id)[0].failure == "network"

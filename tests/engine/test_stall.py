@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kugetsu_engine.cli import status
+from kugetsu_engine.cli.commands import status
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive

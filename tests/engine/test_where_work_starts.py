@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from kugetsu_engine.cli import run
+from kugetsu_engine.cli.main import run
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, commit, run_git
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import Settings, load
@@ -62,7 +62,7 @@ def test_what_is_for_all_and_wrong_stops_everything_and_ends_until_idle_with_a_f
     fleet.configure(**settings)
     waiting = fleet.enqueue()
     monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
-    assert cli.run(["--headless", "--until-idle"]) == 1
+    assert main.run(["--headless", "--until-idle"]) == 1
     out, err = capsys.readouterr()
     name = next(iter(settings), "agent")
     assert name in out
@@ -148,12 +148,12 @@ def test_all_who_ask_are_told_what_is_wrong(
     """`enqueue` on stderr, though the task is in the queue; `status` in words and as JSON; `doctor`."""
     fleet.configure(max_attempts="many")
     monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
-    assert cli.run(["enqueue", "local/work#1", "x"]) == 0
+    assert main.run(["enqueue", "local/work#1", "x"]) == 0
     out, err = capsys.readouterr()
     assert out == "Enqueued: q_1\n"
     assert "warning: as things stand it cannot run: settings: max_attempts: 'many' is not a number" in err
     for words in (["status"], ["status", "--json"], ["doctor"], ["queue", "list"], ["doctor", "agents", "--json"]):
-        cli.run(words)
+        main.run(words)
         out, _ = capsys.readouterr()
         assert "max_attempts: 'many' is not a number" in out or words[1:2] == ["agents"], words
         if words[-1] == "--json" and words[0] == "status":

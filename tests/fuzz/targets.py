@@ -15,8 +15,8 @@ from unittest import mock
 
 import msgspec
 
-from kugetsu_engine import cli
-from kugetsu_engine.cli.status import document
+from kugetsu_engine.cli import main
+from kugetsu_engine.cli.commands.status import document
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.domain import refs, task_document
@@ -248,7 +248,7 @@ def command_lines(count: int, chance: random.Random) -> None:
                     mock.patch("sys.stdin", io.StringIO("from stdin")),
                 ):  # fmt: skip
                     try:
-                        code = cli.run(words)
+                        code = main.run(words)
                     except SystemExit as end:
                         code = int(end.code or 0)
                 assert code in codes, (words, code)

@@ -208,7 +208,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "no handler of SIGTERM",
-        "kugetsu_engine/cli/headless.py",
+        "kugetsu_engine/cli/commands/run_engine.py",
         "    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n",
         "    for number in (signal.SIGINT, signal.SIGHUP):\n",
         "tests/engine/test_planted.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.cli import enqueue
+from kugetsu_engine.cli.commands import enqueue
 from kugetsu_engine.config.loader import Settings, load
 from kugetsu_engine.domain.refs import MAX_LENGTH, parse
 from kugetsu_engine.domain.task import Notice

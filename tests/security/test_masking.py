@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.domain.text.masking import EDGE, LEAST_NAMED, MASK, Mask, secrets_of
 from kugetsu_engine.supervisor.agent_log import LogFile
 from tests.support.fleet import Fleet
@@ -93,7 +93,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(fleet: Fleet, words: str) -> str:
         monkeypatch.setenv("KUGETSU_DIR", fleet.paths.root)
         capsys.readouterr()
-        cli.run(words.split())
+        main.run(words.split())
         return "".join(capsys.readouterr())
 
     return run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli import run
+from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
 from kugetsu_engine.git.change_counts import changes_of

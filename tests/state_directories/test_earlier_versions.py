@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine import cli
+from kugetsu_engine.cli import main
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import SettingsSource
 from kugetsu_engine.doctor import check, gather
@@ -103,7 +103,7 @@ def verb(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
     def run(*words: str) -> str:
         capsys.readouterr()
-        code = cli.run([*words])
+        code = main.run([*words])
         said = capsys.readouterr()
         assert (code, said.err) == (0, ""), f"{words}: {code} {said.err}{said.out[-500:]}"
         return said.out
@@ -219,7 +219,7 @@ def test_the_bash_tool(
         verb(*words)
     assert doctor_finds(copy) == {("not_filed", "q_172_ab"), ("not_filed", "q_173_ab"), ("not_settled", "q_171_ab")}
     assert copy.contents() == before
-    assert cli.run(["import"]) == 0
+    assert main.run(["import"]) == 0
     assert {session.session_id for session in sessions.all(copy.paths)} == {
         old_kugetsu.BASE, old_kugetsu.PM, "ses_14", "ses_7"
     }  # fmt: skip

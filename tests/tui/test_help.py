@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input
 
-from kugetsu_engine.cli import run
+from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.verbs import in_short
 from kugetsu_tui.commands import VERBS
 from kugetsu_tui.formatting.safe_text import width_of

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from kugetsu_engine.cli import GROUPS
+from kugetsu_engine.cli.main import GROUPS
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.cli import GROUPS, grammar
+from kugetsu_engine.cli import grammar
+from kugetsu_engine.cli.main import GROUPS
 from kugetsu_engine.client.verbs import ABOUT
 from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode

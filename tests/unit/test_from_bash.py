@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli import GROUPS, run
+from kugetsu_engine.cli.main import GROUPS, run
 from kugetsu_engine.config.loader import OLD_NAMES
 from kugetsu_engine.domain.text import shell_assignments
 from kugetsu_engine.migration.importer import NO_COUNTERPART

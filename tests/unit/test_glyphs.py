@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from kugetsu_engine.cli.here import glyph
+from kugetsu_engine.cli.context import glyph
 from kugetsu_engine.domain.states import ALL
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text import glyphs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli import run
+from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import containing_repository, worktrees

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.cli import run
+from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees

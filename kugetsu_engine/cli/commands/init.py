@@ -4,18 +4,18 @@ import os
 import subprocess
 import sys
 
-from ..agents import registry
-from ..client import state_setup
-from ..client.api import Operator
-from ..config.loader import AgentSettings
-from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from ..domain.text.safe_text import safe_line
-from ..errors import AlreadySo, ConfigError
-from ..process.waiting import pause
-from ..state import sessions
-from ..worktrees import destroy
-from .grammar import parser_of
-from .here import note, operator
+from ...agents import registry
+from ...client import state_setup
+from ...client.api import Operator
+from ...config.loader import AgentSettings
+from ...domain.reserved_refs import BASE, PM_AGENT, SESSIONS
+from ...domain.text.safe_text import safe_line
+from ...errors import AlreadySo, ConfigError
+from ...process.waiting import pause
+from ...state import sessions
+from ...worktrees import destroy
+from ..context import note, operator
+from ..grammar import parser_of
 from .issues import confirmed
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import shtab
 
-from ..client.verbs import ABOUT
-from . import GROUPS, candidates, grammar
-from .words import Words
+from ...client.verbs import ABOUT
+from .. import completion_values, grammar
+from ..main import GROUPS
+from ..parser import Words
 
 DYNAMIC = {
     **dict.fromkeys(("id", "before", "after", "what"), "ids"),
@@ -24,8 +25,8 @@ FILES = {"file": shtab.FILE, "folder": shtab.DIRECTORY, "repo": shtab.DIRECTORY}
 
 def main(verb: str, words: list[str]) -> int:
     """Print completions, or what is known of one kind of word for such a script to offer."""
-    if words[:1] and words[0] in candidates.KINDS:
-        print("\n".join(candidates.KINDS[words[0]](dict(os.environ))))
+    if words[:1] and words[0] in completion_values.KINDS:
+        print("\n".join(completion_values.KINDS[words[0]](dict(os.environ))))
         return 0
     parser = Words(verb, ABOUT[verb])
     _add_arguments(parser, verb)

@@ -6,20 +6,20 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from ..config.loader import SettingsSource
-from ..domain.engine_state import EngineState
-from ..errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
-from ..paths import StatePaths
-from ..process import identity
-from ..process.interpreter import build_cli_command
-from ..process.waiting import pause, wait_for_exit
-from ..state.log_reader import LogReader
-from ..storage import files, json_files
-from ..storage.engine_lock import holder
-from ..storage.locks import is_held
-from .grammar import parser_of
-from .here import note, paths
-from .words import Words
+from ...config.loader import SettingsSource
+from ...domain.engine_state import EngineState
+from ...errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
+from ...paths import StatePaths
+from ...process import identity
+from ...process.interpreter import build_cli_command
+from ...process.waiting import pause, wait_for_exit
+from ...state.log_reader import LogReader
+from ...storage import files, json_files
+from ...storage.engine_lock import holder
+from ...storage.locks import is_held
+from ..context import note, paths
+from ..grammar import parser_of
+from ..parser import Words
 
 WAIT_S = 10.0
 

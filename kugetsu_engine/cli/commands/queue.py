@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-from ..errors import UsageError
-from .grammar import parser_of
-from .here import glyph, operator, paths
-from .words import Words
+from ...errors import UsageError
+from ..context import glyph, operator, paths
+from ..grammar import parser_of
+from ..parser import Words
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..client.snapshot import Snapshot
-    from ..domain.task import Task
+    from ...client.snapshot import Snapshot
+    from ...domain.task import Task
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -34,8 +34,8 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _list(verb: str, words: list[str]) -> int:
-    from ..client.snapshot import ALL_DONE, SnapshotReader
-    from .output import print_json
+    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ..output import print_json
 
     given = parser_of(verb).parse_args(words)
     reader = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
@@ -49,7 +49,7 @@ def _list(verb: str, words: list[str]) -> int:
 
 def documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
     """The tasks of a picture as `queue list --json` shows them."""
-    from .output import task_document
+    from ..output import task_document
 
     return [task_document(task, snapshot, snapshot.places.get(task.id)) for task in _shown(snapshot, ended)]
 
@@ -60,7 +60,7 @@ def _shown(snapshot: Snapshot, ended: bool) -> list[Task]:
 
 def print_tasks(snapshot: Snapshot, ended: bool) -> None:
     """Print the tasks of a picture as `queue list` does."""
-    from .output import print_table, start_words
+    from ..output import print_table, start_words
 
     rows = []
     for task in _shown(snapshot, ended):
@@ -75,8 +75,8 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
 
 
 def _stats(verb: str, words: list[str]) -> int:
-    from ..client.snapshot import ALL_DONE, SnapshotReader
-    from .output import print_json
+    from ...client.snapshot import ALL_DONE, SnapshotReader
+    from ..output import print_json
 
     given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE).read()

@@ -5,16 +5,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..config import loader
-from ..config.loader import Settings
-from ..domain import refs
-from ..domain.text.safe_text import safe_line
-from ..errors import AlreadySo, KugetsuError, UsageError
-from ..paths import StatePaths
-from ..storage import files
-from .grammar import parser_of, parts_of
-from .here import paths
-from .words import Words
+from ...config import loader
+from ...config.loader import Settings
+from ...domain import refs
+from ...domain.text.safe_text import safe_line
+from ...errors import AlreadySo, KugetsuError, UsageError
+from ...paths import StatePaths
+from ...storage import files
+from ..context import paths
+from ..grammar import parser_of, parts_of
+from ..parser import Words
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][^\s'\"]*")
@@ -51,7 +51,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _list(known: Settings, as_json: bool) -> int:
     if as_json:
-        from .output import print_json
+        from ..output import print_json
 
         print_json([{"name": n, "url": u, "default": n == known.default_server} for n, u in sorted(known.servers.items())])
         return 0
@@ -112,7 +112,7 @@ def _is(key: str, name: str) -> bool:
 
 
 def _edit(here: StatePaths, change: Callable[..., None]) -> None:
-    from ..config import toml_editor  # loads a library that nothing else needs
+    from ...config import toml_editor  # loads a library that nothing else needs
 
     files.prepare(here.folders())
     toml_editor.edit(here, lambda document: change(document, toml_editor.set_in_table))

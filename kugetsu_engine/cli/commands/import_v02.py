@@ -3,14 +3,14 @@
 import os
 import time
 
-from ..client import state_setup
-from ..doctor import check, gather, mend
-from ..domain.text.safe_text import safe_line
-from ..migration import importer
-from ..storage import files
-from ..storage.engine_lock import EngineLock
-from .grammar import parser_of
-from .here import operator
+from ...client import state_setup
+from ...doctor import check, gather, mend
+from ...domain.text.safe_text import safe_line
+from ...migration import importer
+from ...storage import files
+from ...storage.engine_lock import EngineLock
+from ..context import operator
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:

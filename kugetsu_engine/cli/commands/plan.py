@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
-from ..client.snapshot import Snapshot, SnapshotReader
-from ..domain import silence
-from ..domain.decisions.duration_model import RunTimes
-from ..domain.decisions.forecast import Plan, Start
-from ..domain.new_task import shown_id
-from ..domain.text.quantities import counted, format_clock, format_coming
-from ..domain.text.times import iso
-from ..errors import UsageError
-from .grammar import parser_of
-from .here import glyph, paths
-from .output import learned_from, print_json, print_table, since_words
+from ...client.snapshot import Snapshot, SnapshotReader
+from ...domain import silence
+from ...domain.decisions.duration_model import RunTimes
+from ...domain.decisions.forecast import Plan, Start
+from ...domain.new_task import shown_id
+from ...domain.text.quantities import counted, format_clock, format_coming
+from ...domain.text.times import iso
+from ...errors import UsageError
+from ..context import glyph, paths
+from ..grammar import parser_of
+from ..output import learned_from, print_json, print_table, since_words
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -3,15 +3,15 @@
 import os
 import re
 
-from ..client import start
-from ..client.api import Operator
-from ..domain.text.safe_text import safe_line
-from ..domain.text.times import duration
-from ..errors import AlreadySo, KugetsuError
-from ..process.waiting import pause
-from ..storage.locks import is_held
-from .grammar import parser_of
-from .here import note, operator, standard_input
+from ...client import start
+from ...client.api import Operator
+from ...domain.text.safe_text import safe_line
+from ...domain.text.times import duration
+from ...errors import AlreadySo, KugetsuError
+from ...process.waiting import pause
+from ...storage.locks import is_held
+from ..context import note, operator, standard_input
+from ..grammar import parser_of
 
 _PULL = re.compile(r"https?://\S+/(pulls?|merge_requests)/[0-9]+/?")
 

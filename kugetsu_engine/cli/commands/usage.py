@@ -3,12 +3,12 @@
 import os
 import time
 
-from ..domain.text.times import duration
-from ..domain.usage import Sum, day_of, money
-from ..scheduler.budget import by_day_and_repository
-from .grammar import parser_of
-from .here import paths
-from .output import print_json, print_table
+from ...domain.text.times import duration
+from ...domain.usage import Sum, day_of, money
+from ...scheduler.budget import by_day_and_repository
+from ..context import paths
+from ..grammar import parser_of
+from ..output import print_json, print_table
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -1,11 +1,11 @@
 """`kugetsu notify list|clear|mute|unmute|test`: what happened, and how you are told."""
 
-from ..domain.text.safe_text import safe_line
-from ..domain.text.times import as_read
-from ..errors import UsageError
-from ..state import notifications
-from .grammar import parser_of
-from .here import glyph, operator, paths
+from ...domain.text.safe_text import safe_line
+from ...domain.text.times import as_read
+from ...errors import UsageError
+from ...state import notifications
+from ..context import glyph, operator, paths
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(verb: str, words: list[str]) -> int:
     until = "" if given.all else notifications.read_until(paths())
     news = [notice for notice in notifications.newest(paths()) if notice.time > until]
     if given.json:
-        from .output import print_json
+        from ..output import print_json
 
         print_json(news)
     for notice in () if given.json else news:
@@ -41,7 +41,7 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _mute(action: str, words: list[str]) -> int:
-    from .acts import each
+    from .task_requests import each
 
     given = parser_of(f"notify {action}").parse_args(words)
     for_s = given.for_s if action == "mute" else 0.0

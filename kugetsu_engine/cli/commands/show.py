@@ -2,26 +2,26 @@
 
 import os
 
-from ..client.snapshot import Snapshot, SnapshotReader
-from ..domain import failures
-from ..domain.task import Attempt, Task
-from ..domain.text.quantities import format_clock
-from ..domain.text.safe_text import safe_line, safe_text
-from ..domain.text.times import as_read
-from ..domain.usage import consumed, total
-from ..state import tasks
-from ..state.issue_names import name_of
-from .grammar import parser_of
-from .here import glyph, operator, paths
-from .output import learned_from, print_json, pull_words, start_words, task_document
+from ...client.snapshot import Snapshot, SnapshotReader
+from ...domain import failures
+from ...domain.task import Attempt, Task
+from ...domain.text.quantities import format_clock
+from ...domain.text.safe_text import safe_line, safe_text
+from ...domain.text.times import as_read
+from ...domain.usage import consumed, total
+from ...state import tasks
+from ...state.issue_names import name_of
+from ..context import glyph, operator, paths
+from ..grammar import parser_of
+from ..output import learned_from, print_json, pull_words, start_words, task_document
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show issues, or one task."""
     if verb == "list":
-        from . import roster
+        from . import list_issues
 
-        return roster.main(words)
+        return list_issues.main(words)
     return _show(words)
 
 

@@ -6,11 +6,11 @@ import sys
 import time
 from typing import Any
 
-from ..client.edit import TextKept, editor_of, in_editor, kept
-from ..domain import task_document
-from ..errors import AlreadySo, KugetsuError, NoAnswer, UsageError
-from .grammar import parser_of
-from .here import operator, standard_input
+from ...client.edit import TextKept, editor_of, in_editor, kept
+from ...domain import task_document
+from ...errors import AlreadySo, KugetsuError, NoAnswer, UsageError
+from ..context import operator, standard_input
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:

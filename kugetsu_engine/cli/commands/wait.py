@@ -3,15 +3,15 @@
 import os
 import time
 
-from ..domain.new_task import task_id as as_task_id
-from ..domain.states import COMPLETED, FINAL
-from ..domain.text.safe_text import safe_line
-from ..domain.text.times import as_read, duration
-from ..errors import NoSuchTask
-from ..process.waiting import pause
-from ..state import notifications, tasks
-from .grammar import parser_of
-from .here import note, operator, paths
+from ...domain.new_task import task_id as as_task_id
+from ...domain.states import COMPLETED, FINAL
+from ...domain.text.safe_text import safe_line
+from ...domain.text.times import as_read, duration
+from ...errors import NoSuchTask
+from ...process.waiting import pause
+from ...state import notifications, tasks
+from ..context import note, operator, paths
+from ..grammar import parser_of
 
 LOOK_S = 0.2
 

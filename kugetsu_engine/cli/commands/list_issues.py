@@ -5,20 +5,20 @@ from typing import Any
 
 import msgspec
 
-from ..client.snapshot import ALL_DONE, Snapshot, SnapshotReader
-from ..domain import refs
-from ..domain.pull_request import KnownPull
-from ..domain.reserved_refs import SESSIONS
-from ..domain.session import Session
-from ..domain.task import Delivered, Task
-from ..domain.text.quantities import counted
-from ..errors import KugetsuError
-from ..paths import StatePaths
-from ..state import pull_requests, sessions
-from ..state.issue_names import name_of, session_name
-from .grammar import parser_of
-from .here import glyph, note, paths
-from .output import print_json, print_table, pull_document, pull_words
+from ...client.snapshot import ALL_DONE, Snapshot, SnapshotReader
+from ...domain import refs
+from ...domain.pull_request import KnownPull
+from ...domain.reserved_refs import SESSIONS
+from ...domain.session import Session
+from ...domain.task import Delivered, Task
+from ...domain.text.quantities import counted
+from ...errors import KugetsuError
+from ...paths import StatePaths
+from ...state import pull_requests, sessions
+from ...state.issue_names import name_of, session_name
+from ..context import glyph, note, paths
+from ..grammar import parser_of
+from ..output import print_json, print_table, pull_document, pull_words
 
 
 def main(words: list[str]) -> int:
@@ -102,7 +102,7 @@ def _delivered_words(task: Task | None, has_worktree: bool) -> str:
 
 def _refresh(here: StatePaths) -> None:
     """Ask the forges about the pull request of every issue that has commits to show."""
-    from ..forges.cache import Forges
+    from ...forges.cache import Forges
 
     snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}

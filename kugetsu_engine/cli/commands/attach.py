@@ -6,18 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ..client.attach import attach, place
-from ..client.start import wait_until
-from ..config.loader import load
-from ..domain.new_task import typed_id
-from ..domain.states import ACTIVE
-from ..domain.task import Task
-from ..domain.text.safe_text import safe_line
-from ..errors import AlreadySo, KugetsuError
-from ..process.waiting import pause
-from ..state import tasks
-from .grammar import parser_of
-from .here import note, operator, paths
+from ...client.attach import attach, place
+from ...client.start import wait_until
+from ...config.loader import load
+from ...domain.new_task import typed_id
+from ...domain.states import ACTIVE
+from ...domain.task import Task
+from ...domain.text.safe_text import safe_line
+from ...errors import AlreadySo, KugetsuError
+from ...process.waiting import pause
+from ...state import tasks
+from ..context import note, operator, paths
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from ..domain.text.quantities import format_size
-from ..errors import UsageError
-from ..worktrees.inventory import Care, Removal, Worktree
-from .grammar import parser_of
-from .here import glyph, note, operator
-from .output import print_json, print_table
+from ...domain.text.quantities import format_size
+from ...errors import UsageError
+from ...worktrees.inventory import Care, Removal, Worktree
+from ..context import glyph, note, operator
+from ..grammar import parser_of
+from ..output import print_json, print_table
 
 
 def main(verb: str, words: list[str]) -> int:

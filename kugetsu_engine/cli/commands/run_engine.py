@@ -8,14 +8,14 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 
-from ..domain import states
-from ..domain.task import Notice
-from ..domain.text.safe_text import safe_line
-from ..engine.thread import EngineThread
-from ..errors import EngineHeld, KugetsuError
-from ..paths import StatePaths
-from .grammar import parser_of
-from .here import glyph, note, paths
+from ...domain import states
+from ...domain.task import Notice
+from ...domain.text.safe_text import safe_line
+from ...engine.thread import EngineThread
+from ...errors import EngineHeld, KugetsuError
+from ...paths import StatePaths
+from ..context import glyph, note, paths
+from ..grammar import parser_of
 
 STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
 

@@ -2,13 +2,13 @@
 
 import sys
 
-from ..client.api import Operator
-from ..domain.new_task import shown_id
-from ..domain.reserved_refs import BASE, PM_AGENT
-from ..domain.text.safe_text import safe_line, safe_text
-from ..errors import AlreadySo, KugetsuError, UsageError
-from .grammar import parser_of
-from .here import note, operator
+from ...client.api import Operator
+from ...domain.new_task import shown_id
+from ...domain.reserved_refs import BASE, PM_AGENT
+from ...domain.text.safe_text import safe_line, safe_text
+from ...errors import AlreadySo, KugetsuError, UsageError
+from ..context import note, operator
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -20,14 +20,14 @@ def issue_of(acting: Operator, text: str) -> str:
     """The issue a person means, by its reference or by the id of a task of it."""
     if "/" in text:
         return acting.reference(text)
-    from ..state import tasks
+    from ...state import tasks
 
     return acting.reference(tasks.find(acting.paths, text).issue_ref)
 
 
 def _context(words: list[str]) -> int:
-    from ..config.secret_values import Secrets
-    from ..state import contexts
+    from ...config.secret_values import Secrets
+    from ...state import contexts
 
     given = parser_of("context").parse_args(words)
     acting = operator()
@@ -35,7 +35,7 @@ def _context(words: list[str]) -> int:
         contexts.load(acting.paths, issue_of(acting, given.issue_ref)), Secrets(acting.paths, acting.environ).mask()
     )
     if given.json:
-        from .output import print_json
+        from ..output import print_json
 
         print_json(context)
         return 0
@@ -68,7 +68,7 @@ def _destroy(words: list[str]) -> int:
 
 
 def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_run: bool, may_be_gone: bool) -> int:
-    from ..worktrees import destroy
+    from ...worktrees import destroy
 
     remains = destroy.look(acting, issue_ref)
     if remains.nothing:
@@ -103,13 +103,13 @@ def confirmed(question: str) -> bool:
 
 
 def _prune(words: list[str]) -> int:
-    from ..worktrees import prune
+    from ...worktrees import prune
 
     given = parser_of("prune").parse_args(words)
     acting = operator()
     found = prune.look(acting)
     if given.json:
-        from .output import print_json
+        from ..output import print_json
 
         print_json([{"kind": one.kind, "path": one.path, "why": one.why, "kept": one.kept} for one in found])
         if given.dry_run:

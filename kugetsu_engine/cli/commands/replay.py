@@ -6,14 +6,14 @@ import sys
 import time
 from math import inf
 
-from ..client.replay import Replay
-from ..client.snapshot import EngineView
-from ..domain.text.safe_text import safe_line
-from ..domain.text.times import epoch, iso, local, past_moment
+from ...client.replay import Replay
+from ...client.snapshot import EngineView
+from ...domain.text.safe_text import safe_line
+from ...domain.text.times import epoch, iso, local, past_moment
+from ..context import glyph, paths
+from ..grammar import parser_of
+from ..output import print_json
 from . import queue, status
-from .grammar import parser_of
-from .here import glyph, paths
-from .output import print_json
 
 
 def parse(words: list[str], verb: str = "replay") -> argparse.Namespace:

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from ..config.loader import SettingsSource
-from ..doctor import Fact, Finding, check, gather, look_around, mend
-from ..domain.text.quantities import counted
-from ..domain.text.safe_text import safe_line
-from .grammar import parser_of
-from .here import glyph, paths
-from .output import print_json
+from ...config.loader import SettingsSource
+from ...doctor import Fact, Finding, check, gather, look_around, mend
+from ...domain.text.quantities import counted
+from ...domain.text.safe_text import safe_line
+from ..context import glyph, paths
+from ..grammar import parser_of
+from ..output import print_json
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -33,7 +33,7 @@ def main(verb: str, words: list[str]) -> int:
 
 def _agents(as_json: bool) -> int:
     """Tell of every agent; 1 when the one that is used by default cannot run."""
-    from ..doctor.agent_programs import look
+    from ...doctor.agent_programs import look
 
     here = paths()
     settings = SettingsSource(here, os.environ).current

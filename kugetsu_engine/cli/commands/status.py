@@ -6,19 +6,19 @@ from typing import Any
 
 import msgspec
 
-from ..client.snapshot import Active, Snapshot, SnapshotReader
-from ..domain import silence
-from ..domain.changes import Changes
-from ..domain.decisions import notification_rules
-from ..domain.reserved_refs import SESSIONS
-from ..domain.task import Notice
-from ..domain.text.quantities import counted, format_clock, format_size, format_span
-from ..domain.text.safe_text import safe_line
-from ..domain.text.times import as_read
-from ..state import notifications, sessions
-from .grammar import parser_of
-from .here import glyph, paths
-from .output import print_json, print_table, since_words
+from ...client.snapshot import Active, Snapshot, SnapshotReader
+from ...domain import silence
+from ...domain.changes import Changes
+from ...domain.decisions import notification_rules
+from ...domain.reserved_refs import SESSIONS
+from ...domain.task import Notice
+from ...domain.text.quantities import counted, format_clock, format_size, format_span
+from ...domain.text.safe_text import safe_line
+from ...domain.text.times import as_read
+from ...state import notifications, sessions
+from ..context import glyph, paths
+from ..grammar import parser_of
+from ..output import print_json, print_table, since_words
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -61,7 +61,7 @@ def pictured(snapshot: Snapshot) -> dict[str, Any]:
 def _opencode_server() -> dict[str, Any] | None:
     if not os.path.exists(paths().server):
         return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
-    from ..agents.opencode import keeper_protocol
+    from ...agents.opencode import keeper_protocol
 
     return keeper_protocol.shown(paths().root)
 

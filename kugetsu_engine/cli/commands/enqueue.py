@@ -6,15 +6,15 @@ import json
 import os
 import sys
 
-from ..errors import KugetsuError, UsageError
-from .here import decoded, note, operator, standard_input
+from ...errors import KugetsuError, UsageError
+from ..context import decoded, note, operator, standard_input
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ..client.preflight import Obstacle
+    from ...client.preflight import Obstacle
 
 FIELDS = frozenset({
     "issue_ref", "message", "repo", "agent", "priority", "after", "at", "timeout", "hold", "expect", "tags",
@@ -27,7 +27,7 @@ def main(verb: str, words: list[str]) -> int:
     """Put one task, or a file of them, in the queue."""
     if len(words) == 2 and not any(word.startswith("-") for word in words):
         return _one(words[0], words[1])  # nothing to parse, and the parser takes an eighth of the command's time
-    from .grammar import parser_of
+    from ..grammar import parser_of
 
     parser = parser_of(verb)
     given = parser.parse_args(words)
@@ -72,7 +72,7 @@ def _warn(obstacles: Sequence[Obstacle], told: set[str] | None = None) -> None:
 
 def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
     """Every line is checked before the first task is made; what it does not say is as the command line says."""
-    from ..domain.refs import repository_of
+    from ...domain.refs import repository_of
 
     asking, folder = operator(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]

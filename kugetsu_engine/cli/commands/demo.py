@@ -2,15 +2,15 @@
 
 import os
 
-from ..client import demo_setup
-from ..client.snapshot import ALL_DONE, SnapshotReader
-from ..domain import states
-from ..domain.new_task import typed_id
-from ..domain.text.quantities import counted
-from ..paths import StatePaths
-from . import grammar
-from .headless import run
-from .words import Words
+from ...client import demo_setup
+from ...client.snapshot import ALL_DONE, SnapshotReader
+from ...domain import states
+from ...domain.new_task import typed_id
+from ...domain.text.quantities import counted
+from ...paths import StatePaths
+from .. import grammar
+from ..parser import Words
+from .run_engine import run
 
 
 def parser_of(verb: str) -> Words:

@@ -4,16 +4,16 @@ import os
 import sys
 import time
 
-from ..config.secret_values import Secrets
-from ..domain.text.masking import Mask
-from ..domain.text.terminal_line import ShownLine
-from ..errors import KugetsuError, UsageError
-from ..process.waiting import pause
-from ..state import tasks
-from ..state.log_reader import LogReader, masked, shown
-from ..state.log_times import LogTimes
-from .grammar import parser_of
-from .here import operator, paths
+from ...config.secret_values import Secrets
+from ...domain.text.masking import Mask
+from ...domain.text.terminal_line import ShownLine
+from ...errors import KugetsuError, UsageError
+from ...process.waiting import pause
+from ...state import tasks
+from ...state.log_reader import LogReader, masked, shown
+from ...state.log_times import LogTimes
+from ..context import operator, paths
+from ..grammar import parser_of
 
 LOOK_S = 0.1
 PATIENCE_S = 3.0

@@ -4,10 +4,10 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import KugetsuError
-from ..state.requests import Request
-from .grammar import parser_of
-from .here import note, operator
+from ...errors import KugetsuError
+from ...state.requests import Request
+from ..context import note, operator
+from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:
