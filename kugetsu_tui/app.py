@@ -16,26 +16,28 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
-from . import calling, crash, failures, signals, themes
-from .choices import Choices
-from .command_runner import CommandRunner
-from .departure import Departure
-from .formatting.states import draws_ascii, glyph
+from . import crash_report, themes
+from .backend.connection import Link
+from .backend.messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
+from .backend.undo import KEPT_S, UndoLog
+from .controllers import signals, terminal_notifications
+from .controllers.command_runner import CommandRunner
+from .controllers.external_programs import Guest
+from .controllers.preferences import Choices
+from .controllers.presence import Presence
+from .controllers.quit import Departure
+from .controllers.replay import PastView
+from .formatting.glyphs import draws_ascii, glyph
 from .keys import ACTIONS, Registry, shown_key
-from .link import Link
-from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
-from .opening import Opening
-from .outside import Guest
+from .modals import worker_errors
+from .navigation import Opening
 from .palette import Actions, Palette
-from .past import PastView
-from .presence import Presence
-from .screens.console import LEAVES_FIELD, ConsoleScreen
+from .screens.base import LEAVES_FIELD, ConsoleScreen
 from .screens.home import HomeScreen
 from .terminal.driver import TerminalDriver
-from .type_ahead import opened
-from .undo import KEPT_S, UndoLog
-from .viewmodels import away, strip
-from .viewmodels.picture import Picture
+from .terminal.type_ahead import opened
+from .viewmodels import absence, status_bar
+from .viewmodels.console_state import Picture
 from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
@@ -179,7 +181,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
             log.warning("something failed while the console left", exc_info=error)
             self.panic()
             return
-        words = crash.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
+        words = crash_report.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
             self.panic(Text(words))
@@ -199,7 +201,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_picture_changed(self, event: PictureChanged) -> None:
         """Show what is known now, on every screen that is open."""
-        told = strip.start_report(self.present, event.picture)
+        told = status_bar.start_report(self.present, event.picture)
         self.present = event.picture
         if self.departure.due(event.picture):
             self.leave()
@@ -225,7 +227,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_called(self, event: Called) -> None:
         """Call the operator through the terminal."""
-        self.write(calling.call(event.text, self.link.settings.notify, self.link.operator.environ))
+        self.write(terminal_notifications.call(event.text, self.link.settings.notify, self.link.operator.environ))
 
     def write(self, sequence: str) -> None:
         """Send a sequence to the terminal, past the screen."""
@@ -240,7 +242,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         left = self.presence.felt(now)
         if self.presence.to_remember(now):
             self.link.mark_seen()
-        cell = away.since(self.present, left) if left is not None and self.present is not None else None
+        cell = absence.since(self.present, left) if left is not None and self.present is not None else None
         if cell is not None:
             self.say(*cell)
 
@@ -284,7 +286,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Something that was done beside the event loop has ended; if it failed it is said, in one place for all."""
-        failed = failures.of(event)
+        failed = worker_errors.of(event)
         if failed is not None:
             self.say(*failed)
 

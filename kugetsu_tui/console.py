@@ -14,10 +14,10 @@ from textual.timer import Timer
 
 from kugetsu_engine.domain.task import Task
 
+from .availability import Situation
+from .backend.connection import Link
 from .keys import Action, Registry
-from .link import Link
-from .situation import Situation
-from .viewmodels.picture import Picture
+from .viewmodels.console_state import Picture
 from .widgets.pane import Pane
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from kugetsu_engine.domain.config_faults import did_you_mean
 
-from .situation import (
+from .availability import (
     PAST_REFUSAL,
     Situation,
     WhyNot,

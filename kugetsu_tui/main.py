@@ -9,7 +9,7 @@ def main() -> int:
 
     words = sys.argv[1:]
     if wants_console(words):
-        from .start import start
+        from .launch import start
 
         return start(words)
     from kugetsu_engine.cli.main import run

@@ -6,9 +6,9 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, S
 from textual.content import Content
 from textual.theme import ThemeProvider
 
-from .formatting.states import plain
+from .formatting.glyphs import plain
 from .keys import Action, shown_key
-from .screens.console import ConsoleScreen
+from .screens.base import ConsoleScreen
 
 KEY_CELLS = 10
 

@@ -12,7 +12,7 @@ from textual.theme import Theme
 
 from kugetsu_engine.domain.config_faults import did_you_mean
 
-from .formatting.safe_text import clean
+from .formatting.cells import clean
 
 COLOURED = {"k-cursor-style": "none", "k-faint-style": "none", "k-button-style": "bold"}
 """Emphasis where a background can show the cursor."""

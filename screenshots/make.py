@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kugetsu_engine.client.api import Operator
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.modals.report import Report, ReportLines
+from kugetsu_tui.modals.output_dialog import Report, ReportLines
 from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
 
 

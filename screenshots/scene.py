@@ -22,8 +22,8 @@ from kugetsu_engine.storage import files
 from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.link import Link
-from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.backend.connection import Link
+from kugetsu_tui.viewmodels.console_state import Picture
 
 NOW = epoch("2026-11-21T14:02:31Z") or 0.0
 CURVES = {"q_41": (12.0, 40.0, 88.0, 61.0, 35.0, 72.0, 90.0, 41.0), "q_45": (70.0, 44.0, 10.0, 4.0, 3.0, 2.0, 3.0, 3.0),
@@ -314,7 +314,7 @@ async def diff_read(app: KugetsuApp) -> None:
 
 async def found(app: KugetsuApp) -> None:
     """Wait for the word of where a search has come to."""
-    from kugetsu_tui.widgets.strips import Talk
+    from kugetsu_tui.widgets.bars import Talk
 
     deadline = time.monotonic() + 20
     while app.talking is None or "hit " not in app.talking.query_one(Talk).said:
@@ -324,7 +324,7 @@ async def found(app: KugetsuApp) -> None:
 
 async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
-    from kugetsu_tui.widgets.strips import Talk
+    from kugetsu_tui.widgets.bars import Talk
 
     app.past.open("2026-11-21T14:00:20Z")
     deadline = time.monotonic() + 20

@@ -10,11 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from ..completion import Known, common_start, completions, hint
-from ..formatting.safe_text import clean
-from ..formatting.states import plain
-from ..type_ahead import letters_taken
-from ..widgets.strips import FieldKeys
+from ..commands.completion import Known, common_start, completions, hint
+from ..formatting.cells import clean
+from ..formatting.glyphs import plain
+from ..terminal.type_ahead import letters_taken
+from ..widgets.bars import FieldKeys
 
 
 class CommandLine(ModalScreen[str | None]):

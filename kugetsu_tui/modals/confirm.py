@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from ..formatting.safe_text import clean
+from ..formatting.cells import clean
 
 
 class Confirm(ModalScreen[bool]):

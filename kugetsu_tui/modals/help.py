@@ -9,15 +9,15 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from ..formatting.safe_text import fit
-from ..formatting.states import glyph, plain
+from ..availability import Situation
+from ..commands.help_entries import Item, Section, sections
+from ..formatting.cells import fit
+from ..formatting.glyphs import glyph, plain
 from ..keys import Action, Registry
-from ..situation import Situation
-from ..type_ahead import letters_taken
-from ..widgets.lines import EMPTY, Line, Span, filled
+from ..terminal.type_ahead import letters_taken
+from ..widgets.line_widget import EMPTY, Line, Span, filled
 from ..widgets.pane import words
-from .help_pages import Item, Section, sections
-from .reading import ReadingLines
+from .text_dialog import ReadingLines
 
 NAME = 12
 """Cells for keys."""

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from ..formatting.safe_text import clean
+from ..formatting.cells import clean
 
 
 class Menu(ModalScreen[str | None]):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.binding import Binding
 
-from ..formatting.states import glyph
+from ..formatting.glyphs import glyph
 from .menu import Menu
 
 AS_IT_COMES = ""

@@ -16,10 +16,10 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.new_task import EXPECTATIONS, checked_priority
 
-from .. import failures
-from ..formatting.safe_text import clean
-from ..formatting.states import draws_ascii, plain
-from ..type_ahead import letters_taken
+from ..formatting.cells import clean
+from ..formatting.glyphs import draws_ascii, plain
+from ..terminal.type_ahead import letters_taken
+from . import worker_errors
 
 SUBMIT_KEY = "ctrl+j"
 ROOMY = 72
@@ -270,7 +270,7 @@ class TaskForm(ModalScreen[str | None]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Say what failed here, where it is seen; it can be tried again."""
-        failed = failures.of(event)
+        failed = worker_errors.of(event)
         if failed is not None:
             self._fail(failed[0])
 

@@ -11,20 +11,20 @@ from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 
-from ..formatting.safe_text import clean
-from ..situation import Situation
-from ..viewmodels import strip
+from ..availability import Situation
+from ..formatting.cells import clean
+from ..viewmodels import status_bar
+from ..viewmodels.console_state import Picture, short_ref
 from ..viewmodels.diff import DiffText, FilesView, summary
-from ..viewmodels.picture import Picture, short_ref
 from ..viewmodels.rows import Cell
+from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
 from ..widgets.diff_view import DiffView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
-from .finding import FilterLine
-from .head import Head
-from .situations import situation_of
+from .action_context import situation_of
+from .base import ConsoleScreen
+from .header import Head
+from .search import FilterLine
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,8 @@ class DiffScreen(ConsoleScreen):
 
     def show_picture(self, picture: Picture) -> None:
         """Show how the fleet stands; the diff itself stays as it was read."""
-        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
-        self.query_one(Banner).show(strip.banner(picture))
+        self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
+        self.query_one(Banner).show(status_bar.banner(picture))
         self._describe()
 
     def action_reload(self) -> None:

@@ -13,23 +13,23 @@ from textual.widgets import Static
 
 from kugetsu_engine.domain.task import Task
 
-from ..situation import Situation
-from ..viewmodels import story, strip
+from ..availability import Situation
+from ..viewmodels import status_bar, task_summary
 from ..viewmodels.agents import AgentsView
+from ..viewmodels.console_state import Picture
 from ..viewmodels.done import DoneView
-from ..viewmodels.notices import NoticesView, is_new
-from ..viewmodels.picture import Picture
+from ..viewmodels.notifications import NoticesView, is_new
 from ..viewmodels.queue import QueueView
+from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
-from .finding import FilterLine
-from .logs import LogKeys, with_log
-from .marking import Marking
-from .situations import NOTHING, log_title, situation_of
+from .action_context import NOTHING, log_title, situation_of
+from .base import ConsoleScreen
+from .log_actions import LogKeys, with_log
+from .multi_select import Marking
+from .search import FilterLine
 
 SMALLEST = (30, 8)
 NARROW = (72, 20)
@@ -238,8 +238,8 @@ class HomeScreen(ConsoleScreen):
         snapshot = picture.snapshot
         self._mark_use()
         self.marking.keep(picture)
-        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
-        self.query_one(Banner).show(strip.banner(picture))
+        self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
+        self.query_one(Banner).show(status_bar.banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
         queue = QueueView(picture)
@@ -345,8 +345,10 @@ class HomeScreen(ConsoleScreen):
         task = picture.snapshot.task(task_id) if task_id else None
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
-        self.log_pane.show(task_id, attempt, running, log_title(task, attempt), story.card(picture, task) if task else NOTHING)
-        self.query_one(Talk).describe(self.marking.words() or story.one_line(picture, task_id))
+        self.log_pane.show(
+            task_id, attempt, running, log_title(task, attempt), task_summary.card(picture, task) if task else NOTHING
+        )
+        self.query_one(Talk).describe(self.marking.words() or task_summary.one_line(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:

@@ -6,12 +6,12 @@ from functools import cached_property
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
-from ..widgets.strips import Banner, KeyBar, StatusStrip, Talk
-from .console import ConsoleScreen
-from .finding import FilterLine
-from .logs import LogKeys
+from .base import ConsoleScreen
+from .log_actions import LogKeys
+from .search import FilterLine
 
 
 class LogScreen(ConsoleScreen):

@@ -2,15 +2,15 @@
 
 from kugetsu_engine.domain.new_task import shown_id
 
-from ..situation import Situation
-from ..viewmodels import story, strip
-from ..viewmodels.picture import Picture
+from ..availability import Situation
+from ..viewmodels import status_bar, task_summary
+from ..viewmodels.console_state import Picture
+from ..widgets.bars import Banner, StatusStrip, Talk
 from ..widgets.log_view import LogView
-from ..widgets.strips import Banner, StatusStrip, Talk
-from .head import Head
+from .action_context import NOTHING, log_title, situation_of
+from .header import Head
+from .log_actions import with_log
 from .log_screen import LogScreen
-from .logs import with_log
-from .situations import NOTHING, log_title, situation_of
 
 
 class TaskScreen(LogScreen):
@@ -39,8 +39,8 @@ class TaskScreen(LogScreen):
         """Show what is known of the task now."""
         if not self.size:
             return
-        self.query_one(StatusStrip).show(strip.fleet(picture, self.need_key), strip.engine(picture))
-        self.query_one(Banner).show(strip.banner(picture, at_home=False))
+        self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
+        self.query_one(Banner).show(status_bar.banner(picture, at_home=False))
         task = picture.snapshot.task(self.task_id)
         header = self.query_one(Head)
         room = max(self.size.height // 3, 3)
@@ -51,9 +51,9 @@ class TaskScreen(LogScreen):
         attempt = self.attempt
         running = task.state in ("notified", "running") and attempt == task.attempt
         # Where there is no log yet, the card in its place tells all the rest.
-        header.show(story.header(picture, task, attempt)[: None if attempt else 1], room)
-        self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), story.card(picture, task))
-        self.query_one(Talk).describe(story.one_line(picture, task.id))
+        header.show(task_summary.header(picture, task, attempt)[: None if attempt else 1], room)
+        self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), task_summary.card(picture, task))
+        self.query_one(Talk).describe(task_summary.one_line(picture, task.id))
         self.refresh_keys()
 
     @property

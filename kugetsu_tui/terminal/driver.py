@@ -22,9 +22,9 @@ from textual.driver import Driver
 from textual.geometry import Size
 
 from . import job_control, modes
-from .events_of import EventMaker
+from .frame_writer import Output
 from .input_filter import InputFilter
-from .output import Output
+from .textual_events import EventMaker
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
 
-from ..formatting import states
-from ..formatting.safe_text import clean
-from .choosing import row_text
-from .picture import Picture, place_of, short_ref, tags_of
+from ..formatting import glyphs
+from ..formatting.cells import clean
+from .console_state import Picture, place_of, short_ref, tags_of
+from .filtering import row_text
 from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
@@ -67,12 +67,12 @@ class AgentsView:
             return self._hand_row(index)
         one = self._active[index]
         task, progress = one.task, one.progress
-        look = states.of_task(task)
+        look = glyphs.of_task(task)
         quiet = one.stalled is not None
         shared = self._picture.snapshot.overlap(task.id) is not None
-        glyph: Cell = (states.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
+        glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
         if quiet:
-            glyph = (states.glyph("attention"), "danger")
+            glyph = (glyphs.glyph("attention"), "danger")
         history = self._picture.cpu.get(task.id, ())
         return Row(
             task.id,
@@ -84,7 +84,7 @@ class AgentsView:
                 (self._time(one), time_tone(one)),
                 phase(one),
                 ("auto" if self._picture.approves(task) else "", "warning"),
-                (states.spark(history).rjust(8), "info"),
+                (glyphs.spark(history).rjust(8), "info"),
                 (f"{progress.cpu_percent:.0f}%" if progress and progress.cpu_percent is not None else "", "text"),
                 (format_size(progress.rss_bytes) if progress else "", "muted"),
                 lines(self._picture, one),
@@ -98,7 +98,7 @@ class AgentsView:
         task, begun = self._picture.snapshot.task(hand.task_id), epoch(hand.since)
         since = format_span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
         cells: dict[str, Cell] = {
-            "state": (states.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
+            "state": (glyphs.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
             "issue": (clean(short_ref(hand.issue_ref), 200), "accent"),
             "task": (clean(task.title, 400) if task is not None else "", "text"), "time": (since, "text"),
             "phase": ("by hand", "accent"),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
 from kugetsu_engine.domain.text.quantities import counted
 
-from ..formatting import states
-from ..formatting.safe_text import clean, from_cell, tail, width_of
+from ..formatting import glyphs
+from ..formatting.cells import clean, from_cell, tail, width_of
 from .rows import Cell, Column, Row, fitted, widest
 
 LETTERS = {
@@ -170,7 +170,7 @@ class FilesView:
                 (self._folders[index], "muted"),
                 (self._plus(file), "good" if file.insertions else "muted"),
                 (self._minus(file), "removed"),
-                (states.glyph("loose") if file.uncommitted else "", "warning"),
+                (glyphs.glyph("loose") if file.uncommitted else "", "warning"),
             ),
         )
 
@@ -204,7 +204,7 @@ def summary(diff: WorktreeDiff) -> list[Cell]:
     else:
         spans.append(("  only what is not committed: the base is not known", "warning"))
     if loose:
-        spans.append((f"  {states.glyph('loose')} {loose} not committed", "warning"))
+        spans.append((f"  {glyphs.glyph('loose')} {loose} not committed", "warning"))
     if diff.cut:
         spans.append(("  cut: too long to be shown whole", "warning"))
     return spans

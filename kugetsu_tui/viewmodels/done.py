@@ -8,10 +8,10 @@ from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_day, format_span
 
-from ..formatting import states
-from ..formatting.safe_text import clean
-from .choosing import row_text
-from .picture import Picture, place_of, short_ref, tags_of
+from ..formatting import glyphs
+from ..formatting.cells import clean
+from .console_state import Picture, place_of, short_ref, tags_of
+from .filtering import row_text
 from .rows import OF_TASK, TITLE, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
@@ -46,7 +46,7 @@ class DoneView:
     def row(self, index: int) -> Row:
         """One ended task."""
         task = self._done[index]
-        look = states.of_task(task)
+        look = glyphs.of_task(task)
         last = task.last_attempt
         return Row(
             task.id,
@@ -73,9 +73,9 @@ class DoneView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._done[index]
-        words = f"{states.of_task(task).word} {outcome(task)}"
+        words = f"{glyphs.of_task(task).word} {outcome(task)}"
         plain = f"{task.shown} {task.issue_ref} {task.title} {words} {task.error or ''} {task.reason or ''} {tags_of(task)}"
-        state = (task.state, states.of_task(task).word)
+        state = (task.state, glyphs.of_task(task).word)
         return row_text(plain, tag=task.tags, state=state, agent=task.agent, repo=repository_of(task.issue_ref))
 
     sorts = ("newest", "number", "repository", "outcome", "took", "agent")
@@ -102,4 +102,4 @@ class DoneView:
 def outcome(task: Task) -> str:
     """The state of an ended task in a word; for one that failed, why."""
     failure = failures.words(task.failure) if task.state == "error" else ""
-    return failure or states.of_task(task).word
+    return failure or glyphs.of_task(task).word

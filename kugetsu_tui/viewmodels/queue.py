@@ -11,10 +11,10 @@ from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_coming, format_moment
 
-from ..formatting import states
-from ..formatting.safe_text import clean
-from .choosing import row_text
-from .picture import Picture, place_of, short_ref, tags_of
+from ..formatting import glyphs
+from ..formatting.cells import clean
+from .console_state import Picture, place_of, short_ref, tags_of
+from .filtering import row_text
 from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
 COLUMNS = (
@@ -66,7 +66,7 @@ class QueueView:
     def row(self, index: int) -> Row:
         """One waiting task."""
         task = self._pending[index]
-        look = states.of_task(task)
+        look = glyphs.of_task(task)
         why = self._snapshot.why(task)
         return Row(
             task.id,

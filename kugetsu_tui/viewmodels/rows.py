@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from ..formatting.safe_text import fit, width_of
+from ..formatting.cells import fit, width_of
 
 LOOKED_AT = 300
 """Rows that are looked at to find out how wide a column should be."""

@@ -4,9 +4,9 @@ import asyncio
 
 from kugetsu_engine.domain.text.quantities import counted
 
-from ..formatting.safe_text import clean, fit, width_of
+from ..formatting.cells import clean, fit, width_of
 from ..viewmodels.diff import DiffText
-from .lines import EMPTY, Line, Span
+from .line_widget import EMPTY, Line, Span
 from .pane import Searched, marked, words
 
 

@@ -10,12 +10,12 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.text.quantities import counted
 
+from ..backend.log_feed import SCAN_LINES, LogPart
+from ..formatting.cells import clean
+from ..formatting.glyphs import glyph
 from ..formatting.line_times import CLOCK
-from ..formatting.safe_text import clean
-from ..formatting.states import glyph
-from ..log_feed import SCAN_LINES, LogPart
-from .lines import EMPTY, Line, Span
-from .log_lines import Card, drawn, moved, seen
+from .line_widget import EMPTY, Line, Span
+from .log_style import Card, drawn, moved, seen
 from .pane import Searched
 from .wrapping import Place, Wrapped
 
@@ -25,7 +25,7 @@ NARROW = 60
 
 
 class Feed(Protocol):
-    """Where lines come from; see `kugetsu_tui.log_feed`."""
+    """Where lines come from; see `kugetsu_tui.backend.log_feed`."""
 
     raw: bool
     timed: bool

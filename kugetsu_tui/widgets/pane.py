@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from textual import events
 
-from ..formatting.safe_text import clean, width_of
-from ..formatting.states import glyph
-from .lines import Line, Lines, Span, filled
+from ..formatting.cells import clean, width_of
+from ..formatting.glyphs import glyph
+from .line_widget import Line, Lines, Span, filled
 from .wrapping import rows
 
 SHORTEST_ASIDE = 8

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from textual import events
 
-from ..formatting.safe_text import width_of
-from ..formatting.states import glyph
-from .lines import Line, Lines, Span, filled
+from ..formatting.cells import width_of
+from ..formatting.glyphs import glyph
+from .line_widget import Line, Lines, Span, filled
 
 
 class Tab(NamedTuple):

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from textual.message import Message
 
-from ..formatting.safe_text import clean, fit
-from ..formatting.states import glyph
-from ..viewmodels.choosing import Sortable, chosen
+from ..formatting.cells import clean, fit
+from ..formatting.glyphs import glyph
+from ..viewmodels.filtering import Sortable, chosen
 from ..viewmodels.rows import Column, Row, View, layout, spread, with_tail
-from .lines import EMPTY, Line, Span, filled
+from .line_widget import EMPTY, Line, Span, filled
 from .pane import Pane
 
 AT_ONCE = 500

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ..formatting.safe_text import width_of
+from ..formatting.cells import width_of
 
 Place = tuple[int, int]
 """Number of a line, and number of a row within it."""

@@ -16,9 +16,9 @@ from kugetsu_engine.engine import thread
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.supervisor import forge_questions
-from kugetsu_tui.viewmodels import story
+from kugetsu_tui.viewmodels import task_summary
+from kugetsu_tui.viewmodels.console_state import Picture
 from kugetsu_tui.viewmodels.done import DoneView
-from kugetsu_tui.viewmodels.picture import Picture
 from tests.support.fleet import Fleet
 from tests.support.forge import FakeForge, Reply
 from tests.support.repositories import bare_remote, run_git
@@ -117,7 +117,7 @@ def test_lists_show_what_the_forge_said_last_and_ask_on_demand(
     assert json.loads(capsys.readouterr().out)["pull_request"]["number"] == 9
     snapshot = SnapshotReader(fleet.paths, {}).read()
     picture = Picture(snapshot)
-    words = "".join(text for line in story.header(picture, snapshot.done[0], 1) for text, _ in line)
+    words = "".join(text for line in task_summary.header(picture, snapshot.done[0], 1) for text, _ in line)
     assert "PR #9 open, 1 of 2 checks failed" in words
     assert DoneView(picture).row(0).cells[5][0].startswith("PR #9 open, 1 of 2 checks failed, 1 commit")
     forge.token = "another"

@@ -11,9 +11,9 @@ from kugetsu_engine.domain.overlaps import Overlap, overlaps
 from kugetsu_engine.engine import thread
 from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.storage import json_files
-from kugetsu_tui.viewmodels import story
+from kugetsu_tui.viewmodels import task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
-from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.viewmodels.console_state import Picture
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git
 from tests.support.waiting import wait_until
@@ -64,7 +64,7 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     assert {row.key: row.cells[10:12] for row in map(AgentsView(picture).row, range(3))}[first] == (
         ("+3 −1", "text"), ("in 3 files", "muted"),
     )  # fmt: skip
-    words = "".join(text for text, _ in story.one_line(picture, first))
+    words = "".join(text for text, _ in task_summary.one_line(picture, first))
     assert "changed +3 −1 in 3 files" in words
     assert "▲ #2 changes README.md and 1 more file too" in words
     assert [alert.text for alert in picture.snapshot.alerts if alert.code == "overlap"] == [

@@ -31,7 +31,7 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import tasks
 from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import files, json_files
-from kugetsu_tui.remembered import Remembered
+from kugetsu_tui.controllers.preferences_file import Remembered
 from tests.model.world import World
 
 from . import mutations as valid

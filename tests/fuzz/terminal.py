@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterable
 
-from kugetsu_tui.terminal.events_of import name_of
 from kugetsu_tui.terminal.input_filter import ESCAPE_S, HOLD_S, SEQUENCE_S, InputFilter
+from kugetsu_tui.terminal.textual_events import name_of
 from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, PaintsAtOnce, Paste, Resized, Token
 
 ANSWERS = {

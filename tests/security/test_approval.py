@@ -15,9 +15,9 @@ from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
-from kugetsu_tui.viewmodels import story
+from kugetsu_tui.viewmodels import task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
-from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.viewmodels.console_state import Picture
 from tests.tui.conftest import Opener
 from tests.tui.test_viewmodels import active, words
 
@@ -92,7 +92,7 @@ def test_s18_the_agents_pane_and_the_task_show_it() -> None:
     plain = AgentsView(Picture(shown, approving={"other": "--yolo"}))
     assert "auto" not in words(plain.row(0).cells).split()
     assert {column.name: column.width for column in plain.columns}["auto"] == 0
-    header = story.header(Picture(shown, approving={"own": "--yolo"}), one.task, 1)
+    header = task_summary.header(Picture(shown, approving={"own": "--yolo"}), one.task, 1)
     assert "approves everything by itself (--yolo)" in words(cell for line in header for cell in line)
 
 

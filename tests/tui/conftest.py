@@ -14,9 +14,9 @@ from kugetsu_engine.client.api import Operator
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.link import Link
-from kugetsu_tui.screens.console import ConsoleScreen
-from kugetsu_tui.widgets.strips import Talk
+from kugetsu_tui.backend.connection import Link
+from kugetsu_tui.screens.base import ConsoleScreen
+from kugetsu_tui.widgets.bars import Talk
 from tests.support.fleet import NO_FLOORS_ENVIRON
 from tests.support.waiting import Deadline, patience, wait_until
 

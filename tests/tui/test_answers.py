@@ -5,7 +5,7 @@ from collections.abc import Callable
 from textual.widgets import OptionList
 
 from kugetsu_engine.client.api import Operator
-from kugetsu_tui.copying import about
+from kugetsu_tui.controllers.clipboard import about
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens.task import TaskScreen

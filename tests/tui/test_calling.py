@@ -14,11 +14,11 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes, notifications
 from kugetsu_engine.storage import files
-from kugetsu_tui import calling
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.listening import Listener
-from kugetsu_tui.viewmodels import away
-from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.backend.notification_watch import Listener
+from kugetsu_tui.controllers import terminal_notifications
+from kugetsu_tui.viewmodels import absence
+from kugetsu_tui.viewmodels.console_state import Picture
 
 from .conftest import ENVIRON, Console, Opener
 
@@ -43,17 +43,17 @@ def snapshot(*told: Notice, at: float = NOW, done: tuple[Task, ...] = ()) -> Sna
      ({"TERM": "tmux-256color", "TMUX": "/tmp/x,1,0"}, "osc9"), ({}, "off")],
 )  # fmt: skip
 def test_the_way_fits_the_terminal_unless_it_is_set(environ: dict[str, str], how: str) -> None:
-    assert calling.way(NotifySettings(), environ) == how
-    assert calling.way(NotifySettings(terminal="osc777"), environ) == "osc777"
+    assert terminal_notifications.way(NotifySettings(), environ) == how
+    assert terminal_notifications.way(NotifySettings(terminal="osc777"), environ) == "osc777"
 
 
 @pytest.mark.parametrize("how", ["osc9", "osc777", "osc99"])
 def test_no_text_breaks_out_of_its_sequence(how: str) -> None:
-    harmless = calling.sequence("x", how, {})
-    made = calling.sequence(EVIL, how, {})
+    harmless = terminal_notifications.sequence("x", how, {})
+    made = terminal_notifications.sequence(EVIL, how, {})
     assert [made.count(c) for c in "\x1b\a\x9c"] == [harmless.count(c) for c in "\x1b\a\x9c"]
     assert made.count(";") <= harmless.count(";") + (how != "osc777")
-    inside = calling.sequence(EVIL, how, {"TMUX": "/tmp/x"})
+    inside = terminal_notifications.sequence(EVIL, how, {"TMUX": "/tmp/x"})
     assert inside.startswith("\x1bPtmux;\x1b\x1b]")
     assert inside.endswith("\x1b\\")
     assert inside[7:-2].replace("\x1b\x1b", "\x1b") == made
@@ -83,12 +83,12 @@ def test_coming_back_after_a_while_one_line_says_what_happened() -> None:
     ended = [Task(f"q_{n}", "local/a#1", state="completed", completed_at=iso(NOW + n)) for n in range(7)]
     ended += [Task(f"q_{n}", "local/a#1", state="error", completed_at=iso(NOW + n)) for n in (8, 9)]
     picture = Picture(snapshot(notice(8), at=NOW + 3600, done=tuple(ended)))
-    cell = away.since(picture, NOW - 1)
+    cell = absence.since(picture, NOW - 1)
     assert cell is not None
     assert cell[0].endswith(": 7 done, 2 failed, 1 needs you")
-    assert away.since(picture, NOW + 3500) is None, "a short absence is none"
-    assert away.since(picture, None) is None
-    assert away.since(Picture(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
+    assert absence.since(picture, NOW + 3500) is None, "a short absence is none"
+    assert absence.since(picture, None) is None
+    assert absence.since(Picture(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
 
 
 async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(

@@ -24,10 +24,10 @@ def test_a_failure_is_kept_with_its_story_and_without_secrets(operator: Operator
         try:
             raise ValueError(f"refused: {SECRET}")
         except ValueError:
-            logging.getLogger("kugetsu_tui.past").exception("it failed with %s", SECRET)
-    logging.getLogger("kugetsu_tui.past").error("later")
+            logging.getLogger("kugetsu_tui.controllers.replay").exception("it failed with %s", SECRET)
+    logging.getLogger("kugetsu_tui.controllers.replay").error("later")
     found = log.read_text(encoding="utf-8")
-    assert "error kugetsu_tui.past: it failed with ***" in found
+    assert "error kugetsu_tui.controllers.replay: it failed with ***" in found
     assert "Traceback" in found
     assert "ValueError: refused: ***" in found
     assert SECRET not in found
@@ -38,7 +38,7 @@ def test_a_failure_is_kept_with_its_story_and_without_secrets(operator: Operator
 def test_others_and_trifles_are_not_kept(operator: Operator, log: Path) -> None:
     with kept(operator.paths, {}):
         logging.getLogger("apprise").error("could not reach https://hooks.example/token")
-        logging.getLogger("kugetsu_tui.link").info("all is well")
+        logging.getLogger("kugetsu_tui.backend.connection").info("all is well")
     assert not log.exists()
 
 

@@ -13,8 +13,8 @@ from kugetsu_engine.git import worktrees
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.viewmodels.diff import DiffText, FilesView, summary
+from kugetsu_tui.widgets.bars import Talk
 from kugetsu_tui.widgets.diff_view import DiffView
-from kugetsu_tui.widgets.strips import Talk
 from tests.support.repositories import commit, make_repository, run_git
 
 from .conftest import Console, Opener

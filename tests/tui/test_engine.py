@@ -17,9 +17,9 @@ from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.link import Link
+from kugetsu_tui.backend.connection import Link
 from kugetsu_tui.modals.confirm import Confirm
-from kugetsu_tui.modals.leaving import Leaving
+from kugetsu_tui.modals.quit_dialog import Leaving
 from tests.support.waiting import wait_until
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener

@@ -18,18 +18,18 @@ from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
+from kugetsu_tui.modals.forecast import PlanDialog
 from kugetsu_tui.modals.help import Help
-from kugetsu_tui.modals.history import HistoryDialog
 from kugetsu_tui.modals.menu import Menu
-from kugetsu_tui.modals.plan import PlanDialog
 from kugetsu_tui.modals.sort_menu import SortMenu
-from kugetsu_tui.modals.story import Story
+from kugetsu_tui.modals.task_events import Story
 from kugetsu_tui.modals.task_form import TaskForm
+from kugetsu_tui.modals.utilization import HistoryDialog
 from kugetsu_tui.palette import Palette
-from kugetsu_tui.screens.console import ConsoleScreen
+from kugetsu_tui.screens.base import ConsoleScreen
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
-from kugetsu_tui.screens.merged import MergedScreen
+from kugetsu_tui.screens.merged_log import MergedScreen
 from kugetsu_tui.screens.task import TaskScreen
 from kugetsu_tui.widgets.log_view import LogView
 from tests.support.repositories import commit, make_repository

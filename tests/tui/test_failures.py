@@ -10,7 +10,7 @@ from textual.widgets import Input, TextArea
 
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state import tasks
-from kugetsu_tui.log_feed import LogFeed
+from kugetsu_tui.backend.log_feed import LogFeed
 
 from .conftest import Opener
 from .test_home import home

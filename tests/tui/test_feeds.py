@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from kugetsu_engine.client.api import Operator
-from kugetsu_tui.screens.merged import MergedScreen
+from kugetsu_tui.screens.merged_log import MergedScreen
 from kugetsu_tui.screens.task import TaskScreen
 from tests.support.waiting import wait_until
 

@@ -5,14 +5,14 @@ from textual.widgets import Input
 
 from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.verbs import in_short
-from kugetsu_tui.commands import VERBS
-from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.availability import Situation
+from kugetsu_tui.commands.grammar import VERBS
+from kugetsu_tui.commands.help_entries import entries, sections
+from kugetsu_tui.formatting.cells import width_of
 from kugetsu_tui.keys import ACTIONS, Action, Registry, shown_key
 from kugetsu_tui.modals.help import TWO_COLUMNS, HelpLines
-from kugetsu_tui.modals.help_pages import entries, sections
 from kugetsu_tui.palette import Actions
-from kugetsu_tui.situation import Situation
-from kugetsu_tui.widgets.lines import Span
+from kugetsu_tui.widgets.line_widget import Span
 
 from .conftest import Opener
 

@@ -11,7 +11,7 @@ from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.state import notifications
-from kugetsu_tui.messages import Answered, EngineFailed
+from kugetsu_tui.backend.messages import Answered, EngineFailed
 
 from .conftest import Opener
 

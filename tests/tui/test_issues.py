@@ -10,7 +10,7 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.state import sessions
-from kugetsu_tui.commands import Command, parse
+from kugetsu_tui.commands.grammar import Command, parse
 from kugetsu_tui.modals.confirm import Confirm
 from tests.support.repositories import make_repository
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_tui.availability import Situation
 from kugetsu_tui.keys import ACTIONS, DIFFS, LISTS, LOGS, Registry, conflicts, page
-from kugetsu_tui.situation import Situation
 
 PANES = sorted(LISTS | LOGS | DIFFS)
 FORBIDDEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+q", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+[", "ctrl+c"}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.formatting.cells import width_of
+from kugetsu_tui.viewmodels.console_state import Picture
 from kugetsu_tui.viewmodels.done import DoneView
-from kugetsu_tui.viewmodels.picture import Picture
 from kugetsu_tui.viewmodels.queue import QueueView
 from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, WHOLE, Column, fitted, layout, room, spread, with_tail
 

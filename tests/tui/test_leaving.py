@@ -11,7 +11,7 @@ from kugetsu_engine.errors import NoAnswer
 from kugetsu_engine.scheduler import queue_control
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
-from kugetsu_tui.modals.leaving import WAYS, Leaving
+from kugetsu_tui.modals.quit_dialog import WAYS, Leaving
 from kugetsu_tui.screens.home import HomeScreen
 
 from .conftest import LIMIT_S, Console, Opener

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from kugetsu_tui.formatting.safe_text import from_cell, width_of
-from kugetsu_tui.widgets.lines import Line, changed_until, joined
+from kugetsu_tui.formatting.cells import from_cell, width_of
+from kugetsu_tui.widgets.line_widget import Line, changed_until, joined
 from kugetsu_tui.widgets.pane import MOST_MARKS, marked
 
 WORDS = ("a", "bc", " ", "   ", "", "宽", "#41 ", " x")

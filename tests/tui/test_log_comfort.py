@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.client.api import Operator
-from kugetsu_tui.formatting.problems import looks_wrong
-from kugetsu_tui.formatting.safe_text import width_of
+from kugetsu_tui.formatting.cells import width_of
+from kugetsu_tui.formatting.error_lines import looks_wrong
 from kugetsu_tui.widgets.wrapping import Wrapped, rows
 
 from .conftest import Opener

@@ -11,7 +11,7 @@ from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.menu import Menu
-from kugetsu_tui.screens import console as console_screen
+from kugetsu_tui.screens import base as console_screen
 
 from .conftest import Opener
 from .test_home import home

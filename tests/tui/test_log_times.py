@@ -11,8 +11,8 @@ import pytest
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_tui.backend.merged_feed import MergedFeed
 from kugetsu_tui.formatting import line_times
-from kugetsu_tui.merged_feed import MergedFeed
 from kugetsu_tui.screens.task import TaskScreen
 
 from .conftest import Console, Opener

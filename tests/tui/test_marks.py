@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from kugetsu_engine.client.api import Operator
+from kugetsu_tui.availability import Situation
 from kugetsu_tui.keys import ACTIONS, Registry
-from kugetsu_tui.situation import Situation
-from kugetsu_tui.viewmodels.marks import movers
+from kugetsu_tui.viewmodels.selection import movers
 
 from .conftest import Opener
 from .test_home import home, on_disk

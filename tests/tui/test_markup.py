@@ -47,5 +47,5 @@ def test_importing_the_package_loads_no_textual() -> None:
     import subprocess
     import sys
 
-    words = "import sys, kugetsu_tui, kugetsu_tui.keys, kugetsu_tui.start; sys.exit('textual' in sys.modules)"
+    words = "import sys, kugetsu_tui, kugetsu_tui.keys, kugetsu_tui.launch; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", words], cwd=PACKAGE.parent, check=False).returncode == 0

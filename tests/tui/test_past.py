@@ -16,8 +16,8 @@ from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, notifications
 from kugetsu_engine.storage import files
+from kugetsu_tui.availability import Situation
 from kugetsu_tui.keys import ACTIONS
-from kugetsu_tui.situation import Situation
 
 from .conftest import Console, Opener
 from .test_home import home

@@ -12,10 +12,10 @@ from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.state import sessions
-from kugetsu_tui import reports
-from kugetsu_tui.commands import ALIASES, ELSEWHERE, VERBS, Command, parse
+from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse
+from kugetsu_tui.controllers import cli_output
 from kugetsu_tui.modals.confirm import Confirm
-from kugetsu_tui.modals.report import Report, ReportLines
+from kugetsu_tui.modals.output_dialog import Report, ReportLines
 
 from .conftest import Console, Opener
 from .test_hostile import HOSTILE, drawn_safely
@@ -147,7 +147,7 @@ async def test_what_a_question_lists_does_not_hang_on_words(
     console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads the documents of a dry run: what is kept is no line of it, whatever the reasons say."""
-    monkeypatch.setattr(reports, "_printed", printed_by({
+    monkeypatch.setattr(cli_output, "_printed", printed_by({
         ("worktrees", "--clean"): [
             {"slug": "a-b-1", "issue_ref": "a/b#1", "size_bytes": 3 << 20, "safe": True, "why": "merged\x1b[2J"},
             {"slug": "a-b-2", "issue_ref": None, "size_bytes": 1, "safe": False, "why": "would remove 0 of nothing"},

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from kugetsu_engine.client.api import Operator
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.undo import UndoLog
+from kugetsu_tui.backend.undo import UndoLog
 from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, found, in_the_past, make_worktree
 
 from ..support.waiting import Deadline

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client import demo_setup
-from kugetsu_tui import start as starting
-from kugetsu_tui.start import start
+from kugetsu_tui import launch as starting
+from kugetsu_tui.launch import start
 
 
 def test_a_disk_that_refuses_the_demo_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

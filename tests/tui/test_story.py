@@ -10,9 +10,9 @@ from kugetsu_engine.client.api import Operator
 from kugetsu_engine.client.snapshot import EngineView
 from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
-from kugetsu_tui.modals.story import Sentences, Story
-from kugetsu_tui.viewmodels.picture import Picture
-from kugetsu_tui.viewmodels.sentences import told
+from kugetsu_tui.modals.task_events import Sentences, Story
+from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.event_text import told
 
 from .conftest import Opener
 from .test_hostile import HOSTILE, drawn_safely, lay_out

@@ -9,8 +9,8 @@ from textual.theme import Theme
 
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui import themes
-from kugetsu_tui.formatting import states
-from kugetsu_tui.formatting.states import choose_glyphs, of_level, of_state, of_task
+from kugetsu_tui.formatting import glyphs
+from kugetsu_tui.formatting.glyphs import choose_glyphs, of_level, of_state, of_task
 from tests.tui.conftest import Opener
 
 RGB = [theme for theme in themes.ALL if not theme.ansi]
@@ -130,7 +130,7 @@ def test_in_ascii_no_two_signs_of_a_row_look_the_same() -> None:
     """The cursor is no agent at work, and what warns is not what needs you."""
     names = ("marker", "mark", "pending", "held", "retry", "notified", "running", "stopping", "completed", "error", "cancelled",
              "expired", "attention", "warning")  # fmt: skip
-    for signs in (states._ASCII, states._UTF8):
+    for signs in (glyphs._ASCII, glyphs._UTF8):
         used = [signs[name] for name in names]
         assert len(set(used)) == len(used)
-    assert all(character.isascii() for signs in states._ASCII.values() for character in signs)
+    assert all(character.isascii() for signs in glyphs._ASCII.values() for character in signs)

@@ -6,9 +6,9 @@ import pytest
 
 from kugetsu_engine.client.api import Operator
 from kugetsu_engine.state.requests import Answer, Request, Undo
-from kugetsu_tui.answers import summed_up
+from kugetsu_tui.backend.request_results import summed_up
+from kugetsu_tui.backend.undo import KEPT, KEPT_S, UndoLog
 from kugetsu_tui.modals.undo_list import UndoList
-from kugetsu_tui.undo import KEPT, KEPT_S, UndoLog
 
 from .conftest import Opener
 from .test_home import home, on_disk

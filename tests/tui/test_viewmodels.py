@@ -14,15 +14,15 @@ from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import UsageError
-from kugetsu_tui.commands import Command, parse
+from kugetsu_tui.availability import Situation
+from kugetsu_tui.commands.grammar import Command, parse
 from kugetsu_tui.keys import Registry
-from kugetsu_tui.situation import Situation
-from kugetsu_tui.viewmodels import story, strip
+from kugetsu_tui.viewmodels import status_bar, task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
+from kugetsu_tui.viewmodels.attention import next_need
+from kugetsu_tui.viewmodels.console_state import Picture
 from kugetsu_tui.viewmodels.done import DoneView
-from kugetsu_tui.viewmodels.needs import next_need
-from kugetsu_tui.viewmodels.notices import NoticesView
-from kugetsu_tui.viewmodels.picture import Picture
+from kugetsu_tui.viewmodels.notifications import NoticesView
 from kugetsu_tui.viewmodels.queue import QueueView
 from kugetsu_tui.viewmodels.rows import layout
 
@@ -90,7 +90,7 @@ def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
     row = AgentsView(Picture(stands)).row(0)
     assert row.cells[0] == ("!", "danger")
     assert ("stalled 12 min", "danger") in row.cells
-    assert "no output, 0.0 s CPU, no file changed" in words(story.one_line(Picture(stands), "q_1"))
+    assert "no output, 0.0 s CPU, no file changed" in words(task_summary.one_line(Picture(stands), "q_1"))
 
 
 def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
@@ -99,7 +99,7 @@ def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
     failed = task(1, state="error", attempt=1, attempts=[ended], error="credentials: exit code 1")
     picture = Picture(snapshot(done=(failed,), done_count=1))
     assert ("credentials", "danger") in DoneView(picture).row(0).cells
-    assert "credentials" in words(story.attempt_words(ended))
+    assert "credentials" in words(task_summary.attempt_words(ended))
     plain = task(2, state="error", attempt=1, attempts=[Attempt(1, failure="exit")])
     assert ("failed", "danger") in DoneView(Picture(snapshot(done=(plain,), done_count=1))).row(0).cells
     retry = task(3, retry_at="2027-01-15T08:05:00.000Z", attempt=1, attempts=[Attempt(1, failure="network")])
@@ -153,8 +153,8 @@ def test_rows_do_not_change_with_time_alone() -> None:
     for view in (QueueView, DoneView, lambda picture: NoticesView(picture, "")):
         one, other = view(first), view(later)
         assert [one.row(i) for i in range(len(one.keys))] == [other.row(i) for i in range(len(other.keys))]
-    assert strip.fleet(first) == strip.fleet(later)
-    assert strip.engine(first) == strip.engine(later)
+    assert status_bar.fleet(first) == status_bar.fleet(later)
+    assert status_bar.engine(first) == status_bar.engine(later)
 
 
 def test_ten_thousand_tasks_cost_what_is_seen() -> None:
@@ -185,12 +185,12 @@ def test_done_tells_how_it_ended() -> None:
 )
 def test_the_strip_tells_who_runs_the_engine(engine: EngineView, here: bool, expected: str) -> None:
     """Stale looks stale."""
-    assert expected in words(strip.engine(Picture(snapshot(engine=engine), here=here)))
+    assert expected in words(status_bar.engine(Picture(snapshot(engine=engine), here=here)))
 
 
 def test_a_viewer_says_that_quitting_stops_nothing() -> None:
     """And since when the other engine runs."""
-    banner = strip.banner(Picture(snapshot()))
+    banner = status_bar.banner(Picture(snapshot()))
     assert banner is not None
     assert banner[0].startswith("viewing: engine is pid 812, since ")
     assert banner[0].endswith("quitting here stops nothing")
@@ -247,7 +247,7 @@ def test_what_one_copies_from_a_task_has_its_own_line() -> None:
     record = RunRecord("q_41", 1, "t", 1, 1, "", "", 60.0, "/home/o/worktrees/api-41")
     lines = [
         words(spans)
-        for spans in story.header(Picture(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1)
+        for spans in task_summary.header(Picture(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1)
     ]
     [place] = [line.index("/home/o/worktrees") for line in lines if "/home/o/worktrees" in line]
     assert place < 20
@@ -274,7 +274,7 @@ def test_the_story_names_every_attempt() -> None:
         attempt=2,
         attempts=[Attempt(1, reason="no"), Attempt(2, exit_code=1, reason="still no")],
     )
-    lines = [words(spans) for spans in story.header(Picture(snapshot(done=(told,))), told, 2)]
+    lines = [words(spans) for spans in task_summary.header(Picture(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.paths import StatePaths
-from kugetsu_tui.commands import Command, parse
-from kugetsu_tui.completion import Known, common_start, completions, hint
-from kugetsu_tui.remembered import KEPT_LINES, LONGEST, Choice, Remembered, load, save
+from kugetsu_tui.commands.completion import Known, common_start, completions, hint
+from kugetsu_tui.commands.grammar import Command, parse
+from kugetsu_tui.controllers.preferences_file import KEPT_LINES, LONGEST, Choice, Remembered, load, save
 from kugetsu_tui.themes import ALL, names
-from kugetsu_tui.viewmodels.choosing import chosen, compiled, fuzzy, row_text
+from kugetsu_tui.viewmodels.filtering import chosen, compiled, fuzzy, row_text
 from kugetsu_tui.viewmodels.rows import Column, Row
 
 

@@ -15,8 +15,8 @@ from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
 from kugetsu_engine.errors import KugetsuError, UsageError
-from kugetsu_tui.commands import PARTS, VERBS, parse, usage
-from kugetsu_tui.completion import Known, hint
+from kugetsu_tui.commands.completion import Known, hint
+from kugetsu_tui.commands.grammar import PARTS, VERBS, parse, usage
 
 ACCEPTED = r"""
 41  ->  jump q_41 {}

@@ -10,7 +10,7 @@ from kugetsu_engine.cli.context import glyph
 from kugetsu_engine.domain.states import ALL
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text import glyphs
-from kugetsu_tui.formatting import states
+from kugetsu_tui.formatting import glyphs as states
 
 WORKTREES = ("live", "waiting", "dirty", "unpushed", "merged", "pushed", "empty", "unknown")
 """The states of `care.Worktree`."""

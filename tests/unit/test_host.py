@@ -14,7 +14,7 @@ from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import resource_gate
-from kugetsu_tui.gauges import Gauges
+from kugetsu_tui.backend.resource_usage import Gauges
 
 MIB, GIB = 1 << 20, 1 << 30
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_tui.formatting.safe_text import clean, clean_lines, fit, width_of
+from kugetsu_tui.formatting.cells import clean, clean_lines, fit, width_of
 
 ANYTHING = st.text(st.characters(), max_size=300)
 NASTY = st.lists(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from kugetsu_tui.terminal.events_of import name_of
 from kugetsu_tui.terminal.input_filter import ESCAPE_S, HOLD_S, LARGEST_PASTE, LATE_S, PASTE_S, SEQUENCE_S, InputFilter
+from kugetsu_tui.terminal.textual_events import name_of
 from kugetsu_tui.terminal.tokens import Focus, Key, Mouse, PaintsAtOnce, Paste, Resized, Token
 from tests.fuzz.terminal import ANSWERS, hear
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_tui.formatting.states import speaks_utf8
+from kugetsu_tui.formatting.glyphs import speaks_utf8
 from kugetsu_tui.terminal import modes
 
 DOCS = Path(__file__).parents[2] / "docs"

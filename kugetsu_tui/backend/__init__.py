@@ -1,0 +1,1 @@
+"""Between console and engine: polling, requests, the embedded engine, log feeds."""

@@ -1,0 +1,236 @@
+"""The log of one attempt, read in a thread of its own and handed out as clean lines."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from kugetsu_engine.config.secret_values import Secrets
+from kugetsu_engine.domain.text.masking import Mask
+from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, shown_line
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_times import LogTimes
+
+from ..formatting import line_times
+from ..formatting.cells import SafeText
+from ..formatting.error_lines import looks_wrong
+from .worker_thread import Background
+
+WINDOW = 400
+"""Lines that are handed out at once; a few screens."""
+SEARCH_LIMIT = 10_000
+SCAN_LINES = 400_000
+"""Lines that are looked at for the next error; about a second."""
+SCAN_BATCH = 2_000
+
+
+class LogPart(NamedTuple):
+    """Some lines of a log, and how many there are."""
+
+    total: int
+    size: int
+    start: int
+    lines: tuple[SafeText, ...]
+    times: tuple[str, ...] = ()
+    """When each was written, empty where that is not known; none at all where they are not asked for."""
+    colours: tuple[tuple[Colour, ...], ...] = ()
+    """The colours of each; none at all where no line has any."""
+    streams: bool = False
+    """Whether the log is there in two forms: as the agent printed it, and readable."""
+
+
+class Coloured(Protocol):
+    """Anything with the colours of a line."""
+
+    @property
+    def colours(self) -> tuple[Colour, ...]: ...
+
+
+def colours_of(lines: Sequence[Coloured]) -> tuple[tuple[Colour, ...], ...]:
+    """The colours of lines, as a `LogPart` has them."""
+    return tuple(line.colours for line in lines) if any(line.colours for line in lines) else ()
+
+
+class LogFeed:
+    """Follows one log file at a time; secrets are masked in what it hands out."""
+
+    def __init__(
+        self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time,
+        moment: Callable[[], float | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Begin; `moment`: seconds since 1970 up to which logs are shown, None for all there is."""
+        self._paths = paths
+        self._clock = clock
+        self._secrets = Secrets(paths, environ)
+        self._work = Background("kugetsu-log", self._let_go)
+        self._reader: LogReader | None = None
+        self.raw = False
+        """Whether what the agent printed is shown, where it also told it in readable lines."""
+        self.timed = False
+        """Whether the times of the lines are wanted."""
+        self._drawn: tuple[Mask, dict[int, tuple[bytes, ShownLine]]] = Mask(), {}
+        """What was made of the lines that were handed out last, by their places: most of them are handed out again."""
+        self._of: tuple[str, int] | None = None
+        self._times: LogTimes | None = None
+        self._moment = moment
+        self.up_to = ""
+        """How much of the log is shown of a moment that is past, in words; empty where it is all there is."""
+
+    async def open(self, task_id: str, attempt: int) -> LogPart:
+        """Begin with another log, at its end."""
+
+        def job() -> LogPart:
+            self._of = (task_id, attempt)
+            reader = self._begin(shown(self._paths, *self._of, self.raw))
+            self._limit(reader)
+            reader.refresh()
+            return self._tail(reader)
+
+        return await self._work.run(job)
+
+    async def grown(self) -> LogPart | None:
+        """Return the end of the log if it has changed, else None."""
+
+        def job() -> LogPart | None:
+            if self._reader is not None and self._of is not None:
+                path = shown(self._paths, *self._of, self.raw)
+                if self._reader.path != path:  # what the agent tells begins a moment after its log
+                    self._begin(path)
+            reader, times = self._reader, self._times
+            if reader is None:
+                return None
+            self._limit(reader)
+            came = reader.refresh()
+            dated = self.timed and times is not None and times.refresh()
+            return self._tail(reader) if came or dated else None
+
+        return await self._work.run(job)
+
+    async def window(self, start: int) -> LogPart:
+        """Return the lines around a place."""
+
+        def job() -> LogPart:
+            reader = self._reader
+            if reader is None:
+                return LogPart(0, 0, 0, ())
+            first = max(start - WINDOW // 2, 0)
+            return self._part(reader, first)
+
+        return await self._work.run(job)
+
+    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+        """Go over to the other form of the log.
+
+        Args:
+            raw: whether it is to be what the agent printed.
+            line: the one that is looked at.
+
+        Returns: the lines around the same moment, the number of the first of that moment, and whether the moment is known: else
+            it is as far from the beginning.
+        """
+
+        def job() -> tuple[LogPart, int, bool]:
+            reader, times = self._reader, self._times
+            self.raw = raw
+            if reader is None or times is None or self._of is None:
+                return LogPart(0, 0, 0, ()), 0, False
+            times.refresh()
+            place = next((offset for offset, _ in reader.placed(line, 1)), 0)
+            share, moment = line / max(reader.line_count, 1), times.time_of(place)
+            other = self._begin(shown(self._paths, *self._of, raw))
+            self._limit(other)
+            other.refresh()
+            assert self._times is not None
+            self._times.refresh()
+            offset = self._times.offset_at(moment - 0.001) if moment is not None else None
+            found = other.line_at(offset) if offset is not None else int(share * other.line_count)
+            return self._part(other, max(found - WINDOW // 2, 0)), found, offset is not None
+
+        return await self._work.run(job)
+
+    async def search(self, text: str) -> list[int]:
+        """Return the numbers of the lines that hold a text, whatever the case."""
+
+        def job() -> list[int]:
+            reader = self._reader
+            return reader.search(text.encode("utf-8", "replace"), limit=SEARCH_LIMIT) if reader is not None and text else []
+
+        return await self._work.run(job)
+
+    async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
+        """Look for a line that tells of an error, from a line on, up or down.
+
+        Returns: its number, None where there is none; and whether all lines were looked at.
+        """
+
+        def job() -> tuple[int | None, bool]:
+            reader, place = self._reader, start
+            if reader is None:
+                return None, True
+            for _ in range(SCAN_LINES // SCAN_BATCH):
+                if not 0 <= place < reader.line_count:
+                    return None, True
+                first = place if by > 0 else max(place - SCAN_BATCH + 1, 0)
+                lines = reader.lines(first, SCAN_BATCH if by > 0 else place - first + 1)
+                numbered = list(enumerate(lines, first))
+                for number, line in numbered if by > 0 else reversed(numbered):
+                    if looks_wrong(shown_line(line.decode("utf-8", "replace")).text):
+                        return number, True
+                place = first + len(lines) if by > 0 else first - 1
+                if not lines:
+                    return None, True
+            return None, not 0 <= place < reader.line_count
+
+        return await self._work.run(job)
+
+    def close(self) -> None:
+        """Read no more; the thread lets go of the files and ends."""
+        self._work.close()
+
+    def _let_go(self) -> None:
+        for one in (self._reader, self._times):
+            if one is not None:
+                one.close()
+
+    def _limit(self, reader: LogReader) -> None:
+        """Let the log be as long as it was at the moment that is shown, where that is known."""
+        moment = self._moment()
+        reader.until, self.up_to = None, ""
+        if moment is not None and self._times is not None:
+            self._times.refresh()
+            reader.until = self._times.offset_at(moment)
+            self.up_to = "up to then" if reader.until is not None else "all, times unknown"
+
+    def _begin(self, path: str) -> LogReader:
+        assert self._of is not None
+        self._let_go()
+        self._times = LogTimes.beside(path, self._paths, *self._of)
+        self._reader = LogReader(path)
+        return self._reader
+
+    def _tail(self, reader: LogReader) -> LogPart:
+        return self._part(reader, max(reader.line_count - WINDOW, 0))
+
+    def _part(self, reader: LogReader, first: int) -> LogPart:
+        placed = reader.placed(first, WINDOW)
+        drawn = self._draw(placed)
+        times: tuple[str, ...] = ()
+        if self.timed and self._times is not None:
+            self._times.refresh()
+            dated = line_times.other_day(self._times.span or (), self._clock())
+            times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
+        lines = tuple(SafeText(line.text) for line in drawn)
+        streams = self._of is not None and os.path.exists(self._paths.told(*self._of))
+        return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn), streams)
+
+    def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:
+        """What is seen of lines."""
+        mask = self._secrets.mask()
+        before = self._drawn[1] if self._drawn[0] is mask else {}
+        drawn: dict[int, tuple[bytes, ShownLine]] = {}
+        for offset, line in placed:
+            known = before.get(offset)
+            drawn[offset] = known if known is not None and known[0] == line else (line, masked(line, mask))
+        self._drawn = mask, drawn
+        return [seen for _, seen in drawn.values()]

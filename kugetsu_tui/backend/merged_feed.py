@@ -1,0 +1,228 @@
+"""The logs of all agents that run, as one: lines in the order in which they came, each with the task it is of."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from math import inf
+from typing import NamedTuple
+
+from kugetsu_engine.config.secret_values import Secrets
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine
+from kugetsu_engine.paths import StatePaths
+from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_times import LogTimes
+
+from ..formatting import line_times
+from ..formatting.cells import SafeText, fit
+from ..formatting.error_lines import looks_wrong
+from ..formatting.glyphs import glyph
+from ..viewmodels.filtering import compiled
+from .log_feed import WINDOW, LogPart, colours_of
+from .worker_thread import Background
+
+KEPT = 20_000
+"""Lines that are kept in memory."""
+AT_FIRST = 60
+"""Lines of each log that are there when it is opened."""
+AT_ONCE = 2_000
+"""Lines that are taken from one log in one look."""
+GUTTER = 7
+
+
+class Source(NamedTuple):
+    """One of the logs."""
+
+    reader: LogReader
+    times: LogTimes
+    taken: int
+    """Lines so far."""
+
+
+class Taken:
+    """A line of one of the logs."""
+
+    __slots__ = ("at", "colours", "key", "offset", "text")
+
+    def __init__(self, key: tuple[str, int], offset: int, gutter: str, line: ShownLine) -> None:
+        self.key = key
+        self.offset = offset
+        self.text = SafeText(gutter + line.text)
+        before = len(gutter)
+        self.colours = tuple(Colour(one.start + before, one.end + before, one.name) for one in line.colours)
+        self.at: float | None = None
+        """When it was written, once that is known."""
+
+
+class Choice(NamedTuple):
+    """Whose lines are shown, and which of them."""
+
+    only: str | None = None
+    """A task; None for all."""
+    without: frozenset[str] = frozenset()
+    words: str = ""
+    """A filter, as for lists."""
+
+    def test(self) -> Callable[[Taken], bool]:
+        """What it asks of a line."""
+        asked = compiled(self.words)
+
+        def takes(line: Taken) -> bool:
+            task = line.key[0]
+            wanted = task == self.only if self.only is not None else task not in self.without
+            return wanted and (asked is None or asked(line.text.lower()))
+
+        return takes
+
+
+class MergedFeed:
+    """Follows the logs of several attempts; a `Feed` of the log pane."""
+
+    def __init__(
+        self,
+        paths: StatePaths,
+        environ: Mapping[str, str],
+        attempts: Callable[[], Sequence[tuple[str, int]]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin; `attempts` names those that run right now, by task and number."""
+        self._paths = paths
+        self._secrets = Secrets(paths, environ)
+        self._attempts = attempts
+        self._clock = clock
+        self._work = Background("kugetsu-merged", self._let_go_of_all)
+        self.raw = False
+        self.up_to = ""
+        self.timed = False
+        """Whether the times of the lines are wanted."""
+        self._sources: dict[tuple[str, int], Source] = {}
+        self._lines: deque[Taken] = deque(maxlen=KEPT)
+        self._chosen: deque[Taken] = deque(maxlen=KEPT)
+        """Those of them that are shown."""
+        self._takes = Choice().test()
+
+    async def open(self, _task: str, _attempt: int) -> LogPart:
+        """Begin with the end of each log."""
+        attempts = list(self._attempts())
+        return await self._work.run(lambda: self._look(attempts) or self._part(0))
+
+    async def grown(self) -> LogPart | None:
+        """Return the end if anything has come, else None."""
+        attempts = list(self._attempts())
+        return await self._work.run(lambda: self._look(attempts))
+
+    async def window(self, start: int) -> LogPart:
+        """Return the lines around a place."""
+        return await self._work.run(lambda: self._part(max(start - WINDOW // 2, 0)))
+
+    async def choose(self, choice: Choice) -> LogPart:
+        """Show other lines; returns their end."""
+
+        def job() -> LogPart:
+            self._takes = choice.test()
+            self._chosen = deque(filter(self._takes, self._lines), KEPT)
+            return self._part(max(len(self._chosen) - WINDOW, 0))
+
+        return await self._work.run(job)
+
+    async def switch(self, raw: bool, line: int) -> tuple[LogPart, int, bool]:
+        """Each log has the one form in which it can be followed here."""
+        return await self._work.run(lambda: self._part(max(line - WINDOW // 2, 0))), line, True
+
+    async def search(self, text: str) -> list[int]:
+        """Return the numbers of the lines that hold a text, whatever the case."""
+        wanted = text.lower()
+        return await self._work.run(
+            lambda: [n for n, line in enumerate(self._chosen) if wanted and wanted in line.text.lower()]
+        )
+
+    async def problem(self, start: int, by: int) -> tuple[int | None, bool]:
+        """Look for a line that tells of an error, from a line on, up or down."""
+
+        def job() -> tuple[int | None, bool]:
+            lines = list(self._chosen)
+            numbers = range(max(start, 0), len(lines)) if by > 0 else range(min(start, len(lines) - 1), -1, -1)
+            return next((number for number in numbers if looks_wrong(lines[number].text[GUTTER + 2 :])), None), True
+
+        return await self._work.run(job)
+
+    def close(self) -> None:
+        """Read no more; the thread lets go of the files and ends."""
+        self._work.close()
+
+    def _look(self, attempts: Sequence[tuple[str, int]]) -> LogPart | None:
+        """Take in what has come. An attempt that has ended is read to its end once more, then let go."""
+        dated, fresh = False, list[tuple[float, Taken]]()
+        for key in attempts:
+            if key not in self._sources:
+                path = shown(self._paths, *key)
+                reader = LogReader(path)
+                reader.refresh()
+                times = LogTimes.beside(path, self._paths, *key)
+                self._sources[key] = Source(reader, times, max(reader.complete_lines - AT_FIRST, 0))
+        for key, (reader, times, taken) in list(self._sources.items()):
+            reader.refresh()
+            dated = times.refresh() or dated
+            taken = min(taken, reader.complete_lines)
+            placed = reader.placed(taken, min(reader.complete_lines - taken, AT_ONCE))
+            fresh += self._take(key, times, placed)
+            self._sources[key] = Source(reader, times, taken + len(placed))
+            if key not in attempts and not placed:
+                self._let_go(key)
+        came = [line for _, line in sorted(fresh, key=lambda one: one[0])]
+        chosen = list(filter(self._takes, came))
+        self._lines.extend(came)
+        self._chosen.extend(chosen)
+        return self._part(max(len(self._chosen) - WINDOW, 0)) if chosen or (self.timed and dated) else None
+
+    def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
+        """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
+        mask = self._secrets.mask()
+        name = fit(shown_id(key[0]), GUTTER)
+        bar = glyph("gutter")
+        came: list[tuple[float, Taken]] = []
+        for offset, line in placed:
+            taken = Taken(key, offset, f"{name}{bar} ", masked(line, mask))
+            taken.at = times.time_of(offset)
+            came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
+        return came
+
+    def _let_go(self, key: tuple[str, int]) -> None:
+        """Read a log no more whose attempt has ended."""
+        source = self._sources.pop(key)
+        for line in self._lines:
+            if line.key == key and line.at is None:
+                line.at = source.times.time_of(line.offset)
+        source.reader.close()
+        source.times.close()
+
+    def _let_go_of_all(self) -> None:
+        for source in self._sources.values():
+            source.reader.close()
+            source.times.close()
+
+    def _part(self, first: int) -> LogPart:
+        shown_lines = list(islice(self._chosen, first, first + WINDOW))
+        times: tuple[str, ...] = ()
+        if self.timed:
+            spans = [source.times.span or () for source in self._sources.values()]
+            dated = line_times.other_day((at for span in spans for at in span), self._clock())
+            times = line_times.column(self._times_of(shown_lines), dated)
+        return LogPart(len(self._chosen), 0, first, tuple(line.text for line in shown_lines), times, colours_of(shown_lines))
+
+    def _times_of(self, lines: Sequence[Taken]) -> list[float | None]:
+        """When lines were written that stand in the order in which they came.
+
+        A stamp tells by when a line was written, each log has its own, and no line is younger than one that came after it.
+        """
+        found: list[float | None] = []
+        latest = inf
+        for line in reversed(lines):
+            source = self._sources.get(line.key)
+            if line.at is None and source is not None:
+                line.at = source.times.time_of(line.offset)
+            comes = source is not None and source.times.known and line.offset >= source.times.known_to
+            latest = min(latest, line.at if line.at is not None else inf)
+            found.append(latest if latest < inf and (line.at is not None or comes) else None)
+        return found[::-1]

@@ -1,0 +1,64 @@
+"""What the link tells the console, named by what happened."""
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from kugetsu_engine.state.requests import Undo
+
+from ..viewmodels.console_state import Picture
+
+
+@dataclass
+class PictureChanged(Message):
+    """The state directory was read again; only the newest one counts."""
+
+    picture: Picture
+
+    def can_replace(self, message: Message) -> bool:
+        """A newer picture makes an older one needless."""
+        return isinstance(message, PictureChanged)
+
+
+@dataclass
+class ReadFailed(Message):
+    """The state directory could not be read; what is on the screen is old."""
+
+    words: str
+
+
+@dataclass
+class Answered(Message):
+    """An act was answered, in one line."""
+
+    text: str
+    good: bool
+    undo: tuple[Undo, ...] = ()
+    """What takes its parts back, in the order in which they were done."""
+
+
+@dataclass
+class EngineFailed(Message):
+    """The engine in this process failed; it is started again."""
+
+    words: str
+
+
+@dataclass
+class Called(Message):
+    """Something happened that the operator wants to be called for, in a line."""
+
+    text: str
+
+
+@dataclass
+class Returned(Message):
+    """What happened since the operator was last here, in a line."""
+
+    text: str
+    tone: str
+
+
+@dataclass
+class EngineTaken(Message):
+    """The engine of another process ended, and this console runs it now."""

@@ -1,0 +1,113 @@
+"""Completing what is typed in the command line, by what there is right now; without a user interface."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kugetsu_engine.cli.grammar import Argument
+
+from .grammar import ALIASES, FIELDS, PARTS, PLACES, VERBS, arguments_of, usage
+
+MOST = 200
+
+
+@dataclass(frozen=True)
+class Known:
+    """What words may stand for."""
+
+    tasks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Numbers of tasks by state: `active`, `pending`, `ended`; the likeliest first."""
+    agents: Sequence[str] = ()
+    themes: Sequence[str] = ()
+    sorts: Sequence[str] = ()
+
+
+STATES: dict[str, tuple[str, ...]] = {
+    "kill": ("active", "pending"), "cancel": ("pending",), "hold": ("pending",), "release": ("pending",), "move": ("pending",),
+    "edit": ("pending",), "retry": ("ended", "pending"), "show": ("active", "pending", "ended"),
+    "diff": ("active", "ended", "pending"), "attach": ("active", "ended", "pending"), "shell": ("active", "ended", "pending"),
+    "jump": ("active", "pending", "ended"), "context": ("active", "pending", "ended"),
+}  # fmt: skip
+"""States of the tasks that a command can be about."""
+FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h", "yesterday", "now")}
+"""What the first word of a command may be."""
+
+
+def completions(text: str, known: Known) -> list[str]:
+    """Every line that the text may become, by one word more."""
+    *before, last = text.split(" ")
+    head = " ".join(before)
+    words = [word for word in before if word]
+    verb = ALIASES.get(words[0], words[0]) if words else ""
+    if not words:
+        return [f"{head}{word} " for word in VERBS if word.startswith(last)]
+    found = _next(verb, words[1:], known)
+    return [f"{head} {word} " for word in found if word.startswith(last) and word != last][:MOST]
+
+
+def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
+    """What may come next after some words of a command."""
+    if verb in FIRST and not words:
+        return list(FIRST[verb])
+    arguments = arguments_of(f"{verb} {words[0]}" if verb in PARTS else verb)
+    if words and (words[-1].startswith("--") or verb == "edit"):
+        for argument in arguments:
+            if argument.is_option and argument.value and argument.name == words[-1].removeprefix("--"):
+                return _values(argument, known)
+    if verb in ("theme", "sort"):
+        return list(known.themes if verb == "theme" else known.sorts) if not words else []
+    if verb == "notify":
+        return ["all", *_tasks(("active", "pending"), known)] if words[0] in ("mute", "unmute") else []
+    if verb == "move" and words:
+        return list(PLACES) if len(words) == 1 else _tasks(("pending",), known) if words[-1] == "before" else []
+    if verb == "edit" and words:
+        options = [f"--{name}" for name in FIELDS]
+        names = ["tags" if name == "tag" else name for name in FIELDS]
+        return [*names, *options] if len(words) == 1 else options if words[1].startswith("--") else []
+    tasks = [] if words and not _takes_several(arguments) else _tasks(STATES.get(verb, ()), known)
+    more = [word for argument in arguments for word in _offered(argument)] if verb not in ("move", "edit") else []
+    return [*(one for one in tasks if one not in words), *(one for one in more if one not in words)]
+
+
+def _values(argument: Argument, known: Known) -> list[str]:
+    if argument.name == "agent":
+        return list(known.agents)
+    if argument.name == "after":
+        return _tasks(("pending", "active"), known)
+    return list(argument.settings.get("choices", ()))
+
+
+def _takes_several(arguments: Sequence[Argument]) -> bool:
+    return any(argument.settings.get("nargs") == "+" for argument in arguments)
+
+
+def _offered(argument: Argument) -> Sequence[str]:
+    """An option by its name, a word by what it may be."""
+    return argument.names[-1:] if argument.is_option else argument.settings.get("choices", ())
+
+
+def _tasks(states: Iterable[str], known: Known) -> list[str]:
+    return [number for state in states for number in known.tasks.get(state, ())]
+
+
+def common_start(lines: Sequence[str]) -> str:
+    """What all of some lines begin with."""
+    if not lines:
+        return ""
+    least, most = min(lines), max(lines)
+    same = next((place for place, letter in enumerate(least) if place >= len(most) or most[place] != letter), len(least))
+    return least[:same]
+
+
+def hint(text: str, known: Known, width: int) -> str:
+    """What stands above the line while it is typed: how the command is written, or what it may become."""
+    words = text.split()
+    found = completions(text, known)
+    shown = [line.rstrip().rpartition(" ")[2] for line in found]
+    verb = ALIASES.get(words[0], words[0]) if words else ""
+    written = usage(verb) if verb in VERBS and (len(words) > 1 or text.endswith(" ")) else ""
+    written = "" if written == verb else written
+    told = "  ".join(shown)
+    line = f"{written}   {told}" if written and told else written or told
+    if written and told and len(line) > width:
+        line = f"{told}   {written}"  # what may come next tells more than the half of how it is written
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"

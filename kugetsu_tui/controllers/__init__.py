@@ -1,0 +1,1 @@
+"""What keys and commands do beyond the engine's requests."""

@@ -1,0 +1,75 @@
+"""Leaving the screen to another program for a while: the agent's own screen, or a shell, in a task's worktree.
+
+Under tmux it gets a window of its own, and the console stays; else the console steps aside until it ends.
+"""
+
+import subprocess
+from collections.abc import Mapping
+
+from kugetsu_engine.client.attach import check
+from kugetsu_engine.domain.new_task import typed_id
+from kugetsu_engine.domain.states import ACTIVE
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.process.interpreter import build_cli_command
+
+from ..console import Console
+from ..modals.confirm import Confirm
+from .external_programs import Guest
+
+TMUX_LIMIT_S = 5.0
+
+
+async def run(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
+    """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
+    number = typed_id(task_id)
+    argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
+    environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
+    what = "the agent's own screen" if verb == "attach" else "a shell"
+    if environ.get("TMUX"):
+        app.say(*await app.link.aside(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
+        return
+    if not guest.possible:
+        app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
+        return
+    code = await guest.run(argv, environ)
+    app.say(
+        f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
+        "warning" if code else "good",
+    )
+    app.link.reload()
+
+
+async def take_over(app: Console, guest: Guest, verb: str, task: Task) -> None:
+    """Let the operator work by hand where the agent works; ask first if it is at work.
+
+    Raises:
+        KugetsuError: it cannot be, as far as that can be known before anything is stopped.
+    """
+    if verb == "attach":
+        operator = app.link.operator
+        await app.link.aside(lambda: check(operator.paths, operator.settings, operator.environ, task))
+    if verb == "shell" or task.state not in ACTIVE:
+        await run(app, guest, verb, task.id)
+        return
+    lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
+    question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(run(app, guest, verb, task.id, stop=True), exit_on_error=False)
+
+    app.push_screen(question, answered)
+
+
+def _in_tmux(name: str, argv: list[str], environ: Mapping[str, str], what: str) -> tuple[str, str]:
+    kept = [f"{variable}={environ[variable]}" for variable in ("KUGETSU_DIR", "PATH", "HOME") if variable in environ]
+    try:
+        done = subprocess.run(
+            ["tmux", "new-window", "-n", name, "env", *kept, *argv], env=dict(environ), capture_output=True,
+            timeout=TMUX_LIMIT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"tmux could not be asked for a window: {error}", "warning"
+    if done.returncode:
+        return f"tmux opened no window: {done.stderr.decode('utf-8', 'replace').strip()}", "warning"
+    return f"{what} opens in another window of tmux: {name}", "text"

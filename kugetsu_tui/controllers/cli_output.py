@@ -1,0 +1,107 @@
+"""Verbs whose words the console shows as the command line prints them: `:doctor`, `:usage`, `:worktrees` and their like."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kugetsu_engine.cli.output import COLUMNS
+from kugetsu_engine.domain.text.quantities import format_size
+from kugetsu_engine.errors import UsageError
+from kugetsu_engine.process.interpreter import build_cli_command
+
+from ..console import Console
+from ..formatting.cells import clean
+from ..formatting.glyphs import draws_ascii
+from ..modals.confirm import Confirm
+from ..modals.output_dialog import Report
+from ..modals.text_dialog import inner_width
+from . import external_programs
+
+MOST_ASKED = 8
+"""Lines of what would go that a question shows."""
+_CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
+
+
+async def run(app: Console, words: Sequence[str]) -> None:
+    """Run a verb and show what it prints; ask before something is removed."""
+    if app.link.read_only and changes(words):
+        raise UsageError("read-only: nothing is changed")
+    if not removes(words):
+        await _show(app, words)
+        return
+    code, told, complaint = await _printed(app, [*words, "--dry-run", "--json"])
+    if code != 0:
+        _tell(app, words, told, complaint)
+        return
+    documents = json.loads(told)
+    going = [_line_of(one) for one in documents if _goes(one)]
+    if not going:
+        kept = [f"keeps {_line_of(one)}\n" for one in documents]
+        _tell(app, words, "".join(kept) or "nothing to remove", complaint)
+        return
+    more = [f"and {len(going) - MOST_ASKED} more"] if len(going) > MOST_ASKED else []
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(_show(app, [*words, "--yes"] if words[0] == "prune" else words), exit_on_error=False)
+        else:
+            app.say("nothing was done")
+
+    question = "Remove what belongs to no issue?" if words[0] == "prune" else "Remove these worktrees?"
+    app.push_screen(Confirm(question, [*going[:MOST_ASKED], *more], yes="Remove"), answered)
+
+
+def _goes(document: Mapping[str, Any]) -> bool:
+    """Whether what a dry run lists would be removed: what belongs to no issue, or a worktree."""
+    return not document["kept"] if "kept" in document else bool(document["safe"])
+
+
+def _line_of(document: Mapping[str, Any]) -> str:
+    name = document.get("issue_ref") or document.get("slug") or f"{document['kind']} {document['path']}"
+    size = f", {format_size(document['size_bytes'])}" if "size_bytes" in document else ""
+    return clean(f"{name}{size}: {document['why']}", 300)
+
+
+def removes(words: Sequence[str]) -> bool:
+    """Whether a verb takes something away for good."""
+    return (words[0] == "prune" or (words[0] == "worktrees" and "--clean" in words)) and not {"--dry-run", "--help", "-h"} & {
+        *words
+    }
+
+
+def changes(words: Sequence[str]) -> bool:
+    """Whether a verb changes anything."""
+    if words[0] == "server":
+        return words[1:2] in (["add"], ["remove"]) or (words[1:2] == ["default"] and len(words) > 2)
+    return bool(_CHANGING & {*words}) or removes(words)
+
+
+async def _show(app: Console, words: Sequence[str]) -> None:
+    _, told, complaint = await _printed(app, words)
+    if changes(words):
+        app.link.reload()
+    _tell(app, words, told, complaint)
+
+
+def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None:
+    """One line is an answer; more is something to read."""
+    lines = [line.rstrip() for line in f"{told}{complaint}".splitlines()]
+    full = [line for line in lines if line]
+    if len(full) > 1:
+        if app.talking is not None:
+            app.talking.hush()
+        app.push_screen(Report(f"kugetsu {' '.join(words)}", lines))
+    else:
+        app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
+
+
+async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
+    link = app.link
+    app.say(clean(f"kugetsu {' '.join(words)} …", 200))
+    environ = {
+        **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root,
+        "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
+        COLUMNS: str(inner_width(app.size.width, Report.WIDEST)),
+    }  # fmt: skip
+    command = build_cli_command(*words)
+    return await link.aside(lambda: external_programs.printed(command, link.folder, environ))

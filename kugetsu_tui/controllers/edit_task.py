@@ -1,0 +1,116 @@
+"""Editing a waiting task: in the operator's own editor while the console stands aside, or in a form where there is none."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from kugetsu_engine.client.edit import Edit, after_editor, editor_of, kept
+from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
+from kugetsu_engine.state.requests import Request
+
+from ..backend.request_results import in_full, summed_up
+from ..console import Console
+from ..modals.task_form import Draft, TaskForm
+from .external_programs import Guest
+from .task_warnings import agents, doubts
+
+
+async def edit_by_hand(app: Console, guest: Guest, task_id: str) -> None:
+    """Edit one task from beginning to end; it cannot start meanwhile."""
+    operator = app.link.operator
+    try:
+        editor = editor_of(operator.environ)
+        edit: Edit = await app.link.apart(lambda: operator.edit(task_id))
+    except (KugetsuError, OSError) as error:
+        app.say(str(error), "warning")
+        return
+    if editor is None or not guest.possible:
+        _open_form(app, edit)
+        return
+    finished = False
+    try:
+        finished = await _outside(app, guest, edit, editor)
+    except (KugetsuError, OSError) as error:
+        app.say(str(error), "warning")
+    finally:
+        await _end(app, edit, finished)
+
+
+async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) -> bool:
+    """Edit in the operator's editor until the text makes sense and the engine takes it."""
+    while True:
+        began = time.monotonic()
+        code = await guest.run([*editor, edit.path], app.link.operator.environ)
+        took_s = time.monotonic() - began
+        changes = await app.link.apart(partial(after_editor, edit, code, took_s))
+        if changes is None:
+            continue
+        if not changes:
+            app.say("nothing was changed")
+            return True
+        refused = await _apply(app, edit, changes)
+        if refused is None:
+            return True
+        edit.complain(refused)
+
+
+async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | None:
+    """Have the engine change the task; returns what it has against it.
+
+    Raises:
+        KugetsuError: it cannot be changed at all any more, or no answer came.
+    """
+    wish = Request("edit", edit.task.id, dict(changes))
+    try:
+        [answer] = await app.link.apart(lambda: app.link.operator.ask_all([wish]))
+    except NoAnswer:
+        raise
+    except KugetsuError as error:
+        return str(error)
+    if answer.ok:
+        app.post_message(summed_up([wish], [answer]))
+        return None
+    if answer.exit_code in (AlreadySo.exit_code, 4):
+        raise KugetsuError(in_full(answer), kept(edit))
+    return in_full(answer)
+
+
+async def _end(app: Console, edit: Edit, finished: bool) -> None:
+    await app.link.apart(edit.done if finished or not edit.has_text else edit.keep)
+
+
+def _open_form(app: Console, edit: Edit) -> None:
+    """Edit in a form; what was typed is kept when it is left."""
+    fields, message = edit.form()
+    latest: list[Draft] = []
+
+    def put(draft: Draft) -> None:
+        edit.put(fields | draft.fields(), draft.message)
+
+    async def submit(draft: Draft) -> str:
+        await app.link.apart(partial(put, draft))
+        changes = edit.changes()
+        if changes and (refused := await _apply(app, edit, changes)) is not None:
+            raise KugetsuError(refused)
+        return "" if changes else "nothing was changed"
+
+    async def end(told: str | None) -> None:
+        if told is None and latest:
+            await app.link.apart(partial(put, latest[-1]))
+        keeps = told is None and edit.has_text
+        await _end(app, edit, told is not None)
+        if told:
+            app.say(told)
+        elif told is None:
+            app.say("nothing was changed; the text is kept for the next e" if keeps else "nothing was changed")
+
+    def left(told: str | None) -> None:
+        app.run_worker(end(told), exit_on_error=False)
+
+    draft = Draft.of_fields(edit.task.issue_ref, message, fields)
+    form = TaskForm(
+        draft, submit, partial(agents, app.link), app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
+        check=partial(doubts, app.link), yes="Change it", short_yes="Change it", fixed_reference=True,
+    )  # fmt: skip
+    app.push_screen(form, left)

@@ -1,0 +1,68 @@
+"""`:start`, `:continue`, `:delegate`, `:set-pr` and `:destroy`: what begins at once, and what concerns a whole issue."""
+
+from collections.abc import Callable
+
+from kugetsu_engine.client import start
+from kugetsu_engine.client.api import Operator
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.errors import UsageError
+from kugetsu_engine.worktrees import destroy
+from kugetsu_engine.worktrees.destroy import Remains
+
+from ..commands.grammar import Command
+from ..console import Console
+from ..formatting.cells import clean
+from ..modals.confirm import Confirm
+
+
+async def run(app: Console, command: Command) -> None:
+    """Do what was typed, and say how it went."""
+    operator, args = app.link.operator, command.args
+    jobs: dict[str, Callable[[], str]] = {
+        "start": lambda: f"#{_start(app, args)[2:]} starts",
+        "continue": lambda: f"#{start.go_on(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts",
+        "delegate": lambda: _delegated(app, args["message"]),
+        "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
+    }
+    if command.verb == "destroy":
+        await _destroy(app, args["reference"], args["force"])
+    else:
+        app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
+
+
+def _start(app: Console, args: dict[str, str]) -> str:
+    return start.start(app.link.operator, args["reference"], args["message"], app.link.folder)
+
+
+def _delegated(app: Console, message: str) -> str:
+    made = start.delegate(app.link.operator, message, app.link.folder)
+    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
+
+
+async def _destroy(app: Console, reference: str, force: bool) -> None:
+    """Show what would go and what would be lost, and ask; the same refusals as on the command line."""
+    operator = app.link.operator
+    if operator.read_only:
+        raise UsageError("read-only: nothing is changed")
+    ref = operator.reference(reference)
+    remains = await app.link.aside(lambda: destroy.look(operator, ref))
+    if remains.nothing:
+        app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
+        return
+    state = await app.link.aside(lambda: destroy.pull_request_state(operator, ref, lambda _: None))
+    against = remains.objections(state)
+    if against and not force:
+        app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
+        return
+    lines = [clean(line, 200) for line in (*remains.parts(), *(f"in spite of: {one}" for one in against))]
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(_remove(app, operator, remains, force), exit_on_error=False)
+
+    app.push_screen(Confirm(f"Destroy {clean(ref, 100)}?", lines, yes="Destroy"), answered)
+
+
+async def _remove(app: Console, operator: Operator, remains: Remains, force: bool) -> None:
+    done = await app.link.aside(lambda: list(destroy.destroy(operator, remains, force=force)))
+    app.say(clean("; ".join(done), 400), "good")

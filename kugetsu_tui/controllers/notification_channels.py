@@ -1,0 +1,33 @@
+"""`:notify`: muting tasks, and trying every way of telling the operator something."""
+
+from collections.abc import Sequence
+
+from kugetsu_engine.state.notification_mutes import ALL
+
+from ..commands.grammar import Command
+from ..console import Console
+from ..formatting.cells import clean
+from ..modals.task_events import Story
+from . import terminal_notifications
+
+
+async def notify(app: Console, command: Command, selected: Sequence[str]) -> None:
+    """Do what `:notify` was asked to."""
+    if command.args["how"] == "test":
+        await _try_all(app)
+        return
+    names = command.tasks or ([ALL] if command.args["all"] else selected)
+    for name in names:
+        app.say(await app.link.mute(name, command.args["for_s"]), "good")
+    if not names:
+        app.say("which task? none is selected", "warning")
+
+
+async def _try_all(app: Console) -> None:
+    """Try every way, and say which was tried and how it went; only the operator knows what arrived."""
+    settings, environ = app.link.settings.notify, app.link.operator.environ
+    app.write(terminal_notifications.call("a test: this is how you are told", settings, environ))
+    here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.words(settings, environ)]
+    tried = await app.link.try_telling()
+    there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
+    app.push_screen(Story("How you are told: which of these reached you?", [*here, *there]))

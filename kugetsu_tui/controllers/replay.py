@@ -1,0 +1,259 @@
+"""The past on the screens of the present: which moment is shown, and how it goes on. Read only; live changes wait outside."""
+
+import logging
+
+from textual.timer import Timer
+
+from kugetsu_engine.client.replay import Replay
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain.history.timeline import Event
+from kugetsu_engine.domain.text.quantities import format_moment
+from kugetsu_engine.domain.text.times import past_moment
+from kugetsu_engine.errors import KugetsuError
+
+from ..backend.worker_thread import Background
+from ..console import PictureConsole
+from ..keys import shown_key
+from ..viewmodels.console_state import Picture, Replaying
+from ..widgets.log_view import LogView
+
+log = logging.getLogger(__name__)
+
+SPEEDS = (1, 10, 60, 600, 3600)
+AT_FIRST = 2
+TICK_S = 0.25
+"""While it plays, so often another moment is shown."""
+IDLE_S = 1.0
+"""Where nothing happens for long, playing takes no longer than this to come to where something does."""
+FRESH_S = 10.0
+"""A past that was read so short a time ago ends at the present, as people see it."""
+LONGEST_SAID = 200
+TONES = {"info": "text", "good": "good", "warning": "warning", "error": "danger"}
+
+
+class PastView:
+    """One console's look at the past."""
+
+    def __init__(self, app: PictureConsole) -> None:
+        self._app = app
+        self._work = Background("kugetsu-past")
+        self._replay: Replay | None = None
+        self._when = 0.0
+        self._shown: float | None = None
+        self._snapshot: Snapshot | None = None
+        self._speed = AT_FIRST
+        self._timer: Timer | None = None
+        self._drawing = False
+        self._said_gaps = False
+
+    @property
+    def on(self) -> bool:
+        """Whether the screens show the past."""
+        return self._replay is not None
+
+    def close(self) -> None:
+        """Read no more."""
+        self._work.close()
+
+    # in and out
+
+    def open(self, text: str = "", last: bool = False) -> None:
+        """Show the past from a time on.
+
+        Args:
+            text: a time as `times.past_moment` reads it; empty for an hour ago, or the first record.
+            last: begin at the last thing that happened.
+        """
+        if text.strip().lower() == "now":
+            self.leave()
+            return
+        self._app.run_worker(self._open(text, last), group="past", exclusive=True, exit_on_error=False)
+
+    async def _open(self, text: str, last: bool) -> None:
+        app, link = self._app, self._app.link
+        try:
+            wanted = past_moment(text, link.now()) if text.strip() else None
+            app.say("reading what was recorded")
+            replay = await self._work.run(lambda: Replay(link.operator.paths, link.operator.environ, clock=link.now))
+            if wanted is None:
+                wanted = replay.past.before(replay.loaded_at) if last else None
+            when = replay.check(wanted) if wanted is not None else replay.beginning()
+        except (KugetsuError, OSError) as error:
+            app.say(str(error), "warning")
+            return
+        self._stop()
+        self._replay, self._shown, self._said_gaps = replay, None, False
+        self._go(when)
+
+    def action_past_open(self) -> None:
+        """Show how everything stood when the last thing happened."""
+        self.open(last=True)
+
+    def leave(self) -> None:
+        """Show the present again."""
+        if self._replay is None:
+            self._app.say("this is now; :replay 03:00 shows the past", "warning")
+            return
+        self._stop()
+        self._replay, self._snapshot = None, None
+        self._app.link.moment = None
+        self._forget_logs()
+        if self._app.present is not None:
+            self._app.show(self._app.present)
+        self._app.say("this is now", "good")
+
+    # moving
+
+    def action_step_past(self, by: int) -> None:
+        """Go to the next moment at which something happened, or to the last one before."""
+        replay = self._replay
+        if replay is None:
+            return
+        self._stop()
+        wanted = self._after(replay) if by > 0 else replay.past.before(self._when)
+        if wanted is None:
+            self._say_end(by)
+            return
+        self._go(wanted)
+
+    def action_jump_past(self, by_s: float) -> None:
+        """Go a length of time on or back."""
+        replay = self._replay
+        if replay is None:
+            return
+        first = replay.past.first or replay.loaded_at
+        wanted = max(min(self._when + by_s, replay.loaded_at), first)
+        if wanted == self._when:
+            self._say_end(1 if by_s > 0 else -1)
+        self._go(wanted)
+
+    def _after(self, replay: Replay) -> float | None:
+        """When something happened next, as far as that is known: no clock of a file leads beyond the present."""
+        following = replay.past.after(self._when)
+        return following if following is not None and following <= replay.loaded_at else None
+
+    def _say_end(self, by: int) -> None:
+        self._app.say(self._end_words() if by > 0 else "nothing is recorded before this", "warning")
+        self._draw()
+
+    def _end_words(self) -> str:
+        """Why time does not go on."""
+        end = self._replay.loaded_at if self._replay is not None else 0.0
+        if self._when < end:
+            return "nothing was recorded after this: esc goes back to now"
+        if self._app.link.now() - end < FRESH_S:
+            return "this is now: esc goes back to it, live"
+        when = format_moment(end, self._app.link.now(), seconds=True)
+        return f"this was now at {when}, when it was read: esc goes back to now"
+
+    def play(self) -> None:
+        """Let time go on, or hold it."""
+        if self._timer is not None:
+            self._stop()
+            self._draw()
+        elif self._replay is not None:
+            self._timer = self._app.set_interval(TICK_S, self._tick)
+            self._draw()
+
+    def faster(self, by: int) -> None:
+        """Let time go faster, or slower."""
+        self._speed = max(min(self._speed + by, len(SPEEDS) - 1), 0)
+        self._draw()
+
+    action_past_play, action_change_speed, action_past_leave = play, faster, leave
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _tick(self) -> None:
+        replay = self._replay
+        if replay is None or self._drawing:
+            return  # a slow machine shows fewer moments; none is shown late
+        speed = SPEEDS[self._speed]
+        if self._when >= replay.loaded_at:
+            self._stop()
+            self._say_end(1)
+            return
+        following = self._after(replay) or replay.loaded_at
+        wanted = max(self._when + speed * TICK_S, following - speed * IDLE_S)
+        self._go(min(wanted, replay.loaded_at))
+
+    def _go(self, when: float) -> None:
+        self._when = when
+        self._draw()
+
+    # showing
+
+    def _draw(self) -> None:
+        """Show the moment that is wanted, once what is on its way has been shown."""
+        if not self._drawing and self._replay is not None:
+            self._drawing = True
+            self._app.run_worker(self._show(), group="past-show", exit_on_error=False)
+
+    async def _show(self) -> None:
+        try:
+            while (replay := self._replay) is not None:
+                when, before = self._when, self._shown
+                if when != before or self._snapshot is None:
+                    snapshot, events = await self._work.run(lambda: _look(replay, before, when))  # noqa: B023
+                    if replay is not self._replay:
+                        continue
+                    if before is None:
+                        self._forget_logs()
+                    self._snapshot, self._shown = snapshot, when
+                    self._app.link.moment = when
+                    self._tell(replay, events, before is None)
+                self._app.show(self._picture(self._snapshot))
+                if self._when == self._shown:
+                    return
+        except Exception as error:  # the boundary of the past: whatever was written there, the present goes on
+            log.exception("the past cannot be shown")
+            self._stop()
+            self._app.say(f"the past cannot be shown: {type(error).__name__}; esc goes back to now", "danger")
+        finally:
+            self._drawing = False
+
+    def _picture(self, snapshot: Snapshot) -> Picture:
+        present = self._app.present
+        return Picture(
+            snapshot, read_only=self._app.link.read_only, max_attempts=self._app.link.settings.max_attempts,
+            approving=present.approving if present is not None else {},
+            replaying=Replaying(
+                format_moment(snapshot.taken_at, self._app.link.now(), seconds=True), SPEEDS[self._speed],
+                self._timer is not None,
+            ),
+        )  # fmt: skip
+
+    def _tell(self, replay: Replay, events: list[Event], arrived: bool) -> None:
+        """Say what happened in this moment, and once what the recorder does not know of that time."""
+        gaps = replay.gaps(self._when)
+        if gaps and not self._said_gaps:
+            self._said_gaps = True
+            self._app.say(gaps, "warning")
+        elif events:
+            more = f"  (and {len(events) - 1} more)" if len(events) > 1 else ""
+            clock = format_moment(events[-1].time, seconds=True)
+            self._app.say(f"{clock} {events[-1].text[:LONGEST_SAID]}{more}", TONES[events[-1].level])
+        elif arrived:
+            key = {name: shown_key(self._app.registry[f"past.{name}"].keys[0]) for name in ("back", "forward", "play")}
+            self._app.say(f"{key['back']} and {key['forward']} step through what happened, {key['play']} plays it")
+        elif self._when >= replay.loaded_at:
+            self._app.say(self._end_words(), "warning")
+        elif self._timer is None:
+            self._app.say(f"{format_moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
+
+    def _forget_logs(self) -> None:
+        """Logs are read anew: up to the moment, or to their end again."""
+        for screen in self._app.screen_stack:
+            for view in screen.query(LogView):
+                view.forget()
+
+
+def _look(replay: Replay, before: float | None, when: float) -> tuple[Snapshot, list[Event]]:
+    """The picture of a moment, and what happened in it, or since the moment shown before if time went on."""
+    snapshot = replay.at(when)
+    _ = snapshot.plan, snapshot.places  # made here, so that the rows find it
+    passed = replay.events(before if before is not None and before < when else when, when)
+    return snapshot, [event for event in passed if before is None or event.time > before or event.time == when]

@@ -1,0 +1,55 @@
+"""Signals that end or stop the console: heard in any state, by the event loop, which nothing may ever block.
+
+The loop wakes up whichever thread the kernel gives a signal to; handlers of Python run only once the main thread wakes.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from textual.driver import Driver
+
+from ..console import Console
+from ..terminal import job_control
+from ..terminal.driver import TerminalDriver
+from .external_programs import Guest
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+FROM_KEYS = (signal.SIGQUIT, signal.SIGINT)
+"""What ctrl+c and ctrl+\\ send while another program has the terminal: they are for that one."""
+LIMIT_S = 2.5
+"""So long the console may take to end; then the process ends all the same."""
+
+
+def hear(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
+    """Have the signals that are to end the console end it."""
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []
+
+    async def end(number: int) -> None:
+        await guest.end()
+        leave(128 + number)
+
+    def heard(number: int) -> None:
+        driver = get_driver()
+        if isinstance(driver, TerminalDriver):
+            if driver.lent and number in FROM_KEYS:
+                return
+            driver.exit_after(LIMIT_S, 128 + number)
+        ending.append(loop.create_task(end(number)))
+
+    try:
+        for number in ENDING:
+            loop.add_signal_handler(number, heard, number)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return  # not in the main thread: someone else looks after signals
+
+
+def stop(app: Console, driver: Driver | None) -> None:
+    """Stop the process, with the engine that runs in it, or say why not."""
+    if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
+        app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
+        return
+    told = "kugetsu is stopped, fg brings it back"
+    told += "; its engine is stopped too: agents go on, nothing new starts" if app.link.runs_engine else ""
+    driver.stop_process(told)

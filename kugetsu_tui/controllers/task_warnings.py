@@ -1,0 +1,34 @@
+"""What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
+
+from kugetsu_engine.agents.registry import names
+from kugetsu_engine.client import preflight
+
+from ..backend.connection import Link
+from ..modals.task_form import Doubt, Draft
+
+
+async def agents(link: Link) -> dict[str, str]:
+    """Every agent that can be asked for, each with what keeps it from running, if anything does."""
+    settings, paths, environ = link.settings, link.operator.paths, link.operator.environ
+
+    def remark(name: str) -> str:
+        if settings.gaps.everything or name in settings.gaps.agents:
+            return "settings not whole"
+        return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
+
+    found: dict[str, str] = await link.apart(lambda: {name: remark(name) for name in names(settings)})
+    return found
+
+
+async def doubts(link: Link, draft: Draft) -> list[Doubt]:
+    """What would keep a task from running as things stand, in the words of the form's fields."""
+    found = await link.apart(
+        lambda: link.operator.obstacles(draft.reference, draft.agent or None, draft.repo.strip() or None, link.folder)
+    )
+    return [Doubt(one.about, _words(one)) for one in found]
+
+
+def _words(one: preflight.Obstacle) -> str:
+    if one.about == "repo":
+        return f"{one.text}: enter its path here, or {one.hint}"
+    return one.text if one.about == "settings" else f"{one.text}: choose another one, or see :doctor agents"

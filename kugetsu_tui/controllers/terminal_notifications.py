@@ -1,0 +1,59 @@
+"""Calling an operator who looks elsewhere, through the terminal: its bell, and the notifications terminals know how to show.
+
+A terminal that knows a sequence passes it to the desktop it stands on, also over ssh; tmux lets it through when
+`allow-passthrough` is on. Every text is cleaned first, as it ends up in a sequence.
+"""
+
+from collections.abc import Mapping
+
+from kugetsu_engine.config.loader import NotifySettings
+from kugetsu_engine.domain.decisions.notification_rules import TITLE
+
+from ..formatting.cells import clean
+
+BELL = "\a"
+WORDS_LIMIT = 200
+KITTY = ("KITTY_WINDOW_ID",)
+
+
+def way(settings: NotifySettings, environ: Mapping[str, str]) -> str:
+    """The sequence that this terminal is asked with: `osc9`, `osc777`, `osc99`, or `off`."""
+    if settings.terminal != "auto":
+        return settings.terminal
+    term = environ.get("TERM", "")
+    if term in ("", "dumb", "linux") or term.startswith("vt"):
+        return "off"
+    if any(environ.get(name) for name in KITTY) or "kitty" in term:
+        return "osc99"
+    if term.startswith(("foot", "rxvt")) or environ.get("VTE_VERSION"):
+        return "osc777"
+    return "osc9"
+
+
+def sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
+    """What is written to the terminal so that it shows a notification; empty for `off`."""
+    words = clean(text, WORDS_LIMIT)
+    made = {
+        "osc9": f"\x1b]9;{TITLE}: {words}\a",
+        "osc777": f"\x1b]777;notify;{TITLE};{words.replace(';', ',')}\a",
+        "osc99": f"\x1b]99;i=kugetsu:d=0;{TITLE}\x1b\\\x1b]99;i=kugetsu:p=body;{words}\x1b\\",
+    }.get(how, "")
+    if made and environ.get("TMUX"):
+        return "\x1bPtmux;" + made.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+    return made
+
+
+def call(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
+    """Bell and notification, as far as they are wanted."""
+    return (BELL if settings.bell else "") + sequence(text, way(settings, environ), environ)
+
+
+def words(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
+    """What was just sent to the terminal, for the operator to say whether it arrived."""
+    how = way(settings, environ)
+    through = " through tmux (needs: tmux set -g allow-passthrough on)" if environ.get("TMUX") and how != "off" else ""
+    return [
+        "the bell of this terminal was rung" if settings.bell else "bell: off",
+        f"a notification was sent to this terminal as {how.upper().replace('OSC', 'OSC ')}{through}"
+        if how != "off" else "terminal: off, or one that knows no notifications",
+    ]  # fmt: skip

@@ -1,0 +1,32 @@
+"""What is said and kept when the console itself fails: one line for the person, the rest in a log.
+
+Textual would print every local variable of every frame, settings and keys among them.
+"""
+
+import time
+import traceback
+from collections.abc import Mapping
+
+from kugetsu_engine.config.secret_values import Secrets
+from kugetsu_engine.paths import StatePaths
+
+from . import console_log
+from .formatting.cells import clean
+
+
+def report(error: BaseException | None, paths: StatePaths, environ: Mapping[str, str], *, keep: bool) -> str:
+    """Return the line for the person; the whole story goes into the console's log.
+
+    Args:
+        keep: whether anything may be written; a console that only looks writes nothing.
+    """
+    mask = Secrets(paths, environ).mask()
+    words = mask(clean("".join(traceback.format_exception_only(error)).strip(), 300)) if error else "no reason known"
+    told = f"kugetsu: the console failed, agents go on: {words}"
+    if not keep or error is None:
+        return told
+    try:
+        console_log.write(paths, mask, time.time(), "the console failed", error)
+    except OSError:
+        return told
+    return f"{told} (see {paths.console_log})"

@@ -1,0 +1,141 @@
+"""Opening the console from the command line, and putting things in order after it."""
+
+import contextlib
+import gc
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+from kugetsu_engine.cli.main import in_one_line
+from kugetsu_engine.errors import KugetsuError
+
+JOIN_S = 2.0
+CANNOT_DRAW = ("dumb", "unknown")
+GARBAGE = 10_000
+"""New objects after which Python looks for cycles. Its own 700 means a look at every few tasks that are read, and from time to
+time at all that was ever loaded; so what is there at the start is left out of it, too."""
+SWITCH_S = 0.0005
+"""So soon a thread that reads ten thousand tasks gives way to a key; Python's own 5 ms come at each step of its way."""
+
+
+def start(words: list[str]) -> int:
+    """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
+    return in_one_line(lambda: _start(words))
+
+
+def _start(words: list[str]) -> int:
+    if words[:1] == ["replay"]:
+        return _replay(words[1:])
+    if words[:1] == ["demo"]:
+        return _demo(words[1:])
+    from kugetsu_engine.paths import state_dir_from
+
+    return run_console(state_dir_from(os.environ), "--read-only" in words, resume="--resume" in words)
+
+
+def run_console(
+    state_dir: str, read_only: bool, environ: Mapping[str, str] = os.environ, resume: bool = False, replay: str | None = None
+) -> int:
+    """Open the console on a state directory; returns when it was left.
+
+    Args:
+        replay: the time in the past that is shown first.
+
+    Raises:
+        KugetsuError: there is no terminal, or the state directory cannot be used.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise KugetsuError(
+            "the console needs a terminal", "scripts use kugetsu status, kugetsu queue list or kugetsu --headless"
+        )
+    if (term := os.environ.get("TERM")) in CANNOT_DRAW:
+        raise KugetsuError(
+            f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
+            "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
+        )
+    from kugetsu_engine.client.api import Operator
+
+    from .app import KugetsuApp
+    from .backend.connection import Link
+    from .console_log import kept
+    from .formatting.glyphs import choose_glyphs, speaks_utf8
+
+    sys.setswitchinterval(SWITCH_S)
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(logging.NullHandler())
+    choose_glyphs(speaks_utf8())
+    link = Link(Operator(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
+    app = KugetsuApp(link, replay)
+    try:
+        with contextlib.nullcontext() if read_only else kept(link.operator.paths, environ):
+            app.run()
+    finally:
+        link.close()
+        link.join(JOIN_S)
+        if not read_only:
+            with contextlib.suppress(KugetsuError, OSError):
+                link.operator.mark_seen()
+    if app.departure.farewell:
+        sys.stderr.write(f"{app.departure.farewell}\n")
+    if app.departure.afterwards is not None:
+        return _go_on_without(state_dir, environ, drain=app.departure.afterwards == "drain")
+    if app.failed:
+        return 1
+    return app.end_code if app.end_code is not None else app.return_code or 0
+
+
+def _folder() -> str | None:
+    """Where the console was started; None where that was removed since, as a worktree may be."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def _go_on_without(state_dir: str, environ: Mapping[str, str], drain: bool) -> int:
+    """Start an engine in the background, now that the console's has ended."""
+    from kugetsu_engine.cli.commands.daemon import start_engine
+    from kugetsu_engine.paths import StatePaths
+
+    pid = start_engine(StatePaths(state_dir), environ, drain=drain)
+    sys.stderr.write(f"an engine goes on in the background, pid {pid}; kugetsu shows it again\n")
+    return 0
+
+
+def _replay(words: list[str]) -> int:
+    """Show the past in a console that changes nothing and runs no engine."""
+    import time
+
+    from kugetsu_engine.cli.commands.replay import parse
+    from kugetsu_engine.domain.text.times import past_moment
+    from kugetsu_engine.paths import state_dir_from
+
+    wanted = " ".join(parse(words).time)
+    if wanted:
+        past_moment(wanted, time.time())  # what is no time is said before the screen is taken
+    return run_console(state_dir_from(os.environ), read_only=True, replay=wanted)
+
+
+def _demo(words: list[str]) -> int:
+    from kugetsu_engine.cli.commands.demo import parser_of
+    from kugetsu_engine.client import demo_setup
+    from kugetsu_engine.client.snapshot import SnapshotReader
+
+    given = parser_of("demo").parse_args(words)
+    state_dir = demo_setup.prepare(given.tasks, given.speed)
+    environ = demo_setup.undisturbed(os.environ)
+    try:
+        return run_console(state_dir, False, environ)
+    finally:
+        from kugetsu_engine.paths import StatePaths
+
+        if SnapshotReader(StatePaths(state_dir), environ).read(with_history=False).active:
+            sys.stderr.write(f"the demo's agents go on; see it again: KUGETSU_DIR={state_dir} kugetsu\n")
+        elif given.keep:
+            sys.stderr.write(f"kept: KUGETSU_DIR={state_dir} kugetsu\n")
+        else:
+            demo_setup.remove(state_dir)
+            sys.stderr.write("the demo was removed\n")

@@ -1,0 +1,93 @@
+"""Who starts when: a plan of the queue, with `+` and `-` to ask what another number of slots would do."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
+
+from ..viewmodels import forecast as view
+from ..widgets.line_widget import Span
+from ..widgets.pane import words
+from .text_dialog import ReadingDialog, ReadingLines
+
+MOST_SLOTS = 100
+
+
+class PlanLines(ReadingLines):
+    """The plan by lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plan: Plan | None = None
+        self._snapshot: Snapshot | None = None
+
+    def show(self, plan: Plan, snapshot: Snapshot) -> None:
+        """Show another plan."""
+        self._plan, self._snapshot = plan, snapshot
+        self.sync()
+
+    def lay_out(self, width: int) -> list[list[Span]]:
+        """All lines."""
+        plan, snapshot = self._plan, self._snapshot
+        if plan is None or snapshot is None:
+            return []
+        more = len(snapshot.pending) - len(plan.starts) - len(plan.others)
+        head: list[list[Span]] = []
+        for spans in view.headline(plan, snapshot.limit, snapshot.stalled):
+            head += [spans] if sum(len(text) for text, _ in spans) <= width else [
+                [(part, spans[-1][1])] for part in words("".join(text for text, _ in spans), width)
+            ]  # fmt: skip
+        return [*head, [], *view.rows(plan, snapshot, more, width)]
+
+
+class PlanDialog(ReadingDialog):
+    """Shows a plan of one moment; escape leaves."""
+
+    HINTS = (
+        "+ − what if there were more or fewer slots, ↑ ↓ read on, esc leaves", "+ − what if, esc leaves", "esc leaves",
+    )  # fmt: skip
+    BINDINGS = [
+        Binding("w", "leave", show=False),
+        Binding("plus,equals_sign", "slots(1)", show=False),
+        Binding("minus", "slots(-1)", show=False),
+    ]
+
+    def __init__(self, snapshot: Snapshot, limit: int | None = None) -> None:
+        """Make a plan; with another number of slots than there are, where one is asked for."""
+        super().__init__()
+        self._snapshot = snapshot
+        self._limit = max(min(limit if limit is not None else snapshot.limit, MOST_SLOTS), 1)
+
+    def compose(self) -> ComposeResult:
+        """Title and plan."""
+        with Vertical(classes="dialog", id="plan"):
+            yield Static(Content("Who starts when"), classes="dialog-title")
+            yield PlanLines()
+            yield Static(Content(""), classes="dialog-hint")
+
+    def on_mount(self) -> None:
+        """Keys go to the plan."""
+        super().on_mount()
+        self._show()
+
+    def _show(self) -> None:
+        plan = self._snapshot.simulate(self._limit, HORIZON)
+        self.query_one(PlanLines).show(plan, self._snapshot)
+        self._fit()
+
+    def on_resize(self) -> None:
+        """As high as the plan is long, where there is room."""
+        self._fit()
+
+    def _fit(self) -> None:
+        self.fit(110)
+        self.call_after_refresh(self.show_hint)
+
+    def action_slots(self, by: int) -> None:
+        """Ask what another number of slots would do; changes nothing."""
+        self._limit = max(min(self._limit + by, MOST_SLOTS), 1)
+        self._show()

@@ -1,0 +1,40 @@
+"""What a verb of the command line printed, to be read."""
+
+from collections.abc import Sequence
+
+from ..formatting.cells import clean, width_of
+from ..widgets.line_widget import Span
+from ..widgets.pane import words
+from .text_dialog import ReadingLines, TextDialog
+
+
+class ReportLines(ReadingLines):
+    """Lines as they were printed; one that is too long goes on below, a little further in."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self.printed: list[str] = [clean(line) for line in lines]
+
+    def lay_out(self, width: int) -> list[list[Span]]:
+        """All lines."""
+        lines: list[list[Span]] = []
+        for line in self.printed:
+            tone = "warning" if line.startswith("✗") else "text"
+            if width_of(line) <= width:
+                lines.append([(line, tone)])
+                continue
+            indent = "  " if width > 20 else ""
+            first, *rest = words(line, width)
+            lines.append([(first, tone)])
+            lines += [[(indent + part, tone)] for part in words(" ".join(rest), width - len(indent)) if part]
+        return lines
+
+
+class Report(TextDialog):
+    """Shows what was printed; escape leaves."""
+
+    NAME = "report"
+    WIDEST = 130
+
+    def __init__(self, title: str, lines: Sequence[str]) -> None:
+        super().__init__(title, ReportLines(lines))

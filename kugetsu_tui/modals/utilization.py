@@ -1,0 +1,89 @@
+"""What the slots did in the last hours: a timeline, and figures of what ended."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain.text.quantities import format_span
+from kugetsu_engine.domain.text.times import epoch
+
+from ..viewmodels import utilization
+from ..viewmodels.utilization import TICK
+from ..widgets.line_widget import Span
+from .text_dialog import ReadingDialog, ReadingLines
+
+
+class HistoryLines(ReadingLines):
+    """Timeline and figures by lines."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+        self.span_s = utilization.span_for(snapshot)
+
+    def lay_out(self, width: int) -> list[list[Span]]:
+        """All lines."""
+        width = max(width, TICK)
+        snapshot, now = self._snapshot, self._snapshot.taken_at
+        since = now - self.span_s
+        bars = utilization.timeline(utilization.bars(snapshot, since), since, now, width)
+        ended = [task for task in snapshot.done if (epoch(task.completed_at) or 0.0) >= since]
+        if not ended:
+            return [*bars, [], [("nothing ended in this time", "muted")]]
+        total, by_repository, by_agent = utilization.figures(ended, snapshot.default_agent)
+        table = utilization.table(total, (("by repository", by_repository), ("by agent", by_agent)), width)
+        cut = len(snapshot.done) < snapshot.done_count and len(ended) == len(snapshot.done)
+        note: list[list[Span]] = [[], [(f"of the newest {len(ended)} ended tasks", "muted")]] if cut else []
+        return [*bars, [], *table, *note]
+
+
+class HistoryDialog(ReadingDialog):
+    """Shows the past of one moment; escape leaves."""
+
+    HINTS = (
+        "+ − a longer or a shorter time, ↑ ↓ read on, esc leaves",
+        "+ − longer, shorter, esc leaves",
+        "+ − time, esc leaves",
+    )
+    BINDINGS = [
+        Binding("h", "leave", show=False),
+        Binding("plus,equals_sign", "longer(1)", show=False),
+        Binding("minus", "longer(-1)", show=False),
+    ]
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+
+    def compose(self) -> ComposeResult:
+        """Title and lines."""
+        with Vertical(classes="dialog", id="history"):
+            yield Static(Content(""), classes="dialog-title", id="history-title")
+            yield HistoryLines(self._snapshot)
+            yield Static(Content(""), classes="dialog-hint")
+
+    def on_mount(self) -> None:
+        """Keys go to the lines."""
+        super().on_mount()
+        self._entitle()
+
+    def on_resize(self) -> None:
+        """As high as there is something to say, where there is room."""
+        self.fit(100)
+        self.call_after_refresh(self.show_hint)
+
+    def _entitle(self) -> None:
+        self.fit(100)
+        lines = self.query_one(HistoryLines)
+        self.query_one("#history-title", Static).update(Content(f"The slots, the last {format_span(lines.span_s)}"))
+        lines.sync()
+
+    def action_longer(self, by: int) -> None:
+        """Look at more or at less of the past."""
+        lines = self.query_one(HistoryLines)
+        place = utilization.SPANS_S.index(lines.span_s) + by
+        lines.span_s = utilization.SPANS_S[max(min(place, len(utilization.SPANS_S) - 1), 0)]
+        self._entitle()

@@ -1,0 +1,140 @@
+"""The screens and dialogs that the operator opens."""
+
+from collections.abc import Callable
+from functools import partial
+
+from kugetsu_engine.domain.decisions.notification_rules import Need
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_moment
+
+from .controllers import attach, task_warnings
+from .controllers.edit_task import edit_by_hand
+from .controllers.external_programs import Guest
+from .modals.forecast import PlanDialog
+from .modals.task_events import Story
+from .modals.task_form import Draft, TaskForm
+from .modals.undo_list import UndoList
+from .modals.utilization import HistoryDialog
+from .screens.base import Host
+from .screens.diff import DiffScreen
+from .screens.home import HomeScreen
+from .screens.merged_log import MergedScreen
+from .screens.task import TaskScreen
+from .viewmodels.attention import next_need
+from .viewmodels.console_state import short_ref
+from .viewmodels.event_text import told
+
+
+class Opening:
+    """Opens them; what was typed into a form and not sent is kept for the next one."""
+
+    def __init__(self, app: Host, guest: Guest) -> None:
+        self._app = app
+        self._guest = guest
+        self._draft = Draft()
+        self._visited: set[Need] = set()
+        """What needs the operator and was gone to already."""
+
+    # what only shows something
+
+    def action_view_merged(self) -> None:
+        """Follow all agents at once."""
+        self._app.push_screen(MergedScreen())
+
+    def action_view_history(self) -> None:
+        """Show what the slots did."""
+        if self._app.picture is not None:
+            self._app.push_screen(HistoryDialog(self._app.picture.snapshot))
+
+    def action_view_plan(self, limit: int | None = None) -> None:
+        """Show who starts when; with another number of slots, where one is asked for."""
+        if self._app.picture is not None:
+            self._app.push_screen(PlanDialog(self._app.picture.snapshot, limit))
+
+    def open_task(self, task_id: str, attempt: int | None) -> None:
+        """Give a task the whole screen."""
+        self._app.push_screen(TaskScreen(task_id, attempt))
+
+    def open_diff(self, task_id: str) -> None:
+        """Show what a task's worktree holds that its base does not."""
+        self._app.push_screen(DiffScreen(task_id))
+
+    def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
+        """Tell what happened to a task; where it can be tried again, by a key."""
+        picture = self._app.picture
+        task = picture.snapshot.task(task_id) if picture is not None else None
+        if task is not None and picture is not None:
+            title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
+            self._app.push_screen(Story(title, told(picture, task), key, again))
+
+    def open_undo_list(self) -> None:
+        """Show what can be taken back."""
+        log, now = self._app.undo_log, self._app.link.now()
+        acts = log.acts[::-1]
+        if not acts:
+            self._app.say("nothing to take back: an act can be undone for 30 s")
+            return
+        rows = [(act.number, act.words, format_moment(now + log.left(act), seconds=True)) for act in acts]
+        self._app.push_screen(UndoList(rows), lambda number: self._app.action_undo(int(number)) if number is not None else None)
+
+    # going to a task
+
+    def jump(self, task_id: str) -> None:
+        """Go to a task, wherever it is listed."""
+        picture, screen = self._app.picture, self._app.talking
+        task = picture.snapshot.task(task_id) if picture is not None else None
+        if task is None:
+            self._app.say(f"there is no {shown_id(task_id)} in the lists", "warning")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(task_id)
+        else:
+            self.open_task(task_id, None)
+
+    def action_jump_need(self) -> None:
+        """Go to the next task that needs the operator, each once, and say why; then begin again."""
+        picture, screen = self._app.picture, self._app.talking
+        if picture is None or screen is None:
+            return
+        found = next_need(picture.snapshot, self._visited)
+        if found is None:
+            return
+        need, words = found
+        if need.task is None:
+            self._app.say(words, "danger")
+        elif isinstance(screen, HomeScreen):
+            screen.jump(need.task)
+            self._app.say(words, "danger")
+        else:
+            after = TaskScreen(need.task)
+            self._app.switch_screen(after) if isinstance(screen, TaskScreen) else self._app.push_screen(after)
+            after.call_later(after.say, words, "danger")
+
+    # working on one
+
+    def action_task_new(self) -> None:
+        """Ask for a new task."""
+        link = self._app.link
+
+        async def submit(draft: Draft) -> str:
+            return await link.enqueue(draft.reference, draft.message, **draft.options())
+
+        def kept(draft: Draft) -> None:
+            self._draft = draft
+
+        def left(told: str | None) -> None:
+            if told is not None:
+                self._app.say(told, "good")
+            elif not self._draft.empty:
+                self._app.say("nothing was queued; the text is kept for the next n")
+
+        known, check = partial(task_warnings.agents, link), partial(task_warnings.doubts, link)
+        self._app.push_screen(TaskForm(self._draft, submit, known, link.settings.agent, kept, check=check), left)
+
+    def edit_task(self, task_id: str) -> None:
+        """Edit a waiting task by hand."""
+        self._app.run_worker(edit_by_hand(self._app, self._guest, task_id), group="edit", exit_on_error=False)
+
+    def take_over(self, verb: str, task: Task) -> None:
+        """Let the operator work by hand where the agent works."""
+        self._app.run_worker(attach.take_over(self._app, self._guest, verb, task), exit_on_error=False)

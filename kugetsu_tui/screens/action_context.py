@@ -1,0 +1,69 @@
+"""From the picture to what keys and titles need to know of one moment."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kugetsu_engine.domain.task import Task
+
+from ..availability import Situation
+from ..formatting import glyphs
+from ..formatting.cells import clean
+from ..viewmodels.console_state import Picture, short_ref
+
+NOTHING = [[("nothing is selected", "muted")]]
+
+
+def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple[str, str]]:
+    """Whose log a pane shows; without its task where that stands above already."""
+    if task is None:
+        return []
+    look = glyphs.of_task(task)
+    parts: list[tuple[str, str]] = []
+    if whole:
+        parts = [(f"{clean(task.shown, 30)} {clean(short_ref(task.issue_ref), 60)} ", "muted")]
+        parts.append((f"{look.glyph} {look.word}", look.tone))
+    if attempt:
+        of_all = f" of {task.attempt}" if task.attempt > 1 else ""
+        dot = f" {glyphs.glyph('dot')} " if whole else ""
+        parts.append((f"{dot}attempt {attempt}{of_all}", "muted"))
+    return parts
+
+
+def situation_of(
+    picture: Picture | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
+) -> Situation:
+    """Make a situation out of the picture."""
+    if picture is None:
+        return Situation(pane=pane, read_only=read_only)
+    snapshot, past = picture.snapshot, picture.replaying is not None
+    task = snapshot.task(task_id) if task_id else None
+    if task is None:
+        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
+    return replace(
+        situation_of_one(task),
+        pane=pane,
+        read_only=read_only,
+        attempt=attempt,
+        limit=snapshot.limit,
+        searching=searching,
+        past=past,
+        no_attach=picture.no_attach(task),
+    )
+
+
+def situation_of_one(task: Task) -> Situation:
+    """What the keys need to know of a task."""
+    return Situation(
+        task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
+        waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
+    )  # fmt: skip
+
+
+def kinds_of(tasks: Iterable[Task], read_only: bool, past: bool = False) -> tuple[Situation, ...]:
+    """One situation for each kind of task among many."""
+    kinds: dict[tuple[object, ...], Situation] = {}
+    for task in tasks:
+        key = (task.state, task.held, task.stop is None, task.retry_at is None)
+        if key not in kinds:
+            kinds[key] = replace(situation_of_one(task), read_only=read_only, past=past)
+    return tuple(kinds.values())

@@ -1,0 +1,362 @@
+"""What home and a task's screen share: keys come from the registry, acts go to the link, answers are said at the bottom."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Protocol, cast
+
+from textual.actions import parse
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Input
+from textual.worker import Worker
+
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import counted, of_number
+
+from ..availability import Situation
+from ..backend.undo import UndoLog
+from ..console import PictureConsole, Views
+from ..controllers import clipboard
+from ..controllers.preferences import Choices
+from ..controllers.replay import PastView
+from ..controllers.task_actions import Acts
+from ..formatting.cells import clean
+from ..formatting.glyphs import glyph
+from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
+from ..terminal.type_ahead import letters_taken
+from ..viewmodels.console_state import Picture
+from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
+from ..widgets.pane import Pane, Searched
+from ..widgets.row_list import RowList
+from .action_context import situation_of_one
+from .search import FilterLine
+
+LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
+"""Keys that leave the field of a filter or a search; every other key is typed into it."""
+SAID_S = 8.0
+FAILURE_SAID_S = 20.0
+SEEN_S = 1.0
+"""After so long an answer was read, and moving on is about something else."""
+
+
+class Host(PictureConsole, Protocol):
+    """The app, as screens know it."""
+
+    parts: tuple[object, ...]
+    """What has methods of actions that every screen can do."""
+    past: PastView
+    choices: Choices
+    undo_log: UndoLog
+
+    @property
+    def opening(self) -> Views:
+        """Opens screens and dialogs."""
+
+    def touched(self) -> None:
+        """A key was pressed."""
+
+    def switch_screen(self, screen: Screen[None]) -> object:
+        """Put a screen in the place of the topmost one."""
+
+    def action_undo(self, number: int | None = None) -> None:
+        """Take an act back."""
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen with a line that answers and a line of keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hush: Timer | None = None
+        self._said_at = 0.0
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """What has the methods of the actions: the first that has one does it."""
+        return (self, Acts(self.console, self), *self.console.parts)
+
+    @property
+    def console(self) -> Host:
+        """The app, by what screens may ask of it."""
+        return cast(Host, self.app)
+
+    @property
+    def picture(self) -> Picture | None:
+        """What is known right now."""
+        return self.console.picture
+
+    @property
+    def stands(self) -> bool:
+        """Whether the screen has its parts: not before it is composed, and not while it is taken down."""
+        if not self.is_mounted:
+            return False
+        try:
+            for part in (StatusStrip, Banner, Talk, KeyBar):
+                self.query_one(part)  # what it found is kept, unlike what `query` found
+        except NoMatches:
+            return False
+        return True
+
+    @property
+    def need_key(self) -> str:
+        """The key that leads to what needs the operator."""
+        return shown_key(self.console.registry["jump.need"].keys[0])
+
+    # for the screens to say
+
+    first_keys: frozenset[str] = frozenset()
+    """Actions whose keys come first in the line of keys, right behind help."""
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane that keys go to."""
+        raise NotImplementedError
+
+    def situation(self) -> Situation:
+        """What the keys need to know."""
+        raise NotImplementedError
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show what is known now."""
+        raise NotImplementedError
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Textual tells only who started a worker; the app says what failed."""
+        self.app.post_message(event)
+
+    def on_log_view_known(self) -> None:
+        """The keys of a log can be told."""
+        if self.stands:
+            self.refresh_keys()
+
+    # keys
+
+    def takes(self, key: str) -> bool:
+        """Whether a key is for the screen now: a field that is typed into keeps its letters."""
+        return not isinstance(self.focused, Input) or key in LEAVES_FIELD
+
+    async def press(self, key: str) -> None:
+        """Do what a key means here, or say why not."""
+        self.console.touched()
+        if isinstance(self.focused, Input):
+            await letters_taken(self.focused)
+            pane = self.query_one(FilterLine).close(key)
+            self.refresh_keys()
+            self.console.choices.keep(pane)
+            return
+        action = self.console.registry.resolve(key, self.situation())
+        if action is None:
+            self.say(f"{shown_key(key)} does nothing here; ? tells what does", "warning")
+        else:
+            self.perform(action)
+
+    def perform(self, action: Action) -> None:
+        """Do an action if it can be done now, and else say why not."""
+        now = self.situation()
+        reason = action.refusal(now)
+        if reason is not None:
+            self.say(reason, "warning")
+            return
+        do = self._method_of(action)
+        if do is None:
+            self.say(f"{shown_key(action.keys[0])} ({action.words}) does nothing here; ? tells what does", "warning")
+            return
+        if action.group != MOVING or time.monotonic() - self._said_at > SEEN_S:
+            self.forgive()
+        do()
+        self.acted()
+
+    def acted(self) -> None:
+        """After a key: show what it changed here, in the frame that shows the key."""
+        self.refresh_keys()
+
+    def _method_of(self, action: Action) -> Callable[[], None] | None:
+        _, name, arguments = parse(action.call)
+        methods = (getattr(part, f"action_{name}", None) for part in self.parts)
+        return next((partial(method, *arguments) for method in methods if method is not None), None)
+
+    def can(self, action: Action) -> bool:
+        """Whether this screen knows how to do an action."""
+        return self._method_of(action) is not None
+
+    def refresh_keys(self) -> None:
+        """Show the keys that matter now; while a field is typed into, only those that are not typed."""
+        if isinstance(self.focused, Input):
+            self.query_one(KeyBar).show_field(self.query_one(FilterLine).keys)
+            return
+        now = self.situation()
+        keys = [(a, why) for a, why in self.console.registry.footer(now) if self.can(a)]
+        keys.sort(key=lambda pair: pair[0].id not in self.first_keys and pair[0].id != "help")
+        # Undo is there for half a minute, and something needs the operator now and then: these show when they can be used.
+        shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
+        self.query_one(KeyBar).show(shown)
+
+    def _word(self, action: Action, now: Situation) -> str:
+        if action.many and now.marked > 1:
+            alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
+            return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
+        if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
+            return f"{self._word(action, replace(now.kinds[0], marked=0))} {shown_id(now.kinds[0].task or '')}"
+        if action.id == "task.hold" and now.held:
+            return "release"
+        if action.id == "task.stop" and now.state == "pending":
+            return "cancel"
+        if action.id == "queue.pause" and self.picture is not None and self._flow() == "resume":
+            return "resume"
+        return "search" if action.id == "filter" and now.pane in TEXTS else action.words
+
+    # moving and finding
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor of the pane, or scroll it."""
+        self.focused_pane.move(by)
+
+    def action_move_page(self, by: int) -> None:
+        """Move by nearly as much as is seen at once."""
+        self.action_move(by * (self.focused_pane.body_height - 1))
+
+    def action_move_to_end(self, bottom: bool) -> None:
+        """Go to the end of the pane, or to its top."""
+        self.focused_pane.jump(bottom)
+
+    def action_filter(self) -> None:
+        """Type a filter for the list, or a search for the text."""
+        pane, line = self.focused_pane, self.query_one(FilterLine)
+        if isinstance(pane, RowList):
+            line.open_for_list(pane)
+        elif isinstance(pane, Searched):
+            line.open(pane, "search", (("enter", "search"), ("esc", "leave")), "", partial(self._start_search, pane))
+
+    def _start_search(self, pane: Searched, text: str) -> None:
+        self.run_worker(self._search(pane, text), group="search", exclusive=True, exit_on_error=False)
+
+    async def _search(self, pane: Searched, text: str) -> None:
+        found = await pane.search(text)
+        shown = clean(text, 60)
+        lines = f"{counted(found, 'line')} {of_number(found, 'has', 'have')} {shown}; n and N go through them"
+        self.say(lines if found else f"nothing found for {shown}")
+        self.refresh_keys()
+
+    def action_go_to_hit(self, by: int) -> None:
+        """Go to another line that was searched for."""
+        pane = self.focused_pane
+        if isinstance(pane, Searched) and pane.outdated:
+            self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
+        elif isinstance(pane, Searched):
+            self.say(pane.hit(by))
+
+    async def _go_to_new_hit(self, pane: Searched, by: int) -> None:
+        await pane.search_again(by)
+        self.say(pane.hit(by))
+
+    # saying
+
+    def say(self, text: str, tone: str = "text") -> None:
+        """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
+        self.query_one(Talk).say(text, tone)
+        self._said_at = time.monotonic()
+        if self._hush is not None:
+            self._hush.stop()
+        self._hush = self.set_timer(FAILURE_SAID_S if tone in ("warning", "danger") else SAID_S, self.hush)
+
+    def forgive(self) -> None:
+        """Say no more what went wrong before: something else is done now, and answers for itself."""
+        talk = self.query_one(Talk)
+        if talk.failed:
+            talk.hush()
+
+    def hush(self) -> None:
+        """Remove the last answer."""
+        self.query_one(Talk).hush()
+
+    # acts; each takes the task's id now, whatever the selection is later
+
+    def selected(self) -> Task | None:
+        """The task that the keys are about."""
+        now = self.situation()
+        return self.picture.snapshot.task(now.task) if self.picture is not None and now.task else None
+
+    def targets(self) -> list[Task]:
+        """The tasks that acts are about: here the selected one."""
+        task = self.selected()
+        return [task] if task is not None else []
+
+    def situation_of_task(self, task: Task) -> Situation:
+        """What the keys need to know if one task is what they are about."""
+        return replace(
+            situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on,
+            no_attach=self.picture.no_attach(task) if self.picture is not None else None,
+        )  # fmt: skip
+
+    def with_console(self, now: Situation) -> Situation:
+        """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
+        act = self.console.undo_log.latest
+        needing = self.picture.snapshot.needing if self.picture is not None else 0
+        return replace(now, undo=act.words if act is not None else None, needing=needing)
+
+    def drop_marks(self) -> None:
+        """Nothing is marked any more."""
+
+    def action_task_edit(self) -> None:
+        """Edit the selected task."""
+        for task in self.targets()[:1]:
+            self.console.opening.edit_task(task.id)
+
+    def action_view_diff(self) -> None:
+        """Show the diff of the selected task."""
+        task = self.situation().task
+        if task is not None:
+            self.console.opening.open_diff(task)
+
+    def action_take_over(self, verb: str) -> None:
+        """Let the operator work by hand on the selected task."""
+        task = self.selected()
+        if task is not None:
+            self.console.opening.take_over(verb, task)
+
+    def action_view_copy(self) -> None:
+        """Copy something about the selected task, or a line of the log in sight."""
+        task, line = self.selected(), self.line_in_sight()
+        if task is not None:
+            self.console.run_worker(clipboard.open_menu(self.console, self.picture, task, line), exit_on_error=False)
+        elif line is not None:
+            self.console.run_worker(clipboard.copy(self.console, *line), exit_on_error=False)
+        else:
+            self.say("no line is in sight", "warning")
+
+    def line_in_sight(self) -> tuple[str, str] | None:
+        """What of a log may be meant by a copy, and the line; None where no log has the keys."""
+        return None
+
+    def action_view_story(self) -> None:
+        """Tell what happened to the selected task."""
+        task_id, task = self.situation().task, self.selected()
+        if task_id is None:
+            return
+        retry = self.console.registry["task.retry"]
+        can = task is not None and retry.why_not(self.situation_of_task(task)) is None
+        self.console.opening.open_story(
+            task_id, retry.keys[0], (lambda: self.console.link.send("retry", task_id)) if can else None
+        )
+
+    def _flow(self) -> str:
+        engine = self.picture.snapshot.engine if self.picture is not None else None
+        return "resume" if engine is not None and (engine.paused or engine.draining) else "pause"
+
+    def action_queue_pause(self) -> None:
+        """Pause the queue, or let it go on."""
+        self.console.link.send(self._flow())
+
+    def action_change_limit(self, by: int) -> None:
+        """Let more or fewer agents run."""
+        if self.picture is not None:
+            self.console.link.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
+
+    def action_reload(self) -> None:
+        """Read everything again."""
+        self.console.link.reload()
+        self.say("reading everything again")

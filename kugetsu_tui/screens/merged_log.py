@@ -1,0 +1,135 @@
+"""The logs of all agents at once."""
+
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.text.quantities import of_number
+
+from ..availability import Situation
+from ..backend.log_feed import LogPart
+from ..backend.merged_feed import GUTTER, Choice, MergedFeed
+from ..formatting.cells import clean
+from ..modals.menu import Menu
+from ..viewmodels import status_bar
+from ..viewmodels.console_state import Picture, short_ref
+from ..widgets.bars import Banner, StatusStrip
+from ..widgets.line_widget import Span
+from ..widgets.log_view import LogView
+from .action_context import NOTHING
+from .log_screen import LogScreen
+from .search import FilterLine
+
+TONES = ("accent", "info", "good", "warning", "muted", "text")
+"""Of the gutter, by the number of the task; the number stands there too."""
+NAME = "merged"
+
+
+class MergedView(LogView):
+    """A log whose lines begin with the task they are of."""
+
+    _lead = GUTTER + 2
+
+    def __init__(self, feed: MergedFeed) -> None:
+        super().__init__(feed, pane_id="log")
+        self._merged = feed
+        self.choice = Choice()
+
+    async def choose(self, choice: Choice) -> None:
+        """Show the lines of other agents, or others of their lines, from the end."""
+        self.choice = choice
+        self.clear_search()
+        part = await self._merged.choose(choice)
+        if choice == self.choice:
+            self._problem, self._part = None, LogPart(0, 0, 0, ())
+            self.jump(True)
+            self._take(part)
+
+    def _seen(self, number: int, start: int = 0, end: int | None = None) -> list[Span]:
+        spans = super()._seen(number, start, end)
+        name = spans[0][0][:GUTTER]
+        if start or not name.startswith("#"):
+            return spans
+        digits = name[1:].strip()
+        tone = TONES[int(digits) % len(TONES)] if digits.isdigit() else "muted"
+        return [(spans[0][0][: GUTTER + 2], tone), (spans[0][0][GUTTER + 2 :], spans[0][1]), *spans[1:]]
+
+
+class MergedScreen(LogScreen):
+    """Follows every agent that runs; escape goes back."""
+
+    def make_log(self) -> LogView:
+        """Make the pane with all logs."""
+        return MergedView(self.console.link.merged_feed())
+
+    def on_mount(self) -> None:
+        """Show what runs at once."""
+        if self.picture is not None:
+            self.show_picture(self.picture)
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show what runs now."""
+        if not self.size:
+            return
+        self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
+        self.query_one(Banner).show(status_bar.banner(picture))
+        count = len(picture.snapshot.active)
+        title: list[Span] = [(f"{self._whose()}, {count} {of_number(count, 'runs', 'run')}", "muted")]
+        self.log_pane.show(NAME, 1, True, title, NOTHING)
+        self.refresh_keys()
+
+    @property
+    def view(self) -> MergedView:
+        """The pane with the log, by its own type."""
+        assert isinstance(self.log_view, MergedView)
+        return self.log_view
+
+    def _whose(self) -> str:
+        """Whose lines are shown, and which of them, for the title."""
+        choice = self.view.choice
+        words = f"of {shown_id(choice.only)} only" if choice.only is not None else "of all agents"
+        if choice.only is None and choice.without:
+            words += f" but {' '.join(shown_id(task) for task in sorted(choice.without))}"
+        return f"{words}, with {clean(choice.words, 40)}" if choice.words else words
+
+    def _choose(self, choice: Choice) -> None:
+        self.run_worker(self._show(choice), group="whose", exclusive=True, exit_on_error=False)
+
+    async def _show(self, choice: Choice) -> None:
+        await self.view.choose(choice)
+        if self.picture is not None:
+            self.show_picture(self.picture)
+        self.say(f"lines {self._whose()}")
+
+    def action_merged_whose(self) -> None:
+        """Ask whose lines are to be shown."""
+        picture, choice = self.picture, self.view.choice
+        tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
+        named = {task.id: f"{task.shown} {short_ref(task.issue_ref)} {task.title}" for task in tasks}
+        named |= {task: shown_id(task) for task in choice.without if task not in named}
+        choices = {"all": choice._replace(only=None, without=frozenset())}
+        options = [("all", "all agents")]
+        for task, name in named.items():
+            choices[f"only {task}"] = choice._replace(only=task)
+            options.append((f"only {task}", f"only     {name}"))
+        for task, name in named.items():
+            out = task in choice.without
+            choices[f"without {task}"] = choice._replace(only=None, without=choice.without ^ {task})
+            options.append((f"without {task}", f"{'again  ' if out else 'without'}  {name}"))
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self._choose(choices[name])
+
+        self.app.push_screen(Menu("Whose lines?", options, "enter chooses, esc leaves"), chosen)
+
+    def action_merged_filter(self) -> None:
+        """Type words that the lines must have."""
+        choice = self.view.choice
+        hint = "show only lines with all these words: !without, ~fuzzy; enter alone shows all"
+        keys = (("enter", "keep"), ("esc", "leave"))
+        self.query_one(FilterLine).open(
+            self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
+        )
+
+    def situation(self) -> Situation:
+        """What the keys need to know; no task is selected."""
+        searching = self.log_view is not None and self.log_view.searching
+        return self.with_console(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))

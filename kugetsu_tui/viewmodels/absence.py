@@ -1,0 +1,32 @@
+"""What happened while the operator was away, in one line."""
+
+from kugetsu_engine.domain.text.quantities import format_moment, of_number
+from kugetsu_engine.domain.text.times import epoch
+
+from .console_state import Picture
+from .rows import Cell
+
+AWAY_S = 10 * 60.0
+"""After a shorter time nobody needs to be told."""
+
+
+def since(picture: Picture, last_seen: float | None) -> Cell | None:
+    """`since 22:10: 7 done, 2 failed, 1 needs you`; None when nothing happened, or too little time has passed.
+
+    Args:
+        last_seen: seconds since 1970 at which the operator was last here.
+    """
+    snapshot = picture.snapshot
+    if last_seen is None or snapshot.taken_at - last_seen < AWAY_S:
+        return None
+    ended = [task for task in snapshot.done if (epoch(task.completed_at) or 0.0) > last_seen]
+    more = "+" if ended and len(ended) == len(snapshot.done) < snapshot.done_count else ""
+    counts = [(sum(task.state == state for task in ended), word) for state, word in
+              (("completed", "done"), ("error", "failed"), ("cancelled", "cancelled"), ("expired", "expired"))]  # fmt: skip
+    parts = [f"{count}{more} {word}" for count, word in counts if count]
+    needing = snapshot.needing
+    if needing:
+        parts.append(f"{needing} {of_number(needing, 'needs', 'need')} you")
+    if not parts:
+        return None
+    return (f"since {format_moment(last_seen, snapshot.taken_at)}: {', '.join(parts)}", "warning" if needing else "text")

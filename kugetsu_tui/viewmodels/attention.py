@@ -1,0 +1,24 @@
+"""Which of the things that need the operator comes next."""
+
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain.decisions.notification_rules import Need
+
+from ..formatting.cells import clean
+
+
+def next_need(snapshot: Snapshot, visited: set[Need]) -> tuple[Need, str] | None:
+    """The next thing to go to, and why, in words; None when nothing needs the operator.
+
+    Args:
+        visited: what was gone to already, changed in place: when that is everything, it begins again.
+    """
+    needs = snapshot.needs
+    visited &= set(needs)
+    if len(visited) == len(needs):
+        visited.clear()
+    need = next((one for one in needs if one not in visited), None)
+    if need is None:
+        return None
+    visited.add(need)
+    place = f"{len(visited)} of {len(needs)}: " if len(needs) > 1 else ""
+    return need, clean(f"{place}{need.text}", 600)

@@ -1,0 +1,91 @@
+"""Who starts when, as lines for a dialog."""
+
+from collections.abc import Collection
+
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain import silence
+from kugetsu_engine.domain.decisions.forecast import Plan, Start
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.text.quantities import counted, format_moment
+
+from ..formatting import glyphs
+from ..formatting.cells import clean, fit
+from .console_state import short_ref
+from .queue import why_words
+from .rows import Cell, widest
+
+Spans = list[Cell]
+FAR = 7
+"""Cells of a time of day with its `~`."""
+
+
+def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
+    """The plan in a line or two."""
+    what_if = plan.limit != limit_now
+    slots = counted(plan.limit, "slot")
+    first: Spans = [(f"with {slots} in place of {limit_now}" if what_if else slots, "accent" if what_if else "text")]
+    if plan.ends_at is not None and (plan.busy or plan.starts):
+        stuck = f"all but {len(plan.others)}" if plan.others else "all"
+        first.append((f", {stuck} done {_about(plan.ends_at, plan.now)}", "text"))
+    lines = [first]
+    if plan.blocked is not None:
+        lines.append([(clean(f"{plan.blocked.text}: nothing starts; the plan if that were over now", 200), "warning")])
+    if stalled:
+        lines.append([(silence.caveat(stalled), "warning")])
+    if plan.unknown:
+        lines.append([("no agent has ended well yet, so nobody knows how long one takes", "muted")])
+    return lines
+
+
+def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
+    """A line for each task: those that run, those that start, those that do not by themselves.
+
+    Args:
+        more: waiting tasks further down the queue that the plan does not reach.
+        width: cells of a line.
+    """
+    day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
+    time_width = 14 if day else FAR
+    tasks = [*(one.task_id for one in plan.busy), *(one.task_id for one in (*plan.starts, *plan.others))]
+    id_width = widest((shown_id(task_id) for task_id in tasks), 2, 8)
+    lines: list[Spans] = []
+    for busy in plan.busy:
+        ends = f"until {_about(busy.ends_at, plan.now)}"
+        lines.append(_row(snapshot, busy.task_id, ("runs", "info"), (ends, "muted"), (time_width, id_width, width)))
+    for one in (*plan.starts, *plan.others):
+        start: Cell = (_about(one.start, plan.now), "text" if one.start is not None else "faint")
+        if one.start == plan.now:
+            start = ("now", "good")
+        lines.append(_row(snapshot, one.task_id, start, (_why(one, plan), "muted"), (time_width, id_width, width)))
+    if more:
+        lines.append([(f"and {more} more", "faint")])
+    return lines or [[("nothing runs and nothing waits", "muted")]]
+
+
+def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple[int, int, int]) -> Spans:
+    time_width, id_width, width = widths
+    task = snapshot.task(task_id)
+    if task is None:
+        return [(fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (clean(task_id, 40), "muted")]
+    look = glyphs.of_task(task)
+    rest = max(width - time_width - id_width - 6, 0)
+    issue = min(16, rest // 3)
+    spans: Spans = [
+        (fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (look.glyph, look.tone), (" ", "text"),
+        (fit(clean(task.shown, 40), id_width), "muted"), ("  ", "text"),
+        (fit(clean(short_ref(task.issue_ref), 200), issue), "accent"), ("  ", "text"),
+    ]  # fmt: skip
+    rest -= issue + 2
+    if not why[0]:
+        return [*spans, (fit(clean(task.title, 400), rest), "text")]
+    told = fit(why[0], min(len(why[0]), max(rest - 12, rest // 2)))
+    return [*spans, (fit(clean(task.title, 400), max(rest - len(told) - 2, 0)), "text"), ("  ", "text"), (told, why[1])]
+
+
+def _about(epoch_s: float | None, now: float) -> str:
+    return f"~{format_moment(epoch_s, now)}" if epoch_s is not None else "?"
+
+
+def _why(one: Start, plan: Plan) -> str:
+    """What stands in its way beside a slot."""
+    return "" if plan.waits_for_a_slot(one) else clean(why_words(one.why, plan.now), 120)

@@ -1,0 +1,98 @@
+"""The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
+
+from kugetsu_engine.domain.text.quantities import format_moment, format_size, format_span, of_number
+from kugetsu_engine.domain.text.times import epoch
+
+from ..formatting import glyphs
+from ..formatting.cells import clean
+from .console_state import Picture, Replaying
+from .rows import Cell
+
+JUST_S = 60.0
+"""An engine that started longer ago has nothing new to report; the notifications keep it."""
+
+
+def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
+    """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine.
+
+    Args:
+        key: leads to what needs a person, and so stands before its number.
+    """
+    snapshot = picture.snapshot
+    used, waiting = snapshot.used, len(snapshot.pending)
+    needing = snapshot.needing
+    groups: list[list[Cell]] = [[(f"{key} {needing} {of_number(needing, 'needs', 'need')} you", "danger")]] if needing else []
+    groups += [
+        [("agents ", "muted"), (f"{used}{glyphs.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
+        [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
+    ]
+    groups.append([("done ", "muted"), (str(snapshot.done_count), "text")])
+    if picture.load is not None:
+        groups.append([("load ", "muted"), (f"{picture.load:.1f}", "text")])
+    if picture.free_bytes is not None:
+        groups.append([(format_size(picture.free_bytes), "text"), (" free", "muted")])
+    return groups
+
+
+def engine(picture: Picture) -> list[Cell]:
+    """The right part: who runs the engine, and whether anything may start."""
+    view = picture.snapshot.engine
+    run, stop = glyphs.glyph("running"), glyphs.glyph("held")
+    if not view.running:
+        spans: list[Cell] = [("starting", "muted")] if picture.starting else [("none runs", "danger")]
+        return [("engine ", "muted"), *spans, *([(f"  {stop} paused", "warning")] if view.paused else [])]
+    if picture.replaying is not None and view.pid is None:
+        return [("engine ", "muted"), ("not recorded", "faint"), *([(f"  {stop} paused", "warning")] if view.paused else [])]
+    where = "here" if picture.here else f"pid {view.pid}"
+    state: Cell = (f"{run} running", "good")
+    if view.stale:
+        state = (f"{glyphs.glyph('quiet')} not answering for {format_span(view.heartbeat_age_s or 0)}", "danger")
+    elif view.draining:
+        state = (f"{stop} draining", "warning")
+    elif view.paused:
+        state = (f"{stop} paused", "warning")
+    mark: list[Cell] = [("read-only  ", "accent")] if picture.read_only else []
+    return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
+
+
+def start_report(before: Picture | None, now: Picture) -> Cell | None:
+    """What an engine found that has just started, to be said once; None when there is nothing new to say."""
+    view = now.snapshot.engine
+    said = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
+        view.since,
+        view.recovered,
+    )
+    since = epoch(view.since)
+    if said or not view.recovered or since is None or now.snapshot.taken_at - since > JUST_S:
+        return None
+    bad = view.found.get("lost") or view.found.get("set_aside") or view.pause_reason
+    return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
+
+
+def replay_banner(then: Replaying, at_home: bool = True) -> Cell:
+    """That this is the past, which moment it is, and the way back."""
+    dot = glyphs.glyph("dot")
+    flow = glyphs.glyph("running") if then.playing else glyphs.glyph("held")
+    way = "now" if at_home else "back"
+    return (f"REPLAY {then.clock} {dot} {then.speed}{glyphs.glyph('times')} {flow} {dot} esc: {way}", "key")
+
+
+def banner(picture: Picture, at_home: bool = True) -> Cell | None:
+    """The one line for what is wrong or unusual right now; None when all is well."""
+    snapshot = picture.snapshot
+    view = snapshot.engine
+    if picture.replaying is not None:
+        return replay_banner(picture.replaying, at_home)
+    if picture.fault is not None:
+        return (clean(f"! the engine failed and is started again: {picture.fault}", 400), "danger")
+    if snapshot.alerts:
+        more = f"  (+{len(snapshot.alerts) - 1} more)" if len(snapshot.alerts) > 1 else ""
+        return (clean(f"! {snapshot.alerts[0].text}{more}", 400), "danger")
+    if view.running and not picture.here and view.pid is not None:
+        since = f", since {format_moment(view.since, snapshot.taken_at)}" if view.since else ""
+        return (f"viewing: engine is pid {view.pid}{since}; quitting here stops nothing", "muted")
+    if view.stopped and not (view.running or picture.starting or picture.here or picture.read_only):
+        return ("no engine runs, as it was stopped: nothing starts; :engine runs one here", "warning")
+    if picture.read_only and not view.running:
+        return ("no engine runs; read-only, so none is started here", "muted")
+    return None

@@ -1,0 +1,215 @@
+"""What the slots did in the last hours, and how well: a timeline of attempts, and figures by repository and agent."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import localtime
+
+from kugetsu_engine.client.snapshot import Snapshot
+from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.task import Task
+from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_span, percent
+from kugetsu_engine.domain.text.times import epoch
+
+from ..formatting import glyphs
+from ..formatting.cells import clean, fit, width_of
+from .console_state import short_ref
+from .rows import Cell
+
+Spans = list[Cell]
+SPANS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 24 * 3600.0, 3 * 86400.0, 7 * 86400.0)
+"""The lengths of time that can be looked at."""
+DAY_S = 86400.0
+SESSION = 2
+"""Place of the length of time from which on what ran before does not shorten the view."""
+STEPS_S = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
+"""The steps in which times stand below the timeline: such as stand on a clock."""
+TICK = 12
+"""The fewest cells between two times below the timeline."""
+MOST_LANES = 40
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One attempt on the timeline."""
+
+    task_id: str
+    start: float
+    end: float
+    """Seconds since 1970."""
+    tone: str
+    running: bool = False
+
+
+def span_for(snapshot: Snapshot) -> float:
+    """The length of time that is looked at first: the shortest in which all that ran in the last hours has room."""
+    now = snapshot.taken_at
+    for longest in (SPANS_S[SESSION], DAY_S):
+        starts = [bar.start for bar in bars(snapshot, now - longest)]
+        if starts:
+            return next(span for span in SPANS_S if span >= min(now - min(starts), longest))
+    return SPANS_S[SESSION]
+
+
+def bars(snapshot: Snapshot, since: float) -> list[Bar]:
+    """Every attempt that ran after a time, by its start."""
+    now = snapshot.taken_at
+    found: list[Bar] = []
+    running = {one.task.id: one for one in snapshot.active}
+    for task in (*snapshot.done, *snapshot.pending, *(one.task for one in snapshot.active)):
+        for attempt in task.attempts:
+            start, end = epoch(attempt.started_at), epoch(attempt.ended_at)
+            if start is not None and end is not None and end > since:
+                bad = attempt.outcome in ("failed", "timeout", "stalled")
+                tone = "good" if attempt.outcome == "ok" else "danger" if bad else "warning"
+                found.append(Bar(task.id, start, max(end, start), tone))
+        if task.id in running:
+            found.append(Bar(task.id, now - running[task.id].elapsed_s, now, "info", running=True))
+    return sorted(found, key=lambda bar: (bar.start, bar.task_id))
+
+
+def lanes(found: Iterable[Bar]) -> list[list[Bar]]:
+    """Spread bars over as few lanes as there were agents at once; each goes to the first lane that is free."""
+    rows: list[list[Bar]] = []
+    for bar in found:
+        free = next((row for row in rows if row[-1].end <= bar.start), None)
+        if free is None:
+            rows.append([bar])
+        else:
+            free.append(bar)
+    return rows
+
+
+def timeline(found: Sequence[Bar], start: float, end: float, width: int) -> list[Spans]:
+    """A line for each lane, and the times below; each bar has the number of its task in it where there is room."""
+    cell = (end - start) / max(width, 1)
+    lines = [_lane(row, start, cell, width) for row in lanes(found)[:MOST_LANES]]
+    if not lines:
+        return [[("no agent ran in this time", "muted")]]
+    return [*lines, _axis(start, end, width)]
+
+
+def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
+    spans: Spans = []
+    place = 0
+    for bar in row:
+        first = max(int((bar.start - start) / cell), place)
+        last = min(max(int((bar.end - start) / cell + 0.5), first + 1), width)
+        if first >= width:
+            break
+        if first > place:
+            spans.append((glyphs.glyph("slot_free") * (first - place), "faint"))
+        name = shown_id(bar.task_id)
+        full = glyphs.glyph("slot_running" if bar.running else "slot_used")
+        room = last - first
+        text = f"{full}{name}{full * (room - len(name) - 1)}" if room >= len(name) + 2 else full * room
+        spans.append((text, bar.tone))
+        place = last
+    if place < width:
+        spans.append((glyphs.glyph("slot_free") * (width - place), "faint"))
+    return spans
+
+
+def _axis(start: float, end: float, width: int) -> Spans:
+    """Times of the clock below the cells they belong to, and `now` at the end."""
+    cell = (end - start) / max(width, 1)
+    step = next((step for step in STEPS_S if step >= cell * TICK), cell * TICK)
+    text = ""
+    for there in _round_times(start, end, step):
+        column = int((there - start) / cell)
+        label = format_day(there, end) if step >= DAY_S else format_moment(there, end if end - start > DAY_S else None)
+        if (not text or column > len(text)) and column + len(label) < width - 4:
+            text = text.ljust(column) + label
+    return [(fit(text, width - 3) + "now", "muted")]
+
+
+def _round_times(start: float, end: float, step: float) -> Iterator[float]:
+    """The times within a length of time at which a step of the local clock begins."""
+    there = start - (start + localtime(start).tm_gmtoff) % step
+    while (there := there + step) < end:
+        yield there
+
+
+@dataclass
+class Figures:
+    """What became of the tasks of one repository, or of one agent."""
+
+    tasks: int = 0
+    completed: int = 0
+    failed: int = 0
+    attempts: int = 0
+    empty_handed: int = 0
+    seconds: list[float] | None = None
+    commits: int = 0
+    cost: float | None = None
+    tokens: int | None = None
+
+    def add(self, task: Task) -> None:
+        """Count a task that has ended."""
+        self.tasks += 1
+        self.completed += task.state == "completed"
+        self.failed += task.state == "error"
+        self.empty_handed += task.empty_handed
+        self.attempts += len(task.attempts)
+        for attempt in task.attempts:
+            if attempt.outcome == "ok" and attempt.elapsed_s is not None:
+                self.seconds = [*(self.seconds or []), attempt.elapsed_s]
+            used = attempt.usage
+            if used is not None:
+                self.cost = (self.cost or 0.0) + used.cost if used.cost is not None else self.cost
+                self.tokens = (self.tokens or 0) + used.tokens if used.tokens is not None else self.tokens
+        self.commits += sum(attempt.delivered.commits for attempt in task.attempts if attempt.delivered is not None)
+
+
+HEAD = ("", "tasks", "done", "failed", "empty", "tries", "commits", "median", "tokens", "cost $")
+FAILED = 3
+"""The column of `HEAD` that a number above 0 is a warning in."""
+
+
+def figures(tasks: Iterable[Task], default_agent: str) -> tuple[Figures, dict[str, Figures], dict[str, Figures]]:
+    """Figures of all, by repository, and by agent; the ones with the most tasks first."""
+    all_of_them = Figures()
+    by_repository: dict[str, Figures] = {}
+    by_agent: dict[str, Figures] = {}
+    for task in tasks:
+        all_of_them.add(task)
+        by_repository.setdefault(short_ref(task.issue_ref).partition("#")[0], Figures()).add(task)
+        by_agent.setdefault(task.agent or default_agent, Figures()).add(task)
+    return all_of_them, _most_first(by_repository), _most_first(by_agent)
+
+
+def _most_first(found: dict[str, Figures]) -> dict[str, Figures]:
+    return dict(sorted(found.items(), key=lambda item: (-item[1].tasks, item[0])))
+
+
+def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]], width: int) -> list[Spans]:
+    """The figures as lines, with as many columns as there is room for."""
+    named = [(title, name, one) for title, group in groups for name, one in group.items()]
+    name_width = min(max((width_of(name) for _, name, _ in named), default=0) + 2, 24)
+    columns = max(min((width - max(name_width, 5)) // 9, len(HEAD) - 1), 1)
+    lines: list[Spans] = [_row(HEAD, "faint", name_width, columns)]
+    lines.append(_row(("all", *_words(all_of_them)), "title", name_width, columns))
+    before = ""
+    for title, name, one in named:
+        if title != before:
+            lines += [[], [(title, "muted")]]
+            before = title
+        lines.append(_row((clean(name, 60), *_words(one)), "text", name_width, columns))
+    return lines
+
+
+def _words(one: Figures) -> tuple[str, ...]:
+    rate = percent(one.completed - one.empty_handed, one.tasks)
+    typical = format_span(median(one.seconds)) if one.seconds else ""
+    cost = f"{one.cost:.2f}" if one.cost is not None else ""
+    tokens = format_number(one.tokens) if one.tokens is not None else ""
+    counts = (str(one.failed or ""), str(one.empty_handed or ""), str(one.attempts), str(one.commits or ""))
+    return (str(one.tasks), rate, *counts, typical, tokens, cost)
+
+
+def _row(words: Sequence[str], tone: str, name_width: int, columns: int) -> Spans:
+    cells: Spans = [(fit(words[0], name_width), "accent" if tone == "text" else tone)]
+    for place, word in enumerate(words[1 : columns + 1], 1):
+        bad = place == FAILED and word and tone == "text"
+        cells.append((fit(word, 9, right=True), "warning" if bad else tone))
+    return cells
