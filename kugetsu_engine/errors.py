@@ -57,7 +57,7 @@ class NoSuchTask(KugetsuError):
     exit_code = 4
 
 
-class AlreadySo(KugetsuError):
+class Conflict(KugetsuError):
     """The wish is fulfilled already, or the task's state forbids it."""
 
     exit_code = 3
@@ -89,7 +89,7 @@ class BadFile(KugetsuError):
     """A state file cannot be read; the bytes stay where they are or go to `queue/corrupt/`."""
 
 
-class NotNow(BadFile):
+class TransientReadError(BadFile):
     """The system refused to read at this moment: no descriptors left, a fault of the disk. The file may be a good one."""
 
 

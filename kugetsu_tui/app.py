@@ -17,27 +17,27 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from . import crash_report, themes
-from .backend.connection import Link
-from .backend.messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
+from .backend.connection import Connection
+from .backend.messages import Answered, AttentionCalled, EngineFailed, EngineTaken, ReadFailed, Returned, StateChanged
 from .backend.undo import KEPT_S, UndoLog
 from .controllers import signals, terminal_notifications
 from .controllers.command_runner import CommandRunner
 from .controllers.external_programs import Guest
-from .controllers.preferences import Choices
+from .controllers.preferences import Preferences
 from .controllers.presence import Presence
-from .controllers.quit import Departure
-from .controllers.replay import PastView
+from .controllers.quit import QuitFlow
+from .controllers.replay import ReplayController
 from .formatting.glyphs import draws_ascii, glyph
 from .keys import ACTIONS, Registry, shown_key
 from .modals import worker_errors
-from .navigation import Opening
+from .navigation import Navigator
 from .palette import Actions, Palette
 from .screens.base import LEAVES_FIELD, ConsoleScreen
 from .screens.home import HomeScreen
 from .terminal.driver import TerminalDriver
 from .terminal.type_ahead import opened
 from .viewmodels import absence, status_bar
-from .viewmodels.console_state import Picture
+from .viewmodels.console_state import ConsoleState
 from .widgets.ascii_bars import choose_bars
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
     BINDINGS = [Binding("ctrl+c", "help_quit", show=False, system=True)]
     """None of Textual's: ctrl+q stays with the terminal (XON), and q leaves."""
 
-    def __init__(self, link: Link, replay: str | None = None) -> None:
+    def __init__(self, link: Connection, replay: str | None = None) -> None:
         """Begin; `replay`: the time in the past that is shown first, empty for an hour ago."""
         # The variables of the theme are asked for in the base class's constructor.
         # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
@@ -66,18 +66,18 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """Whether it ends because its own code failed."""
         self.end_code: int | None = None
         """With what exit code it leaves, once it does."""
-        self.picture: Picture | None = None
+        self.picture: ConsoleState | None = None
         """What the screens show: the present, or a moment of the past."""
-        self.present: Picture | None = None
-        self.past = PastView(self)
+        self.present: ConsoleState | None = None
+        self.past = ReplayController(self)
         self._replay_first = replay
         self.registry, self.key_problems = Registry(ACTIONS).remapped(link.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
-        self.departure = Departure(self, self.leave)
-        self.opening = Opening(self, self.guest)
+        self.departure = QuitFlow(self, self.leave)
+        self.opening = Navigator(self, self.guest)
         self.presence = Presence()
-        self.choices = Choices(self)
+        self.choices = Preferences(self)
         change_theme = partial(themes.change, self, colourless=self.colourless)
         self.commands = CommandRunner(self, self.opening, self.choices, self.past, self.departure, change_theme)
         self.parts: tuple[object, ...] = (self.opening, self.past, self.commands, self.departure, self)
@@ -104,7 +104,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_load(self) -> None:
         """Hear signals before the terminal is taken."""
-        signals.hear(self.guest, self.leave, lambda: self.driver)
+        signals.install_handlers(self.guest, self.leave, lambda: self.driver)
 
     def on_mount(self) -> None:
         """Show an empty home at once, then read."""
@@ -126,7 +126,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def action_to_shell(self) -> None:
         """Stop the process, as ctrl+z does everywhere; the engine of this console stops with it."""
-        signals.stop(self, self.driver)
+        signals.suspend_process(self, self.driver)
 
     def leave(self, code: int = 0) -> None:
         """End the console in an orderly way. Agents go on."""
@@ -199,7 +199,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         if screen is not None and screen.stands:
             screen.say(text, tone)
 
-    def on_picture_changed(self, event: PictureChanged) -> None:
+    def on_picture_changed(self, event: StateChanged) -> None:
         """Show what is known now, on every screen that is open."""
         told = status_bar.start_report(self.present, event.picture)
         self.present = event.picture
@@ -214,7 +214,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         if told is not None:
             self.say(*told)
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: ConsoleState) -> None:
         """Show a picture on every screen that is open."""
         self.picture = picture
         for screen in self.screen_stack:
@@ -225,9 +225,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """Say what happened since the operator was last here."""
         self.say(event.text, event.tone)
 
-    def on_called(self, event: Called) -> None:
+    def on_called(self, event: AttentionCalled) -> None:
         """Call the operator through the terminal."""
-        self.write(terminal_notifications.call(event.text, self.link.settings.notify, self.link.operator.environ))
+        self.write(terminal_notifications.call_attention(event.text, self.link.settings.notify, self.link.operator.environ))
 
     def write(self, sequence: str) -> None:
         """Send a sequence to the terminal, past the screen."""
@@ -286,7 +286,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Something that was done beside the event loop has ended; if it failed it is said, in one place for all."""
-        failed = worker_errors.of(event)
+        failed = worker_errors.describe_worker_error(event)
         if failed is not None:
             self.say(*failed)
 

@@ -10,7 +10,7 @@ PAST_REFUSAL = "this is the past: esc goes back to now"
 
 
 @dataclass(frozen=True)
-class Situation:
+class ActionContext:
     """What the keys need to know about the moment, as plain values."""
 
     pane: str = "agents"
@@ -34,7 +34,7 @@ class Situation:
     """Whether the log is there in two forms: as its agent printed it, and readable."""
     marked: int = 0
     """Number of marked tasks; acts on tasks are about them as long as there are any."""
-    kinds: tuple["Situation", ...] = ()
+    kinds: tuple["ActionContext", ...] = ()
     """One situation for each kind of marked task."""
     past: bool = False
     """Whether a moment of the past is shown."""
@@ -46,34 +46,34 @@ class Situation:
     """The act that can be taken back, in words."""
 
 
-WhyNot = Callable[[Situation], str | None]
+WhyNot = Callable[[ActionContext], str | None]
 
 
-def always(now: Situation) -> str | None:
+def always(now: ActionContext) -> str | None:
     """Nothing stands against it."""
     return None
 
 
-def writable(now: Situation) -> str | None:
+def writable(now: ActionContext) -> str | None:
     """Changing anything needs a console that may, and the present."""
     if now.past:
         return PAST_REFUSAL
     return "read-only: start without --read-only to change anything" if now.read_only else None
 
 
-def needs_task(now: Situation) -> str | None:
+def needs_task(now: ActionContext) -> str | None:
     """It needs a task, and a console that may change it."""
     return writable(now) or (None if now.task else "no task is selected")
 
 
-def _shown(now: Situation) -> str:
+def _shown(now: ActionContext) -> str:
     return shown_id(now.task or "")
 
 
 def pending(verb: str) -> WhyNot:
     """It needs a waiting task; `verb` is the participle of what is to be done."""
 
-    def why_not(now: Situation) -> str | None:
+    def why_not(now: ActionContext) -> str | None:
         if (reason := needs_task(now)) is not None:
             return reason
         if now.state != "pending":
@@ -83,14 +83,14 @@ def pending(verb: str) -> WhyNot:
     return why_not
 
 
-def editable(now: Situation) -> str | None:
+def editable(now: ActionContext) -> str | None:
     """It needs one waiting task."""
     if now.marked > 1:
         return f"one task at a time: {now.marked} are marked, esc clears the marks"
     return pending("edited")(now.kinds[0] if now.marked and now.kinds else now)
 
 
-def stoppable(now: Situation) -> str | None:
+def stoppable(now: ActionContext) -> str | None:
     """It needs a task that has not ended and is not being stopped."""
     if (reason := needs_task(now)) is not None:
         return reason
@@ -99,14 +99,14 @@ def stoppable(now: Situation) -> str | None:
     return f"{_shown(now)} is being stopped; X kills it now" if now.stopping else None
 
 
-def killable(now: Situation) -> str | None:
+def killable(now: ActionContext) -> str | None:
     """It needs a task with an agent."""
     if (reason := needs_task(now)) is not None:
         return reason
     return None if now.state in ACTIVE else f"{_shown(now)} has no agent to kill ({now.state})"
 
 
-def retryable(now: Situation) -> str | None:
+def retryable(now: ActionContext) -> str | None:
     """It needs a task that has ended, or waits for its retry."""
     if (reason := needs_task(now)) is not None:
         return reason
@@ -117,78 +117,78 @@ def retryable(now: Situation) -> str | None:
     return None
 
 
-def lowerable(now: Situation) -> str | None:
+def lowerable(now: ActionContext) -> str | None:
     """The limit is at least 1."""
     return writable(now) or ("the limit is 1 already; P pauses the queue" if now.limit <= 1 else None)
 
 
-def undoable(now: Situation) -> str | None:
+def undoable(now: ActionContext) -> str | None:
     """It needs an act that can be taken back."""
     return writable(now) or (None if now.undo else "nothing to take back: an act can be undone for 30 s, :undo lists them")
 
 
-def needed(now: Situation) -> str | None:
+def needed(now: ActionContext) -> str | None:
     """It needs something that waits for the operator."""
     return None if now.needing else "nothing needs you"
 
 
-def has_task(now: Situation) -> str | None:
+def has_task(now: ActionContext) -> str | None:
     """It needs a task."""
     return None if now.task else "no task is selected"
 
 
-def copyable(now: Situation) -> str | None:
+def copyable(now: ActionContext) -> str | None:
     """It needs a task, or the lines of all agents."""
     return None if now.pane == "merged" else has_task(now)
 
 
-def live(now: Situation) -> str | None:
+def live(now: ActionContext) -> str | None:
     """It needs the present."""
     return "that is kept as it is now, not as it was: esc goes back to now" if now.past else None
 
 
-def diffable(now: Situation) -> str | None:
+def diffable(now: ActionContext) -> str | None:
     """It needs a task, and the present."""
     return has_task(now) or live(now)
 
 
-def replaying(now: Situation) -> str | None:
+def replaying(now: ActionContext) -> str | None:
     """It needs the past."""
     return None if now.past else "this is now; , or :replay 03:00 shows the past"
 
 
-def in_past(now: Situation) -> bool:
+def in_past(now: ActionContext) -> bool:
     """Whether the past is shown."""
     return now.past
 
 
-def worked_on(now: Situation) -> str | None:
+def worked_on(now: ActionContext) -> str | None:
     """It needs a task that has been worked on."""
     return needs_task(now) or (None if now.last_attempt else f"{_shown(now)} has no worktree yet: its first attempt makes it")
 
 
-def logged(now: Situation) -> str | None:
+def logged(now: ActionContext) -> str | None:
     """Of one task's log: it needs one."""
     if now.pane not in ("log", "task") or (now.attempt and now.has_log):
         return None
     return has_task(now) or f"{_shown(now)} has no log yet: its first attempt writes one"
 
 
-def streaming(now: Situation) -> str | None:
+def streaming(now: ActionContext) -> str | None:
     """It needs a log in two forms."""
     return logged(now) or (None if now.streams else "this log has one form only: its agent prints lines, no stream of events")
 
 
-def attachable(now: Situation) -> str | None:
+def attachable(now: ActionContext) -> str | None:
     """It needs a task that has been worked on, by an agent with a screen of its own."""
     return worked_on(now) or now.no_attach
 
 
-def has_older_attempt(now: Situation) -> str | None:
+def has_older_attempt(now: ActionContext) -> str | None:
     """It needs an attempt before the one that is shown."""
     return has_task(now) or (None if now.attempt > 1 else "there is no earlier attempt")
 
 
-def has_newer_attempt(now: Situation) -> str | None:
+def has_newer_attempt(now: ActionContext) -> str | None:
     """It needs an attempt after the one that is shown."""
     return has_task(now) or (None if now.attempt < now.last_attempt else "there is no later attempt")

@@ -14,10 +14,10 @@ from textual.timer import Timer
 
 from kugetsu_engine.domain.task import Task
 
-from .availability import Situation
-from .backend.connection import Link
+from .availability import ActionContext
+from .backend.connection import Connection
 from .keys import Action, Registry
-from .viewmodels.console_state import Picture
+from .viewmodels.console_state import ConsoleState
 from .widgets.pane import Pane
 
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ class ActiveScreen(Protocol):
         """The pane that keys go to."""
 
     @property
-    def picture(self) -> Picture | None:
+    def picture(self) -> ConsoleState | None:
         """What it shows."""
 
     def say(self, text: str, tone: str = "text") -> None:
@@ -52,10 +52,10 @@ class ActiveScreen(Protocol):
     def drop_marks(self) -> None:
         """Mark nothing any more."""
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What decides which actions are possible."""
 
-    def situation_of_task(self, task: Task) -> Situation:
+    def situation_of_task(self, task: Task) -> ActionContext:
         """The same for one task."""
 
 
@@ -63,7 +63,7 @@ class Console(Protocol):
     """The app, for a part that runs something and says how it went."""
 
     @property
-    def link(self) -> Link:
+    def link(self) -> Connection:
         """The connection to the engine and its files."""
 
     @property
@@ -105,11 +105,11 @@ class PictureConsole(Console, Protocol):
     """The app, for a part that depends on what is shown or changes it."""
 
     @property
-    def picture(self) -> Picture | None:
+    def picture(self) -> ConsoleState | None:
         """What the screens show: the present, or a moment of the past."""
 
     @property
-    def present(self) -> Picture | None:
+    def present(self) -> ConsoleState | None:
         """The newest picture of the present."""
 
     @property
@@ -120,7 +120,7 @@ class PictureConsole(Console, Protocol):
     def screen_stack(self) -> Sequence[Screen[Any]]:
         """The open screens, the topmost last."""
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: ConsoleState) -> None:
         """Show a picture on every open screen."""
 
     def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:

@@ -18,7 +18,7 @@ LOGGERS = ("kugetsu_engine", "kugetsu_tui", "asyncio", "py.warnings")
 """Whose records are kept. Others are let go: apprise, for one, writes addresses with what is secret in them."""
 
 
-def write(paths: StatePaths, mask: Mask, seconds: float, words: str, error: BaseException | None = None) -> None:
+def write_log(paths: StatePaths, mask: Mask, seconds: float, words: str, error: BaseException | None = None) -> None:
     """Add to the log; a long one is put away first.
 
     Args:
@@ -35,7 +35,7 @@ def write(paths: StatePaths, mask: Mask, seconds: float, words: str, error: Base
 
 
 @contextlib.contextmanager
-def kept(paths: StatePaths, environ: Mapping[str, str]) -> Iterator[None]:
+def read_kept(paths: StatePaths, environ: Mapping[str, str]) -> Iterator[None]:
     """Keep warnings and errors of `LOGGERS` meanwhile; a thread writes them, so that no disk holds up who tells them."""
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler, writer = QueueHandler(records), QueueListener(records, _Writer(paths, environ))
@@ -61,6 +61,6 @@ class _Writer(logging.Handler):
         """Write a record, which has its traceback in its text; one that cannot be written is let go: a print would show."""
         try:
             words = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
-            write(self._paths, self._secrets.mask(), record.created, words)
+            write_log(self._paths, self._secrets.mask(), record.created, words)
         except Exception:  # the boundary of a log: it never ends what it tells of
             return

@@ -26,7 +26,7 @@ def report(error: BaseException | None, paths: StatePaths, environ: Mapping[str,
     if not keep or error is None:
         return told
     try:
-        console_log.write(paths, mask, time.time(), "the console failed", error)
+        console_log.write_log(paths, mask, time.time(), "the console failed", error)
     except OSError:
         return told
     return f"{told} (see {paths.console_log})"

@@ -10,7 +10,7 @@ from kugetsu_engine.domain.config_faults import did_you_mean
 
 from .availability import (
     PAST_REFUSAL,
-    Situation,
+    ActionContext,
     WhyNot,
     always,
     attachable,
@@ -65,7 +65,7 @@ class Action:
     """Where the key means this; None means everywhere."""
     why_not: WhyNot = always
     """Says why it cannot be done now; None when it can."""
-    only_when: Callable[[Situation], bool] | None = None
+    only_when: Callable[[ActionContext], bool] | None = None
     """Takes the key from another action as long as this holds."""
     many: bool = False
     """Whether it is about all marked tasks, if any are."""
@@ -85,7 +85,7 @@ class Action:
         """Whether the key means this in a pane."""
         return self.panes is None or pane in self.panes
 
-    def refusal(self, now: Situation) -> str | None:
+    def refusal(self, now: ActionContext) -> str | None:
         """Why it cannot be done now; None when it can, of marked tasks to at least one."""
         if not (self.many and now.marked):
             return self.why_not(now)
@@ -264,14 +264,14 @@ class Registry:
         """Every key that does something."""
         return sorted({key for action in self.actions for key in action.keys})
 
-    def resolve(self, key: str, now: Situation) -> Action | None:
+    def resolve(self, key: str, now: ActionContext) -> Action | None:
         """What a key does in this situation, whether or not it can be done; None when it means nothing here."""
         meant = [action for action in self._by_key.get(key, ()) if action.reachable(now.pane)]
         taken = [action for action in meant if action.only_when is not None and action.only_when(now)]
         plain = [action for action in meant if action.only_when is None]
         return next(iter([*taken, *plain]), None)
 
-    def footer(self, now: Situation) -> list[tuple[Action, str | None]]:
+    def footer(self, now: ActionContext) -> list[tuple[Action, str | None]]:
         """The actions for the footer in their order, each with what stands against it.
 
         What the place has nothing for is left out: keys of a log where there is none, keys that change something in the past.

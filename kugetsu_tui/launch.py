@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from kugetsu_engine.cli.main import in_one_line
+from kugetsu_engine.cli.main import join_error_lines
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -21,7 +21,7 @@ SWITCH_S = 0.0005
 
 def start(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    return in_one_line(lambda: _start(words))
+    return join_error_lines(lambda: _start(words))
 
 
 def _start(words: list[str]) -> int:
@@ -54,11 +54,11 @@ def run_console(
             f"the console needs a terminal that can draw, and TERM={term} says that this one cannot",
             "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
         )
-    from kugetsu_engine.client.api import Operator
+    from kugetsu_engine.client.api import Client
 
     from .app import KugetsuApp
-    from .backend.connection import Link
-    from .console_log import kept
+    from .backend.connection import Connection
+    from .console_log import read_kept
     from .formatting.glyphs import choose_glyphs, speaks_utf8
 
     sys.setswitchinterval(SWITCH_S)
@@ -67,10 +67,10 @@ def run_console(
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    link = Link(Operator(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
+    link = Connection(Client(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
     app = KugetsuApp(link, replay)
     try:
-        with contextlib.nullcontext() if read_only else kept(link.operator.paths, environ):
+        with contextlib.nullcontext() if read_only else read_kept(link.operator.paths, environ):
             app.run()
     finally:
         link.close()
@@ -125,7 +125,7 @@ def _demo(words: list[str]) -> int:
     from kugetsu_engine.client.snapshot import SnapshotReader
 
     given = parser_of("demo").parse_args(words)
-    state_dir = demo_setup.prepare(given.tasks, given.speed)
+    state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
     environ = demo_setup.undisturbed(os.environ)
     try:
         return run_console(state_dir, False, environ)
@@ -137,5 +137,5 @@ def _demo(words: list[str]) -> int:
         elif given.keep:
             sys.stderr.write(f"kept: KUGETSU_DIR={state_dir} kugetsu\n")
         else:
-            demo_setup.remove(state_dir)
+            demo_setup.remove_demo(state_dir)
             sys.stderr.write("the demo was removed\n")

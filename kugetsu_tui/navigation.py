@@ -11,11 +11,11 @@ from kugetsu_engine.domain.text.quantities import format_moment
 from .controllers import attach, task_warnings
 from .controllers.edit_task import edit_by_hand
 from .controllers.external_programs import Guest
-from .modals.forecast import PlanDialog
-from .modals.task_events import Story
-from .modals.task_form import Draft, TaskForm
+from .modals.forecast import ForecastDialog
+from .modals.task_events import TaskEventsDialog
+from .modals.task_form import FormDraft, TaskForm
 from .modals.undo_list import UndoList
-from .modals.utilization import HistoryDialog
+from .modals.utilization import UtilizationDialog
 from .screens.base import Host
 from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
@@ -23,16 +23,16 @@ from .screens.merged_log import MergedScreen
 from .screens.task import TaskScreen
 from .viewmodels.attention import next_need
 from .viewmodels.console_state import short_ref
-from .viewmodels.event_text import told
+from .viewmodels.event_text import describe_event
 
 
-class Opening:
+class Navigator:
     """Opens them; what was typed into a form and not sent is kept for the next one."""
 
     def __init__(self, app: Host, guest: Guest) -> None:
         self._app = app
         self._guest = guest
-        self._draft = Draft()
+        self._draft = FormDraft()
         self._visited: set[Need] = set()
         """What needs the operator and was gone to already."""
 
@@ -45,12 +45,12 @@ class Opening:
     def action_view_history(self) -> None:
         """Show what the slots did."""
         if self._app.picture is not None:
-            self._app.push_screen(HistoryDialog(self._app.picture.snapshot))
+            self._app.push_screen(UtilizationDialog(self._app.picture.snapshot))
 
     def action_view_plan(self, limit: int | None = None) -> None:
         """Show who starts when; with another number of slots, where one is asked for."""
         if self._app.picture is not None:
-            self._app.push_screen(PlanDialog(self._app.picture.snapshot, limit))
+            self._app.push_screen(ForecastDialog(self._app.picture.snapshot, limit))
 
     def open_task(self, task_id: str, attempt: int | None) -> None:
         """Give a task the whole screen."""
@@ -66,7 +66,7 @@ class Opening:
         task = picture.snapshot.task(task_id) if picture is not None else None
         if task is not None and picture is not None:
             title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
-            self._app.push_screen(Story(title, told(picture, task), key, again))
+            self._app.push_screen(TaskEventsDialog(title, describe_event(picture, task), key, again))
 
     def open_undo_list(self) -> None:
         """Show what can be taken back."""
@@ -116,10 +116,10 @@ class Opening:
         """Ask for a new task."""
         link = self._app.link
 
-        async def submit(draft: Draft) -> str:
+        async def submit(draft: FormDraft) -> str:
             return await link.enqueue(draft.reference, draft.message, **draft.options())
 
-        def kept(draft: Draft) -> None:
+        def kept(draft: FormDraft) -> None:
             self._draft = draft
 
         def left(told: str | None) -> None:

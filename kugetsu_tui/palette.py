@@ -6,7 +6,7 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, S
 from textual.content import Content
 from textual.theme import ThemeProvider
 
-from .formatting.glyphs import plain
+from .formatting.glyphs import plain_style
 from .keys import Action, shown_key
 from .screens.base import ConsoleScreen
 
@@ -40,17 +40,19 @@ class Actions(Provider):
             return []
         registry = screen.console.registry
         return [
-            (plain(f"{a.words}: {a.help}".replace("`", "")), a) for a in registry.actions if screen.can(a) and a.id != "palette"
+            (plain_style(f"{a.words}: {a.help}".replace("`", "")), a)
+            for a in registry.actions
+            if screen.can(a) and a.id != "palette"
         ]
 
     def _why_not(self, action: Action) -> str:
         """What stands against an action right now, for the end of its line; empty if it can be done."""
         screen = self.screen
         reason = action.refusal(screen.situation()) if isinstance(screen, ConsoleScreen) else None
-        return plain(f"  ({reason})") if reason else ""
+        return plain_style(f"  ({reason})") if reason else ""
 
     def _shown(self, words: Content, action: Action) -> Content:
-        key = plain(shown_key(action.keys[0])).ljust(KEY_CELLS)
+        key = plain_style(shown_key(action.keys[0])).ljust(KEY_CELLS)
         reason = self._why_not(action)
         if reason:
             return Content.assemble((key, "dim"), words.stylize("dim"), (reason, "dim"))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.modals.output_dialog import Report, ReportLines
+from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
 from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
 
 
@@ -26,7 +26,7 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    link = StillLink(Operator(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    link = StillLink(Client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
     app = KugetsuApp(link)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
@@ -71,10 +71,10 @@ async def shoot_doctor(scene: Scene, target: Path) -> None:
     async def looked(app: KugetsuApp) -> None:
         app.commands.typed("doctor")
         deadline = time.monotonic() + 60
-        while not isinstance(app.screen, Report):
+        while not isinstance(app.screen, OutputDialog):
             assert time.monotonic() < deadline, "the doctor never told anything"
             await asyncio.sleep(0.05)
-        lines = app.screen.query_one(ReportLines)
+        lines = app.screen.query_one(OutputLines)
         lines.printed = [
             line.replace(scene.paths.root, "~/.kugetsu").replace(sys.executable, ".venv/bin/python") for line in lines.printed
         ]

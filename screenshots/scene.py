@@ -22,8 +22,8 @@ from kugetsu_engine.storage import files
 from kugetsu_engine.storage.engine_lock import EngineLock
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.backend.connection import Link
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.backend.connection import Connection
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 
 NOW = epoch("2026-11-21T14:02:31Z") or 0.0
 CURVES = {"q_41": (12.0, 40.0, 88.0, 61.0, 35.0, 72.0, 90.0, 41.0), "q_45": (70.0, 44.0, 10.0, 4.0, 3.0, 2.0, 3.0, 3.0),
@@ -240,7 +240,7 @@ class Scene:
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
-class StillLink(Link):
+class StillLink(Connection):
     """A link whose machine never changes."""
 
     @property
@@ -248,7 +248,7 @@ class StillLink(Link):
         """In the pictures the engine runs here."""
         return True
 
-    def _picture(self, snapshot: Snapshot) -> Picture:
+    def _picture(self, snapshot: Snapshot) -> ConsoleState:
         still = super()._picture(snapshot)
         return replace(still, load=0.6, free_bytes=4200 << 20, cpu=CURVES)
 
@@ -291,7 +291,7 @@ def make_worktree(paths: StatePaths) -> None:
     commit(repository, "src/auth.py", AUTH)
     commit(repository, "tests/test_auth.py", "def test_login():\n    assert login()\n")
     worktree = Path(paths.worktree(parse("github.com/moon/api#88").slug))
-    worktrees.ready(str(repository), str(worktree), "fix/issue-88", None)
+    worktrees.prepare_worktree(str(repository), str(worktree), "fix/issue-88", None)
     renewed = '    if cookie.expires <= now:\n        return renew(cookie, path="/")\n'
     commit(worktree, "src/auth.py", AUTH.replace('    log.debug("no cookie")\n', renewed).replace('"/login"', '"/"'))
     (worktree / "docs").mkdir()
@@ -314,17 +314,17 @@ async def diff_read(app: KugetsuApp) -> None:
 
 async def found(app: KugetsuApp) -> None:
     """Wait for the word of where a search has come to."""
-    from kugetsu_tui.widgets.bars import Talk
+    from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20
-    while app.talking is None or "hit " not in app.talking.query_one(Talk).said:
+    while app.talking is None or "hit " not in app.talking.query_one(MessageBar).said:
         assert time.monotonic() < deadline, "nothing was found"
         await asyncio.sleep(0.05)
 
 
 async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
-    from kugetsu_tui.widgets.bars import Talk
+    from kugetsu_tui.widgets.bars import MessageBar
 
     app.past.open("2026-11-21T14:00:20Z")
     deadline = time.monotonic() + 20
@@ -332,7 +332,7 @@ async def in_the_past(app: KugetsuApp) -> None:
         assert time.monotonic() < deadline, "the past was never shown"
         await asyncio.sleep(0.01)
     assert app.talking is not None
-    app.talking.query_one(Talk).hush()  # what was said goes by itself, after a while
+    app.talking.query_one(MessageBar).hush()  # what was said goes by itself, after a while
 
 
 async def fill_form(app: KugetsuApp) -> None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AttemptFailed
 from ..paths import StatePaths
 from ..storage import files
-from .stream_events import LINE_LIMIT, Event, Reader, Used
+from .stream_events import LINE_LIMIT, Event, Reader, UsedTokens
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .launch_spec import Call
+    from .launch_spec import Invocation
 
 FAILURES = (
     (r"litellm\.(AuthenticationError|PermissionDeniedError)", "credentials"),
@@ -46,7 +46,7 @@ class NoHistory(AttemptFailed):
     failure = "session"
 
 
-def command(own: "AgentSettings", call: "Call") -> list[str]:
+def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     session = call.session_id or ""
     argv = [own.program or "aider", *OPTIONS, f"--message-file={call.prompt_file}"]
@@ -109,7 +109,7 @@ class AiderReader(Reader):
         if (tokens := _TOKENS.search(text)) is not None:
             return [self._step(tokens, _COST.search(text))]
         if (cost := _COST.search(text)) is not None:
-            self.used = Used(self.used.tokens, float(cost[2]))
+            self.used = UsedTokens(self.used.tokens, float(cost[2]))
             return [Event("step", text)]
         if _ERROR.search(text):
             if self._error is None or "litellm." in text:  # the sentences after it only explain
@@ -129,6 +129,6 @@ class AiderReader(Reader):
         self.steps += 1
         count = round(sum(float(tokens[i]) * (1000 if tokens[i + 1] else 1) for i in (1, 3)))
         spent = float(cost[2]) if cost is not None else self.used.cost
-        self.used = Used((self.used.tokens or 0) + count, spent)
+        self.used = UsedTokens((self.used.tokens or 0) + count, spent)
         self._error, self._answer = None, []
         return Event("step", tokens.string.strip())

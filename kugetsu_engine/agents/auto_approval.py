@@ -31,7 +31,7 @@ VARIABLES = {"AIDER_YES_ALWAYS": ("1", "true", "yes"), "AIDER_YES": ("1", "true"
 RISKY_TOOLS = ("*", "bash")
 
 
-def approves(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
+def is_auto_approved(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
     """By which word an agent is told to approve everything; None where it is not."""
     for word, following in zip(argv[1:], [*argv[2:], ""], strict=False):
         option, _, value = word.partition("=")
@@ -81,19 +81,19 @@ class ApprovalReader:
         """As the function `by_agent`."""
         seen = [files.read_signature(path) for path in self._files]
         if settings is not self._settings or seen != self._seen:
-            self._seen, self._settings, self._found = seen, settings, by_agent(self._paths, settings)
+            self._seen, self._settings, self._found = seen, settings, list_auto_approving_agents(self._paths, settings)
         return self._found
 
 
-def by_agent(paths: StatePaths, settings: Settings) -> dict[str, str]:
+def list_auto_approving_agents(paths: StatePaths, settings: Settings) -> dict[str, str]:
     """For each agent that approves everything the word that says so, in its command line, its settings or the env files."""
     env, found = env_files.read_readable(paths), dict[str, str]()
-    for name in registry.names(settings):
+    for name in registry.agent_names(settings):
         try:
-            drive = registry.drive(name, settings, "local/any#1")
+            drive = registry.build_launch_spec(name, settings, "local/any#1")
         except KugetsuError:
             continue
-        word = approves(drive.argv, {**env, **drive.env})
+        word = is_auto_approved(drive.argv, {**env, **drive.env})
         if word is not None:
             found[name] = word
     return found

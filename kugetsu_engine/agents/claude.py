@@ -8,13 +8,13 @@ a login its last line says "success" and `is_error`. A supervisor loads this mod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from . import tool_calls
-from .stream_events import Event, Reader, Used
+from .stream_events import Event, Reader, UsedTokens
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .launch_spec import Call
+    from .launch_spec import Invocation
 
 ENVIRONMENT = {"DISABLE_AUTOUPDATER": "1"}
 FAILURES = (
@@ -32,7 +32,7 @@ ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
 """What the subtype of its last event means, where it is no success."""
 
 
-def command(own: "AgentSettings", call: "Call") -> list[str]:
+def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     argv = [own.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
     if call.session.mode == "new":
@@ -105,7 +105,7 @@ class ClaudeReader(Reader):
         denied = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
         late = [one for one in denied if self._refused.get(str(one.get("tool_use_id")), 0) > self._last_good]
         if late:
-            what = tool_calls.call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
+            what = tool_calls.describe_call(str(late[-1].get("tool_name")), late[-1].get("tool_input"), self.directory)
             return "blocked", f"it needed a permission nobody could give: {what[:200]}; allow it in its settings, or with args"
         return None
 
@@ -144,7 +144,7 @@ class ClaudeReader(Reader):
                 found.append(Event("thinking", block["thinking"].strip()))
             elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
                 self._count += 1
-                words = tool_calls.call(block["name"], block.get("input"), self.directory)
+                words = tool_calls.describe_call(block["name"], block.get("input"), self.directory)
                 self._calls[block["id"]] = (self._count, words)
                 found.append(Event("tool", words))
         return found
@@ -157,7 +157,7 @@ class ClaudeReader(Reader):
         if name not in self._tokens:
             self.steps += 1
         before, self._tokens[name] = self._tokens.get(name, 0), _tokens(usage)
-        self.used = Used((self.used.tokens or 0) + self._tokens[name] - before, self.used.cost)
+        self.used = UsedTokens((self.used.tokens or 0) + self._tokens[name] - before, self.used.cost)
 
     def _result(self, block: dict[str, Any]) -> Event:
         call, failed = str(block.get("tool_use_id")), bool(block.get("is_error"))
@@ -167,18 +167,20 @@ class ClaudeReader(Reader):
         else:
             self._last_good = max(self._last_good, number)
         latest = number == self._count
-        return Event("tool", "" if latest else words, tool_calls.outcome(block.get("content")), failed)
+        return Event("tool", "" if latest else words, tool_calls.describe_outcome(block.get("content")), failed)
 
     def _ended(self, event: dict[str, Any]) -> list[Event]:
         self._end, self.finished = event, True
         cost = event.get("total_cost_usd")
         total = _tokens(event.get("usage") or {})
-        self.used = Used(total or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)
+        self.used = UsedTokens(total or self.used.tokens or 0, cost if isinstance(cost, (int, float)) else None)
         if isinstance(event.get("result"), str) and not event.get("is_error"):
             self.last_text = event["result"]
         if event.get("is_error") or event.get("subtype") != "success":
             return [Event("error", self._said(event) or str(event.get("subtype")), failed=True)]
-        return [Event("step", f"done: {counted(self.steps, 'step')}, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")]
+        return [
+            Event("step", f"done: {format_count(self.steps, 'step')}, {self.used.tokens} tokens, {self.used.cost or 0:.2f} $")
+        ]
 
     def _said(self, end: dict[str, Any]) -> str:
         errors = end.get("errors")

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import tool_calls
-from .stream_events import Event, Reader, Used
+from .stream_events import Event, Reader, UsedTokens
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .launch_spec import Call
+    from .launch_spec import Invocation
 
 FAILURES = (
     (r"no rollout found for thread id|thread/(resume|fork) failed", "session"),
@@ -26,7 +26,7 @@ FAILURES = (
 """What its own words mean, beside what all programs print."""
 
 
-def command(own: "AgentSettings", call: "Call") -> list[str]:
+def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     argv = [own.program or "codex", "exec", "--json", *([f"--model={own.model}"] if own.model else []), *own.args]
     if call.session.mode == "continue":
@@ -126,11 +126,11 @@ class CodexReader(Reader):
             changes = [f"{change.get('kind')} {self._short(str(change.get('path')))}" for change in item["changes"]]
             return f"edit {', '.join(changes)}"
         if kind == "mcp_tool_call":
-            return tool_calls.call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
+            return tool_calls.describe_call(f"{item.get('server')}.{item['tool']}", item.get("arguments"), self.directory)
         if kind == "web_search":
             return f"search {item.get('query')}"
         if kind == "collab_tool_call":
-            return tool_calls.call(str(item.get("tool")), item, self.directory)
+            return tool_calls.describe_call(str(item.get("tool")), item, self.directory)
         return None
 
     def _short(self, path: str) -> str:
@@ -141,7 +141,7 @@ class CodexReader(Reader):
         names = ("input_tokens", "output_tokens")  # the cached ones are among the first, those of reasoning among the second
         total = sum(count for name in names if isinstance(count := usage.get(name), int))
         if not self._resumed:
-            self.used = Used(total)
+            self.used = UsedTokens(total)
         what = "tokens in the whole session" if self._resumed else "tokens"
         return [Event("step", f"done: {total} {what}")]
 
@@ -157,4 +157,4 @@ def _result(item: dict[str, Any]) -> str:
     error, result = item.get("error"), item.get("result")
     if isinstance(error, dict):
         return str(error.get("message") or "")
-    return tool_calls.outcome(result.get("content")) if isinstance(result, dict) else ""
+    return tool_calls.describe_outcome(result.get("content")) if isinstance(result, dict) else ""

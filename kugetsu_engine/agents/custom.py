@@ -2,11 +2,11 @@
 
 from ..config.loader import AgentSettings
 from ..domain.text import json_paths
-from ..domain.text.command_template import PROMPT, filled
-from .launch_spec import Call, Drive
+from ..domain.text.command_template import PROMPT, fill_template
+from .launch_spec import Invocation, LaunchSpec
 
 
-def drive(own: AgentSettings, call: Call) -> Drive:
+def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
     """Return how to run it."""
     mode = call.session.mode
     words = {"new": own.command, "continue": own.resume, "fork": own.fork}[mode] or []
@@ -17,10 +17,10 @@ def drive(own: AgentSettings, call: Call) -> Drive:
         "prompt": PROMPT, "prompt_file": call.prompt_file,
     }  # fmt: skip
     session = call.session.session_id if mode == "continue" else call.new_id if chosen else None
-    found = Drive([*filled(words, values), *own.args], prompt_on_stdin=own.prompt == "stdin")
+    found = LaunchSpec([*fill_template(words, values), *own.args], prompt_on_stdin=own.prompt == "stdin")
     if own.stream is None:
         return found
-    return Drive(
+    return LaunchSpec(
         found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader="template",
-        reader_options={"stream": json_paths.compiled(own.stream), "session": session, "directory": call.worktree},
+        reader_options={"stream": json_paths.compile_path(own.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

@@ -27,7 +27,7 @@ def pause(seconds: float) -> None:
     select.select([], [], [], seconds / float(os.environ.get("KUGETSU_DEMO_SPEED", "1")))
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -45,7 +45,7 @@ def behaviour(prompt: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
 
 
-def work(steps: int, task: str) -> None:
+def edit_files(steps: int, task: str) -> None:
     """Look at the repository and change files in it, a step at a time."""
     files = [name for name in git("ls-files").splitlines() if name.endswith((".py", ".md"))] or ["README.md"]
     os.makedirs("notes", exist_ok=True)
@@ -56,15 +56,15 @@ def work(steps: int, task: str) -> None:
         if os.path.exists(name):
             with open(name, encoding="utf-8", errors="replace") as file:
                 lines = sum(1 for _ in file)
-        say(f"{kind:5} {text.format(file=name, line=lines // 2 + 1)}")
+        print_line(f"{kind:5} {text.format(file=name, line=lines // 2 + 1)}")
         if kind == "edit":
             with open(f"notes/{task}.md", "a", encoding="utf-8") as file:
                 file.write(f"* step {step + 1}: looked at {name} ({lines} lines)\n")
-            say(f"      notes/{task}.md +1")
+            print_line(f"      notes/{task}.md +1")
         if kind == "bash":
-            say("      $ git status --short")
+            print_line("      $ git status --short")
             for line in git("status", "--short").splitlines()[:3]:
-                say(f"      {line}")
+                print_line(f"      {line}")
         pause(0.7)
 
 
@@ -72,7 +72,9 @@ def commit(task: str) -> None:
     """Commit what was changed, under a name of the demo's own."""
     git("add", "-A")
     who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost")
-    say(git(*who, "commit", "--quiet", "-m", f"Work on {task}") or f"      committed {git('rev-parse', '--short', 'HEAD')}")
+    print_line(
+        git(*who, "commit", "--quiet", "-m", f"Work on {task}") or f"      committed {git('rev-parse', '--short', 'HEAD')}"
+    )
 
 
 def main() -> int:
@@ -83,16 +85,18 @@ def main() -> int:
     attempt = int(os.environ.get("KUGETSU_ATTEMPT", "1"))
     end = how.get("end", "ok")
     if end == "stubborn":
-        signal.signal(signal.SIGTERM, lambda *_: say("      TERM? not now"))
-    say(f"demo agent, {os.environ.get('KUGETSU_ISSUE_REF', 'no issue')}, attempt {attempt}, in {os.path.basename(os.getcwd())}")
-    say(f"task  {prompt.strip().splitlines()[0] if prompt.strip() else 'nothing to do'}")
-    work(int(how.get("steps", "6")), task)
+        signal.signal(signal.SIGTERM, lambda *_: print_line("      TERM? not now"))
+    print_line(
+        f"demo agent, {os.environ.get('KUGETSU_ISSUE_REF', 'no issue')}, attempt {attempt}, in {os.path.basename(os.getcwd())}"
+    )
+    print_line(f"task  {prompt.strip().splitlines()[0] if prompt.strip() else 'nothing to do'}")
+    edit_files(int(how.get("steps", "6")), task)
     if end in ("hang", "stubborn"):
-        say("      waiting for an answer that never comes")
+        print_line("      waiting for an answer that never comes")
         while True:
             pause(3600)
     if end == "fail" or (end == "fail-once" and attempt == 1):
-        say("error the checks fail: 2 of 14")
+        print_line("error the checks fail: 2 of 14")
         return 1
     if end == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -100,14 +104,14 @@ def main() -> int:
         subprocess.Popen(
             ["tail", "-f", "/dev/null"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        say("      a development server was left running")
+        print_line("      a development server was left running")
     if end == "nothing":
         git("checkout", "--", ".")
         git("clean", "-fdq", "notes")
-        say("      no change needed")
+        print_line("      no change needed")
         return 0
     commit(task)
-    say("done")
+    print_line("done")
     return 0
 
 

@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.times import epoch
 from . import tool_calls
-from .stream_events import Event, Reader, Used
+from .stream_events import Event, Reader, UsedTokens
 
 if TYPE_CHECKING:
     from ..config.loader import AgentSettings
-    from .launch_spec import Call
+    from .launch_spec import Invocation
 
 FAILURES = (
     (r"Please set an Auth method|Invalid auth method selected", "credentials"),
@@ -31,7 +31,7 @@ EXIT_CODES = {41: "credentials", 44: "config", 52: "config", 53: "endless", 55: 
 """What its exit codes mean: no login, no sandbox, bad settings, too many turns, a directory it does not trust."""
 
 
-def command(own: "AgentSettings", call: "Call") -> list[str]:
+def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     argv = [own.program or "gemini", "--output-format=stream-json"]
     argv.append(f"--resume={call.session.session_id}" if call.session.mode == "continue" else f"--session-id={call.new_id}")
@@ -79,7 +79,7 @@ class GeminiReader(Reader):
             self.session_id = event["session_id"]
             found.append(Event("session", f"{self.session_id}, {event.get('model')}", at=at))
         elif kind == "tool_use":
-            words = tool_calls.call(str(event["tool_name"]), event.get("parameters"), self.directory)
+            words = tool_calls.describe_call(str(event["tool_name"]), event.get("parameters"), self.directory)
             self._call = (str(event.get("tool_id")), words)
             self.steps += 1
             found.append(Event("tool", words, at=at))
@@ -127,10 +127,10 @@ class GeminiReader(Reader):
     def _ended(self, event: dict[str, Any], at: float | None) -> list[Event]:
         self._end = event
         total = (event.get("stats") or {}).get("total_tokens")
-        self.used = Used(total if isinstance(total, int) else None)
+        self.used = UsedTokens(total if isinstance(total, int) else None)
         if event.get("status") != "success":
             return [Event("error", str((event.get("error") or {}).get("message")), failed=True, at=at)]
-        return [Event("step", f"done: {counted(self.steps, 'step')}, {total} tokens", at=at)]
+        return [Event("step", f"done: {format_count(self.steps, 'step')}, {total} tokens", at=at)]
 
 
 def _seconds(stamp: Any) -> float | None:

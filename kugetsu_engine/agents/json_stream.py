@@ -8,15 +8,15 @@ from typing import Any
 
 from ..domain.text import json_paths
 from . import tool_calls
-from .stream_events import Event, Reader, Used
+from .stream_events import Event, Reader, UsedTokens
 
 
-def reader(options: Mapping[str, Any]) -> "StreamReader":
+def reader(options: Mapping[str, Any]) -> "JsonStreamReader":
     """Read what a run tells."""
-    return StreamReader(options)
+    return JsonStreamReader(options)
 
 
-class StreamReader(Reader):
+class JsonStreamReader(Reader):
     """One run of such a program."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -39,9 +39,11 @@ class StreamReader(Reader):
         found += [Event("thinking", text.strip()) for text in self._strings("thinking", event) if text.strip()]
         inputs = self._values("input", event)
         for index, name in enumerate(self._strings("tool", event)):
-            found.append(Event("tool", tool_calls.call(name, inputs[index] if index < len(inputs) else None, self.directory)))
+            found.append(
+                Event("tool", tool_calls.describe_call(name, inputs[index] if index < len(inputs) else None, self.directory))
+            )
         for value in self._values("result", event):
-            found.append(Event("tool", "", tool_calls.outcome(value)))
+            found.append(Event("tool", "", tool_calls.describe_outcome(value)))
         for value in self._values("error", event):
             if value not in (None, False, ""):
                 self._error = value if isinstance(value, str) else str(value)[:2000]
@@ -96,7 +98,7 @@ class StreamReader(Reader):
                     self._sums[name, index] = before + sum(numbers)
         tokens = [value for (name, _), value in self._sums.items() if name == "tokens"]
         costs = [value for (name, _), value in self._sums.items() if name == "cost"]
-        self.used = Used(round(sum(tokens)) if tokens else None, sum(costs) if costs else None)
+        self.used = UsedTokens(round(sum(tokens)) if tokens else None, sum(costs) if costs else None)
 
     def _values(self, name: str, event: dict[str, Any]) -> list[Any]:
         return [value for place in self._stream.get(name, ()) for value in self._at(place, event)]
@@ -105,10 +107,10 @@ class StreamReader(Reader):
         return [value for value in self._values(name, event) if isinstance(value, str) and value]
 
     def _at(self, place: dict[str, Any], event: dict[str, Any]) -> list[Any]:
-        return list(json_paths.at(event, place["at"])) if json_paths.holds(event, place["when"]) else []
+        return list(json_paths.value_at(event, place["at"])) if json_paths.condition_holds(event, place["when"]) else []
 
     def _holds(self, name: str, event: dict[str, Any]) -> bool:
-        return any(json_paths.holds(event, condition) for condition in self._stream.get(name, ()))
+        return any(json_paths.condition_holds(event, condition) for condition in self._stream.get(name, ()))
 
 
 def _is_number(value: Any) -> bool:

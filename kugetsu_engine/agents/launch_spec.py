@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from ..domain.session import NEW, Wanted
+from ..domain.session import NEW, WantedSession
 from .failure_patterns import COMMON, Patterns
 
 
-class Call(msgspec.Struct, frozen=True):
+class Invocation(msgspec.Struct, frozen=True):
     """The facts of one attempt that a command line may name."""
 
     issue_ref: str
@@ -16,7 +16,7 @@ class Call(msgspec.Struct, frozen=True):
     branch: str = ""
     prompt_file: str = ""
     state_dir: str = ""
-    session: Wanted = NEW
+    session: WantedSession = NEW
     new_id: str = ""
     """A UUID for a session of the attempt's own, for programs that let us choose it."""
     slots: int = 1
@@ -28,7 +28,7 @@ class Call(msgspec.Struct, frozen=True):
         return self.session.session_id if self.session.mode == "continue" else self.new_id
 
 
-class Drive(msgspec.Struct, frozen=True):
+class LaunchSpec(msgspec.Struct, frozen=True):
     """One way to run an agent program; cwd = worktree."""
 
     argv: list[str]

@@ -55,7 +55,7 @@ def kind_of_program(kind: str | None, program: str) -> str | None:
     return kind or (name if name in TESTED else None)
 
 
-def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
+def check_version(job: dict[str, Any], note: Callable[[str], None]) -> None:
     """Look at the program of an attempt before it is started; what is worth a word goes into its log.
 
     Only opencode is asked where no package tells: of no other one a version is refused.
@@ -70,7 +70,7 @@ def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
     if path is None:
         return
     job["version"] = version = known_version(kind, path, env, str(job["state_dir"]), ask=kind == "opencode")
-    if refused := refusal(kind, version):
+    if refused := refusal_reason(kind, version):
         raise WrongProgram(refused)
     if untested := advice(kind, version):
         note(untested)
@@ -95,7 +95,7 @@ def known_version(
         return str(kept["version"]) if kept.get("version") else None
     if not ask or identity is None:
         return None
-    version = asked(path, env, limit_s)
+    version = ask_program(path, env, limit_s)
     try:
         entry = {"identity": identity, "version": version, "at": time.time()}
         files.replace(cache, json.dumps(_kept(cache) | {path: entry}).encode(), durable=False)
@@ -104,7 +104,7 @@ def known_version(
     return version
 
 
-def refusal(kind: str | None, version: str | None) -> str | None:
+def refusal_reason(kind: str | None, version: str | None) -> str | None:
     """Why a version cannot be driven, and what to do; None where it can, or nobody knows."""
     if kind == "opencode" and (first := _first(version)) is not None and first >= 2:
         return (
@@ -123,7 +123,7 @@ def advice(kind: str | None, version: str | None) -> str:
     return f"{kind} {version}: kugetsu is tested with {kind} {tested}, so what it tells may not all be understood"
 
 
-def asked(path: str, env: Mapping[str, str], limit_s: float = ASK_S) -> str | None:
+def ask_program(path: str, env: Mapping[str, str], limit_s: float = ASK_S) -> str | None:
     """The version a program tells; None when it tells none in time."""
     import signal
     import subprocess  # `enqueue` has no need of it where the answer is kept

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ..config.loader import AgentSettings, Settings
-from ..domain.decisions.scheduling import Rest
-from ..domain.session import NEW, Wanted
+from ..domain.decisions.scheduling import Cooldown
+from ..domain.session import NEW, WantedSession
 from ..errors import ConfigError
 from . import aider, claude, codex, custom, demo_agent, gemini
 from .failure_patterns import COMMON
-from .launch_spec import Call, Drive
+from .launch_spec import Invocation, LaunchSpec
 from .opencode import process_mode, server_mode
 
 
-def drive(name: str, settings: Settings, call: Call | str) -> Drive:
+def build_launch_spec(name: str, settings: Settings, call: Invocation | str) -> LaunchSpec:
     """Return how to run the agent of that name.
 
     Args:
@@ -25,14 +25,14 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
         ConfigError: there is none, or it cannot do what is asked of it.
     """
     own = settings.agents.get(name, AgentSettings())
-    call = Call(call) if isinstance(call, str) else call
+    call = Invocation(call) if isinstance(call, str) else call
     kind = kind_of(name, own)
     if name != kind:  # only the agent that is called like its program has a server to share
         call = msgspec.structs.replace(call, slots=0)
     if kind is None:
         if not own.command:
             raise ConfigError(f"[agents.{name}] has an empty command", "give it a program")
-        found = custom.drive(own, call)
+        found = custom.build_launch_spec(own, call)
     elif kind in DRIVERS:
         found = DRIVERS[kind](own, call)
     elif name in settings.agents:
@@ -41,7 +41,8 @@ def drive(name: str, settings: Settings, call: Call | str) -> Drive:
         )
     else:
         raise ConfigError(
-            f"there is no agent {kind!r}", f"use one of {', '.join(names(settings))}, or add [agents.{name}] to config.toml"
+            f"there is no agent {kind!r}",
+            f"use one of {', '.join(agent_names(settings))}, or add [agents.{name}] to config.toml",
         )
     told_by_operator = (*own.failures.items(), *settings.failures.items())
     return msgspec.structs.replace(
@@ -97,7 +98,7 @@ def screen(name: str, settings: Settings, session_id: str | None, state_dir: str
 def without_screen(settings: Settings) -> dict[str, str]:
     """Why a person cannot go on with an agent's session, by the name of each agent that has no screen of its own."""
     found = {}
-    for name in names(settings):
+    for name in agent_names(settings):
         try:
             screen(name, settings, None, "")
         except ConfigError as error:
@@ -110,7 +111,7 @@ def kind_of(name: str, own: AgentSettings) -> str | None:
     return None if own.command is not None else own.kind or name
 
 
-def able(name: str, settings: Settings, session: Wanted) -> Wanted:
+def supports(name: str, settings: Settings, session: WantedSession) -> WantedSession:
     """What an agent can do of what is wanted with a session: one that cannot go on with an old one begins a new one.
 
     Raises:
@@ -126,54 +127,54 @@ def able(name: str, settings: Settings, session: Wanted) -> Wanted:
     return NEW if session.mode == "continue" and not resumes else session
 
 
-def _opencode(own: AgentSettings, call: Call) -> Drive:
-    if server_mode.is_wanted(own, call):
-        found = server_mode.drive(own, call)
+def _opencode(own: AgentSettings, call: Invocation) -> LaunchSpec:
+    if server_mode.uses_server(own, call):
+        found = server_mode.build_launch_spec(own, call)
         return msgspec.structs.replace(found, patterns=(*server_mode.FAILURES, *process_mode.FAILURES, *COMMON))
     argv = process_mode.command(own.program or "opencode", own.model, own.args, call.issue_ref)
-    return Drive(
+    return LaunchSpec(
         argv, process_mode.ENVIRONMENT, output="file", reader="opencode", reader_options={"directory": call.worktree},
         prepare="opencode", resumes_itself=True,
         max_steps=process_mode.MAX_STEPS, patterns=(*process_mode.FAILURES, *COMMON),
     )  # fmt: skip
 
 
-def _claude(own: AgentSettings, call: Call) -> Drive:
-    return Drive(
+def _claude(own: AgentSettings, call: Invocation) -> LaunchSpec:
+    return LaunchSpec(
         claude.command(own, call), claude.ENVIRONMENT, errors_apart=True, reader="claude",
         reader_options={"directory": call.worktree, "session": call.session_id}, patterns=(*claude.FAILURES, *COMMON),
     )  # fmt: skip
 
 
-def _codex(own: AgentSettings, call: Call) -> Drive:
+def _codex(own: AgentSettings, call: Invocation) -> LaunchSpec:
     options = {"directory": call.worktree, "resumed": call.session.mode != "new"}
-    return Drive(
+    return LaunchSpec(
         codex.command(own, call), errors_apart=True, reader="codex", reader_options=options,
         patterns=(*codex.FAILURES, *COMMON),
     )  # fmt: skip
 
 
-def _gemini(own: AgentSettings, call: Call) -> Drive:
+def _gemini(own: AgentSettings, call: Invocation) -> LaunchSpec:
     options = {"directory": call.worktree, "session": call.session_id}
-    return Drive(
+    return LaunchSpec(
         gemini.command(own, call), errors_apart=True, reader="gemini", reader_options=options,
         patterns=(*gemini.FAILURES, *COMMON),
     )  # fmt: skip
 
 
-def _aider(own: AgentSettings, call: Call) -> Drive:
-    return Drive(
+def _aider(own: AgentSettings, call: Invocation) -> LaunchSpec:
+    return LaunchSpec(
         aider.command(own, call), prompt_on_stdin=False, reader="aider",
         reader_options={"session": call.session_id}, prepare="aider" if call.session.mode != "new" else None,
         patterns=(*aider.FAILURES, *COMMON),
     )  # fmt: skip
 
 
-def _demo(own: AgentSettings, _call: Call) -> Drive:
-    return Drive([sys.executable, "-I", "-S", str(demo_agent.__file__), *own.args])
+def _demo(own: AgentSettings, _call: Invocation) -> LaunchSpec:
+    return LaunchSpec([sys.executable, "-I", "-S", str(demo_agent.__file__), *own.args])
 
 
-DRIVERS: dict[str, Callable[[AgentSettings, Call], Drive]] = {
+DRIVERS: dict[str, Callable[[AgentSettings, Invocation], LaunchSpec]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
 SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
@@ -191,14 +192,14 @@ def provider(name: str, settings: Settings) -> str:
     return kind
 
 
-def rests(by_provider: Mapping[str, Rest], settings: Settings) -> dict[str, Rest]:
+def cooldowns_by_agent(by_provider: Mapping[str, Cooldown], settings: Settings) -> dict[str, Cooldown]:
     """The rests of providers by the name of the agent that must wait."""
     if not by_provider:
         return {}
-    agents = {name: provider(name, settings) for name in {*names(settings), *by_provider}}
+    agents = {name: provider(name, settings) for name in {*agent_names(settings), *by_provider}}
     return {name: by_provider[whose] for name, whose in agents.items() if whose in by_provider}
 
 
-def names(settings: Settings) -> list[str]:
+def agent_names(settings: Settings) -> list[str]:
     """Every agent that can be asked for."""
     return sorted({*DRIVERS, *settings.agents})

@@ -38,7 +38,7 @@ class Event(NamedTuple):
     """Seconds since 1970, where the program tells."""
 
 
-class Used(NamedTuple):
+class UsedTokens(NamedTuple):
     """What an attempt consumed so far, as far as the program tells."""
 
     tokens: int | None = None
@@ -57,7 +57,7 @@ class Reader:
         """
         self.session_id: str | None = options.get("session")
         self.directory = str(options.get("directory") or "")
-        self.used = Used()
+        self.used = UsedTokens()
         self.steps = 0
         """Turns of the model so far."""
         self.last_text = ""
@@ -73,7 +73,7 @@ class Reader:
     def feed(self, line: bytes) -> list[Event]:
         """Take one line of output: events, wherever in it they begin, and the words around them."""
         found: list[Event] = []
-        for piece in pieces(line[:LINE_LIMIT]):
+        for piece in split_objects(line[:LINE_LIMIT]):
             if isinstance(piece, str):
                 found += self.words(piece)
                 continue
@@ -117,7 +117,7 @@ class Reader:
         return None
 
 
-def pieces(line: bytes) -> Iterator[dict[str, Any] | str]:
+def split_objects(line: bytes) -> Iterator[dict[str, Any] | str]:
     """Split a line into the JSON objects it holds and the words around them.
 
     A terminal sequence, a progress display or a NUL before an object does not hide it, and neither does an object before it

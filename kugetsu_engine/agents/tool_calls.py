@@ -10,7 +10,7 @@ TELLING = (
 LIMIT = 2000
 
 
-def call(name: str, given: Any, directory: str = "") -> str:
+def describe_call(name: str, given: Any, directory: str = "") -> str:
     """A tool and what it is asked for.
 
     Args:
@@ -25,7 +25,7 @@ def call(name: str, given: Any, directory: str = "") -> str:
     return f"{name} {text[:LIMIT]}".strip()
 
 
-def outcome(content: Any) -> str:
+def describe_outcome(content: Any) -> str:
     """The text of a tool's result: a string, or blocks of which the ones with a text count."""
     if isinstance(content, str):
         return content

@@ -9,17 +9,17 @@ from ..paths import StatePaths, state_dir_from
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
-    from ..client.api import Operator
+    from ..client.api import Client
 
 
-def operator() -> Operator:
+def make_client() -> Client:
     """The operator of this command's state directory."""
-    from ..client.api import Operator
+    from ..client.api import Client
 
-    return Operator(state_dir_from(os.environ))
+    return Client(state_dir_from(os.environ))
 
 
-def paths() -> StatePaths:
+def state_paths() -> StatePaths:
     """The state directory of this command."""
     return StatePaths(state_dir_from(os.environ))
 
@@ -30,10 +30,10 @@ def standard_input() -> str:
     Raises:
         UsageError: it is not UTF-8.
     """
-    return decoded(sys.stdin.buffer.read(), "standard input")
+    return decode_text(sys.stdin.buffer.read(), "standard input")
 
 
-def decoded(data: bytes, name: str) -> str:
+def decode_text(data: bytes, name: str) -> str:
     """The text of a file that an operator names, without the mark that some editors put in front."""
     from ..errors import UsageError
 
@@ -52,7 +52,7 @@ def glyph(name: str) -> str:
     return (glyphs.UTF8 if encoding == "utf8" else glyphs.ASCII).get(name, "*")
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Tell the person at the terminal something that is no result."""
     from ..domain.text.safe_text import safe_line
 

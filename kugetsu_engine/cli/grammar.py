@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .parser import Words
+    from .parser import VerbParser
 
 
 class Argument:
@@ -275,20 +275,20 @@ def parts_of(verb: str) -> list[str]:
     return [part for name, _, part in (key.partition(" ") for key in GRAMMAR) if part and name == verb]
 
 
-def parser_of(verb: str) -> Words:
+def parser_of(verb: str) -> VerbParser:
     """Make the parser of a verb, or of a verb and the word it goes on with."""
-    from .parser import Words
+    from .parser import VerbParser
 
-    parser = Words(verb, ABOUT[verb])
+    parser = VerbParser(verb, ABOUT[verb])
     add_arguments(parser, GRAMMAR[verb])
     return parser
 
 
-def console_parser_of(verb: str, arguments: Sequence[Argument], hint: str) -> Words:
+def console_parser_of(verb: str, arguments: Sequence[Argument], hint: str) -> VerbParser:
     """Make the parser of a verb of the console, which has no `--help` and complains with a hint of its own."""
-    from .parser import Words
+    from .parser import VerbParser
 
-    parser = Words(verb, "", add_help=False)
+    parser = VerbParser(verb, "", add_help=False)
     parser.hint = hint
     add_arguments(parser, arguments, console=True)
     return parser

@@ -77,10 +77,10 @@ def wants_console(words: list[str]) -> bool:
 
 def run(words: list[str]) -> int:
     """Run a verb; returns the exit code."""
-    return in_one_line(lambda: _run(words))
+    return join_error_lines(lambda: _run(words))
 
 
-def in_one_line(job: Callable[[], int]) -> int:
+def join_error_lines(job: Callable[[], int]) -> int:
     """Do what was asked for; returns the exit code. Every expected failure is one line on stderr."""
     from ..errors import KugetsuError
 

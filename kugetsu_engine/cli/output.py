@@ -11,7 +11,7 @@ from ..client.snapshot import Snapshot
 from ..domain.decisions.duration_model import Expected
 from ..domain.refs import key_of
 from ..domain.task import Task
-from ..domain.text.quantities import counted, format_clock, format_coming, format_span
+from ..domain.text.quantities import format_clock, format_coming, format_count, format_span
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso
 
@@ -92,7 +92,7 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}
 
 
-def start_words(task: Task, snapshot: Snapshot) -> str:
+def describe_start(task: Task, snapshot: Snapshot) -> str:
     """About when a waiting task starts, in local time; empty when nobody knows."""
     start = snapshot.starts_at(task) if task.state == "pending" else None
     if start is None:
@@ -100,7 +100,7 @@ def start_words(task: Task, snapshot: Snapshot) -> str:
     return "now" if start - snapshot.taken_at < 1 else f"~{format_coming(start, snapshot.taken_at)}"
 
 
-def since_words(stamp: str, now: float) -> str:
+def describe_since(stamp: str, now: float) -> str:
     """Since when something is so, for a person: `for 12 min`."""
     begun = epoch(stamp)
     return f"for {format_span(now - begun)}" if begun is not None else "for a while"
@@ -109,11 +109,11 @@ def since_words(stamp: str, now: float) -> str:
 GROUNDS = {"repository": "of this agent here", "agent": "of this agent elsewhere", "all": "of all agents"}
 
 
-def learned_from(expected: Expected | None) -> str:
+def describe_sample(expected: Expected | None) -> str:
     """How long it takes, and how that is known."""
     if expected is None:
         return "unknown how long"
-    runs = counted(expected.runs, "run")
+    runs = format_count(expected.runs, "run")
     return f"{format_clock(expected.seconds)}, by {runs} {GROUNDS[expected.ground]}"
 
 
@@ -126,7 +126,7 @@ def pull_document(snapshot: Snapshot, reference: str) -> dict[str, Any] | None:
     return document | {"asked_at": known.asked_at}
 
 
-def pull_words(snapshot: Snapshot, reference: str, age: bool = True) -> str:
+def describe_pull_request(snapshot: Snapshot, reference: str, age: bool = True) -> str:
     """The same in words, with the age of the answer and the address."""
     known = snapshot.pulls.get(key_of(reference))
     if known is None or known.pull is None:

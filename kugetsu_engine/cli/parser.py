@@ -18,7 +18,7 @@ class _Help(argparse.HelpFormatter):
         super().__init__(prog, width=100)
 
 
-class Words(argparse.ArgumentParser):
+class VerbParser(argparse.ArgumentParser):
     """A parser whose complaint is one line and exit code 64."""
 
     def __init__(self, verb: str, about: str, add_help: bool = True) -> None:

@@ -11,7 +11,7 @@ import time
 from ..domain import refs
 from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from ..domain.new_task import task_id as as_task_id
-from ..errors import AlreadySo, ConfigError, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
 from ..state import new_tasks as creating
@@ -39,7 +39,7 @@ COUNTED_AGAIN_AFTER = 1000
 """New tasks after which a command that adds many counts the open ones again."""
 
 
-class Operator:
+class Client:
     """Acts on one state directory."""
 
     def __init__(
@@ -112,15 +112,15 @@ class Operator:
             raise KugetsuError(
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
-        creating.announce(self.paths, task_id, str(ref), now)
-        wakeup_fifo.ring(self.paths.bell, task_id)
+        creating.announce_task(self.paths, task_id, str(ref), now)
+        wakeup_fifo.notify(self.paths.bell, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
     def _take_room(self) -> None:
         """Count one more open task; others add to them too, so now and then they are counted anew."""
         if self._room <= 0:
-            self._room = min(creating.room(self.paths), COUNTED_AGAIN_AFTER)
+            self._room = min(creating.check_room(self.paths), COUNTED_AGAIN_AFTER)
         if self._room <= 0:
             raise QueueFull(
                 f"{creating.MAX_OPEN} tasks are open, no more are taken", "wait until some have ended, or cancel some"
@@ -161,8 +161,8 @@ class Operator:
         if not parts:
             return []
         whole = parts[0] if len(parts) == 1 else requests.Request("many", at=_now(self._clock()), parts=parts)
-        number = requests.submit(self.paths, whole)
-        wakeup_fifo.ring(self.paths.bell)
+        number = requests.submit_request(self.paths, whole)
+        wakeup_fifo.notify(self.paths.bell)
         reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
@@ -173,7 +173,7 @@ class Operator:
         deadline = time.monotonic() + wait_s
         look_s = 0.002
         while True:
-            reply = requests.take_answer(self.paths, number)
+            reply = requests.pop_answer(self.paths, number)
             if reply is not None:
                 return reply
             if look_s > 0.005:
@@ -195,7 +195,7 @@ class Operator:
         reply = self.ask(verb, task, **args)
         if reply.ok:
             return reply.text
-        kind = {2: TryLater, 3: AlreadySo, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
+        kind = {2: TryLater, 3: Conflict, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
         raise kind(reply.text, reply.hint)
 
     def edit(self, task: str) -> Edit:
@@ -209,7 +209,7 @@ class Operator:
 
         self.refuse_if_read_only()
         self._prepare()
-        return edit.begin(self.paths, self.meant(task, "edit"), self._clock)
+        return edit.begin_edit(self.paths, self.meant(task, "edit"), self._clock)
 
     def meant(self, text: str, verb: str = "") -> str:
         """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.
@@ -222,7 +222,7 @@ class Operator:
         from ..state import issue_tasks
 
         ref = str(refs.parse(text, self.default_server))
-        return issue_tasks.meant(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
+        return issue_tasks.find_issue_task(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
 
     def reference(self, text: str) -> str:
         """The whole form of an issue reference.
@@ -267,10 +267,10 @@ class Operator:
 
         self.refuse_if_read_only()
         self._prepare()
-        known = name if name == notification_mutes.ALL else tasks.find(self.paths, name).id
+        known = name if name == notification_mutes.ALL else tasks.find_task(self.paths, name).id
         now = self._clock()
         until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
-        notification_mutes.mute(self.paths, known, until, now)
+        notification_mutes.set_mute(self.paths, known, until, now)
         what = "everything" if known == notification_mutes.ALL else shown_id(known)
         if until is None:
             return f"{what} is told again"
@@ -293,13 +293,13 @@ class Operator:
         from ..git import diff
         from ..state import tasks
 
-        found = tasks.find(self.paths, self.meant(task))
+        found = tasks.find_task(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
             from ..domain.task import no_worktree
 
             raise no_worktree(found)
-        return diff.of_worktree(worktree)
+        return diff.read_worktree_diff(worktree)
 
     def worktree(self, issue_ref: str) -> str:
         """Where the agents of an issue work, whether or not it is there yet."""
@@ -365,14 +365,14 @@ class Operator:
 
         ref = refs.parse(reference, self.default_server)
         repository = self._repository(ref, repo, folder)
-        return preflight.obstacles(self.paths, self.environ, str(ref), agent, repository)
+        return preflight.list_obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
     def settings(self) -> Settings:
         """The settings as they stand now."""
         from ..config import loader
 
-        return loader.load(self.paths, self.environ)[0]
+        return loader.load_settings(self.paths, self.environ)[0]
 
     def _has_path(self, repository: str) -> bool:
         own = self.settings.repos.get(repository)
@@ -382,8 +382,8 @@ class Operator:
         from ..agents import registry as known
         from ..config import loader
 
-        settings, faults = loader.load(self.paths, self.environ)
-        names = known.names(settings)
+        settings, faults = loader.load_settings(self.paths, self.environ)
+        names = known.agent_names(settings)
         if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
@@ -401,13 +401,13 @@ class Operator:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
-            return discovery.named(path)
+            return discovery.find_named_repository(path)
         if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
             return None
-        begun_in = discovery.home_of(self.paths.worktree(name_of(self.paths, str(ref))))
+        begun_in = discovery.find_repository(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
             return None if begun_in.startswith(f"{os.path.realpath(self.paths.repositories)}/") else begun_in
-        enclosing = discovery.enclosing(folder) if folder is not None else None
+        enclosing = discovery.find_enclosing_repository(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
         return enclosing if ref.is_local or discovery.may_hold(enclosing, ref.repository) else None

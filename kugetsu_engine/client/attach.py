@@ -13,21 +13,21 @@ from typing import NamedTuple
 from ..agents import registry
 from ..config.loader import AgentSettings, Settings
 from ..domain import refs
-from ..domain.manual_session import ByHand
+from ..domain.manual_session import ManualSession
 from ..domain.new_task import typed_id
 from ..domain.task import Task, no_worktree
-from ..domain.text.quantities import of_number
+from ..domain.text.quantities import choose_form
 from ..domain.text.times import iso
-from ..errors import AlreadySo, ConfigError, KugetsuError, TryLater
+from ..errors import ConfigError, Conflict, KugetsuError, TryLater
 from ..jobs import builder, environment
 from ..paths import StatePaths
-from ..scheduler.queue_control import effective_limit, load
+from ..scheduler.queue_control import effective_limit, load_control
 from ..state import issue_names, issue_tasks, manual_sessions, sessions
 from ..state import slots as gate
 from ..storage import wakeup_fifo as bell
 
 
-class Place(NamedTuple):
+class SessionPlace(NamedTuple):
     """Where a task's work lies, and what a program there is given."""
 
     worktree: str
@@ -37,21 +37,21 @@ class Place(NamedTuple):
 class Attached(NamedTuple):
     """The right to work on an issue by hand, and with what."""
 
-    place: Place
+    place: SessionPlace
     argv: list[str]
     session_id: str | None
-    entered: gate.Pass
-    mark: manual_sessions.Mark
+    entered: gate.SlotLease
+    mark: manual_sessions.ManualSessionMark
     bell: str
 
     def give_up(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
         self.mark.take_away()
         self.entered.give_up()
-        bell.ring(self.bell)
+        bell.notify(self.bell)
 
 
-def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> Place:
+def find_session_place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> SessionPlace:
     """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
 
     Raises:
@@ -66,10 +66,10 @@ def place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
-    return Place(worktree, env)
+    return SessionPlace(worktree, env)
 
 
-def check(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> None:
+def check_attachable(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> None:
     """See whether a task could be taken over by hand, as far as that can be known before it is tried; changes nothing.
 
     Raises:
@@ -77,12 +77,12 @@ def check(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         AlreadySo: someone works on the issue by hand.
     """
     _screen(paths, settings, operator, task)
-    for hand in manual_sessions.every(paths):
+    for hand in manual_sessions.list_manual_sessions(paths):
         if hand.issue_key == task.issue_key:
-            raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+            raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
 
-def attach(
+def run_attached(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
 ) -> Attached:
     """Take a slot and the issue, and say what to run there. The caller gives the locks up.
@@ -96,14 +96,14 @@ def attach(
         TryLater: there is no slot.
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
-    if stop is None and (at_work := issue_tasks.at_work(paths, task.issue_ref, settings.default_server)) is not None:
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
+    if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
+        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
     _screen(paths, settings, operator, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
-    hand = ByHand(task.id, task.issue_ref, iso(time.time()), os.getpid())
+    hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
     mark = manual_sessions.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
     if mark is None:
-        raise AlreadySo(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
+        raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
     attached: Attached | None = None
     try:
         entered = _enter(paths, settings, task, stop)
@@ -115,42 +115,44 @@ def attach(
     finally:
         if attached is None:
             mark.take_away()
-            bell.ring(paths.bell)
+            bell.notify(paths.bell)
     return attached
 
 
-def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.Pass:
+def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
     """Take a slot and the issue; the slot of an agent that is stopped for this."""
-    limit = effective_limit(load(paths), settings.max_concurrent_agents)
+    limit = effective_limit(load_control(paths), settings.max_concurrent_agents)
     if stop is not None:
-        claimed = gate.claim(paths, limit)
+        claimed = gate.claim_slot(paths, limit)
         try:
             stop()
-            entered: gate.Pass | gate.SlotRefusal = gate.enter_claimed(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
+            entered: gate.SlotLease | gate.SlotRefusal = (
+                gate.acquire_claimed_slot(paths, task.issue_ref, claimed) or gate.SlotRefusal.ISSUE
+            )
         except BaseException:
             os.close(claimed)
             raise
         if isinstance(entered, gate.SlotRefusal):
             os.close(claimed)
     else:
-        entered = gate.enter_by_hand(paths, task.issue_ref, limit)
+        entered = gate.acquire_manual_slot(paths, task.issue_ref, limit)
     if entered is gate.SlotRefusal.SLOTS:
-        slots = of_number(limit, "the only slot is", f"all {limit} slots are")
+        slots = choose_form(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, gate.SlotRefusal):
-        raise AlreadySo(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
+        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
     return entered
 
 
 def _screen(
     paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
-) -> tuple[Place, list[str], str | None]:
+) -> tuple[SessionPlace, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
     agent = builder.agent_of(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
         raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
-    where = place(paths, settings, operator, task)
-    session = sessions.load(paths, issue_names.session_name(paths, task.issue_ref))
+    where = find_session_place(paths, settings, operator, task)
+    session = sessions.load_session(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
     argv = registry.screen(agent, settings, session_id, paths.root)

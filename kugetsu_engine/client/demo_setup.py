@@ -10,7 +10,7 @@ from ..domain.new_task import MAX_MESSAGE_BYTES
 from ..errors import UsageError
 from ..git.command import git
 from ..paths import StatePaths
-from .api import Operator
+from .api import Client
 
 REF = "local/moonbase#{number}"
 
@@ -62,7 +62,7 @@ FILES = {
 }
 
 
-def prepare(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[str, str] = os.environ) -> str:
+def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[str, str] = os.environ) -> str:
     """Make the demo in a new temporary folder; returns its state directory.
 
     Args:
@@ -83,7 +83,7 @@ def prepare(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Mapping[
     os.mkdir(state_dir, 0o700)
     with open(StatePaths(state_dir).config, "x", encoding="utf-8") as config:
         config.write(CONFIG.format(speed=speed, repository=repository))
-    operator = Operator(state_dir, undisturbed(environ))
+    operator = Client(state_dir, undisturbed(environ))
     for number in range(1, task_count + 1):
         message, behaviour, options = SCRIPT[(number - 1) % len(SCRIPT)]
         timeout = options.get("timeout")
@@ -100,7 +100,7 @@ def undisturbed(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("KUGETSU_") and name not in OLD_NAMES}
 
 
-def remove(state_dir: str) -> None:
+def remove_demo(state_dir: str) -> None:
     """Throw a demo away."""
     folder = os.path.dirname(state_dir)
     if os.path.basename(folder).startswith("kugetsu-demo-"):

@@ -10,7 +10,7 @@ from ..domain import states, task_document
 from ..domain.new_task import shown_id
 from ..domain.new_task import task_id as as_task_id
 from ..domain.task import Task
-from ..errors import AlreadySo, BadFile, KugetsuError, UsageError
+from ..errors import BadFile, Conflict, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..state import edit_locks, tasks
 from ..state.new_tasks import checked_message
@@ -35,14 +35,14 @@ class TextKept(KugetsuError):
 class Edit:
     """One edit of one task; the task waits until it is ended by `done`, `cancel` or `keep`."""
 
-    def __init__(self, paths: StatePaths, hands: edit_locks.Hands, task: Task, clock: Callable[[], float]) -> None:
+    def __init__(self, paths: StatePaths, hands: edit_locks.EditLock, task: Task, clock: Callable[[], float]) -> None:
         self.task = task
         self.path = hands.path
         """The file to edit."""
         self._paths = paths
         self._hands = hands
         self._clock = clock
-        self._original = task_document.document(task)
+        self._original = task_document.task_document(task)
         left = hands.left_over()
         if left is None:
             hands.put_aside()  # what cannot be read is not to be written over either
@@ -74,8 +74,8 @@ class Edit:
         text = self._text()
         if not text.strip():
             return {}
-        fields, message = task_document.read(text)
-        found = task_document.changes(self.task, fields, message, self._clock())
+        fields, message = task_document.parse_document(text)
+        found = task_document.list_changes(self.task, fields, message, self._clock())
         if "message" in found:
             checked_message(found["message"])
         if found.get("repo"):
@@ -85,14 +85,14 @@ class Edit:
     def form(self) -> tuple[dict[str, str], str]:
         """Fields and message as they stand in the text, for a form; those of the task where the text is broken."""
         try:
-            fields, message = task_document.read(self._text())
+            fields, message = task_document.parse_document(self._text())
         except UsageError:
             return task_document.fields_of(self.task), self.task.message
         return task_document.fields_of(self.task) | fields, message
 
     def put(self, fields: Mapping[str, str], message: str) -> None:
         """Write what stands in a form as the text."""
-        self._hands.write(task_document.compose(self.task, fields, message))
+        self._hands.write(task_document.compose_document(self.task, fields, message))
 
     def complain(self, words: str) -> None:
         """Put what is wrong at the top of the text."""
@@ -125,10 +125,10 @@ class Edit:
 
     def _end(self, keep_text: bool) -> None:
         self._hands.let_go(keep_text)
-        wakeup_fifo.ring(self._paths.bell, self.task.id)
+        wakeup_fifo.notify(self._paths.bell, self.task.id)
 
 
-def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
+def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
     """Begin to edit the task an operator means by `41`, `#41` or `q_41`.
 
     Raises:
@@ -137,16 +137,18 @@ def begin(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
     """
     task_id = as_task_id(text)
     if task_id is None or not os.path.lexists(paths.item(task_id)):
-        found = tasks.find(paths, text)
-        raise AlreadySo(f"{found.shown} has ended already ({found.state})")
-    hands = edit_locks.lay_hands_on(paths, task_id)
+        found = tasks.find_task(paths, text)
+        raise Conflict(f"{found.shown} has ended already ({found.state})")
+    hands = edit_locks.acquire_edit_lock(paths, task_id)
     if hands is None:
-        what = "is being edited already" if task_id in edit_locks.edited(paths) else "has an agent, or had one a moment ago"
-        raise AlreadySo(f"{shown_id(task_id)} {what}")
+        what = (
+            "is being edited already" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
+        )
+        raise Conflict(f"{shown_id(task_id)} {what}")
     try:
-        task = tasks.find(paths, task_id)  # with the lock: from here on it cannot start
+        task = tasks.find_task(paths, task_id)  # with the lock: from here on it cannot start
         if task.state != states.PENDING:
-            raise AlreadySo(f"{task.shown} is {task.state}; only a waiting task can be edited")
+            raise Conflict(f"{task.shown} is {task.state}; only a waiting task can be edited")
         return Edit(paths, hands, task, clock)
     except BaseException:
         hands.let_go(keep_text=True)
@@ -180,7 +182,7 @@ def _expanded(text: str, environ: Mapping[str, str]) -> str:
     return f"{home}{text[1:]}" if home and text.startswith("~/") else text
 
 
-def in_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
+def run_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
     """Have a text edited until it makes sense; returns what it changes, nothing where it was left as it is.
 
     Args:
@@ -189,12 +191,12 @@ def in_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
     Raises:
         KugetsuError: it was left broken; the text is kept.
     """
-    while (changes := after_editor(edit, run(edit.path))) is None:
+    while (changes := read_edited(edit, run(edit.path))) is None:
         pass
     return changes
 
 
-def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
+def read_edited(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
     """Judge a text that came back from an editor: what it changes; None when it makes no sense and is to be edited again.
 
     Args:
@@ -205,14 +207,14 @@ def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> d
         KugetsuError: the editor failed, or left it broken; the text is kept and named.
     """
     if code < 0:
-        raise TextKept(f"the editor was killed by signal {-code}", kept(edit))
+        raise TextKept(f"the editor was killed by signal {-code}", kept_text(edit))
     try:
         if code > 0:  # the editor's own way to say no, such as vim's :cq
             if edit.touched and edit.has_text:
-                raise TextKept(f"nothing was changed, as the editor ended with code {code}", kept(edit))
+                raise TextKept(f"nothing was changed, as the editor ended with code {code}", kept_text(edit))
             return {}
         if edit.unfinished and not edit.touched:
-            raise TextKept("nothing was changed", kept(edit))
+            raise TextKept("nothing was changed", kept_text(edit))
         if took_s < RETURNED_AT_ONCE_S and not edit.touched:
             raise KugetsuError(
                 "nothing was changed: the editor returned at once",
@@ -224,11 +226,11 @@ def after_editor(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> d
         raise TextKept(edit.put_aside(), error.message) from None
     except UsageError as error:
         if not edit.touched:
-            raise TextKept(f"nothing was changed: {error.message}", kept(edit)) from None
+            raise TextKept(f"nothing was changed: {error.message}", kept_text(edit)) from None
         edit.complain(str(error))
         return None
 
 
-def kept(edit: Edit) -> str:
+def kept_text(edit: Edit) -> str:
     """Where the text is, in words."""
     return f"the text is kept, editing {edit.task.shown} again takes it up: {edit.path}"

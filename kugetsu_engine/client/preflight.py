@@ -37,7 +37,7 @@ class Obstacle:
         """What to do apart from giving the task another value."""
 
 
-def obstacles(
+def list_obstacles(
     paths: StatePaths, environ: Mapping[str, str], issue_ref: str, agent: str | None, repo: str | None
 ) -> list[Obstacle]:  # fmt: skip
     """What would keep a task from running.
@@ -66,9 +66,9 @@ def settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings |
     named = any(name.startswith("KUGETSU_") and name != "KUGETSU_DIR" for name in environ)
     if not named and not any(map(os.path.lexists, (paths.config, paths.shell_config))):
         return None
-    from ..config.loader import load
+    from ..config.loader import load_settings
 
-    return load(paths, environ)[0]
+    return load_settings(paths, environ)[0]
 
 
 def missing_program(
@@ -134,7 +134,7 @@ def wrong_program(
         return None
     from ..agents import program_versions
 
-    return program_versions.refusal(
+    return program_versions.refusal_reason(
         "opencode", program_versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
     )
 

@@ -8,10 +8,10 @@ import msgspec
 
 from ..config.loader import Settings, SettingsSource
 from ..domain.decisions.duration_model import learned
-from ..domain.decisions.scheduling import Rest
+from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import Flow
-from ..domain.history.timeline import ActiveThen, Event, Moment, Past
+from ..domain.history.timeline import ActiveThen, Event, Moment, Timeline
 from ..domain.job import Progress
 from ..domain.pause import read_pause_reason
 from ..domain.pull_request import KnownPull
@@ -41,10 +41,12 @@ class Replay:
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
         every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
-        self.past = Past(every, notifications.every(paths), journal_file.every(paths), _last_alive(paths))
-        self._pulls = pull_requests.load(paths).issues
+        self.past = Timeline(
+            every, notifications.read_notifications(paths), journal_file.read_journal(paths), _last_alive(paths)
+        )
+        self._pulls = pull_requests.load_pull_requests(paths).issues
         self._read_until = notifications.read_until(paths)
-        self._limit = queue_control.effective_limit(queue_control.load(paths), self._settings.max_concurrent_agents)
+        self._limit = queue_control.effective_limit(queue_control.load_control(paths), self._settings.max_concurrent_agents)
 
     def at(self, when: float) -> Snapshot:
         """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""
@@ -116,7 +118,7 @@ class Replay:
         progress = Progress("agent", stalled=stall.evidence if stall else None) if task.state == "running" else None
         return Active(task, None, progress, max(when - one.since, 0.0), timeout, None, stall.silent_s if stall else None)
 
-    def _rests(self, then: Moment, when: float) -> Mapping[str, Rest]:
+    def _rests(self, then: Moment, when: float) -> Mapping[str, Cooldown]:
         resting = (
             {one.provider: one for one in then.flow.rests if one.until > when and one.failure != NETWORK} if then.flow else {}
         )
@@ -124,7 +126,7 @@ class Replay:
             return {}
         from ..agents import registry
 
-        return registry.rests(resting, self._settings)
+        return registry.cooldowns_by_agent(resting, self._settings)
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""

@@ -18,10 +18,10 @@ from ..domain.config_faults import Gaps
 from ..domain.decisions import forecast, notification_rules, scheduling
 from ..domain.decisions.duration_model import Expected, RunTimes, learned
 from ..domain.decisions.forecast import Plan
-from ..domain.decisions.scheduling import Facts, Rest, Why
+from ..domain.decisions.scheduling import Cooldown, SchedulingFacts, WaitingReason
 from ..domain.engine_state import Alert, EngineState
 from ..domain.job import Progress, RunRecord
-from ..domain.manual_session import ByHand
+from ..domain.manual_session import ManualSession
 from ..domain.obstacles import Obstacles
 from ..domain.overlaps import Overlap
 from ..domain.pause import PauseReason, read_pause_reason
@@ -147,14 +147,14 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     alerts: tuple[Alert, ...]
     run_times: RunTimes = RunTimes()
     """How long attempts took, for estimates."""
-    rests: Mapping[str, Rest] = {}
+    rests: Mapping[str, Cooldown] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     edited: frozenset[str] = frozenset()
     """Tasks that someone edits right now."""
-    by_hand: tuple[ByHand, ...] = ()
+    by_hand: tuple[ManualSession, ...] = ()
     """Who works by hand: each holds a slot."""
-    hosts: Mapping[str, Rest] = {}
+    hosts: Mapping[str, Cooldown] = {}
     """Hosts that did not answer when a clone was to be made."""
     own_repositories: frozenset[str] = frozenset()
     """Repositories in which work needs no host."""
@@ -176,13 +176,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return sum(1 for one in self.active if one.alive)
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> SchedulingFacts:
         """What the engine's own decisions need to know, for `why`."""
         known = {**self.earlier, **{task.id: task.state for task in self.done}}
         waiting: dict[str, State] = dict.fromkeys(self.places, "pending")
         known |= waiting | {one.task.id: one.task.state for one in self.active}
         preparing = [one.task for one in self.active if one.alive and one.preparing] if self.hosts else []
-        return Facts(
+        return SchedulingFacts(
             limit=self.limit, used=self.agents, paused=self.engine.paused, draining=self.engine.draining,
             engine_runs=self.engine.running, engine_answers=not self.engine.stale,
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
@@ -192,7 +192,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
-    def why(self, task: Task, now: float | None = None) -> Why:
+    def why(self, task: Task, now: float | None = None) -> WaitingReason:
         """Why a pending task waits, by the function the engine decides with."""
         return scheduling.waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
@@ -271,7 +271,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def needs(self) -> tuple[notification_rules.Need, ...]:
         """Everything that waits for a person, each task once."""
-        return notification_rules.needs(self.notices, self.read_until, self.stalled, self.alerts)
+        return notification_rules.list_needs(self.notices, self.read_until, self.stalled, self.alerts)
 
     @property
     def needing(self) -> int:
@@ -324,19 +324,19 @@ class SnapshotReader:
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
-        paused = provider_backoff.load(self.paths)
-        rest, hosts = provider_backoff.resting(paused, now), provider_backoff.hosts(paused, now)
+        paused = provider_backoff.load_pauses(self.paths)
+        rest, hosts = provider_backoff.current_cooldowns(paused, now), provider_backoff.resting_hosts(paused, now)
         own = own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.newest(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults, provider_backoff.told(rest, now), provider_backoff.silent(hosts, now)),
+            notices=tuple(notices.newest_notification(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
+            alerts=self._alerts(engine, state, faults, provider_backoff.describe_pause(rest, now), provider_backoff.silent_hosts(hosts, now)),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
-            edited=edit_locks.edited(self.paths), pulls=self._read_pulls(),
-            by_hand=manual_sessions.every(self.paths), hosts=hosts,
+            edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
+            by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
             own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
             gaps=told.gaps if told else self.settings.current.gaps,
@@ -352,7 +352,7 @@ class SnapshotReader:
             running = is_held(self.paths.engine_lock)
         except OSError:
             running = False
-        flow = state if state and running else queue_control.load(self.paths)
+        flow = state if state and running else queue_control.load_control(self.paths)
         pause = read_pause_reason(flow.pause_code, flow.pause_reason)
         if not running or state is None or state.stopped:
             stopped = state is not None and state.stopped
@@ -367,17 +367,19 @@ class SnapshotReader:
         )  # fmt: skip
         return view, state
 
-    def _by_agent(self, rest: Mapping[str, Rest]) -> Mapping[str, Rest]:
+    def _by_agent(self, rest: Mapping[str, Cooldown]) -> Mapping[str, Cooldown]:
         if not rest:
             return {}
         from ..agents import registry as known
 
-        return known.rests(rest, self.settings.current)
+        return known.cooldowns_by_agent(rest, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
             return state.limit  # the engine's own: it may have kept the last good setting
-        return queue_control.effective_limit(queue_control.load(self.paths), self.settings.current.max_concurrent_agents)
+        return queue_control.effective_limit(
+            queue_control.load_control(self.paths), self.settings.current.max_concurrent_agents
+        )
 
     def _read_open(self, every_file: bool) -> tuple[list[Task], tuple[Task, ...]]:
         """The active tasks in the order in which they started, the pending ones in that in which they will."""
@@ -414,14 +416,14 @@ class SnapshotReader:
         seen = files.read_signature(self.paths.pulls)
         if seen != self._pulls_seen:
             self._pulls_seen = seen
-            self._pulls = pulls.load(self.paths).issues
+            self._pulls = pulls.load_pull_requests(self.paths).issues
         return self._pulls
 
     def _active(self, task: Task, now: float, engine_runs: bool) -> Active:
-        record = runs.record(self.paths, task.id, task.attempt)
+        record = runs.read_record(self.paths, task.id, task.attempt)
         if record is not None and record.token != task.token:
             record = None
-        progress = runs.progress(self.paths, task.id, task.attempt) if record else None
+        progress = runs.read_progress(self.paths, task.id, task.attempt) if record else None
         since_told = max(time.monotonic() - progress.written_at, 0.0) if progress else 0.0
         started = epoch(task.notified_at)
         elapsed = progress.elapsed_s + since_told if progress else max(now - started, 0.0) if started else 0.0
@@ -454,5 +456,5 @@ class SnapshotReader:
         if signature is None:
             return learned(done, self.settings.current.agent) if done else RunTimes()
         if self._learned is None or self._learned[0] != signature:
-            self._learned = (signature, run_times.load(self.paths) or RunTimes())
+            self._learned = (signature, run_times.load_run_times(self.paths) or RunTimes())
         return self._learned[1]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..agents import registry
 from ..domain.new_task import typed_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from ..domain.session import Wanted
+from ..domain.session import WantedSession
 from ..errors import KugetsuError
 from ..git.command import git
 from ..jobs.prompt import RULES
@@ -14,7 +14,7 @@ from ..paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from ..state import sessions
 from ..storage import files
 from . import start
-from .api import Operator
+from .api import Client
 
 CONFIG = """\
 # Settings of kugetsu; docs/configuration.md says more. A change acts at once.
@@ -47,7 +47,7 @@ Answer with the one word "ready", and use no tool.
 PM_FIRST_WORDS = 'There is nothing to do yet. Answer with the one word "ready", and use no tool.\n'
 
 
-def make_files(operator: Operator) -> list[str]:
+def make_files(operator: Client) -> list[str]:
     """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
     paths, made = operator.paths, []
     files.prepare(paths.folders())
@@ -74,13 +74,13 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
     return folder
 
 
-def keeps_sessions(operator: Operator) -> bool:
+def keeps_sessions(operator: Client) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
     settings = operator.settings
-    return registry.able(settings.agent, settings, Wanted("continue", "any")).mode == "continue"
+    return registry.supports(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
 
 
-def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], None]) -> str:
+def make_session(operator: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
     """Make the base's or the project manager's session, and wait for it; returns its id.
 
     Raises:
@@ -88,12 +88,12 @@ def make_session(operator: Operator, issue_ref: str, pause: Callable[[float], No
         KugetsuError: the agent failed, in its words.
     """
     words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
-    task_id = start.start(operator, issue_ref, words, session="new", timeout="10m")
+    task_id = start.start_issue(operator, issue_ref, words, session="new", timeout="10m")
     # a further attempt is not waited for
-    task = start.wait_until(operator, task_id, lambda task: task.ended or task.attempts, pause)
+    task = start.wait_until_started(operator, task_id, lambda task: task.ended or task.attempts, pause)
     if not task.ended:
         operator.do("cancel", task_id)
-    session = sessions.load(operator.paths, SESSIONS[issue_ref])
+    session = sessions.load_session(operator.paths, SESSIONS[issue_ref])
     if session is not None and session.session_id is not None and task.state == "completed":
         return session.session_id
     raise KugetsuError(

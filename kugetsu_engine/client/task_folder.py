@@ -72,7 +72,7 @@ class TaskFolder:
 
     def _load(self, name: str, signature: files.Signature) -> _Known:
         try:
-            return _Known(signature, tasks.read(f"{self._folder}/{name}{JSON}", name), None)
+            return _Known(signature, tasks.read_task(f"{self._folder}/{name}{JSON}", name), None)
         except FileNotFoundError:
             return _Known((0, 0, 0), None, None)
         except BadFile as error:

@@ -71,7 +71,7 @@ ABOUT = {
 }
 
 
-def in_short(verb: str) -> str:
+def short_help(verb: str) -> str:
     """The first sentence, as a part of another one."""
     first = ABOUT[verb if verb in ABOUT else f"queue {verb}"].partition(". ")[0].removesuffix(".")
     return first[0].lower() + first[1:]

@@ -8,7 +8,7 @@ import msgspec
 from ..domain.agent_names import KNOWN
 from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
-from ..domain.text.command_template import fault as fault_of_argv
+from ..domain.text.command_template import find_fault as fault_of_argv
 from .parsers import (
     command_line,
     count,
@@ -17,7 +17,7 @@ from .parsers import (
     length_of_time,
     line_of_text,
     list_of_names,
-    one_of,
+    parse_choice,
     prompt_kind,
     size,
     table,
@@ -73,12 +73,12 @@ AGENT_READERS: dict[str, Callable[[Any], Any]] = {
     "command": command_line,
     "resume": texts,
     "fork": texts,
-    "prompt": one_of(*get_args(PromptBy)),
-    "kind": one_of(*KNOWN),
+    "prompt": parse_choice(*get_args(PromptBy)),
+    "kind": parse_choice(*KNOWN),
     "program": line_of_text,
     "args": texts,
     "model": line_of_text,
-    "mode": one_of(*get_args(Mode)),
+    "mode": parse_choice(*get_args(Mode)),
     "server_memory": size,
     "server_idle": length_of_time,
     "env": variables,
@@ -112,7 +112,7 @@ def fault_of_agent(own: AgentSettings) -> str | None:
         if fault is not None:
             return f"{name} {fault}"
     try:
-        stream = json_paths.compiled(own.stream or {})
+        stream = json_paths.compile_path(own.stream or {})
     except ValueError as error:
         return f"stream: {error}"
     if (own.resume or own.fork) and not json_paths.tells_session(own.stream):

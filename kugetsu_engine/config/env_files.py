@@ -8,7 +8,7 @@ from ..domain import refs
 from ..domain.config_faults import EVERYTHING, Fault, Stop
 from ..domain.reserved_refs import PM_AGENT
 from ..domain.text import shell_assignments
-from ..errors import BadFile, ConfigError, NotNow
+from ..errors import BadFile, ConfigError, TransientReadError
 from ..paths import ENV_DEFAULT, ENV_DEV, ENV_FORGES, ENV_PM, StatePaths
 from ..storage import files
 
@@ -23,18 +23,18 @@ REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_L
 """Names that change what a program *is*; an env file may not set them."""
 
 
-def names_for(issue_ref: str) -> tuple[str, str]:
+def env_file_names(issue_ref: str) -> tuple[str, str]:
     """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
     return (ENV_DEFAULT, ENV_PM if issue_ref == PM_AGENT else ENV_DEV)
 
 
-def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+def parse_assignments(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
     """Read assignments as a shell does, see `domain.assignments`; returns them, and a sentence for each line that is none.
 
     Args:
         known: variables that `${NAME:-default}` may name beside those of the text.
     """
-    read = shell_assignments.read(text, known)
+    read = shell_assignments.parse_assignments(text, known)
     values, faults = dict[str, str](), list(read.faults)
     for name, value in read.values.items():
         if name in REFUSED:
@@ -46,14 +46,14 @@ def parse(text: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, 
     return values, faults
 
 
-def load(path: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+def load_env_file(path: str, known: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
     """Read an env file as `parse` does; bytes that are not UTF-8 come out as they went in.
 
     Raises:
         FileNotFoundError: there is none.
         BadFile: it cannot be read.
     """
-    return parse(_read_text(path), known)
+    return parse_assignments(_read_text(path), known)
 
 
 def _read_text(path: str) -> str:
@@ -80,10 +80,10 @@ def read_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]
     found: dict[str, str] = {}
     for name in names:
         try:
-            found |= load(f"{paths.env}/{name}", {**known, **found})[0]
+            found |= load_env_file(f"{paths.env}/{name}", {**known, **found})[0]
         except FileNotFoundError:
             continue
-        except NotNow:
+        except TransientReadError:
             raise
         except BadFile as error:
             raise BrokenEnvFile(error.message, "correct it, or move it away") from None
@@ -95,7 +95,7 @@ def read_readable(paths: StatePaths) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in NAMES:
         with suppress(FileNotFoundError, BadFile):
-            found |= load(f"{paths.env}/{name}", found)[0]
+            found |= load_env_file(f"{paths.env}/{name}", found)[0]
     return found
 
 
@@ -105,7 +105,7 @@ def read_faults(paths: StatePaths) -> list[Fault]:
     for name in NAMES:
         try:
             _read_text(f"{paths.env}/{name}")
-        except (FileNotFoundError, NotNow):
+        except (FileNotFoundError, TransientReadError):
             continue
         except BadFile as error:
             found.append(Fault(f"env/{name}", "", error.message, _STOPS[name]))
@@ -145,7 +145,7 @@ def _made_private(path: str) -> str | None:
 def _problems(path: str) -> list[str]:
     name = f"env/{path.rpartition('/')[2]}"
     try:
-        faults = load(path)[1]
+        faults = load_env_file(path)[1]
     except FileNotFoundError:
         return []
     except BadFile as error:

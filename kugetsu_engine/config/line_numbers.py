@@ -8,7 +8,7 @@ MAX_LOOKS = 400
 """Times that a part of the file is parsed before the line is given up."""
 
 
-def line_of(text: str, path: Sequence[str]) -> int | None:
+def find_line(text: str, path: Sequence[str]) -> int | None:
     """The number of the line that first says something of a key or table; None where that cannot be found out.
 
     Args:

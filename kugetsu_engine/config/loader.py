@@ -178,7 +178,7 @@ OLD_SERVERS = "GIT_SERVERS"
 """The table of the bash kugetsu that is `[servers]` today."""
 
 
-def load(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[Fault]]:
+def load_settings(paths: StatePaths, environ: Mapping[str, str], last: Settings | None = None) -> tuple[Settings, list[Fault]]:
     """Read the settings; returns them, and each thing that is wrong in them. What must not start for it is in their `gaps`.
 
     Args:
@@ -312,7 +312,7 @@ class _Reading:
     def shell_config(self, path: str) -> tuple[dict[str, str], dict[str, str]]:
         """The assignments of a v0.2 file, and its table of servers."""
         try:
-            read = assignments.read(files.read(path, 1 << 20).decode("utf-8", "replace"))
+            read = assignments.parse_assignments(files.read(path, 1 << 20).decode("utf-8", "replace"))
             return read.values, read.tables.get(OLD_SERVERS, {})
         except FileNotFoundError:
             return {}, {}
@@ -349,9 +349,9 @@ class _Reading:
             self._faults.append(Fault(TOML, "", f"{TOML}: more than {MOST_FAULTS} things are wrong", EVERYTHING))
 
     def _line(self, path: tuple[str, ...]) -> int | None:
-        from .line_numbers import line_of
+        from .line_numbers import find_line
 
-        where = line_of(self._text, path) if self._text else None
+        where = find_line(self._text, path) if self._text else None
         return self._line(path[:-1]) if where is None and len(path) > 1 and self._text else where
 
 

@@ -125,7 +125,7 @@ def _is_variable(name: str) -> bool:
     return bool(name) and not any(character in "=\0" or character.isspace() for character in name)
 
 
-def one_of(*known: Any) -> Callable[[Any], Any]:
+def parse_choice(*known: Any) -> Callable[[Any], Any]:
     """One of these values, and nothing else."""
     choices = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in known)
 

@@ -7,12 +7,12 @@ from ..domain.text.masking import Mask, secrets_of
 from ..paths import StatePaths
 from ..storage import files
 from . import env_files
-from .loader import Settings, load
+from .loader import Settings, load_settings
 
 _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
 
 
-def given(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) -> set[str]:
+def given_names(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) -> set[str]:
     """All secrets that an agent may know of.
 
     Args:
@@ -40,5 +40,5 @@ class Secrets:
         seen = [files.read_signature(path) for path in self._files]
         if seen != self._seen:
             self._seen = seen
-            self._mask = Mask(given(self._paths, load(self._paths, self._environ)[0], self._environ))
+            self._mask = Mask(given_names(self._paths, load_settings(self._paths, self._environ)[0], self._environ))
         return self._mask

@@ -19,7 +19,7 @@ from .parsers import (  # fmt: skip
     folder,
     hours,
     line_of_text,
-    one_of,
+    parse_choice,
     shown,
     texts,
 )
@@ -74,10 +74,10 @@ class ForgeSettings(msgspec.Struct, frozen=True):
 
 
 NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
-    "on": one_of(*WORTHS),
+    "on": parse_choice(*WORTHS),
     "bell": flag,
-    "terminal": one_of("auto", "osc9", "osc777", "osc99", "off"),
-    "desktop": one_of(True, False, "auto"),
+    "terminal": parse_choice("auto", "osc9", "osc777", "osc99", "off"),
+    "desktop": parse_choice(True, False, "auto"),
     "command": lambda value: command_line(value) if value != [] else [],
     "urls": texts,
     "quiet_hours": hours,
@@ -86,7 +86,10 @@ NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
 REPO_READERS: dict[str, Callable[[Any], Any]] = {
     "path": folder, "setup": commands, "teardown": commands, "base_branch": line_of_text,
 }  # fmt: skip
-FORGE_READERS: dict[str, Callable[[Any], Any]] = {"kind": one_of("github", "gitea", "forgejo", "off"), "api": line_of_text}
+FORGE_READERS: dict[str, Callable[[Any], Any]] = {
+    "kind": parse_choice("github", "gitea", "forgejo", "off"),
+    "api": line_of_text,
+}
 
 TABLES = ("agents", "failures", "repos", "servers", "keys", "notify", "forges")
 HARMLESS = frozenset({

@@ -11,7 +11,7 @@ from ..paths import StatePaths
 from ..storage import files
 
 
-def edit(paths: StatePaths, change: Callable[[tomlkit.TOMLDocument], None]) -> None:
+def edit_config(paths: StatePaths, change: Callable[[tomlkit.TOMLDocument], None]) -> None:
     """Apply a change to the settings file; it is made where there is none.
 
     Raises:

@@ -3,10 +3,10 @@
 `evidence` reads, `checks` judges what was read and touches nothing, `surroundings` looks at the machine, `mending` mends.
 """
 
-from .checks import check
-from .evidence import Evidence, gather
+from .checks import run_checks
+from .evidence import Evidence, gather_evidence
 from .findings import Finding
-from .fixes import mend
-from .machine import Fact, look_around
+from .fixes import fix_findings
+from .machine import Fact, inspect_machine
 
-__all__ = ["Evidence", "Fact", "Finding", "check", "gather", "look_around", "mend"]
+__all__ = ["Evidence", "Fact", "Finding", "fix_findings", "gather_evidence", "inspect_machine", "run_checks"]

@@ -43,13 +43,13 @@ class Program(msgspec.Struct, frozen=True):
     """What it would not do unattended, as far as that can be seen."""
 
 
-def look(paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> list[Program]:
+def inspect_programs(paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> list[Program]:
     """Every agent that can be asked for, by name.
 
     Args:
         environ: the variables of whoever asks; an engine that runs elsewhere may have others.
     """
-    names = registry.names(settings)
+    names = registry.agent_names(settings)
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(lambda name: _look_at(name, paths, settings, environ), names))
 
@@ -58,9 +58,9 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
     own = settings.agents.get(name, AgentSettings())
     kind = registry.kind_of(name, own)
     try:
-        drive = registry.drive(name, settings, "local/doctor#1")
+        drive = registry.build_launch_spec(name, settings, "local/doctor#1")
         task = Task(id="q_0", issue_ref="local/doctor#1")
-        env = environment.build(paths, environ, settings.pass_env, drive.env, task, {}, paths.root, drive.unset)
+        env = environment.build_environment(paths, environ, settings.pass_env, drive.env, task, {}, paths.root, drive.unset)
     except (KugetsuError, OSError) as error:
         what = error if isinstance(error, KugetsuError) else KugetsuError(str(error))
         return Program(name, kind, own.program or name, None, None, None, "no", f"{what.message}: {what.hint}".rstrip(": "))
@@ -72,12 +72,12 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
         told = refused = None
         if (started := program_versions.kind_of_program(kind, program)) in program_versions.TESTED:
             told = program_versions.known_version(started, path, env, paths.root, ask=started == "opencode")
-            refused = program_versions.refusal(started, told)
+            refused = program_versions.refusal_reason(started, told)
         return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
     login, todo = where_logged_in(kind, env, sys.platform)
     ready: Ready = "yes" if login else "unknown" if may_be_logged_in(kind, sys.platform) else "no"
     told = program_versions.known_version(kind, path, env, paths.root, ask=True)
-    if refused := program_versions.refusal(kind, told):
+    if refused := program_versions.refusal_reason(kind, told):
         return Program(name, kind, program, path, told, login, "no", refused)
     if told is None and ready == "yes":
         ready, todo = "unknown", f"it does not tell its version: look whether `{program} --version` works"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from ..domain import states
 from ..domain.new_task import shown_id
 from ..domain.task import Task
-from ..domain.text.quantities import counted, of_number
+from ..domain.text.quantities import choose_form, format_count
 from ..paths import JSON, StatePaths
 from .evidence import Evidence, Run
 from .findings import Finding
@@ -23,7 +23,7 @@ from .findings import Finding
 ENGINE_MENDS = "an engine does this when it starts"
 
 
-def check(seen: Evidence, *, strict: bool = False) -> list[Finding]:
+def run_checks(seen: Evidence, *, strict: bool = False) -> list[Finding]:
     """Everything that is wrong, in the order of the invariants.
 
     Args:
@@ -60,8 +60,8 @@ def _in_one_place(seen: Evidence) -> Iterator[Finding]:
 def _never_too_many(seen: Evidence) -> Iterator[Finding]:
     alive = len(seen.held_tasks)
     if alive > seen.held_slots:
-        verbs = of_number(alive, "is alive and holds", "are alive and hold")
-        yield Finding("no_slot", f"{counted(alive, 'attempt')} {verbs} {counted(seen.held_slots, 'slot')}", "I2")
+        verbs = choose_form(alive, "is alive and holds", "are alive and hold")
+        yield Finding("no_slot", f"{format_count(alive, 'attempt')} {verbs} {format_count(seen.held_slots, 'slot')}", "I2")
     ended = {(line.task, line.pid) for line in seen.journal if line.event == "end"}
     running: set[tuple[str, int]] = set()
     most = 0
@@ -190,7 +190,7 @@ def _abnormal_is_told(seen: Evidence) -> Iterator[Finding]:
             yield Finding("no_reason", f"{name[:80]} was set aside without a reason", "I11", path=path, fix="look at it")
     if seen.requests and not seen.engine_runs:
         count = len(seen.requests)
-        text = f"{counted(count, 'request')} of yours {of_number(count, 'waits', 'wait')} for an engine"
+        text = f"{format_count(count, 'request')} of yours {choose_form(count, 'waits', 'wait')} for an engine"
         yield Finding("requests_wait", text, "I11", fix="apply them", remedy="requests")
 
 

@@ -17,10 +17,10 @@ from ..errors import BadFile
 from ..paths import JSON, LOCK, REMOVED, StatePaths
 from ..process import identity
 from ..process.waiting import wait_for_exit
-from ..queue.cleanup import LITTER_AGE_S, TIDY_S, is_litter, littered
+from ..queue.cleanup import LITTER_AGE_S, TIDY_S, is_litter, list_litter
 from ..scheduler import orphans as leftovers
 from ..scheduler import queue_control
-from ..scheduler.orphans import Leftover
+from ..scheduler.orphans import OrphanProcess
 from ..state import edit_locks, requests, runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
@@ -79,7 +79,7 @@ class Evidence(msgspec.Struct):
     max_attempts: int = 3
     requests: list[int] = []
     notices: list[Notice] = []
-    leftovers: list[Leftover] = []
+    leftovers: list[OrphanProcess] = []
     litter: list[str] = []
     half_removed: list[str] = []
     """Ids of ended tasks whose removal a crash interrupted."""
@@ -90,19 +90,19 @@ class Evidence(msgspec.Struct):
     """Ids that `enqueue` has acknowledged, where a test knows them."""
 
 
-def gather(paths: StatePaths, settings: Settings, *, now: float | None = None) -> Evidence:
+def gather_evidence(paths: StatePaths, settings: Settings, *, now: float | None = None) -> Evidence:
     """Read a state directory; changes nothing."""
     found = Evidence(paths.root)
     found.engine_runs = is_held(paths.engine_lock)
     _read_tasks(paths, found)
     _read_runs(paths, found)
     held = {task_id for task_id in _lock_names(paths.locks) if is_held(paths.task_lock(task_id))}
-    found.held_tasks = held - edit_locks.edited(paths)  # who edits a task has its lock, and no agent
+    found.held_tasks = held - edit_locks.list_edited(paths)  # who edits a task has its lock, and no agent
     found.held_slots = sum(
         1 for name in files.list_names(paths.slots) if name.endswith(LOCK) and is_held(f"{paths.slots}/{name}")
     )
     _read_queue(paths, settings, found)
-    found.leftovers = leftovers.find(paths)
+    found.leftovers = leftovers.find_orphans(paths)
     _look_at_modes(paths, found)
     _look_for_litter(paths, found, time.time() if now is None else now)
     return found
@@ -117,7 +117,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
             try:
                 if as_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id[:60]!r} is no name of a task")
-                into[task_id] = tasks.read(path, task_id)
+                into[task_id] = tasks.read_task(path, task_id)
             except FileNotFoundError:
                 continue
             except BadFile as error:
@@ -138,9 +138,9 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
         if not (attempt.isascii() and attempt.isdigit()) or as_task_id(task_id) != task_id:
             continue
         number = int(attempt)
-        record = runs.record(paths, task_id, number)
+        record = runs.read_record(paths, task_id, number)
         token = record.token if record else None
-        result = runs.result(paths, task_id, number, token) or runs.outcome(paths, task_id, number, token)
+        result = runs.read_result(paths, task_id, number, token) or runs.read_outcome(paths, task_id, number, token)
         found.runs.append(Run(task_id, number, record, result))
         _must_decode(paths.run_files(task_id, number).record, RunRecord, found)
         _must_decode(paths.run_files(task_id, number).result, Result, found)
@@ -148,8 +148,8 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
 
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
     found.set_aside = files.list_names(paths.corrupt)
-    found.requests = requests.waiting(paths) if os.path.isdir(paths.requests) else []
-    found.limit = queue_control.effective_limit(queue_control.load(paths), settings.max_concurrent_agents)
+    found.requests = requests.list_waiting(paths) if os.path.isdir(paths.requests) else []
+    found.limit = queue_control.effective_limit(queue_control.load_control(paths), settings.max_concurrent_agents)
     found.max_attempts = settings.max_attempts
     _must_decode(paths.control, Control, found)
     found.engine = state = _must_decode(paths.engine, EngineState, found)
@@ -192,7 +192,7 @@ def _look_at_modes(paths: StatePaths, found: Evidence) -> None:
 
 
 def _look_for_litter(paths: StatePaths, found: Evidence, now: float) -> None:
-    for folder in (*littered(paths), paths.answers):
+    for folder in (*list_litter(paths), paths.answers):
         for name in files.list_names(folder):
             if folder == paths.done and name.startswith(".") and name.endswith(REMOVED):
                 found.half_removed.append(name[1:].removesuffix(REMOVED))

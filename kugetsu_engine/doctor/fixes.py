@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ..domain.text.quantities import counted, of_number
+from ..domain.text.quantities import choose_form, format_count
 from ..domain.text.times import iso
 from ..engine.loop import Engine
 from ..errors import EngineHeld
@@ -18,7 +18,7 @@ from ..storage import files
 from .findings import Finding, Remedy
 
 
-def mend(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]) -> list[str]:
+def fix_findings(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]) -> list[str]:
     """Do what the findings say can be done; returns what was done, in sentences.
 
     Raises:
@@ -48,7 +48,7 @@ def mend(paths: StatePaths, environ: Mapping[str, str], found: Sequence[Finding]
 def _beside_an_engine(paths: StatePaths, wanted: set[Remedy], held: EngineHeld) -> list[str]:
     """An engine runs and has the books; what is no book of its own can be mended all the same."""
     done: list[str] = []
-    if "leftovers" in wanted and (ended := orphans.end(paths, orphans.find(paths))):
+    if "leftovers" in wanted and (ended := orphans.end_orphans(paths, orphans.find_orphans(paths))):
         done.append(_ended(ended))
     if wanted - {"leftovers", "modes"}:
         done.append(f"the rest was left to the engine: {held.message}")
@@ -88,11 +88,11 @@ def _tidy(engine: Engine, found: Sequence[Finding]) -> list[str]:
     removed = [finding.path for finding in found if finding.path is not None and remove_litter(finding.path)]
     finished = finish_removals(engine.paths)
     done = [f"removed {path}" for path in removed]
-    return done + ([f"finished {counted(finished, 'removal')}"] if finished else [])
+    return done + ([f"finished {format_count(finished, 'removal')}"] if finished else [])
 
 
 def _ended(count: int) -> str:
-    return f"ended {counted(count, 'process', 'processes')} that outlived {of_number(count, 'its attempt', 'their attempts')}"
+    return f"ended {format_count(count, 'process', 'processes')} that outlived {choose_form(count, 'its attempt', 'their attempts')}"
 
 
 STEPS: tuple[tuple[Remedy, Callable[[Engine, Sequence[Finding]], list[str]]], ...] = (

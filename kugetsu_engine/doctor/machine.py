@@ -17,7 +17,7 @@ from ..domain.text.quantities import format_size
 from ..errors import KugetsuError, StateDirError
 from ..paths import StatePaths
 from ..storage import files
-from ..storage.engine_lock import holder
+from ..storage.engine_lock import read_holder
 from ..storage.locks import locks_work
 from .findings import Finding
 
@@ -32,7 +32,7 @@ class Fact(msgspec.Struct, frozen=True):
     ok: bool = True
 
 
-def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fact], list[Finding]]:
+def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fact], list[Finding]]:
     """The surroundings as facts, and what is wrong about them as findings; changes nothing."""
     facts: list[Fact] = []
     found: list[Finding] = []
@@ -60,7 +60,7 @@ def look_around(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list[Fac
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
     _engine(paths, environ, say)
-    approving = auto_approval.by_agent(paths, settings.current)
+    approving = auto_approval.list_auto_approving_agents(paths, settings.current)
     _server(paths, say)
     for name in sorted({settings.current.agent, *settings.current.agents}):
         text, trouble = _agent(name, settings, path, wanted=name == settings.current.agent)
@@ -104,7 +104,7 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., No
     if engine.stale:
         text = f"the engine (pid {engine.pid}) has not answered for {engine.heartbeat_age_s:.0f} s"
         stale = Finding("engine_stale", text, fix="end it, with kill -9 if need be, and start another; agents go on")
-    say("engine", holder(paths), stale)
+    say("engine", read_holder(paths), stale)
 
 
 def _server(paths: StatePaths, say: Callable[..., None]) -> None:
@@ -125,7 +125,7 @@ def _agent(name: str, settings: SettingsSource, path: str | None, wanted: bool) 
     if gap := settings.current.gaps.agents.get(name):
         return gap, None  # a finding already
     try:
-        drive = registry.drive(name, settings.current, "local/doctor#1")
+        drive = registry.build_launch_spec(name, settings.current, "local/doctor#1")
         program = drive.program or drive.argv[0]
     except KugetsuError as error:
         return error.message, Finding("agent", error.message, fix=error.hint)

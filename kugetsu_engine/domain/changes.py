@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from .text.quantities import counted
+from .text.quantities import format_count
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Changes(msgspec.Struct, frozen=True):
     @property
     def where(self) -> str:
         """In how many files they are."""
-        return f"in {counted(self.files, 'file')}"
+        return f"in {format_count(self.files, 'file')}"
 
 
 class ChangedFile(NamedTuple):

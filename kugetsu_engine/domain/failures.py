@@ -91,7 +91,7 @@ ERRNOS: dict[int, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS,
 REFUSALS = frozenset(ERRNOS.values())
 
 
-def of_errno(number: int | None) -> str:
+def failure_of_errno(number: int | None) -> str:
     """The class of an error of the system."""
     return ERRNOS.get(number or 0, "unknown")
 
@@ -106,19 +106,19 @@ def unreachable(outcome: str, failure: str | None) -> bool:
     return outcome == "not_started" and failure == "network"
 
 
-def of_git(words: str) -> str | None:
+def failure_of_git(words: str) -> str | None:
     """The class that git's own words name; None where they are no more than a refusal."""
     import re
 
     return next((kind for pattern, kind in GIT if re.search(pattern, words)), None)
 
 
-def policy(failure: str | None) -> Policy:
+def policy_for(failure: str | None) -> Policy:
     """What follows from a class; one that this version does not know is treated like `unknown`."""
     return CLASSES.get(failure or "unknown", CLASSES["unknown"])
 
 
-def words(failure: str | None) -> str:
+def describe_failure(failure: str | None) -> str:
     """A class in a word or two, for lists; empty for none."""
     if failure is None:
         return ""
@@ -126,7 +126,7 @@ def words(failure: str | None) -> str:
     return known.words if known else failure
 
 
-def told(failure: str | None, reason: str) -> str:
+def describe_limit(failure: str | None, reason: str) -> str:
     """A reason with its class in front, where the reason alone would not name it."""
     known = CLASSES.get(failure or "")
     return f"{known.words}: {reason}" if known and known.prefixed else reason
@@ -136,7 +136,7 @@ def uncounted_in_a_row(failures: Iterable[str | None]) -> int:
     """How many of the newest attempts did not count; `failures` are the classes, oldest first."""
     count = 0
     for failure in failures:
-        count = count + 1 if failure is not None and not policy(failure).counts else 0
+        count = count + 1 if failure is not None and not policy_for(failure).counts else 0
     return count
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .session import NEW, Wanted
+from .session import NEW, WantedSession
 from .task import Attempt, Base, Delivered, Outcome, Usage
 
 
@@ -58,7 +58,7 @@ class Job(msgspec.Struct, frozen=True):
     prepare: str | None = None
     after: str | None = None
     """Driver with `prepare(job)`, which returns changes of the job, run before the agent."""
-    session: Wanted = NEW
+    session: WantedSession = NEW
     """What it does with a session of its own; the agent's driver knows how."""
     prompt_continued: str | None = None
     """The prompt for a session that knows the task already; None: the same."""

@@ -6,7 +6,7 @@ from .new_task import shown_id
 from .refs import key_of
 
 
-class ByHand(msgspec.Struct, frozen=True):
+class ManualSession(msgspec.Struct, frozen=True):
     """Who works on an issue by hand, and since when."""
 
     task_id: str

@@ -15,7 +15,7 @@ _MENTION = re.compile(
 )
 
 
-def find(text: str, default_host: str | Callable[[], str] = "github.com") -> list[refs.IssueRef]:
+def find_mentions(text: str, default_host: str | Callable[[], str] = "github.com") -> list[refs.IssueRef]:
     """The issues a text names, each once, in the order in which they stand there."""
     found: dict[str, refs.IssueRef] = {}
     for match in _MENTION.finditer(text):

@@ -17,7 +17,7 @@ SESSION_CHOICES = ("new", "continue", "fork")
 """What a task may do with the session of its issue; `domain.session.Mode` are the same."""
 
 
-def draft(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
+def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> dict[str, object]:
     """Return the document of task `number`; its keys are the fields of `domain.task.Task` and a test holds them equal.
 
     Args:

@@ -6,7 +6,7 @@ from itertools import combinations
 import msgspec
 
 from .new_task import shown_id
-from .text.quantities import counted
+from .text.quantities import format_count
 
 MAX_NAMED = 5
 """Files of an overlap that are named."""
@@ -29,14 +29,14 @@ class Overlap(msgspec.Struct, frozen=True):
     def what(self) -> str:
         """The files in words."""
         more = self.count - 1
-        return self.files[0] + (f" and {counted(more, 'more file')}" if more else "")
+        return self.files[0] + (f" and {format_count(more, 'more file')}" if more else "")
 
     def other(self, task: str) -> str:
         """The task that shares files with this one."""
         return self.tasks[1] if self.tasks[0] == task else self.tasks[0]
 
 
-def overlaps(changed: Mapping[str, tuple[str, frozenset[str]]]) -> tuple[Overlap, ...]:
+def find_overlaps(changed: Mapping[str, tuple[str, frozenset[str]]]) -> tuple[Overlap, ...]:
     """The overlaps among tasks, in their order.
 
     Args:

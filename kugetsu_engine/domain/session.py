@@ -29,7 +29,7 @@ class Session(msgspec.Struct, frozen=True):
     schema: int = SCHEMA
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class WantedSession(msgspec.Struct, frozen=True):
     """What an attempt is to do with a session."""
 
     mode: Mode = "new"
@@ -37,4 +37,4 @@ class Wanted(msgspec.Struct, frozen=True):
     """The one to continue, or to fork; None for a new one."""
 
 
-NEW = Wanted()
+NEW = WantedSession()

@@ -7,13 +7,13 @@ changed file.
 from collections.abc import Collection
 
 from .new_task import shown_id
-from .text.quantities import format_span, of_number
+from .text.quantities import choose_form, format_span
 
 SHOWN_S = 60.0
 """An agent that has been silent for less is only working."""
 
 
-def evidence_for(evidence: str, silent_s: float | None) -> str:
+def format_evidence(evidence: str, silent_s: float | None) -> str:
     """What speaks for a stall, with the time: `no output, 0.0 s CPU, no file changed for 12 min`."""
     return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
 
@@ -21,4 +21,6 @@ def evidence_for(evidence: str, silent_s: float | None) -> str:
 def caveat(stalled: Collection[str]) -> str:
     """What must be said of a plan while the agents of some tasks are stalled."""
     names, many = " ".join(map(shown_id, stalled)), len(stalled)
-    return f"{names} {of_number(many, 'is', 'are')} stalled: the times hold only if {of_number(many, 'it goes', 'they go')} on"
+    return (
+        f"{names} {choose_form(many, 'is', 'are')} stalled: the times hold only if {choose_form(many, 'it goes', 'they go')} on"
+    )

@@ -9,7 +9,7 @@ SHORT = 10
 """Letters of a commit's name that are shown."""
 
 
-def base_words(base: Mapping[str, Any]) -> str:
+def describe_start_point(base: Mapping[str, Any]) -> str:
     """A record of `git.base` in a sentence without its end: `origin/main, commit 1a2b3c4d5e (2 h old, fetched)`.
 
     Args:

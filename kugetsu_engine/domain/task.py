@@ -9,9 +9,9 @@ from .new_task import SCHEMA, shown_id, typed_id
 from .refs import key_of, repository_of
 from .reserved_refs import SESSIONS
 from .session import Mode
-from .start_point import base_words
+from .start_point import describe_start_point
 from .states import EVENTS, FINAL, MOVES, PENDING, RETRY_EVENT
-from .text.quantities import counted
+from .text.quantities import format_count
 from .text.times import epoch
 
 Expect = Literal["anything", "none", "changes", "commits"]
@@ -24,7 +24,7 @@ Order = tuple[int, float, int, str]
 """Sorts tasks into the order in which they start: priority (9 first), position, number, id."""
 
 
-def order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
+def start_order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
     """Return the sort key of a task; one without a number in its id counts by its age."""
     digits = typed_id(task_id)
     number = int(digits) if digits.isdigit() else int(epoch(pending_since) or 0)
@@ -69,22 +69,22 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=False):
         return not (self.commits or self.dirty or self.pr or self.task_commits or self.task_dirty)
 
     def __str__(self) -> str:
-        own = [counted(self.commits, "commit")] if self.commits else []
+        own = [format_count(self.commits, "commit")] if self.commits else []
         if self.commits:
             lines = f"+{self.insertions} −{self.deletions}"
             own.append(lines if self.files or self.brought else "no file changed")
         if self.commits and self.unpushed is not None:
             partly = f"{self.unpushed} not pushed" if self.unpushed else "pushed"
             own.append("not pushed" if self.unpushed >= self.commits else partly)
-        own += [counted(self.dirty, "uncommitted file")] if self.dirty else []
+        own += [format_count(self.dirty, "uncommitted file")] if self.dirty else []
         own += [self.pr] if self.pr else []
         if not own:
             own = ["nothing delivered" if self.nothing else "nothing in this attempt"]
-        more = [f"{counted(self.elsewhere, 'commit')} on {self.elsewhere_on or 'no branch'}"] if self.elsewhere else []
-        more += [f"{counted(self.brought, 'other commit')} brought in"] if self.brought else []
-        more += [f"{counted(self.removed, 'earlier commit')} no longer on the branch"] if self.removed else []
-        more += [f"{counted(self.task_commits, 'commit')} in the task"] if self.task_commits > self.commits else []
-        more += [f"{counted(self.dirty_before, 'uncommitted file')} from before"] if self.dirty_before else []
+        more = [f"{format_count(self.elsewhere, 'commit')} on {self.elsewhere_on or 'no branch'}"] if self.elsewhere else []
+        more += [f"{format_count(self.brought, 'other commit')} brought in"] if self.brought else []
+        more += [f"{format_count(self.removed, 'earlier commit')} no longer on the branch"] if self.removed else []
+        more += [f"{format_count(self.task_commits, 'commit')} in the task"] if self.task_commits > self.commits else []
+        more += [f"{format_count(self.dirty_before, 'uncommitted file')} from before"] if self.dirty_before else []
         return ", ".join(own + more)
 
 
@@ -117,7 +117,7 @@ class Base(msgspec.Struct, frozen=True):
     """Whether the worktree was there already, from an earlier attempt or task."""
 
     def __str__(self) -> str:
-        return base_words(msgspec.structs.asdict(self))
+        return describe_start_point(msgspec.structs.asdict(self))
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -230,7 +230,7 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def order(self) -> "Order":
         """Sorts tasks into the order in which they start."""
-        return order(self.id, self.priority, self.position, self.pending_since)
+        return start_order(self.id, self.priority, self.position, self.pending_since)
 
     @property
     def ended(self) -> bool:
@@ -297,7 +297,7 @@ LEVELS: dict[str, Level] = {
 }  # fmt: skip
 
 
-def move(task: Task, to: State, now: str, reason: str | None = None, **changes: Any) -> tuple[Task, Notice]:
+def move_task(task: Task, to: State, now: str, reason: str | None = None, **changes: Any) -> tuple[Task, Notice]:
     """Return the task in its new state and the one notification that tells it.
 
     Args:

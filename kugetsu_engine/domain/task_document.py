@@ -30,12 +30,12 @@ def fields_of(task: Task) -> dict[str, str]:
     }  # fmt: skip
 
 
-def document(task: Task, note: str = "") -> str:
+def task_document(task: Task, note: str = "") -> str:
     """Write a task as a text; `note` stands at its top."""
-    return compose(task, fields_of(task), task.message, note)
+    return compose_document(task, fields_of(task), task.message, note)
 
 
-def compose(task: Task, fields: Mapping[str, str], message: str, note: str = "") -> str:
+def compose_document(task: Task, fields: Mapping[str, str], message: str, note: str = "") -> str:
     """Write fields and a message as a text about a task."""
     lines = [f"# {task.shown} {task.issue_ref}: save and leave to change it; as it is, nothing is changed."]
     lines += [f"# {note}"] if note else []
@@ -54,7 +54,7 @@ def with_complaint(text: str, words: str) -> str:
     return f"{COMPLAINT}{' '.join(words.split())}\n{''.join(rest)}"
 
 
-def read(text: str) -> tuple[dict[str, str], str]:
+def parse_document(text: str) -> tuple[dict[str, str], str]:
     """Return the fields and the message of a text.
 
     Raises:
@@ -80,7 +80,7 @@ def read(text: str) -> tuple[dict[str, str], str]:
     raise UsageError(f"the line {RULE} above the message is missing", "put it back, the message follows below it")
 
 
-def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dict[str, Any]:
+def list_changes(task: Task, fields: dict[str, str], message: str, now: float) -> dict[str, Any]:
     """What a text changes of a task, as the arguments of an `edit`; a field that was left out stays as it is.
 
     Args:
@@ -89,7 +89,7 @@ def changes(task: Task, fields: dict[str, str], message: str, now: float) -> dic
     Raises:
         UsageError: a value makes no sense.
     """
-    before, _ = read(document(task))  # as it is read, so that what cannot be written is no change
+    before, _ = parse_document(task_document(task))  # as it is read, so that what cannot be written is no change
     changed: dict[str, Any] = {}
     if message != task.message.rstrip("\n"):
         changed["message"] = message

@@ -9,7 +9,7 @@ from .task import Attempt, Usage
 from .text.times import epoch
 
 
-class Sum(msgspec.Struct):
+class UsageSum(msgspec.Struct):
     """Attempts and what they consumed."""
 
     attempts: int = 0
@@ -40,7 +40,7 @@ def cost_of(attempts: Iterable[Attempt], before: int = 0) -> float:
     return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
 
 
-def total(attempts: Iterable[Attempt]) -> Usage:
+def sum_usage(attempts: Iterable[Attempt]) -> Usage:
     """What attempts consumed together; None for what none of them told."""
     told = [one.usage for one in attempts if one.usage is not None]
     tokens = [one.tokens for one in told if one.tokens is not None]
@@ -48,12 +48,12 @@ def total(attempts: Iterable[Attempt]) -> Usage:
     return Usage(sum(tokens) if tokens else None, sum(costs) if costs else None)
 
 
-def consumed(usage: Usage) -> str:
+def sum_consumed(usage: Usage) -> str:
     """`3,030 tokens, cost 0.0031`; what is not known is left out."""
     tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""
-    return ", ".join(part for part in (tokens, f"cost {money(usage.cost)}" if usage.cost else "") if part)
+    return ", ".join(part for part in (tokens, f"cost {format_money(usage.cost)}" if usage.cost else "") if part)
 
 
-def money(cost: float) -> str:
+def format_money(cost: float) -> str:
     """An amount as it is shown; the currency is the provider's, mostly US dollars."""
     return f"{cost:.2f}" if cost >= 0.1 or not cost else f"{cost:.4f}"

@@ -9,7 +9,7 @@ from ..domain.task import Notice
 from ..jobs.prompt import PromptFile
 
 
-class SettingAlerts:
+class ConfigAlerts:
     """Reads settings, env files and the prompt's template again when they change, and tells what is wrong in them."""
 
     def __init__(

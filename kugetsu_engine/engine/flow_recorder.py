@@ -5,25 +5,31 @@ from typing import Any
 
 import msgspec
 
-from ..domain.decisions.scheduling import Rest
+from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
 from ..domain.text.times import iso
 from ..errors import BadFile
 from ..paths import StatePaths
-from ..queue.journal_writer import Journal
-from ..scheduler.provider_backoff import Pauses
-from ..scheduler.queue_control import Controls
-from ..scheduler.resource_gate import HostGate
+from ..queue.journal_writer import JournalWriter
+from ..scheduler.provider_backoff import ProviderBackoff
+from ..scheduler.queue_control import QueueControl
+from ..scheduler.resource_gate import ResourceGate
 from ..state.requests import Answer, Request
 from ..storage import json_files
 
 
-class FlightRecorder:
+class FlowRecorder:
     """Of one engine; a command that is the engine for a moment leaves no start and no end."""
 
     def __init__(
-        self, paths: StatePaths, journal: Journal, mode: str, controls: Controls, host: HostGate, pauses: Pauses
+        self,
+        paths: StatePaths,
+        journal: JournalWriter,
+        mode: str,
+        controls: QueueControl,
+        host: ResourceGate,
+        pauses: ProviderBackoff,
     ) -> None:
         self._paths = paths
         self._journal = journal
@@ -32,7 +38,7 @@ class FlightRecorder:
         self._controls = controls
         self._host = host
         self._pauses = pauses
-        self._rests: tuple[int, tuple[Rest, ...]] = (-1, ())
+        self._rests: tuple[int, tuple[Cooldown, ...]] = (-1, ())
         """The rests that last, and the version of the pauses they were taken from."""
         self._last = Flow()
         self._last = self._now()

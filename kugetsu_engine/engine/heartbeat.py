@@ -17,7 +17,7 @@ from ..storage.quarantine import Quarantine
 HEARTBEAT_S = 2.0
 
 
-class Pulse:
+class Heartbeat:
     """Writes the engine's state for all who look on."""
 
     def __init__(self, paths: StatePaths, state: Callable[[bool], EngineState], quarantine: Quarantine, alerts: Alerts) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..state import sessions
 from ..storage import files
 
@@ -17,10 +17,10 @@ EVERY_S = 3.0
 """Seconds between two looks whether something changed."""
 
 
-class Index:
+class IndexFile:
     """Keeps the index of one state directory."""
 
-    def __init__(self, paths: StatePaths, ledger: Ledger, monotonic: Callable[[], float]) -> None:
+    def __init__(self, paths: StatePaths, ledger: TaskStore, monotonic: Callable[[], float]) -> None:
         self._paths = paths
         self._ledger = ledger
         self._monotonic = monotonic
@@ -45,7 +45,7 @@ class Index:
             return
         if self._seen is None:
             self._keep_old()
-        files.replace(self._paths.index, msgspec.json.encode(document(self._paths, self._ledger)), durable=False)
+        files.replace(self._paths.index, msgspec.json.encode(index_document(self._paths, self._ledger)), durable=False)
         self._seen = (*seen[:2], files.read_signature(self._paths.index))
 
     def _keep_old(self) -> None:
@@ -58,9 +58,9 @@ class Index:
             os.rename(self._paths.index, self._paths.old_index)
 
 
-def document(paths: StatePaths, ledger: Ledger) -> dict[str, object]:
+def index_document(paths: StatePaths, ledger: TaskStore) -> dict[str, object]:
     """What stands in the file; the first three names are those of the bash kugetsu."""
-    known = {session.slug: session for session in sessions.all(paths)}
+    known = {session.slug: session for session in sessions.list_sessions(paths)}
     reserved = {ref: known.pop(slug, None) for ref, slug in SESSIONS.items()}
     base, manager = reserved[BASE], reserved[PM_AGENT]
     return {

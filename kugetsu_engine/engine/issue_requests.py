@@ -8,15 +8,15 @@ from ..domain import refs
 from ..domain.new_task import shown_id, typed_id
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import Session
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.times import iso
-from ..errors import AlreadySo, UsageError
-from ..queue.task_store import Ledger
+from ..errors import Conflict, UsageError
+from ..queue.task_store import TaskStore
 from ..state import contexts, sessions
 from ..state.issue_names import session_name
 
 
-def set_pull_request(ledger: Ledger, args: dict[str, Any], now: float) -> tuple[str, str | None]:
+def set_pull_request(ledger: TaskStore, args: dict[str, Any], now: float) -> tuple[str, str | None]:
     """Remember, or with None forget, the address of an issue's pull request; what was done, and the address before."""
     issue_ref, url = _ref(ledger, args), msgspec.convert(args.get("url"), str | None)
     if url is not None and not (
@@ -24,33 +24,33 @@ def set_pull_request(ledger: Ledger, args: dict[str, Any], now: float) -> tuple[
     ):
         raise UsageError("that is no address of a pull request", "write https://host/owner/repo/pulls/N")
     slug = session_name(ledger.paths, issue_ref)
-    session = sessions.load(ledger.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
+    session = sessions.load_session(ledger.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
     if session.pr_url == url:
-        raise AlreadySo(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
-    sessions.save(ledger.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
+        raise Conflict(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
+    sessions.save_session(ledger.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
     return (f"{issue_ref}: {url}" if url else f"{issue_ref} has no pull request any more"), session.pr_url
 
 
-def forget(ledger: Ledger, args: dict[str, Any]) -> str:
+def forget_session(ledger: TaskStore, args: dict[str, Any]) -> str:
     """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
     issue_ref = _ref(ledger, args)
     active = [entry for entry in ledger.active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
         task_id = active[0].id
-        raise AlreadySo(f"{issue_ref} has an agent ({shown_id(task_id)})", f"kugetsu kill {typed_id(task_id)}, or --force")
+        raise Conflict(f"{issue_ref} has an agent ({shown_id(task_id)})", f"kugetsu kill {typed_id(task_id)}, or --force")
     waiting = [entry for entry in ledger.in_order() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         ledger.change(ledger.get(entry.id), "cancelled", "its issue was destroyed")
-    done = [f"{counted(len(waiting), 'waiting task')} cancelled"] if waiting else []
+    done = [f"{format_count(len(waiting), 'waiting task')} cancelled"] if waiting else []
     slug = session_name(ledger.paths, issue_ref)
-    if sessions.load(ledger.paths, slug) is not None:
+    if sessions.load_session(ledger.paths, slug) is not None:
         done.append("its session is forgotten")
-    sessions.remove(ledger.paths, slug)
-    if contexts.remove(ledger.paths, issue_ref):
+    sessions.remove_session(ledger.paths, slug)
+    if contexts.remove_context(ledger.paths, issue_ref):
         done.append("what was said about it is forgotten")
     return f"{issue_ref}: {', '.join(done)}" if done else f"{issue_ref}: nothing was known of it"
 
 
-def _ref(ledger: Ledger, args: dict[str, Any]) -> str:
+def _ref(ledger: TaskStore, args: dict[str, Any]) -> str:
     issue_ref = str(args.get("issue_ref", ""))
     return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref, ledger.default_server))

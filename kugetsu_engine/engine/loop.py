@@ -1,7 +1,7 @@
 """The engine: recover, then apply requests, collect results, expire, dispatch; again and again, woken by events.
 
 `step` is one turn. It never waits on git, on a clone or on an agent: supervisors do that. Everything it decides is decided by
-`domain.policy`; everything it changes goes through the `Ledger`.
+`domain.policy`; everything it changes goes through the `TaskStore`.
 """
 
 import math
@@ -23,35 +23,35 @@ from ..domain.new_task import shown_id
 from ..domain.new_task import task_id as as_task_id
 from ..domain.pause import PauseReason
 from ..domain.task import Notice, Task
-from ..domain.text.quantities import counted, format_clock
+from ..domain.text.quantities import format_clock, format_count
 from ..domain.text.times import iso
 from ..errors import EngineHeld, NoSuchTask
 from ..jobs.prompt import PromptFile
 from ..paths import JSON, StatePaths
 from ..process import identity
 from ..queue.entry import Entry
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..scheduler import provider_backoff
-from ..scheduler.attempts import Attempts
-from ..scheduler.budget import Spending
-from ..scheduler.change_tracker import WorkSoFar
+from ..scheduler.attempts import AttemptTracker
+from ..scheduler.budget import Budget
+from ..scheduler.change_tracker import ChangeTracker
 from ..scheduler.dispatcher import Dispatcher
-from ..scheduler.orphan_reaper import Sweeper
-from ..scheduler.provider_backoff import Pauses
-from ..scheduler.queue_control import Controls
+from ..scheduler.orphan_reaper import OrphanReaper
+from ..scheduler.provider_backoff import ProviderBackoff
+from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
-from ..scheduler.resource_gate import HostGate
-from ..scheduler.shared_server import Servers
+from ..scheduler.resource_gate import ResourceGate
+from ..scheduler.shared_server import SharedServer
 from ..state import issue_names
 from ..storage import files, wakeup_fifo
 from ..storage.engine_lock import EngineLock
 from ..supervisor.launcher import Launcher, Waker
 from . import request_inbox
-from .config_alerts import SettingAlerts
-from .flow_recorder import FlightRecorder
-from .heartbeat import Pulse, engine_lives
-from .index_file import Index
-from .request_handlers import Verbs
+from .config_alerts import ConfigAlerts
+from .flow_recorder import FlowRecorder
+from .heartbeat import Heartbeat, engine_lives
+from .index_file import IndexFile
+from .request_handlers import RequestHandlers
 
 RESCAN_S = 5.0
 BORROWED_S = 2.0
@@ -92,7 +92,7 @@ class Engine:
         self._clock_ahead = clock() - monotonic()
         self._rescan_at = 0.0
         self._requests_left = False
-        self.host = HostGate((paths.root, paths.worktrees))
+        self.host = ResourceGate((paths.root, paths.worktrees))
         self._hints: set[str] = set()
         self.launcher = launcher or Launcher(paths.supervisor_log)
 
@@ -118,42 +118,46 @@ class Engine:
     def _read_books(self) -> None:
         issue_names.keep_older_names(self.paths)
         self.settings = SettingsSource(self.paths, self._environ)
-        self.controls = Controls(self.paths, self.settings.limit, self.mode != "command", self._clock)
+        self.controls = QueueControl(self.paths, self.settings.limit, self.mode != "command", self._clock)
         self.controls.draining = self._drain
-        self.ledger = Ledger(
+        self.ledger = TaskStore(
             self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
         )
-        self.setting_alerts = SettingAlerts(
+        self.setting_alerts = ConfigAlerts(
             self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
             self.ledger.tell if self.mode != "command" else None, self._now,
         )  # fmt: skip
-        self.pauses = Pauses(self.paths, self._clock, lambda agent: registry.provider(agent, self.settings.current))
+        self.pauses = ProviderBackoff(self.paths, self._clock, lambda agent: registry.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
-        self.spending = Spending(self.paths, self._clock, self.controls)
-        self.attempts = Attempts(
+        self.spending = Budget(self.paths, self._clock, self.controls)
+        self.attempts = AttemptTracker(
             self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self.spending,
             self._boot_id,
         )  # fmt: skip
         self.attempts.on_start = self.host.hear
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
-        self.sweeper = Sweeper(self.paths, self.ledger, self.alerts, self._now)
-        self.work = WorkSoFar(self.paths, self.alerts, self.ledger.tell, self._clock)
-        self.verbs = Verbs(self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle)
-        self.servers = Servers(self.paths, self._environ, self.settings, self.ledger, self.alerts, lambda: self.controls.limit)
+        self.sweeper = OrphanReaper(self.paths, self.ledger, self.alerts, self._now)
+        self.work = ChangeTracker(self.paths, self.alerts, self.ledger.tell, self._clock)
+        self.verbs = RequestHandlers(
+            self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle
+        )
+        self.servers = SharedServer(
+            self.paths, self._environ, self.settings, self.ledger, self.alerts, lambda: self.controls.limit
+        )
         self.dispatcher = Dispatcher(
             self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
             self.launcher, self._clock, self.servers,
         )  # fmt: skip
         self.attempts.on_git_busy = self.dispatcher.obstacles.git_is_busy
-        self.index = Index(self.paths, self.ledger, self._monotonic)
-        self.pulse = Pulse(self.paths, self._state, self.ledger.quarantine, self.alerts)
-        self.flight = FlightRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
-        self.inbox = request_inbox.Inbox(
+        self.index = IndexFile(self.paths, self.ledger, self._monotonic)
+        self.pulse = Heartbeat(self.paths, self._state, self.ledger.quarantine, self.alerts)
+        self.flight = FlowRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
+        self.inbox = request_inbox.RequestInbox(
             self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight, self._monotonic
         )
         self._take_settings()
         self.ledger.rescan()
-        if self.mode != "command" and (fd := wakeup_fifo.hang(self.paths.bell)) is not None:
+        if self.mode != "command" and (fd := wakeup_fifo.listen(self.paths.bell)) is not None:
             self.waker.listen(fd, self._hear_bell)
 
     def close(self) -> None:
@@ -292,7 +296,7 @@ class Engine:
         """Apply the operator's requests, in order, and answer each; whether some are left, as the time is over."""
         return self.inbox.apply_requests(within_s)
 
-    def _begin(self, task: Task) -> scheduling.Why | None:
+    def _begin(self, task: Task) -> scheduling.WaitingReason | None:
         """Start one task at once; why it may not, None when it does."""
         self._settle()
         return self.dispatcher.start_now(task.id)
@@ -313,7 +317,7 @@ class Engine:
         self._rescan_at = now + RESCAN_S
         self._hints = set()
         files.make_again(self.paths.folders())
-        if (fault := provider_backoff.fault(self.paths)) is not None:
+        if (fault := provider_backoff.find_fault(self.paths)) is not None:
             self.ledger.quarantine.take(self.paths.pauses, fault)
         self.ledger.rescan()
         self.dispatcher.obstacles.forget_refusals()
@@ -330,7 +334,7 @@ class Engine:
             except NoSuchTask:
                 self.ledger.look_at({entry.id})
 
-    def _expire_one(self, entry: Entry, facts: scheduling.Facts) -> None:
+    def _expire_one(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
         task = self.ledger.get(entry.id)
         rest = facts.rests.get(entry.agent or facts.default_agent)
         if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
@@ -354,8 +358,8 @@ class Engine:
             self._pauses_seen = self.pauses.version
             self.ledger.rests_changed()
         rest = self.pauses.resting()
-        self.alerts.warn("rate_limit", provider_backoff.told(rest, now))
-        self.alerts.warn("network", provider_backoff.silent(self.pauses.hosts(), now))
+        self.alerts.warn("rate_limit", provider_backoff.describe_pause(rest, now))
+        self.alerts.warn("network", provider_backoff.silent_hosts(self.pauses.hosts(), now))
         stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
         self.work.turn(self.ledger.active())
@@ -401,7 +405,7 @@ class Engine:
         facts, now = self.dispatcher.facts(), self._clock()
         reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
         kept = [why.text for why in reasons if why.code == "config"]
-        return f"{counted(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
+        return f"{format_count(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
     @property
     def idle(self) -> bool:

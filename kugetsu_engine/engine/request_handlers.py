@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..domain import states
-from ..domain.decisions.scheduling import Why
+from ..domain.decisions.scheduling import WaitingReason
 from ..domain.new_task import checked_priority, checked_tags, shown_id, typed_id
 from ..domain.new_task import task_id as as_task_id
 from ..domain.session import Mode
 from ..domain.task import Expect, Task
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.times import epoch, iso
-from ..errors import AlreadySo, ConfigError, KugetsuError, NoSuchTask, TryLater, UsageError
+from ..errors import ConfigError, Conflict, KugetsuError, NoSuchTask, TryLater, UsageError
 from ..queue.entry import Entry
-from ..queue.task_store import Ledger
-from ..scheduler.provider_backoff import Pauses
-from ..scheduler.queue_control import Controls
+from ..queue.task_store import TaskStore
+from ..scheduler.provider_backoff import ProviderBackoff
+from ..scheduler.queue_control import QueueControl
 from ..state import tasks
 from ..state.new_tasks import checked_message
 from ..state.requests import Answer, Request, Undo
@@ -40,19 +40,19 @@ EDITABLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Done(NamedTuple):
+class Handled(NamedTuple):
     """What was done, and what would take it back."""
 
     text: str
     undo: Undo | None = None
 
 
-class Verbs:
+class RequestHandlers:
     """Applies requests to the books."""
 
     def __init__(
-        self, ledger: Ledger, controls: Controls, now: Callable[[], float], stop: Callable[[Task], None], pauses: Pauses,
-        begin: Callable[[Task], Why | None], settle: Callable[[], None],
+        self, ledger: TaskStore, controls: QueueControl, now: Callable[[], float], stop: Callable[[Task], None], pauses: ProviderBackoff,
+        begin: Callable[[Task], WaitingReason | None], settle: Callable[[], None],
     ) -> None:  # fmt: skip
         """Begin.
 
@@ -69,7 +69,7 @@ class Verbs:
         self._settle = settle
         self._asked_by = ""
         """Number and time of the request under way: a number alone comes again if the counter is lost."""
-        self._of_task: dict[str, Callable[[Task, dict[str, Any]], Done]] = {
+        self._of_task: dict[str, Callable[[Task, dict[str, Any]], Handled]] = {
             "kill": self._kill, "cancel": self._cancel, "restore": self._restore, "retry": self._retry, "hold": self._hold,
             "release": self._release, "move": self._move, "edit": self._edit, "start": self._start,
         }  # fmt: skip
@@ -97,39 +97,39 @@ class Verbs:
 
     # one task
 
-    def _kill(self, task: Task, args: dict[str, Any]) -> Done:
+    def _kill(self, task: Task, args: dict[str, Any]) -> Handled:
         if task.state == states.PENDING:
             return self._cancel(task, args)
         if task.ended:
-            raise AlreadySo(f"{task.shown} has ended already ({task.state})")
+            raise Conflict(f"{task.shown} has ended already ({task.state})")
         how = "kill" if args.get("now") else "stop"
         if task.stop == how or task.stop == "kill":
-            raise AlreadySo(f"{task.shown} is being stopped already")
+            raise Conflict(f"{task.shown} is being stopped already")
         task = self._ledger.update(task, stop=how)
         self._stop(task)
-        return Done(f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
+        return Handled(f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
 
-    def _cancel(self, task: Task, args: dict[str, Any]) -> Done:
+    def _cancel(self, task: Task, args: dict[str, Any]) -> Handled:
         if task.state in states.ACTIVE:
-            raise AlreadySo(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {typed_id(task.id)}")
+            raise Conflict(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {typed_id(task.id)}")
         if task.ended:
-            raise AlreadySo(f"{task.shown} has ended already ({task.state})")
+            raise Conflict(f"{task.shown} has ended already ({task.state})")
         self._ledger.change(task, "cancelled", "cancelled by you")
-        return Done(f"cancelled {task.shown}", Undo("restore", task.id, {"retry_at": task.retry_at}))
+        return Handled(f"cancelled {task.shown}", Undo("restore", task.id, {"retry_at": task.retry_at}))
 
-    def _restore(self, task: Task, args: dict[str, Any]) -> Done:
+    def _restore(self, task: Task, args: dict[str, Any]) -> Handled:
         """Put a cancelled task back at its place, as it waited there; unlike a retry it counts no attempts anew."""
         if task.state != "cancelled":
-            raise AlreadySo(f"{task.shown} is {task.state}; only a cancelled task can be put back")
+            raise Conflict(f"{task.shown} is {task.state}; only a cancelled task can be put back")
         retry_at = msgspec.convert(args.get("retry_at"), str | None)
         if retry_at is not None and epoch(retry_at) is None:
             raise UsageError("retry_at is no time")
         self._ledger.reopen(task, "put back by you", retry_at=retry_at, completed_at=None, error=None)
-        return Done(f"{task.shown} is back in the queue")
+        return Handled(f"{task.shown} is back in the queue")
 
-    def _retry(self, task: Task, args: dict[str, Any]) -> Done:
+    def _retry(self, task: Task, args: dict[str, Any]) -> Handled:
         if task.state in states.ACTIVE:
-            raise AlreadySo(f"{task.shown} is running")
+            raise Conflict(f"{task.shown} is running")
         fresh: dict[str, Any] = {
             "retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False,
         }  # fmt: skip
@@ -137,17 +137,17 @@ class Verbs:
             fresh["session"] = session
         if task.state == states.PENDING:
             if task.retry_at is None:
-                raise AlreadySo(f"{task.shown} waits for its start already", "kugetsu queue list says why")
+                raise Conflict(f"{task.shown} waits for its start already", "kugetsu queue list says why")
             self._ledger.update(task, **fresh, reason="retry asked for by you")
-            return Done(f"{task.shown} is tried again at once")
+            return Handled(f"{task.shown} is tried again at once")
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
         self._ledger.reopen(task, "retry asked for by you", **fresh)
-        return Done(f"{task.shown} waits for another attempt")
+        return Handled(f"{task.shown} waits for another attempt")
 
-    def _start(self, task: Task, args: dict[str, Any]) -> Done:
+    def _start(self, task: Task, args: dict[str, Any]) -> Handled:
         """Start one task now, before all others, or take it back, as it was made for this; `keep`: it waits as before."""
         if task.state in states.ACTIVE:
-            return Done(f"{task.shown} starts")  # the request is applied again after a crash
+            return Handled(f"{task.shown} starts")  # the request is applied again after a crash
         self._need_pending(task, "started")
         refused = self._begin(self._ledger.update(task, held=False) if task.held else task)
         if refused is not None and args.get("keep"):
@@ -160,32 +160,32 @@ class Verbs:
             if refused.code == "config":  # that does not pass by itself
                 raise ConfigError(words, "correct that first; kugetsu enqueue puts it in the queue")
             raise TryLater(words, "try later; kugetsu enqueue puts it in the queue")
-        return Done(f"{task.shown} starts")
+        return Handled(f"{task.shown} starts")
 
-    def _hold(self, task: Task, args: dict[str, Any]) -> Done:
+    def _hold(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "held")
         if task.held:
-            raise AlreadySo(f"{task.shown} is held already")
+            raise Conflict(f"{task.shown} is held already")
         self._ledger.update(task, held=True)
-        return Done(f"holding {task.shown}", Undo("release", task.id))
+        return Handled(f"holding {task.shown}", Undo("release", task.id))
 
-    def _release(self, task: Task, args: dict[str, Any]) -> Done:
+    def _release(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "released")
         if not task.held:
-            raise AlreadySo(f"{task.shown} is not held")
+            raise Conflict(f"{task.shown} is not held")
         # It starts to grow old now.
         self._ledger.update(task, held=False, pending_since=iso(self._now()))
-        return Done(f"released {task.shown}", Undo("hold", task.id))
+        return Handled(f"released {task.shown}", Undo("hold", task.id))
 
-    def _move(self, task: Task, args: dict[str, Any]) -> Done:
+    def _move(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "moved")
         others = [entry for entry in self._ledger.in_order() if entry.id != task.id]
         before = sum(1 for entry in others if entry.key < task.order)
         if task.moved_by == self._asked_by:  # a step up or down would be a second one
-            return Done(_told_place(task, before, others))
+            return Handled(_told_place(task, before, others))
         place = self._wanted_place(others, before, args)
         if place == before:
-            raise AlreadySo(f"{task.shown} is {'the first' if not place else f'number {place + 1}'} already")
+            raise Conflict(f"{task.shown} is {'the first' if not place else f'number {place + 1}'} already")
         priority, position = _between(
             task.priority, others[place - 1] if place else None, others[place] if place < len(others) else None
         )
@@ -195,7 +195,7 @@ class Verbs:
         self._ledger.update(task, priority=priority, position=position, moved_by=self._asked_by)
         changed = f", priority {priority} now" if priority != task.priority else ""
         back = Undo("edit", task.id, {"priority": task.priority, "position": task.position})
-        return Done(f"{_told_place(task, place, others)}{changed}", back)
+        return Handled(f"{_told_place(task, place, others)}{changed}", back)
 
     def _wanted_place(self, others: list[Entry], before: int, args: dict[str, Any]) -> int:
         """The index among the other tasks at which the task is to stand."""
@@ -228,7 +228,7 @@ class Verbs:
         for nth in range(len(crowd), 0, -1):  # the last one first, as it has room
             self._ledger.update(self._ledger.get(crowd[nth - 1].id), position=low + nth * step)
 
-    def _edit(self, task: Task, args: dict[str, Any]) -> Done:
+    def _edit(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "edited")
         if not args or not args.keys() <= EDITABLE.keys():
             raise UsageError(f"nothing to edit in {sorted(args)}", f"one of {', '.join(EDITABLE)}")
@@ -236,7 +236,7 @@ class Verbs:
         self._check(task, changes)
         self._ledger.update(task, **changes)
         before = {name: getattr(task, name) for name in changes}
-        return Done(f"changed {', '.join(sorted(changes))} of {task.shown}", Undo("edit", task.id, before))
+        return Handled(f"changed {', '.join(sorted(changes))} of {task.shown}", Undo("edit", task.id, before))
 
     def _check(self, task: Task, changes: dict[str, Any]) -> None:
         if "message" in changes:
@@ -253,7 +253,7 @@ class Verbs:
         for earlier in changes.get("after", ()):
             if earlier == task.id or as_task_id(earlier) != earlier:
                 raise UsageError(f"{task.shown} cannot come after {earlier!r}")
-            tasks.find(self._ledger.paths, earlier)
+            tasks.find_task(self._ledger.paths, earlier)
             if self._waits_for(earlier, task.id):
                 raise UsageError(f"{task.shown} and {shown_id(earlier)} would wait for each other")
 
@@ -272,42 +272,40 @@ class Verbs:
 
     def _need_pending(self, task: Task, done: str) -> None:
         if task.state != states.PENDING:
-            raise AlreadySo(f"{task.shown} is {task.state}; only a waiting task can be {done}")
+            raise Conflict(f"{task.shown} is {task.state}; only a waiting task can be {done}")
 
     # the whole queue
 
-    def _of_queue(self, verb: str, args: dict[str, Any]) -> Done:
+    def _of_queue(self, verb: str, args: dict[str, Any]) -> Handled:
         controls = self._controls
         if verb == "limit":
             before = controls.limit
-            return Done(controls.set_limit(args.get("limit")), Undo("limit", None, {"limit": before}))
+            return Handled(controls.set_limit(args.get("limit")), Undo("limit", None, {"limit": before}))
         if verb == "stop_all":
-            return Done(self._stop_all(args))
+            return Handled(self._stop_all(args))
         if verb == "clear":
-            return Done(self._clear(args))
+            return Handled(self._clear(args))
         if verb == "set_pr":
             text, pr_before = issue_requests.set_pull_request(self._ledger, args, self._now())
-            return Done(text, Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": pr_before}))
+            return Handled(text, Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": pr_before}))
         if verb == "forget":
             self._settle()
-            return Done(issue_requests.forget(self._ledger, args))
+            return Handled(issue_requests.forget_session(self._ledger, args))
         if verb == "resume" and args.get("agent") is not None:
-            return Done(self._resume_agent(str(args["agent"])))
+            return Handled(self._resume_agent(str(args["agent"])))
         if (
             verb == "resume"
             and not controls.paused
             and not controls.draining
             and (rest := self._pauses.resting() | self._pauses.hosts())
         ):
-            raise AlreadySo(
-                "the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}"
-            )
+            raise Conflict("the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}")
         back: Undo | None = Undo("resume")
         if verb == "resume":
             back = Undo("pause") if controls.paused else Undo("drain")
         elif controls.paused or controls.draining:
             back = None  # two reasons not to start anything: going on is not where it came from
-        return Done(controls.set_flow(verb), back)
+        return Handled(controls.set_flow(verb), back)
 
     def _stop_all(self, args: dict[str, Any]) -> str:
         """Pause the queue, then stop every agent, in this order: no freed slot starts the next task, also after a crash.
@@ -337,16 +335,16 @@ class Verbs:
         if refused is not None:
             raise refused
         if not (paused or stopping):
-            raise AlreadySo("the queue is paused already, and no agent runs that is not being stopped")
+            raise Conflict("the queue is paused already, and no agent runs that is not being stopped")
         waiting = len(self._ledger.in_order())
-        waits = counted(waiting, "task waits", "tasks wait") if waiting else "no task waits"
-        agents = f"{'killing' if how == 'kill' else 'stopping'} {counted(stopping, 'agent')}, worktrees are kept"
+        waits = format_count(waiting, "task waits", "tasks wait") if waiting else "no task waits"
+        agents = f"{'killing' if how == 'kill' else 'stopping'} {format_count(stopping, 'agent')}, worktrees are kept"
         return f"the queue is paused, {waits}; {agents if stopping else 'no agent runs'}"
 
     def _resume_agent(self, agent: str) -> str:
         """End the rest of an agent's provider, as whoever asks knows better."""
         if not self._pauses.lift(agent):
-            raise AlreadySo(f"{agent} has reached no limit", "kugetsu queue list says why a task waits")
+            raise Conflict(f"{agent} has reached no limit", "kugetsu queue list says why a task waits")
         return f"the tasks of {agent} go on"
 
     def _clear(self, args: dict[str, Any]) -> str:
@@ -360,7 +358,7 @@ class Verbs:
             finish_removals(paths)
         else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying
             threading.Thread(target=finish_removals, args=(paths,), name="kugetsu-clear").start()
-        return f"cleared {counted(count, 'ended task')}, their worktrees are kept"
+        return f"cleared {format_count(count, 'ended task')}, their worktrees are kept"
 
 
 def _told_place(task: Task, place: int, others: list[Entry]) -> str:

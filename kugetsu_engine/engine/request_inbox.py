@@ -3,24 +3,24 @@
 from collections.abc import Callable
 
 from ..domain.alerts import Alerts
-from ..errors import BadFile, NotNow
+from ..errors import BadFile, TransientReadError
 from ..paths import StatePaths
 from ..state import requests
 from ..state.requests import Answer, Request
 from ..storage import files
 from ..storage.quarantine import Quarantine
-from .flow_recorder import FlightRecorder
-from .request_handlers import Verbs
+from .flow_recorder import FlowRecorder
+from .request_handlers import RequestHandlers
 
 TURN_S = 0.5
 """How long one turn of the engine applies requests; each is flushed to disk, and agents wait to be started and collected."""
 
 
-class Inbox:
+class RequestInbox:
     """The requests of one engine."""
 
     def __init__(
-        self, paths: StatePaths, verbs: Verbs, quarantine: Quarantine, alerts: Alerts, flight: FlightRecorder,
+        self, paths: StatePaths, verbs: RequestHandlers, quarantine: Quarantine, alerts: Alerts, flight: FlowRecorder,
         monotonic: Callable[[], float],
     ) -> None:  # fmt: skip
         self._paths = paths
@@ -53,19 +53,19 @@ class Inbox:
 
     def _apply_requests(self, within_s: float) -> bool:
         self._cannot_read = False
-        for path in requests.strangers(self._paths):
+        for path in requests.list_foreign_files(self._paths):
             self._quarantine.take(path, "no request by its name")
         until = self._monotonic() + within_s
         answered = 0
         try:
-            for number in requests.waiting(self._paths):
+            for number in requests.list_waiting(self._paths):
                 if answered and self._monotonic() >= until:
                     return True
                 try:
                     reply = self._unanswered.get(number) or self._apply(number, until)
                 except FileNotFoundError:
                     continue
-                except NotNow as error:
+                except TransientReadError as error:
                     self._alerts.warn("disk", error.message)
                     self._cannot_read = True
                     return False
@@ -73,7 +73,7 @@ class Inbox:
                     return True
                 if reply.ok:
                     self._unanswered[number] = reply
-                requests.answer(self._paths, number, reply)
+                requests.write_answer(self._paths, number, reply)
                 self._unanswered.pop(number, None)
                 answered += 1
         finally:
@@ -84,8 +84,8 @@ class Inbox:
     def _apply(self, number: int, until: float) -> Answer | None:
         """Do what a request asks for, and write it down; None where further parts of it must wait for the next turn."""
         try:
-            request = requests.load(self._paths, number)
-        except NotNow:
+            request = requests.load_request(self._paths, number)
+        except TransientReadError:
             raise
         except BadFile as error:
             self._quarantine.take(requests.file_of(self._paths, number), error.message)

@@ -11,10 +11,10 @@ from functools import partial
 from ..domain.task import Notice
 from ..domain.text.times import iso
 from ..errors import EngineHeld, KugetsuError
-from ..notifications.sender import Messenger
+from ..notifications.sender import NotificationSender
 from ..paths import StatePaths
 from ..process import identity
-from ..queue.cleanup import TIDY_S, tidy
+from ..queue.cleanup import TIDY_S, tidy_state_directory
 from ..scheduler.change_tracker import EVERY_S
 from ..state import pull_requests
 from ..storage import files
@@ -57,7 +57,7 @@ class EngineThread:
         """Whether nothing new starts; kept when the engine fails and is started again."""
         self._stop = threading.Event()
         self._engine: Engine | None = None
-        self._messenger: Messenger | None = None
+        self._messenger: NotificationSender | None = None
         self._failures = 0
         self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
 
@@ -104,7 +104,7 @@ class EngineThread:
             drain=self._drain,
         )  # fmt: skip
         end_of_watch = threading.Event()
-        messenger = Messenger(self.paths, lambda: engine.settings.current, self._environ, self._note)
+        messenger = NotificationSender(self.paths, lambda: engine.settings.current, self._environ, self._note)
         engine.open()
         try:  # whatever fails from here on, the lock is given back
             messenger.start()
@@ -173,12 +173,12 @@ class EngineThread:
     def _tidy(self, engine: Engine) -> None:
         """Put old things away."""
         age, now = engine.settings.current.cleanup_age, time.time()
-        if (removed := tidy(self.paths, now, age)) and age is not None:
+        if (removed := tidy_state_directory(self.paths, now, age)) and age is not None:
             engine.ledger.journal.removed(now - age, removed)
 
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
-        if pull_requests.due(pull_requests.load(self.paths), time.time()):
+        if pull_requests.due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
             forge_questions.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..config.loader import Settings, load
+from ..config.loader import Settings, load_settings
 from ..domain import refs
 from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
@@ -15,7 +15,7 @@ from ..domain.text.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..state import pull_requests
-from .hosts import Forge, forge_of, tokens
+from .hosts import Forge, forge_of, read_tokens
 
 AT_ONCE = 4
 SILENCE_S = 60.0
@@ -25,12 +25,12 @@ MAX_SILENCE_S = 1800.0
 Answer = TypeVar("Answer")
 
 
-class Forges:
+class CachedForges:
     """The forges of one state directory."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._paths = paths
-        self._settings: Settings = load(paths, environ)[0]
+        self._settings: Settings = load_settings(paths, environ)[0]
         self._tokens: Mapping[str, str] | None = None
         self._clock = clock
 
@@ -43,7 +43,7 @@ class Forges:
         if ref.is_local:
             return None
         if self._tokens is None:
-            self._tokens = tokens(self._paths)
+            self._tokens = read_tokens(self._paths)
         return forge_of(ref.host, self._settings, self._tokens)
 
     def issue_text(self, ref: IssueRef) -> IssueText | None:
@@ -83,7 +83,11 @@ class Forges:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        asked = pull_requests.due(pull_requests.load(self._paths), self._clock()) if wanted is None else wanted
+        asked = (
+            pull_requests.due_refreshes(pull_requests.load_pull_requests(self._paths), self._clock())
+            if wanted is None
+            else wanted
+        )
         with ThreadPoolExecutor(AT_ONCE) as pool:
             said = [*pool.map(self._fault, asked, asked.values())]
         return sorted({fault for fault in said if fault})
@@ -97,10 +101,10 @@ class Forges:
 
     def known(self, ref: IssueRef) -> KnownPull | None:
         """The last answer about an issue's pull request; asks nobody."""
-        return pull_requests.load(self._paths).issues.get(ref.key)
+        return pull_requests.load_pull_requests(self._paths).issues.get(ref.key)
 
     def _ask(self, forge: Forge, question: Callable[[], Answer]) -> Answer:
-        before = pull_requests.load(self._paths).silent.get(forge.host)
+        before = pull_requests.load_pull_requests(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
             raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
@@ -120,9 +124,9 @@ class Forges:
         silence = pull_requests.Silence(iso(until), error.message, failures + 1)
         self._remember(lambda now: msgspec.structs.replace(now, silent=now.silent | {host: silence}))
 
-    def _remember(self, make: Callable[[pull_requests.Pulls], pull_requests.Pulls]) -> None:
+    def _remember(self, make: Callable[[pull_requests.PullRequests], pull_requests.PullRequests]) -> None:
         try:
-            pull_requests.change(self._paths, make)
+            pull_requests.change_pull_requests(self._paths, make)
         except OSError:
             return  # a memory only: a disk that refuses takes nothing but time
 

@@ -23,7 +23,7 @@ MAX_PAGES = 5
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Client:
+class ForgeClient:
     """Asks one forge; to be used in a `with`."""
 
     def __init__(self, forge: Forge) -> None:
@@ -46,7 +46,7 @@ class Client:
         except (ValueError, OSError):  # certificates or a proxy's address
             raise ForgeError(f"{forge.host}: proxy or certificates of the environment cannot be used") from None
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> "ForgeClient":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,7 +13,7 @@ from ..domain import refs
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..state import pull_requests
-from .cache import Forges
+from .cache import CachedForges
 
 
 def main(words: list[str]) -> int:
@@ -28,9 +28,12 @@ def main(words: list[str]) -> int:
 
 def _answer(verb: str, root: str, reference: str = "", branch: str = "") -> dict[str, object]:
     paths = StatePaths(root)
-    forges = Forges(paths, os.environ)
+    forges = CachedForges(paths, os.environ)
     if verb == "refresh":
-        return {"asked": len(pull_requests.due(pull_requests.load(paths), time.time())), "faults": forges.ask_again()}
+        return {
+            "asked": len(pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time())),
+            "faults": forges.ask_again(),
+        }
     ref = refs.parse(reference)
     if verb == "text":
         text = forges.issue_text(ref)

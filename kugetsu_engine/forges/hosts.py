@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..config import env_files
 from ..config.loader import ForgeSettings, Settings
-from ..errors import ForgeError, NotNow
+from ..errors import ForgeError, TransientReadError
 from ..paths import ENV_FORGES, StatePaths
 
 TOKEN_FILES = (*env_files.NAMES, ENV_FORGES)
@@ -88,7 +88,7 @@ def _api(host: str, kind: str) -> str:
     return "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
 
 
-def tokens(paths: StatePaths) -> dict[str, str]:
+def read_tokens(paths: StatePaths) -> dict[str, str]:
     """What the env files say, among it the tokens.
 
     Raises:
@@ -96,13 +96,13 @@ def tokens(paths: StatePaths) -> dict[str, str]:
     """
     try:
         return env_files.read_files(paths, TOKEN_FILES, {})
-    except (env_files.BrokenEnvFile, NotNow) as error:
+    except (env_files.BrokenEnvFile, TransientReadError) as error:
         raise ForgeError(error.message, error.hint) from None
 
 
 def may_ask(paths: StatePaths, settings: Settings, host: str) -> bool:
     """Whether a host is a forge whose use was asked for, or may be, as a file of tokens cannot be read."""
     try:
-        return forge_of(host, settings, tokens(paths)) is not None
+        return forge_of(host, settings, read_tokens(paths)) is not None
     except ForgeError:
         return True  # whoever asks it is told which file it is

@@ -5,7 +5,7 @@ from typing import Any
 from ..domain.pull_request import Checks, IssueText, PullRequest
 from ..domain.refs import IssueRef
 from ..errors import ForgeError
-from .client import Client, quoted
+from .client import ForgeClient, quoted
 from .hosts import Forge
 
 MAX_BODY = 64 << 10
@@ -20,7 +20,7 @@ def issue_text(forge: Forge, ref: IssueRef) -> IssueText:
     Raises:
         ForgeError: the forge did not give it.
     """
-    with Client(forge) as client:
+    with ForgeClient(forge) as client:
         found = _object(client.get(f"/repos/{quoted(ref.path)}/issues/{ref.number}"), forge)
     return IssueText(_text(found, "title")[:1000], _text(found, "body")[:MAX_BODY])
 
@@ -31,7 +31,7 @@ def pull_request_of(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | N
     Raises:
         ForgeError: the forge did not tell.
     """
-    with Client(forge) as client:
+    with ForgeClient(forge) as client:
         found = _pulls(client, ref, branch)
         if not found:
             return None
@@ -52,7 +52,7 @@ def pull_request_of(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | N
     return PullRequest(pull.number, pull.url, pull.state, pull.title, pull.draft, pull.head, _added_up(states))
 
 
-def _pulls(client: Client, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
+def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
     path = f"/repos/{quoted(ref.path)}/pulls"
     if client.forge.kind == "github":
         owner = ref.path.partition("/")[0]
@@ -65,7 +65,7 @@ def _pulls(client: Client, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
     return [one for one in found if _text(_inner(one, "head"), "ref") == branch]
 
 
-def _check_states(client: Client, ref: IssueRef, commit: str) -> list[str]:
+def _check_states(client: ForgeClient, ref: IssueRef, commit: str) -> list[str]:
     base = f"/repos/{quoted(ref.path)}/commits/{commit}"
     combined = client.get(f"{base}/status")
     states = []

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .command import git
 from .containing_repository import main_folder
 from .gitfile import admin_dir, common_folder
-from .isolation import NOTHING_KNOWN, sealed
+from .isolation import NOTHING_KNOWN, isolated_view
 from .repositories import common_dir
 
 MAX_REFS = 20_000
@@ -54,7 +54,7 @@ class Baseline(NamedTuple):
     """Bytes of git's record of where the worktree's HEAD has been."""
 
 
-def take(repository: str, worktree: str, branch: str, base_branch: str | None) -> Baseline:
+def record_baseline(repository: str, worktree: str, branch: str, base_branch: str | None) -> Baseline:
     """Look at a branch and its worktree before the agent is started.
 
     Raises:
@@ -65,7 +65,7 @@ def take(repository: str, worktree: str, branch: str, base_branch: str | None) -
     told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
     refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
     own = f"refs/heads/{branch}"
-    standing = look(worktree, {name: commit for commit, name in refs})
+    standing = inspect_worktree(worktree, {name: commit for commit, name in refs})
     commit = next((commit for commit, name in refs if name == own), None)
     if commit is None and len(refs) == MAX_REFS:
         commit = commit_of(shared, own)
@@ -84,7 +84,7 @@ def _shared(repository: str, worktree: str) -> str:
     return os.path.realpath(common_dir(repository))
 
 
-def look(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
+def inspect_worktree(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
     """Ask git how a worktree stands.
 
     Args:
@@ -95,7 +95,7 @@ def look(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
     """
     dirty: list[int] = []
     head, on = None, None
-    with sealed(worktree, refs) as found:
+    with isolated_view(worktree, refs) as found:
         entries = found.git(*STATUS).split("\0")
     for entry in entries:
         if entry.startswith("# branch.oid "):

@@ -4,7 +4,7 @@ import os
 import stat
 
 from ..domain.changes import Changes
-from .isolation import sealed
+from .isolation import isolated_view
 from .worktrees import base_commit
 
 MAX_NAMES = 5_000
@@ -14,14 +14,14 @@ MAX_UNTRACKED_BYTES = 128 << 10
 """Of one file that git does not know; of a longer one no lines are told."""
 
 
-def changes_of(worktree: str) -> tuple[Changes, frozenset[str]]:
+def count_changes(worktree: str) -> tuple[Changes, frozenset[str]]:
     """Compare a worktree with where its work began, committed or not; returns the numbers, and at most `MAX_NAMES` files.
 
     Raises:
         GitError: git cannot tell.
     """
     base = base_commit(worktree) or "HEAD"
-    with sealed(worktree) as look:
+    with isolated_view(worktree) as look:
         counted = look.git(
             "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", base, "--"
         )

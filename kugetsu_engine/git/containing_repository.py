@@ -34,7 +34,7 @@ def main_repository(folder: str, upwards: bool = False) -> str | None:
         return None
 
 
-def work_in(repository: str) -> str:
+def enclosing_worktree(repository: str) -> str:
     """The repository for a task to work in; a linked worktree stands for the one it belongs to.
 
     Raises:
@@ -43,11 +43,11 @@ def work_in(repository: str) -> str:
     found = main_repository(repository)
     if found is not None:
         return found
-    from .repositories import ask
+    from .repositories import ask_git
 
     if (above := main_repository(repository, upwards=True)) is not None:
         raise RepositoryError(f"{repository} is no repository; it only lies in {above}")
-    ask(repository, "rev-parse", "--git-dir")  # says in git's own words what is wrong
+    ask_git(repository, "rev-parse", "--git-dir")  # says in git's own words what is wrong
     raise RepositoryError(f"{repository} is no git repository")
 
 

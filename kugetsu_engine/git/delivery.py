@@ -30,7 +30,7 @@ _NOT_MADE = re.compile(
 """What git notes where HEAD went to a commit that was there before."""
 
 
-class Moves(NamedTuple):
+class BranchMoves(NamedTuple):
     """What git recorded of a worktree's HEAD."""
 
     made: frozenset[str] = frozenset()
@@ -42,7 +42,7 @@ class Moves(NamedTuple):
     """Commits from which HEAD was moved to another branch during the attempt, the newest first."""
 
 
-def delivered(start: Baseline, task_began: str | None = None) -> Measured:
+def measure_delivery(start: Baseline, task_began: str | None = None) -> Measured:
     """Measure what has changed since an attempt began.
 
     Args:
@@ -62,7 +62,7 @@ def delivered(start: Baseline, task_began: str | None = None) -> Measured:
         missing = missing or error.message
     if missing is None:
         try:
-            standing = baseline.look(start.worktree, refs or {})
+            standing = baseline.inspect_worktree(start.worktree, refs or {})
         except GitError as error:
             missing = error.message
     if refs is None:
@@ -151,7 +151,7 @@ def _of_branch(start: Baseline, end: str, bases: list[str]) -> dict[str, int | N
 
 
 def _elsewhere(
-    start: Baseline, end: str | None, standing: Standing | None, moves: Moves, bases: list[str]
+    start: Baseline, end: str | None, standing: Standing | None, moves: BranchMoves, bases: list[str]
 ) -> dict[str, int | str | None]:
     """Commits that were made in the worktree and are not on the branch: on another one, or on none."""
     tips = list(moves.left)
@@ -184,7 +184,7 @@ def _refs(start: Baseline) -> dict[str, str]:
     return {name: commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name}
 
 
-def _moves(start: Baseline) -> Moves:
+def _moves(start: Baseline) -> BranchMoves:
     """Read where HEAD has been, where git keeps a record. Only names of commits are taken, as agents can write there."""
     try:
         with open(f"{start.folder}/logs/HEAD", "rb") as file:
@@ -192,7 +192,7 @@ def _moves(start: Baseline) -> Moves:
             begin = file.seek(max(length - MAX_MOVES, 0))
             data = file.read(MAX_MOVES)
     except OSError:
-        return Moves()
+        return BranchMoves()
     left: list[str] = []
     made, ever = set(), set()
     for line in data.splitlines(keepends=True):
@@ -205,7 +205,7 @@ def _moves(start: Baseline) -> Moves:
         if _NOT_MADE.search(found[3]) is None:
             ever.add(found[2])
             made |= {found[2]} if recent else set()
-    return Moves(frozenset(made), frozenset(ever), True, tuple(left[:50]))
+    return BranchMoves(frozenset(made), frozenset(ever), True, tuple(left[:50]))
 
 
 def _count(start: Baseline, tips: list[str], without: list[str | None]) -> int:

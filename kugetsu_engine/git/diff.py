@@ -12,7 +12,7 @@ from ..domain.text.quantities import format_size
 from ..errors import GitError
 from .change_counts import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git
-from .isolation import Sealed, sealed
+from .isolation import IsolatedView, isolated_view
 from .worktrees import base_commit
 
 MAX_BYTES = 4 << 20
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
 _LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
 
-def of_worktree(worktree: str) -> WorktreeDiff:
+def read_worktree_diff(worktree: str) -> WorktreeDiff:
     """Compare a worktree with the point at which its work began.
 
     Raises:
@@ -38,7 +38,7 @@ def of_worktree(worktree: str) -> WorktreeDiff:
     if not os.path.isdir(worktree):
         raise GitError(f"{worktree} is not there")
     base, commits = _base(worktree)
-    with sealed(worktree) as look:
+    with isolated_view(worktree) as look:
         uncommitted, untracked, names_cut = _status(look)
         head, lines, patch_cut = _compare(look, base or "HEAD")
     starts = _file_starts(lines)
@@ -73,7 +73,7 @@ def _base(worktree: str) -> tuple[str | None, int]:
         return None, 0  # the branch was replaced by one that has nothing in common with the base
 
 
-def _status(look: Sealed) -> tuple[set[str], list[str], bool]:
+def _status(look: IsolatedView) -> tuple[set[str], list[str], bool]:
     """The names of tracked files with uncommitted changes, the untracked ones, and whether there are more."""
     answer, cut = look.start(
         "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
@@ -90,7 +90,7 @@ def _status(look: Sealed) -> tuple[set[str], list[str], bool]:
 _Counted = dict[str, tuple[str, int | None, int | None]]
 
 
-def _compare(look: Sealed, base: str) -> tuple[_Counted, list[str], bool]:
+def _compare(look: IsolatedView, base: str) -> tuple[_Counted, list[str], bool]:
     """State and line counts by file, and the lines of the diff."""
     answer, cut = look.start(
         "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",

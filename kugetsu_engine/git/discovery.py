@@ -7,7 +7,7 @@ MARKS = (".git", "HEAD")
 """One of these lies where a repository begins; the second in a bare one."""
 
 
-def enclosing(folder: str) -> str | None:
+def find_enclosing_repository(folder: str) -> str | None:
     """The repository a folder lies in, as git finds it upwards; None when there is none, or git cannot tell.
 
     It is the main one: of a linked worktree the repository that it belongs to, which outlives it.
@@ -22,7 +22,7 @@ def enclosing(folder: str) -> str | None:
     return containing_repository.main_repository(folder, upwards=True)
 
 
-def named(path: str) -> str:
+def find_named_repository(path: str) -> str:
     """The repository that an operator names; a folder that is none, nor lies in one, is returned as it is.
 
     Raises:
@@ -33,12 +33,12 @@ def named(path: str) -> str:
     from . import containing_repository
 
     found = containing_repository.main_repository(path)
-    if found is None and (above := enclosing(path)) is not None:
+    if found is None and (above := find_enclosing_repository(path)) is not None:
         raise UsageError(f"{path} is no repository; it only lies in {above}", f"if that is meant: --repo {above}")
     return found or path
 
 
-def home_of(worktree: str) -> str | None:
+def find_repository(worktree: str) -> str | None:
     """The repository that a linked worktree belongs to; None where there is no such worktree. Runs nothing."""
     if not os.path.lexists(f"{worktree}/.git"):
         return None

@@ -18,7 +18,7 @@ ASIDE = ".removed-"
 Judge = Callable[[str], str | None]
 
 
-def clear(
+def remove_folder(
     common: str, worktree: str, judge: Judge = lambda aside: None, in_spite_of_lock: bool = False
 ) -> str | None:  # fmt: skip
     """Remove a worktree, and have git forget it; a sentence about what could not be deleted, None where nothing is left.
@@ -45,7 +45,7 @@ def clear(
     return _delete(aside)
 
 
-def throw_away(folder: str) -> str | None:
+def delete_removed(folder: str) -> str | None:
     """Remove what lies in the place of a worktree and git does not know; returns as `clear` does.
 
     Raises:
@@ -62,7 +62,7 @@ def throw_away(folder: str) -> str | None:
     return _delete(_move_aside(folder))
 
 
-def finish(folder: str) -> list[str]:
+def finish_removals(folder: str) -> list[str]:
     """Finish or undo what earlier removals left aside in a folder of worktrees; a sentence for each that is still there."""
     faults = []
     for aside, worktree in _left_aside(folder):

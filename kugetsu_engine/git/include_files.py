@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from .command import git
 
 FILE = ".worktreeinclude"
@@ -13,7 +13,7 @@ MAX_FILES = 10_000
 MAX_BYTES = 1 << 30
 
 
-def copy_missing(repository: str, worktree: str) -> str | None:
+def copy_missing_files(repository: str, worktree: str) -> str | None:
     """Copy what the list names and the worktree lacks; a sentence about it, None where there was nothing to do.
 
     Only files that git does not track are taken, only from the checkout itself, and nothing is ever replaced.
@@ -43,8 +43,8 @@ def copy_missing(repository: str, worktree: str) -> str | None:
         shutil.copy2(source, target, follow_symlinks=False)
         copied, size = copied + 1, size + status.st_size
     if refused > 0:
-        return f"{FILE}: {counted(copied, 'file')} copied, {refused} not: too many, too large, or outside the worktree"
-    return f"{FILE}: {counted(copied, 'file')} copied" if copied else None
+        return f"{FILE}: {format_count(copied, 'file')} copied, {refused} not: too many, too large, or outside the worktree"
+    return f"{FILE}: {format_count(copied, 'file')} copied" if copied else None
 
 
 def _stays_inside(worktree: str, target: str) -> bool:

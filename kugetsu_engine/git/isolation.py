@@ -33,7 +33,7 @@ _AT_ONCE = 500
 """Names that are given to git in one command line."""
 
 
-class Sealed:
+class IsolatedView:
     """A worktree as it is looked at."""
 
     def __init__(self, worktree: str, folder: str) -> None:
@@ -108,7 +108,7 @@ class Sealed:
 
 
 @contextmanager
-def sealed(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Iterator[Sealed]:
+def isolated_view(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Iterator[IsolatedView]:
     """Look at a worktree.
 
     Args:
@@ -125,7 +125,7 @@ def sealed(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Iterator[S
     try:
         os.mkdir(folder, 0o700)
         try:
-            look = Sealed(worktree, os.path.realpath(folder))
+            look = IsolatedView(worktree, os.path.realpath(folder))
             settings = _settings(worktree, own)
             _fill(look.folder, own, common, _head(worktree, own, refs), dict(settings).get(_FORMAT, ""))
             look.go_by(settings)

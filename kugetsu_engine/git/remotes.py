@@ -5,7 +5,7 @@ import re
 from ..domain import refs
 from ..errors import GitError, UsageError
 from .command import git
-from .repositories import ask
+from .repositories import ask_git
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _PORT = re.compile(r":\d+/")
@@ -14,14 +14,14 @@ _SCP = re.compile(r"[^/]+:.")
 _PREFERRED = ("origin", "upstream")
 
 
-def of_repository(repository: str) -> dict[str, str]:
+def list_remotes(repository: str) -> dict[str, str]:
     """The addresses of its remotes by name, without passwords, and as git's `insteadOf` has them.
 
     Raises:
         RepositoryError: it is no repository.
     """
     found: dict[str, str] = {}
-    for line in ask(repository, "remote", "--verbose").split("\n"):
+    for line in ask_git(repository, "remote", "--verbose").split("\n"):
         name, _, rest = line.partition("\t")
         address, marked, _ = rest.rpartition(" (fetch)")
         if marked:
@@ -29,10 +29,10 @@ def of_repository(repository: str) -> dict[str, str]:
     return found
 
 
-def of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
+def remote_of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
     """The remotes that are the repository of an issue: as it is written in the settings, or as `insteadOf` has it."""
-    fitting = {name for name, address in known.items() if belongs(address, issue_repository)}
-    fitting |= {name for name, address in _written(repository)[0] if name in known and belongs(address, issue_repository)}
+    fitting = {name for name, address in known.items() if belongs_to(address, issue_repository)}
+    fitting |= {name for name, address in _written(repository)[0] if name in known and belongs_to(address, issue_repository)}
     return [name for name in known if name in fitting]
 
 
@@ -44,10 +44,10 @@ def may_hold(repository: str, issue_repository: str) -> bool:
     """
     written, rewritten = _written(repository)
     addresses = [address for _, address in written]
-    if rewritten and not any(belongs(address, issue_repository) for address in addresses):
-        addresses += of_repository(repository).values()
+    if rewritten and not any(belongs_to(address, issue_repository) for address in addresses):
+        addresses += list_remotes(repository).values()
     named = [address for address in addresses if key_of(address) is not None]
-    return not named or any(belongs(address, issue_repository) for address in named)
+    return not named or any(belongs_to(address, issue_repository) for address in named)
 
 
 def _written(repository: str) -> tuple[list[tuple[str, str]], bool]:
@@ -61,7 +61,7 @@ def _written(repository: str) -> tuple[list[tuple[str, str]], bool]:
     return remotes, len(remotes) < len(entries)
 
 
-def chosen(
+def choose_remote(
     repository: str, known: dict[str, str], base_branch: str | None, issue_repository: str | None
 ) -> tuple[str | None, str | None]:
     """The remote that work starts from, and the name of the base there; None where there is no remote, or nothing is named.
@@ -75,7 +75,7 @@ def chosen(
             if name.startswith(f"{remote}/"):
                 return remote, name.removeprefix(f"{remote}/")
         name = base_branch
-    fitting = of_issue(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
+    fitting = remote_of_issue(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
     preferred = [remote for remote in _PREFERRED if remote in known]
     # Two remotes may be the issue's, by ssh and by https.
     candidates = [*(one for one in preferred if one in fitting), *fitting, *preferred]
@@ -84,7 +84,7 @@ def chosen(
     return next(iter([*candidates, *known]), None), name
 
 
-def belongs(address: str, issue_repository: str) -> bool:
+def belongs_to(address: str, issue_repository: str) -> bool:
     """Whether an address is that of the repository of an issue, `host/owner/repo`.
 
     A port of the web server is no part of an address for ssh, so it counts only where both have one.

@@ -21,10 +21,10 @@ def common_dir(repository: str) -> str:
     Raises:
         RepositoryError: it is no repository, or has no commit.
     """
-    return ask(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
+    return ask_git(repository, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
 
 
-def clone(url: str, folder: str) -> bool:
+def clone_repository(url: str, folder: str) -> bool:
     """Make a clone without a checkout unless there is one; whether it was made now. The caller holds the repository's lock.
 
     Raises:
@@ -49,13 +49,15 @@ def clone(url: str, folder: str) -> bool:
     return True
 
 
-def commits(repository: str, *names: str) -> list[str | None]:
+def count_commits(repository: str, *names: str) -> list[str | None]:
     """The commits that names stand for, None for a name that is none."""
-    said = ask(repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names))
+    said = ask_git(
+        repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names)
+    )
     return [None if " " in line else line for line in said.split("\n")[: len(names)]]
 
 
-def ask(repository: str, *args: str, feed: str = "") -> str:
+def ask_git(repository: str, *args: str, feed: str = "") -> str:
     """Ask git about a repository; one that is none is an error of its own."""
     if not os.path.isdir(repository):
         raise RepositoryError(f"the repository {repository} is not there")

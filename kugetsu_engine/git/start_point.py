@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..errors import GitError, GitTimeout, RepositoryError
 from . import remotes
 from .command import ASK_TIMEOUT_S, answers, git
-from .repositories import ask, commits
+from .repositories import ask_git, count_commits
 
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -22,7 +22,7 @@ _USUAL = ("main", "master")
 """Default branches to look for where nothing names one."""
 
 
-class Base(NamedTuple):
+class StartPoint(NamedTuple):
     """What an attempt's work starts from, and how that was found."""
 
     commit: str
@@ -73,10 +73,10 @@ class _Told(NamedTuple):
     """Commits of local branches by full name, of those that were asked for."""
 
 
-def decide(
+def decide_start_point(
     repository: str, branch: str, base_branch: str | None, issue_repository: str | None = None, own: bool = False,
     fetch: bool = True,
-) -> Base:  # fmt: skip
+) -> StartPoint:  # fmt: skip
     """Decide where the work of an issue starts, after asking the remote.
 
     Args:
@@ -91,8 +91,8 @@ def decide(
         RepositoryError: it is no repository, there is no such branch, or no commit at all.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    known = remotes.of_repository(repository)
-    remote, name = remotes.chosen(repository, known, base_branch, issue_repository)
+    known = remotes.list_remotes(repository)
+    remote, name = remotes.choose_remote(repository, known, base_branch, issue_repository)
     told, trouble, timed_out = None, None, False
     if remote is not None and fetch:
         try:
@@ -106,32 +106,32 @@ def decide(
         raise RepositoryError(f"{repository} {what}{also}")
     ref, commit = found
     start, how, note = _branch(repository, remote, told, branch, commit)
-    age = told.ages[commit] if told is not None and commit in told.ages else age_of(repository, commit)
-    return Base(
+    age = told.ages[commit] if told is not None and commit in told.ages else fetch_age(repository, commit)
+    return StartPoint(
         commit, ref, start, how, age, remote, known[remote] if remote else None, told is not None,
         trouble or (None if remote else "the repository has no remote"), note, timed_out=timed_out,
     )  # fmt: skip
 
 
-def remembered(repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False) -> str | None:
+def read_start_point(repository: str, base_branch: str | None, issue_repository: str | None, own: bool = False) -> str | None:
     """The commit of the base, as far as the repository knows it now; None where there is none. No remote is asked.
 
     Raises:
         RepositoryError: it is no repository.
     """
     base_branch = base_branch.removeprefix("refs/heads/") if base_branch else None
-    remote, name = remotes.chosen(repository, remotes.of_repository(repository), base_branch, issue_repository)
+    remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, issue_repository)
     found = _base(repository, remote, None, name, base_branch, own)
     return found[1] if found is not None else None
 
 
-def refresh(repository: str, base_branch: str | None, branches: Iterable[str]) -> str | None:
+def fetch_start_point(repository: str, base_branch: str | None, branches: Iterable[str]) -> str | None:
     """Ask the remote for news of the base and of some branches; None when that went well or there is no remote, else why not.
 
     Raises:
         RepositoryError: it is no repository.
     """
-    remote, name = remotes.chosen(repository, remotes.of_repository(repository), base_branch, None)
+    remote, name = remotes.choose_remote(repository, remotes.list_remotes(repository), base_branch, None)
     if remote is None:
         return None
     try:
@@ -197,17 +197,17 @@ def _fetch(repository: str, remote: str, told: _Told, wanted: list[str], branche
     told.ages.update({one.commit: one.age_s for one in had.values() if one.age_s is not None})
     current = all(place in had and had[place].commit == told.refs[one] for one, place in tracking.items())
     others = [told.refs[one] for one in wanted if one not in tracking]
-    if not current or (others and None in commits(repository, *others)):
+    if not current or (others and None in count_commits(repository, *others)):
         try:
             _fetch_by_name(repository, remote, [f"+{one}:{tracking[one]}" if one in tracking else one for one in wanted])
         except GitError:
             # What the repository remembers of the remote may stand in the way: `release` where `release/1` is to be kept.
             _fetch_by_name(repository, remote, wanted)
-        if None in commits(repository, *(told.refs[one] for one in wanted)):
+        if None in count_commits(repository, *(told.refs[one] for one in wanted)):
             raise GitError(f"{remote} changed while it was asked")
     if told.default is not None:  # what `git remote set-head --auto` does
         target = f"refs/remotes/{remote}/{told.default}"
-        if (had[head].target if head in had else None) != target and commits(repository, target)[0] is not None:
+        if (had[head].target if head in had else None) != target and count_commits(repository, target)[0] is not None:
             answers(repository, "symbolic-ref", head, target)
 
 
@@ -226,7 +226,7 @@ def _refs(repository: str, names: list[str]) -> dict[str, _Ref]:
     try:
         said = git(repository, "for-each-ref", f"--format={_FIELDS}", *names)
     except GitError:  # a ref whose commit is missing, which the remote may have
-        return {name: _Ref(commit) for name, commit in zip(names, commits(repository, *names), strict=True) if commit}
+        return {name: _Ref(commit) for name, commit in zip(names, count_commits(repository, *names), strict=True) if commit}
     found = (line.split("\0") for line in said.split("\n") if line)
     now = time.time()
     return {
@@ -251,7 +251,7 @@ def _base(
         return _default(repository, remote, told)
     if not name.isprintable():
         return None
-    local, tag, plain = commits(
+    local, tag, plain = count_commits(
         repository, f"refs/heads/{name}", f"refs/tags/{name}", name if _COMMIT.fullmatch(name) else "refs/0"
     )
     there = None
@@ -259,7 +259,7 @@ def _base(
         there = told.refs.get(f"refs/heads/{name}")
         tag = tag or told.refs.get(f"refs/tags/{name}")
     elif remote is not None:
-        there = commits(repository, f"refs/remotes/{remote}/{name}")[0]
+        there = count_commits(repository, f"refs/remotes/{remote}/{name}")[0]
     if base_branch != name:  # the operator wrote `upstream/main`, and means no local branch
         local = None
     if own and there is not None:
@@ -267,7 +267,7 @@ def _base(
     if there is not None and not (local is not None and local != there and is_ancestor(repository, there, local)):
         return f"{remote}/{name}", there
     found = ((name, local), (name, tag), ("the commit that was named", plain))
-    exact = commits(repository, name)[0] if name.startswith("refs/") else None
+    exact = count_commits(repository, name)[0] if name.startswith("refs/") else None
     return next(((ref, commit) for ref, commit in (*found, (name, exact)) if commit), None)
 
 
@@ -280,7 +280,7 @@ def _default(repository: str, remote: str | None, told: _Told | None) -> tuple[s
         if usual is not None:
             return f"{remote}/{usual}", told.refs[f"refs/heads/{usual}"]
     names = [f"{remote}/{one}" for one in ("HEAD", *_USUAL)] if remote is not None and told is None else []
-    found = commits(repository, *(f"refs/remotes/{one}" for one in names), "HEAD")
+    found = count_commits(repository, *(f"refs/remotes/{one}" for one in names), "HEAD")
     name, commit = next((pair for pair in zip((*names, "HEAD"), found, strict=True) if pair[1]), ("", None))
     if commit is None:
         return None
@@ -294,7 +294,7 @@ def _branch(repository: str, remote: str | None, told: _Told | None, branch: str
     if told is not None:
         here, there = told.here.get(own), told.refs.get(own)
     else:
-        here, there = commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
+        here, there = count_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
     if there is not None and is_ancestor(repository, there, base):
         there = None  # all of it has arrived: nothing to go on with
     if here is None:
@@ -318,10 +318,10 @@ def is_ancestor(repository: str, older: str, newer: str) -> bool:
     return older == newer or answers(repository, "merge-base", "--is-ancestor", older, newer)
 
 
-def age_of(repository: str, commit: str) -> float | None:
+def fetch_age(repository: str, commit: str) -> float | None:
     """How old a commit is, in seconds; None where the repository does not have it."""
     try:
-        said = ask(repository, "rev-list", "--max-count=1", "--format=%ct", commit)
+        said = ask_git(repository, "rev-list", "--max-count=1", "--format=%ct", commit)
         return round(max(time.time() - int(said.splitlines()[-1]), 0.0))
     except (RepositoryError, ValueError, IndexError):
         return None

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from ..errors import GitError
 from .command import answers, git
-from .folder_removal import clear
+from .folder_removal import remove_folder
 from .gitfile import admin_dir, common_folder, read_small, repository_folder
-from .isolation import Sealed, sealed
+from .isolation import IsolatedView, isolated_view
 from .worktrees import base_commit
 
 TIMEOUT_S = 60.0
@@ -62,7 +62,7 @@ class Condition(NamedTuple):
         return repository_folder(self.common)
 
 
-def of_worktree(worktree: str, target: str | None = None, issue_branch: str | None = None) -> Condition:
+def read_condition(worktree: str, target: str | None = None, issue_branch: str | None = None) -> Condition:
     """Look at a worktree.
 
     Args:
@@ -75,7 +75,7 @@ def of_worktree(worktree: str, target: str | None = None, issue_branch: str | No
     common = common_folder(worktree)
     if common is None:
         raise GitError(f"{worktree} is no worktree")
-    with sealed(worktree) as look:
+    with isolated_view(worktree) as look:
         status, within = _status(look), look.repositories_within()
     branch: str | None = status.branch
     base = base_commit(worktree)
@@ -107,7 +107,7 @@ class _Status(NamedTuple):
     dirty: int
 
 
-def _status(look: Sealed) -> _Status:
+def _status(look: IsolatedView) -> _Status:
     entries = look.git(*STATUS, timeout_s=TIMEOUT_S).split("\0")
     heads = dict(entry[2:].partition(" ")[::2] for entry in entries if entry.startswith("# branch."))
     head, branch = heads.get("branch.oid", ""), heads.get("branch.head", "(detached)")
@@ -124,7 +124,7 @@ def _merged(worktree: str, head: str, base: str | None, target: str) -> str | No
     if cherry and only_lines and all(line.startswith("-") for line in cherry):
         return "rebased"
     try:  # what merging it would add to the target: nothing, once all of it is there
-        with sealed(worktree) as look:
+        with isolated_view(worktree) as look:
             tree = look.git("merge-tree", "--write-tree", target, head, timeout_s=TIMEOUT_S).split("\n", 1)[0]
         if tree == _ask(worktree, "rev-parse", f"{target}^{{tree}}").strip():
             return "squashed"
@@ -171,7 +171,9 @@ def _ask(worktree: str, *args: str) -> str:
     return git(worktree, *args, timeout_s=TIMEOUT_S)
 
 
-def remove(worktree: str, found: Condition, *, in_spite_of_lock: bool = False, in_spite_of_changes: bool = False) -> str | None:
+def remove_checkout(
+    worktree: str, found: Condition, *, in_spite_of_lock: bool = False, in_spite_of_changes: bool = False
+) -> str | None:
     """Remove a worktree; a sentence about what could not be deleted. The branch stays. The caller holds the repository's lock.
 
     Args:
@@ -182,13 +184,15 @@ def remove(worktree: str, found: Condition, *, in_spite_of_lock: bool = False, i
     """
 
     def changed_meanwhile(aside: str) -> str | None:
-        with sealed(aside) as look:
+        with isolated_view(aside) as look:
             now = _status(look)
         if now.dirty or now.head != found.head or _under_way(admin_dir(aside)) != found.under_way:
             return "something was written in it meanwhile"
         return None
 
-    return clear(found.common, worktree, (lambda _: None) if in_spite_of_changes else changed_meanwhile, in_spite_of_lock)
+    return remove_folder(
+        found.common, worktree, (lambda _: None) if in_spite_of_changes else changed_meanwhile, in_spite_of_lock
+    )
 
 
 def remove_branch(found: Condition) -> bool:

@@ -11,8 +11,8 @@ from .command import NETWORK_TIMEOUT_S, answers, git
 from .containing_repository import main_folder
 from .folder_removal import put_back
 from .gitfile import admin_dir, common_folder, read_small
-from .repositories import commits, common_dir
-from .start_point import Base, age_of, decide
+from .repositories import common_dir, count_commits
+from .start_point import StartPoint, decide_start_point, fetch_age
 
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""
@@ -20,10 +20,10 @@ BASE_FILE = "kugetsu-base"
 _ELSEWHERE = re.compile(r"'(.*)' is already (?:checked out|used by worktree) at '(.*)'")
 
 
-def ready(
+def prepare_worktree(
     repository: str, worktree: str, branch: str, base_branch: str | None, issue_repository: str | None = None,
     own: bool = False, fetch: bool = True,
-) -> Base:  # fmt: skip
+) -> StartPoint:  # fmt: skip
     """Make the issue's worktree unless it is there; where its work starts. The caller holds the repository's lock.
 
     What is there is kept as it is, uncommitted changes too. A branch that exists is checked out. A worktree that a crash left
@@ -40,11 +40,11 @@ def ready(
         note = _same_repository(repository, worktree)
         mark = _mark(worktree)
         if mark is None and os.listdir(worktree) == [".git"]:
-            mark = _mark_of(decide(repository, branch, base_branch, issue_repository, own, fetch=False))
+            mark = _mark_of(decide_start_point(repository, branch, base_branch, issue_repository, own, fetch=False))
         if mark is not None and not mark.get("ready"):
             _check_out(worktree, mark)
         return _of_mark(repository, mark, note)
-    base = decide(repository, branch, base_branch, issue_repository, own, fetch)
+    base = decide_start_point(repository, branch, base_branch, issue_repository, own, fetch)
     arguments = ["--", worktree, branch]
     if base.branch in ("new", "remote"):
         arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
@@ -88,19 +88,21 @@ def _check_out(worktree: str, mark: dict[str, Any]) -> None:
     _set_mark(worktree, mark, ready=True)
 
 
-def _mark_of(base: Base) -> dict[str, Any]:
+def _mark_of(base: StartPoint) -> dict[str, Any]:
     return {"base": base.commit, "ref": base.ref, "remote": base.remote, "address": base.address}
 
 
-def _of_mark(repository: str, mark: dict[str, Any] | None, note: str | None) -> Base:
+def _of_mark(repository: str, mark: dict[str, Any] | None, note: str | None) -> StartPoint:
     """What the mark of a worktree that was there says of its beginning."""
     if mark is None:
-        head = commits(repository, "HEAD")[0] or ""
-        return Base(head, "an unknown commit", head, "kept", kept=True, note=note or "the worktree was not made by kugetsu")
+        head = count_commits(repository, "HEAD")[0] or ""
+        return StartPoint(
+            head, "an unknown commit", head, "kept", kept=True, note=note or "the worktree was not made by kugetsu"
+        )
     commit = str(mark["base"])
     known = {name: mark[name] for name in ("remote", "address") if isinstance(mark.get(name), str)}
-    return Base(
-        commit, str(mark.get("ref") or "a commit"), commit, "kept", age_of(repository, commit), kept=True, note=note, **known
+    return StartPoint(
+        commit, str(mark.get("ref") or "a commit"), commit, "kept", fetch_age(repository, commit), kept=True, note=note, **known
     )
 
 

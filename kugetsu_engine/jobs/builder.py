@@ -5,13 +5,13 @@ import uuid
 from collections.abc import Mapping
 
 from ..agents import program_versions, registry
-from ..agents.launch_spec import Call
+from ..agents.launch_spec import Invocation
 from ..config import secret_values
 from ..config.loader import AgentSettings, RepoSettings, Settings
 from ..domain import refs
 from ..domain.job import Job
 from ..domain.reserved_refs import SESSIONS
-from ..domain.session import Wanted
+from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
 from ..domain.usage import cost_of
 from ..errors import ConfigError
@@ -33,7 +33,7 @@ def agent_of(task: Task, settings: Settings) -> str:
     return task.agent or settings.agent
 
 
-def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, slots: int = 1) -> Job:
+def build_job(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, slots: int = 1) -> Job:
     """Return the job of the task's current attempt.
 
     Raises:
@@ -60,13 +60,13 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
     run_dir = paths.run(task.id, task.attempt)
     agent = agent_of(task, settings)
     kind = registry.kind_of(agent, settings.agents.get(agent, AgentSettings()))
-    wanted = session_choice.wanted(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
-    session = registry.able(agent, settings, wanted)
+    wanted = session_choice.choose_session(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
+    session = registry.supports(agent, settings, wanted)
     go_on = _go_on(task, session)
     mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
-    call = Call(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
-    drive = registry.drive(agent, settings, call)
+    call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
+    drive = registry.build_launch_spec(agent, settings, call)
     program = drive.program or drive.argv[0]
     facts = {"KUGETSU_WORKTREE": worktree, "KUGETSU_BRANCH": ref.branch, "PWD": worktree}
     return Job(
@@ -74,7 +74,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
         prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
         prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
+        env=environment.build_environment(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
@@ -92,7 +92,7 @@ def build(paths: StatePaths, settings: Settings, operator: Mapping[str, str], ta
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        secrets=sorted(secret_values.given(paths, settings, operator)),
+        secrets=sorted(secret_values.given_names(paths, settings, operator)),
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
 
     A worktree goes on with the clone it was made from, and older versions named clones as they were written.
     """
-    home = discovery.home_of(worktree)
+    home = discovery.find_repository(worktree)
     if home is not None and home.startswith(f"{paths.repositories}/"):
         return home
     folder = paths.repositories
@@ -116,7 +116,7 @@ def _left(task: Task, budget: float) -> float | None:
     return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
 
 
-def _go_on(task: Task, session: Wanted) -> str | None:
+def _go_on(task: Task, session: WantedSession) -> str | None:
     """The prompt for a session that goes on; it may have been interrupted while it worked on this very task."""
     last = task.last_attempt
     if session.mode != "continue":
@@ -129,10 +129,10 @@ def _go_on(task: Task, session: Wanted) -> str | None:
 
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
-    session, told = sessions.load(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
+    session, told = sessions.load_session(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
     plain = registry.is_plain(agent_of(task, settings), settings)
     pr_url = (session.pr_url if session else None) or told
-    return prompts.build(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
+    return prompts.build_prompt(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
 
 
 def _new_id(task: Task) -> str:
@@ -169,5 +169,5 @@ def _left_files(task: Task) -> bool:
 
 def _known_pull(paths: StatePaths, task: Task) -> str | None:
     """Address of the open pull request that a forge told of."""
-    known_pull = pull_requests.load(paths).issues.get(task.issue_key)
+    known_pull = pull_requests.load_pull_requests(paths).issues.get(task.issue_key)
     return known_pull.pull.url if known_pull and known_pull.pull and known_pull.pull.state == "open" else None

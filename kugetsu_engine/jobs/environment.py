@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..config import env_files
 from ..domain.reserved_refs import PM_AGENT
 from ..domain.task import Task
-from ..errors import NotNow
+from ..errors import TransientReadError
 from ..paths import ENV_DEFAULT, ENV_DEV, RunPaths, StatePaths
 from ..process.marks import MARK, SERVER
 
@@ -21,7 +21,7 @@ PASSED_PREFIXES = ("LC_", "XDG_")
 FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_PAGER": "cat"}
 
 
-def build(
+def build_environment(
     paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
     task: Task, facts: Mapping[str, str], run_dir: str, unset: Sequence[str] = (),
 ) -> dict[str, str]:  # fmt: skip
@@ -39,7 +39,7 @@ def build(
         BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
-    built = _common(paths, operator, pass_env, env_files.names_for(task.issue_ref), unset)
+    built = _common(paths, operator, pass_env, env_files.env_file_names(task.issue_ref), unset)
     if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
     built |= drive_env
@@ -48,7 +48,7 @@ def build(
     return built
 
 
-def of_server(
+def build_server_environment(
     paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], token: str, unset: Sequence[str]
 ) -> dict[str, str]:
     """Return the variables of a server that works for the agents of issues; it has a mark of its own.
@@ -68,7 +68,7 @@ def build_by_hand(paths: StatePaths, operator: Mapping[str, str], issue_ref: str
         BrokenEnvFile: an env file cannot be read.
         NotNow: the system refuses to read one now.
     """
-    built = {**operator, **env_files.read_files(paths, env_files.names_for(issue_ref), operator)}
+    built = {**operator, **env_files.read_files(paths, env_files.env_file_names(issue_ref), operator)}
     return {name: value for name, value in built.items() if name not in unset}
 
 
@@ -79,7 +79,7 @@ def _common(
     built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     try:
         built |= env_files.read_files(paths, names, built)
-    except NotNow as error:  # no fault of the task, which waits until the system has recovered
+    except TransientReadError as error:  # no fault of the task, which waits until the system has recovered
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None
         raise

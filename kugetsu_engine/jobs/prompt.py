@@ -80,7 +80,7 @@ Never wait for an agent; say what you handed on, and end.
 """
 
 
-def build(
+def build_prompt(
     paths: StatePaths, settings: Settings, task: Task, ref: IssueRef, *, plain: bool, pr_url: str | None = None, issue: str = ""
 ) -> str:
     """Return the prompt of an attempt.
@@ -101,7 +101,7 @@ def build(
     if task.issue_ref == PM_AGENT:
         return f"{_project_manager(paths)}\n{facts['context']}## Your task\n\n{task.message}\n"
     facts["pull_request"] = _pull_request(ref, facts, pr_url)
-    template, _ = load(paths)
+    template, _ = load_template(paths)
     return re.sub(r"\n{3,}", "\n\n", Template(template or DEV).substitute({**facts, "task": _MARK})).replace(
         _MARK, task.message
     )
@@ -111,7 +111,7 @@ _MARK = "\x00task\x00"
 """Stands for the message, which holds no NUL, so that not a character of it is changed."""
 
 
-def load(paths: StatePaths) -> tuple[str | None, str]:
+def load_template(paths: StatePaths) -> tuple[str | None, str]:
     """The operator's template, None where there is none that can be used, and what is wrong with it."""
     try:
         text = files.read(paths.prompt, 1 << 20).decode("utf-8-sig")
@@ -151,7 +151,7 @@ class PromptFile:
         seen = files.read_signature(self._paths.prompt)
         if seen != self._seen:
             self._seen = seen
-            self.problem = load(self._paths)[1]
+            self.problem = load_template(self._paths)[1]
 
 
 def _pull_request(ref: IssueRef, facts: Mapping[str, str], pr_url: str | None) -> str:
@@ -172,7 +172,7 @@ def _attempt(task: Task) -> str:
 
 def _context(paths: StatePaths, task: Task) -> str:
     try:
-        said = contexts.load(paths, task.issue_ref).conversation_history
+        said = contexts.load_context(paths, task.issue_ref).conversation_history
     except BadFile:
         return ""
     names = {"user": "Operator", "assistant": "Agent", "note": "kugetsu"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..config.loader import Settings
 from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import Rest
+from ..domain.decisions.scheduling import Cooldown
 from ..paths import StatePaths
 
 BEFORE_GIT_IS_DONE = frozenset({"starting", "waiting for git", "worktree"})
@@ -27,7 +27,7 @@ def own_repositories(settings: Settings) -> frozenset[str]:
 
 
 def hosts_in_use(
-    paths: StatePaths, hosts: Mapping[str, Rest], waiting: Iterable[scheduling.Waiting], named: frozenset[str]
+    paths: StatePaths, hosts: Mapping[str, Cooldown], waiting: Iterable[scheduling.Waiting], named: frozenset[str]
 ) -> frozenset[str]:
     """The repositories that need no host: those with a folder in the settings, and those whose clone is there already."""
     if not hosts:

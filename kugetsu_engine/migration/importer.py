@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..config import env_files, toml_editor
-from ..config.loader import OLD_NAMES, OLD_SERVERS, READERS, load
+from ..config.loader import OLD_NAMES, OLD_SERVERS, READERS, load_settings
 from ..domain import refs
 from ..domain.new_task import task_id as as_task_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
@@ -22,9 +22,9 @@ from ..domain.session import Session
 from ..domain.states import FINAL
 from ..domain.task import Notice, Task
 from ..domain.text import shell_assignments
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.times import epoch, iso
-from ..errors import AlreadySo, BadFile, GitError, KugetsuError, UsageError
+from ..errors import BadFile, Conflict, GitError, KugetsuError, UsageError
 from ..git.command import git
 from ..paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from ..process import identity
@@ -59,7 +59,7 @@ COPIED = (
 )
 
 
-class Takeover:
+class BashImporter:
     """One old directory, and the state directory it becomes."""
 
     def __init__(self, old: str, paths: StatePaths, now: float, dry_run: bool) -> None:
@@ -123,7 +123,7 @@ class Takeover:
         text = self._text("config")
         if text is None:
             return
-        read = shell_assignments.read(text)
+        read = shell_assignments.parse_assignments(text)
         given, servers = read.values, read.tables.get(OLD_SERVERS, {})
         wanted: dict[str, Any] = {}
         for name, value in given.items():
@@ -158,7 +158,7 @@ class Takeover:
                     if key not in document.get(table, {}):
                         toml_editor.set_in_table(document, table, key, value)
 
-        toml_editor.edit(self.paths, change)
+        toml_editor.edit_config(self.paths, change)
 
     def _repositories(self) -> Iterator[str]:
         found = self._document("repos.json")
@@ -180,7 +180,7 @@ class Takeover:
         for name in env_files.NAMES:
             source = f"{self.old}/env/{name}"
             try:
-                found = env_files.load(source)[0]
+                found = env_files.load_env_file(source)[0]
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except BadFile as error:
@@ -191,7 +191,7 @@ class Takeover:
                 continue
             given[name] = set(found)
             count = len(given[name])
-            yield f"env/{name}: {counted(count, 'variable')}, {'as it is' if self.same else 'copied'}, private"
+            yield f"env/{name}: {format_count(count, 'variable')}, {'as it is' if self.same else 'copied'}, private"
             if not self.dry_run:
                 files.replace(f"{self.paths.env}/{name}", files.read(source))
         only_manager = given.get(ENV_PM, set()) - given.get(ENV_DEFAULT, set()) - given.get(ENV_DEV, set())
@@ -257,7 +257,7 @@ class Takeover:
             yield from self._worktree(session)
         if self.dry_run:
             return
-        sessions.save(self.paths, session)
+        sessions.save_session(self.paths, session)
         if self.same and name is not None and name != f"{session.slug}.json":
             os.unlink(f"{self.old}/sessions/{name}")
 
@@ -296,18 +296,18 @@ class Takeover:
             count += 1
             if self.dry_run:
                 continue
-            contexts.save(self.paths, msgspec.structs.replace(context, issue_ref=ref))
+            contexts.save_context(self.paths, msgspec.structs.replace(context, issue_ref=ref))
             if self.same and os.path.basename(target) != name:
                 os.unlink(f"{self.old}/context/{name}")
         if count:
-            yield f"context: messages of {counted(count, 'issue')}"
+            yield f"context: messages of {format_count(count, 'issue')}"
 
     def _tasks(self) -> Iterator[str]:
         counts: dict[str, int] = {}
         for name in (f"{stem}.json" for stem in files.list_documents(f"{self.old}/{ITEMS}")):
             task_id = name.removesuffix(".json")
             try:
-                task = tasks.read(f"{self.old}/{ITEMS}/{name}", task_id)
+                task = tasks.read_task(f"{self.old}/{ITEMS}/{name}", task_id)
                 if as_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id!r} is no task id")
             except (FileNotFoundError, BadFile) as error:
@@ -322,10 +322,10 @@ class Takeover:
             if not self.same and not self.dry_run:
                 self._copy(task, name)
             if not self.dry_run and task.state not in FINAL:  # it grows old from now on; the old kugetsu knew no expiry
-                tasks.save(self.paths, msgspec.structs.replace(task, pending_since=self._now))
+                tasks.save_task(self.paths, msgspec.structs.replace(task, pending_since=self._now))
         for state, count in sorted(counts.items()):
             what = {"notified": "given back to the queue", "pending": "waiting as before"}.get(state, "kept as ended")
-            yield f"queue: {counted(count, f'{state} task')}, {what}"
+            yield f"queue: {format_count(count, f'{state} task')}, {what}"
 
     def _copy(self, task: Task, name: str) -> None:
         target = self.paths.ended(task.id) if task.state in FINAL else self.paths.item(task.id)
@@ -349,7 +349,7 @@ class Takeover:
         found = sorted((_notice(entry) for entry in entries), key=lambda notice: notice.time)
         read = [_notice(entry).time for entry in entries if entry.get("read") or entry.get("status") == "read"]
         for notice in found:
-            notifications.append(self.paths, notice)
+            notifications.append_notification(self.paths, notice)
         if read and not notifications.read_until(self.paths):
             notifications.mark_read(self.paths, max(read))
         if self.same:
@@ -357,7 +357,9 @@ class Takeover:
 
     def _servers(self) -> Iterator[str]:
         """Know the forges of all issues that were taken over."""
-        known = load(self.paths, {})[0].servers | shell_assignments.read(self._text("config") or "").tables.get(OLD_SERVERS, {})
+        known = load_settings(self.paths, {})[0].servers | shell_assignments.parse_assignments(
+            self._text("config") or ""
+        ).tables.get(OLD_SERVERS, {})
         unknown = {host: f"https://{host}" for host in sorted(self._hosts) if host not in known and host != refs.LOCAL}
         for host, url in unknown.items():
             yield f'servers: "{host}" = "{url}" is added to [servers], as issues of it are known'
@@ -380,11 +382,11 @@ class Takeover:
 
 
 def refuse_twice(paths: StatePaths) -> None:
-    """Raise `AlreadySo` where a directory was taken over to the end already, so that nothing comes twice."""
+    """Raise `Conflict` where a directory was taken over to the end already, so that nothing comes twice."""
     there = [name for name in files.list_names(paths.root) if name.startswith("backup-v0.2-")]
     done = [name for name in there if os.path.lexists(f"{paths.root}/{name}/{DONE}")]
     if done:
-        raise AlreadySo(f"it was taken over already: {paths.root}/{done[0]}", "move that backup away to do it again")
+        raise Conflict(f"it was taken over already: {paths.root}/{done[0]}", "move that backup away to do it again")
 
 
 def _notice(entry: dict[str, Any]) -> Notice:

@@ -28,7 +28,7 @@ class Tried(NamedTuple):
     sent: bool
 
 
-def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Send]:
+def list_channels(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Send]:
     """Return the ways that are set up, by name; each raises `NotSent` when it fails."""
     found: dict[str, Send] = {}
     if settings.command:
@@ -43,7 +43,7 @@ def rungs(settings: NotifySettings, environ: Mapping[str, str]) -> dict[str, Sen
 def try_all(settings: NotifySettings, environ: Mapping[str, str]) -> list[Tried]:
     """Send a test message by every way; a sentence on each."""
     tried = []
-    for name, send in rungs(settings, environ).items():
+    for name, send in list_channels(settings, environ).items():
         try:
             send(Message("kugetsu", "a test: this is how you are told", "test"))
             tried.append(Tried(f"{name}: sent", True))

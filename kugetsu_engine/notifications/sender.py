@@ -13,7 +13,7 @@ from ..domain.task import Notice
 from ..paths import StatePaths
 from ..state import notification_mutes
 from ..state.notifications import Message
-from .channels import NotSent, rungs
+from .channels import NotSent, list_channels
 
 SETTLE_S = 1.0
 """So long more may come before a message leaves, as things rarely happen alone."""
@@ -22,7 +22,7 @@ FLOOD_S = 60.0
 MOST_WAITING = 10_000
 
 
-class Messenger:
+class NotificationSender:
     """The thread that tells the operator, who may be away."""
 
     def __init__(
@@ -45,7 +45,11 @@ class Messenger:
     def take(self, notice: Notice) -> None:
         """Take a notification; from any thread, never waits."""
         settings = self._settings().notify
-        if settings.outward and notification_rules.is_worth(notice, settings.on) and self._incoming.qsize() < MOST_WAITING:
+        if (
+            settings.outward
+            and notification_rules.is_worth_sending(notice, settings.on)
+            and self._incoming.qsize() < MOST_WAITING
+        ):
             self._incoming.put(notice)
 
     def close(self, timeout_s: float = 2.0) -> None:
@@ -87,7 +91,7 @@ class Messenger:
 
     def _tell(self, batch: list[Notice]) -> None:
         settings = self._settings().notify
-        muted = notification_mutes.read(self._paths, self._clock())
+        muted = notification_mutes.read_mutes(self._paths, self._clock())
         heard = [notice for notice in batch if not muted.covers(notice.id)]
         local = time.localtime(self._clock())
         if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
@@ -95,7 +99,7 @@ class Messenger:
         messages = [_message(heard)] if len(heard) > settings.digest_after else [_message([notice]) for notice in heard]
         for message in messages:
             self._sent_at.append(time.monotonic())
-            for name, send in rungs(settings, self._environ).items():
+            for name, send in list_channels(settings, self._environ).items():
                 try:
                     send(message)
                 except NotSent as error:
@@ -107,7 +111,7 @@ def _message(notices: list[Notice]) -> Message:
         one = notices[0]
         return Message(
             notification_rules.TITLE,
-            notification_rules.one_line(one),
+            notification_rules.digest_line(one),
             one.type,
             one.id,
             one.issue_ref,

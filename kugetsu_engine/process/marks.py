@@ -17,7 +17,7 @@ SERVER = "server"
 """Stands for the task in the mark of a server that many attempts share."""
 
 
-class Marked(NamedTuple):
+class MarkedProcess(NamedTuple):
     """One live process that carries a mark."""
 
     pid: int
@@ -31,7 +31,7 @@ class Marked(NamedTuple):
         return bool(self.state_dir) and os.path.realpath(self.state_dir) == os.path.realpath(state_dir)
 
 
-def everyone() -> list[Marked]:
+def list_marked() -> list[MarkedProcess]:
     """Every live process of this user that carries a mark, whosever it is; only Linux can tell."""
     if not tree.LINUX:
         return []
@@ -39,13 +39,13 @@ def everyone() -> list[Marked]:
     return [one for one in found if one is not None]
 
 
-def pids(job: Mapping[str, Any]) -> list[int]:
+def marked_pids(job: Mapping[str, Any]) -> list[int]:
     """The processes that carry the mark of a job's attempt, wherever they live."""
     mark = (job["task_id"], job["token"])
-    return [one.pid for one in everyone() if (one.task_id, one.token) == mark and one.is_of(str(job["state_dir"]))]
+    return [one.pid for one in list_marked() if (one.task_id, one.token) == mark and one.is_of(str(job["state_dir"]))]
 
 
-def kill(one: Marked) -> bool:
+def kill_marked(one: MarkedProcess) -> bool:
     """Kill a marked process if it is still that one; whether the signal was sent."""
     if _look(one.pid) != one:
         return False
@@ -55,7 +55,7 @@ def kill(one: Marked) -> bool:
         return False
 
 
-def end(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
+def end_marked(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
     """Kill what an attempt without a supervisor left behind; how many processes there were.
 
     The caller has made sure that nobody works on the attempt. The state directory counts too: a copy of one, as a backup is,
@@ -63,18 +63,18 @@ def end(state_dir: str, task_id: str, token: str, rounds: int = 40) -> int:
     """
     seen: set[int] = set()
     for number in range(rounds):
-        left = [one for one in everyone() if (one.task_id, one.token) == (task_id, token) and one.is_of(state_dir)]
+        left = [one for one in list_marked() if (one.task_id, one.token) == (task_id, token) and one.is_of(state_dir)]
         if not left:
             break
         seen.update(one.pid for one in left)
         for one in left:
-            kill(one)
+            kill_marked(one)
         if number > 3:
             wait_for_exit([one.pid for one in left], 0.01)  # the kernel takes its time with them
     return len(seen)
 
 
-def _look(pid: int) -> Marked | None:
+def _look(pid: int) -> MarkedProcess | None:
     ticks = identity.start_ticks(pid)
     if ticks is None:
         return None
@@ -89,4 +89,4 @@ def _look(pid: int) -> Marked | None:
     task_id, colon, token = os.fsdecode(values.get(MARK.encode(), b"")).partition(":")
     if not (task_id and colon and token):
         return None
-    return Marked(pid, ticks, task_id, token, os.fsdecode(values.get(STATE_DIR.encode(), b"")))
+    return MarkedProcess(pid, ticks, task_id, token, os.fsdecode(values.get(STATE_DIR.encode(), b"")))

@@ -57,7 +57,7 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def usage(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
+def tree_usage(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
     """How many processes live below `root`, their processor time in seconds and their resident memory in bytes.
 
     Args:
@@ -73,7 +73,7 @@ def usage(root: int, elsewhere: Iterable[int] = ()) -> tuple[int, float, int]:
     return count, ticks / _TICKS, pages * _PAGE
 
 
-def send(pids: list[int], number: int) -> None:
+def send_signal(pids: list[int], number: int) -> None:
     """Signal processes that are known to be ours; those that are gone are passed over."""
     for pid in pids:
         try:
@@ -82,7 +82,7 @@ def send(pids: list[int], number: int) -> None:
             continue
 
 
-def send_group(leader: int, number: int) -> None:
+def signal_group(leader: int, number: int) -> None:
     """Signal the process group of the agent."""
     try:
         os.killpg(leader, number)
@@ -90,7 +90,7 @@ def send_group(leader: int, number: int) -> None:
         return
 
 
-def reap() -> dict[int, int]:
+def reap_children() -> dict[int, int]:
     """Collect every child that has ended: wait status by pid."""
     ended: dict[int, int] = {}
     while True:
@@ -125,8 +125,8 @@ def _kill_children(rounds: int = 200) -> None:
             return  # a kernel without this list; the rounds of the sweep have to do
         if not children:
             return
-        send(children, signal.SIGKILL)
-        reap()
+        send_signal(children, signal.SIGKILL)
+        reap_children()
 
 
 def sweep_grace(kill_at: float | None) -> float:
@@ -139,7 +139,7 @@ def sweep_grace(kill_at: float | None) -> float:
     return min(max(left, SWEEP_GRACE_S[0]), SWEEP_GRACE_S[1])
 
 
-def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) -> int:
+def sweep_tree(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) -> int:
     """End everything below `root`: TERM, a grace, then KILL in rounds until nothing is left; how many there were.
 
     Args:
@@ -147,32 +147,32 @@ def sweep(root: int, leader: int | None, grace_s: float, limit_s: float = 10.0) 
         grace_s: seconds between TERM and KILL.
         limit_s: seconds after which a process that cannot die (in the kernel's hands) is left.
     """
-    reap()
+    reap_children()
     left = descendants(root)
     if childless() if LINUX else leader is None:
         return 0
     seen = set(left)
     if not LINUX and leader is not None:
-        send_group(leader, signal.SIGTERM)
-    send(left, signal.SIGTERM)
+        signal_group(leader, signal.SIGTERM)
+    send_signal(left, signal.SIGTERM)
     kill_from = time.monotonic() + grace_s
     give_up = kill_from + limit_s
     wait_s = 0.005
     while not childless() if LINUX else leader is not None and time.monotonic() < kill_from:
         pause(wait_s)  # descendants of others tell nobody that they have ended
         wait_s = min(wait_s * 1.5, 0.05)
-        reap()
+        reap_children()
         left = descendants(root)
         seen.update(left)
         now = time.monotonic()
         if now >= kill_from:
-            send(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
-            send(left, signal.SIGKILL)
+            send_signal(left, signal.SIGSTOP)  # what is stopped cannot spawn another one meanwhile
+            send_signal(left, signal.SIGKILL)
             _kill_children()
             wait_s = min(wait_s, 0.01)
         if now >= give_up:
             break
     if not LINUX and leader is not None:
-        send_group(leader, signal.SIGKILL)
-    reap()
+        signal_group(leader, signal.SIGKILL)
+    reap_children()
     return len(seen)

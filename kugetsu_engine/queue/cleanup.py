@@ -31,7 +31,7 @@ def set_aside_ended(paths: StatePaths, before: float) -> int:
             continue  # written long after: no need to read it
         path = paths.ended(task_id)
         try:
-            task = tasks.read(path, task_id)
+            task = tasks.read_task(path, task_id)
         except (FileNotFoundError, BadFile):
             continue
         ended = epoch(task.completed_at)
@@ -55,7 +55,7 @@ def finish_removals(paths: StatePaths) -> int:
             files.remove(paths.removed(task_id))  # the number was given out again; what is there is the new task's
             continue
         try:
-            attempts = tasks.read(paths.removed(task_id), task_id).attempt
+            attempts = tasks.read_task(paths.removed(task_id), task_id).attempt
         except FileNotFoundError:
             continue  # whoever began it has finished
         except BadFile:
@@ -72,9 +72,9 @@ def _remove_rest(paths: StatePaths, task_id: str, attempts: int) -> None:
     files.remove(paths.removed(task_id))
 
 
-def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
+def tidy_state_directory(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
     """Remove ended tasks by age, answers nobody fetched and litter of crashed writers; how many tasks."""
-    for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in littered(paths))):
+    for folder, age in ((paths.answers, ANSWER_AGE_S), *((folder, LITTER_AGE_S) for folder in list_litter(paths))):
         for name in files.list_names(folder):
             if folder == paths.answers or is_litter(name):
                 _remove_older(f"{folder}/{name}", now - age)
@@ -98,7 +98,7 @@ def tidy(paths: StatePaths, now: float, cleanup_age_s: float | None) -> int:
 
 def _remove_conversations(paths: StatePaths, before: float) -> None:
     """Remove aider's conversations that were last gone on with before a time, and are the session of no issue."""
-    names, known = files.list_names(paths.sessions), sessions.all(paths)
+    names, known = files.list_names(paths.sessions), sessions.list_sessions(paths)
     if len(known) < sum(name.endswith(JSON) and name[0] != "." for name in names):
         return  # a file that cannot be read may name any of them
     kept = {f"{session.session_id}{CONVERSATION}" for session in known}
@@ -107,7 +107,7 @@ def _remove_conversations(paths: StatePaths, before: float) -> None:
             _remove_older(f"{paths.sessions}/{name}", before)
 
 
-def littered(paths: StatePaths) -> tuple[str, ...]:
+def list_litter(paths: StatePaths) -> tuple[str, ...]:
     """The folders in which a writer that crashes may leave a temporary file that goes with nothing else."""
     return (
         paths.root, paths.queue, paths.items, paths.done, paths.requests, paths.corrupt, paths.sessions, paths.context,
@@ -121,7 +121,7 @@ def remove_free_locks(paths: StatePaths, before: float) -> None:
         path = f"{paths.locks}/{name}"
         try:
             if name.endswith(LOCK) and os.lstat(path).st_mtime < before:
-                locks.remove_free(path)
+                locks.remove_free_lock(path)
         except OSError:
             continue  # gone, or no file: doctor tells of it
 

@@ -7,7 +7,7 @@ import msgspec
 
 from ..domain.new_task import task_id as as_task_id
 from ..domain.refs import key_of, repository_of
-from ..domain.task import Order, State, order
+from ..domain.task import Order, State, start_order
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..state import tasks
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def key(self) -> Order:
         """Sorts entries into the order in which they start."""
-        return order(self.id, self.priority, self.position, self.pending_since)
+        return start_order(self.id, self.priority, self.position, self.pending_since)
 
 
 def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
@@ -61,7 +61,7 @@ def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bo
     if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
         return UNREADABLE
     try:
-        return tasks.read(paths.ended(task_id), task_id).state
+        return tasks.read_task(paths.ended(task_id), task_id).state
     except FileNotFoundError:
         return None
     except BadFile:

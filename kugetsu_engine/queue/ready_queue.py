@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..domain import states
 from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import Facts, WhyCode
+from ..domain.decisions.scheduling import SchedulingFacts, WhyCode
 from ..domain.task import Order
 from .entry import Entry
 
-TOLD_BY_FACTS: dict[WhyCode, Callable[[Facts], object]] = {
+TOLD_BY_FACTS: dict[WhyCode, Callable[[SchedulingFacts], object]] = {
     "edited": lambda facts: facts.edited,
     "by_hand": lambda facts: facts.by_hand,
     "network": lambda facts: (facts.hosts, facts.probes, facts.own_repositories),
@@ -23,7 +23,7 @@ TOLD_BY_FACTS: dict[WhyCode, Callable[[Facts], object]] = {
 """Reasons that end when something else is told, with what that is: tasks that had to wait for one are looked at again then."""
 
 
-class Line:
+class ReadyQueue:
     """The waiting tasks of a ledger, in order."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
@@ -78,7 +78,7 @@ class Line:
         """Seconds since 1970 at which a parked task may start; None when none waits for a time."""
         return self._due[0][0] if self._due else None
 
-    def next_to_start(self, facts: Facts, now: float) -> Entry | None:
+    def next_to_start(self, facts: SchedulingFacts, now: float) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
         if scheduling.queue_reason(facts):
             return None
@@ -91,7 +91,7 @@ class Line:
             self._told[code] = of_facts(facts)
         return scheduling.next_to_start(self._front(facts, now), facts, now)
 
-    def _front(self, facts: Facts, now: float) -> Iterator[Entry]:
+    def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
         while self._ready:
             key = self._ready[0]

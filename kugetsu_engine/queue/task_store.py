@@ -11,27 +11,27 @@ from typing import Any
 import msgspec
 
 from ..domain import states
-from ..domain.decisions.scheduling import Facts, Timing
+from ..domain.decisions.scheduling import SchedulingFacts, Timing
 from ..domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
 from ..domain.new_task import task_id as as_task_id
 from ..domain.refs import canonical
-from ..domain.task import Level, Notice, State, Task, move
+from ..domain.task import Level, Notice, State, Task, move_task
 from ..domain.text.times import epoch, iso
-from ..errors import BadFile, NoSuchTask, NotNow
+from ..errors import BadFile, NoSuchTask, TransientReadError
 from ..paths import StatePaths
 from ..state import notifications, tasks
 from ..storage import files
 from ..storage.quarantine import Quarantine
 from .entry import Entry, TaskStates
 from .expiry import Expiry
-from .journal_writer import Journal, LineGuard
-from .ready_queue import Line
+from .journal_writer import JournalWriter, LineGuard
+from .ready_queue import ReadyQueue
 
 CORRUPT_GRACE_S = 2.0
 """A file that cannot be read may be half-written by an editor; after this time it is set aside."""
 
 
-class Ledger:
+class TaskStore:
     """Open tasks: on disk, and indexed."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Ledger:
         """
         self.paths = paths
         self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
-        self.journal = Journal(paths, now, self.quarantine.take, alert)
+        self.journal = JournalWriter(paths, now, self.quarantine.take, alert)
         self.entries: dict[str, Entry] = {}
         self.states = TaskStates(paths, self.entries, self.quarantine.holds)
         self.active_ids: set[str] = set()
@@ -65,7 +65,7 @@ class Ledger:
         self._told = LineGuard(paths.notifications, "notifications", self.quarantine.take, alert)
         self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
-        self._line = Line(self.entries)
+        self._line = ReadyQueue(self.entries)
         self._expiry = Expiry(self.entries, now)
 
     # what is on disk
@@ -100,7 +100,7 @@ class Ledger:
             return
         try:
             data, status = files.read_with_stat(path)
-            task = tasks.decode(data, task_id)
+            task = tasks.decode_task(data, task_id)
             if as_task_id(task_id) != task_id:
                 raise BadFile(f"{task_id!r} is no task id")
             if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
@@ -111,7 +111,7 @@ class Ledger:
         except tasks.NewerSchema as error:
             self._leave_alone(task_id, error)
             return
-        except NotNow as error:
+        except TransientReadError as error:
             self._alert("disk", error.message)
             return
         except BadFile as error:
@@ -162,7 +162,7 @@ class Ledger:
         except FileNotFoundError:
             what = "removed"
         except BadFile as error:
-            if isinstance(error, NotNow):
+            if isinstance(error, TransientReadError):
                 return ours
             what = "made unreadable"
         try:
@@ -198,9 +198,9 @@ class Ledger:
             NoSuchTask: it is gone, or cannot be read.
         """
         if task_id in self._active_files:
-            return tasks.decode(self._defend(task_id), task_id)
+            return tasks.decode_task(self._defend(task_id), task_id)
         try:
-            return tasks.read(self.paths.item(task_id), task_id)
+            return tasks.read_task(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
             self._signatures.pop(task_id, None)  # so that the next look reads it again
             raise NoSuchTask(f"the file of {task_id} is gone or broken ({error})") from None
@@ -213,7 +213,7 @@ class Ledger:
             BadFile: its file cannot be read.
         """
         task_id = as_task_id(text)
-        return self.get(task_id) if task_id in self._active_files else tasks.find(self.paths, text)
+        return self.get(task_id) if task_id in self._active_files else tasks.find_task(self.paths, text)
 
     # changing tasks
 
@@ -230,7 +230,7 @@ class Ledger:
         Raises:
             OSError: the disk refused; nothing has changed.
         """
-        moved, notice = move(task, to, iso(self._now()), reason, **changes)
+        moved, notice = move_task(task, to, iso(self._now()), reason, **changes)
         self._save(moved)
         self._note(task, moved, BETWEEN_STATES)
         self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
@@ -243,7 +243,7 @@ class Ledger:
 
     def started(self, task: Task, **changes: Any) -> Task:
         """Move a task to `running`; the run record proves it already, so the disk may take its time."""
-        moved, notice = move(task, "running", iso(self._now()), **changes)
+        moved, notice = move_task(task, "running", iso(self._now()), **changes)
         self._save(moved, durable=False)
         self.tell(notice)
         return moved
@@ -262,19 +262,19 @@ class Ledger:
 
     def reopen(self, task: Task, reason: str, **changes: Any) -> Task:
         """Make an ended task pending again."""
-        tasks.reopen(self.paths, task.id)
+        tasks.reopen_task(self.paths, task.id)
         return self.change(task, "pending", reason, **changes)
 
     def tell(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
-        self._told.write(lambda: notifications.append(self.paths, notice))
+        self._told.write(lambda: notifications.append_notification(self.paths, notice))
         if self._on_notice is not None:
             self._on_notice(notice)
 
     def _save(self, task: Task, durable: bool = True) -> None:
         if (written := canonical(task.issue_ref, self.default_server)) != task.issue_ref:
             task = msgspec.structs.replace(task, issue_ref=written)
-        data = tasks.save(self.paths, task, durable)
+        data = tasks.save_task(self.paths, task, durable)
         self._sign(task.id)
         self._index(task, data)
 
@@ -347,7 +347,7 @@ class Ledger:
         """Look again at the tasks whose provider rests, as other ones rest now."""
         self._line.rests_changed()
 
-    def next_to_start(self, facts: Facts) -> Entry | None:
+    def next_to_start(self, facts: SchedulingFacts) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
         return self._line.next_to_start(facts, self._now())
 

@@ -14,7 +14,7 @@ import msgspec
 from ..config.loader import SettingsSource
 from ..domain import failures, silence
 from ..domain.decisions import attempt_notice, scheduling
-from ..domain.decisions.recovery_report import MACHINE_RESTARTED, Found, Recovered
+from ..domain.decisions.recovery_report import MACHINE_RESTARTED, Recovered, RecoveryCounts
 from ..domain.job import Result
 from ..domain.new_task import shown_id
 from ..domain.supervisor_messages import Received, SupervisorMessage
@@ -27,22 +27,22 @@ from ..jobs.work_folders import own_repositories
 from ..paths import StatePaths, log_name
 from ..process import identity
 from ..queue.entry import Entry
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..state import runs
-from ..state.run_times import RunTimesBook
+from ..state.run_times import RunTimesFile
 from ..storage import locks
 from ..supervisor import outcome
 from ..supervisor.launcher import Handle, Launcher, Waker
 from ..supervisor.repository_lock import GIVE_BACK_S
-from .budget import Spending
-from .conversation_log import Chronicle
-from .provider_backoff import Pauses
+from .budget import Budget
+from .conversation_log import ConversationLog
+from .provider_backoff import ProviderBackoff
 
 MAX_FALSE_STARTS = 3
 """Starts in a row that come to nothing before the task ends with an error."""
 
 
-class Running:
+class RunningAttempt:
     """An attempt this engine waits for: one it started, or one it adopted."""
 
     def __init__(self, task_id: str, handle: Handle | None, pidfd: int | None) -> None:
@@ -51,15 +51,15 @@ class Running:
         self.pidfd = pidfd
 
 
-class Attempts:
+class AttemptTracker:
     """The attempts of one engine."""
 
     def __init__(
-        self, paths: StatePaths, ledger: Ledger, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float], pauses: Pauses, spending: Spending, boot_id: Callable[[], str] = identity.boot_id,
+        self, paths: StatePaths, ledger: TaskStore, settings: SettingsSource, waker: Waker, launcher: Launcher,
+        clock: Callable[[], float], pauses: ProviderBackoff, spending: Budget, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
-        self.chronicle = Chronicle(paths, clock, ledger.quarantine)
+        self.chronicle = ConversationLog(paths, clock, ledger.quarantine)
         self._boot_id = boot_id
         self._paths = paths
         self._ledger = ledger
@@ -76,10 +76,10 @@ class Attempts:
         """Told how a start went: what disk or machine refused it for, an empty text when the agent runs."""
         self.on_git_busy: Callable[[Entry, str], None] = lambda entry, holder: None
         """Told that a task gave its slot back, and for which other one git is busy in its repository."""
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
         self._false_starts: dict[str, int] = {}
-        self._run_times = RunTimesBook(paths)
+        self._run_times = RunTimesFile(paths)
         self._learned: set[str] = set()
         """The tasks whose attempt has taught its run time and is not in the books yet."""
 
@@ -91,12 +91,12 @@ class Attempts:
 
     def wait_for(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
         """Be woken when an attempt has something to say."""
-        self._running[task_id] = Running(task_id, handle, pidfd)
+        self._running[task_id] = RunningAttempt(task_id, handle, pidfd)
         source = handle.control if handle else pidfd
         if source is not None:
             self._waker.add(source, task_id)
 
-    def recover(self) -> Found:
+    def recover(self) -> RecoveryCounts:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
         found = dict.fromkeys(Recovered, 0)
         for entry in self._ledger.active():
@@ -108,7 +108,7 @@ class Attempts:
                 found[self._settle(entry.id)] += 1
             except OSError:
                 continue  # the disk refuses it now; the next full look settles it
-        return Found(**found)
+        return RecoveryCounts(**found)
 
     def look_at_all(self) -> None:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
@@ -138,7 +138,7 @@ class Attempts:
                 return
         self._look(task_id)
 
-    def _receive(self, running: Running) -> Received:
+    def _receive(self, running: RunningAttempt) -> Received:
         """What a supervisor said since last time."""
         received = running.handle.read_messages() if running.handle is not None else Received()
         if received.refusal is not None:
@@ -170,7 +170,7 @@ class Attempts:
             number: the error. One that is not about room is the start's own fault.
         """
         reason = f"the start was refused: {os.strerror(number)}"
-        if failures.of_errno(number) in failures.REFUSALS:
+        if failures.failure_of_errno(number) in failures.REFUSALS:
             self.on_start(reason)
             self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
         else:
@@ -184,14 +184,14 @@ class Attempts:
 
     def _adopt(self, entry: Entry) -> None:
         """Wait for an attempt whose supervisor another engine started."""
-        record = runs.record(self._paths, entry.id, entry.attempt)
+        record = runs.read_record(self._paths, entry.id, entry.attempt)
         pidfd = None
         if record is not None:
             pidfd = self.launcher.death_of(record)
         self.wait_for(entry.id, None, pidfd)
         self._look(entry.id)
 
-    def _let_go(self, running: Running) -> None:
+    def _let_go(self, running: RunningAttempt) -> None:
         self._running.pop(running.task_id, None)
         self._session_kept.discard(running.task_id)
         self.stalled.pop(running.task_id, None)
@@ -206,7 +206,7 @@ class Attempts:
         """Whether an attempt has its lock; or its supervisor surely lives, where someone removed the lock's file."""
         if locks.is_held(self._paths.task_lock(task_id)):
             return True
-        record = runs.record(self._paths, task_id, attempt)
+        record = runs.read_record(self._paths, task_id, attempt)
         return record is not None and self.launcher.lives(record)
 
     def _look(self, task_id: str) -> None:
@@ -218,7 +218,7 @@ class Attempts:
             if not locks.is_held(self._paths.task_lock(task_id)):
                 self._let_go(running)
             return
-        result = runs.result(self._paths, task_id, task.attempt, task.token)
+        result = runs.read_result(self._paths, task_id, task.attempt, task.token)
         if result is not None and result.failure == "stalled":
             self._note_stall(task_id)  # the warning comes first, also where it was missed
         if result is not None or not self._is_alive(task_id, task.attempt):
@@ -237,8 +237,8 @@ class Attempts:
         entry = self._ledger.entries.get(task_id)
         if entry is None or entry.state != "notified":
             return
-        progress = runs.progress(self._paths, task_id, entry.attempt)
-        record = runs.record(self._paths, task_id, entry.attempt)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt)
+        record = runs.read_record(self._paths, task_id, entry.attempt)
         task = self._ledger.get(task_id)
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._ledger.started(task, pid=progress.pid)
@@ -252,13 +252,13 @@ class Attempts:
         entry = self._ledger.entries.get(task_id)
         if entry is None:
             return
-        progress = runs.progress(self._paths, task_id, entry.attempt)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt)
         evidence = progress.stalled if progress else None
         before = self.stalled.get(task_id)
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.evidence_for(evidence, silent_s)}"
+            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
             self._ledger.tell(
                 Notice(
                     iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
@@ -275,14 +275,16 @@ class Attempts:
         entry = self._ledger.entries.get(task_id)
         if entry is None or task_id in self._session_kept:
             return
-        progress = runs.progress(self._paths, task_id, entry.attempt)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt)
         if progress is not None and progress.session_id is not None:
             self._keep_session(self._ledger.get(task_id), progress.session_id)
             self._session_kept.add(task_id)
 
     def _keep_session(self, task: Task, session_id: str) -> None:
         try:
-            session_choice.keep(self._paths, task, session_id, self._settings.current.default_server, iso(self._clock()))
+            session_choice.keep_session(
+                self._paths, task, session_id, self._settings.current.default_server, iso(self._clock())
+            )
         except OSError:
             return  # a full disk: the result tells it again
 
@@ -293,20 +295,20 @@ class Attempts:
         except NoSuchTask:
             return Recovered.LOST
         self._ledger.issue_free(task.issue_key)
-        result = runs.result(self._paths, task.id, task.attempt, task.token)
+        result = runs.read_result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
             return Recovered.ENDED_MEANWHILE
-        broken = runs.unreadable(self._paths, task.id, task.attempt)
+        broken = runs.is_unreadable(self._paths, task.id, task.attempt)
         for path, why in broken.items():
             self._ledger.quarantine.take(path, why)
         if task.token:
             self.launcher.end_what_is_left(self._paths.root, task.id, task.token)
-        result = runs.outcome(self._paths, task.id, task.attempt, task.token)
+        result = runs.read_outcome(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
             return Recovered.ENDED_MEANWHILE
-        record = runs.record(self._paths, task.id, task.attempt)
+        record = runs.read_record(self._paths, task.id, task.attempt)
         if broken:
             self._enter(task, self._lost(task, f"its record could not be read: {', '.join(map(os.path.basename, broken))}"))
             return Recovered.LOST
@@ -324,7 +326,7 @@ class Attempts:
 
     def _lost(self, task: Task, reason: str, started_at: str | None = None) -> Result:
         now = iso(self._clock())
-        told = runs.progress(self._paths, task.id, task.attempt) if started_at else None
+        told = runs.read_progress(self._paths, task.id, task.attempt) if started_at else None
         if told is not None and (last := told.activity or outcome.PHASES.get(told.phase)):
             reason = f"{reason}; last: {last}"
         session, usage, before = (told.session_id, told.usage, told.branch_before) if told is not None else (None, None, None)
@@ -355,7 +357,7 @@ class Attempts:
         if attempt.session_id is not None:
             self._keep_session(task, attempt.session_id)
         elif attempt.failure == "session":
-            session_choice.forget(self._paths, task, self._settings.current.default_server, iso(self._clock()))
+            session_choice.forget_session(self._paths, task, self._settings.current.default_server, iso(self._clock()))
         if failures.refused(attempt.outcome, attempt.failure):
             self.on_start(attempt.reason or attempt.outcome)
         verdict = scheduling.after_attempt(task, attempt, self._settings.current.timing)
@@ -369,7 +371,7 @@ class Attempts:
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
         self.chronicle.answered(task, attempt, result)
-        level, reason = attempt_notice.told(task, verdict, attempt)
+        level, reason = attempt_notice.describe_end(task, verdict, attempt)
         self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
         self._spending.count(attempt)
         self._learned.discard(task.id)
@@ -409,7 +411,7 @@ class Attempts:
         if attempt.outcome == "ok":
             self._pauses.went_well(agent)
         failure = attempt.failure
-        if failure is None or result.agent_pid is None or not failures.policy(failure).pause:
+        if failure is None or result.agent_pid is None or not failures.policy_for(failure).pause:
             return
         settings = self._settings.current
         rest = self._pauses.hit(
@@ -418,9 +420,7 @@ class Attempts:
         )  # fmt: skip
         if rest is not None:
             until = format_coming(rest.until, self._clock())
-            text = (
-                f"{rest.provider}: {failures.words(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
-            )
+            text = f"{rest.provider}: {failures.describe_failure(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
             self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
 
 
@@ -435,7 +435,7 @@ def _one_less(task: Task) -> int:
 
 def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
     """Signal the supervisor that has written who it is; False while there is none, or it is gone."""
-    record = runs.record(paths, task.id, task.attempt)
+    record = runs.read_record(paths, task.id, task.attempt)
     if record is None or record.token != task.token:
         return False
     return launcher.signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)

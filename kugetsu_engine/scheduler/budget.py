@@ -8,52 +8,52 @@ from ..domain.pause import PauseReason
 from ..domain.refs import repository_of
 from ..domain.task import Attempt, Notice
 from ..domain.text.times import instants, iso, wall_clock
-from ..domain.usage import Sum, day_of, ended_on, money
+from ..domain.usage import UsageSum, day_of, ended_on, format_money
 from ..paths import StatePaths
 from ..state import tasks
-from .queue_control import Controls
+from .queue_control import QueueControl
 
 OTHER_ZONES_S = 86400.0
 """Files this much older than the day are read too: a file may have been written just before midnight."""
 
 
-def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str], Sum]:
+def by_day_and_repository(paths: StatePaths, since: str) -> dict[tuple[str, str], UsageSum]:
     """What attempts consumed that ended on a day or after it, from the tasks that are still kept.
 
     Args:
         since: a local day, `2026-11-21`.
     """
-    found: dict[tuple[str, str], Sum] = {}
+    found: dict[tuple[str, str], UsageSum] = {}
     begin = datetime.strptime(since, "%Y-%m-%d").astimezone().timestamp() - OTHER_ZONES_S
     for folder in (paths.items, paths.done):
         for task in tasks.read_folder(folder, begin):
             for attempt in task.attempts:
                 day = ended_on(attempt)
                 if day is not None and day >= since:
-                    found.setdefault((day, repository_of(task.issue_key)), Sum()).add(attempt)
+                    found.setdefault((day, repository_of(task.issue_key)), UsageSum()).add(attempt)
     return found
 
 
-class Spending:
+class Budget:
     """Today's sum, of one engine: read once from the tasks, then kept as attempts end."""
 
-    def __init__(self, paths: StatePaths, clock: Callable[[], float], controls: Controls) -> None:
+    def __init__(self, paths: StatePaths, clock: Callable[[], float], controls: QueueControl) -> None:
         self._paths = paths
         self._clock = clock
         self._controls = controls
         self._day = ""
-        self._today = Sum()
+        self._today = UsageSum()
 
     def count(self, attempt: Attempt) -> None:
         """Take in an attempt that has just been entered in its task."""
         if self._day and ended_on(attempt) == self._day:
             self._today.add(attempt)
 
-    def today(self) -> Sum:
+    def today(self) -> UsageSum:
         """What attempts consumed that ended today."""
         day = day_of(self._clock())
         if day != self._day:
-            self._today = Sum()
+            self._today = UsageSum()
             for one in by_day_and_repository(self._paths, day).values():
                 self._today.attempts += one.attempts
                 self._today.tokens += one.tokens
@@ -69,7 +69,7 @@ class Spending:
         controls = self._controls
         spent = self.today().cost if budget else 0.0
         over = bool(budget) and spent >= budget
-        reason = f"the budget of the day is used up, {money(spent)} of {money(budget)}; goes on at midnight"
+        reason = f"the budget of the day is used up, {format_money(spent)} of {format_money(budget)}; goes on at midnight"
         held = controls.pause is PauseReason.BUDGET
         if over and controls.budget_day != self._day:
             if controls.pause_for_budget(reason, self._day):

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..domain.alerts import Alerts
 from ..domain.changes import Changes
-from ..domain.overlaps import Overlap, overlaps
+from ..domain.overlaps import Overlap, find_overlaps
 from ..domain.task import Notice
 from ..domain.text.times import iso
 from ..errors import GitError
-from ..git.change_counts import changes_of
+from ..git.change_counts import count_changes
 from ..git.gitfile import common_folder
 from ..paths import StatePaths
 from ..queue.entry import Entry
@@ -23,7 +23,7 @@ MAX_TOLD = 5
 MAX_KEPT = 100
 
 
-class WorkSoFar:
+class ChangeTracker:
     """Looks in a thread of its own and tells in the engine's; they hand each other finished objects."""
 
     def __init__(self, paths: StatePaths, alerts: Alerts, tell: Callable[[Notice], None], clock: Callable[[], float]) -> None:
@@ -60,14 +60,14 @@ class WorkSoFar:
         changes: dict[str, Changes] = {}
         by_repository: dict[str, tuple[str, frozenset[str]]] = {}
         for task_id, attempt in self._running:
-            record = runs.record(self._paths, task_id, attempt)
+            record = runs.read_record(self._paths, task_id, attempt)
             where = common_folder(record.worktree) if record is not None and record.worktree else None
             if record is None or where is None:
                 continue
             try:
-                changes[task_id], names = changes_of(record.worktree)
+                changes[task_id], names = count_changes(record.worktree)
             except (GitError, OSError):
                 continue  # it is being made, or gone
             by_repository[task_id] = (where, names)
-        self._found = changes, overlaps(by_repository)[:MAX_KEPT]
+        self._found = changes, find_overlaps(by_repository)[:MAX_KEPT]
         return max(EVERY_S, COST_SHARE * (time.monotonic() - began))

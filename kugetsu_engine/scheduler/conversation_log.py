@@ -18,7 +18,7 @@ from ..state.contexts import Context, Message
 from ..storage.quarantine import Quarantine
 
 
-class Chronicle:
+class ConversationLog:
     """Keeps the context of each issue."""
 
     def __init__(self, paths: StatePaths, now: Callable[[], float], quarantine: Quarantine) -> None:
@@ -50,7 +50,7 @@ class Chronicle:
 
     def _load(self, issue_ref: str) -> Context:
         try:
-            context = contexts.load(self._paths, issue_ref)
+            context = contexts.load_context(self._paths, issue_ref)
         except BadFile as error:
             self._quarantine.take(contexts.file_of(self._paths, issue_ref), error.message)
             return Context(issue_ref)
@@ -61,7 +61,7 @@ class Chronicle:
         said = Message(role, text, iso(self._now()), task.id, task.attempt)
         context = contexts.with_message(context, said, _branch(task.issue_ref))
         try:
-            contexts.save(self._paths, context)
+            contexts.save_context(self._paths, context)
         except OSError:
             return context
         return context

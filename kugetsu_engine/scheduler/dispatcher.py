@@ -9,7 +9,7 @@ from ..agents import registry
 from ..config.env_files import BrokenEnvFile
 from ..config.loader import SettingsSource
 from ..domain.decisions import scheduling
-from ..domain.decisions.scheduling import Facts, Why
+from ..domain.decisions.scheduling import SchedulingFacts, WaitingReason
 from ..domain.states import NOTIFIED
 from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
@@ -17,15 +17,15 @@ from ..jobs import builder
 from ..jobs.work_folders import hosts_in_use, own_repositories
 from ..paths import StatePaths
 from ..queue.entry import Entry
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
 from ..supervisor.launcher import Launcher
-from .attempts import Attempts
-from .provider_backoff import Pauses
-from .queue_control import Controls
-from .resource_gate import HostGate
-from .shared_server import Servers
-from .start_obstacles import ObstacleKeeper
+from .attempts import AttemptTracker
+from .provider_backoff import ProviderBackoff
+from .queue_control import QueueControl
+from .resource_gate import ResourceGate
+from .shared_server import SharedServer
+from .start_obstacles import StartObstacles
 
 TRY_AGAIN_S = 0.2
 TRY_AGAIN_MAX_S = 5.0
@@ -35,9 +35,9 @@ class Dispatcher:
     """Decides what starts next, and starts it."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, controls: Controls,
-        attempts: Attempts, pauses: Pauses, host: HostGate, launcher: Launcher, clock: Callable[[], float],
-        servers: Servers,
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: TaskStore, controls: QueueControl,
+        attempts: AttemptTracker, pauses: ProviderBackoff, host: ResourceGate, launcher: Launcher, clock: Callable[[], float],
+        servers: SharedServer,
     ) -> None:  # fmt: skip
         self._paths = paths
         self._environ = environ
@@ -50,25 +50,25 @@ class Dispatcher:
         self._launcher = launcher
         self._clock = clock
         self._servers = servers
-        self.obstacles = ObstacleKeeper(paths, ledger, lambda: settings.current)
+        self.obstacles = StartObstacles(paths, ledger, lambda: settings.current)
         self._refusals = 0
         """Turns in a row in which a lock was refused that the books say is free."""
         self.try_again_s: float | None = None
         """Seconds after which to ask for such a lock again; None: none was refused."""
 
-    def facts(self) -> Facts:
+    def facts(self) -> SchedulingFacts:
         """What the decisions need to know now."""
         active = [self._ledger.entries[task_id] for task_id in self._ledger.active_ids]
         settings, controls, hosts = self._settings.current, self._controls, self._pauses.hosts()
         named = own_repositories(settings) if hosts else frozenset[str]()
         own = hosts_in_use(self._paths, hosts, self._ledger.entries.values(), named) if hosts else named
         preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
-        return Facts(
+        return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
-            default_agent=settings.agent, rests=registry.rests(self._pauses.resting(), settings),
+            default_agent=settings.agent, rests=registry.cooldowns_by_agent(self._pauses.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
-            edited=edit_locks.edited(self._paths), by_hand=manual_sessions.every(self._paths),
+            edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
@@ -91,25 +91,25 @@ class Dispatcher:
         if not active or any(entry.state == "running" for entry in active):
             self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
 
-    def start_now(self, task_id: str) -> Why | None:
+    def start_now(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
         entry, facts = self._ledger.entries[task_id], self.facts()
         why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._clock())
         if why is not None:
             return why
         if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
-            return Why("pressure", self._host.pressure)
+            return WaitingReason("pressure", self._host.pressure)
         self._start(entry)
         after = self._ledger.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
         if self.obstacles.holds(entry.issue_key):
-            return Why("issue_busy", "the issue has an agent already")
-        return Why("slots", self._ledger.get(task_id).reason or "all slots are taken")
+            return WaitingReason("issue_busy", "the issue has an agent already")
+        return WaitingReason("slots", self._ledger.get(task_id).reason or "all slots are taken")
 
     def _start(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""
-        entered = slots.enter(self._paths, entry.id, entry.issue_ref, self._controls.limit)
+        entered = slots.acquire_slot(self._paths, entry.id, entry.issue_ref, self._controls.limit)
         if isinstance(entered, slots.SlotRefusal):
             self.obstacles.refused(entered, entry)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
@@ -127,7 +127,7 @@ class Dispatcher:
             entered.give_up()
         return True
 
-    def _launch(self, task: Task, entered: slots.Pass) -> bool:
+    def _launch(self, task: Task, entered: slots.SlotLease) -> bool:
         """Enter the attempt in the books and hand it, with its locks, to a supervisor.
 
         False when nothing starts in this turn any more, as the settings must be read again.
@@ -137,7 +137,7 @@ class Dispatcher:
             task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.agent_of(task, settings)
         )
         try:
-            job = builder.build(self._paths, settings, self._environ, planned, self._controls.limit)
+            job = builder.build_job(self._paths, settings, self._environ, planned, self._controls.limit)
         except BrokenEnvFile:  # since the settings were read, which tell what must not start
             self._settings.mark_stale()
             self.try_again_s = 0.0

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from ..domain.alerts import Alerts
 from ..domain.new_task import shown_id
 from ..domain.task import Notice
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..paths import StatePaths
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from . import orphans
 
 EVERY_S = 60.0
 """Seconds between two looks; looking costs a read of every process."""
 
 
-class Sweeper:
+class OrphanReaper:
     """Ends what is surely ours, and warns of what only says that it is."""
 
-    def __init__(self, paths: StatePaths, ledger: Ledger, alerts: Alerts, now: Callable[[], str]) -> None:
+    def __init__(self, paths: StatePaths, ledger: TaskStore, alerts: Alerts, now: Callable[[], str]) -> None:
         self._paths = paths
         self._ledger = ledger
         self._alerts = alerts
@@ -33,11 +33,11 @@ class Sweeper:
     def sweep(self) -> int:
         """Look now; how many processes were ended."""
         self._due_at = time.monotonic() + EVERY_S
-        found = orphans.find(self._paths)
+        found = orphans.find_orphans(self._paths)
         ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
-        ended = orphans.end(self._paths, found)
+        ended = orphans.end_orphans(self._paths, found)
         if ended:
-            text = f"ended {counted(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
+            text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
             self._ledger.tell(Notice(self._now(), "engine_leftovers", text, "warning"))
         unsure = sorted(one.process.pid for one in found if not one.surely_ours)
         if unsure:

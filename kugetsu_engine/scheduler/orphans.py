@@ -13,16 +13,16 @@ from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..process import marks as marked
 from ..process.identity import is_same
-from ..process.marks import Marked
+from ..process.marks import MarkedProcess
 from ..state import runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
 
 
-class Leftover(NamedTuple):
+class OrphanProcess(NamedTuple):
     """A process without a live attempt."""
 
-    process: Marked
+    process: MarkedProcess
     attempt: int
     """Number of the attempt it is from; 0 where no attempt has its token, -1 for a shared server."""
 
@@ -32,40 +32,40 @@ class Leftover(NamedTuple):
         return self.attempt != 0
 
 
-def find(paths: StatePaths) -> list[Leftover]:
+def find_orphans(paths: StatePaths) -> list[OrphanProcess]:
     """The processes that belong to this state directory, but to no live attempt."""
-    found: list[Leftover] = []
-    known: dict[tuple[str, str], Leftover | None] = {}
-    for one in marked.everyone():
+    found: list[OrphanProcess] = []
+    known: dict[tuple[str, str], OrphanProcess | None] = {}
+    for one in marked.list_marked():
         if not one.is_of(paths.root):
             continue
         mark = (one.task_id, one.token)
         if mark not in known and one.task_id == marked.SERVER:
-            known[mark] = None if is_held(paths.server_life(one.token)) else Leftover(one, -1)
+            known[mark] = None if is_held(paths.server_life(one.token)) else OrphanProcess(one, -1)
         elif mark not in known:
             attempt = _attempt_of(paths, one)
             if attempt is None:
-                known[mark] = None if _has_supervisor(paths, one) else Leftover(one, 0)
+                known[mark] = None if _has_supervisor(paths, one) else OrphanProcess(one, 0)
             else:
-                known[mark] = None if _is_live(paths, attempt) else Leftover(one, attempt.attempt)
+                known[mark] = None if _is_live(paths, attempt) else OrphanProcess(one, attempt.attempt)
         verdict = known[mark]
         if verdict is not None:
             found.append(verdict._replace(process=one))
     return found
 
 
-def end(paths: StatePaths, found: Iterable[Leftover]) -> int:
+def end_orphans(paths: StatePaths, found: Iterable[OrphanProcess]) -> int:
     """End those that are surely ours, with whatever they have started meanwhile; how many there were."""
     marks = {(one.process.task_id, one.process.token) for one in found if one.surely_ours}
-    return sum(marked.end(paths.root, task_id, token) for task_id, token in sorted(marks))
+    return sum(marked.end_marked(paths.root, task_id, token) for task_id, token in sorted(marks))
 
 
-def _attempt_of(paths: StatePaths, one: Marked) -> RunRecord | None:
+def _attempt_of(paths: StatePaths, one: MarkedProcess) -> RunRecord | None:
     """The attempt of this state directory whose token the process carries."""
     if as_task_id(one.task_id) != one.task_id:
         return None
     for number in _attempt_numbers(paths, one.task_id):
-        record = runs.record(paths, one.task_id, number)
+        record = runs.read_record(paths, one.task_id, number)
         if record is not None and record.task_id == one.task_id and record.token == one.token:
             return record
     return None
@@ -80,14 +80,14 @@ def _is_live(paths: StatePaths, record: RunRecord) -> bool:
     """Whether a supervisor still works on the attempt: by its lock, or by itself, where someone removed the lock's file."""
     if not is_held(paths.task_lock(record.task_id)) and not is_same(record.supervisor_pid, record.start_ticks, record.boot_id):
         return False
-    if runs.result(paths, record.task_id, record.attempt, record.token) is not None:
+    if runs.read_result(paths, record.task_id, record.attempt, record.token) is not None:
         return False
     try:
-        return tasks.find(paths, record.task_id).attempt <= record.attempt  # else the lock is a later attempt's
+        return tasks.find_task(paths, record.task_id).attempt <= record.attempt  # else the lock is a later attempt's
     except (NoSuchTask, BadFile):
         return True  # its supervisor lives
 
 
-def _has_supervisor(paths: StatePaths, one: Marked) -> bool:
+def _has_supervisor(paths: StatePaths, one: MarkedProcess) -> bool:
     """Whether the task has a supervisor; then the process may be its agent, whose record we cannot read."""
     return as_task_id(one.task_id) == one.task_id and is_held(paths.task_lock(one.task_id))

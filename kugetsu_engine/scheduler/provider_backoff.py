@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from ..domain import failures
-from ..domain.decisions.scheduling import Rest
+from ..domain.decisions.scheduling import Cooldown
 from ..domain.text.quantities import format_coming
 from ..domain.text.times import epoch, iso
 from ..errors import BadFile
@@ -43,7 +43,7 @@ class Pause(msgspec.Struct, frozen=True):
     """Whether its end has been told."""
 
 
-class Pauses:
+class ProviderBackoff:
     """The rests of one engine's providers."""
 
     def __init__(self, paths: StatePaths, now: Callable[[], float], provider_of: Callable[[str], str]) -> None:
@@ -55,18 +55,18 @@ class Pauses:
         self._paths = paths
         self._now = now
         self._provider_of = provider_of
-        self._pauses = load(paths)
+        self._pauses = load_pauses(paths)
         self.version = 0
         """Grows with each change of what rests, so that others know that they must look again."""
 
-    def resting(self) -> dict[str, Rest]:
+    def resting(self) -> dict[str, Cooldown]:
         """The rests that last still, by provider."""
-        return resting(self._pauses, self._now())
+        return current_cooldowns(self._pauses, self._now())
 
     def hit(
         self, agent: str, failure: str, text: str, started: float | None, ended: float | None, resets_at: float | None,
         delay: float, delay_max: float,
-    ) -> Rest | None:  # fmt: skip
+    ) -> Cooldown | None:  # fmt: skip
         """Take in that an attempt ran into a limit; the rest that this begins or makes much longer, else None.
 
         Args:
@@ -77,7 +77,7 @@ class Pauses:
             delay_max: the longest such rest, longer for what takes longer to mend.
         """
         now, provider = self._now(), self._provider_of(agent)
-        policy = failures.policy(failure)
+        policy = failures.policy_for(failure)
         before = self._pauses.get(provider)
         before = before if before and _age(before, now) < FORGET_AFTER_S else None
         # Agents that ran side by side run into one limit together: that is one rest, not several in a row. So is an attempt
@@ -104,11 +104,11 @@ class Pauses:
         if pause is not None and (epoch(pause.until) or 0.0) <= self._now():
             self._put({name: other for name, other in self._pauses.items() if name != provider})
 
-    def hosts(self) -> dict[str, Rest]:
+    def hosts(self) -> dict[str, Cooldown]:
         """The hosts that did not answer, until one of their tasks has been prepared; their rest may be over."""
-        return hosts(self._pauses, self._now())
+        return resting_hosts(self._pauses, self._now())
 
-    def host_failed(self, host: str, text: str, started: float | None) -> Rest | None:
+    def host_failed(self, host: str, text: str, started: float | None) -> Cooldown | None:
         """Take in that a host did not answer a task that was being prepared; the rest that this begins, else None.
 
         Args:
@@ -162,7 +162,7 @@ class Pauses:
             return
 
 
-def load(paths: StatePaths) -> dict[str, Pause]:
+def load_pauses(paths: StatePaths) -> dict[str, Pause]:
     """Read the file; one that is missing or broken says nothing."""
     try:
         return json_files.read(paths.pauses, dict[str, Pause])
@@ -170,7 +170,7 @@ def load(paths: StatePaths) -> dict[str, Pause]:
         return {}
 
 
-def fault(paths: StatePaths) -> str | None:
+def find_fault(paths: StatePaths) -> str | None:
     """Why the file cannot be read; None when it can, or there is none."""
     try:
         json_files.read(paths.pauses, dict[str, Pause])
@@ -181,27 +181,27 @@ def fault(paths: StatePaths) -> str | None:
     return None
 
 
-def resting(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
+def current_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
     """The rests of providers that last still."""
     found = {}
     for provider, pause in pauses.items():
         until = epoch(pause.until) or 0.0
         if pause.failure != NETWORK and now < until <= now + BELIEVED_S:
-            found[provider] = Rest(provider, until, pause.failure)
+            found[provider] = Cooldown(provider, until, pause.failure)
     return found
 
 
-def hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Rest]:
+def resting_hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
     """The hosts that did not answer when a clone was to be made; nobody has tried whether they do since."""
     found = {}
     for host, pause in pauses.items():
         until = epoch(pause.until) or 0.0
         if pause.failure == NETWORK and now - FORGET_AFTER_S < until <= now + BELIEVED_S:
-            found[host] = Rest(host, until, NETWORK)
+            found[host] = Cooldown(host, until, NETWORK)
     return found
 
 
-def silent(rest: Mapping[str, Rest], now: float) -> str:
+def silent_hosts(rest: Mapping[str, Cooldown], now: float) -> str:
     """The hosts that are not asked now, in one line, for an alert."""
     return "; ".join(
         f"{name} does not answer: tasks that need a clone from it wait, next try {format_coming(one.until, now)}"
@@ -210,10 +210,10 @@ def silent(rest: Mapping[str, Rest], now: float) -> str:
     )
 
 
-def told(rest: Mapping[str, Rest], now: float) -> str:
+def describe_pause(rest: Mapping[str, Cooldown], now: float) -> str:
     """All rests in one line, for an alert."""
     return "; ".join(
-        f"{name}: {failures.words(one.failure)}, its tasks wait until {format_coming(one.until, now)}"
+        f"{name}: {failures.describe_failure(one.failure)}, its tasks wait until {format_coming(one.until, now)}"
         for name, one in rest.items()
     )
 

@@ -8,16 +8,16 @@ import msgspec
 
 from ..domain.engine_state import Control
 from ..domain.pause import PauseReason, read_pause_reason
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.times import iso
-from ..errors import AlreadySo, BadFile, NotNow, UsageError
+from ..errors import BadFile, Conflict, TransientReadError, UsageError
 from ..paths import StatePaths
 from ..storage import files, json_files
 
 UNREADABLE = Control(paused=True)
 
 
-class Controls:
+class QueueControl:
     """`queue/control.json`, written by the engine alone; draining ends with the engine and is not kept."""
 
     def __init__(
@@ -56,8 +56,8 @@ class Controls:
             return
         self._seen = seen
         try:
-            self._control, self.fault = read(self._paths), None
-        except NotNow:
+            self._control, self.fault = read_control(self._paths), None
+        except TransientReadError:
             self._seen = ()
         except BadFile as error:
             self.fault = error.message
@@ -124,30 +124,28 @@ class Controls:
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1000:
             raise UsageError("the limit is a number from 1 to 1000")
         if limit == self.limit:
-            raise AlreadySo(f"the limit is {limit} already")
+            raise Conflict(f"the limit is {limit} already")
         self._write(msgspec.structs.replace(self._control, limit=limit, limit_over=self._configured_limit()))
-        return f"at most {counted(limit, 'agent')} at once from now on"
+        return f"at most {format_count(limit, 'agent')} at once from now on"
 
     def set_flow(self, verb: str) -> str:
         """Pause, resume or drain the queue."""
         if verb == "pause":
             if self.paused:
-                raise AlreadySo("the queue is paused already")
+                raise Conflict("the queue is paused already")
             self._pause(PauseReason.OPERATOR, "")
             return "paused: nothing new starts, running agents go on"
         if verb == "resume":
             if not self.paused and not self.draining:
-                raise AlreadySo("the queue is not paused")
+                raise Conflict("the queue is not paused")
             self._go_on()
             self.draining = False
             return "resumed"
         if verb == "drain":
             if not self._lasts:
-                raise AlreadySo(
-                    "no engine runs, so there is nothing to drain", "to keep the queue from starting: kugetsu pause"
-                )
+                raise Conflict("no engine runs, so there is nothing to drain", "to keep the queue from starting: kugetsu pause")
             if self.draining:
-                raise AlreadySo("the queue is draining already")
+                raise Conflict("the queue is draining already")
             self.draining = True
             return "draining: nothing new starts, a headless engine ends with the last agent"
         raise UsageError(f"{verb!r} is no request")
@@ -161,14 +159,14 @@ class Controls:
 
     def _write(self, control: Control) -> None:
         try:
-            read(self._paths)
+            read_control(self._paths)
         except BadFile as error:  # someone wrote there: their bytes are kept
             files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
         files.replace(self._paths.control, msgspec.json.encode(control))
         self._control, self.fault, self._seen = control, None, files.read_signature(self._paths.control)
 
 
-def read(paths: StatePaths) -> Control:
+def read_control(paths: StatePaths) -> Control:
     """Read the file; one that is missing says nothing.
 
     Raises:
@@ -183,10 +181,10 @@ def read(paths: StatePaths) -> Control:
     return control
 
 
-def load(paths: StatePaths) -> Control:
+def load_control(paths: StatePaths) -> Control:
     """Like `read`; one that is broken says paused."""
     try:
-        return read(paths)
+        return read_control(paths)
     except BadFile:
         return UNREADABLE
 

@@ -5,26 +5,26 @@ from collections.abc import Callable
 import msgspec
 
 from ..domain.alerts import Alerts
-from ..domain.decisions.recovery_report import MACHINE_RESTARTED, Found, machine_restarted, report
+from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, machine_restarted, write_report
 from ..domain.engine_state import EngineState
 from ..domain.pause import PauseReason
 from ..domain.task import Notice
 from ..errors import BadFile
 from ..paths import StatePaths
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import json_files
-from .attempts import Attempts
-from .queue_control import Controls
+from .attempts import AttemptTracker
+from .queue_control import QueueControl
 
 
 class Recovery:
     """What one engine found when it started."""
 
-    def __init__(self, paths: StatePaths, ledger: Ledger, controls: Controls, attempts: Attempts) -> None:
+    def __init__(self, paths: StatePaths, ledger: TaskStore, controls: QueueControl, attempts: AttemptTracker) -> None:
         self.words = ""
         """What was found, in a sentence; empty until all of it is known."""
-        self.found = Found()
+        self.found = RecoveryCounts()
         self._paths = paths
         self._ledger = ledger
         self._controls = controls
@@ -61,7 +61,7 @@ class Recovery:
         if not self._begun or self._told or (self._suspects & self._ledger.suspects and not at_once):
             return
         self._told = True
-        self.words = report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
+        self.words = write_report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
@@ -80,10 +80,10 @@ class Recovery:
     def _lost_boots(self) -> set[str]:
         """Boot ids of the attempts that an earlier engine left and that have no result."""
         records = (
-            runs.record(self._paths, entry.id, entry.attempt)
+            runs.read_record(self._paths, entry.id, entry.attempt)
             for entry in self._ledger.active()
-            if runs.result(self._paths, entry.id, entry.attempt, None) is None
-            and runs.outcome(self._paths, entry.id, entry.attempt, None) is None
+            if runs.read_result(self._paths, entry.id, entry.attempt, None) is None
+            and runs.read_outcome(self._paths, entry.id, entry.attempt, None) is None
         )
         return {record.boot_id for record in records if record is not None}
 

@@ -29,7 +29,7 @@ HUGE = 1 << 60
 """A cgroup without a limit says a number beyond any machine, or `max`."""
 
 
-class HostGate:
+class ResourceGate:
     """Asks the machine before an agent starts."""
 
     def __init__(self, folders: Sequence[str], read: Callable[[Sequence[str]], HostFacts] | None = None) -> None:

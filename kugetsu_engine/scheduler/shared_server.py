@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from ..agents.launch_spec import Call
+from ..agents.launch_spec import Invocation
 from ..agents.opencode import keeper_protocol, server_mode
 from ..config.loader import AgentSettings, SettingsSource
 from ..domain.alerts import Alerts
@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..jobs import environment
 from ..paths import StatePaths
 from ..process import marks
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..storage import locks
 from ..supervisor.launcher import open_log
 
@@ -24,11 +24,11 @@ HEALTH_S = 60.0
 HEALTH_LOOK_S = 5.0
 
 
-class Servers:
+class SharedServer:
     """Sees to it that attempts that want the shared server find one."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: Ledger, alerts: Alerts,
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: TaskStore, alerts: Alerts,
         slots: Callable[[], int],
     ) -> None:  # fmt: skip
         """Begin; `slots` tells how many agents may run at once."""
@@ -50,7 +50,7 @@ class Servers:
         if any(self._uses(entry.agent, entry.issue_ref) for entry in self._ledger.active()):
             self.ensure()
         elif self._keepers or os.path.exists(self._paths.server):
-            state = keeper_protocol.current(self._paths.root)
+            state = keeper_protocol.read_status(self._paths.root)
             self._alerts.warn("opencode_server", str((state or {}).get("fault") or ""))
         else:
             self._alerts.clear("opencode_server")
@@ -91,15 +91,15 @@ class Servers:
 
     def _renew(self, digest: str) -> None:
         """A keeper is in office: ask it to give its seat up if the settings are others now, and pass on its troubles."""
-        state = keeper_protocol.current(self._paths.root)
+        state = keeper_protocol.read_status(self._paths.root)
         if state is None:
             return
         self._alerts.warn("opencode_server", str(state.get("fault") or ""))
         if state.get("digest") != digest:
             try:
-                with keeper_protocol.connect(state["socket"], 1.0) as end:
-                    keeper_protocol.say(end, {"verb": "retire"})
-                    keeper_protocol.hear(end)
+                with keeper_protocol.connect_to_keeper(state["socket"], 1.0) as end:
+                    keeper_protocol.send_line(end, {"verb": "retire"})
+                    keeper_protocol.receive_line(end)
             except (OSError, ValueError):
                 return  # it is about to end
 
@@ -111,13 +111,15 @@ class Servers:
             ))  # fmt: skip
 
     def _environment(self, own: AgentSettings, token: str) -> dict[str, str]:
-        base = environment.of_server(self._paths, self._environ, self._settings.current.pass_env, token, own.unset)
+        base = environment.build_server_environment(
+            self._paths, self._environ, self._settings.current.pass_env, token, own.unset
+        )
         return server_mode.server_environment(own, base)
 
     def _uses(self, agent: str | None, issue_ref: str) -> bool:
-        call = Call(issue_ref, slots=self._slots())
+        call = Invocation(issue_ref, slots=self._slots())
         try:
-            return (agent or self._settings.current.agent) == "opencode" and server_mode.is_wanted(self._own, call)
+            return (agent or self._settings.current.agent) == "opencode" and server_mode.uses_server(self._own, call)
         except ConfigError:
             return False
 

@@ -11,14 +11,14 @@ from ..domain.states import NOTIFIED
 from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
 from ..paths import StatePaths
 from ..queue.entry import Entry
-from ..queue.task_store import Ledger
+from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
 
 
-class ObstacleKeeper:
+class StartObstacles:
     """The obstacles of one engine."""
 
-    def __init__(self, paths: StatePaths, ledger: Ledger, settings: Callable[[], Settings]) -> None:
+    def __init__(self, paths: StatePaths, ledger: TaskStore, settings: Callable[[], Settings]) -> None:
         self._paths = paths
         self._ledger = ledger
         self._settings = settings
@@ -43,7 +43,7 @@ class ObstacleKeeper:
     def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
         """Take in that a lock was refused which the books say is free."""
         if what is slots.SlotRefusal.SLOTS:
-            known = len(self._ledger.active_ids) + len(manual_sessions.every(self._paths))
+            known = len(self._ledger.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
             self._strangers = max(slots.taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
@@ -76,8 +76,8 @@ class ObstacleKeeper:
         entry = self._ledger.entries.get(task_id)
         if entry is None or entry.state != NOTIFIED:
             return True
-        progress = runs.progress(self._paths, task_id, entry.attempt)
-        record = runs.record(self._paths, task_id, entry.attempt)
+        progress = runs.read_progress(self._paths, task_id, entry.attempt)
+        record = runs.read_record(self._paths, task_id, entry.attempt)
         return (
             progress is not None and record is not None and record.token == self._ledger.get(task_id).token
             and progress.phase not in BEFORE_GIT_IS_DONE

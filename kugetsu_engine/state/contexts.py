@@ -46,7 +46,7 @@ def file_of(paths: StatePaths, issue_ref: str) -> str:
     return paths.context_of(name_of(paths, issue_ref))
 
 
-def load(paths: StatePaths, issue_ref: str) -> Context:
+def load_context(paths: StatePaths, issue_ref: str) -> Context:
     """What was said about an issue; nothing where there is no file.
 
     Raises:
@@ -58,12 +58,12 @@ def load(paths: StatePaths, issue_ref: str) -> Context:
         return Context(issue_ref)
 
 
-def save(paths: StatePaths, context: Context) -> None:
+def save_context(paths: StatePaths, context: Context) -> None:
     """Write a context; raises `OSError` where the disk refuses."""
     files.replace(file_of(paths, context.issue_ref), msgspec.json.encode(context), durable=False)
 
 
-def remove(paths: StatePaths, issue_ref: str) -> bool:
+def remove_context(paths: StatePaths, issue_ref: str) -> bool:
     """Forget what was said; whether there was something."""
     there = os.path.lexists(file_of(paths, issue_ref))
     files.remove(file_of(paths, issue_ref))
@@ -79,7 +79,7 @@ def with_message(context: Context, said: Message, branch: str | None) -> Context
     )  # fmt: skip
 
 
-def masked(context: Context, mask: Callable[[str], str]) -> Context:
+def mask_context(context: Context, mask: Callable[[str], str]) -> Context:
     """The context as it may be shown, without secrets."""
     said = [msgspec.structs.replace(one, content=mask(one.content)) for one in context.conversation_history]
     last = mask(context.last_message) if context.last_message else None

@@ -14,7 +14,7 @@ from ..storage.locks import is_held, try_lock, unlock
 MAX_DRAFT_BYTES = 2 << 20
 
 
-def edited(paths: StatePaths) -> frozenset[str]:
+def list_edited(paths: StatePaths) -> frozenset[str]:
     """Ids of the tasks that are being edited at this moment."""
     names = (name for name in files.list_names(paths.edits) if name.endswith(LOCK) and name[0] != ".")
     return frozenset(name[:-5] for name in names if _held(f"{paths.edits}/{name}"))
@@ -27,7 +27,7 @@ def _held(path: str) -> bool:
         return False
 
 
-class Hands:
+class EditLock:
     """The right to edit a task, and the file in which that is done."""
 
     def __init__(self, paths: StatePaths, task_id: str, fds: list[int]) -> None:
@@ -92,7 +92,7 @@ class Hands:
                 unlock(fd)
 
 
-def lay_hands_on(paths: StatePaths, task_id: str) -> Hands | None:
+def acquire_edit_lock(paths: StatePaths, task_id: str) -> EditLock | None:
     """Take the task's lock; None when an attempt or another edit has it."""
     task = try_lock(paths.task_lock(task_id))
     if task is None:
@@ -105,4 +105,4 @@ def lay_hands_on(paths: StatePaths, task_id: str) -> Hands | None:
     if mark is None:
         unlock(task)
         return None
-    return Hands(paths, task_id, [mark, task])
+    return EditLock(paths, task_id, [mark, task])

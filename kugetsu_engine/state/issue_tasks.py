@@ -35,7 +35,7 @@ def tasks_of(paths: StatePaths, issue_ref: str, default_host: str | Callable[[],
     return sorted(found.values(), key=_age, reverse=True)
 
 
-def meant(
+def find_issue_task(
     paths: StatePaths, issue_ref: str, preferred: tuple[Kind, ...] = (), default_host: str | Callable[[], str] = ""
 ) -> Task:
     """The newest task of an issue, of the first of some kinds of which there is one.
@@ -51,7 +51,7 @@ def meant(
     raise NoSuchTask(f"there is no task of {issue_ref}", "kugetsu queue list --all shows them")
 
 
-def at_work(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
+def find_running_task(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
     """A task of an issue whose agent lives, also one that an older kugetsu started under another name of the issue."""
     known = tasks_of(paths, issue_ref, default_host)
     return next((task for task in known if task.state in ACTIVE and is_held(paths.task_lock(task.id))), None)

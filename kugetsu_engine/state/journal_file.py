@@ -13,7 +13,7 @@ _decoder = msgspec.json.Decoder(Act)
 _encoder = msgspec.json.Encoder()
 
 
-def append(paths: StatePaths, act: Act) -> None:
+def append_entries(paths: StatePaths, act: Act) -> None:
     """Add one line.
 
     Raises:
@@ -22,10 +22,10 @@ def append(paths: StatePaths, act: Act) -> None:
     json_lines.append(paths.acts, _encoder.encode(act), KEEP_BYTES)
 
 
-def every(paths: StatePaths) -> list[Act]:
+def read_journal(paths: StatePaths) -> list[Act]:
     """Every act that is kept, oldest first; lines that are none are passed over."""
     acts: list[Act] = []
-    for line in json_lines.all_of(paths.acts):
+    for line in json_lines.read_all(paths.acts):
         try:
             acts.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

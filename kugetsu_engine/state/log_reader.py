@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..domain.text.masking import Mask
 from ..domain.text.terminal_line import ShownLine, part_that_matters, shown_line
 from ..paths import StatePaths
-from ..storage.tail import GrowingFile
+from ..storage.tail import FileTail
 
 CHUNK = 1 << 16
 MAX_LINE = 4096
@@ -26,13 +26,13 @@ _MOVES = re.compile(rb"[\x08\r\x1b]")
 _MOVES_OR_TABS = re.compile(rb"[\x08\t\r\x1b]")
 
 
-def shown(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
+def show_lines(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
     """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
     told = paths.told(task_id, attempt)
     return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
 
 
-def masked(line: bytes, mask: Mask) -> ShownLine:
+def mask_lines(line: bytes, mask: Mask) -> ShownLine:
     """What is seen of a line, without secrets: neither those that were printed nor those that come about by writing over."""
     seen = shown_line(mask.whole(line.decode("utf-8", "replace")))
     text = mask(seen.text)
@@ -45,7 +45,7 @@ class LogReader:
     def __init__(self, path: str, until: int | None = None) -> None:
         """Begin to read; `until`: bytes beyond which it does not look, which may be changed before a `refresh`."""
         self.until = until
-        self._file = GrowingFile(path)
+        self._file = FileTail(path)
         self._ends: list[int] = []
         """For each whole chunk, the line ends up to and including it."""
         self._size = 0

@@ -4,8 +4,8 @@ from bisect import bisect_right
 
 from ..domain.text.log_stamps import stamp_of
 from ..paths import StatePaths
-from ..storage.tail import GrowingFile
-from .log_reader import shown
+from ..storage.tail import FileTail
+from .log_reader import show_lines
 
 MOST_BYTES = 4 << 20
 """Of a longer file, which no supervisor writes, the rest is not read."""
@@ -17,7 +17,7 @@ class LogTimes:
     def __init__(self, path: str, told: bool) -> None:
         """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
         self.told = told
-        self._file = GrowingFile(path)
+        self._file = FileTail(path)
         self._taken = 0
         self._part = b""
         self._times: list[float] = []
@@ -26,7 +26,7 @@ class LogTimes:
     @classmethod
     def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
         """Read the times of the log that `logs.shown` names."""
-        times = cls.beside(shown(paths, task_id, attempt, raw), paths, task_id, attempt)
+        times = cls.beside(show_lines(paths, task_id, attempt, raw), paths, task_id, attempt)
         times.refresh()
         return times
 

@@ -5,14 +5,14 @@ The kernel frees the lock when that process ends, however it ends; a record with
 
 import msgspec
 
-from ..domain.manual_session import ByHand
+from ..domain.manual_session import ManualSession
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..storage import files, json_files
 from ..storage.locks import is_held, try_lock, unlock
 
 
-class Mark:
+class ManualSessionMark:
     """Says that someone works on an issue by hand, until it is taken away."""
 
     def __init__(self, paths: StatePaths, name: str, fd: int) -> None:
@@ -33,7 +33,7 @@ class Mark:
             unlock(fd)
 
 
-def set_mark(paths: StatePaths, name: str, hand: ByHand) -> Mark | None:
+def set_mark(paths: StatePaths, name: str, hand: ManualSession) -> ManualSessionMark | None:
     """Say that someone works on an issue by hand; None when someone else does.
 
     Args:
@@ -50,16 +50,16 @@ def set_mark(paths: StatePaths, name: str, hand: ByHand) -> Mark | None:
     except BaseException:
         unlock(fd)
         raise
-    return Mark(paths, name, fd)
+    return ManualSessionMark(paths, name, fd)
 
 
-def every(paths: StatePaths) -> tuple[ByHand, ...]:
+def list_manual_sessions(paths: StatePaths) -> tuple[ManualSession, ...]:
     """Everyone who works by hand at this moment, the earliest first."""
     found = []
     for name in files.list_documents(paths.by_hand):
         try:
             if is_held(paths.hand_lock(name)):
-                found.append(json_files.read(paths.hand(name), ByHand))
+                found.append(json_files.read(paths.hand(name), ManualSession))
         except (OSError, BadFile):
             continue
     return tuple(sorted(found, key=lambda hand: (hand.since, hand.issue_ref)))

@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..domain.new_task import MAX_MESSAGE_BYTES, draft, shown_id, typed_id
+from ..domain.new_task import MAX_MESSAGE_BYTES, make_task, shown_id, typed_id
 from ..domain.text.times import iso
 from ..errors import UsageError
 from ..paths import JSON, StatePaths
@@ -14,7 +14,7 @@ MAX_OPEN = 100_000
 """Open tasks that may be in the queue; a script in a loop must not fill the disk."""
 
 
-def room(paths: StatePaths) -> int:
+def check_room(paths: StatePaths) -> int:
     """How many tasks may be added to the queue now.
 
     A folder's size in bytes is, on every local file system, at least the number of its entries; so most of the time nothing
@@ -41,7 +41,7 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
     checked_message(message)
     number = next_number(paths.task_number)
     while True:
-        task = draft(number, issue_ref, message, iso(now)) | options
+        task = make_task(number, issue_ref, message, iso(now)) | options
         task_id = str(task["id"])
         data = json.dumps(task, ensure_ascii=False).encode()
         try:
@@ -55,7 +55,7 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
         return task_id
 
 
-def announce(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
+def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
     """Tell that a task waits. A full disk must not undo the enqueue, so a failure is let go."""
     line = {"time": iso(now), "type": "task_queued", "text": f"{shown_id(task_id)} {issue_ref} queued", "level": "info",
             "id": task_id, "issue_ref": issue_ref, "state": "pending"}  # fmt: skip

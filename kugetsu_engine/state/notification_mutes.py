@@ -22,7 +22,7 @@ class Mutes(msgspec.Struct, frozen=True):
         return ALL in self.until or (task_id is not None and task_id in self.until)
 
 
-def read(paths: StatePaths, now: float) -> Mutes:
+def read_mutes(paths: StatePaths, now: float) -> Mutes:
     """What is muted at a moment; a file that cannot be read mutes nothing."""
     try:
         found = msgspec.json.decode(files.read(paths.notifications_mute, 1 << 20), type=Mutes)
@@ -31,9 +31,9 @@ def read(paths: StatePaths, now: float) -> Mutes:
     return Mutes({name: until for name, until in found.until.items() if (epoch(until) or 0.0) > now})
 
 
-def mute(paths: StatePaths, name: str, until: str | None, now: float) -> None:
+def set_mute(paths: StatePaths, name: str, until: str | None, now: float) -> None:
     """Mute a task, or all, until a time; `None`: no longer."""
-    kept = {known: end for known, end in read(paths, now).until.items() if known != name}
+    kept = {known: end for known, end in read_mutes(paths, now).until.items() if known != name}
     if until is not None:
         kept = dict([*kept.items()][-MOST + 1 :]) | {name: until}
     if kept:

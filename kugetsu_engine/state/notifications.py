@@ -33,7 +33,7 @@ _decoder = msgspec.json.Decoder(Notice)
 _encoder = msgspec.json.Encoder()
 
 
-def append(paths: StatePaths, notice: Notice) -> None:
+def append_notification(paths: StatePaths, notice: Notice) -> None:
     """Add one notification; long texts are cut, as only a short line is appended whole."""
     if len(notice.text) > MOST_CHARACTERS or len(notice.reason or "") > MOST_CHARACTERS:
         reason = notice.reason if notice.reason is None else _cut(notice.reason)
@@ -45,17 +45,17 @@ def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
-def newest(paths: StatePaths, count: int = 200) -> list[Notice]:
+def newest_notification(paths: StatePaths, count: int = 200) -> list[Notice]:
     """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
-    found = _read(json_lines.last_of(paths.notifications))
+    found = _read(json_lines.read_last(paths.notifications))
     if len(found) < count:
-        found = _read(json_lines.last_of(files.older_log(paths.notifications))) + found
+        found = _read(json_lines.read_last(files.older_log(paths.notifications))) + found
     return found[-count:]
 
 
-def every(paths: StatePaths) -> list[Notice]:
+def read_notifications(paths: StatePaths) -> list[Notice]:
     """Every notification that is kept, oldest first."""
-    return _read(json_lines.all_of(paths.notifications))
+    return _read(json_lines.read_all(paths.notifications))
 
 
 def _read(found: list[bytes]) -> list[Notice]:

@@ -33,7 +33,7 @@ class Silence(msgspec.Struct, frozen=True):
     """In a row."""
 
 
-class Pulls(msgspec.Struct, frozen=True):
+class PullRequests(msgspec.Struct, frozen=True):
     """All of the file."""
 
     schema: int = 1
@@ -43,16 +43,16 @@ class Pulls(msgspec.Struct, frozen=True):
     """By host."""
 
 
-def load(paths: StatePaths) -> Pulls:
+def load_pull_requests(paths: StatePaths) -> PullRequests:
     """What is known; nothing where the file is missing or cannot be read."""
     try:
-        known = json_files.read(paths.pulls, Pulls)
+        known = json_files.read(paths.pulls, PullRequests)
         return msgspec.structs.replace(known, issues={key_of(canonical(ref)): one for ref, one in known.issues.items()})
     except (FileNotFoundError, BadFile):
-        return Pulls()
+        return PullRequests()
 
 
-def due(known: Pulls, now: float) -> dict[str, str]:
+def due_refreshes(known: PullRequests, now: float) -> dict[str, str]:
     """The issues to be asked about again, with their branches, the oldest answer first; settled ones are not.
 
     Args:
@@ -67,16 +67,16 @@ def due(known: Pulls, now: float) -> dict[str, str]:
     return {reference: branch for _, reference, branch in sorted(found)[:MAX_AT_ONCE]}
 
 
-def change(paths: StatePaths, make: Callable[[Pulls], Pulls]) -> None:
+def change_pull_requests(paths: StatePaths, make: Callable[[PullRequests], PullRequests]) -> None:
     """Change what is known, one process after the other.
 
     Raises:
         OSError: the disk refused.
     """
     with _alone(paths):
-        made = make(load(paths))
+        made = make(load_pull_requests(paths))
         kept = dict(sorted(made.issues.items(), key=lambda item: item[1].asked_at)[-MAX_KNOWN:])
-        files.replace(paths.pulls, msgspec.json.encode(Pulls(issues=kept, silent=made.silent)), durable=False)
+        files.replace(paths.pulls, msgspec.json.encode(PullRequests(issues=kept, silent=made.silent)), durable=False)
 
 
 @contextmanager

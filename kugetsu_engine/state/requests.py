@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
     """Of `many`: what became of each part, in their order."""
 
 
-def submit(paths: StatePaths, request: Request) -> int:
+def submit_request(paths: StatePaths, request: Request) -> int:
     """Put a request on disk, durably, and return its number."""
     while True:
         number = next_number(paths.request_number)
@@ -67,7 +67,7 @@ def submit(paths: StatePaths, request: Request) -> int:
         return number
 
 
-def waiting(paths: StatePaths) -> list[int]:
+def list_waiting(paths: StatePaths) -> list[int]:
     """The numbers of the requests that are not yet applied, in order."""
     names = (name.removesuffix(JSON) for name in os.listdir(paths.requests) if name.endswith(JSON))
     return sorted(int(name) for name in names if is_number(name))
@@ -78,13 +78,13 @@ def is_number(name: str) -> bool:
     return name.isascii() and name.isdigit() and len(name) <= 15 and name == f"{int(name):09}"
 
 
-def strangers(paths: StatePaths) -> list[str]:
+def list_foreign_files(paths: StatePaths) -> list[str]:
     """Files among the requests that are none by their name."""
     names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(JSON)]
     return [f"{paths.requests}/{name}" for name in sorted(names) if not is_number(name.removesuffix(JSON))]
 
 
-def load(paths: StatePaths, number: int) -> Request:
+def load_request(paths: StatePaths, number: int) -> Request:
     """Read one request; raises `FileNotFoundError` or `BadFile`."""
     try:
         return msgspec.json.decode(files.read(paths.request(number)), type=Request)
@@ -97,7 +97,7 @@ def file_of(paths: StatePaths, number: int) -> str:
     return paths.request(number)
 
 
-def answer(paths: StatePaths, number: int, reply: Answer) -> None:
+def write_answer(paths: StatePaths, number: int, reply: Answer) -> None:
     """Answer a request and take it off the list; the answer comes first, so that a crash repeats and never forgets."""
     path = paths.answer(number)
     data = msgspec.json.encode(reply)
@@ -109,7 +109,7 @@ def answer(paths: StatePaths, number: int, reply: Answer) -> None:
     files.remove(paths.request(number))
 
 
-def take_answer(paths: StatePaths, number: int) -> Answer | None:
+def pop_answer(paths: StatePaths, number: int) -> Answer | None:
     """Return the answer to a request and remove it; None while there is none."""
     path = paths.answer(number)
     try:

@@ -14,7 +14,7 @@ LEARNED_FROM = 200
 """Ended tasks, the newest, that are looked at once where there is no such file yet."""
 
 
-class RunTimesBook:
+class RunTimesFile:
     """What one engine knows of run times; the file is read when it is first needed."""
 
     def __init__(self, paths: StatePaths) -> None:
@@ -24,7 +24,7 @@ class RunTimesBook:
     def known(self, default_agent: str) -> RunTimes:
         """Everything that was learned."""
         if self._known is None:
-            self._known = load(self._paths)
+            self._known = load_run_times(self._paths)
         if self._known is None:
             self._known = learned(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
             if self._known.runs:
@@ -44,7 +44,7 @@ class RunTimesBook:
             return
 
 
-def load(paths: StatePaths) -> RunTimes | None:
+def load_run_times(paths: StatePaths) -> RunTimes | None:
     """Read what was learned; None when there is nothing that can be read, as it is learned anew then."""
     try:
         return json_files.read(paths.run_times, RunTimes)

@@ -5,34 +5,34 @@ import os
 from typing import TypeVar
 
 from ..domain.job import Progress, Result, RunRecord
-from ..errors import BadFile, NotNow
+from ..errors import BadFile, TransientReadError
 from ..paths import StatePaths
 from ..storage import json_files
 
 Document = TypeVar("Document", RunRecord, Progress, Result)
 
 
-def record(paths: StatePaths, task_id: str, attempt: int) -> RunRecord | None:
+def read_record(paths: StatePaths, task_id: str, attempt: int) -> RunRecord | None:
     """The record that the attempt exists; None when there is none."""
     return _read(paths.run_files(task_id, attempt).record, RunRecord)
 
 
-def progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
+def read_progress(paths: StatePaths, task_id: str, attempt: int) -> Progress | None:
     """How the attempt stands; None when that is not known."""
     return _read(paths.run_files(task_id, attempt).progress, Progress)
 
 
-def result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
+def read_result(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
     """How the attempt ended; None when it has not, or the file is about another one."""
     return _about(_read(paths.run_files(task_id, attempt).result, Result), task_id, attempt, token)
 
 
-def outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
+def read_outcome(paths: StatePaths, task_id: str, attempt: int, token: str | None) -> Result | None:
     """How the agent ended, though its supervisor was killed before it had put things in order. For a free task lock only."""
     return _about(_read(paths.run_files(task_id, attempt).outcome, Result), task_id, attempt, token)
 
 
-def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
+def is_unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
     """The files of an attempt that are there and cannot be read, with the reason. For a free task lock only.
 
     Raises:
@@ -45,7 +45,7 @@ def unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
             json_files.read(path, kind)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except NotNow as error:
+        except TransientReadError as error:
             raise OSError(errno.EIO, error.message, path) from None
         except BadFile as error:
             if os.path.lexists(path):

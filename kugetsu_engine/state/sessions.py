@@ -4,7 +4,7 @@ import msgspec
 
 from ..domain.refs import canonical
 from ..domain.session import SCHEMA, Session
-from ..errors import BadFile, NotNow
+from ..errors import BadFile, TransientReadError
 from ..paths import StatePaths
 from ..storage import files
 
@@ -13,7 +13,7 @@ _OLD_NAMES = {"opencode_session_id": "session_id", "worktree_path": "worktree", 
 _FIELDS = frozenset(Session.__struct_fields__)
 
 
-def load(paths: StatePaths, slug: str) -> Session | None:
+def load_session(paths: StatePaths, slug: str) -> Session | None:
     """The session of an issue; None where there is none, or its file cannot be read."""
     try:
         document = _document(paths, slug)
@@ -24,7 +24,7 @@ def load(paths: StatePaths, slug: str) -> Session | None:
     return session if session.schema <= SCHEMA else None
 
 
-def save(paths: StatePaths, session: Session) -> None:
+def save_session(paths: StatePaths, session: Session) -> None:
     """Write a session, and keep the fields of its file that this version does not know; one that cannot be read is set aside.
 
     Raises:
@@ -35,7 +35,7 @@ def save(paths: StatePaths, session: Session) -> None:
         document = _document(paths, session.slug)
     except FileNotFoundError:
         document = {}
-    except NotNow:
+    except TransientReadError:
         raise
     except BadFile as error:
         files.set_aside(paths.session(session.slug), paths.corrupt, error.message, session.updated_at or "")
@@ -47,12 +47,12 @@ def save(paths: StatePaths, session: Session) -> None:
     files.replace(paths.session(session.slug), msgspec.json.encode(msgspec.to_builtins(session) | kept))
 
 
-def all(paths: StatePaths) -> list[Session]:  # noqa: A001
+def list_sessions(paths: StatePaths) -> list[Session]:  # noqa: A001
     """Every session that can be read, by slug."""
-    return [session for slug in files.list_documents(paths.sessions) if (session := load(paths, slug)) is not None]
+    return [session for slug in files.list_documents(paths.sessions) if (session := load_session(paths, slug)) is not None]
 
 
-def remove(paths: StatePaths, slug: str) -> None:
+def remove_session(paths: StatePaths, slug: str) -> None:
     """Forget the session of an issue; one that is gone already is no error."""
     files.remove(paths.session(slug))
 

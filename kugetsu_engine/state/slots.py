@@ -19,7 +19,7 @@ class SlotRefusal(StrEnum):
     ISSUE = "issue"
 
 
-class Pass:
+class SlotLease:
     """The right to make one attempt: three held locks, as open descriptors."""
 
     def __init__(self, fds: list[int]) -> None:
@@ -32,18 +32,18 @@ class Pass:
         self.fds = []
 
 
-def enter(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> Pass | SlotRefusal:
+def acquire_slot(paths: StatePaths, task_id: str, issue_ref: str, limit: int) -> SlotLease | SlotRefusal:
     """Take the locks for one attempt without waiting, or say which one is not to be had."""
     issue = (SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref)))
     return _enter(paths, limit, ((SlotRefusal.TASK, paths.task_lock(task_id)), issue))
 
 
-def enter_by_hand(paths: StatePaths, issue_ref: str, limit: int) -> Pass | SlotRefusal:
+def acquire_manual_slot(paths: StatePaths, issue_ref: str, limit: int) -> SlotLease | SlotRefusal:
     """Take a slot and an issue for a person without waiting, or say which one is not to be had."""
     return _enter(paths, limit, ((SlotRefusal.ISSUE, paths.issue_lock(name_of(paths, issue_ref))),))
 
 
-def claim(paths: StatePaths, limit: int) -> int:
+def claim_slot(paths: StatePaths, limit: int) -> int:
     """Take a lock beyond the limit, so that the next slot which is given back is not given away; returns its descriptor.
 
     Whoever holds it counts as one that started under a higher limit: see `_above`.
@@ -54,10 +54,10 @@ def claim(paths: StatePaths, limit: int) -> int:
     return fd
 
 
-def enter_claimed(paths: StatePaths, issue_ref: str, claimed: int) -> Pass | None:
+def acquire_claimed_slot(paths: StatePaths, issue_ref: str, claimed: int) -> SlotLease | None:
     """Take an issue for a person who has a claim, now that a slot was given back for it; None where it is not to be had."""
     fd = try_lock(paths.issue_lock(name_of(paths, issue_ref)))
-    return Pass([claimed, fd]) if fd is not None else None
+    return SlotLease([claimed, fd]) if fd is not None else None
 
 
 def taken_slots(paths: StatePaths) -> int:
@@ -66,7 +66,7 @@ def taken_slots(paths: StatePaths) -> int:
     return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())
 
 
-def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str], ...]) -> Pass | SlotRefusal:
+def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str], ...]) -> SlotLease | SlotRefusal:
     if _above(paths, limit):
         return SlotRefusal.SLOTS
     fds: list[int] = []
@@ -84,7 +84,7 @@ def _enter(paths: StatePaths, limit: int, further: tuple[tuple[SlotRefusal, str]
                 _close(fds)
                 return what
             fds.append(fd)
-        return Pass(fds)
+        return SlotLease(fds)
     except BaseException:
         _close(fds)
         raise

@@ -25,7 +25,7 @@ class NewerSchema(BadFile):
     """The file was written by a newer kugetsu; it is left alone."""
 
 
-def decode(data: bytes, expected_id: str) -> Task:
+def decode_task(data: bytes, expected_id: str) -> Task:
     """Read a task file.
 
     Raises:
@@ -53,7 +53,7 @@ def decode(data: bytes, expected_id: str) -> Task:
     return task if written == task.issue_ref else msgspec.structs.replace(task, issue_ref=written)
 
 
-def encode(task: Task, unknown: dict[str, Any]) -> bytes:
+def encode_task(task: Task, unknown: dict[str, Any]) -> bytes:
     """Write a task file; `unknown` are fields of the file that this version does not know, kept as they are."""
     if not unknown:
         return _encoder.encode(task)
@@ -72,9 +72,9 @@ def unknown_fields(data: bytes) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in _FIELDS} if isinstance(document, dict) else {}
 
 
-def read(path: str, task_id: str) -> Task:
+def read_task(path: str, task_id: str) -> Task:
     """Read one task file; raises `FileNotFoundError` or `BadFile`."""
-    return decode(files.read(path), task_id)
+    return decode_task(files.read(path), task_id)
 
 
 def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> Iterator[Task]:
@@ -93,10 +93,10 @@ def read_folder(folder: str, since: float = 0.0, newest: int | None = None) -> I
         return
     for _, task_id in sorted(found, reverse=True)[:newest]:
         with suppress(FileNotFoundError, BadFile):
-            yield read(f"{folder}/{task_id}{JSON}", task_id)
+            yield read_task(f"{folder}/{task_id}{JSON}", task_id)
 
 
-def find(paths: StatePaths, text: str) -> Task:
+def find_task(paths: StatePaths, text: str) -> Task:
     """Return the task an operator means by `41`, `#41` or `q_41`, open or ended.
 
     Raises:
@@ -107,13 +107,13 @@ def find(paths: StatePaths, text: str) -> Task:
     for _ in range(2):  # it may move from one folder to the other between the two looks
         for path in (paths.item(task_id), paths.ended(task_id)) if as_task_id(text) else ():
             try:
-                return read(path, task_id)
+                return read_task(path, task_id)
             except FileNotFoundError:
                 continue
     raise NoSuchTask(f"no task {text[:40]!r}", "kugetsu queue list --all shows them")
 
 
-def save(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
+def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
     """Rewrite an open task, durably, and return what was written; keeps fields that this version does not know.
 
     Raises:
@@ -124,7 +124,7 @@ def save(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
         unknown = unknown_fields(files.read(path))
     except (FileNotFoundError, BadFile):
         unknown = {}
-    data = encode(task, unknown)
+    data = encode_task(task, unknown)
     files.replace(path, data, durable, whole=True)
     return data
 
@@ -134,7 +134,7 @@ def file_ended(paths: StatePaths, task_id: str) -> None:
     files.move_between(paths.item(task_id), paths.ended(task_id))
 
 
-def reopen(paths: StatePaths, task_id: str) -> None:
+def reopen_task(paths: StatePaths, task_id: str) -> None:
     """Move an ended task back among the open ones, before it is made pending again."""
     files.move_between(paths.ended(task_id), paths.item(task_id))
 

@@ -31,7 +31,7 @@ class EngineLock:
         try:
             self._lock.acquire(timeout=wait_s, poll_interval=0.02)
         except Timeout:
-            raise EngineHeld(f"the engine of {self._paths.root} runs already: {holder(self._paths)}") from None
+            raise EngineHeld(f"the engine of {self._paths.root} runs already: {read_holder(self._paths)}") from None
         except (OSError, NotImplementedError) as error:
             raise StateDirError(f"cannot lock {self._paths.engine_lock}: {error}", "use a local file system") from error
         self._identity = self._identity_now()
@@ -58,7 +58,7 @@ class EngineLock:
         return found.st_dev, found.st_ino
 
 
-def holder(paths: StatePaths) -> str:
+def read_holder(paths: StatePaths) -> str:
     """Who runs the engine, in words."""
     try:
         found: dict[str, Any] = msgspec.json.decode(files.read(paths.engine))

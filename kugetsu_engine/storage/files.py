@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ..errors import BadFile, NotNow, StateDirError
+from ..errors import BadFile, StateDirError, TransientReadError
 from ..paths import JSON
 
 MAX_STATE_BYTES = 8 << 20
@@ -70,7 +70,7 @@ def read_with_stat(path: str, limit: int = MAX_STATE_BYTES) -> tuple[bytes, os.s
 
 
 def _refused(path: str, error: OSError) -> BadFile:
-    kind = NotNow if error.errno in _NOT_THE_FILE else BadFile
+    kind = TransientReadError if error.errno in _NOT_THE_FILE else BadFile
     return kind(f"{path} cannot be read: {error.strerror}")
 
 

@@ -21,7 +21,7 @@ def append(path: str, line: bytes, keep_bytes: int = KEEP_BYTES) -> None:
     files.rotate_log(path, keep_bytes)
 
 
-def mend(path: str) -> None:
+def repair_last_line(path: str) -> None:
     """End a last line that a crash or a full disk cut short, so that the next one has a line of its own."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -37,7 +37,7 @@ def mend(path: str) -> None:
         os.close(fd)
 
 
-def misplaced(path: str) -> bool:
+def find_misplaced(path: str) -> bool:
     """Whether something that is no regular file has the name of the lines."""
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
@@ -45,7 +45,7 @@ def misplaced(path: str) -> bool:
         return False
 
 
-def last_of(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
+def read_last(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
     """The lines at the end of a file, oldest first; none where it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -61,6 +61,6 @@ def last_of(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
         return file.read(most_bytes).split(b"\n")[1 if size > most_bytes else 0 :]
 
 
-def all_of(path: str) -> list[bytes]:
+def read_all(path: str) -> list[bytes]:
     """Every line that is kept, oldest first, also of the file that was put away."""
-    return [*last_of(files.older_log(path), 4 * KEEP_BYTES), *last_of(path, 4 * KEEP_BYTES)]
+    return [*read_last(files.older_log(path), 4 * KEEP_BYTES), *read_last(path, 4 * KEEP_BYTES)]

@@ -36,7 +36,7 @@ def is_held(path: str) -> bool:
     return False
 
 
-def remove_free(path: str) -> bool:
+def remove_free_lock(path: str) -> bool:
     """Remove a lock file that nobody holds; whether it is gone. Only for locks that are taken by the functions of this module.
 
     It is unlinked while its lock is held, and whoever takes a lock looks afterwards whether the path still is the file that

@@ -9,7 +9,7 @@ News = Literal["same", "more", "anew"]
 """`anew`: what was read of it holds no longer; it is another file, a shorter one, or none."""
 
 
-class GrowingFile:
+class FileTail:
     """One such file; not for several threads at once."""
 
     def __init__(self, path: str) -> None:

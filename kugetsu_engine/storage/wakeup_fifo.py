@@ -7,7 +7,7 @@ import os
 import stat
 
 
-def ring(path: str, task_id: str = "") -> None:
+def notify(path: str, task_id: str = "") -> None:
     """Wake the engine, if one listens, and tell it which task is new."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -22,7 +22,7 @@ def ring(path: str, task_id: str = "") -> None:
         os.close(fd)
 
 
-def hang(path: str) -> int | None:
+def listen(path: str) -> int | None:
     """Make the bell if it is missing and listen to it; None where something else has its name."""
     try:
         os.mkfifo(path, 0o600)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..domain.text.log_stamps import Cut
 from ..domain.text.masking import Mask
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.safe_text import safe_line
 from ..domain.text.terminal_line import shown_line
 from ..storage.files import write_all
@@ -114,7 +114,7 @@ class LogFile:
             return None
         self.dropped += dropped
         spans, self._spans = self._spans, deque((first, min(last, head), by) for first, last, by in self._spans if first < head)
-        self.note(f"… {counted(dropped, 'byte')} dropped here, as the log is capped at {self.cap} …")
+        self.note(f"… {format_count(dropped, 'byte')} dropped here, as the log is capped at {self.cap} …")
         cut = Cut(length - len(tail), self.length, head)
         self.cuts.append(cut)
         self.write(tail)

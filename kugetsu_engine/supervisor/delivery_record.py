@@ -9,7 +9,7 @@ from . import forge_questions, outcome
 from .agent_log import LogFile
 
 
-class Delivering:
+class DeliveryRecord:
     """The measure of one attempt."""
 
     def __init__(self, job: dict[str, Any], log: LogFile) -> None:
@@ -32,7 +32,7 @@ class Delivering:
         job = self._job
         try:
             repository, branch = str(job["repository"] or job["clone_dir"]), str(job["branch"])
-            self._start = baseline.take(repository, str(job["worktree"]), branch, job["base_branch"])
+            self._start = baseline.record_baseline(repository, str(job["worktree"]), branch, job["base_branch"])
         except GitNotStarted:
             raise
         except (GitError, RepositoryError, OSError, ValueError) as error:  # the agent may be there to put it right
@@ -48,7 +48,7 @@ class Delivering:
         """Add to the result of an agent that ran what it delivered, and judge it by that."""
         found, unknown = (None, self._unknown)
         if self._start is not None:
-            found, unknown = delivery.delivered(self._start, self._job.get("task_began"))  # type: ignore[assignment]
+            found, unknown = delivery.measure_delivery(self._start, self._job.get("task_began"))  # type: ignore[assignment]
         if found is not None:
             if self._job.get("task_dirty"):  # an earlier attempt of the task left them
                 found["task_dirty"] = found["dirty_before"]

@@ -19,7 +19,7 @@ MAX_ANSWER = 1 << 20
 Delivered = dict[str, Any]
 
 
-class Question:
+class ForgeQuestion:
     """One question that is under way."""
 
     def __init__(self, *words: str) -> None:
@@ -53,7 +53,7 @@ class Question:
 
     def end(self) -> None:
         """Let go of it, answered or not."""
-        tree.send_group(self._process.pid, signal.SIGKILL)
+        tree.signal_group(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -74,17 +74,17 @@ def refresh(root: str) -> None:
         return
 
 
-def about_issue(job: dict[str, Any]) -> Question | None:
+def ask_about_issue(job: dict[str, Any]) -> ForgeQuestion | None:
     """Begin to ask for an issue's text, while the worktree is made; None where nobody wants it."""
     if not job.get("issue_mark"):
         return None
     try:
-        return Question("text", str(job["state_dir"]), str(job["issue_ref"]))
+        return ForgeQuestion("text", str(job["state_dir"]), str(job["issue_ref"]))
     except OSError:
         return None
 
 
-def with_issue(job: dict[str, Any], question: Question | None, log: LogFile) -> str:
+def with_issue(job: dict[str, Any], question: ForgeQuestion | None, log: LogFile) -> str:
     """The prompt with the issue's words in the place of the mark, or behind; without them where the forge did not answer."""
     prompt, mark = str(job["prompt"]), str(job["issue_mark"])
     found = question.answer() if question is not None else {"error": "no process could be started to ask for it"}
@@ -106,7 +106,7 @@ def with_pull_request(job: dict[str, Any], delivered: Delivered) -> Delivered:
     if not job.get("forge") or not delivered["total"] or delivered["unpushed"] != 0:
         return delivered
     try:
-        question = Question("pull", str(job["state_dir"]), str(job["issue_ref"]), str(job["branch"]))
+        question = ForgeQuestion("pull", str(job["state_dir"]), str(job["issue_ref"]), str(job["branch"]))
     except OSError:
         return delivered
     try:

@@ -111,7 +111,7 @@ class Launcher:
 
     def end_what_is_left(self, root: str, task_id: str, token: str) -> None:
         """Kill what carries the mark of an attempt of one state directory that nobody holds the lock of."""
-        marks.end(root, task_id, token)
+        marks.end_marked(root, task_id, token)
 
     def close(self) -> None:
         """Send the reserve home."""

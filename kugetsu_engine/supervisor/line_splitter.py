@@ -11,7 +11,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?P<end>"|\\?\Z)', re.DOTALL)
 _BEGIN = re.compile(rb'\{\s*"')
 
 
-class Lines:
+class LineSplitter:
     """One stream."""
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class Lines:
             return
         self._part += data
         if len(self._part) > LINE_BYTES:
-            self._part = shortened(self._part)
+            self._part = shorten_line(self._part)
         if len(self._part) > LINE_BYTES:
             self.lose()
 
 
-def shortened(line: bytes) -> bytes:
+def shorten_line(line: bytes) -> bytes:
     """Cut the long strings of a line of JSON short; the last one may go on in what is still to come.
 
     The event that tells how an agent's work ended may hold the whole text of its answer: it must not be lost for its length.

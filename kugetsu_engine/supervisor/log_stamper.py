@@ -2,11 +2,11 @@
 
 import time
 
-from ..domain.text.log_stamps import Cut, Stamp, line_of, mended, stamp_of
+from ..domain.text.log_stamps import Cut, Stamp, line_of, repair_stamp, stamp_of
 from ..errors import BadFile
 from ..storage import files
 from .agent_log import LogFile
-from .readable_log import Telling
+from .readable_log import ReadableLog
 
 EVERY_S = 1.0
 MOST = 16_384
@@ -16,10 +16,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that goes on while the machine sleeps, where there is one, and never goes back."""
 
 
-class Stamping:
+class LogStamper:
     """The times of one attempt's log, and of the readable log beside it."""
 
-    def __init__(self, path: str | None, log: LogFile, telling: Telling | None) -> None:
+    def __init__(self, path: str | None, log: LogFile, telling: ReadableLog | None) -> None:
         """Begin with the first stamp; without a path nothing is kept."""
         self._path = path
         self._log = log
@@ -54,7 +54,7 @@ class Stamping:
         assert self._path is not None
         try:
             found = [stamp for line in files.read(self._path, MOST_BYTES).splitlines() if (stamp := stamp_of(line))]
-            kept = mended(found, log_cuts, told_cuts)
+            kept = repair_stamp(found, log_cuts, told_cuts)
             if len(kept) >= MOST:
                 kept = [*kept[:-1:2], kept[-1]]
             files.replace(self._path, b"".join(line_of(stamp) + b"\n" for stamp in kept), durable=False)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ..domain.failures import EXIT_CODES, of_errno, of_git
+from ..domain.failures import EXIT_CODES, failure_of_errno, failure_of_git
 from ..domain.text.times import iso
 from ..errors import AttemptFailed, GitBusy
 from .agent_log import LogFile
@@ -81,7 +81,7 @@ def of_result(job: dict[str, Any], log: LogFile, code: int, told: tuple[str, str
     return found | {"reason": f"{said}; its process {why}"}
 
 
-class Doing(NamedTuple):
+class Activity(NamedTuple):
     """What an agent was doing when a limit ended it."""
 
     words: str = ""
@@ -90,7 +90,7 @@ class Doing(NamedTuple):
     resets_at: str | None = None
 
 
-NOTHING = Doing()
+NOTHING = Activity()
 PHASES = {
     "waiting for git": "another attempt was using git in its repository", "worktree": "git was making its worktree",
     "issue": "its forge was asked for the issue", "setup": "its setup commands were running",
@@ -101,7 +101,7 @@ CAUSES = frozenset({"rate_limit", "quota", "credentials", "network", "server_los
 """Classes that say more about an attempt that ran into a limit than the limit does."""
 
 
-def doing(job: dict[str, Any], log: LogFile, hindrance: tuple[str, str] | None, activity: str) -> Doing:
+def describe_activity(job: dict[str, Any], log: LogFile, hindrance: tuple[str, str] | None, activity: str) -> Activity:
     """Find out what an agent is doing that has reached a limit, and whether something known keeps it from its work.
 
     Args:
@@ -117,11 +117,11 @@ def doing(job: dict[str, Any], log: LogFile, hindrance: tuple[str, str] | None, 
         except _TooLong:
             failure = None
     if failure not in CAUSES:
-        return Doing(hindrance[1] if hindrance else activity)
-    return Doing(lines[place][:300], failure, _reset_near(lines, place) if failure in ("rate_limit", "quota") else None)
+        return Activity(hindrance[1] if hindrance else activity)
+    return Activity(lines[place][:300], failure, _reset_near(lines, place) if failure in ("rate_limit", "quota") else None)
 
 
-def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Doing = NOTHING) -> Found:
+def of_stop(asked: str, timeout_s: float, evidence: str, facts: Found | None, at: Activity = NOTHING) -> Found:
     """Judge an attempt that was ended: by its time limit, for standing still, by a signal, or for a class of failure."""
     known = facts or {}
     if asked in ("stop", "kill", ""):
@@ -138,13 +138,13 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
     if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
         return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
     if isinstance(error, AttemptFailed):
-        words = of_git(error.message)
+        words = failure_of_git(error.message)
         failure = words if words and error.failure == "git" else error.failure
         if failure == "git" and _is_full(folder):  # git does not always say why it cannot write
             failure = "disk"
         holder = {"git_holder": error.holder} if isinstance(error, GitBusy) else {}
         return {"outcome": "not_started", "failure": failure, "reason": error.message, **holder}
-    return {"outcome": "not_started", "failure": of_errno(error.errno), "reason": str(error)}
+    return {"outcome": "not_started", "failure": failure_of_errno(error.errno), "reason": str(error)}
 
 
 def of_unwatched(error: Exception) -> Found:

@@ -9,7 +9,7 @@ MAX_LEFT = 64
 """Chunks that are taken from a pipe when the agent has ended: more than one can hold, as another process may go on writing."""
 
 
-class Pipes:
+class OutputPipes:
     """Copies what an agent prints into its log, without ever blocking it."""
 
     def __init__(self, log: LogFile) -> None:

@@ -12,7 +12,7 @@ LINE_CHARACTERS = 4000
 TEXT_CHARACTERS = 100_000
 
 
-class Telling:
+class ReadableLog:
     """Writes events as a person reads them. A disk that refuses costs these words, never the attempt."""
 
     def __init__(self, path: str, cap: int) -> None:
@@ -36,7 +36,7 @@ class Telling:
     def tell(self, event: Any) -> None:
         """Add one event."""
         if self._log is not None:
-            self._log.write(told(event).encode("utf-8", "replace"))
+            self._log.write(describe_event(event).encode("utf-8", "replace"))
 
     def add(self, line: bytes) -> None:
         """Add a line as it is."""
@@ -56,7 +56,7 @@ class Telling:
             self._log = None
 
 
-def told(event: Any) -> str:
+def describe_event(event: Any) -> str:
     """One event in lines: `* ` a tool and what came of it, `! ` what failed, `- ` a step, and the agent's words as they are."""
     text = _lines(event.text, TEXT_CHARACTERS)
     if event.kind == "tool":

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..domain.failures import of_git
+from ..domain.failures import failure_of_git
 from ..errors import GitBusy
 from ..paths import LOCK, REMOTE
 from ..process.waiting import pause
@@ -29,7 +29,7 @@ _TIMED_OUT = re.compile(r"timed out|timeout", re.IGNORECASE)
 """In git's own words."""
 
 
-class Turn:
+class RepositoryLock:
     """The repository's lock, with a note of who holds it; and what is known of the repository's remote."""
 
     def __init__(self, path: str, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class Turn:
 
     def note_remote(self, trouble: str | None, timed_out: bool = False) -> None:
         """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
-        said = trouble is not None and of_git(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
+        said = trouble is not None and failure_of_git(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
         if not timed_out and not said:
             if os.path.lexists(self._remote):
                 files.remove(self._remote)
@@ -70,7 +70,7 @@ class Turn:
             return  # it is asked again too early, no more
 
 
-def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -> Turn:
+def acquire_repository(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -> RepositoryLock:
     """Take the lock of a repository, waiting for it; a signal handler that raises ends the wait.
 
     Raises:
@@ -90,7 +90,7 @@ def take(path: str, task_id: str, clock: Callable[[], float] = time.monotonic) -
         os.pwrite(fd, json.dumps({"task": task_id, "since": clock()}).encode(), 0)
     except OSError:
         pass  # a full disk: nobody can tell who it is, and since when
-    return Turn(path, fd, clock)
+    return RepositoryLock(path, fd, clock)
 
 
 def _document(path: str) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 import os
 
-from ..domain.failures import REFUSALS, of_errno
+from ..domain.failures import REFUSALS, failure_of_errno
 from ..paths import RunPaths
 from ..storage import files
 
 BYTES = 16 << 10
 
 
-def make(run_dir: str) -> None:
+def make_reserve(run_dir: str) -> None:
     """Take the room.
 
     Raises:
@@ -22,7 +22,7 @@ def make(run_dir: str) -> None:
         os.close(fd)
 
 
-def use(run_dir: str, data: bytes) -> bool:
+def use_reserve(run_dir: str, data: bytes) -> bool:
     """Write the result over it as `exit.json`, which a full disk allows; False while disk or system allow nothing at all.
 
     Raises:
@@ -37,12 +37,12 @@ def use(run_dir: str, data: bytes) -> bool:
             os.close(fd)
         os.rename(RunPaths(run_dir).reserve, RunPaths(run_dir).result)
     except OSError as error:
-        if of_errno(error.errno) not in REFUSALS:
+        if failure_of_errno(error.errno) not in REFUSALS:
             raise
         return False
     return True
 
 
-def drop(run_dir: str) -> None:
+def release_reserve(run_dir: str) -> None:
     """Give the room back."""
     files.remove(RunPaths(run_dir).reserve)

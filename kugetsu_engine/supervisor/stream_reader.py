@@ -16,8 +16,8 @@ from ..domain.text.safe_text import safe_line, safe_text
 from ..errors import AttemptFailed
 from .agent_log import LogFile, Source
 from .drivers import load_driver
-from .line_splitter import Lines
-from .readable_log import Telling
+from .line_splitter import LineSplitter
+from .readable_log import ReadableLog
 
 TURN_S = 0.05
 """Time that one look may take."""
@@ -35,7 +35,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 _SHOWN = ("text", "thinking", "tool", "error", "note")
 
 
-def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
+def run_prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Let the agent's driver do what must be done before the agent starts, such as a fork of its session.
 
     Raises:
@@ -52,7 +52,7 @@ def prepare(job: dict[str, Any], tell: Callable[[str], None]) -> None:
         raise AttemptFailed(f"the session could not be prepared: {type(error).__name__}: {error}") from error
 
 
-def check(job: dict[str, Any], log: LogFile) -> None:
+def run_check(job: dict[str, Any], log: LogFile) -> None:
     """Let the agent's driver look at the program before anything is done for the attempt.
 
     Raises:
@@ -68,7 +68,7 @@ def check(job: dict[str, Any], log: LogFile) -> None:
         log.note(f"the version of the program is not known: {type(error).__name__}: {safe_line(str(error), 200)}")
 
 
-def after(job: dict[str, Any], log: LogFile) -> None:
+def run_after(job: dict[str, Any], log: LogFile) -> None:
     """Let the agent's driver end what the agent had done elsewhere, such as on a server that many attempts share."""
     if not job.get("after"):
         return
@@ -96,27 +96,27 @@ class Reader(Protocol):
     def waiting(self, quiet_s: float, processes: int) -> str | None: ...
 
 
-class Reading:
+class StreamReader:
     """The agent's log, as far as it has been read."""
 
     def __init__(self, job: dict[str, Any], log: LogFile) -> None:
         self._log = log
         self._limits = {name: job.get(name) for name in ("max_steps", "max_tokens", "max_cost")}
         self._offset = 0
-        self._lines: dict[Source, Lines] = {"output": Lines(), "errors": Lines(), "ours": Lines()}
+        self._lines: dict[Source, LineSplitter] = {"output": LineSplitter(), "errors": LineSplitter(), "ours": LineSplitter()}
         self._activity = ""
         self.finished_at = 0.0
         """When it was first seen that it is finished, by the monotonic clock."""
         self._reader: Reader | None = None
         self._broken = False
         """Whether the reader has failed, which is noted once: it goes on with the next line, and what it knows counts."""
-        self.telling: Telling | None = None
+        self.telling: ReadableLog | None = None
         """Where it is written as a person reads it."""
         name = job.get("reader")
         if name:
             self._reader = self._sheltered(lambda: load_driver(name).reader(job.get("reader_options") or {}))
             if self._reader is not None and job.get("told"):
-                self.telling = Telling(str(job["told"]), log.cap)
+                self.telling = ReadableLog(str(job["told"]), log.cap)
 
     @property
     def session_id(self) -> str | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ..domain.silence import evidence_for
+from ..domain.silence import format_evidence
 from ..domain.supervisor_messages import SupervisorMessage, format_refusal
 from ..domain.text.masking import Mask
 from ..domain.text.times import iso
@@ -28,11 +28,11 @@ from ..storage import files
 from ..storage.locks import unlock
 from . import outcome, result_reserve, workspace
 from .agent_log import LogFile
-from .delivery_record import Delivering
-from .log_stamper import Stamping
-from .output_pipes import Pipes
+from .delivery_record import DeliveryRecord
+from .log_stamper import LogStamper
+from .output_pipes import OutputPipes
 from .stall import StallWatch
-from .stream_reader import Reading, after, check, prepare
+from .stream_reader import StreamReader, run_after, run_check, run_prepare
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)
 
@@ -58,10 +58,10 @@ class Supervisor:
         self.run_dir = str(job["run_dir"])
         self.files = RunPaths(self.run_dir)
         self.log = LogFile(str(job["log"]), int(job["log_cap"]), Mask(job.get("secrets", ())))
-        self.pipes = Pipes(self.log)
-        self.reading = Reading(job, self.log)
-        self.stamping = Stamping(job.get("times"), self.log, self.reading.telling)
-        self.delivering = Delivering(job, self.log)
+        self.pipes = OutputPipes(self.log)
+        self.reading = StreamReader(job, self.log)
+        self.stamping = LogStamper(job.get("times"), self.log, self.reading.telling)
+        self.delivering = DeliveryRecord(job, self.log)
         self.last_output = self.started
         self.log_length = 0
         self.cpu_before: tuple[float, float] | None = None
@@ -98,8 +98,8 @@ class Supervisor:
         workspace.tear_down(self.job, self.log, self._tell, lambda: self.asked == "kill")
         self._tell("sweeping")
         grace = 0.0 if self.asked == "kill" else tree.sweep_grace(self.kill_at)
-        swept = tree.sweep(os.getpid(), self.agent_pid, grace)
-        after(self.job, self.log)
+        swept = tree.sweep_tree(os.getpid(), self.agent_pid, grace)
+        run_after(self.job, self.log)
         shutil.rmtree(self.files.temporary, ignore_errors=True)
         if self.agent_pid is not None:
             self._tell("delivery")
@@ -116,16 +116,16 @@ class Supervisor:
             "worktree": self.job["worktree"], "reader": self.job.get("reader"),
             "reader_options": self.job.get("reader_options") or {},
         }  # fmt: skip
-        result_reserve.make(self.run_dir)
+        result_reserve.make_reserve(self.run_dir)
         files.replace(self.files.record, json.dumps(record).encode())
 
     def _attempt(self) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_REAL, max(float(self.job["timeout_s"]), 0.001))
         self.may_interrupt = True
         self._interrupt_if_asked()
-        check(self.job, self.log)
-        workspace.prepare(self.job, self.log, self._tell)
-        prepare(self.job, self._tell)
+        run_check(self.job, self.log)
+        workspace.prepare_workspace(self.job, self.log, self._tell)
+        run_prepare(self.job, self._tell)
         self.delivering.begin()
         self.may_interrupt = False
         if self.asked:
@@ -154,9 +154,9 @@ class Supervisor:
                 ends.append(self.pipes.make("errors"))
             with open(prompt if self.job.get("prompt_on_stdin", True) else os.devnull, "rb") as stdin:
                 agent = subprocess.Popen(
-                    workspace.argv(self.job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(self.job["worktree"]),
+                    workspace.agent_argv(self.job), stdin=stdin, stdout=ends[0], stderr=ends[-1], cwd=str(self.job["worktree"]),
                     env=dict(self.job["env"]), start_new_session=True, close_fds=True,
-                    preexec_fn=workspace.as_agent(os.getpid()),
+                    preexec_fn=workspace.run_as_agent(os.getpid()),
                 )  # fmt: skip
         except BaseException:
             self.pipes.close()
@@ -188,7 +188,7 @@ class Supervisor:
                     _drain_socket(wake)
                 elif self.pipes.pump(fd, poller):
                     self.last_output = time.monotonic()
-            status = tree.reap().get(pid)
+            status = tree.reap_children().get(pid)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + 1.0
                 self._tick()
@@ -216,14 +216,14 @@ class Supervisor:
             if self.asked not in ("stop", "kill"):
                 self._observe(self._note_doing)
             self.log.note(f"{outcome.STOPS.get(self.asked) or self.evidence or 'stop requested'}: asking the agent to end")
-            tree.send_group(pid, signal.SIGTERM)
+            tree.signal_group(pid, signal.SIGTERM)
             self._tell("stopping")
         if self.asked == "kill" and self.kill_at is not None:
             self.kill_at = min(self.kill_at, now)
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = now + 1.0  # again, should it still be there
-            tree.send_group(pid, signal.SIGKILL)
-            tree.send(tree.descendants(os.getpid()), signal.SIGKILL)
+            tree.signal_group(pid, signal.SIGKILL)
+            tree.send_signal(tree.descendants(os.getpid()), signal.SIGKILL)
 
     def _tick(self) -> None:
         session = self.reading.session_id
@@ -238,7 +238,7 @@ class Supervisor:
         elif self.asked is None and (beyond := self.reading.beyond()):
             self.asked, self.evidence = beyond
         if self.stall.kill_due and self.job.get("stall_kills") and self.asked is None:
-            self.asked, self.evidence = "stalled", evidence_for(self.stall.evidence or "", self.stall.silent_s)
+            self.asked, self.evidence = "stalled", format_evidence(self.stall.evidence or "", self.stall.silent_s)
 
     def _judged(self, code: int) -> dict[str, Any]:
         if self.reading.finished and (self.asked in outcome.STOPS or (code < 0 and not self.asked)):
@@ -249,14 +249,14 @@ class Supervisor:
         return outcome.of_end(self.job, self.log, code, self.reading.failure(code))
 
     def _stopped(self, facts: dict[str, Any] | None) -> dict[str, Any]:
-        at = self.doing if self.agent_pid is not None else outcome.Doing(outcome.PHASES.get(self.phase, ""))
+        at = self.doing if self.agent_pid is not None else outcome.Activity(outcome.PHASES.get(self.phase, ""))
         return outcome.of_stop(self.asked or "", float(self.job["timeout_s"]), self.evidence, facts, at)
 
     def _note_doing(self) -> None:
         """Keep what the agent is doing that is ended now; what it says about its end is another matter."""
         self.reading.look()
         told = self.reading.progress(time.monotonic() - self.last_output, self.processes)
-        self.doing = outcome.doing(self.job, self.log, self.reading.hindrance(), str(told.get("activity", "")))
+        self.doing = outcome.describe_activity(self.job, self.log, self.reading.hindrance(), str(told.get("activity", "")))
 
     def _no_program(self, error: OSError) -> dict[str, Any]:
         result = outcome.of_missing_program(self.job, error)
@@ -276,8 +276,8 @@ class Supervisor:
         self.stamping.look()
         processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
-            elsewhere = marks.pids(self.job) if self.job.get("after") else ()  # what a server does for it
-            processes, cpu_s, rss = tree.usage(os.getpid(), elsewhere)
+            elsewhere = marks.marked_pids(self.job) if self.job.get("after") else ()  # what a server does for it
+            processes, cpu_s, rss = tree.tree_usage(os.getpid(), elsewhere)
             self.processes = processes
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
@@ -306,9 +306,9 @@ class Supervisor:
         try:
             files.replace(self.files.result, data)
         except OSError:
-            while not result_reserve.use(self.run_dir, data):  # the agent has ended; what it came to must not be lost
+            while not result_reserve.use_reserve(self.run_dir, data):  # the agent has ended; what it came to must not be lost
                 pause(1.0)
-        result_reserve.drop(self.run_dir)
+        result_reserve.release_reserve(self.run_dir)
         self.log.close()
         for fd in self.locks:
             unlock(fd)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..domain.refs import repository_of
-from ..domain.start_point import base_words
+from ..domain.start_point import describe_start_point
 from ..domain.text.command_template import PROMPT
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
 from ..git import containing_repository, include_files, repositories, worktrees
@@ -28,14 +28,14 @@ LOOK_S = 1.0
 Tell = Callable[[str], None]
 
 
-def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
+def prepare_workspace(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     """Make everything ready for the agent; a signal handler that raises ends it, and the sweep what it started.
 
     Raises:
         AttemptFailed: there is no repository, git refused, or a setup command failed.
     """
     pass_to_remotes(job["env"])
-    question = forge_questions.about_issue(job)
+    question = forge_questions.ask_about_issue(job)
     try:
         _worktree(job, log, tell)
         if job.get("issue_mark"):
@@ -55,7 +55,7 @@ def prepare(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
         log.note(f"setup: done in {time.monotonic() - started:.0f} s")
 
 
-def argv(job: dict[str, Any]) -> list[str]:
+def agent_argv(job: dict[str, Any]) -> list[str]:
     """The agent's command line, with the prompt in it where the agent wants it there.
 
     Raises:
@@ -90,7 +90,7 @@ def tear_down(job: dict[str, Any], log: LogFile, tell: Tell, killed: Callable[[]
             log.note(f"teardown: {'done' if not code else _ending(code)}")
 
 
-def as_agent(supervisor: int) -> Callable[[], None]:
+def run_as_agent(supervisor: int) -> Callable[[], None]:
     """What an attempt runs does between fork and exec: it ends with its supervisor, and takes signals as any program does."""
 
     def become() -> None:
@@ -108,17 +108,17 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
     if where is None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
-    turn = turns.take(
+    turn = turns.acquire_repository(
         repository_lock(job["repository_locks"], containing_repository.main_folder(str(where))), str(job["task_id"])
     )
     try:
         tell("worktree")
         bound_remotes(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
-        where = where if own else containing_repository.work_in(str(where))
-        fresh = own and repositories.clone(str(job["clone_url"]), str(where))
+        where = where if own else containing_repository.enclosing_worktree(str(where))
+        fresh = own and repositories.clone_repository(str(job["clone_url"]), str(where))
         rests = turn.remote_rests()
-        base = worktrees.ready(
+        base = worktrees.prepare_worktree(
             str(where), str(job["worktree"]), str(job["branch"]), job["base_branch"],
             repository_of(str(job["issue_ref"])), own, fetch=not fresh and rests is None,
         )  # fmt: skip
@@ -128,9 +128,9 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: Tell) -> None:
             turn.note_remote(None if base.fetched or fresh else base.unfetched, base.timed_out)
         job["base"] = (base._replace(fetched=True) if fresh else base)._asdict()
         if base.note or (base.unfetched and base.remote):
-            log.note(f"starts from {base_words(job['base'])}")
+            log.note(f"starts from {describe_start_point(job['base'])}")
         try:
-            said = include_files.copy_missing(str(where), str(job["worktree"]))
+            said = include_files.copy_missing_files(str(where), str(job["worktree"]))
         except (GitError, OSError) as error:
             said = f"{include_files.FILE} could not be followed: {error}"
         if said:
@@ -147,7 +147,7 @@ def _run(
     try:
         process = subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=log.fd, stderr=log.fd, cwd=str(job["worktree"]),
-            env=dict(job["env"]), start_new_session=True, preexec_fn=as_agent(os.getpid()), close_fds=True,
+            env=dict(job["env"]), start_new_session=True, preexec_fn=run_as_agent(os.getpid()), close_fds=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
@@ -159,7 +159,7 @@ def _run(
             log.keep_below_cap()
             tell()
             if end():
-                tree.send_group(process.pid, signal.SIGKILL)
+                tree.signal_group(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 import msgspec
 
 from ..agents import registry
-from ..client.api import Operator
+from ..client.api import Client
 from ..config import loader
 from ..domain import refs
 from ..domain.session import Session
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
-from ..domain.text.quantities import counted
-from ..errors import AlreadySo, AttemptFailed, ForgeError, KugetsuError
-from ..forges.cache import Forges
+from ..domain.text.quantities import format_count
+from ..errors import AttemptFailed, Conflict, ForgeError, KugetsuError
+from ..forges.cache import CachedForges
 from ..process.waiting import pause
 from ..state import contexts, issue_names, issue_tasks, sessions
 from ..state.requests import Request
@@ -34,7 +34,7 @@ MAY_OVERRIDE = frozenset({Reason.TASK, Reason.FOREIGN, Reason.NOT_ARRIVED})
 nowhere else stays. `--force` overrides every other one as well."""
 
 
-class Remains(msgspec.Struct, frozen=True):
+class IssueResources(msgspec.Struct, frozen=True):
     """What there is of an issue."""
 
     issue_ref: str
@@ -66,7 +66,7 @@ class Remains(msgspec.Struct, frozen=True):
         if held is not None and held.issue_branch is not None:
             kept = "kept: its commits are nowhere else" if held.only_here else "removed: its commits are elsewhere as well"
             found.append(f"branch    {self.branch}, {kept}")
-        return found + ([f"context   {counted(self.said, 'message')}"] if self.said else [])
+        return found + ([f"context   {format_count(self.said, 'message')}"] if self.said else [])
 
     def objections(self, pr_state: str | None) -> list[str]:
         """Why it should not be destroyed, each in a few words.
@@ -85,18 +85,18 @@ class Remains(msgspec.Struct, frozen=True):
         return found
 
 
-def look(operator: Operator, issue_ref: str) -> Remains:
+def inspect_issue(operator: Client, issue_ref: str) -> IssueResources:
     """Find out what there is of an issue; changes nothing."""
     ref = refs.parse(issue_ref)
     path = operator.paths.worktree(issue_names.name_of(operator.paths, issue_ref))
     worktree, against = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
     try:
-        said = len(contexts.load(operator.paths, issue_ref).conversation_history)
+        said = len(contexts.load_context(operator.paths, issue_ref).conversation_history)
     except KugetsuError:
         said = 0
-    session = sessions.load(operator.paths, issue_names.session_name(operator.paths, issue_ref))
+    session = sessions.load_session(operator.paths, issue_names.session_name(operator.paths, issue_ref))
     tasks = issue_tasks.tasks_of(operator.paths, issue_ref, operator.default_server)
-    return Remains(
+    return IssueResources(
         issue_ref, ref.branch, worktree, tuple(against), session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
     )  # fmt: skip
@@ -107,12 +107,12 @@ def _inspect(path: str, branch: str) -> tuple[WorktreeState, list[Objection]]:
     return state, removal.list_objections(state, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
 
 
-def pull_request_state(operator: Operator, issue_ref: str, complain: Callable[[str], None]) -> str | None:
+def pull_request_state(operator: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
     """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
     ref = refs.parse(issue_ref)
     if ref.is_local:
         return None
-    forges = Forges(operator.paths, operator.environ)
+    forges = CachedForges(operator.paths, operator.environ)
     try:
         pull = forges.pull_request_of(ref, ref.branch)
     except ForgeError as error:
@@ -122,7 +122,7 @@ def pull_request_state(operator: Operator, issue_ref: str, complain: Callable[[s
     return pull.state if pull is not None else None
 
 
-def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[str]:
+def destroy_issue(operator: Client, remains: IssueResources, *, force: bool) -> Iterator[str]:
     """Remove all of it, and say each step. Begun again after a crash, it finishes.
 
     Args:
@@ -139,7 +139,7 @@ def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[st
         if worktree is not None and os.path.lexists(worktree.path):
             worktree, against = _inspect(worktree.path, remains.branch)
             if against and not force:
-                raise AlreadySo("; ".join(one.text for one in against), "--force does it all the same")
+                raise Conflict("; ".join(one.text for one in against), "--force does it all the same")
         yield from _session(operator, remains, force)
         if worktree is not None and os.path.lexists(worktree.path):
             yield _remove(operator, remains, worktree, force)
@@ -147,7 +147,7 @@ def destroy(operator: Operator, remains: Remains, *, force: bool) -> Iterator[st
 
 
 @contextmanager
-def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator[None]:
+def _issue_locked(operator: Client, remains: IssueResources, force: bool) -> Iterator[None]:
     path = operator.paths.issue_lock(issue_names.name_of(operator.paths, remains.issue_ref))
     # An agent that an older kugetsu started may hold the issue under another name; its task it holds in any case.
     tasks = [operator.paths.task_lock(task.id) for task in remains.active]
@@ -155,11 +155,11 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
     try:
         if fd is None or any(map(is_held, tasks)):
             if not force:
-                raise AlreadySo(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
+                raise Conflict(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
             # As one act: a task of the issue that waits would else take the place of the agent.
             waiting = [Request("cancel", task.id) for task in remains.waiting]
             operator.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
-        deadline = time.monotonic() + loader.load(operator.paths, operator.environ)[0].stop_grace + WAIT_S
+        deadline = time.monotonic() + loader.load_settings(operator.paths, operator.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
@@ -170,12 +170,12 @@ def _issue_locked(operator: Operator, remains: Remains, force: bool) -> Iterator
             unlock(fd)
 
 
-def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]:
+def _session(operator: Client, remains: IssueResources, force: bool) -> Iterator[str]:
     """Delete the agent's own conversation."""
     session = remains.session
     if session is None or session.session_id is None:
         return
-    settings = loader.load(operator.paths, operator.environ)[0]
+    settings = loader.load_settings(operator.paths, operator.environ)[0]
     places = (session.worktree, remains.worktree.path if remains.worktree else None)
     folder = next((path for path in places if path and os.path.isdir(path)), operator.paths.root)
     environ: Mapping[str, str] = dict(operator.environ)
@@ -191,7 +191,7 @@ def _session(operator: Operator, remains: Remains, force: bool) -> Iterator[str]
         yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
 
 
-def _remove(operator: Operator, remains: Remains, worktree: WorktreeState, force: bool) -> str:
+def _remove(operator: Client, remains: IssueResources, worktree: WorktreeState, force: bool) -> str:
     done = removal.remove_worktree(
         operator.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
     )
@@ -201,13 +201,13 @@ def _remove(operator: Operator, remains: Remains, worktree: WorktreeState, force
     return f"worktree {worktree.path} removed, branch {remains.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
 
 
-def _forget(operator: Operator, issue_ref: str) -> str:
+def _forget(operator: Client, issue_ref: str) -> str:
     """Have the engine forget the issue; it may have to enter first how the agent ended."""
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
             return operator.do("forget", issue_ref=issue_ref)
-        except AlreadySo:
+        except Conflict:
             if time.monotonic() >= deadline:
                 raise
             pause(LOOK_S)

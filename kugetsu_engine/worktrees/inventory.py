@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..client.api import Operator
+from ..client.api import Client
 from ..client.snapshot import ALL_DONE, SnapshotReader
-from ..config.loader import Settings, load
+from ..config.loader import Settings, load_settings
 from ..domain.refs import key_of, repository_of
 from ..errors import AttemptFailed, KugetsuError
 from ..git import containing_repository, folder_removal, start_point
@@ -65,22 +65,22 @@ class Removal(msgspec.Struct, frozen=True):
     why: str
 
 
-class Care:
+class WorktreeInventory:
     """Looks after the worktrees of one state directory."""
 
     def __init__(
         self, paths: StatePaths, environ: Mapping[str, str], clock: Callable[[], float] = time.time, *, read_only: bool = False
     ) -> None:  # fmt: skip
         self._paths = paths
-        self._settings: Settings = load(paths, environ)[0]
+        self._settings: Settings = load_settings(paths, environ)[0]
         self._clock = clock
         self._environ = environ
-        self._operator = Operator(paths.root, environ, read_only=read_only)
+        self._operator = Client(paths.root, environ, read_only=read_only)
         snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
         self._refs = {name_of(paths, task.issue_ref): task.issue_ref for task in tasks}
-        self._pulls = pull_requests.load(paths).issues
+        self._pulls = pull_requests.load_pull_requests(paths).issues
         self._working = removal.WorkingDirectories()
 
     def all(self, sized: bool = True) -> list[Worktree]:
@@ -137,7 +137,7 @@ class Care:
         made = []
         if not dry_run:
             self._operator.refuse_if_read_only()
-            folder_removal.finish(self._paths.worktrees)
+            folder_removal.finish_removals(self._paths.worktrees)
         for worktree in self.all():
             removal = Removal(worktree, False, worktree.why)
             if worktree.safe and not dry_run:
@@ -148,7 +148,7 @@ class Care:
 
     def _refresh(self, repository: str, branches: set[str]) -> str | None:
         try:
-            return start_point.refresh(repository, self._settings.base_branch, branches)
+            return start_point.fetch_start_point(repository, self._settings.base_branch, branches)
         except AttemptFailed as error:
             return error.message
 
@@ -193,7 +193,7 @@ class Care:
         base_branch = (own.base_branch if own else None) or self._settings.base_branch
         try:
             common = common_folder(path)
-            return common and start_point.remembered(common, base_branch, repository, self._is_own(common))
+            return common and start_point.read_start_point(common, base_branch, repository, self._is_own(common))
         except (AttemptFailed, OSError, ValueError):
             return None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from ..client.api import Operator
+from ..client.api import Client
 from ..domain.reserved_refs import SESSIONS
 from ..errors import BadFile, KugetsuError
 from ..git import folder_removal
@@ -32,10 +32,10 @@ class Orphan(msgspec.Struct, frozen=True):
     """Whether it stays all the same, as it holds work."""
 
 
-def look(operator: Operator) -> list[Orphan]:
+def find_prunable(operator: Client) -> list[Orphan]:
     """Everything that belongs to no issue; changes nothing."""
     open_slugs, known = _slugs_of_tasks(operator)
-    with_session = {session.slug for session in sessions.all(operator.paths)} | {
+    with_session = {session.slug for session in sessions.list_sessions(operator.paths)} | {
         name_of(operator.paths, ref) for ref in SESSIONS
     }
     found = [*_sessions(operator, open_slugs), *_worktrees(operator, known | with_session)]
@@ -45,19 +45,19 @@ def look(operator: Operator) -> list[Orphan]:
     return [*found, *_contexts(operator, known | with_session | staying)]
 
 
-def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], None]) -> int:
+def prune_orphans(operator: Client, orphans: list[Orphan], complain: Callable[[str], None]) -> int:
     """Remove orphans, whatever became of the others; the exit code of the first failure."""
     operator.refuse_if_read_only()
     code = 0
     working = WorkingDirectories()
-    for left in folder_removal.finish(operator.paths.worktrees):
+    for left in folder_removal.finish_removals(operator.paths.worktrees):
         complain(f"kugetsu: of a worktree that was removed, {left}")
     for orphan in orphans:
         try:
             if orphan.kind == "worktree":
                 _remove_worktree(operator, orphan.path, working)
             elif orphan.issue_ref is not None:
-                for _ in destroy.destroy(operator, destroy.look(operator, orphan.issue_ref), force=False):
+                for _ in destroy.destroy_issue(operator, destroy.inspect_issue(operator, orphan.issue_ref), force=False):
                     pass
         except KugetsuError as error:
             complain(f"kugetsu: {orphan.path}: {error}")
@@ -65,15 +65,15 @@ def prune(operator: Operator, orphans: list[Orphan], complain: Callable[[str], N
     return code
 
 
-def _slugs_of_tasks(operator: Operator) -> tuple[set[str], set[str]]:
+def _slugs_of_tasks(operator: Client) -> tuple[set[str], set[str]]:
     """The names of issues that have an open task, and of those that have any."""
     paths = operator.paths
     open_slugs = {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.items)}
     return open_slugs, open_slugs | {name_of(paths, task.issue_ref) for task in tasks.read_folder(paths.done)}
 
 
-def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
-    for session in sessions.all(operator.paths):
+def _sessions(operator: Client, open_slugs: set[str]) -> Iterator[Orphan]:
+    for session in sessions.list_sessions(operator.paths):
         if session.slug in SESSIONS.values() or not session.issue_ref or session.slug in open_slugs:
             continue
         places = (session.worktree, operator.paths.worktree(session.slug))
@@ -81,7 +81,7 @@ def _sessions(operator: Operator, open_slugs: set[str]) -> Iterator[Orphan]:
             yield Orphan("session", operator.paths.session(session.slug), "its worktree is gone", session.issue_ref)
 
 
-def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
+def _worktrees(operator: Client, known: set[str]) -> Iterator[Orphan]:
     working = WorkingDirectories()
     for name in files.list_names(operator.paths.worktrees):
         path = operator.paths.worktree(name)
@@ -95,7 +95,7 @@ def _worktrees(operator: Operator, known: set[str]) -> Iterator[Orphan]:
         yield Orphan("worktree", path, why, kept=bool(against))
 
 
-def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
+def _contexts(operator: Client, known: set[str]) -> Iterator[Orphan]:
     for stem in files.list_documents(operator.paths.context):
         path = operator.paths.context_of(stem)
         if stem in known:
@@ -108,7 +108,7 @@ def _contexts(operator: Operator, known: set[str]) -> Iterator[Orphan]:
             yield Orphan("context", path, "its issue has no session, worktree or task", said.issue_ref)
 
 
-def _remove_worktree(operator: Operator, path: str, working: WorkingDirectories) -> None:
+def _remove_worktree(operator: Client, path: str, working: WorkingDirectories) -> None:
     """Remove a worktree that still holds nothing of its own, under its issue's lock."""
     with hold_lock(operator.paths.issue_lock(os.path.basename(path))) as alone:
         facts = Facts(not alone, process=working.find_process(path))

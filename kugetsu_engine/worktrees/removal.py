@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
-from ..domain.text.quantities import counted
+from ..domain.text.quantities import format_count
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
 from ..git import containing_repository, folder_removal
@@ -80,7 +80,7 @@ def inspect_worktree(path: str, issue_branch: str | None = None, target: str | N
     if os.path.islink(path):
         return WorktreeState(path, None, "it is a link to another place")
     try:
-        return WorktreeState(path, condition.of_worktree(path, target, issue_branch))
+        return WorktreeState(path, condition.read_condition(path, target, issue_branch))
     except (KugetsuError, OSError, ValueError) as error:
         why = error.message if isinstance(error, KugetsuError) else str(error)
         return WorktreeState(path, None, f"git cannot tell what it holds: {why}")
@@ -101,7 +101,7 @@ def list_objections(state: WorktreeState, facts: Facts, allowed: Collection[Reas
 
 
 def _objections_of_git(found: Condition, facts: Facts) -> Iterator[tuple[Reason, str | None]]:
-    yield Reason.UNCOMMITTED, f"{counted(found.dirty, 'file')} not committed" if found.dirty else None
+    yield Reason.UNCOMMITTED, f"{format_count(found.dirty, 'file')} not committed" if found.dirty else None
     yield Reason.UNDER_WAY, found.under_way and f"{found.under_way} is under way in it"
     if found.locked is not None:
         yield Reason.LOCKED, f"it is locked{f' ({found.locked})' if found.locked else ''}: git worktree unlock"
@@ -111,15 +111,15 @@ def _objections_of_git(found: Condition, facts: Facts) -> Iterator[tuple[Reason,
             f"it has a repository of its own in it, with what may be nowhere else: {found.within[0]}",
         )
     yield Reason.FOREIGN, None if found.ours else "kugetsu did not make it"
-    yield Reason.ON_NO_BRANCH, f"{counted(found.homeless, 'commit')} on no branch" if found.homeless else None
+    yield Reason.ON_NO_BRANCH, f"{format_count(found.homeless, 'commit')} on no branch" if found.homeless else None
     if found.ahead and not (found.merged or facts.merged_as) and found.unpushed != 0:
         gone = ", and its branch is gone from the remote" if found.upstream_gone else ""
         yield Reason.NOT_ARRIVED, (
-            f"{counted(found.ahead, 'commit')}, and there is no remote" if found.unpushed is None
-            else f"{counted(found.unpushed, 'commit')} not pushed{gone}"
+            f"{format_count(found.ahead, 'commit')}, and there is no remote" if found.unpushed is None
+            else f"{format_count(found.unpushed, 'commit')} not pushed{gone}"
         )  # fmt: skip
     if found.only_here > found.homeless:
-        yield Reason.ONLY_HERE, f"{counted(found.only_here - found.homeless, 'commit')} not pushed and on no other branch"
+        yield Reason.ONLY_HERE, f"{format_count(found.only_here - found.homeless, 'commit')} not pushed and on no other branch"
 
 
 def remove_worktree(
@@ -140,11 +140,11 @@ def remove_worktree(
         raise KugetsuError("; ".join(one.text for one in against))
     found = state.condition
     if found is None:
-        return Removed(False, folder_removal.throw_away(state.path))
+        return Removed(False, folder_removal.delete_removed(state.path))
     with hold_lock(paths.repository_lock(containing_repository.main_folder(found.repository)), wait) as held:
         if not held:
             raise KugetsuError("git works in its repository")
-        left = condition.remove(
+        left = condition.remove_checkout(
             state.path, found, in_spite_of_lock=Reason.LOCKED in force, in_spite_of_changes=Reason.UNCOMMITTED in force
         )
         return Removed(with_branch and condition.remove_branch(found), left)

@@ -12,16 +12,16 @@ from kugetsu_engine.state import manual_sessions
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import is_held
 
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 
 
-def feel(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
+def change_stamp(paths: StatePaths, runs_engine: bool) -> tuple[object, ...]:
     """Something cheap that differs whenever a picture would; the heartbeat of a healthy engine is not in it."""
     watched = (
         paths.items, paths.done, paths.notifications, paths.notifications_read, paths.control, paths.config, paths.shell_config,
         paths.edits, paths.run_times,
     )  # fmt: skip
-    return (*map(files.read_signature, watched), manual_sessions.every(paths), engine_stamp(paths), runs_engine)
+    return (*map(files.read_signature, watched), manual_sessions.list_manual_sessions(paths), engine_stamp(paths), runs_engine)
 
 
 def engine_stamp(paths: StatePaths) -> object:
@@ -35,7 +35,7 @@ def engine_stamp(paths: StatePaths) -> object:
     return held, msgspec.structs.replace(state, heartbeat=time.monotonic() if held and stale else 0.0)
 
 
-def timeless(picture: Picture) -> tuple[object, ...]:
+def without_times(picture: ConsoleState) -> tuple[object, ...]:
     """The picture without what changes by itself."""
     snapshot = picture.snapshot
     engine = snapshot.engine

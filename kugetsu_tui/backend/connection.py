@@ -15,7 +15,7 @@ from textual.message import Message
 
 from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.auto_approval import ApprovalReader
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.new_task import shown_id
@@ -26,17 +26,17 @@ from kugetsu_engine.state.requests import VERBS, Request, Verb
 from kugetsu_engine.storage.watch import watch
 
 from ..viewmodels import absence
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.diff import DiffText
-from .change_detection import engine_stamp, feel, timeless
+from .change_detection import change_stamp, engine_stamp, without_times
 from .log_feed import LogFeed
 from .merged_feed import MergedFeed
-from .messages import Answered, Called, EngineFailed, EngineTaken, PictureChanged, ReadFailed, Returned
-from .notification_watch import Listener
+from .messages import Answered, AttentionCalled, EngineFailed, EngineTaken, ReadFailed, Returned, StateChanged
+from .notification_watch import NotificationWatch
 from .request_results import summed_up
-from .resource_usage import Gauges
+from .resource_usage import ResourceUsage
 from .undo import Act
-from .worker_thread import Background
+from .worker_thread import WorkerThread
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,11 @@ SLOW_S = 1.0
 Told = TypeVar("Told")
 
 
-class Link:
+class Connection:
     """One console's connection to one state directory."""
 
     def __init__(
-        self, operator: Operator, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None,
+        self, operator: Client, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None,
         resume: bool = False,
     ) -> None:  # fmt: skip
         """Connect to a state directory; nothing is read or started before `start`.
@@ -76,9 +76,9 @@ class Link:
         self.engine: EngineThread | None = None
         self._embed = embed and not operator.read_only
         self._post: Callable[[Message], object] = lambda message: None
-        self._reads = Background("kugetsu-reads")
-        self._acts = Background("kugetsu-acts")
-        self._git = Background("kugetsu-git")
+        self._reads = WorkerThread("kugetsu-reads")
+        self._acts = WorkerThread("kugetsu-acts")
+        self._git = WorkerThread("kugetsu-git")
         self.now = clock
         self.moment: float | None = None
         """The moment of the past up to which logs are shown; None: all of them."""
@@ -91,10 +91,10 @@ class Link:
         self._pulse: object = None
         self._last: Snapshot | None = None
         self._last_read = self._last_full = 0.0
-        self._posted: Picture | None = None
-        self._listener = Listener(operator.paths, lambda: self.settings.notify, clock)
+        self._posted: ConsoleState | None = None
+        self._listener = NotificationWatch(operator.paths, lambda: self.settings.notify, clock)
         self._greeted = False
-        self._gauges = Gauges()
+        self._gauges = ResourceUsage()
         self._approvals = ApprovalReader(operator.paths)
         self._fault: str | None = None
 
@@ -268,7 +268,7 @@ class Link:
         self._post(EngineFailed(words))
         self._hint()
 
-    def _take_over(self, picture: Picture) -> None:
+    def _take_over(self, picture: ConsoleState) -> None:
         """Run the engine here when the one of another process has died; one that was stopped was stopped on purpose."""
         engine, view = self.engine, picture.snapshot.engine
         if self._closed or engine is None or view.running or view.stopped or not engine.ended.is_set():
@@ -283,14 +283,14 @@ class Link:
         assert self._wake is not None
         with_history = False
         while not self._closed:
-            picture: Picture | None = None
+            picture: ConsoleState | None = None
             try:
                 picture = await self._reads.run(lambda history=with_history: self._look(history))  # type: ignore[misc]
             except Exception as error:  # the boundary of the reading thread: the console stays, and says it
                 log.exception("reading the state directory failed")
                 self._post(ReadFailed(f"{type(error).__name__}: {error}"))
             if picture is not None:
-                self._post(PictureChanged(picture))
+                self._post(StateChanged(picture))
                 self._take_over(picture)
             await asyncio.sleep(LEAST_PAUSE_S)  # also before the history is read: first the tasks are painted
             if not with_history:
@@ -309,10 +309,10 @@ class Link:
         engine = self.engine
         return engine is not None and not engine.running.is_set() and engine.held_by is None
 
-    def _look(self, with_history: bool) -> Picture | None:
+    def _look(self, with_history: bool) -> ConsoleState | None:
         """Take a picture if anything may have changed; None when it is the one that is shown. Runs in the reading thread."""
         now = time.monotonic()
-        pulse = feel(self.operator.paths, self.runs_engine)
+        pulse = change_stamp(self.operator.paths, self.runs_engine)
         unchanged = not self._must_read and pulse == self._pulse and not self._listener.waits
         if unchanged and now - self._last_read < FULL_LOOK_S:
             return None
@@ -326,20 +326,20 @@ class Link:
         picture = self._picture(snapshot)
         # A picture without history has no notifications: after it, all of them would be news.
         if with_history and (calling := self._listener.look(snapshot)) is not None:
-            self._post(Called(calling))
+            self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True
             if (cell := absence.since(picture, self.operator.last_seen())) is not None:
                 self._post(Returned(*cell))
-        if self._posted is not None and timeless(picture) == timeless(self._posted):
+        if self._posted is not None and without_times(picture) == without_times(self._posted):
             return None
         self._posted = picture
         return picture
 
-    def _picture(self, snapshot: Snapshot) -> Picture:
+    def _picture(self, snapshot: Snapshot) -> ConsoleState:
         engine, settings = self.engine, self.settings
         gauged = self._gauges.read(snapshot)
-        return Picture(
+        return ConsoleState(
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,

@@ -9,13 +9,13 @@ from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, shown_line
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_reader import LogReader, mask_lines, show_lines
 from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
 from ..formatting.cells import SafeText
 from ..formatting.error_lines import looks_wrong
-from .worker_thread import Background
+from .worker_thread import WorkerThread
 
 WINDOW = 400
 """Lines that are handed out at once; a few screens."""
@@ -63,7 +63,7 @@ class LogFeed:
         self._paths = paths
         self._clock = clock
         self._secrets = Secrets(paths, environ)
-        self._work = Background("kugetsu-log", self._let_go)
+        self._work = WorkerThread("kugetsu-log", self._let_go)
         self._reader: LogReader | None = None
         self.raw = False
         """Whether what the agent printed is shown, where it also told it in readable lines."""
@@ -82,7 +82,7 @@ class LogFeed:
 
         def job() -> LogPart:
             self._of = (task_id, attempt)
-            reader = self._begin(shown(self._paths, *self._of, self.raw))
+            reader = self._begin(show_lines(self._paths, *self._of, self.raw))
             self._limit(reader)
             reader.refresh()
             return self._tail(reader)
@@ -94,7 +94,7 @@ class LogFeed:
 
         def job() -> LogPart | None:
             if self._reader is not None and self._of is not None:
-                path = shown(self._paths, *self._of, self.raw)
+                path = show_lines(self._paths, *self._of, self.raw)
                 if self._reader.path != path:  # what the agent tells begins a moment after its log
                     self._begin(path)
             reader, times = self._reader, self._times
@@ -138,7 +138,7 @@ class LogFeed:
             times.refresh()
             place = next((offset for offset, _ in reader.placed(line, 1)), 0)
             share, moment = line / max(reader.line_count, 1), times.time_of(place)
-            other = self._begin(shown(self._paths, *self._of, raw))
+            other = self._begin(show_lines(self._paths, *self._of, raw))
             self._limit(other)
             other.refresh()
             assert self._times is not None
@@ -231,6 +231,6 @@ class LogFeed:
         drawn: dict[int, tuple[bytes, ShownLine]] = {}
         for offset, line in placed:
             known = before.get(offset)
-            drawn[offset] = known if known is not None and known[0] == line else (line, masked(line, mask))
+            drawn[offset] = known if known is not None and known[0] == line else (line, mask_lines(line, mask))
         self._drawn = mask, drawn
         return [seen for _, seen in drawn.values()]

@@ -11,7 +11,7 @@ from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state.log_reader import LogReader, masked, shown
+from kugetsu_engine.state.log_reader import LogReader, mask_lines, show_lines
 from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
@@ -20,7 +20,7 @@ from ..formatting.error_lines import looks_wrong
 from ..formatting.glyphs import glyph
 from ..viewmodels.filtering import compiled
 from .log_feed import WINDOW, LogPart, colours_of
-from .worker_thread import Background
+from .worker_thread import WorkerThread
 
 KEPT = 20_000
 """Lines that are kept in memory."""
@@ -91,7 +91,7 @@ class MergedFeed:
         self._secrets = Secrets(paths, environ)
         self._attempts = attempts
         self._clock = clock
-        self._work = Background("kugetsu-merged", self._let_go_of_all)
+        self._work = WorkerThread("kugetsu-merged", self._let_go_of_all)
         self.raw = False
         self.up_to = ""
         self.timed = False
@@ -156,7 +156,7 @@ class MergedFeed:
         dated, fresh = False, list[tuple[float, Taken]]()
         for key in attempts:
             if key not in self._sources:
-                path = shown(self._paths, *key)
+                path = show_lines(self._paths, *key)
                 reader = LogReader(path)
                 reader.refresh()
                 times = LogTimes.beside(path, self._paths, *key)
@@ -183,7 +183,7 @@ class MergedFeed:
         bar = glyph("gutter")
         came: list[tuple[float, Taken]] = []
         for offset, line in placed:
-            taken = Taken(key, offset, f"{name}{bar} ", masked(line, mask))
+            taken = Taken(key, offset, f"{name}{bar} ", mask_lines(line, mask))
             taken.at = times.time_of(offset)
             came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
         return came

@@ -6,18 +6,18 @@ from textual.message import Message
 
 from kugetsu_engine.state.requests import Undo
 
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 
 
 @dataclass
-class PictureChanged(Message):
+class StateChanged(Message):
     """The state directory was read again; only the newest one counts."""
 
-    picture: Picture
+    picture: ConsoleState
 
     def can_replace(self, message: Message) -> bool:
         """A newer picture makes an older one needless."""
-        return isinstance(message, PictureChanged)
+        return isinstance(message, StateChanged)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class EngineFailed(Message):
 
 
 @dataclass
-class Called(Message):
+class AttentionCalled(Message):
     """Something happened that the operator wants to be called for, in a line."""
 
     text: str

@@ -14,7 +14,7 @@ LEAST_APART_S = 5.0
 """Between two calls; what comes meanwhile is told by the next one."""
 
 
-class Listener:
+class NotificationWatch:
     """Remembers up to which notification the operator was called."""
 
     def __init__(self, paths: StatePaths, settings: Callable[[], NotifySettings], clock: Callable[[], float]) -> None:
@@ -45,15 +45,15 @@ class Listener:
             return None
         self._called_at = now
         waiting, self._waiting = self._waiting, []
-        return notification_rules.one_line(waiting[0]) if len(waiting) == 1 else notification_rules.digest(waiting)
+        return notification_rules.digest_line(waiting[0]) if len(waiting) == 1 else notification_rules.digest(waiting)
 
     def _worth(self, fresh: list[Notice]) -> list[Notice]:
         settings = self._settings()
         local = time.localtime(self._clock())
         if notification_rules.is_quiet(settings.quiet_hours, (local.tm_hour, local.tm_min)):
             return []
-        heard = [notice for notice in fresh if notification_rules.is_worth(notice, settings.on)]
+        heard = [notice for notice in fresh if notification_rules.is_worth_sending(notice, settings.on)]
         if not heard:
             return []
-        muted = notification_mutes.read(self._paths, self._clock())
+        muted = notification_mutes.read_mutes(self._paths, self._clock())
         return [notice for notice in heard if not muted.covers(notice.id)]

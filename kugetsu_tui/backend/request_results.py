@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 from kugetsu_engine.state.requests import Answer, Request
 
 from .messages import Answered
@@ -34,7 +34,7 @@ def summed_up(wishes: Sequence[Request], answers: Sequence[Answer], undoable: bo
     counts: dict[str, int] = {}
     for wish, _ in done:
         counts[wish.verb] = counts.get(wish.verb, 0) + 1
-    parts = [_MANY.get(verb, f"{verb}: {{}}").format(counted(count, "task")) for verb, count in counts.items()]
+    parts = [_MANY.get(verb, f"{verb}: {{}}").format(format_count(count, "task")) for verb, count in counts.items()]
     words = ", ".join(parts) or "nothing was done"
     if failed:
         words = f"{words}; {len(failed)} not: {in_full(failed[0])}"

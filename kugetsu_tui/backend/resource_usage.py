@@ -12,7 +12,7 @@ CURVE = 8
 """Samples of processor time that are kept for each agent."""
 
 
-class Gauged(NamedTuple):
+class UsageReading(NamedTuple):
     """The figures of one moment; the machine's are None while no agent runs."""
 
     load: float | None
@@ -23,13 +23,13 @@ class Gauged(NamedTuple):
     """The last percentages of processor time by task."""
 
 
-class Gauges:
+class ResourceUsage:
     """Remembers a little of what was measured."""
 
     def __init__(self) -> None:
         self._curves: dict[str, deque[float]] = {}
 
-    def read(self, snapshot: Snapshot) -> Gauged:
+    def read(self, snapshot: Snapshot) -> UsageReading:
         """Take in what the agents use now; only where some run is the machine looked at."""
         active = snapshot.active
         self._curves = {one.task.id: self._curves.get(one.task.id) or deque(maxlen=CURVE) for one in active}
@@ -38,5 +38,5 @@ class Gauges:
                 self._curves[one.task.id].append(one.progress.cpu_percent)
         cpu = {task: tuple(curve) for task, curve in self._curves.items() if curve}
         if not active:
-            return Gauged(None, None, cpu)
-        return Gauged(os.getloadavg()[0], read_memory()[0], cpu)
+            return UsageReading(None, None, cpu)
+        return UsageReading(os.getloadavg()[0], read_memory()[0], cpu)

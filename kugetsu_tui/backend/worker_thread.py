@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Background:
+class WorkerThread:
     """Runs jobs one after the other beside the event loop; a job that hangs at the end of the program is left behind."""
 
     def __init__(self, name: str, at_end: Callable[[], object] = lambda: None) -> None:

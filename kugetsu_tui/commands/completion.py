@@ -11,7 +11,7 @@ MOST = 200
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownValues:
     """What words may stand for."""
 
     tasks: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ FIRST = {**PARTS, "queue": (*PARTS["queue"], "clear", "enqueue"), "replay": ("1h
 """What the first word of a command may be."""
 
 
-def completions(text: str, known: Known) -> list[str]:
+def completions(text: str, known: KnownValues) -> list[str]:
     """Every line that the text may become, by one word more."""
     *before, last = text.split(" ")
     head = " ".join(before)
@@ -44,7 +44,7 @@ def completions(text: str, known: Known) -> list[str]:
     return [f"{head} {word} " for word in found if word.startswith(last) and word != last][:MOST]
 
 
-def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
+def _next(verb: str, words: Sequence[str], known: KnownValues) -> list[str]:
     """What may come next after some words of a command."""
     if verb in FIRST and not words:
         return list(FIRST[verb])
@@ -68,7 +68,7 @@ def _next(verb: str, words: Sequence[str], known: Known) -> list[str]:
     return [*(one for one in tasks if one not in words), *(one for one in more if one not in words)]
 
 
-def _values(argument: Argument, known: Known) -> list[str]:
+def _values(argument: Argument, known: KnownValues) -> list[str]:
     if argument.name == "agent":
         return list(known.agents)
     if argument.name == "after":
@@ -85,7 +85,7 @@ def _offered(argument: Argument) -> Sequence[str]:
     return argument.names[-1:] if argument.is_option else argument.settings.get("choices", ())
 
 
-def _tasks(states: Iterable[str], known: Known) -> list[str]:
+def _tasks(states: Iterable[str], known: KnownValues) -> list[str]:
     return [number for state in states for number in known.tasks.get(state, ())]
 
 
@@ -98,7 +98,7 @@ def common_start(lines: Sequence[str]) -> str:
     return least[:same]
 
 
-def hint(text: str, known: Known, width: int) -> str:
+def hint(text: str, known: KnownValues, width: int) -> str:
     """What stands above the line while it is typed: how the command is written, or what it may become."""
     words = text.split()
     found = completions(text, known)

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from kugetsu_engine.client.verbs import in_short
+from kugetsu_engine.client.verbs import short_help
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..formatting import glyphs
 from ..keys import (
     CONSOLE,
@@ -95,7 +95,7 @@ def entries() -> list[Entry]:
     """All that stands after the keys."""
     commands = []
     for verb in VERBS:
-        written, told = usage(verb), _OF_CONSOLE.get(verb) or in_short(verb)
+        written, told = usage(verb), _OF_CONSOLE.get(verb) or short_help(verb)
         commands.append(Entry(COMMANDS, f":{verb}", f"{told}; {written}" if written != verb else told))
     return [
         *commands,
@@ -124,7 +124,7 @@ class Section(NamedTuple):
     items: list[Item]
 
 
-def sections(registry: Registry, now: Situation) -> list[Section]:
+def sections(registry: Registry, now: ActionContext) -> list[Section]:
     """The keys that matter in this place, its other keys by group, then all else; last what is only in other places."""
     first = [
         action
@@ -147,7 +147,7 @@ def _entry(entry: Entry) -> Item:
     return Item(entry.name, "", entry.words, does=entry.name[1:] if entry.group == COMMANDS else None)
 
 
-def _here(action: Action, now: Situation) -> Item:
+def _here(action: Action, now: ActionContext) -> Item:
     reason = action.refusal(now)
     told = f"{_plain(action)}  ({reason})" if reason else _plain(action)
     return Item(_keys(action), action.words, told, dim=bool(reason), does=action)

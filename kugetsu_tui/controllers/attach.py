@@ -6,7 +6,7 @@ Under tmux it gets a window of its own, and the console stays; else the console 
 import subprocess
 from collections.abc import Mapping
 
-from kugetsu_engine.client.attach import check
+from kugetsu_engine.client.attach import check_attachable
 from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
@@ -19,7 +19,7 @@ from .external_programs import Guest
 TMUX_LIMIT_S = 5.0
 
 
-async def run(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
+async def attach_session(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
     number = typed_id(task_id)
     argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
@@ -47,16 +47,16 @@ async def take_over(app: Console, guest: Guest, verb: str, task: Task) -> None:
     """
     if verb == "attach":
         operator = app.link.operator
-        await app.link.aside(lambda: check(operator.paths, operator.settings, operator.environ, task))
+        await app.link.aside(lambda: check_attachable(operator.paths, operator.settings, operator.environ, task))
     if verb == "shell" or task.state not in ACTIVE:
-        await run(app, guest, verb, task.id)
+        await attach_session(app, guest, verb, task.id)
         return
     lines = [task.title, "Its agent gets TERM; you go on with its session in its worktree, and hand back when you leave."]
     question = Confirm(f"Stop {task.shown} and take over?", lines, yes="Take over")
 
     def answered(yes: bool | None) -> None:
         if yes:
-            app.run_worker(run(app, guest, verb, task.id, stop=True), exit_on_error=False)
+            app.run_worker(attach_session(app, guest, verb, task.id, stop=True), exit_on_error=False)
 
     app.push_screen(question, answered)
 

@@ -13,7 +13,7 @@ from ..console import Console
 from ..formatting.cells import clean
 from ..formatting.glyphs import draws_ascii
 from ..modals.confirm import Confirm
-from ..modals.output_dialog import Report
+from ..modals.output_dialog import OutputDialog
 from ..modals.text_dialog import inner_width
 from . import external_programs
 
@@ -22,7 +22,7 @@ MOST_ASKED = 8
 _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
 
 
-async def run(app: Console, words: Sequence[str]) -> None:
+async def show_output(app: Console, words: Sequence[str]) -> None:
     """Run a verb and show what it prints; ask before something is removed."""
     if app.link.read_only and changes(words):
         raise UsageError("read-only: nothing is changed")
@@ -90,7 +90,7 @@ def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None
     if len(full) > 1:
         if app.talking is not None:
             app.talking.hush()
-        app.push_screen(Report(f"kugetsu {' '.join(words)}", lines))
+        app.push_screen(OutputDialog(f"kugetsu {' '.join(words)}", lines))
     else:
         app.say(clean(" ".join(full).removeprefix("kugetsu: "), 400) or "it has nothing to say", "text" if told else "warning")
 
@@ -101,7 +101,7 @@ async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
     environ = {
         **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root,
         "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
-        COLUMNS: str(inner_width(app.size.width, Report.WIDEST)),
+        COLUMNS: str(inner_width(app.size.width, OutputDialog.WIDEST)),
     }  # fmt: skip
     command = build_cli_command(*words)
     return await link.aside(lambda: external_programs.printed(command, link.folder, environ))

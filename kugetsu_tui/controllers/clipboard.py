@@ -2,7 +2,7 @@
 
 import os
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.new_task import typed_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.safe_text import safe_text
@@ -10,7 +10,7 @@ from kugetsu_engine.domain.text.safe_text import safe_text
 from ..console import Console
 from ..formatting.cells import clean, fit, tail
 from ..modals.menu import Menu
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.task_summary import find_active
 from . import external_programs
 
@@ -21,7 +21,7 @@ WITHOUT_CLIPBOARD = ("linux", "vt", "screen", "cons", "dumb", "sun")
 HINT = "enter copies, esc leaves"
 
 
-async def open_menu(app: Console, picture: Picture | None, task: Task, line: tuple[str, str] | None = None) -> None:
+async def open_menu(app: Console, picture: ConsoleState | None, task: Task, line: tuple[str, str] | None = None) -> None:
     """Ask what is to be copied, and copy it.
 
     Args:
@@ -32,7 +32,7 @@ async def open_menu(app: Console, picture: Picture | None, task: Task, line: tup
 
     def chosen(name: str | None) -> None:
         if name is not None:
-            app.run_worker(copy(app, name, known[name]), exit_on_error=False)
+            app.run_worker(copy_text(app, name, known[name]), exit_on_error=False)
 
     options = [(name, f"{name:10} {_short(name, text)}") for name, text in known.items()]
     app.push_screen(Menu(f"Copy of {task.shown}", options, HINT), chosen)
@@ -43,7 +43,7 @@ def _short(name: str, text: str) -> str:
     return tail(text, SHOWN) if name in ("worktree", "log") else fit(clean(text), SHOWN).rstrip()
 
 
-def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, str]:
+def about(operator: Client, picture: ConsoleState | None, task: Task) -> dict[str, str]:
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
     found = {"number": typed_id(task.id), "reference": task.issue_ref}
     active = find_active(picture, task.id) if picture is not None else None
@@ -58,7 +58,7 @@ def about(operator: Operator, picture: Picture | None, task: Task) -> dict[str, 
     return {name: clean(text, LONGEST) for name, text in found.items()} | {"message": safe_text(task.message, LONGEST)}
 
 
-async def copy(app: Console, name: str, text: str) -> None:
+async def copy_text(app: Console, name: str, text: str) -> None:
     """Copy a text and say where it is now; what became of it in the terminal nobody tells."""
     environ = app.link.operator.environ
     where = await app.link.aside(lambda: external_programs.into_tmux(text, environ)) if environ.get("TMUX") else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kugetsu_engine.domain.new_task import shown_id
-from kugetsu_engine.domain.text.quantities import counted, format_span
+from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
 from ..availability import PAST_REFUSAL, writable
@@ -16,10 +16,10 @@ from ..modals.confirm import Confirm
 from ..modals.help import Help
 from ..viewmodels.selection import named
 from . import cli_output, issue_commands, notification_channels
-from .preferences import Choices
-from .quit import Departure
-from .replay import PastView
-from .task_actions import Acts
+from .preferences import Preferences
+from .quit import QuitFlow
+from .replay import ReplayController
+from .task_actions import TaskActions
 
 PANES = {
     "task": "the task", "notices": "the notifications", "agents": "the list of agents", "queue": "the queue", "log": "the log",
@@ -32,7 +32,7 @@ class CommandRunner:
     """Runs the commands of one console."""
 
     def __init__(
-        self, app: PictureConsole, views: Views, choices: Choices, past: PastView, departure: Departure,
+        self, app: PictureConsole, views: Views, choices: Preferences, past: ReplayController, departure: QuitFlow,
         change_theme: Callable[[str], tuple[str, str]],
     ) -> None:  # fmt: skip
         self._app = app
@@ -97,10 +97,11 @@ class CommandRunner:
             self._report(["enqueue", "--file", command.args["file"]], screen)
         elif command.verb == "notify":
             self._app.run_worker(
-                notification_channels.notify(self._app, command, [task.id for task in screen.targets()]), exit_on_error=False
+                notification_channels.test_channels(self._app, command, [task.id for task in screen.targets()]),
+                exit_on_error=False,
             )
         elif command.verb in OF_ISSUES:
-            self._app.run_worker(issue_commands.run(self._app, command), exit_on_error=False)
+            self._app.run_worker(issue_commands.run_issue_command(self._app, command), exit_on_error=False)
         elif command.verb == "enqueue":
             self._app.run_worker(self._enqueue(dict(command.args)), exit_on_error=False)
         elif command.verb == "clear":
@@ -116,7 +117,7 @@ class CommandRunner:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if words == ["context"]:
             words += [shown_id(task.id) for task in screen.targets()[:1]]
-        self._app.run_worker(cli_output.run(self._app, words), exit_on_error=False)
+        self._app.run_worker(cli_output.show_output(self._app, words), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
         """Have ended tasks removed, after a question: it cannot be taken back."""
@@ -159,7 +160,7 @@ class CommandRunner:
             else:
                 self._app.say("nothing was done")
 
-        self._app.push_screen(Confirm(f"Stop all {counted(len(agents), 'agent')}?", lines, yes="Stop all"), answered)
+        self._app.push_screen(Confirm(f"Stop all {format_count(len(agents), 'agent')}?", lines, yes="Stop all"), answered)
 
     def _run_here(self, command: Command) -> None:
         if command.verb == "quit":
@@ -199,7 +200,7 @@ class CommandRunner:
                 found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
                 asked = {task.id for task in found}
                 if found:
-                    Acts(self._app, screen).action_stop(bool(command.args.get("now")), found)
+                    TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
                 tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
             if tasks:
                 self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kugetsu_engine.client.edit import Edit, after_editor, editor_of, kept
-from kugetsu_engine.errors import AlreadySo, KugetsuError, NoAnswer
+from kugetsu_engine.client.edit import Edit, editor_of, kept_text, read_edited
+from kugetsu_engine.errors import Conflict, KugetsuError, NoAnswer
 from kugetsu_engine.state.requests import Request
 
 from ..backend.request_results import in_full, summed_up
 from ..console import Console
-from ..modals.task_form import Draft, TaskForm
+from ..modals.task_form import FormDraft, TaskForm
 from .external_programs import Guest
 from .task_warnings import agents, doubts
 
@@ -43,7 +43,7 @@ async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) ->
         began = time.monotonic()
         code = await guest.run([*editor, edit.path], app.link.operator.environ)
         took_s = time.monotonic() - began
-        changes = await app.link.apart(partial(after_editor, edit, code, took_s))
+        changes = await app.link.apart(partial(read_edited, edit, code, took_s))
         if changes is None:
             continue
         if not changes:
@@ -71,8 +71,8 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
     if answer.ok:
         app.post_message(summed_up([wish], [answer]))
         return None
-    if answer.exit_code in (AlreadySo.exit_code, 4):
-        raise KugetsuError(in_full(answer), kept(edit))
+    if answer.exit_code in (Conflict.exit_code, 4):
+        raise KugetsuError(in_full(answer), kept_text(edit))
     return in_full(answer)
 
 
@@ -83,12 +83,12 @@ async def _end(app: Console, edit: Edit, finished: bool) -> None:
 def _open_form(app: Console, edit: Edit) -> None:
     """Edit in a form; what was typed is kept when it is left."""
     fields, message = edit.form()
-    latest: list[Draft] = []
+    latest: list[FormDraft] = []
 
-    def put(draft: Draft) -> None:
+    def put(draft: FormDraft) -> None:
         edit.put(fields | draft.fields(), draft.message)
 
-    async def submit(draft: Draft) -> str:
+    async def submit(draft: FormDraft) -> str:
         await app.link.apart(partial(put, draft))
         changes = edit.changes()
         if changes and (refused := await _apply(app, edit, changes)) is not None:
@@ -108,7 +108,7 @@ def _open_form(app: Console, edit: Edit) -> None:
     def left(told: str | None) -> None:
         app.run_worker(end(told), exit_on_error=False)
 
-    draft = Draft.of_fields(edit.task.issue_ref, message, fields)
+    draft = FormDraft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
         draft, submit, partial(agents, app.link), app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
         check=partial(doubts, app.link), yes="Change it", short_yes="Change it", fixed_reference=True,

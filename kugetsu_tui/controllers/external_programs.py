@@ -14,7 +14,7 @@ from textual.driver import Driver
 
 from kugetsu_engine.errors import KugetsuError
 
-from ..backend.worker_thread import Background
+from ..backend.worker_thread import WorkerThread
 from ..terminal.driver import TerminalDriver
 
 TMUX_LIMIT_S = 5.0
@@ -29,7 +29,7 @@ class Guest:
     def __init__(self, app: App[Any], driver: Callable[[], Driver | None]) -> None:
         self._app = app
         self._driver = driver
-        self._waits = Background("kugetsu-guest")
+        self._waits = WorkerThread("kugetsu-guest")
         self._process: subprocess.Popen[bytes] | None = None
         self._leaving = False
 
@@ -70,7 +70,7 @@ class Guest:
         if process is None:
             return
         _send(process, signal.SIGHUP)
-        watch = Background("kugetsu-guest-end")
+        watch = WorkerThread("kugetsu-guest-end")
         if not await watch.run(lambda: _has_ended(process, HANG_UP_S)):
             _send(process, signal.SIGKILL)
         watch.close()

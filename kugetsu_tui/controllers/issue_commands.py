@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from kugetsu_engine.client import start
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.worktrees import destroy
-from kugetsu_engine.worktrees.destroy import Remains
+from kugetsu_engine.worktrees.destroy import IssueResources
 
 from ..commands.grammar import Command
 from ..console import Console
@@ -15,12 +15,14 @@ from ..formatting.cells import clean
 from ..modals.confirm import Confirm
 
 
-async def run(app: Console, command: Command) -> None:
+async def run_issue_command(app: Console, command: Command) -> None:
     """Do what was typed, and say how it went."""
     operator, args = app.link.operator, command.args
     jobs: dict[str, Callable[[], str]] = {
         "start": lambda: f"#{_start(app, args)[2:]} starts",
-        "continue": lambda: f"#{start.go_on(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts",
+        "continue": lambda: (
+            f"#{start.continue_session(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts"
+        ),
         "delegate": lambda: _delegated(app, args["message"]),
         "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
     }
@@ -31,11 +33,11 @@ async def run(app: Console, command: Command) -> None:
 
 
 def _start(app: Console, args: dict[str, str]) -> str:
-    return start.start(app.link.operator, args["reference"], args["message"], app.link.folder)
+    return start.start_issue(app.link.operator, args["reference"], args["message"], app.link.folder)
 
 
 def _delegated(app: Console, message: str) -> str:
-    made = start.delegate(app.link.operator, message, app.link.folder)
+    made = start.delegate_task(app.link.operator, message, app.link.folder)
     return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
@@ -45,7 +47,7 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     if operator.read_only:
         raise UsageError("read-only: nothing is changed")
     ref = operator.reference(reference)
-    remains = await app.link.aside(lambda: destroy.look(operator, ref))
+    remains = await app.link.aside(lambda: destroy.inspect_issue(operator, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
@@ -63,6 +65,6 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     app.push_screen(Confirm(f"Destroy {clean(ref, 100)}?", lines, yes="Destroy"), answered)
 
 
-async def _remove(app: Console, operator: Operator, remains: Remains, force: bool) -> None:
-    done = await app.link.aside(lambda: list(destroy.destroy(operator, remains, force=force)))
+async def _remove(app: Console, operator: Client, remains: IssueResources, force: bool) -> None:
+    done = await app.link.aside(lambda: list(destroy.destroy_issue(operator, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -7,11 +7,11 @@ from kugetsu_engine.state.notification_mutes import ALL
 from ..commands.grammar import Command
 from ..console import Console
 from ..formatting.cells import clean
-from ..modals.task_events import Story
+from ..modals.task_events import TaskEventsDialog
 from . import terminal_notifications
 
 
-async def notify(app: Console, command: Command, selected: Sequence[str]) -> None:
+async def test_channels(app: Console, command: Command, selected: Sequence[str]) -> None:
     """Do what `:notify` was asked to."""
     if command.args["how"] == "test":
         await _try_all(app)
@@ -26,8 +26,10 @@ async def notify(app: Console, command: Command, selected: Sequence[str]) -> Non
 async def _try_all(app: Console) -> None:
     """Try every way, and say which was tried and how it went; only the operator knows what arrived."""
     settings, environ = app.link.settings.notify, app.link.operator.environ
-    app.write(terminal_notifications.call("a test: this is how you are told", settings, environ))
-    here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.words(settings, environ)]
+    app.write(terminal_notifications.call_attention("a test: this is how you are told", settings, environ))
+    here = [
+        (("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.notification_text(settings, environ)
+    ]
     tried = await app.link.try_telling()
     there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
-    app.push_screen(Story("How you are told: which of these reached you?", [*here, *there]))
+    app.push_screen(TaskEventsDialog("How you are told: which of these reached you?", [*here, *there]))

@@ -5,21 +5,21 @@ import msgspec
 from kugetsu_engine.domain.new_task import typed_id
 
 from .. import themes
-from ..commands.completion import Known
+from ..commands.completion import KnownValues
 from ..console import PictureConsole
 from ..modals.sort_menu import SortMenu
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
 from . import preferences_file
-from .preferences_file import LONGEST, Choice
+from .preferences_file import LONGEST, PreferenceRecord
 
 KEPT = frozenset({"agents", "queue", "done", "notices"})
 COMPLETED = 100
 """Tasks of each kind that the command line completes."""
 
 
-class Choices:
+class Preferences:
     """The choices of one console; a read-only one keeps nothing."""
 
     def __init__(self, app: PictureConsole) -> None:
@@ -44,7 +44,7 @@ class Choices:
     def keep(self, pane: Pane | None) -> None:
         """Remember how a list stands."""
         if isinstance(pane, RowList) and pane.id in KEPT:
-            choice = Choice(pane.sort, pane.backwards, pane.filter[:LONGEST])
+            choice = PreferenceRecord(pane.sort, pane.backwards, pane.filter[:LONGEST])
             self._change(self._kept.with_choice(pane.id, choice))
 
     def apply_to_log(self, log: LogView) -> None:
@@ -60,7 +60,7 @@ class Choices:
                 self.apply_to_log(log)
         return "times are on: when each line was written" if wanted else "times are off"
 
-    def _change(self, kept: preferences_file.Remembered) -> None:
+    def _change(self, kept: preferences_file.PreferencesFile) -> None:
         if kept == self._kept:
             return
         self._kept = kept
@@ -99,7 +99,7 @@ class Choices:
 
     # completing
 
-    def known(self) -> Known:
+    def known(self) -> KnownValues:
         """What the words of a command may stand for right now."""
         app, picture = self._app, self._app.picture
         tasks: dict[str, list[str]] = {}
@@ -114,4 +114,6 @@ class Choices:
         settings = app.link.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.talking.focused_pane if app.talking is not None else None
-        return Known(tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ())
+        return KnownValues(
+            tasks, list(agents), themes.names(app.available_themes), pane.sorts if isinstance(pane, RowList) else ()
+        )

@@ -17,7 +17,7 @@ MOST_BYTES = 256 * 1024
 MOST_PANES = 16
 
 
-class Choice(msgspec.Struct, frozen=True):
+class PreferenceRecord(msgspec.Struct, frozen=True):
     """What was chosen for one list."""
 
     sort: str = ""
@@ -25,44 +25,44 @@ class Choice(msgspec.Struct, frozen=True):
     filter: str = ""
 
 
-class Remembered(msgspec.Struct, frozen=True):
+class PreferencesFile(msgspec.Struct, frozen=True):
     """Everything that is kept."""
 
     schema: int = 1
-    lists: dict[str, Choice] = {}
+    lists: dict[str, PreferenceRecord] = {}
     """By id of the pane."""
     typed: tuple[str, ...] = ()
     """Lines of the command line, the last one last."""
     log_times: bool = False
     """Whether logs show when each line was written."""
 
-    def with_choice(self, pane: str, choice: Choice) -> "Remembered":
+    def with_choice(self, pane: str, choice: PreferenceRecord) -> "PreferencesFile":
         """Return it with another choice for a list."""
         lists = {name: one for name, one in self.lists.items() if name != pane}
-        if choice != Choice():
+        if choice != PreferenceRecord():
             lists[pane] = choice
         return msgspec.structs.replace(self, lists=lists)
 
-    def with_line(self, line: str) -> "Remembered":
+    def with_line(self, line: str) -> "PreferencesFile":
         """Return it with another typed line; each line stands there once."""
         typed = (*(one for one in self.typed if one != line), line)[-KEPT_LINES:]
         return msgspec.structs.replace(self, typed=typed)
 
 
-def load(paths: StatePaths) -> Remembered:
+def load(paths: StatePaths) -> PreferencesFile:
     """Read what was kept; nothing where there is none, or it cannot be read."""
     try:
-        found = json_files.decode(files.read(paths.console, MOST_BYTES), Remembered, paths.console)
+        found = json_files.decode(files.read(paths.console, MOST_BYTES), PreferencesFile, paths.console)
     except (OSError, BadFile):
-        return Remembered()
+        return PreferencesFile()
     lists = {
-        pane[:40]: Choice(clean(one.sort, 40), one.backwards, clean(one.filter, LONGEST))
+        pane[:40]: PreferenceRecord(clean(one.sort, 40), one.backwards, clean(one.filter, LONGEST))
         for pane, one in list(found.lists.items())[:MOST_PANES]
     }
-    return Remembered(1, lists, tuple(clean(line, LONGEST) for line in found.typed[-KEPT_LINES:]), found.log_times)
+    return PreferencesFile(1, lists, tuple(clean(line, LONGEST) for line in found.typed[-KEPT_LINES:]), found.log_times)
 
 
-def save(paths: StatePaths, remembered: Remembered) -> None:
+def save(paths: StatePaths, remembered: PreferencesFile) -> None:
     """Keep it. What a disk refuses is forgotten, as nothing depends on it."""
     try:
         lines = tuple(line for line in remembered.typed if len(line) <= LONGEST)

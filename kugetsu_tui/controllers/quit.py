@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 from kugetsu_engine.errors import KugetsuError
 
-from ..backend.worker_thread import Background
+from ..backend.worker_thread import WorkerThread
 from ..console import PictureConsole
-from ..modals.quit_dialog import Choice, Leaving
-from ..viewmodels.console_state import Picture
+from ..modals.quit_dialog import Choice, QuitDialog
+from ..viewmodels.console_state import ConsoleState
 
 LOOK_S = 0.3
 """How long leaving waits for a look at the agents."""
 
 
-class Departure:
+class QuitFlow:
     """What is to become of agents and queue when the console goes."""
 
     def __init__(self, app: PictureConsole, leave: Callable[[], None]) -> None:
@@ -25,7 +25,7 @@ class Departure:
         """Whether all agents are being stopped, and the console goes with the last of them."""
         self._paused = False
         """Whether the queue has been seen to be paused since then."""
-        self._looks = Background("kugetsu-quit")
+        self._looks = WorkerThread("kugetsu-quit")
         self.deaf = False
         """Whether keys and clicks are let go: the console leaves or is about to ask, and they were meant for what was there."""
         self.afterwards: str | None = None
@@ -54,13 +54,13 @@ class Departure:
             if not (known and app.link.runs_engine):
                 self._leave()
                 return
-            await app.push_screen(Leaving(known), self._answered)
+            await app.push_screen(QuitDialog(known), self._answered)
         except BaseException:
             self.deaf = False
             raise
         self.deaf = False
 
-    def due(self, picture: Picture) -> bool:
+    def due(self, picture: ConsoleState) -> bool:
         """Whether all agents have been stopped, and the console goes; not if someone lets the queue go on meanwhile."""
         if not self._with_the_last:
             return False
@@ -99,6 +99,6 @@ class Departure:
         app.link.reload()
 
 
-def _waiting(picture: Picture) -> str:
+def _waiting(picture: ConsoleState) -> str:
     count = len(picture.snapshot.pending)
-    return f", {counted(count, 'task waits', 'tasks wait')}" if count else ""
+    return f", {format_count(count, 'task waits', 'tasks wait')}" if count else ""

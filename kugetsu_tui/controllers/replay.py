@@ -11,10 +11,10 @@ from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.domain.text.times import past_moment
 from kugetsu_engine.errors import KugetsuError
 
-from ..backend.worker_thread import Background
+from ..backend.worker_thread import WorkerThread
 from ..console import PictureConsole
 from ..keys import shown_key
-from ..viewmodels.console_state import Picture, Replaying
+from ..viewmodels.console_state import ConsoleState, ReplayState
 from ..widgets.log_view import LogView
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,12 @@ LONGEST_SAID = 200
 TONES = {"info": "text", "good": "good", "warning": "warning", "error": "danger"}
 
 
-class PastView:
+class ReplayController:
     """One console's look at the past."""
 
     def __init__(self, app: PictureConsole) -> None:
         self._app = app
-        self._work = Background("kugetsu-past")
+        self._work = WorkerThread("kugetsu-past")
         self._replay: Replay | None = None
         self._when = 0.0
         self._shown: float | None = None
@@ -215,12 +215,12 @@ class PastView:
         finally:
             self._drawing = False
 
-    def _picture(self, snapshot: Snapshot) -> Picture:
+    def _picture(self, snapshot: Snapshot) -> ConsoleState:
         present = self._app.present
-        return Picture(
+        return ConsoleState(
             snapshot, read_only=self._app.link.read_only, max_attempts=self._app.link.settings.max_attempts,
             approving=present.approving if present is not None else {},
-            replaying=Replaying(
+            replaying=ReplayState(
                 format_moment(snapshot.taken_at, self._app.link.now(), seconds=True), SPEEDS[self._speed],
                 self._timer is not None,
             ),

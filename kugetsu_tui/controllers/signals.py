@@ -21,7 +21,7 @@ LIMIT_S = 2.5
 """So long the console may take to end; then the process ends all the same."""
 
 
-def hear(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
+def install_handlers(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Driver | None]) -> None:
     """Have the signals that are to end the console end it."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[None]] = []
@@ -45,7 +45,7 @@ def hear(guest: Guest, leave: Callable[[int], None], get_driver: Callable[[], Dr
         return  # not in the main thread: someone else looks after signals
 
 
-def stop(app: Console, driver: Driver | None) -> None:
+def suspend_process(app: Console, driver: Driver | None) -> None:
     """Stop the process, with the engine that runs in it, or say why not."""
     if not isinstance(driver, TerminalDriver) or not job_control.has_shell():
         app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")

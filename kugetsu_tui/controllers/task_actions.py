@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import counted, format_span
+from kugetsu_engine.domain.text.quantities import format_count, format_span
 
 from ..console import ActiveScreen, Console
 from ..formatting.cells import clean, fit
@@ -20,7 +20,7 @@ TITLE = 70
 """Cells of a title in a question: what is lost must be seen below it."""
 
 
-class Acts:
+class TaskActions:
     """The acts of one screen."""
 
     def __init__(self, app: Console, screen: ActiveScreen) -> None:
@@ -99,8 +99,8 @@ class Acts:
         running = [task for task in tasks if task.state in ACTIVE]
         waiting = [task for task in tasks if task.state == "pending"]
         verb = "kill" if kill else "stop"
-        parts = [f"{verb} {counted(len(running), 'agent')}"] if running else []
-        parts += [f"cancel {counted(len(waiting), 'waiting task')}"] if waiting else []
+        parts = [f"{verb} {format_count(len(running), 'agent')}"] if running else []
+        parts += [f"cancel {format_count(len(waiting), 'waiting task')}"] if waiting else []
         lines = []
         if running:
             how = "are killed at once" if kill else "get TERM, and time to finish"
@@ -116,7 +116,7 @@ class Acts:
 
     def _skipped(self, tasks: Sequence[Task]) -> list[str]:
         skipped = len(self._screen.targets()) - len(tasks)
-        return [f"{counted(skipped, 'marked task')} cannot be, and will be left as they are."] if skipped > 0 else []
+        return [f"{format_count(skipped, 'marked task')} cannot be, and will be left as they are."] if skipped > 0 else []
 
     def _ask(self, question: Confirm, then: Callable[[], None]) -> None:
         def answered(yes: bool | None) -> None:

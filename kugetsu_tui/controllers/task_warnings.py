@@ -1,13 +1,13 @@
 """What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
 
-from kugetsu_engine.agents.registry import names
+from kugetsu_engine.agents.registry import agent_names
 from kugetsu_engine.client import preflight
 
-from ..backend.connection import Link
-from ..modals.task_form import Doubt, Draft
+from ..backend.connection import Connection
+from ..modals.task_form import FormDraft, FormWarning
 
 
-async def agents(link: Link) -> dict[str, str]:
+async def agents(link: Connection) -> dict[str, str]:
     """Every agent that can be asked for, each with what keeps it from running, if anything does."""
     settings, paths, environ = link.settings, link.operator.paths, link.operator.environ
 
@@ -16,16 +16,16 @@ async def agents(link: Link) -> dict[str, str]:
             return "settings not whole"
         return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
 
-    found: dict[str, str] = await link.apart(lambda: {name: remark(name) for name in names(settings)})
+    found: dict[str, str] = await link.apart(lambda: {name: remark(name) for name in agent_names(settings)})
     return found
 
 
-async def doubts(link: Link, draft: Draft) -> list[Doubt]:
+async def doubts(link: Connection, draft: FormDraft) -> list[FormWarning]:
     """What would keep a task from running as things stand, in the words of the form's fields."""
     found = await link.apart(
         lambda: link.operator.obstacles(draft.reference, draft.agent or None, draft.repo.strip() or None, link.folder)
     )
-    return [Doubt(one.about, _words(one)) for one in found]
+    return [FormWarning(one.about, _words(one)) for one in found]
 
 
 def _words(one: preflight.Obstacle) -> str:

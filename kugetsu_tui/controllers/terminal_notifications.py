@@ -43,12 +43,12 @@ def sequence(text: str, how: str, environ: Mapping[str, str]) -> str:
     return made
 
 
-def call(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
+def call_attention(text: str, settings: NotifySettings, environ: Mapping[str, str]) -> str:
     """Bell and notification, as far as they are wanted."""
     return (BELL if settings.bell else "") + sequence(text, way(settings, environ), environ)
 
 
-def words(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
+def notification_text(settings: NotifySettings, environ: Mapping[str, str]) -> list[str]:
     """What was just sent to the terminal, for the operator to say whether it arrived."""
     how = way(settings, environ)
     through = " through tmux (needs: tmux set -g allow-passthrough on)" if environ.get("TMUX") and how != "off" else ""

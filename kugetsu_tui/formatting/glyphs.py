@@ -16,7 +16,7 @@ Tone = str
 """A colour of the theme: text, muted, faint, accent, title, good, warning, danger, info, border, focus, bar, removed."""
 
 
-class Look(NamedTuple):
+class Glyph(NamedTuple):
     """How a state is shown."""
 
     glyph: str
@@ -73,7 +73,7 @@ def draws_ascii() -> bool:
 _PLAIN = str.maketrans("…↑↓←→−–×·▼▲│", "~^v<>--x-v^|")
 
 
-def plain(text: str) -> str:
+def plain_style(text: str) -> str:
     """Words of the console as this terminal can show them; as wide as before."""
     return text if text.isascii() or not draws_ascii() else text.translate(_PLAIN)
 
@@ -91,21 +91,21 @@ _STATES = {
 }  # fmt: skip
 
 
-def of_task(task: Task) -> Look:
+def of_task(task: Task) -> Glyph:
     """How a task is shown."""
     return of_state(task.glyph_name)
 
 
-def of_state(state: str) -> Look:
+def of_state(state: str) -> Glyph:
     """How a state is shown."""
     word, tone = _STATES.get(state, (state, "text"))
-    return Look(_glyphs.get(state, "?"), word, tone)
+    return Glyph(_glyphs.get(state, "?"), word, tone)
 
 
-def of_level(level: str) -> Look:
+def of_level(level: str) -> Glyph:
     """How a notification is shown."""
     tones = {"good": "good", "warning": "warning", "error": "danger"}
-    return Look(glyph(level if level in tones else "info"), level, tones.get(level, "muted"))
+    return Glyph(glyph(level if level in tones else "info"), level, tones.get(level, "muted"))
 
 
 def spark(values: tuple[float, ...], top: float = 100.0) -> str:

@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from ..commands.completion import Known, common_start, completions, hint
+from ..commands.completion import KnownValues, common_start, completions, hint
 from ..formatting.cells import clean
-from ..formatting.glyphs import plain
+from ..formatting.glyphs import plain_style
 from ..terminal.type_ahead import letters_taken
 from ..widgets.bars import FieldKeys
 
@@ -29,7 +29,7 @@ class CommandLine(ModalScreen[str | None]):
         Binding("shift+tab", "complete(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, history: Sequence[str], known: Known, text: str = "") -> None:
+    def __init__(self, history: Sequence[str], known: KnownValues, text: str = "") -> None:
         """Make a line.
 
         Args:
@@ -57,7 +57,7 @@ class CommandLine(ModalScreen[str | None]):
                 yield Static(Content(":"), classes="prompt")
                 yield Input(
                     self._text, id="command", compact=True,
-                    placeholder=plain("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
+                    placeholder=plain_style("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
                 )  # fmt: skip
             yield FieldKeys((("enter", "run"), ("tab", "complete"), ("↑", "what was typed before"), ("esc", "leave")))
 
@@ -75,7 +75,7 @@ class CommandLine(ModalScreen[str | None]):
             self._begun, self._round, self._place = event.value, [], len(self._history)
         self._ours = False
         told = hint(event.value, self._known, self.size.width - 4) if event.value else ""
-        self.query_one("#command-hint", Static).update(Content(plain(clean(told, 400))))
+        self.query_one("#command-hint", Static).update(Content(plain_style(clean(told, 400))))
         self.query_one("#command-hint").set_class(bool(told), "-told")
 
     async def action_take(self) -> None:

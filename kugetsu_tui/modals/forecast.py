@@ -11,13 +11,13 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
-from ..widgets.pane import words
-from .text_dialog import ReadingDialog, ReadingLines
+from ..widgets.pane import shown_title
+from .text_dialog import ScrollingDialog, ScrollingLines
 
 MOST_SLOTS = 100
 
 
-class PlanLines(ReadingLines):
+class ForecastLines(ScrollingLines):
     """The plan by lines."""
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class PlanLines(ReadingLines):
         head: list[list[Span]] = []
         for spans in view.headline(plan, snapshot.limit, snapshot.stalled):
             head += [spans] if sum(len(text) for text, _ in spans) <= width else [
-                [(part, spans[-1][1])] for part in words("".join(text for text, _ in spans), width)
+                [(part, spans[-1][1])] for part in shown_title("".join(text for text, _ in spans), width)
             ]  # fmt: skip
         return [*head, [], *view.rows(plan, snapshot, more, width)]
 
 
-class PlanDialog(ReadingDialog):
+class ForecastDialog(ScrollingDialog):
     """Shows a plan of one moment; escape leaves."""
 
     HINTS = (
@@ -66,7 +66,7 @@ class PlanDialog(ReadingDialog):
         """Title and plan."""
         with Vertical(classes="dialog", id="plan"):
             yield Static(Content("Who starts when"), classes="dialog-title")
-            yield PlanLines()
+            yield ForecastLines()
             yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
@@ -76,7 +76,7 @@ class PlanDialog(ReadingDialog):
 
     def _show(self) -> None:
         plan = self._snapshot.simulate(self._limit, HORIZON)
-        self.query_one(PlanLines).show(plan, self._snapshot)
+        self.query_one(ForecastLines).show(plan, self._snapshot)
         self._fit()
 
     def on_resize(self) -> None:

@@ -9,15 +9,15 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..commands.help_entries import Item, Section, sections
 from ..formatting.cells import fit
-from ..formatting.glyphs import glyph, plain
+from ..formatting.glyphs import glyph, plain_style
 from ..keys import Action, Registry
 from ..terminal.type_ahead import letters_taken
 from ..widgets.line_widget import EMPTY, Line, Span, filled
-from ..widgets.pane import words
-from .text_dialog import ReadingLines
+from ..widgets.pane import shown_title
+from .text_dialog import ScrollingLines
 
 NAME = 12
 """Cells for keys."""
@@ -30,13 +30,13 @@ TWO_COLUMNS = 110
 """Cells from which on there are two columns."""
 
 
-class HelpLines(ReadingLines, can_focus=False):
+class HelpLines(ScrollingLines, can_focus=False):
     """The list of keys, one of which is chosen."""
 
     class Chosen(Message):
         """The chosen line was clicked."""
 
-    def __init__(self, registry: Registry, now: Situation) -> None:
+    def __init__(self, registry: Registry, now: ActionContext) -> None:
         super().__init__()
         self._sections = sections(registry, now)
         self._wanted = ""
@@ -87,7 +87,7 @@ class HelpLines(ReadingLines, can_focus=False):
         """Add the items of a section, as many lines left as right."""
         name = NAME if width >= ROOMY else NAME // 2
         room = max(width - INDENT - name - GAP, 1)
-        parts = [words(item.told, room) for item in items]
+        parts = [shown_title(item.told, room) for item in items]
         heights = [len(part) for part in parts]
         half = len(items)
         if columns > 1:
@@ -142,7 +142,7 @@ class Help(ModalScreen[Action | str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (16, "-roomy")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TWO_COLUMNS + 8, "-broad")]
 
-    def __init__(self, registry: Registry, now: Situation, title: str) -> None:
+    def __init__(self, registry: Registry, now: ActionContext, title: str) -> None:
         super().__init__()
         self._registry = registry
         self._now = now
@@ -153,7 +153,7 @@ class Help(ModalScreen[Action | str | None]):
         with Vertical(classes="dialog", id="help"):
             yield Static(Content(self._title_text), classes="dialog-title")
             yield Input(
-                id="help-search", placeholder=plain("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
+                id="help-search", placeholder=plain_style("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
             )
             yield HelpLines(self._registry, self._now)
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from ..formatting.cells import clean, width_of
 from ..widgets.line_widget import Span
-from ..widgets.pane import words
-from .text_dialog import ReadingLines, TextDialog
+from ..widgets.pane import shown_title
+from .text_dialog import ScrollingLines, TextDialog
 
 
-class ReportLines(ReadingLines):
+class OutputLines(ScrollingLines):
     """Lines as they were printed; one that is too long goes on below, a little further in."""
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -24,17 +24,17 @@ class ReportLines(ReadingLines):
                 lines.append([(line, tone)])
                 continue
             indent = "  " if width > 20 else ""
-            first, *rest = words(line, width)
+            first, *rest = shown_title(line, width)
             lines.append([(first, tone)])
-            lines += [[(indent + part, tone)] for part in words(" ".join(rest), width - len(indent)) if part]
+            lines += [[(indent + part, tone)] for part in shown_title(" ".join(rest), width - len(indent)) if part]
         return lines
 
 
-class Report(TextDialog):
+class OutputDialog(TextDialog):
     """Shows what was printed; escape leaves."""
 
     NAME = "report"
     WIDEST = 130
 
     def __init__(self, title: str, lines: Sequence[str]) -> None:
-        super().__init__(title, ReportLines(lines))
+        super().__init__(title, OutputLines(lines))

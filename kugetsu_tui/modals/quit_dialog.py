@@ -11,15 +11,15 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from kugetsu_engine.domain.text.quantities import counted, of_number
+from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
 from ..formatting.glyphs import glyph
-from ..widgets.pane import words
+from ..widgets.pane import shown_title
 
 Choice = Literal["leave", "detach", "drain", "stop"]
 
 
-class Way(NamedTuple):
+class QuitChoice(NamedTuple):
     """One answer to the question."""
 
     key: str
@@ -31,11 +31,11 @@ class Way(NamedTuple):
 
 
 WAYS = (
-    Way("escape,n", "esc", None, "Stay", "nothing changes"),
-    Way("d", "d", "detach", "Detach", "an engine in the background takes over: the queue goes on without you"),
-    Way("q", "q", "leave", "Leave", "the agents go on; nothing new starts until an engine runs again"),
-    Way("w", "w", "drain", "Drain", "an engine in the background waits for the agents, starts nothing new, and ends"),
-    Way("x", "x", "stop", "Stop all", "the queue is paused, and every agent is stopped (TERM, then the grace)"),
+    QuitChoice("escape,n", "esc", None, "Stay", "nothing changes"),
+    QuitChoice("d", "d", "detach", "Detach", "an engine in the background takes over: the queue goes on without you"),
+    QuitChoice("q", "q", "leave", "Leave", "the agents go on; nothing new starts until an engine runs again"),
+    QuitChoice("w", "w", "drain", "Drain", "an engine in the background waits for the agents, starts nothing new, and ends"),
+    QuitChoice("x", "x", "stop", "Stop all", "the queue is paused, and every agent is stopped (TERM, then the grace)"),
 )
 """The first one is chosen when the question comes: enter alone changes nothing."""
 ROOMY = 60
@@ -46,7 +46,7 @@ FRAME = 6
 INDENT = " " * 16
 
 
-class Leaving(ModalScreen[Choice | None]):
+class QuitDialog(ModalScreen[Choice | None]):
     """One key for each way, or up, down and enter."""
 
     BINDINGS = [
@@ -64,7 +64,7 @@ class Leaving(ModalScreen[Choice | None]):
 
     def compose(self) -> ComposeResult:
         """The question and the ways."""
-        agents = f"{counted(self._agents, 'agent')} {of_number(self._agents, 'runs', 'run')}"
+        agents = f"{format_count(self._agents, 'agent')} {choose_form(self._agents, 'runs', 'run')}"
         with Vertical(classes="dialog", id="leaving"):
             yield Static(Content("Leave the console?"), classes="dialog-title")
             yield Static(Content(f"{agents} under its engine; only Stop all ends any."), classes="dialog-line")
@@ -86,7 +86,7 @@ class Leaving(ModalScreen[Choice | None]):
         roomy = width >= ROOMY and height >= 16
         for place, (way, line) in enumerate(zip(WAYS, self._ways, strict=False)):
             chosen = place == self._chosen
-            told = f"\n{INDENT}".join(words(way.about, room)) if roomy else ""
+            told = f"\n{INDENT}".join(shown_title(way.about, room)) if roomy else ""
             mark = (f"{glyph('marker')} " if chosen else "  ", "bold $accent")
             line.set_class(chosen, "-chosen")
             line.update(Content.assemble(mark, (f"{way.shown:4}", "bold $accent"), (f"{way.word:10}", "bold"), told))

@@ -9,11 +9,11 @@ from ..formatting.cells import fit, width_of
 from ..keys import shown_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
-from ..widgets.pane import words
-from .text_dialog import ReadingLines, TextDialog
+from ..widgets.pane import shown_title
+from .text_dialog import ScrollingLines, TextDialog
 
 
-class Sentences(ReadingLines):
+class EventLines(ScrollingLines):
     """When and what, broken to the width."""
 
     def __init__(self, sentences: Sequence[Sentence]) -> None:
@@ -29,14 +29,14 @@ class Sentences(ReadingLines):
         for (when, when_tone), (text, tone) in self._sentences:
             if not beside and when:
                 lines.append([(fit(when, width), when_tone)])
-            parts = words(text, max(width - (gutter if beside else 0), 10))
+            parts = shown_title(text, max(width - (gutter if beside else 0), 10))
             for place, part in enumerate(parts):
                 left: list[Span] = [(fit(when if place == 0 else "", gutter), when_tone)] if beside else []
                 lines.append([*left, (part, tone)])
         return lines
 
 
-class Story(TextDialog):
+class TaskEventsDialog(TextDialog):
     """Tells what happened to a task; escape leaves."""
 
     BINDINGS = [Binding("i", "leave", show=False)]
@@ -52,7 +52,7 @@ class Story(TextDialog):
             key: tries the task again.
             again: what that key does; None where it cannot be tried again.
         """
-        super().__init__(title, Sentences(sentences))
+        super().__init__(title, EventLines(sentences))
         self._key, self._again = key, again
 
     def hints(self) -> Sequence[str]:

@@ -17,7 +17,7 @@ from textual.worker import Worker
 from kugetsu_engine.domain.new_task import EXPECTATIONS, checked_priority
 
 from ..formatting.cells import clean
-from ..formatting.glyphs import draws_ascii, plain
+from ..formatting.glyphs import draws_ascii, plain_style
 from ..terminal.type_ahead import letters_taken
 from . import worker_errors
 
@@ -30,7 +30,7 @@ FIELDS = ("agent", "priority", "repo", "after", "at", "tags", "timeout", "expect
 
 
 @dataclass(frozen=True)
-class Draft:
+class FormDraft:
     """A task as it was typed."""
 
     reference: str = ""
@@ -47,7 +47,7 @@ class Draft:
     """Empty: what is usual."""
 
     @classmethod
-    def of_fields(cls, reference: str, message: str, fields: Mapping[str, str]) -> "Draft":
+    def of_fields(cls, reference: str, message: str, fields: Mapping[str, str]) -> "FormDraft":
         """A waiting task as its text has it."""
         return cls(reference, message, **{name: fields.get(name, "") for name in FIELDS})
 
@@ -56,7 +56,7 @@ class Draft:
         return {name: str(getattr(self, name)).strip() for name in FIELDS}
 
     def options(self) -> dict[str, Any]:
-        """The options of `Operator.enqueue`, as far as they were given.
+        """The options of `Client.enqueue`, as far as they were given.
 
         Raises:
             UsageError: the priority is none.
@@ -83,7 +83,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class FormWarning:
     """Something that would keep a task from running."""
 
     about: str
@@ -108,10 +108,10 @@ class TaskForm(ModalScreen[str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (24, "-low"), (30, "-high")]
 
     def __init__(
-        self, draft: Draft, submit: Callable[[Draft], Awaitable[str]], agents: Callable[[], Awaitable[Mapping[str, str]]],
-        default_agent: str, keep: Callable[[Draft], None], title: str = "New task", yes: str = "Put it in the queue",
+        self, draft: FormDraft, submit: Callable[[FormDraft], Awaitable[str]], agents: Callable[[], Awaitable[Mapping[str, str]]],
+        default_agent: str, keep: Callable[[FormDraft], None], title: str = "New task", yes: str = "Put it in the queue",
         short_yes: str = "Put it in", fixed_reference: bool = False,
-        check: Callable[[Draft], Awaitable[Sequence[Doubt]]] | None = None,
+        check: Callable[[FormDraft], Awaitable[Sequence[FormWarning]]] | None = None,
     ) -> None:  # fmt: skip
         """Make the form.
 
@@ -137,7 +137,7 @@ class TaskForm(ModalScreen[str | None]):
         self._yes = (yes, short_yes)
         self._fixed_reference = fixed_reference
         self._check = check
-        self._doubted: Draft | None = None
+        self._doubted: FormDraft | None = None
         """What was typed when the doubts about it were told."""
         self._filled = False
         """Whether the agents can be chosen already."""
@@ -169,7 +169,9 @@ class TaskForm(ModalScreen[str | None]):
                         compact=True,
                     )  # fmt: skip
                     yield Label(Content("priority"), classes="second")
-                    yield Input(draft.priority, id="priority", placeholder=plain("5  (0–9, 9 starts first)"), compact=True)
+                    yield Input(
+                        draft.priority, id="priority", placeholder=plain_style("5  (0–9, 9 starts first)"), compact=True
+                    )
                 with Horizontal(classes="row pair"):
                     yield Label(Content("after"))
                     yield Input(draft.after, id="after", placeholder="such as 41 42", compact=True)
@@ -228,14 +230,14 @@ class TaskForm(ModalScreen[str | None]):
             choice.value = self._draft.agent
         self._filled = True
 
-    def draft(self) -> Draft:
+    def draft(self) -> FormDraft:
         """What stands in the fields."""
         value = {str(field.id): field.value for field in self.query(Input)}
         for field in self.query(Select):
             value[str(field.id)] = field.value if isinstance(field.value, str) else ""
         if not self._filled:
             value["agent"] = self._draft.agent
-        return Draft(message=self.query_one(TextArea).text, **value)
+        return FormDraft(message=self.query_one(TextArea).text, **value)
 
     def action_next_field(self) -> None:
         """A line is complete."""
@@ -258,23 +260,23 @@ class TaskForm(ModalScreen[str | None]):
             self._busy = True
             self.run_worker(self._send(self.draft()), exit_on_error=False)
 
-    async def _send(self, draft: Draft) -> None:
+    async def _send(self, draft: FormDraft) -> None:
         if self._check is not None and draft != self._doubted and (doubts := await self._check(draft)):
             self._doubted = draft
             self._doubt(doubts)
             return
         told = await self._submit(draft)
-        self._keep(Draft())
+        self._keep(FormDraft())
         if self.is_current:
             self.dismiss(told)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Say what failed here, where it is seen; it can be tried again."""
-        failed = worker_errors.of(event)
+        failed = worker_errors.describe_worker_error(event)
         if failed is not None:
             self._fail(failed[0])
 
-    def _doubt(self, doubts: Sequence[Doubt]) -> None:
+    def _doubt(self, doubts: Sequence[FormWarning]) -> None:
         """Say what would keep the task from running, and go to the field that could change it."""
         said = [one.words if one.about == "settings" else f"{one.about}: {one.words}" for one in doubts]
         self._fail(f"it could not run. {'; '.join(said)}. {SUBMIT_KEY} again queues it all the same")

@@ -13,14 +13,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..formatting.cells import clean, width_of
-from ..formatting.glyphs import glyph, plain
+from ..formatting.glyphs import glyph, plain_style
 from ..widgets.line_widget import EMPTY, Line, Lines, Span
 
 FRAME = 6
 """Columns that border and padding take."""
 
 
-class ReadingLines(Lines, can_focus=True):
+class ScrollingLines(Lines, can_focus=True):
     """Lines that are laid out for the width, and scrolled."""
 
     DEFAULT_CSS = "ReadingLines { height: 1fr; }"
@@ -67,8 +67,8 @@ class ReadingLines(Lines, can_focus=True):
         self.go(-3)
 
 
-class ReadingDialog(ModalScreen[None]):
-    """Shows `ReadingLines`; escape leaves."""
+class ScrollingDialog(ModalScreen[None]):
+    """Shows `ScrollingLines`; escape leaves."""
 
     HINTS: ClassVar[tuple[str, ...]] = ("↑ ↓ read on, esc leaves", "esc leaves")
     """What the last line says of the keys, the longest first; the first that fits is shown."""
@@ -84,17 +84,17 @@ class ReadingDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Keys go to the lines."""
-        self.set_focus(self.query_one(ReadingLines))
+        self.set_focus(self.query_one(ScrollingLines))
 
-    @on(ReadingLines.Rest)
+    @on(ScrollingLines.Rest)
     def show_hint(self) -> None:
         """Say what keys do, and how much is still to be read."""
-        lines = self.query_one(ReadingLines)
+        lines = self.query_one(ScrollingLines)
         more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
         told = next(
             (more + hint for hint in self.hints() if width_of(more + hint) <= lines.size.width), more + self.hints()[-1]
         )
-        self.query_one(".dialog-hint", Static).update(Content(plain(told)))
+        self.query_one(".dialog-hint", Static).update(Content(plain_style(told)))
 
     def hints(self) -> Sequence[str]:
         """What the last line may say; the first that fits is shown."""
@@ -102,12 +102,12 @@ class ReadingDialog(ModalScreen[None]):
 
     def fit(self, width: int) -> None:
         """Be as high as there is something to read, where there is room."""
-        lines = self.query_one(ReadingLines)
+        lines = self.query_one(ScrollingLines)
         lines.styles.height = max(min(len(lines.lay_out(width)), self.app.size.height - 6), 1)
 
     def action_scroll(self, by: int) -> None:
         """Go up or down."""
-        self.query_one(ReadingLines).go(by)
+        self.query_one(ScrollingLines).go(by)
 
     def action_leave(self) -> None:
         """Go back."""
@@ -115,13 +115,13 @@ class ReadingDialog(ModalScreen[None]):
             self.dismiss(None)
 
 
-class TextDialog(ReadingDialog):
+class TextDialog(ScrollingDialog):
     """A title and lines, as high as there is to read; `NAME` is its id in the style sheet, which makes it `WIDEST` wide."""
 
     NAME = ""
     WIDEST = 96
 
-    def __init__(self, title: str, lines: ReadingLines) -> None:
+    def __init__(self, title: str, lines: ScrollingLines) -> None:
         super().__init__()
         self._heading = title
         self._lines = lines
@@ -131,7 +131,7 @@ class TextDialog(ReadingDialog):
         with Vertical(classes="dialog", id=self.NAME):
             yield Static(Content(clean(self._heading, 200)), classes="dialog-title")
             yield self._lines
-            yield Static(Content(plain(self.hints()[0])), classes="dialog-hint")
+            yield Static(Content(plain_style(self.hints()[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as there is to read from the first frame on: else it covers the whole screen first."""

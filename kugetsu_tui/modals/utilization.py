@@ -13,10 +13,10 @@ from kugetsu_engine.domain.text.times import epoch
 from ..viewmodels import utilization
 from ..viewmodels.utilization import TICK
 from ..widgets.line_widget import Span
-from .text_dialog import ReadingDialog, ReadingLines
+from .text_dialog import ScrollingDialog, ScrollingLines
 
 
-class HistoryLines(ReadingLines):
+class UtilizationLines(ScrollingLines):
     """Timeline and figures by lines."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -40,7 +40,7 @@ class HistoryLines(ReadingLines):
         return [*bars, [], *table, *note]
 
 
-class HistoryDialog(ReadingDialog):
+class UtilizationDialog(ScrollingDialog):
     """Shows the past of one moment; escape leaves."""
 
     HINTS = (
@@ -62,7 +62,7 @@ class HistoryDialog(ReadingDialog):
         """Title and lines."""
         with Vertical(classes="dialog", id="history"):
             yield Static(Content(""), classes="dialog-title", id="history-title")
-            yield HistoryLines(self._snapshot)
+            yield UtilizationLines(self._snapshot)
             yield Static(Content(""), classes="dialog-hint")
 
     def on_mount(self) -> None:
@@ -77,13 +77,13 @@ class HistoryDialog(ReadingDialog):
 
     def _entitle(self) -> None:
         self.fit(100)
-        lines = self.query_one(HistoryLines)
+        lines = self.query_one(UtilizationLines)
         self.query_one("#history-title", Static).update(Content(f"The slots, the last {format_span(lines.span_s)}"))
         lines.sync()
 
     def action_longer(self, by: int) -> None:
         """Look at more or at less of the past."""
-        lines = self.query_one(HistoryLines)
+        lines = self.query_one(UtilizationLines)
         place = utilization.SPANS_S.index(lines.span_s) + by
         lines.span_s = utilization.SPANS_S[max(min(place, len(utilization.SPANS_S) - 1), 0)]
         self._entitle()

@@ -9,7 +9,7 @@ from kugetsu_engine.errors import KugetsuError
 log = logging.getLogger(__name__)
 
 
-def of(event: Worker.StateChanged) -> tuple[str, str] | None:
+def describe_worker_error(event: Worker.StateChanged) -> tuple[str, str] | None:
     """What is said of the end of a worker, with its tone; None where it did not fail. What nobody expects is logged."""
     error = event.worker.error
     if event.state is not WorkerState.ERROR or error is None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from kugetsu_engine.domain.task import Task
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from ..viewmodels.console_state import Picture, short_ref
+from ..viewmodels.console_state import ConsoleState, short_ref
 
 NOTHING = [[("nothing is selected", "muted")]]
 
@@ -29,18 +29,18 @@ def log_title(task: Task | None, attempt: int, whole: bool = True) -> list[tuple
     return parts
 
 
-def situation_of(
-    picture: Picture | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
-) -> Situation:
+def context_of(
+    picture: ConsoleState | None, read_only: bool, pane: str, task_id: str | None, attempt: int, searching: bool
+) -> ActionContext:
     """Make a situation out of the picture."""
     if picture is None:
-        return Situation(pane=pane, read_only=read_only)
+        return ActionContext(pane=pane, read_only=read_only)
     snapshot, past = picture.snapshot, picture.replaying is not None
     task = snapshot.task(task_id) if task_id else None
     if task is None:
-        return Situation(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
+        return ActionContext(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
     return replace(
-        situation_of_one(task),
+        context_of_task(task),
         pane=pane,
         read_only=read_only,
         attempt=attempt,
@@ -51,19 +51,19 @@ def situation_of(
     )
 
 
-def situation_of_one(task: Task) -> Situation:
+def context_of_task(task: Task) -> ActionContext:
     """What the keys need to know of a task."""
-    return Situation(
+    return ActionContext(
         task=task.id, state=task.state, held=task.held, stopping=task.stop is not None,
         waits_for_retry=task.retry_at is not None, last_attempt=task.attempt,
     )  # fmt: skip
 
 
-def kinds_of(tasks: Iterable[Task], read_only: bool, past: bool = False) -> tuple[Situation, ...]:
+def kinds_of(tasks: Iterable[Task], read_only: bool, past: bool = False) -> tuple[ActionContext, ...]:
     """One situation for each kind of task among many."""
-    kinds: dict[tuple[object, ...], Situation] = {}
+    kinds: dict[tuple[object, ...], ActionContext] = {}
     for task in tasks:
         key = (task.state, task.held, task.stop is None, task.retry_at is None)
         if key not in kinds:
-            kinds[key] = replace(situation_of_one(task), read_only=read_only, past=past)
+            kinds[key] = replace(context_of_task(task), read_only=read_only, past=past)
     return tuple(kinds.values())

@@ -15,24 +15,24 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import counted, of_number
+from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..backend.undo import UndoLog
 from ..console import PictureConsole, Views
 from ..controllers import clipboard
-from ..controllers.preferences import Choices
-from ..controllers.replay import PastView
-from ..controllers.task_actions import Acts
+from ..controllers.preferences import Preferences
+from ..controllers.replay import ReplayController
+from ..controllers.task_actions import TaskActions
 from ..formatting.cells import clean
 from ..formatting.glyphs import glyph
 from ..keys import MOVING, NOW_AND_THEN, TEXTS, Action, shown_key
 from ..terminal.type_ahead import letters_taken
-from ..viewmodels.console_state import Picture
-from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
-from ..widgets.pane import Pane, Searched
+from ..viewmodels.console_state import ConsoleState
+from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
+from ..widgets.pane import Pane, SearchChanged
 from ..widgets.row_list import RowList
-from .action_context import situation_of_one
+from .action_context import context_of_task
 from .search import FilterLine
 
 LEAVES_FIELD = frozenset({"escape", "enter", "tab", "shift+tab", "down"})
@@ -48,8 +48,8 @@ class Host(PictureConsole, Protocol):
 
     parts: tuple[object, ...]
     """What has methods of actions that every screen can do."""
-    past: PastView
-    choices: Choices
+    past: ReplayController
+    choices: Preferences
     undo_log: UndoLog
 
     @property
@@ -77,7 +77,7 @@ class ConsoleScreen(Screen[None]):
     @cached_property
     def parts(self) -> tuple[object, ...]:
         """What has the methods of the actions: the first that has one does it."""
-        return (self, Acts(self.console, self), *self.console.parts)
+        return (self, TaskActions(self.console, self), *self.console.parts)
 
     @property
     def console(self) -> Host:
@@ -85,7 +85,7 @@ class ConsoleScreen(Screen[None]):
         return cast(Host, self.app)
 
     @property
-    def picture(self) -> Picture | None:
+    def picture(self) -> ConsoleState | None:
         """What is known right now."""
         return self.console.picture
 
@@ -95,7 +95,7 @@ class ConsoleScreen(Screen[None]):
         if not self.is_mounted:
             return False
         try:
-            for part in (StatusStrip, Banner, Talk, KeyBar):
+            for part in (StatusStrip, Banner, MessageBar, KeyBar):
                 self.query_one(part)  # what it found is kept, unlike what `query` found
         except NoMatches:
             return False
@@ -116,11 +116,11 @@ class ConsoleScreen(Screen[None]):
         """The pane that keys go to."""
         raise NotImplementedError
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What the keys need to know."""
         raise NotImplementedError
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: ConsoleState) -> None:
         """Show what is known now."""
         raise NotImplementedError
 
@@ -195,7 +195,7 @@ class ConsoleScreen(Screen[None]):
         shown = [(a, why, self._word(a, now)) for a, why in keys if a.id not in NOW_AND_THEN or why is None]
         self.query_one(KeyBar).show(shown)
 
-    def _word(self, action: Action, now: Situation) -> str:
+    def _word(self, action: Action, now: ActionContext) -> str:
         if action.many and now.marked > 1:
             alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
             return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
@@ -228,28 +228,28 @@ class ConsoleScreen(Screen[None]):
         pane, line = self.focused_pane, self.query_one(FilterLine)
         if isinstance(pane, RowList):
             line.open_for_list(pane)
-        elif isinstance(pane, Searched):
+        elif isinstance(pane, SearchChanged):
             line.open(pane, "search", (("enter", "search"), ("esc", "leave")), "", partial(self._start_search, pane))
 
-    def _start_search(self, pane: Searched, text: str) -> None:
+    def _start_search(self, pane: SearchChanged, text: str) -> None:
         self.run_worker(self._search(pane, text), group="search", exclusive=True, exit_on_error=False)
 
-    async def _search(self, pane: Searched, text: str) -> None:
+    async def _search(self, pane: SearchChanged, text: str) -> None:
         found = await pane.search(text)
         shown = clean(text, 60)
-        lines = f"{counted(found, 'line')} {of_number(found, 'has', 'have')} {shown}; n and N go through them"
+        lines = f"{format_count(found, 'line')} {choose_form(found, 'has', 'have')} {shown}; n and N go through them"
         self.say(lines if found else f"nothing found for {shown}")
         self.refresh_keys()
 
     def action_go_to_hit(self, by: int) -> None:
         """Go to another line that was searched for."""
         pane = self.focused_pane
-        if isinstance(pane, Searched) and pane.outdated:
+        if isinstance(pane, SearchChanged) and pane.outdated:
             self.run_worker(self._go_to_new_hit(pane, by), exit_on_error=False)
-        elif isinstance(pane, Searched):
+        elif isinstance(pane, SearchChanged):
             self.say(pane.hit(by))
 
-    async def _go_to_new_hit(self, pane: Searched, by: int) -> None:
+    async def _go_to_new_hit(self, pane: SearchChanged, by: int) -> None:
         await pane.search_again(by)
         self.say(pane.hit(by))
 
@@ -257,7 +257,7 @@ class ConsoleScreen(Screen[None]):
 
     def say(self, text: str, tone: str = "text") -> None:
         """Answer the operator in the line at the bottom, for a while; the text may come from anywhere."""
-        self.query_one(Talk).say(text, tone)
+        self.query_one(MessageBar).say(text, tone)
         self._said_at = time.monotonic()
         if self._hush is not None:
             self._hush.stop()
@@ -265,13 +265,13 @@ class ConsoleScreen(Screen[None]):
 
     def forgive(self) -> None:
         """Say no more what went wrong before: something else is done now, and answers for itself."""
-        talk = self.query_one(Talk)
+        talk = self.query_one(MessageBar)
         if talk.failed:
             talk.hush()
 
     def hush(self) -> None:
         """Remove the last answer."""
-        self.query_one(Talk).hush()
+        self.query_one(MessageBar).hush()
 
     # acts; each takes the task's id now, whatever the selection is later
 
@@ -285,14 +285,14 @@ class ConsoleScreen(Screen[None]):
         task = self.selected()
         return [task] if task is not None else []
 
-    def situation_of_task(self, task: Task) -> Situation:
+    def situation_of_task(self, task: Task) -> ActionContext:
         """What the keys need to know if one task is what they are about."""
         return replace(
-            situation_of_one(task), read_only=self.console.link.read_only, past=self.console.past.on,
+            context_of_task(task), read_only=self.console.link.read_only, past=self.console.past.on,
             no_attach=self.picture.no_attach(task) if self.picture is not None else None,
         )  # fmt: skip
 
-    def with_console(self, now: Situation) -> Situation:
+    def with_console(self, now: ActionContext) -> ActionContext:
         """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
         act = self.console.undo_log.latest
         needing = self.picture.snapshot.needing if self.picture is not None else 0
@@ -324,7 +324,7 @@ class ConsoleScreen(Screen[None]):
         if task is not None:
             self.console.run_worker(clipboard.open_menu(self.console, self.picture, task, line), exit_on_error=False)
         elif line is not None:
-            self.console.run_worker(clipboard.copy(self.console, *line), exit_on_error=False)
+            self.console.run_worker(clipboard.copy_text(self.console, *line), exit_on_error=False)
         else:
             self.say("no line is in sight", "warning")
 

@@ -11,19 +11,19 @@ from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..formatting.cells import clean
 from ..viewmodels import status_bar
-from ..viewmodels.console_state import Picture, short_ref
+from ..viewmodels.console_state import ConsoleState, short_ref
 from ..viewmodels.diff import DiffText, FilesView, summary
 from ..viewmodels.rows import Cell
-from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
+from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.diff_view import DiffView
 from ..widgets.pane import Pane
 from ..widgets.row_list import RowList
-from .action_context import situation_of
+from .action_context import context_of
 from .base import ConsoleScreen
-from .header import Head
+from .header import Header
 from .search import FilterLine
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,12 @@ class DiffScreen(ConsoleScreen):
         """What it comes to, then files and lines."""
         yield StatusStrip()
         yield Banner()
-        yield Head()
+        yield Header()
         with Container(id="diff-panes"):
             yield self.files
             yield self.view
         yield FilterLine()
-        yield Talk()
+        yield MessageBar()
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
@@ -122,7 +122,7 @@ class DiffScreen(ConsoleScreen):
         """Whether git has answered."""
         return self._text is not None
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: ConsoleState) -> None:
         """Show how the fleet stands; the diff itself stays as it was read."""
         self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
         self.query_one(Banner).show(status_bar.banner(picture))
@@ -165,19 +165,19 @@ class DiffScreen(ConsoleScreen):
         if self._text is not None:
             read_at = format_moment(self._read_at, seconds=True)
             spans += [("  ", "text"), *summary(self._text.diff), (f"  at {read_at}", "faint")]
-        self.query_one(Head).show([spans])
+        self.query_one(Header).show([spans])
         file = self.view.file
         if self._text is not None and file is not None:
             one = self._text.files[file]
             loose = ", not committed" if one.uncommitted and one.state != "untracked" else ""
-            self.query_one(Talk).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
+            self.query_one(MessageBar).describe([(clean(one.path, 300), "text"), (f"  {one.state}{loose}", "muted")])
         self.refresh_keys()
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What the keys need to know."""
         pane = self.focused_pane.id or "diff"
         return self.with_console(
-            situation_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
+            context_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
         )
 
     # moving: the files follow the lines, and the lines the files

@@ -4,7 +4,7 @@ from ..viewmodels.rows import Cell
 from ..widgets.line_widget import EMPTY, Line, Lines, filled
 
 
-class Head(Lines):
+class Header(Lines):
     """What stands above: a line for each thing, as many as there is room for."""
 
     DEFAULT_CSS = "Head { height: auto; margin: 1 1 0 2; }"

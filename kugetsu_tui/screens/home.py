@@ -13,19 +13,19 @@ from textual.widgets import Static
 
 from kugetsu_engine.domain.task import Task
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..viewmodels import status_bar, task_summary
 from ..viewmodels.agents import AgentsView
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.done import DoneView
 from ..viewmodels.notifications import NoticesView, is_new
 from ..viewmodels.queue import QueueView
-from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
+from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from ..widgets.pane_tabs import PaneTabs, Tab
 from ..widgets.row_list import RowList
-from .action_context import NOTHING, log_title, situation_of
+from .action_context import NOTHING, context_of, log_title
 from .base import ConsoleScreen
 from .log_actions import LogKeys, with_log
 from .multi_select import Marking
@@ -88,7 +88,7 @@ class HomeScreen(ConsoleScreen):
             yield self.notices
         yield Static(Content("kugetsu needs a little more room: 30 columns, 8 lines"), id="too-small")
         yield FilterLine()
-        yield Talk()
+        yield MessageBar()
         yield KeyBar(self.perform)
 
     def on_mount(self) -> None:
@@ -222,7 +222,7 @@ class HomeScreen(ConsoleScreen):
         elif pane is self.done:
             self.go("queue")
         else:
-            self.query_one(Talk).hush()
+            self.query_one(MessageBar).hush()
 
     def on_descendant_focus(self) -> None:
         """A click gives the focus as well as a key does."""
@@ -233,7 +233,7 @@ class HomeScreen(ConsoleScreen):
 
     # what is shown
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: ConsoleState) -> None:
         """Show another picture in every pane; each repaints only the lines that differ."""
         snapshot = picture.snapshot
         self._mark_use()
@@ -253,7 +253,7 @@ class HomeScreen(ConsoleScreen):
         self.show_selection()
         self._stand_where_it_happens(picture)
 
-    def _stand_where_it_happens(self, picture: Picture) -> None:
+    def _stand_where_it_happens(self, picture: ConsoleState) -> None:
         """Until a hand is laid on it: the agents while some run, else the queue while something waits."""
         if self._used_at is None and not picture.starting:
             wanted = "queue" if picture.snapshot.pending and not picture.snapshot.active else "agents"
@@ -286,7 +286,7 @@ class HomeScreen(ConsoleScreen):
         self._used_at = time.monotonic()
         self._mark_use()
 
-    def _show_notices(self, picture: Picture) -> None:
+    def _show_notices(self, picture: ConsoleState) -> None:
         if self._read_until is None or self._source != "notices":
             self._read_until = picture.snapshot.read_until
         unread = sum(1 for notice in picture.snapshot.notices if is_new(notice, self._read_until))
@@ -348,7 +348,7 @@ class HomeScreen(ConsoleScreen):
         self.log_pane.show(
             task_id, attempt, running, log_title(task, attempt), task_summary.card(picture, task) if task else NOTHING
         )
-        self.query_one(Talk).describe(self.marking.words() or task_summary.one_line(picture, task_id))
+        self.query_one(MessageBar).describe(self.marking.words() or task_summary.summary_line(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -364,10 +364,10 @@ class HomeScreen(ConsoleScreen):
             self._attempt = max(min(self.attempt_of(task) + by, task.attempt), 1)
             self.show_selection()
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What the keys need to know."""
         pane = self.focused_pane
-        now = situation_of(
+        now = context_of(
             self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip

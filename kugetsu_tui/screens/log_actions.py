@@ -3,13 +3,13 @@
 from collections.abc import Coroutine
 from dataclasses import replace
 
-from ..availability import Situation
-from ..controllers.preferences import Choices
+from ..availability import ActionContext
+from ..controllers.preferences import Preferences
 from ..widgets.log_view import LogView
 from .base import ConsoleScreen
 
 
-def with_log(now: Situation, view: LogView) -> Situation:
+def with_log(now: ActionContext, view: LogView) -> ActionContext:
     """What the keys need to know of the log in a pane."""
     return replace(now, has_log=view.has_log, streams=view.streams)
 
@@ -17,7 +17,7 @@ def with_log(now: Situation, view: LogView) -> Situation:
 class LogKeys:
     """The actions about a log."""
 
-    def __init__(self, screen: ConsoleScreen, view: LogView, choices: Choices) -> None:
+    def __init__(self, screen: ConsoleScreen, view: LogView, choices: Preferences) -> None:
         self._screen = screen
         self._view = view
         self._choices = choices

@@ -6,7 +6,7 @@ from functools import cached_property
 from textual.app import ComposeResult
 from textual.widget import Widget
 
-from ..widgets.bars import Banner, KeyBar, StatusStrip, Talk
+from ..widgets.bars import Banner, KeyBar, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane
 from .base import ConsoleScreen
@@ -34,7 +34,7 @@ class LogScreen(ConsoleScreen):
         yield from self.make_head()
         yield self.log_view
         yield FilterLine()
-        yield Talk()
+        yield MessageBar()
         yield KeyBar(self.perform)
 
     def make_log(self) -> LogView:

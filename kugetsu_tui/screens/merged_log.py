@@ -1,15 +1,15 @@
 """The logs of all agents at once."""
 
 from kugetsu_engine.domain.new_task import shown_id
-from kugetsu_engine.domain.text.quantities import of_number
+from kugetsu_engine.domain.text.quantities import choose_form
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..backend.log_feed import LogPart
 from ..backend.merged_feed import GUTTER, Choice, MergedFeed
 from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
-from ..viewmodels.console_state import Picture, short_ref
+from ..viewmodels.console_state import ConsoleState, short_ref
 from ..widgets.bars import Banner, StatusStrip
 from ..widgets.line_widget import Span
 from ..widgets.log_view import LogView
@@ -64,14 +64,14 @@ class MergedScreen(LogScreen):
         if self.picture is not None:
             self.show_picture(self.picture)
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: ConsoleState) -> None:
         """Show what runs now."""
         if not self.size:
             return
         self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
         self.query_one(Banner).show(status_bar.banner(picture))
         count = len(picture.snapshot.active)
-        title: list[Span] = [(f"{self._whose()}, {count} {of_number(count, 'runs', 'run')}", "muted")]
+        title: list[Span] = [(f"{self._whose()}, {count} {choose_form(count, 'runs', 'run')}", "muted")]
         self.log_pane.show(NAME, 1, True, title, NOTHING)
         self.refresh_keys()
 
@@ -129,7 +129,7 @@ class MergedScreen(LogScreen):
             self.view, hint, keys, choice.words, lambda text: self._choose(self.view.choice._replace(words=text.strip()))
         )
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_console(Situation(pane="merged", read_only=self.console.link.read_only, searching=searching))
+        return self.with_console(ActionContext(pane="merged", read_only=self.console.link.read_only, searching=searching))

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from kugetsu_engine.domain.task import Task
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..console import ActiveScreen
-from ..viewmodels.console_state import Picture
+from ..viewmodels.console_state import ConsoleState
 from ..viewmodels.rows import Cell
 from ..viewmodels.selection import Marks, every_task, marked_line
 from ..widgets.row_list import RowList
@@ -79,7 +79,7 @@ class Marking:
             one.sync()
         self._show()
 
-    def keep(self, picture: Picture) -> None:
+    def keep(self, picture: ConsoleState) -> None:
         """Forget the marks of tasks that are gone."""
         self._targets = None
         if self._marks.ids:
@@ -95,7 +95,7 @@ class Marking:
             self._targets = [task for task in every_task(picture.snapshot) if task.id in wanted]
         return self._targets
 
-    def add_to(self, now: Situation) -> Situation:
+    def add_to(self, now: ActionContext) -> ActionContext:
         """Add what the keys need to know of the marks."""
         if not self:
             return now

@@ -2,13 +2,13 @@
 
 from kugetsu_engine.domain.new_task import shown_id
 
-from ..availability import Situation
+from ..availability import ActionContext
 from ..viewmodels import status_bar, task_summary
-from ..viewmodels.console_state import Picture
-from ..widgets.bars import Banner, StatusStrip, Talk
+from ..viewmodels.console_state import ConsoleState
+from ..widgets.bars import Banner, MessageBar, StatusStrip
 from ..widgets.log_view import LogView
-from .action_context import NOTHING, log_title, situation_of
-from .header import Head
+from .action_context import NOTHING, context_of, log_title
+from .header import Header
 from .log_actions import with_log
 from .log_screen import LogScreen
 
@@ -25,9 +25,9 @@ class TaskScreen(LogScreen):
         """Make the pane with the log of an attempt."""
         return LogView(self.console.link.log_feed(), pane_id="log")
 
-    def make_head(self) -> tuple[Head]:
+    def make_head(self) -> tuple[Header]:
         """Make the story."""
-        return (Head(),)
+        return (Header(),)
 
     def on_resize(self) -> None:
         """Show as much of the story as there is room for."""
@@ -35,14 +35,14 @@ class TaskScreen(LogScreen):
         if self.picture is not None:
             self.show_picture(self.picture)
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: ConsoleState) -> None:
         """Show what is known of the task now."""
         if not self.size:
             return
         self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
         self.query_one(Banner).show(status_bar.banner(picture, at_home=False))
         task = picture.snapshot.task(self.task_id)
-        header = self.query_one(Head)
+        header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
         if task is None:
             header.show([[(f"{shown_id(self.task_id)} is no longer among the tasks", "muted")]], room)
@@ -53,7 +53,7 @@ class TaskScreen(LogScreen):
         # Where there is no log yet, the card in its place tells all the rest.
         header.show(task_summary.header(picture, task, attempt)[: None if attempt else 1], room)
         self.log_pane.show(task.id, attempt, running, log_title(task, attempt, False), task_summary.card(picture, task))
-        self.query_one(Talk).describe(task_summary.one_line(picture, task.id))
+        self.query_one(MessageBar).describe(task_summary.summary_line(picture, task.id))
         self.refresh_keys()
 
     @property
@@ -71,8 +71,8 @@ class TaskScreen(LogScreen):
             self._attempt = max(min(self.attempt + by, task.attempt), 1)
             self.show_picture(self.picture)
 
-    def situation(self) -> Situation:
+    def situation(self) -> ActionContext:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        now = situation_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        now = context_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
         return self.with_console(with_log(now, self.log_pane) if self.log_view is not None else now)

@@ -22,7 +22,7 @@ from textual.driver import Driver
 from textual.geometry import Size
 
 from . import job_control, modes
-from .frame_writer import Output
+from .frame_writer import FrameWriter
 from .input_filter import InputFilter
 from .textual_events import EventMaker
 
@@ -46,7 +46,7 @@ class TerminalDriver(Driver):
         self._loop_here = asyncio.get_running_loop()
         self._input, self._screen = sys.__stdin__.fileno(), sys.__stdout__.fileno()  # type: ignore[union-attr]
         self._before: list[Any] | None = None
-        self._output: Output | None = None
+        self._output: FrameWriter | None = None
         self._reader: _Reader | None = None
 
     @property
@@ -77,7 +77,7 @@ class TerminalDriver(Driver):
         self.disable_input()
         if self.lent:  # whatever the other program has left behind
             _come_to_the_front(self._input)
-            self._output = Output(self._screen, lambda: None)
+            self._output = FrameWriter(self._screen, lambda: None)
         output, self._output = self._output, None
         if output is not None and not output.stop(modes.LEAVE):
             log.warning("the terminal takes no bytes, so it still shows the console's screen")
@@ -172,7 +172,7 @@ class TerminalDriver(Driver):
         if self._before is not None:
             _set_attributes(self._input, _raw(self._before))
         _drop_input(self._input)  # what came before is for whoever had the terminal then
-        self._output = Output(self._screen, self._missed_frames)
+        self._output = FrameWriter(self._screen, self._missed_frames)
         self._output.write(modes.enter(kitty=os.environ.get("TEXTUAL_DISABLE_KITTY_KEY") != "1"))
         self._output.write(modes.ASK_PAINTS_AT_ONCE if os.environ.get("TERM_PROGRAM") != "Apple_Terminal" else "")
         self._reader = _Reader(self._input, EventMaker(self.process_message, self._tell_size))

@@ -11,7 +11,7 @@ DRAIN_S = 0.8
 """How long the last bytes may take when the terminal is given back."""
 
 
-class Output:
+class FrameWriter:
     """Writes to one terminal in a thread of its own, until it is stopped."""
 
     def __init__(self, fileno: int, missed: Callable[[], object]) -> None:

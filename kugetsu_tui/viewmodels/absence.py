@@ -1,16 +1,16 @@
 """What happened while the operator was away, in one line."""
 
-from kugetsu_engine.domain.text.quantities import format_moment, of_number
+from kugetsu_engine.domain.text.quantities import choose_form, format_moment
 from kugetsu_engine.domain.text.times import epoch
 
-from .console_state import Picture
+from .console_state import ConsoleState
 from .rows import Cell
 
 AWAY_S = 10 * 60.0
 """After a shorter time nobody needs to be told."""
 
 
-def since(picture: Picture, last_seen: float | None) -> Cell | None:
+def since(picture: ConsoleState, last_seen: float | None) -> Cell | None:
     """`since 22:10: 7 done, 2 failed, 1 needs you`; None when nothing happened, or too little time has passed.
 
     Args:
@@ -26,7 +26,7 @@ def since(picture: Picture, last_seen: float | None) -> Cell | None:
     parts = [f"{count}{more} {word}" for count, word in counts if count]
     needing = snapshot.needing
     if needing:
-        parts.append(f"{needing} {of_number(needing, 'needs', 'need')} you")
+        parts.append(f"{needing} {choose_form(needing, 'needs', 'need')} you")
     if not parts:
         return None
     return (f"since {format_moment(last_seen, snapshot.taken_at)}: {', '.join(parts)}", "warning" if needing else "text")

@@ -11,7 +11,7 @@ from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import Picture, place_of, short_ref, tags_of
+from .console_state import ConsoleState, place_of, short_ref, tags_of
 from .filtering import row_text
 from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
@@ -41,7 +41,7 @@ PHASES = {
 class AgentsView:
     """Active agents in the order in which they started."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: ConsoleState) -> None:
         self._picture = picture
         self._active = picture.snapshot.active
         self._hands = picture.snapshot.by_hand
@@ -174,13 +174,13 @@ def phase(one: Active) -> Cell:
     return (clean(PHASES.get(one.phase, one.phase), 40), "text" if one.phase == "agent" else "muted")
 
 
-def lines(picture: Picture, one: Active) -> Cell:
+def lines(picture: ConsoleState, one: Active) -> Cell:
     """Lines that it added and removed so far; empty where nobody has counted them."""
     changes = picture.snapshot.changes(one.task.id)
     return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
 
 
-def files(picture: Picture, one: Active) -> Cell:
+def files(picture: ConsoleState, one: Active) -> Cell:
     """In how many files."""
     changes = picture.snapshot.changes(one.task.id)
     return (changes.where if changes and changes.files else "", "muted")

@@ -8,7 +8,7 @@ from kugetsu_engine.domain.task import Task
 
 
 @dataclass(frozen=True)
-class Replaying:
+class ReplayState:
     """That a picture is of the past, and how time goes in it."""
 
     clock: str
@@ -18,7 +18,7 @@ class Replaying:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ConsoleState:
     """Everything the view models are made from."""
 
     snapshot: Snapshot
@@ -35,7 +35,7 @@ class Picture:
     free_bytes: int | None = None
     cpu: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """The last percentages of processor time by task."""
-    replaying: Replaying | None = None
+    replaying: ReplayState | None = None
     """None: the picture is of now."""
     approving: Mapping[str, str] = field(default_factory=dict)
     """By the agents that are told to approve everything, the word that tells them."""

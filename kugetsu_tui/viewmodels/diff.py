@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, from_cell, tail, width_of
@@ -198,9 +198,9 @@ def summary(diff: WorktreeDiff) -> list[Cell]:
     minus = sum(file.deletions or 0 for file in diff.files)
     count, loose = len(diff.files), sum(1 for file in diff.files if file.uncommitted)
     spans: list[Cell] = [(f"+{plus}", "good"), (" ", "text"), (f"−{minus}", "removed")]
-    spans.append((f" in {counted(count, 'file')}", "text"))
+    spans.append((f" in {format_count(count, 'file')}", "text"))
     if diff.base is not None:
-        spans.append((f"  {counted(diff.commits, 'commit')} over {clean(diff.base, 8).rstrip('…')}", "muted"))
+        spans.append((f"  {format_count(diff.commits, 'commit')} over {clean(diff.base, 8).rstrip('…')}", "muted"))
     else:
         spans.append(("  only what is not committed: the base is not known", "warning"))
     if loose:

@@ -10,7 +10,7 @@ from kugetsu_engine.domain.text.quantities import format_day, format_span
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import Picture, place_of, short_ref, tags_of
+from .console_state import ConsoleState, place_of, short_ref, tags_of
 from .filtering import row_text
 from .rows import OF_TASK, TITLE, Column, Room, Row, fitted, room, widest
 
@@ -26,7 +26,7 @@ COLUMNS = (
 class DoneView:
     """Ended tasks; those that failed can be tried again from here."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._done = picture.snapshot.done
         self.columns = fitted(
@@ -101,5 +101,5 @@ class DoneView:
 
 def outcome(task: Task) -> str:
     """The state of an ended task in a word; for one that failed, why."""
-    failure = failures.words(task.failure) if task.state == "error" else ""
+    failure = failures.describe_failure(task.failure) if task.state == "error" else ""
     return failure or glyphs.of_task(task).word

@@ -9,8 +9,8 @@ from kugetsu_engine.domain.text.times import epoch
 from ..formatting import glyphs
 from ..formatting.cells import clean
 from .agents import PHASES
-from .console_state import Picture
-from .queue import start_estimate, why_words
+from .console_state import ConsoleState
+from .queue import reason_text, start_estimate
 from .rows import Cell
 from .task_summary import attempts_allowed, find_active
 
@@ -20,7 +20,7 @@ Sentence = tuple[Cell, Cell]
 TOLD_BY_ATTEMPTS = frozenset({"task_started", "task_dequeued", "task_queued", "task_retry"})
 
 
-def told(picture: Picture, task: Task) -> list[Sentence]:
+def describe_event(picture: ConsoleState, task: Task) -> list[Sentence]:
     """The whole story, and how it stands now at its end."""
     now = picture.snapshot.taken_at
     asked_at = next((one.time for one in picture.snapshot.notices if one.id == task.id and one.type == "task_queued"), None)
@@ -80,7 +80,7 @@ def _of_attempt(attempt: Attempt, now: float) -> list[tuple[float | None, Senten
     return lines
 
 
-def _others(picture: Picture, task: Task) -> list[Notice]:
+def _others(picture: ConsoleState, task: Task) -> list[Notice]:
     """Notifications about the task that tell something its attempts do not."""
     told_as_end = {"task_completed", "task_error"} if task.attempts else set()
     return [
@@ -97,7 +97,7 @@ def _of_notice(notice: Notice, now: float) -> Sentence:
     return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", glyphs.of_level(notice.level).tone)
 
 
-def _now(picture: Picture, task: Task) -> list[Sentence]:
+def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
     now = picture.snapshot.taken_at
     active = find_active(picture, task.id)
     label: Cell = ("now", "accent")
@@ -108,12 +108,12 @@ def _now(picture: Picture, task: Task) -> list[Sentence]:
         if active.progress is not None and active.progress.base is not None:
             words = f"{words} It started from {active.progress.base}."
         if active.stalled:
-            evidence = silence.evidence_for(active.stalled, active.silent_s)
+            evidence = silence.format_evidence(active.stalled, active.silent_s)
             return [(label, (clean(f"{words} A person should look: {evidence}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
         why = picture.snapshot.why(task)
-        words = f"It waits: {why_words(why, now)}"
+        words = f"It waits: {reason_text(why, now)}"
         place = picture.snapshot.places.get(task.id)
         if place is not None:
             words = f"{words}; number {place} of {len(picture.snapshot.pending)} in the queue"

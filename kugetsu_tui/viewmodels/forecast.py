@@ -6,12 +6,12 @@ from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.decisions.forecast import Plan, Start
 from kugetsu_engine.domain.new_task import shown_id
-from kugetsu_engine.domain.text.quantities import counted, format_moment
+from kugetsu_engine.domain.text.quantities import format_count, format_moment
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, fit
 from .console_state import short_ref
-from .queue import why_words
+from .queue import reason_text
 from .rows import Cell, widest
 
 Spans = list[Cell]
@@ -22,7 +22,7 @@ FAR = 7
 def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[Spans]:
     """The plan in a line or two."""
     what_if = plan.limit != limit_now
-    slots = counted(plan.limit, "slot")
+    slots = format_count(plan.limit, "slot")
     first: Spans = [(f"with {slots} in place of {limit_now}" if what_if else slots, "accent" if what_if else "text")]
     if plan.ends_at is not None and (plan.busy or plan.starts):
         stuck = f"all but {len(plan.others)}" if plan.others else "all"
@@ -88,4 +88,4 @@ def _about(epoch_s: float | None, now: float) -> str:
 
 def _why(one: Start, plan: Plan) -> str:
     """What stands in its way beside a slot."""
-    return "" if plan.waits_for_a_slot(one) else clean(why_words(one.why, plan.now), 120)
+    return "" if plan.waits_for_a_slot(one) else clean(reason_text(one.why, plan.now), 120)

@@ -6,7 +6,7 @@ from kugetsu_engine.domain.text.quantities import format_day
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import Picture, short_ref
+from .console_state import ConsoleState, short_ref
 from .rows import Column, Row, fitted, widest
 
 COLUMNS = (Column("time", 5), Column("level", 1, gap=1), Column("text", 20, flexible=True), Column("new", 3, keep=3))
@@ -17,7 +17,7 @@ QUIET = frozenset({"task_dequeued"})
 class NoticesView:
     """Notifications; a row's key is its time and text, as they have no number."""
 
-    def __init__(self, picture: Picture, read_until: str) -> None:
+    def __init__(self, picture: ConsoleState, read_until: str) -> None:
         self._now = picture.snapshot.taken_at
         told = shown(picture)
         places = sorted(range(len(told)), key=lambda place: (urgent(told[place], read_until), place), reverse=True)
@@ -60,7 +60,7 @@ class NoticesView:
         return self._notices[index].id
 
 
-def shown(picture: Picture) -> list[Notice]:
+def shown(picture: ConsoleState) -> list[Notice]:
     """The notifications worth a line; that a task leaves the queue is told again by its start."""
     return [notice for notice in picture.snapshot.notices if notice.type not in QUIET]
 

@@ -6,14 +6,14 @@ from math import inf
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import Why
+from kugetsu_engine.domain.decisions.scheduling import WaitingReason
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_coming, format_moment
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import Picture, place_of, short_ref, tags_of
+from .console_state import ConsoleState, place_of, short_ref, tags_of
 from .filtering import row_text
 from .rows import OF_TASK, TITLE, Cell, Column, Room, Row, fitted, room, widest
 
@@ -35,7 +35,7 @@ FLOW = frozenset({"paused", "budget", "draining"})
 class QueueView:
     """Pending tasks; a row is made when it is seen, so ten thousand cost what twenty do."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
         self._shared = scheduling.queue_reason(picture.snapshot.facts)
@@ -119,8 +119,8 @@ class QueueView:
         why = self._snapshot.why(task)
         if self._shared is not None and why.code == self._shared.code:
             return ""
-        failure = f", {failures.words(task.failure)}" if why.code == "retry_at" and task.failure else ""
-        return clean(why_words(why, self._snapshot.taken_at) + failure, 200)
+        failure = f", {failures.describe_failure(task.failure)}" if why.code == "retry_at" and task.failure else ""
+        return clean(reason_text(why, self._snapshot.taken_at) + failure, 200)
 
     def _start(self, task: Task) -> str:
         """About when it starts, as a time of day, where that can be known."""
@@ -139,7 +139,7 @@ def tail_text(task: Task) -> str:
     return "".join(f"  {text}" for text, _ in tail(task))
 
 
-def start_estimate(task: Task, why: Why, snapshot: Snapshot) -> float | None:
+def start_estimate(task: Task, why: WaitingReason, snapshot: Snapshot) -> float | None:
     """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
     if why.code in ("next", "held"):
         return None
@@ -149,7 +149,7 @@ def start_estimate(task: Task, why: Why, snapshot: Snapshot) -> float | None:
     return start
 
 
-def why_words(why: Why, now: float) -> str:
+def reason_text(why: WaitingReason, now: float) -> str:
     """The reason in words that stay true while nothing changes: a time of day in place of a countdown."""
     if why.until is None:
         return why.text

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting.cells import clean
 from .console_state import short_ref
@@ -61,7 +61,7 @@ def marked_line(tasks: Sequence[Task]) -> list[Cell]:
     numbers = " ".join(task.shown for task in tasks[:12])
     more = " …" if len(tasks) > 12 else ""
     return [
-        (f"{counted(len(tasks), 'task')} marked", "accent"),
+        (f"{format_count(len(tasks), 'task')} marked", "accent"),
         (f"  {clean(numbers, 200)}{more}", "text"),
         ("  esc clears", "muted"),
     ]

@@ -1,18 +1,18 @@
 """The line at the top: how the fleet stands, and who runs the engine; and the banner below it."""
 
-from kugetsu_engine.domain.text.quantities import format_moment, format_size, format_span, of_number
+from kugetsu_engine.domain.text.quantities import choose_form, format_moment, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
-from .console_state import Picture, Replaying
+from .console_state import ConsoleState, ReplayState
 from .rows import Cell
 
 JUST_S = 60.0
 """An engine that started longer ago has nothing new to report; the notifications keep it."""
 
 
-def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
+def fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
     """The left part in groups, the most needed first: what needs a person, agents, queue, what is done, the machine.
 
     Args:
@@ -21,7 +21,7 @@ def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
     needing = snapshot.needing
-    groups: list[list[Cell]] = [[(f"{key} {needing} {of_number(needing, 'needs', 'need')} you", "danger")]] if needing else []
+    groups: list[list[Cell]] = [[(f"{key} {needing} {choose_form(needing, 'needs', 'need')} you", "danger")]] if needing else []
     groups += [
         [("agents ", "muted"), (f"{used}{glyphs.glyph('limit')}{snapshot.limit}", "title" if used else "text")],
         [("queue ", "muted"), (str(waiting), "title" if waiting else "text")],
@@ -34,7 +34,7 @@ def fleet(picture: Picture, key: str = "!") -> list[list[Cell]]:
     return groups
 
 
-def engine(picture: Picture) -> list[Cell]:
+def engine(picture: ConsoleState) -> list[Cell]:
     """The right part: who runs the engine, and whether anything may start."""
     view = picture.snapshot.engine
     run, stop = glyphs.glyph("running"), glyphs.glyph("held")
@@ -55,7 +55,7 @@ def engine(picture: Picture) -> list[Cell]:
     return [*mark, ("engine ", "muted"), (where, "text"), ("  ", "text"), state]
 
 
-def start_report(before: Picture | None, now: Picture) -> Cell | None:
+def start_report(before: ConsoleState | None, now: ConsoleState) -> Cell | None:
     """What an engine found that has just started, to be said once; None when there is nothing new to say."""
     view = now.snapshot.engine
     said = before is not None and (before.snapshot.engine.since, before.snapshot.engine.recovered) == (
@@ -69,7 +69,7 @@ def start_report(before: Picture | None, now: Picture) -> Cell | None:
     return (clean(f"engine started: {view.recovered}", 400), "warning" if bad else "good")
 
 
-def replay_banner(then: Replaying, at_home: bool = True) -> Cell:
+def replay_banner(then: ReplayState, at_home: bool = True) -> Cell:
     """That this is the past, which moment it is, and the way back."""
     dot = glyphs.glyph("dot")
     flow = glyphs.glyph("running") if then.playing else glyphs.glyph("held")
@@ -77,7 +77,7 @@ def replay_banner(then: Replaying, at_home: bool = True) -> Cell:
     return (f"REPLAY {then.clock} {dot} {then.speed}{glyphs.glyph('times')} {flow} {dot} esc: {way}", "key")
 
 
-def banner(picture: Picture, at_home: bool = True) -> Cell | None:
+def banner(picture: ConsoleState, at_home: bool = True) -> Cell | None:
     """The one line for what is wrong or unusual right now; None when all is well."""
     snapshot = picture.snapshot
     view = snapshot.engine

@@ -5,28 +5,28 @@ from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
-from kugetsu_engine.domain.usage import consumed
+from kugetsu_engine.domain.usage import sum_consumed
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, clean_lines
 from .agents import phase
-from .console_state import Picture, short_ref, tags_of
-from .queue import start_estimate, why_words
+from .console_state import ConsoleState, short_ref, tags_of
+from .queue import reason_text, start_estimate
 from .rows import Cell
 
 Spans = list[Cell]
 
 
-def one_line(picture: Picture, task_id: str | None) -> Spans:
+def summary_line(picture: ConsoleState, task_id: str | None) -> Spans:
     """The selected task in one line."""
     task = picture.snapshot.task(task_id) if task_id else None
     if task is None:
         return []
     head: Spans = [(f"{task.shown} {clean(short_ref(task.issue_ref), 120)}", "text"), ("  ", "text")]
-    return [*head, *state_words(picture, task)]
+    return [*head, *state_text(picture, task)]
 
 
-def state_words(picture: Picture, task: Task) -> Spans:
+def state_text(picture: ConsoleState, task: Task) -> Spans:
     """State and reason."""
     look = glyphs.of_task(task)
     spans: Spans = [(f"{look.glyph} {look.word}", look.tone)]
@@ -36,7 +36,7 @@ def state_words(picture: Picture, task: Task) -> Spans:
         spans += [("  ", "text"), phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
         why = picture.snapshot.why(task)
-        spans.append((f"  {clean(why_words(why, picture.snapshot.taken_at), 300)}", "text"))
+        spans.append((f"  {clean(reason_text(why, picture.snapshot.taken_at), 300)}", "text"))
         place = picture.snapshot.places.get(task.id)
         if place is not None:
             spans.append((f"  number {place} of {len(picture.snapshot.pending)}", "muted"))
@@ -53,17 +53,17 @@ def state_words(picture: Picture, task: Task) -> Spans:
     return spans
 
 
-def attempts_allowed(picture: Picture, task: Task) -> int:
+def attempts_allowed(picture: ConsoleState, task: Task) -> int:
     """Number of the last attempt that the engine would make by itself."""
     return task.attempts_before + picture.max_attempts
 
 
-def find_active(picture: Picture, task_id: str) -> Active | None:
+def find_active(picture: ConsoleState, task_id: str) -> Active | None:
     """The running attempt of a task."""
     return next((one for one in picture.snapshot.active if one.task.id == task_id), None)
 
 
-def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
+def header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
     """The top of a task's screen."""
     look = glyphs.of_task(task)
     active = find_active(picture, task.id)
@@ -82,10 +82,10 @@ def header(picture: Picture, task: Task, attempt: int) -> list[Spans]:
     return lines
 
 
-def _reason(picture: Picture, task: Task) -> Spans:
+def _reason(picture: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
         why = picture.snapshot.why(task)
-        spans: Spans = [("waits   ", "muted"), (clean(why_words(why, picture.snapshot.taken_at), 300), "text")]
+        spans: Spans = [("waits   ", "muted"), (clean(reason_text(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     told = task.error or task.reason
     if not told:
@@ -98,7 +98,7 @@ def _since(task: Task) -> str:
     return format_moment(task.started_at or task.notified_at or task.pending_since, seconds=True)
 
 
-def _facts(picture: Picture, task: Task) -> Spans:
+def _facts(picture: ConsoleState, task: Task) -> Spans:
     spans: Spans = [("agent   ", "muted"), (clean(task.agent or picture.snapshot.default_agent or "the default", 60), "text")]
     if picture.approves(task) is not None and not task.ended:
         spans.append((f" approves everything by itself ({clean(picture.approves(task) or '', 60)})", "warning"))
@@ -111,7 +111,7 @@ def _facts(picture: Picture, task: Task) -> Spans:
     return spans
 
 
-def _now(picture: Picture, task: Task, active: Active | None) -> Spans:
+def _now(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
     """What its agent does right now, and what that takes."""
     spans: Spans = []
     if active is None:
@@ -125,14 +125,14 @@ def _now(picture: Picture, task: Task, active: Active | None) -> Spans:
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:
-            spans += [("  used ", "muted"), (consumed(progress.usage), "text")]
+            spans += [("  used ", "muted"), (sum_consumed(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
     return [("now   ", "muted"), *spans] if spans else []
 
 
-def _where(picture: Picture, task: Task, active: Active | None) -> Spans:
+def _where(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
     """Where it works, where that started, and its pull request."""
     spans: Spans = []
     if active is not None and active.record is not None and active.record.worktree:
@@ -148,7 +148,7 @@ def _base(task: Task, active: Active | None) -> Spans:
     return [("  from ", "muted"), (clean(str(base), 200), "muted")] if base is not None else []
 
 
-def _pull(picture: Picture, task: Task) -> Spans:
+def _pull(picture: ConsoleState, task: Task) -> Spans:
     """What the issue's forge last said about its pull request."""
     known = picture.snapshot.pulls.get(task.issue_key)
     if known is None or known.pull is None:
@@ -158,13 +158,13 @@ def _pull(picture: Picture, task: Task) -> Spans:
     return [("  ", "muted"), (clean(words, 120), "warning" if bad else "info"), (f"  {clean(known.pull.url, 200)}", "muted")]
 
 
-def _changes(picture: Picture, task: Task) -> Spans:
+def _changes(picture: ConsoleState, task: Task) -> Spans:
     """What its agent has changed so far."""
     changes = picture.snapshot.changes(task.id)
     return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
-def _overlap(picture: Picture, task: Task) -> Spans:
+def _overlap(picture: ConsoleState, task: Task) -> Spans:
     """Which other running task changes the same files."""
     found = picture.snapshot.overlap(task.id)
     if found is None:
@@ -183,7 +183,7 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     lines: list[Spans] = []
     for ended in task.attempts[-4:]:
         mark = glyphs.glyph("marker") if ended.number == shown else " "
-        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_words(ended, task.delivers)])
+        lines.append([(mark, "focus"), (f" attempt {ended.number} ", "muted"), *attempt_text(ended, task.delivers)])
     if task.state in ("notified", "running"):
         mark = glyphs.glyph("marker") if task.attempt == shown else " "
         look = glyphs.of_task(task)
@@ -191,12 +191,12 @@ def _attempts(task: Task, shown: int) -> list[Spans]:
     return lines
 
 
-def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
+def attempt_text(ended: Attempt, delivers: bool = True) -> Spans:
     """How an attempt ended and what it delivered."""
     good = ended.outcome == "ok"
     look = glyphs.of_state("completed" if good else "cancelled" if ended.outcome == "cancelled" else "error")
     spans: Spans = [(f"{look.glyph} {clean(ended.outcome, 20)}", look.tone)]
-    failure = failures.words(ended.failure)
+    failure = failures.describe_failure(ended.failure)
     if failure not in ("", ended.outcome):
         spans.append((f"  {clean(failure, 30)}", "warning"))
     if ended.reason and ended.reason != ended.outcome:
@@ -207,7 +207,7 @@ def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
         spans.append((f"  signal {ended.signal}", "muted"))
     if ended.elapsed_s is not None:
         spans.append((f"  {format_span(ended.elapsed_s)}", "muted"))
-    if ended.usage is not None and (used := consumed(ended.usage)):
+    if ended.usage is not None and (used := sum_consumed(ended.usage)):
         spans.append((f"  {used}", "muted"))
     if ended.delivered is not None:
         spans.append(
@@ -221,7 +221,7 @@ def attempt_words(ended: Attempt, delivers: bool = True) -> Spans:
     return spans
 
 
-def card(picture: Picture, task: Task) -> list[Spans]:
+def card(picture: ConsoleState, task: Task) -> list[Spans]:
     """What is shown where a log would be, for a task that never ran: what it is to do, and when."""
     lines: list[Spans] = [
         [(clean(task.issue_ref, 300), "accent")],

@@ -8,7 +8,7 @@ from time import localtime
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_span, percent
+from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_percent, format_span
 from kugetsu_engine.domain.text.times import epoch
 
 from ..formatting import glyphs
@@ -131,7 +131,7 @@ def _round_times(start: float, end: float, step: float) -> Iterator[float]:
 
 
 @dataclass
-class Figures:
+class UtilizationFigures:
     """What became of the tasks of one repository, or of one agent."""
 
     tasks: int = 0
@@ -166,23 +166,27 @@ FAILED = 3
 """The column of `HEAD` that a number above 0 is a warning in."""
 
 
-def figures(tasks: Iterable[Task], default_agent: str) -> tuple[Figures, dict[str, Figures], dict[str, Figures]]:
+def figures(
+    tasks: Iterable[Task], default_agent: str
+) -> tuple[UtilizationFigures, dict[str, UtilizationFigures], dict[str, UtilizationFigures]]:
     """Figures of all, by repository, and by agent; the ones with the most tasks first."""
-    all_of_them = Figures()
-    by_repository: dict[str, Figures] = {}
-    by_agent: dict[str, Figures] = {}
+    all_of_them = UtilizationFigures()
+    by_repository: dict[str, UtilizationFigures] = {}
+    by_agent: dict[str, UtilizationFigures] = {}
     for task in tasks:
         all_of_them.add(task)
-        by_repository.setdefault(short_ref(task.issue_ref).partition("#")[0], Figures()).add(task)
-        by_agent.setdefault(task.agent or default_agent, Figures()).add(task)
+        by_repository.setdefault(short_ref(task.issue_ref).partition("#")[0], UtilizationFigures()).add(task)
+        by_agent.setdefault(task.agent or default_agent, UtilizationFigures()).add(task)
     return all_of_them, _most_first(by_repository), _most_first(by_agent)
 
 
-def _most_first(found: dict[str, Figures]) -> dict[str, Figures]:
+def _most_first(found: dict[str, UtilizationFigures]) -> dict[str, UtilizationFigures]:
     return dict(sorted(found.items(), key=lambda item: (-item[1].tasks, item[0])))
 
 
-def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]], width: int) -> list[Spans]:
+def table(
+    all_of_them: UtilizationFigures, groups: Sequence[tuple[str, dict[str, UtilizationFigures]]], width: int
+) -> list[Spans]:
     """The figures as lines, with as many columns as there is room for."""
     named = [(title, name, one) for title, group in groups for name, one in group.items()]
     name_width = min(max((width_of(name) for _, name, _ in named), default=0) + 2, 24)
@@ -198,8 +202,8 @@ def table(all_of_them: Figures, groups: Sequence[tuple[str, dict[str, Figures]]]
     return lines
 
 
-def _words(one: Figures) -> tuple[str, ...]:
-    rate = percent(one.completed - one.empty_handed, one.tasks)
+def _words(one: UtilizationFigures) -> tuple[str, ...]:
+    rate = format_percent(one.completed - one.empty_handed, one.tasks)
     typical = format_span(median(one.seconds)) if one.seconds else ""
     cost = f"{one.cost:.2f}" if one.cost is not None else ""
     tokens = format_number(one.tokens) if one.tokens is not None else ""

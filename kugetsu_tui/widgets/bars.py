@@ -64,7 +64,7 @@ class Banner(Lines):
         return Line(filled([(" ", "text"), (clean(text), tone)], width), base)
 
 
-class Talk(Lines):
+class MessageBar(Lines):
     """The line at the bottom: the answer to the last act, else the selected task in a few words."""
 
     DEFAULT_CSS = "Talk { height: 1; }"

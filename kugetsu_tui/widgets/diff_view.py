@@ -2,15 +2,15 @@
 
 import asyncio
 
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting.cells import clean, fit, width_of
 from ..viewmodels.diff import DiffText
 from .line_widget import EMPTY, Line, Span
-from .pane import Searched, marked, words
+from .pane import SearchChanged, marked, shown_title
 
 
-class DiffView(Searched):
+class DiffView(SearchChanged):
     """A pane with a diff in it, or with words that say why there is none."""
 
     def __init__(self, *, pane_id: str | None = None) -> None:
@@ -120,7 +120,7 @@ class DiffView(Searched):
 
     def aside_spans(self) -> list[Span]:
         """How many lines there are."""
-        return [(counted(self._total, "line"), "muted")] if self._total else []
+        return [(format_count(self._total, "line"), "muted")] if self._total else []
 
     def extent(self) -> tuple[int, int]:
         """Where the visible lines lie."""
@@ -129,7 +129,7 @@ class DiffView(Searched):
     def body_line(self, y: int, width: int) -> Line:
         """One line of the diff."""
         if self._text is None:
-            told = words(clean(self._instead, 1000), max(width, 1))
+            told = shown_title(clean(self._instead, 1000), max(width, 1))
             return Line(((told[y], "muted"),)) if y < len(told) else EMPTY
         line = self._first + y
         if line >= self._total:

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..formatting.cells import fit, width_of
-from ..formatting.glyphs import plain
+from ..formatting.glyphs import plain_style
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Lines(Widget):
         line = self._shown[y] if y < len(self._shown) else EMPTY
         used = sum(width_of(text) for text, _ in line.spans)
         padded = line if used >= width else line._replace(spans=(*line.spans, (" " * (width - used), "text")))
-        strip = Strip([Segment(plain(text), self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
+        strip = Strip([Segment(plain_style(text), self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
         return strip if used <= width else strip.crop(0, width)
 
     def tone(self, name: str, base: str = "") -> Style:

@@ -8,7 +8,7 @@ from kugetsu_engine.domain.text.terminal_line import Colour
 from ..formatting.cells import fit, from_cell, text_place, width_of
 from ..formatting.error_lines import looks_wrong
 from .line_widget import Line, Span
-from .pane import marked, words
+from .pane import marked, shown_title
 
 TONES = {
     "red": "removed", "green": "good", "yellow": "warning", "blue": "info", "magenta": "magenta", "cyan": "cyan",
@@ -101,5 +101,5 @@ class Card:
 
 def _broken(line: list[Span], width: int) -> list[list[Span]]:
     if len(line) == 1 and width_of(line[0][0]) > width > 10:
-        return [[(part, line[0][1])] for part in words(line[0][0], width)]
+        return [[(part, line[0][1])] for part in shown_title(line[0][0], width)]
     return [line]

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.worker import Worker
 
-from kugetsu_engine.domain.text.quantities import counted
+from kugetsu_engine.domain.text.quantities import format_count
 
 from ..backend.log_feed import SCAN_LINES, LogPart
 from ..formatting.cells import clean
@@ -16,7 +16,7 @@ from ..formatting.glyphs import glyph
 from ..formatting.line_times import CLOCK
 from .line_widget import EMPTY, Line, Span
 from .log_style import Card, drawn, moved, seen
-from .pane import Searched
+from .pane import SearchChanged
 from .wrapping import Place, Wrapped
 
 POLL_S = 0.12
@@ -41,7 +41,7 @@ class Feed(Protocol):
     def close(self) -> None: ...
 
 
-class LogView(Searched):
+class LogView(SearchChanged):
     """A pane with a log in it, or with a card where there is none yet."""
 
     class Known(Message):
@@ -395,11 +395,11 @@ class LogView(Searched):
             return []
         if not self.follow:
             new = self._part.total - self._left_at
-            words = counted(new, "new line") if new > 0 else "held, G follows"
+            words = format_count(new, "new line") if new > 0 else "held, G follows"
             return [(f"{glyph('more')} {words}", "accent" if new > 0 else "muted")]
         if self._grows and self._feed.up_to:
             return [(self._feed.up_to, "muted")]
-        return [("following", "good")] if self._grows else [(counted(self._part.total, "line"), "muted")]
+        return [("following", "good")] if self._grows else [(format_count(self._part.total, "line"), "muted")]
 
     def extent(self) -> tuple[int, int]:
         """Where the visible lines lie."""

@@ -148,7 +148,7 @@ class Pane(Lines, can_focus=True):
             self.click_line(event.y - 1)
 
 
-class Searched(Pane):
+class SearchChanged(Pane):
     """A pane with a text that can be searched."""
 
     _search = ""
@@ -213,7 +213,7 @@ def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def words(text: str, width: int) -> list[str]:
+def shown_title(text: str, width: int) -> list[str]:
     """Break text into lines at spaces, by the width it takes on the screen."""
     lines: list[str] = []
     line = ""

@@ -42,7 +42,7 @@ class NoRows:
         return None
 
 
-class Asked(NamedTuple):
+class ContextMenuRequested(NamedTuple):
     """Which rows of which view are to be shown."""
 
     view: View
@@ -99,7 +99,7 @@ class RowList(Pane):
         """Makes a row; those that were seen last are kept."""
         self._newest: View = self._view
         """The view that was shown last; its rows may still be chosen."""
-        self._asked: Asked | None = None
+        self._asked: ContextMenuRequested | None = None
         """What is being chosen."""
         self._choosing = False
         self._order: Sequence[int] | None = None
@@ -137,7 +137,7 @@ class RowList(Pane):
         """Find the rows that are shown; where that takes long apart from the event loop, so that keys do not wait for it."""
         self._newest = view
         order = self.sort or next(iter(view.sorts if isinstance(view, Sortable) else ()), "")
-        self._asked = asked = Asked(view, self.filter, order, self.backwards)
+        self._asked = asked = ContextMenuRequested(view, self.filter, order, self.backwards)
         if len(view.keys) <= AT_ONCE or not (self.filter or self.sort or self.backwards):
             self._take(asked, chosen(*asked))
             return
@@ -158,7 +158,7 @@ class RowList(Pane):
         finally:
             self._choosing = False
 
-    def _take(self, asked: Asked, order: Sequence[int] | None) -> None:
+    def _take(self, asked: ContextMenuRequested, order: Sequence[int] | None) -> None:
         before, self._asked = self._key, None
         self._view, self._order = asked.view, order
         self._row = lru_cache(ROWS_KEPT)(self._view.row)

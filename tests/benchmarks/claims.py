@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.domain.new_task import draft
+from kugetsu_engine.domain.new_task import make_task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
@@ -66,7 +66,7 @@ def filled(depth: int) -> Path:
     files.prepare(paths.folders())
     for number in range(1, depth + 1):
         message = f"Task number {number}: find out why the nightly job hangs, and mend it"
-        task = draft(number, f"github.com/bench/repository#{number}", message, iso(STARTED + number))
+        task = make_task(number, f"github.com/bench/repository#{number}", message, iso(STARTED + number))
         fd = os.open(paths.item(str(task["id"])), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(fd, json.dumps(task, ensure_ascii=False).encode())
         os.close(fd)

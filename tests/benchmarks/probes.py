@@ -13,11 +13,11 @@ from .measure import environment, rss_kib
 
 def books(root: str, claims: str) -> dict[str, float]:
     """An engine's start on a state directory, the memory of its index, and claims from it."""
-    from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
+    from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
     from kugetsu_engine.paths import StatePaths
-    from kugetsu_engine.queue.task_store import Ledger
+    from kugetsu_engine.queue.task_store import TaskStore
 
-    ledger = Ledger(StatePaths(root), time.time, lambda _code, _text: None)
+    ledger = TaskStore(StatePaths(root), time.time, lambda _code, _text: None)
     ledger.set_timing(Timing(3, 5.0, 600.0, 1e9))
     gc.collect()
     memory, began = rss_kib(os.getpid()), time.perf_counter()
@@ -29,7 +29,7 @@ def books(root: str, claims: str) -> dict[str, float]:
     ledger.rescan()
     again = time.perf_counter() - began
     waiting = len(ledger.entries)
-    facts = Facts(limit=10**6, used=0, paused=False, draining=False, busy_refs=frozenset(), states=ledger.states)
+    facts = SchedulingFacts(limit=10**6, used=0, paused=False, draining=False, busy_refs=frozenset(), states=ledger.states)
     index_us, durable_us = [], []
     for _ in range(int(claims)):
         began = time.perf_counter()
@@ -68,9 +68,9 @@ def parse(root: str) -> dict[str, float]:
 
 def enqueue(root: str, name: str, count: str) -> dict[str, object]:
     """Many tasks from one of several processes; waits for a line on stdin, so that all begin together."""
-    from kugetsu_engine.client.api import Operator
+    from kugetsu_engine.client.api import Client
 
-    operator = Operator(root, environment())
+    operator = Client(root, environment())
     print("ready", flush=True)
     sys.stdin.readline()
     ids, slowest = [], 0.0

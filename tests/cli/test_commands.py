@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import manual_sessions
@@ -367,7 +367,7 @@ def test_completions_offer_what_the_parsers_of_the_verbs_take() -> None:
     from kugetsu_engine.cli.commands import completion
     from kugetsu_engine.cli.main import GROUPS
 
-    whole = completion.whole()
+    whole = completion.complete_words()
     verbs = next(action.choices for action in whole._actions if action.dest == "verb")
     assert isinstance(verbs, dict)
     assert verbs.keys() == GROUPS.keys() - {"--headless"}
@@ -425,7 +425,7 @@ def test_who_works_by_hand_is_told_by_every_verb(shell: Shell) -> None:
     shell.enqueue("local/app#1")
     shell.enqueue("local/app#2")
     paths = StatePaths(str(shell.state))
-    mark = manual_sessions.set_mark(paths, "local-app-1", ByHand("q_1", "local/app#1", iso(time.time() - 720), 4711))
+    mark = manual_sessions.set_mark(paths, "local-app-1", ManualSession("q_1", "local/app#1", iso(time.time() - 720), 4711))
     assert mark is not None
     try:
         status = shell.json("status")

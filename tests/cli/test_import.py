@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config.loader import load
+from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain.refs import parse, slug
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions
@@ -32,7 +32,7 @@ def old(shell: Shell, tmp_path: Path) -> Path:
 
 def test_it_loads_without_being_taken_over(shell: Shell, old: Path) -> None:
     """Settings, servers, queue, sessions and messages are there; the old index is kept."""
-    settings, problems = load(StatePaths(str(old)), {})
+    settings, problems = load_settings(StatePaths(str(old)), {})
     assert problems == []
     assert (settings.max_concurrent_agents, settings.task_timeout, settings.default_server) == (2, 10800.0, "git.fbrns.co")
     assert settings.servers["forge.test"] == "ssh://git@forge.test"
@@ -88,7 +88,7 @@ def test_taken_over_in_place(shell: Shell, old: Path, tmp_path: Path) -> None:
     assert not (old / "config").exists()
     assert (old / "env/dev.env").stat().st_mode & 0o077 == 0
     paths = StatePaths(str(old))
-    kept = {session.slug: session for session in sessions.all(paths)}
+    kept = {session.slug: session for session in sessions.list_sessions(paths)}
     assert kept["base"].session_id == old_kugetsu.BASE
     assert kept["pm-agent"].session_id == old_kugetsu.PM
     assert kept[parse(MOVED).slug].issue_ref == MOVED
@@ -128,7 +128,7 @@ def test_a_branch_of_digits_stays_a_text(shell: Shell, tmp_path: Path) -> None:
     old.mkdir()
     (old / "config").write_text("KUGETSU_BASE_BRANCH=2024\nMAX_CONCURRENT_AGENTS=07\n")
     assert shell("import", str(old)).returncode == 0
-    settings, problems = load(StatePaths(str(shell.state)), {})
+    settings, problems = load_settings(StatePaths(str(shell.state)), {})
     assert (problems, settings.base_branch, settings.max_concurrent_agents) == ([], "2024", 7)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.commands import init
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.reserved_refs import BASE
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.paths import StatePaths
@@ -77,7 +77,7 @@ def test_force_destroys_them_first(ready: Shell) -> None:
     done = ready("init", "--force")
     assert done.returncode == 0, done.stderr
     assert "base session s-q_3\npm-agent session s-q_4\n" in done.stdout
-    assert {session.session_id for session in sessions.all(StatePaths(str(ready.state)))} == {"s-q_3", "s-q_4"}
+    assert {session.session_id for session in sessions.list_sessions(StatePaths(str(ready.state)))} == {"s-q_3", "s-q_4"}
 
 
 def test_an_agent_that_fails_is_told_and_it_can_be_done_again(ready: Shell, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Only when asked for, and with the session's id; a missing program is one line."""
-    operator = Operator(str(tmp_path / "state"))
+    operator = Client(str(tmp_path / "state"))
     files.prepare(operator.paths.folders())
     program = tmp_path / "opencode"
     program.write_text('#!/bin/sh\necho "$@"; pwd; echo "$PWD"\n')
@@ -118,7 +118,7 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     config = Path(operator.paths.config)
     config.write_text(f'[agents.opencode]\nprogram = "{program}"\n')
     assert init._offer_screen(operator) == 0
-    sessions.save(operator.paths, Session("base", BASE, "opencode", "ses_1", str(tmp_path)))
+    sessions.save_session(operator.paths, Session("base", BASE, "opencode", "ses_1", str(tmp_path)))
     monkeypatch.setattr(init, "confirmed", lambda _question: False)
     assert init._offer_screen(operator) == 0
     assert capfd.readouterr().out == ""
@@ -130,9 +130,9 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     assert capfd.readouterr().err == "kugetsu: /not/there: No such file or directory\n"
     config.write_text(f'[agents.reviewer]\nkind = "claude"\nprogram = "{program}"\nenv = {{ WHOSE = "its own" }}\n')
     program.write_text('#!/bin/sh\necho "$@" "$WHOSE"\n')
-    sessions.save(operator.paths, Session("base", BASE, "reviewer", "s-2", str(tmp_path)))
+    sessions.save_session(operator.paths, Session("base", BASE, "reviewer", "s-2", str(tmp_path)))
     assert init._offer_screen(operator) == 0
     assert capfd.readouterr().out == "--resume s-2 its own\n"
-    sessions.save(operator.paths, Session("base", BASE, "demo", "s-2", str(tmp_path)))
+    sessions.save_session(operator.paths, Session("base", BASE, "demo", "s-2", str(tmp_path)))
     assert init._offer_screen(operator) == 0
     assert capfd.readouterr().out == ""

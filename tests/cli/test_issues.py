@@ -52,7 +52,9 @@ class TestDestroy:
         """Nothing is left; a second time there is nothing to do; the ended task stays in the list."""
         tree = worked(ready)
         ready.enqueue("local/app#1", "more", "--hold")
-        sessions.save(StatePaths(str(ready.state)), Session("local-app-1", "local/app#1", agent="demo", session_id="s1"))
+        sessions.save_session(
+            StatePaths(str(ready.state)), Session("local-app-1", "local/app#1", agent="demo", session_id="s1")
+        )
         done = ready("destroy", "local/app#1", "-y")
         assert done.returncode == 0, done.stderr
         assert "branch fix/issue-1 removed" in done.stdout
@@ -70,7 +72,9 @@ class TestDestroy:
         worked(ready)
         with (ready.state / "config.toml").open("a") as config:
             config.write('[agents.reviewer]\nkind = "aider"\n')
-        sessions.save(StatePaths(str(ready.state)), Session("local-app-1", "local/app#1", agent="reviewer", session_id="s1"))
+        sessions.save_session(
+            StatePaths(str(ready.state)), Session("local-app-1", "local/app#1", agent="reviewer", session_id="s1")
+        )
         (ready.state / "sessions/s1.aider.md").touch()
         done = ready("destroy", "local/app#1", "-y")
         assert "session s1 deleted" in done.stdout, done.stderr
@@ -133,14 +137,14 @@ class TestDestroy:
         paths = StatePaths(str(ready.state))
         for name in (BASE, PM_AGENT):
             worked(ready)
-            sessions.save(paths, Session(session_name(paths, name), name, agent="demo", session_id=f"s-{name}"))
+            sessions.save_session(paths, Session(session_name(paths, name), name, agent="demo", session_id=f"s-{name}"))
         assert [row["kind"] for row in ready.json("list")][:2] == ["base", "pm-agent"]
         assert ready.json("status")["sessions"] == {"base": f"s-{BASE}", "pm_agent": f"s-{PM_AGENT}"}
         assert ready("destroy", "--pm-agent", "-y").returncode == 0
-        assert [session.slug for session in sessions.all(paths)] == ["base"]
-        sessions.save(paths, Session("pm-agent", PM_AGENT, agent="demo", session_id="s2"))
+        assert [session.slug for session in sessions.list_sessions(paths)] == ["base"]
+        sessions.save_session(paths, Session("pm-agent", PM_AGENT, agent="demo", session_id="s2"))
         assert ready("destroy", "--base", "-y").returncode == 0
-        assert sessions.all(paths) == []
+        assert sessions.list_sessions(paths) == []
 
 
 class TestPrune:
@@ -153,9 +157,9 @@ class TestPrune:
         alive = worked(ready, ref="local/app#3")
         assert ready("queue", "clear").returncode == 0
         for name in ("local/app#3", "local/gone#4"):
-            sessions.save(paths, Session(session_name(paths, name), name, agent="demo", session_id="s"))
-        sessions.save(paths, Session("base", agent="demo", session_id="b"))
-        contexts.save(paths, Context("local/gone#5", conversation_history=[Message("user", "hi")]))
+            sessions.save_session(paths, Session(session_name(paths, name), name, agent="demo", session_id="s"))
+        sessions.save_session(paths, Session("base", agent="demo", session_id="b"))
+        contexts.save_context(paths, Context("local/gone#5", conversation_history=[Message("user", "hi")]))
         (ready.state / "worktrees/local-strange-1").mkdir()
         found = {(one["kind"], Path(one["path"]).name, one["kept"]) for one in ready.json("prune", "--dry-run")}
         assert found == {
@@ -168,7 +172,7 @@ class TestPrune:
         done = ready("prune", "--force")
         assert done.returncode == 0, done.stderr
         assert (empty.exists(), full.exists(), alive.exists()) == (False, True, True)
-        assert {session.slug for session in sessions.all(paths)} == {"base", "local-app-3"}
+        assert {session.slug for session in sessions.list_sessions(paths)} == {"base", "local-app-3"}
         assert sorted(path.name for path in (ready.state / "context").iterdir()) == [f"local-app-{n}.json" for n in (2, 3)]
         assert not [one for one in ready.json("prune", "--dry-run") if not one["kept"]]
 
@@ -183,7 +187,7 @@ class TestIndexAndContext:
         ready.enqueue("local/app#1", "x\ndemo: steps=0 end=hang")
         ready.enqueue("local/app#2", "later", "--hold")
         assert ready("set-pr", "local/app#1", PULL).returncode == 0
-        sessions.save(paths, Session("base", agent="demo", session_id="b"))
+        sessions.save_session(paths, Session("base", agent="demo", session_id="b"))
         wanted = {
             "base": "b", "pm_agent": None, "issues": {"local/app#1": "local-app-1.json"}, "active": {"q_1": "local/app#1"},
             "queued": ["q_2"],
@@ -208,7 +212,7 @@ class TestIndexAndContext:
         old = {"issue_ref": "local/old#1", "current_branch": "fix/issue-1", "last_message": "hi", "conversation_history": said}
         (ready.state / "context/local-old-1.json").write_text(json.dumps(old))
         assert ready("context", "local/old#1").stdout.count("── you") == 30
-        context = contexts.load(StatePaths(str(ready.state)), "local/old#1")
+        context = contexts.load_context(StatePaths(str(ready.state)), "local/old#1")
         kept = contexts.with_message(context, Message("assistant", "x" * 100_000, "t"), None)
         assert len(kept.conversation_history) == 20
         assert len(msgspec.json.encode(kept)) < 20_000
@@ -236,7 +240,7 @@ class TestAgentsOwnSession:
         program.chmod(0o755)
         shell.environ["XDG_DATA_HOME"] = str(folder / "data")
         (shell.state / "config.toml").write_text(f'{CONFIG}[agents.opencode]\nprogram = "{program}"\n')
-        sessions.save(StatePaths(str(shell.state)), Session("local-app-1", "local/app#1", "opencode", self.SESSION))
+        sessions.save_session(StatePaths(str(shell.state)), Session("local-app-1", "local/app#1", "opencode", self.SESSION))
         return place
 
     def test_it_is_deleted(self, ready: Shell, tmp_path: Path) -> None:

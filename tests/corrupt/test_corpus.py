@@ -39,7 +39,7 @@ def _never(_paths: StatePaths) -> bool:
 
 def _control_broken(paths: StatePaths) -> bool:
     try:
-        queue_control.read(paths)
+        queue_control.read_control(paths)
     except BadFile:
         return True
     return False
@@ -56,7 +56,7 @@ def _env_broken(paths: StatePaths) -> bool:
 
 def _context_broken(paths: StatePaths) -> bool:
     try:
-        contexts.load(paths, "local/a#1")
+        contexts.load_context(paths, "local/a#1")
     except BadFile:
         return True
     return False
@@ -106,7 +106,7 @@ PLACES: dict[str, Place] = {
     "the context of the issue": Place(lambda paths: f"{paths.context}/{SLUG}.json", None, _context_broken, kept_if_sound=False),
     "index.json": Place(lambda paths: paths.index, kept=False),
     "pauses.json": Place(
-        lambda paths: paths.pauses, "corrupt", lambda paths: provider_backoff.fault(paths) is not None, seen_s=6.0
+        lambda paths: paths.pauses, "corrupt", lambda paths: provider_backoff.find_fault(paths) is not None, seen_s=6.0
     ),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),
@@ -176,7 +176,7 @@ def _meet(place: Place, name: str, running: bool) -> None:
             world.turn(seconds)
         if place.code == "corrupt" and broken:
             assert "corrupt" in _codes(world), name
-            told = [notice.text for notice in notifications.newest(world.paths) if notice.type == "engine_corrupt"]
+            told = [notice.text for notice in notifications.newest_notification(world.paths) if notice.type == "engine_corrupt"]
             assert told, f"no word of {name}"
             assert os.listdir(world.paths.corrupt)
         if world.engine is not None and world.engine.controls.paused:
@@ -324,7 +324,7 @@ def test_a_file_that_breaks_while_the_engine_runs_does_not_change_what_holds(nam
         world.turn()
         assert world.engine is not None
         assert (world.engine.controls.limit, world.engine.controls.paused) == (1, False)
-        assert queue_control.read(world.paths).limit == 1
+        assert queue_control.read_control(world.paths).limit == 1
         assert "corrupt" in _codes(world)
 
 

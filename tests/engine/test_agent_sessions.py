@@ -54,7 +54,7 @@ def data(fleet: Fleet) -> Path:
     program.chmod(0o755)
     fleet.tables = f'[agents.opencode]\nprogram = "{program}"\nenv = {{ XDG_DATA_HOME = "{data.parent}" }}'
     fleet.configure(agent="opencode", max_attempts=2)
-    sessions.save(fleet.paths, Session(BASE, agent="opencode", session_id=BASE_ID))
+    sessions.save_session(fleet.paths, Session(BASE, agent="opencode", session_id=BASE_ID))
     return data
 
 
@@ -72,7 +72,7 @@ def test_an_issue_has_one_session_which_tasks_begin_copy_and_continue(fleet: Fle
     assert went_on.session_id == forked.session_id
     begun = fleet.wait_for_end([enqueue(fleet, None)])[0].attempts[0]
     assert begun.session_id not in (None, BASE_ID, forked.session_id)
-    kept = sessions.load(fleet.paths, "local-work-1")
+    kept = sessions.load_session(fleet.paths, "local-work-1")
     assert kept is not None
     assert kept.session_id == begun.session_id
     with sqlite3.connect(data / "opencode.db") as database:
@@ -103,7 +103,7 @@ def test_a_copy_that_hangs_can_be_stopped(fleet: Fleet, data: Path) -> None:
 
 def test_without_a_base_session_a_fork_ends_at_once_with_what_to_do(fleet: Fleet, data: Path) -> None:
     """No attempt is spent on it."""
-    sessions.remove(fleet.paths, BASE)
+    sessions.remove_session(fleet.paths, BASE)
     task_id = enqueue(fleet, "fork")
     fleet.start_engine()
     task = fleet.wait_for_end([task_id])[0]

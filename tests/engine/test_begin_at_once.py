@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from kugetsu_engine.client import start as beginning
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
 from kugetsu_engine.state import issue_tasks, requests, tasks
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 def start(fleet: Fleet, number: int, **how: object) -> str:
     """Start a task on an issue of its own; its id, or `later`."""
     try:
-        return beginning.start(Operator(fleet.paths.root), f"local/work#{number}", f"do it\n{json.dumps(how)}")
+        return beginning.start_issue(Client(fleet.paths.root), f"local/work#{number}", f"do it\n{json.dumps(how)}")
     except TryLater:
         return "later"
 
@@ -43,7 +43,7 @@ def test_many_at_once_get_no_more_than_the_slots(fleet: Fleet, with_engine: bool
     assert (len(started), len(answers)) == (2, 6)
     for task_id in started:
         fleet.wait_for_started(task_id)
-    states = [tasks.read(fleet.paths.item(name), name).state for name in files.list_documents(fleet.paths.items)]
+    states = [tasks.read_task(fleet.paths.item(name), name).state for name in files.list_documents(fleet.paths.items)]
     assert len(states) == 2
     assert set(states) <= ACTIVE
     fleet.release("all")
@@ -79,7 +79,7 @@ def test_the_request_may_be_applied_twice(fleet: Fleet) -> None:
     wait_until(lambda: fleet.result(started) is not None, 15, "the agent to end")
     assert fleet.operator.ask_all([Request("forget", None, {"issue_ref": "local/work#1"})])[0].ok
     assert fleet.state(started) == "completed"
-    assert requests.waiting(fleet.paths) == []
+    assert requests.list_waiting(fleet.paths) == []
 
 
 def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet) -> None:
@@ -88,6 +88,9 @@ def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet
     wait_until(lambda: fleet.result(done) is not None, 15, "the agent to end")
     fleet.operator.settle()
     first, second = fleet.enqueue("local/work#1"), fleet.enqueue("local/work#1")
-    meant = {verb: issue_tasks.meant(fleet.paths, "local/work#1", kinds).id for verb, kinds in issue_tasks.PREFERRED.items()}
+    meant = {
+        verb: issue_tasks.find_issue_task(fleet.paths, "local/work#1", kinds).id
+        for verb, kinds in issue_tasks.PREFERRED.items()
+    }
     assert (meant["retry"], meant["logs"], meant["hold"], meant["show"]) == (done, done, second, second)
     assert [task.id for task in issue_tasks.tasks_of(fleet.paths, "local/work#1")] == [second, first, done]

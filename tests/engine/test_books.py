@@ -11,10 +11,10 @@ import pytest
 
 from kugetsu_engine.engine import loop
 from kugetsu_engine.engine import thread as embedded
-from kugetsu_engine.engine.heartbeat import Pulse
+from kugetsu_engine.engine.heartbeat import Heartbeat
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.queue import task_store
-from kugetsu_engine.scheduler.attempts import Attempts
+from kugetsu_engine.scheduler.attempts import AttemptTracker
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files, wakeup_fifo
 from kugetsu_engine.supervisor.launcher import Launcher, Waker
@@ -97,14 +97,14 @@ def test_a_task_nobody_gave_a_hint_of_is_found_by_the_rescan(fleet: Fleet, monke
     """With the watcher blind and no bell, a new item is found within the time of a rescan."""
     monkeypatch.setattr(embedded, "watch", lambda *_: None)
     monkeypatch.setattr(loop, "RESCAN_S", 0.4)
-    monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
+    monkeypatch.setattr(wakeup_fifo, "notify", lambda *_: None)
     fleet.start_engine()
     assert fleet.wait_for_end([fleet.enqueue()], limit_s=5)[0].state == "completed"
 
 
 def test_a_watcher_makes_an_item_written_by_hand_start_at_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a ring of the bell and long before a rescan, the watcher's hint is enough."""
-    monkeypatch.setattr(wakeup_fifo, "ring", lambda *_: None)
+    monkeypatch.setattr(wakeup_fifo, "notify", lambda *_: None)
     monkeypatch.setattr(loop, "RESCAN_S", 60.0)
     fleet.start_engine()
     fleet.wait_for_end([fleet.enqueue()])
@@ -162,7 +162,7 @@ def test_an_engine_that_fails_is_started_again_and_loses_no_task(fleet: Fleet, m
     assert fleet.starts() == [task_id]
 
 
-@pytest.mark.parametrize("ending", [Attempts, Waker, Launcher, Pulse], ids=lambda ending: ending.__name__)
+@pytest.mark.parametrize("ending", [AttemptTracker, Waker, Launcher, Heartbeat], ids=lambda ending: ending.__name__)
 def test_an_engine_that_fails_also_while_it_ends_is_started_again(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, ending: Any
 ) -> None:
@@ -184,7 +184,7 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
 
         monkeypatch.setattr(owner, name, fails)
 
-    once(ending, "write" if ending is Pulse else "close", "end")
+    once(ending, "write" if ending is Heartbeat else "close", "end")
     once(loop.Engine, "step", "step")
     thread.wake()
     wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 2, "the alert")

@@ -67,7 +67,7 @@ def test_what_an_agent_tells_is_on_disk_while_it_runs_and_in_its_attempt_afterwa
     fleet = opencode
     task_id = fleet.enqueue("local/work#1", steps=2, wait=fleet.waiting_file("go"))
     fleet.start_engine()
-    wait_until(lambda: sessions.load(fleet.paths, "local-work-1"), 15, "the session to be kept while the agent runs")
+    wait_until(lambda: sessions.load_session(fleet.paths, "local-work-1"), 15, "the session to be kept while the agent runs")
     wait_until(lambda: (told := fleet.progress(task_id)) is not None and told.cost, 15, "the first step to be told")
     progress = fleet.progress(task_id)
     assert progress is not None

@@ -15,13 +15,13 @@ from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach as by_hand
 from kugetsu_engine.client import start
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.config.loader import load
+from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain import refs
-from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.errors import AlreadySo, KugetsuError
+from kugetsu_engine.errors import Conflict, KugetsuError
 from kugetsu_engine.state import manual_sessions, sessions, slots
 from kugetsu_engine.storage import files
 from tests.support.fleet import AGENT, Fleet
@@ -68,7 +68,7 @@ def taken(fleet: Fleet, task_id: str) -> str:
 @pytest.mark.parametrize("supervised", [True, False])
 def test_stopping_and_taking_over_needs_no_engine(handy: Fleet, supervised: bool) -> None:
     """The end of the agent is entered by the command itself; also where its supervisor is gone without a result."""
-    task_id = start.start(handy.operator, "local/work#1", json.dumps({"wait": handy.waiting_file("never")}))
+    task_id = start.start_issue(handy.operator, "local/work#1", json.dumps({"wait": handy.waiting_file("never")}))
     handy.wait_for_started(task_id)
     if not supervised:
         record = handy.record(task_id)
@@ -88,7 +88,7 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
     files.replace(handy.paths.ended(task.id), msgspec.json.encode(task))
     worktree = handy.paths.worktree(refs.parse(issue_ref).slug)
     os.makedirs(worktree)
-    sessions.save(handy.paths, Session(slug, issue_ref, agent="handy", session_id=f"ses_{whose}"))
+    sessions.save_session(handy.paths, Session(slug, issue_ref, agent="handy", session_id=f"ses_{whose}"))
     for name, value in (("default", "all"), ("dev", "dev"), ("pm-agent", "pm")):
         Path(handy.paths.env, f"{name}.env").write_text(f"WHOSE={value}\n")
     assert attach(task.id) == 0
@@ -97,7 +97,7 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
 
 def take_over(fleet: Fleet, task_id: str, stop: Callable[[], None] | None = None) -> by_hand.Attached:
     """Take a slot and the issue of a task, as the verb does."""
-    return by_hand.attach(fleet.paths, load(fleet.paths, {})[0], dict(os.environ), fleet.task(task_id), stop)
+    return by_hand.run_attached(fleet.paths, load_settings(fleet.paths, {})[0], dict(os.environ), fleet.task(task_id), stop)
 
 
 def picture(fleet: Fleet) -> Snapshot:
@@ -159,12 +159,14 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
     handy.configure()
     with pytest.raises(KugetsuError, match="no such program: no-such-program"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
-    assert manual_sessions.every(handy.paths) == ()
+    assert manual_sessions.list_manual_sessions(handy.paths) == ()
     handy.tables = handy.tables.replace('["no-such-program"', '["sh"')
     handy.configure()
-    mark = manual_sessions.set_mark(handy.paths, "local-work-1", ByHand(running, "local/work#1", "2026-11-29T12:00:00.000Z"))
+    mark = manual_sessions.set_mark(
+        handy.paths, "local-work-1", ManualSession(running, "local/work#1", "2026-11-29T12:00:00.000Z")
+    )
     assert mark is not None
-    with pytest.raises(AlreadySo, match="by hand"):
+    with pytest.raises(Conflict, match="by hand"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
     mark.take_away()
     assert handy.state(running) == "running"
@@ -175,7 +177,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     first = ended_task(handy)
     program = (
         "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
-        "from kugetsu_engine.domain.manual_session import ByHand\n"
+        "from kugetsu_engine.domain.manual_session import ManualSession\n"
         "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
         "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -192,7 +194,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
 def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(handy: Fleet) -> None:
     """The engine finds it taken, and everyone who explains the queue knows."""
     handy.configure(max_concurrent_agents=1)
-    entered = slots.enter_by_hand(handy.paths, "local/work#7", 1)
+    entered = slots.acquire_manual_slot(handy.paths, "local/work#7", 1)
     assert not isinstance(entered, str)
     waiting = handy.enqueue("local/work#1")
     handy.start_engine()

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.edit import Edit, in_editor
+from kugetsu_engine.client.edit import Edit, run_editor
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config import loader
-from kugetsu_engine.doctor import check, gather
-from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask, UsageError
+from kugetsu_engine.doctor import gather_evidence, run_checks
+from kugetsu_engine.errors import Conflict, KugetsuError, NoSuchTask, UsageError
 from kugetsu_engine.state import edit_locks
 from tests.support.fleet import ROOT, Fleet
 from tests.support.waiting import wait_until
 
 HOLDER = """
 import sys
-from kugetsu_engine.client.api import Operator
-edit = Operator(sys.argv[1]).edit(sys.argv[2])
+from kugetsu_engine.client.api import Client
+edit = Client(sys.argv[1]).edit(sys.argv[2])
 open(edit.path, "a").write("more")
 print("editing", flush=True)
 sys.stdin.read()
@@ -55,14 +55,14 @@ def test_a_task_does_not_start_while_it_is_edited_and_starts_when_that_is_over(f
     fleet.wait_for_end([other])
     assert fleet.state(edited) == "pending"
     assert _why(fleet, edited) == "edited"
-    found = {finding.code for finding in check(gather(fleet.paths, loader.load(fleet.paths, {})[0]))}
+    found = {finding.code for finding in run_checks(gather_evidence(fleet.paths, loader.load_settings(fleet.paths, {})[0]))}
     assert not found & {"no_slot", "waits_with_agent"}, "who edits has the task's lock, and no agent"
-    changes = in_editor(edit, _writes(lambda text: text.replace("do it", "do it well")))
+    changes = run_editor(edit, _writes(lambda text: text.replace("do it", "do it well")))
     fleet.operator.do("edit", edited, **changes)
     edit.done()
     [ended] = fleet.wait_for_end([edited])
     assert ended.message.startswith("do it well")
-    assert edit_locks.edited(fleet.paths) == frozenset()
+    assert edit_locks.list_edited(fleet.paths) == frozenset()
 
 
 def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(fleet: Fleet) -> None:
@@ -75,8 +75,8 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "editing\n"
-        assert edit_locks.edited(fleet.paths) == {task_id}
-        with pytest.raises(AlreadySo, match="being edited already"):
+        assert edit_locks.list_edited(fleet.paths) == {task_id}
+        with pytest.raises(Conflict, match="being edited already"):
             fleet.operator.edit(task_id)
         fleet.start_engine()
         fleet.operator.do("release", task_id)
@@ -91,10 +91,10 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
     assert text.startswith("# Of an edit that was not finished")
     assert text.endswith("more")
     with pytest.raises(KugetsuError, match="nothing was changed"):
-        in_editor(again, lambda path: 0)  # only looked at
+        run_editor(again, lambda path: 0)  # only looked at
     again.keep()
     third = fleet.operator.edit(task_id)
-    assert in_editor(third, _writes(lambda text: text.partition("\n")[2]))["message"].endswith("more")
+    assert run_editor(third, _writes(lambda text: text.partition("\n")[2]))["message"].endswith("more")
     third.done()
     fleet.operator.do("release", task_id)
     fleet.wait_for_end([task_id])
@@ -121,12 +121,12 @@ def test_a_broken_text_is_opened_again_with_what_is_wrong(fleet: Fleet) -> None:
         return text.replace("priority: 99", "priority: 9")
 
     broken = _writes(lambda text: text.replace("priority: 5", "priority: 99"), mend)
-    assert in_editor(edit, broken) == {"priority": 9}
+    assert run_editor(edit, broken) == {"priority": 9}
     assert seen == ["# ! a priority is a number from 0 to 9: 9 starts first"]
     edit.cancel()
     edit = fleet.operator.edit(task_id)
     with pytest.raises(KugetsuError, match="kept"):
-        in_editor(edit, _writes(lambda text: text.replace("---", ""), lambda text: text))
+        run_editor(edit, _writes(lambda text: text.replace("---", ""), lambda text: text))
     edit.keep()
     assert "\n---\n" not in Path(edit.path).read_text()
     fleet.operator.edit(task_id).cancel()
@@ -140,7 +140,7 @@ def test_what_an_editor_can_do_besides(fleet: Fleet) -> None:
     def once(run: Callable[[str], int]) -> dict[str, object]:
         edit = fleet.operator.edit(task_id)
         try:
-            return in_editor(edit, run)
+            return run_editor(edit, run)
         finally:
             edit.cancel()
 
@@ -186,9 +186,9 @@ def test_only_a_task_that_waits_can_be_edited(fleet: Fleet) -> None:
     fleet.start_engine()
     fleet.wait_for_started(running)
     fleet.wait_for_end([ended])
-    with pytest.raises(AlreadySo, match="has an agent"):
+    with pytest.raises(Conflict, match="has an agent"):
         fleet.operator.edit(running)
-    with pytest.raises(AlreadySo, match="has ended already"):
+    with pytest.raises(Conflict, match="has ended already"):
         fleet.operator.edit(ended)
     for nothing in ("q_99", "99", "../../x", ""):
         with pytest.raises((NoSuchTask, UsageError)):

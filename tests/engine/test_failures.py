@@ -12,8 +12,8 @@ from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.engine import thread
-from kugetsu_engine.errors import NotNow
-from kugetsu_engine.notifications.sender import Messenger
+from kugetsu_engine.errors import TransientReadError
+from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import files
@@ -277,7 +277,7 @@ def test_a_refusal_of_the_system_to_read_an_env_file_is_waited_out(fleet: Fleet,
     def refusing(path: str, *limits: int) -> bytes:
         if path.endswith("default.env") and next(refusals, False):
             refused = OSError(24, "Too many open files", path)
-            raise NotNow("cannot be read") from refused
+            raise TransientReadError("cannot be read") from refused
         return read(path, *limits)
 
     monkeypatch.setattr(files, "read", refusing)
@@ -302,17 +302,17 @@ def test_settings_that_have_never_been_read_start_nothing(fleet: Fleet) -> None:
 
 def test_an_engine_that_fails_right_after_it_opened_gives_its_lock_back(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread left for the telling: the next round is the engine again, and not refused by the one before."""
-    failed: list[Messenger] = []
-    start = Messenger.start
+    failed: list[NotificationSender] = []
+    start = NotificationSender.start
 
-    def refused(messenger: Messenger) -> None:
+    def refused(messenger: NotificationSender) -> None:
         if failed:
             start(messenger)
         else:
             failed.append(messenger)  # which holds the engine, so that no garbage collection frees its lock
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(Messenger, "start", refused)
+    monkeypatch.setattr(NotificationSender, "start", refused)
     task_id = fleet.enqueue()
     engine = fleet.start_engine()
     assert fleet.wait_for_end([task_id])[0].state == "completed"
@@ -334,9 +334,9 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
 
     for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_LOOK_AT_WORK_S", "EVERY_S", "LOOK_AT_PULLS_S"):
         monkeypatch.setattr(thread, name, 0.02)
-    monkeypatch.setattr(thread, "tidy", failing("tidy"))
-    monkeypatch.setattr(change_tracker.WorkSoFar, "look", failing("work"))
-    monkeypatch.setattr(pull_requests, "due", failing("forges"))
+    monkeypatch.setattr(thread, "tidy_state_directory", failing("tidy"))
+    monkeypatch.setattr(change_tracker.ChangeTracker, "look", failing("work"))
+    monkeypatch.setattr(pull_requests, "due_refreshes", failing("forges"))
     fleet.start_engine()
     wait_until(lambda: all(done.count(name) > 2 for name in ("tidy", "work", "forges")), 10, "each to be done again")
     log = Path(fleet.paths.engine_log).read_text("utf-8")

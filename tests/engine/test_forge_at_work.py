@@ -17,7 +17,7 @@ from kugetsu_engine.process import interpreter
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.supervisor import forge_questions
 from kugetsu_tui.viewmodels import task_summary
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 from kugetsu_tui.viewmodels.done import DoneView
 from tests.support.fleet import Fleet
 from tests.support.forge import FakeForge, Reply
@@ -66,7 +66,7 @@ def test_the_issues_words_are_in_the_prompt_and_the_pull_request_in_the_result(f
     assert last.delivered is not None
     assert (last.delivered.pr, last.delivered.unpushed) == ("https://forge.test/o/r/pulls/9", 0)
     assert (task.reason or "").endswith(", pushed, https://forge.test/o/r/pulls/9")
-    known = pull_requests.load(fleet.paths).issues[REF]
+    known = pull_requests.load_pull_requests(fleet.paths).issues[REF]
     assert known.pull is not None
     assert known.pull.number == 9
     for folder, _, names in os.walk(fleet.folder):
@@ -116,7 +116,7 @@ def test_lists_show_what_the_forge_said_last_and_ask_on_demand(
     assert run(["show", task_id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pull_request"]["number"] == 9
     snapshot = SnapshotReader(fleet.paths, {}).read()
-    picture = Picture(snapshot)
+    picture = ConsoleState(snapshot)
     words = "".join(text for line in task_summary.header(picture, snapshot.done[0], 1) for text, _ in line)
     assert "PR #9 open, 1 of 2 checks failed" in words
     assert DoneView(picture).row(0).cells[5][0].startswith("PR #9 open, 1 of 2 checks failed, 1 commit")
@@ -166,12 +166,12 @@ def test_open_pull_requests_are_asked_about_again_by_themselves(
     """By a process beside the engine, once the answer has grown old."""
     monkeypatch.setattr(thread, "LOOK_AT_PULLS_S", 0.05)
     known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
-    pull_requests.change(fleet.paths, lambda _: pull_requests.Pulls(issues={REF: known}))
+    pull_requests.change_pull_requests(fleet.paths, lambda _: pull_requests.PullRequests(issues={REF: known}))
     forge.add_pull("o/r", 9, "fix/issue-7", "merged")
     fleet.start_engine()
 
     def merged() -> bool:
-        found = pull_requests.load(fleet.paths).issues[REF].pull
+        found = pull_requests.load_pull_requests(fleet.paths).issues[REF].pull
         return found is not None and found.state == "merged"
 
     wait_until(merged, 20, "the forge's answer")
@@ -209,7 +209,7 @@ def test_a_helper_that_answers_nonsense_is_no_harm(monkeypatch: pytest.MonkeyPat
         ("", {"error": "the question failed"}),
     ):
         monkeypatch.setattr(interpreter, "_BOOT", program)
-        question = forge_questions.Question("text")
+        question = forge_questions.ForgeQuestion("text")
         assert question.answer() == wanted
         question.end()
 
@@ -218,7 +218,7 @@ def test_a_helper_that_answers_nothing_is_waited_for_no_longer_than_the_limit(mo
     """And ended with it."""
     monkeypatch.setattr(interpreter, "_BOOT", "import signal; signal.pause()")
     monkeypatch.setattr(forge_questions, "LIMIT_S", 0.2)
-    question = forge_questions.Question("text")
+    question = forge_questions.ForgeQuestion("text")
     assert question.answer() == {"error": "no answer within 0.2 s"}
     question.end()
     assert question._process.returncode == -9

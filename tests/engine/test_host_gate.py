@@ -10,7 +10,7 @@ from kugetsu_engine.config.loader import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.engine.thread import EngineThread
-from kugetsu_engine.scheduler.resource_gate import LOOK_AGAIN_S, REFUSED_S, HostGate
+from kugetsu_engine.scheduler.resource_gate import LOOK_AGAIN_S, REFUSED_S, ResourceGate
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
@@ -110,7 +110,7 @@ def test_an_engine_with_nothing_to_start_does_not_look_at_the_machine(fleet: Fle
 def test_a_burst_of_starts_reads_once_and_waits_for_memory_that_is_still_to_be_taken(fleet: Fleet) -> None:
     """On a machine with room for one and a half agents the second one waits, without an alert."""
     machine = Machine(1000 * MIB)
-    gate = HostGate((), machine)
+    gate = ResourceGate((), machine)
     floors = fleet_floors(fleet)
     assert gate.may_start(floors, 0)
     gate.started()
@@ -133,7 +133,7 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     """The floors say nothing against it; the reason stands until a start has gone well."""
     now = 100.0
     monkeypatch.setattr("kugetsu_engine.scheduler.resource_gate.time.monotonic", lambda: now)
-    gate = HostGate((), lambda _: HostFacts(memory_free=1 << 40, memory_total=1 << 40))
+    gate = ResourceGate((), lambda _: HostFacts(memory_free=1 << 40, memory_total=1 << 40))
     floors, alerts = Settings().floors, Alerts(lambda: now)
     for wait_s in (*REFUSED_S, REFUSED_S[-1]):
         assert gate.may_start(floors, 0)

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 
 def _acts(fleet: Fleet, verb: str) -> list[Act]:
-    return [act for act in journal_file.every(fleet.paths) if act.verb == verb]
+    return [act for act in journal_file.read_journal(fleet.paths) if act.verb == verb]
 
 
 def test_a_request_is_written_down_with_its_answer_and_what_it_changed(fleet: Fleet) -> None:
@@ -106,14 +106,14 @@ def test_no_fault_of_the_journal_hurts_a_request(fleet: Fleet, fault: str, monke
     assert fleet.task(task).held
     monkeypatch.undo()
     fleet.operator.do("release", task)
-    assert [act.verb for act in journal_file.every(fleet.paths)][-1] == "release"
+    assert [act.verb for act in journal_file.read_journal(fleet.paths)][-1] == "release"
 
 
 def test_a_long_journal_is_put_away_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """It never grows without end, and what was put away is still read."""
     monkeypatch.setattr(journal_file, "KEEP_BYTES", 2_000)
     for number in range(50):
-        journal_file.append(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
-    kept = journal_file.every(fleet.paths)
+        journal_file.append_entries(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
+    kept = journal_file.read_journal(fleet.paths)
     assert kept[-1].args == {"limit": 49}
     assert sum(path.stat().st_size for path in Path(fleet.paths.root).glob("acts*.jsonl")) < 4_300

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.doctor import check, gather, look_around, mend
+from kugetsu_engine.doctor import fix_findings, gather_evidence, inspect_machine, run_checks
 from kugetsu_engine.process import marks
 from kugetsu_engine.scheduler import orphans
 from kugetsu_engine.storage import files
@@ -35,7 +35,7 @@ def left_behind(started: Started, fleet: Fleet, mark: str, state_dir: str | None
     environ = {"PATH": os.environ["PATH"], "KUGETSU_TASK": mark, "KUGETSU_DIR": state_dir or fleet.paths.root}
     process = subprocess.Popen(["tail", "-f", "/dev/null"], env=environ, start_new_session=True)
     started.append(process)
-    wait_until(lambda: any(one.pid == process.pid for one in marks.everyone()), 5, "its mark")
+    wait_until(lambda: any(one.pid == process.pid for one in marks.list_marked()), 5, "its mark")
     return process.pid
 
 
@@ -72,9 +72,9 @@ def test_what_no_attempt_has_started_is_shown_and_left_alone(fleet: Fleet, start
         return [alert.text for alert in SnapshotReader(fleet.paths, {}).read().alerts if alert.code == "leftovers"]
 
     assert str(pid) in wait_until(alerts, 5, "the alert")[0]
-    found = check(gather(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current))
+    found = run_checks(gather_evidence(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current))
     assert [finding.code for finding in found] == ["leftover_unsure"]
-    mend(fleet.paths, os.environ, found)
+    fix_findings(fleet.paths, os.environ, found)
     assert is_alive(pid)
 
 
@@ -83,8 +83,8 @@ def test_another_state_directory_with_the_same_tokens_is_left_in_peace(fleet: Fl
     task_id = fleet.enqueue(options={"hold": True})
     a_run(fleet, task_id)
     pid = left_behind(started, fleet, f"{task_id}:feedfeed", state_dir=str(fleet.folder))
-    assert orphans.find(fleet.paths) == []
-    assert marks.end(fleet.paths.root, task_id, "feedfeed") == 0
+    assert orphans.find_orphans(fleet.paths) == []
+    assert marks.end_marked(fleet.paths.root, task_id, "feedfeed") == 0
     assert is_alive(pid)
 
 
@@ -94,23 +94,23 @@ def test_a_live_attempt_is_no_leftover(fleet: Fleet) -> None:
     engine = fleet.start_engine()
     fleet.wait_for_started(task_id)
     fleet.wait_for(task_id, "running")
-    assert orphans.find(fleet.paths) == []
+    assert orphans.find_orphans(fleet.paths) == []
     fleet.stop_engine(engine)
-    assert orphans.find(fleet.paths) == []
-    assert check(gather(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current)) == []
+    assert orphans.find_orphans(fleet.paths) == []
+    assert run_checks(gather_evidence(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current)) == []
     os.unlink(fleet.paths.task_lock(task_id))
-    assert orphans.find(fleet.paths) == []  # its supervisor lives, whoever took the lock's file away
+    assert orphans.find_orphans(fleet.paths) == []  # its supervisor lives, whoever took the lock's file away
 
 
 def test_a_pid_that_has_changed_hands_is_not_signalled(fleet: Fleet, started: Started) -> None:
     """The same pid with other start ticks, or another mark, is another process."""
     pid = left_behind(started, fleet, "q_1:feedfeed")
-    one = next(found for found in marks.everyone() if found.pid == pid)
-    assert not marks.kill(one._replace(ticks=one.ticks - 1))
-    assert not marks.kill(one._replace(token="deadbeef"))
-    assert not marks.kill(one._replace(pid=os.getpid()))
+    one = next(found for found in marks.list_marked() if found.pid == pid)
+    assert not marks.kill_marked(one._replace(ticks=one.ticks - 1))
+    assert not marks.kill_marked(one._replace(token="deadbeef"))
+    assert not marks.kill_marked(one._replace(pid=os.getpid()))
     assert is_alive(pid)
-    assert marks.kill(one)
+    assert marks.kill_marked(one)
     wait_until(lambda: not is_alive(pid), 5, "its end")
 
 
@@ -118,9 +118,9 @@ def test_an_engine_that_does_not_answer_is_found(fleet: Fleet) -> None:
     """Its process is stopped: it holds the lock, and its heartbeat grows old."""
     process = fleet.start_engine_process()
     wait_until(lambda: os.path.exists(fleet.paths.engine), 10, "its first turn")
-    assert [one.code for one in look_around(fleet.paths, os.environ)[1]] == []
+    assert [one.code for one in inspect_machine(fleet.paths, os.environ)[1]] == []
     process.send_signal(signal.SIGSTOP)
-    found = wait_until(lambda: look_around(fleet.paths, os.environ)[1], 15, "the finding")
+    found = wait_until(lambda: inspect_machine(fleet.paths, os.environ)[1], 15, "the finding")
     assert [one.code for one in found] == ["engine_stale"]
     assert f"pid {process.pid}" in found[0].text
 
@@ -132,7 +132,7 @@ def test_fix_ends_what_is_left_also_beside_a_running_engine(fleet: Fleet, starte
     task_id = fleet.enqueue(options={"hold": True})
     a_run(fleet, task_id)
     pid = left_behind(started, fleet, f"{task_id}:feedfeed")
-    found = check(gather(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current))
+    found = run_checks(gather_evidence(fleet.paths, SnapshotReader(fleet.paths, {}).settings.current))
     assert [finding.code for finding in found] == ["leftover"]
-    assert mend(fleet.paths, os.environ, found) == ["ended 1 process that outlived its attempt"]
+    assert fix_findings(fleet.paths, os.environ, found) == ["ended 1 process that outlived its attempt"]
     wait_until(lambda: not is_alive(pid), 5, "its end")

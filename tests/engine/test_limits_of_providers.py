@@ -227,7 +227,7 @@ def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
     """The disk refuses the ends of two attempts several times: one warning, the first rest, one run time."""
     two_agents(fleet, rate_limit_delay="10m")
     limited, good = fleet.enqueue(say=LIMIT, exits=[1, 0]), fleet.enqueue(options={"agent": "other"})
-    save, refusals = tasks.save, dict.fromkeys((limited, good), 3)
+    save, refusals = tasks.save_task, dict.fromkeys((limited, good), 3)
 
     def refuse(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
         if task.attempts and refusals[task.id]:
@@ -235,7 +235,7 @@ def test_a_limit_on_a_full_disk_is_one_limit_and_a_run_time_is_learned_once(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return save(paths, task, durable)
 
-    monkeypatch.setattr(tasks, "save", refuse)
+    monkeypatch.setattr(tasks, "save_task", refuse)
     monkeypatch.setattr(engine, "REFUSED_AGAIN_S", 0.1)
     fleet.start_engine()
     fleet.wait_for_end([good])

@@ -13,14 +13,14 @@ from kugetsu_engine.config import loader
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.errors import AlreadySo
+from kugetsu_engine.errors import Conflict
 from kugetsu_engine.state import contexts, issue_names, requests, sessions
 from kugetsu_engine.state.contexts import Context, Message
 from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_engine.worktrees import destroy
-from kugetsu_engine.worktrees.inventory import Care
+from kugetsu_engine.worktrees.inventory import WorktreeInventory
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import wait_until
@@ -70,7 +70,7 @@ def test_two_spellings_of_an_issue_never_have_two_agents(acme: Fleet, second: st
     records = [acme.record(task_id) for task_id in (first, same)]
     assert {record.worktree for record in records if record} == {acme.paths.worktree(NAME)}
     assert sorted(os.listdir(acme.paths.worktrees)) == [NAME, "github.com-acme-app-8"]
-    assert [message.task for message in contexts.load(acme.paths, second).conversation_history if message.role == "user"] == [
+    assert [message.task for message in contexts.load_context(acme.paths, second).conversation_history if message.role == "user"] == [
         first, same,
     ]  # fmt: skip
 
@@ -113,10 +113,10 @@ def test_destroying_and_cleaning_see_the_agent_whatever_its_task_says(acme: Flee
     lock = try_lock(acme.paths.task_lock("q_901"))
     assert lock is not None
     try:
-        remains = destroy.look(acme.operator, ISSUE)
+        remains = destroy.inspect_issue(acme.operator, ISSUE)
         assert remains.objections(None) == ["#901 has an agent"]
-        with pytest.raises(AlreadySo, match="has an agent"):
-            list(destroy.destroy(acme.operator, remains, force=False))
+        with pytest.raises(Conflict, match="has an agent"):
+            list(destroy.destroy_issue(acme.operator, remains, force=False))
     finally:
         unlock(lock)
 
@@ -130,7 +130,7 @@ class TestUpgrade:
         worktree = Path(acme.paths.worktree(OLD_NAME))
         run_git(acme.repository, "worktree", "add", "--quiet", "-b", "fix/issue-7", str(worktree))
         (worktree / "begun").write_text("half of it\n")
-        sessions.save(acme.paths, Session(OLD_NAME, AS_WRITTEN, "scripted", "s-1", str(worktree), "fix/issue-7"))
+        sessions.save_session(acme.paths, Session(OLD_NAME, AS_WRITTEN, "scripted", "s-1", str(worktree), "fix/issue-7"))
         said = Context(AS_WRITTEN, conversation_history=[Message("user", "begin", task="q_1")])
         files.replace(f"{acme.paths.context}/{OLD_NAME}.json", msgspec.json.encode(said))
         return acme
@@ -145,10 +145,13 @@ class TestUpgrade:
         assert older.record(task_id).worktree == older.paths.worktree(OLD_NAME)  # type: ignore[union-attr]
         assert os.listdir(older.paths.worktrees) == [OLD_NAME]
         assert sorted(os.listdir(older.paths.worktree(OLD_NAME))) == [".git", "README.md", "begun", "more"]
-        session = sessions.load(older.paths, issue_names.session_name(older.paths, ISSUE))
+        session = sessions.load_session(older.paths, issue_names.session_name(older.paths, ISSUE))
         assert session is not None
         assert session.session_id == "s-1"
-        assert [said.content[:5] for said in contexts.load(older.paths, ISSUE).conversation_history[:2]] == ["begin", "do it"]
+        assert [said.content[:5] for said in contexts.load_context(older.paths, ISSUE).conversation_history[:2]] == [
+            "begin",
+            "do it",
+        ]
         assert json.loads(Path(older.paths.issue_names).read_text())["names"] == {ISSUE: OLD_NAME}
 
     def test_a_new_issue_of_that_repository_has_the_new_name(self, older: Fleet) -> None:
@@ -176,22 +179,24 @@ class TestUpgrade:
         older.stop_engine(older.engines[0])
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
-        with pytest.raises(AlreadySo, match="someone is at work"):
-            attach.attach(older.paths, loader.load(older.paths, {})[0], dict(os.environ), older.task(first))
+        with pytest.raises(Conflict, match="someone is at work"):
+            attach.run_attached(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)
         assert older.starts() == [first, other]
-        assert {one.slug: one.state for one in Care(older.paths, {}).all(sized=False)}[OLD_NAME] == "live"
+        assert {one.slug: one.state for one in WorktreeInventory(older.paths, {}).all(sized=False)}[OLD_NAME] == "live"
         older.release("one")
         older.wait_for_end([first, same, other])
 
     def test_requests_of_an_older_version_are_about_the_same_issue(self, older: Fleet) -> None:
         """A reference with the default server as it was written then."""
         url = "https://github.com/acme/app/pulls/1"
-        requests.submit(older.paths, Request("set_pr", None, {"issue_ref": "GitHub.com/Acme/App#7", "url": url}))
+        requests.submit_request(older.paths, Request("set_pr", None, {"issue_ref": "GitHub.com/Acme/App#7", "url": url}))
         older.start_engine()
-        wait_until(lambda: (sessions.load(older.paths, OLD_NAME) or Session("")).pr_url == url, 10, "the request to be applied")
+        wait_until(
+            lambda: (sessions.load_session(older.paths, OLD_NAME) or Session("")).pr_url == url, 10, "the request to be applied"
+        )
         assert os.listdir(older.paths.sessions) == [f"{OLD_NAME}.json"]
 
 

@@ -57,7 +57,7 @@ def test_claude_is_told_its_session_and_goes_on_with_it(fleet: Fleet, seen: Path
     fleet.configure(max_attempts=1)
     first = run(fleet, "claude")
     assert (first.state, first.attempts[0].usage.tokens, first.attempts[0].usage.cost) == ("completed", 390, 0.00273)
-    kept = sessions.load(fleet.paths, refs.parse("local/work#1").slug)
+    kept = sessions.load_session(fleet.paths, refs.parse("local/work#1").slug)
     assert kept is not None
     assert (kept.agent, kept.session_id) == ("claude", first.attempts[0].session_id)
     second = run(fleet, "claude", session="continue")

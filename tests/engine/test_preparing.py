@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.errors import AlreadySo, UsageError
+from kugetsu_engine.errors import Conflict, UsageError
 from tests.support.fleet import Fleet
 from tests.support.repositories import bare_remote, run_git
 from tests.support.waiting import patience, wait_until
@@ -166,7 +166,7 @@ def test_what_is_expected_can_be_edited_while_a_task_waits(fleet: Fleet) -> None
     with pytest.raises(UsageError, match="anything, none, changes, commits"):
         fleet.operator.enqueue("local/work#2", "x", expect="wonders")
     fleet.operator.do("cancel", task_id)
-    with pytest.raises(AlreadySo):
+    with pytest.raises(Conflict):
         fleet.operator.do("edit", task_id, expect="none")
 
 

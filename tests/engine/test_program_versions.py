@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import program_versions, registry
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.doctor import agent_programs
 from kugetsu_engine.domain import agent_names
@@ -52,7 +52,11 @@ def test_opencode_2_is_refused_when_a_task_is_enqueued_and_by_the_doctor(fleet: 
     assert "\n" not in str(refused.value)
     assert os.listdir(fleet.paths.items) == []
     assert fleet.enqueue(options={"agent": "demo"})
-    [found] = [one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "opencode"]
+    [found] = [
+        one
+        for one in agent_programs.inspect_programs(fleet.paths, fleet.operator.settings, os.environ)
+        if one.name == "opencode"
+    ]
     assert found.ready == "no"
     assert "is not supported yet" in found.todo
     assert asked(fleet, "run") == 0
@@ -86,7 +90,7 @@ def test_a_command_of_ones_own_that_names_opencode_2_is_refused_too(fleet: Fleet
     fleet.configure()
     with pytest.raises(ConfigError, match=r"opencode 2\.0\.4 is not supported yet"):
         fleet.enqueue(options={"agent": "mine"})
-    found = {one.name: one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ)}
+    found = {one.name: one for one in agent_programs.inspect_programs(fleet.paths, fleet.operator.settings, os.environ)}
     assert (found["mine"].ready, found["mine"].version, found["other"].ready) == ("no", "2.0.4", "unknown")
     install(fleet, "1.18.33")
     fleet.tables = f"[agents.mine]\ncommand = ['{program}', 'run']\n"
@@ -145,8 +149,8 @@ def test_only_a_line_that_is_a_version_is_taken_for_one(fleet: Fleet, said: str,
     program = fleet.folder / "opencode"
     program.write_text(f"#!{sys.executable} -IS\nprint({said!r})\n", encoding="utf-8")
     program.chmod(0o755)
-    assert program_versions.asked(str(program), os.environ) == version
-    assert (program_versions.refusal("opencode", version) is None) == (version is None)
+    assert program_versions.ask_program(str(program), os.environ) == version
+    assert (program_versions.refusal_reason("opencode", version) is None) == (version is None)
 
 
 def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fleet) -> None:
@@ -170,7 +174,9 @@ def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fl
     words = b"[kugetsu] codex 1.2.0: kugetsu is tested with codex 0.169"
     assert fleet.log(task_id).count(words) == 1, "it is told, and it has run"
     assert (fleet.folder / "ran").exists()
-    [found] = [one for one in agent_programs.look(fleet.paths, fleet.operator.settings, os.environ) if one.name == "codex"]
+    [found] = [
+        one for one in agent_programs.inspect_programs(fleet.paths, fleet.operator.settings, os.environ) if one.name == "codex"
+    ]
     assert found.advice.startswith(words[10:].decode())
 
 
@@ -181,13 +187,13 @@ def test_every_known_program_has_a_version_that_it_is_tested_with(kind: str) -> 
     assert program_versions.advice(kind, f"{tested}.5") == ""
     assert f"tested with {kind} {tested}" in program_versions.advice(kind, "7.0.1")
     assert program_versions.advice(kind, None) == ""
-    assert (program_versions.refusal(kind, "7.0.1") is not None) == (kind == "opencode")
+    assert (program_versions.refusal_reason(kind, "7.0.1") is not None) == (kind == "opencode")
 
 
 def test_many_tasks_in_a_row_are_one_look_at_the_program(fleet: Fleet) -> None:
     """And an agent that is a command of the operator's own is not looked at."""
     install(fleet, "1.18.33")
-    operator = Operator(fleet.paths.root)
+    operator = Client(fleet.paths.root)
     for number in range(20):
         operator.enqueue(f"local/work#{number + 1}", "x")
     assert asked(fleet, "--version") == 1
@@ -199,5 +205,5 @@ def test_a_version_that_is_not_told_in_time_refuses_nothing(fleet: Fleet) -> Non
     """The program may be slow; nothing of it is left running."""
     program = install(fleet, "1.0.0")
     program.write_text("#!/bin/sh\n[ $1 = --version ] && exec tail -f /dev/null\n", encoding="utf-8")
-    assert program_versions.asked(str(program), os.environ, 0.2) is None
-    wait_until(lambda: program_versions.refusal("opencode", None) is None, 1)
+    assert program_versions.ask_program(str(program), os.environ, 0.2) is None
+    wait_until(lambda: program_versions.refusal_reason("opencode", None) is None, 1)

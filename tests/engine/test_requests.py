@@ -2,8 +2,8 @@
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
-from kugetsu_engine.errors import AlreadySo, KugetsuError, NoSuchTask
+from kugetsu_engine.client.api import Client
+from kugetsu_engine.errors import Conflict, KugetsuError, NoSuchTask
 from kugetsu_engine.state import requests
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
@@ -61,7 +61,7 @@ def test_kill_now_overrules_a_kill_that_waits(fleet: Fleet) -> None:
     fleet.configure(stop_grace="60s")
     task_id = _running_task(fleet, True, deaf=True)
     fleet.operator.do("kill", task_id)
-    with pytest.raises(AlreadySo):
+    with pytest.raises(Conflict):
         fleet.operator.do("kill", task_id)
     assert fleet.state(task_id) == "running"
     fleet.operator.do("kill", task_id, now=True)
@@ -87,7 +87,7 @@ def test_cancel_takes_a_waiting_task_out_of_the_queue(fleet: Fleet, with_engine:
         fleet.start_engine()
     assert fleet.operator.do("cancel", task_id) == "cancelled #1"
     assert fleet.state(task_id) == "cancelled"
-    with pytest.raises(AlreadySo):
+    with pytest.raises(Conflict):
         fleet.operator.do("cancel", task_id)
     assert len(fleet.notices("task_cancelled", task_id)) == 1
     assert fleet.starts() == []
@@ -126,9 +126,9 @@ def test_what_concerns_the_whole_queue_outlives_the_engine(fleet: Fleet, with_en
     engine = fleet.start_engine() if with_engine else None
     fleet.operator.do("pause")
     fleet.operator.do("limit", limit=1)
-    with pytest.raises(AlreadySo):
+    with pytest.raises(Conflict):
         fleet.operator.do("pause")
-    with pytest.raises(AlreadySo):
+    with pytest.raises(Conflict):
         fleet.operator.do("limit", limit=1)
     if engine is not None:
         fleet.stop_engine(engine)
@@ -150,7 +150,7 @@ def test_a_request_about_no_task_is_answered_so(fleet: Fleet, with_engine: bool)
     for verb in ("kill", "cancel", "retry", "hold", "release"):
         with pytest.raises(NoSuchTask):
             fleet.operator.do(verb, "99")
-    assert requests.waiting(fleet.paths) == []
+    assert requests.list_waiting(fleet.paths) == []
 
 
 def test_requests_of_two_operators_at_once_have_one_winner(fleet: Fleet) -> None:
@@ -158,34 +158,34 @@ def test_requests_of_two_operators_at_once_have_one_winner(fleet: Fleet) -> None
     fleet.operator.do("pause")
     fleet.start_engine()
     task_id = fleet.enqueue()
-    first = requests.submit(fleet.paths, requests.Request("cancel", task_id))
-    second = requests.submit(fleet.paths, requests.Request("cancel", task_id))
+    first = requests.submit_request(fleet.paths, requests.Request("cancel", task_id))
+    second = requests.submit_request(fleet.paths, requests.Request("cancel", task_id))
     replies = []
     for number in (first, second):
-        wait_until(lambda: number not in requests.waiting(fleet.paths), 5, "an answer")  # noqa: B023
-        replies.append(requests.take_answer(fleet.paths, number))
+        wait_until(lambda: number not in requests.list_waiting(fleet.paths), 5, "an answer")  # noqa: B023
+        replies.append(requests.pop_answer(fleet.paths, number))
     assert [(reply.ok, reply.exit_code) for reply in replies if reply] == [(True, 0), (False, 3)]
     assert len(fleet.notices("task_cancelled", task_id)) == 1
 
 
 def test_who_may_only_read_changes_nothing(fleet: Fleet) -> None:
     """A read-only operator is refused for every kind of change."""
-    reader = Operator(fleet.paths.root, read_only=True)
+    reader = Client(fleet.paths.root, read_only=True)
     with pytest.raises(KugetsuError, match="read-only"):
         reader.do("pause")
     with pytest.raises(KugetsuError, match="read-only"):
         reader.enqueue("local/work#1", "do it")
     with pytest.raises(KugetsuError, match="read-only"):
         reader.mark_read("2026-01-01T00:00:00.000Z")
-    assert requests.waiting(fleet.paths) == []
+    assert requests.list_waiting(fleet.paths) == []
 
 
 def test_a_request_that_cannot_be_read_is_set_aside_and_the_next_one_applied(fleet: Fleet) -> None:
     """Garbage among the requests neither stops the engine nor is lost."""
-    number = requests.submit(fleet.paths, requests.Request("pause"))
+    number = requests.submit_request(fleet.paths, requests.Request("pause"))
     with open(requests.file_of(fleet.paths, number), "wb") as file:
         file.write(b"\xff{not json")
     assert "paused" in fleet.operator.do("pause")
-    assert requests.waiting(fleet.paths) == []
+    assert requests.list_waiting(fleet.paths) == []
     kept = [name for name in (fleet.folder / "state/queue/corrupt").iterdir() if not name.name.endswith(".reason")]
     assert [name.read_bytes() for name in kept] == [b"\xff{not json"]

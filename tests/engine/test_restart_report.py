@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.domain.decisions.recovery_report import Found, machine_restarted, report
+from kugetsu_engine.domain.decisions.recovery_report import RecoveryCounts, machine_restarted, write_report
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Task, Usage
@@ -227,6 +227,6 @@ def test_a_restart_is_told_by_the_boot_of_the_engine_or_of_lost_attempts(
 
 def test_nothing_found_is_nothing_told() -> None:
     """The words name only what there is."""
-    assert report(Found(), False, None) == ""
-    assert report(Found(lost=2), False, None) == "found 2 lost"
-    assert report(Found(), True, PauseReason.OPERATOR) == "machine restarted, and the queue stays paused"
+    assert write_report(RecoveryCounts(), False, None) == ""
+    assert write_report(RecoveryCounts(lost=2), False, None) == "found 2 lost"
+    assert write_report(RecoveryCounts(), True, PauseReason.OPERATOR) == "machine restarted, and the queue stays paused"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.agents.launch_spec import Call
+from kugetsu_engine.agents.launch_spec import Invocation
 from kugetsu_engine.agents.opencode import server_mode
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import AgentSettings
@@ -137,12 +137,12 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
     try:
         life = locks.try_lock(fleet.paths.server_life("abc"))
         assert life is not None
-        wait_until(lambda: [one.pid for one in marks.everyone() if one.token == "abc"], 10, "its mark")
-        assert orphans.find(fleet.paths) == []
+        wait_until(lambda: [one.pid for one in marks.list_marked() if one.token == "abc"], 10, "its mark")
+        assert orphans.find_orphans(fleet.paths) == []
         locks.unlock(life)
-        found = orphans.find(fleet.paths)
+        found = orphans.find_orphans(fleet.paths)
         assert [one.surely_ours for one in found] == [True]
-        assert orphans.end(fleet.paths, found) == 1
+        assert orphans.end_orphans(fleet.paths, found) == 1
         assert stray.wait(10) == -signal.SIGKILL
     finally:
         stray.kill()
@@ -162,11 +162,11 @@ def test_what_a_killed_keeper_left_is_surely_ours(fleet: OpencodeFleet) -> None:
 )  # fmt: skip
 def test_which_attempts_use_the_server(settings: AgentSettings, slots: int, wanted: bool) -> None:
     """By mode, slots and arguments; those that only a process understands keep `auto` from it."""
-    assert not server_mode.is_wanted(settings, Call(PM_AGENT, slots=slots)), "it has variables of its own"
-    assert server_mode.is_wanted(settings, Call("local/work#1", slots=slots)) is wanted
+    assert not server_mode.uses_server(settings, Invocation(PM_AGENT, slots=slots)), "it has variables of its own"
+    assert server_mode.uses_server(settings, Invocation("local/work#1", slots=slots)) is wanted
 
 
 def test_arguments_that_only_a_process_understands_are_refused() -> None:
     """With `mode = "server"`, by name."""
     with pytest.raises(ConfigError, match="--pure"):
-        server_mode.is_wanted(AgentSettings(mode="server", args=["--auto", "--pure"]), Call("local/work#1"))
+        server_mode.uses_server(AgentSettings(mode="server", args=["--auto", "--pure"]), Invocation("local/work#1"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.domain.decisions.scheduling import Why
+from kugetsu_engine.domain.decisions.scheduling import WaitingReason
 from kugetsu_engine.domain.text.times import iso
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git
@@ -57,7 +57,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def why(fleet: Fleet, task_id: str) -> Why:
+def why(fleet: Fleet, task_id: str) -> WaitingReason:
     """What everyone is told about a waiting task."""
     picture = SnapshotReader(fleet.paths, {}).read()
     task = picture.task(task_id)

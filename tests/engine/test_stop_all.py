@@ -30,7 +30,7 @@ def all_stopped(fleet: Fleet, first: list[str], rest: list[str]) -> None:
     fleet.operator.do("limit", limit=8)
     assert {fleet.state(task_id) for task_id in rest} == {"pending"}
     assert set(fleet.starts()) <= set(first)
-    assert queue_control.load(fleet.paths).paused
+    assert queue_control.load_control(fleet.paths).paused
 
 
 def test_stop_all_stops_what_runs_and_starts_nothing_in_its_place(fleet: Fleet) -> None:
@@ -56,10 +56,10 @@ def test_an_engine_killed_in_the_midst_of_stop_all_finishes_it_when_it_is_back(f
         fleet.wait_for(task_id, "running")
     if moment == "before it is read":
         process.send_signal(signal.SIGSTOP)
-    requests.submit(fleet.paths, Request("stop_all"))
+    requests.submit_request(fleet.paths, Request("stop_all"))
     reached: dict[str, Callable[[], bool]] = {
         "before it is read": lambda: True,
-        "once the queue is paused": lambda: queue_control.load(fleet.paths).paused,
+        "once the queue is paused": lambda: queue_control.load_control(fleet.paths).paused,
         "once the first agent is being stopped": lambda: fleet.task(first[0]).stop is not None or fleet.task(first[0]).ended,
     }
     wait_until(reached[moment], 10, moment)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
-from kugetsu_engine.config.loader import NotifySettings, Settings, load
+from kugetsu_engine.client.api import Client
+from kugetsu_engine.config.loader import NotifySettings, Settings, load_settings
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
-from kugetsu_engine.notifications.channels import NotSent, rungs
-from kugetsu_engine.notifications.sender import Messenger
+from kugetsu_engine.notifications.channels import NotSent, list_channels
+from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes
 from kugetsu_engine.state.notifications import Message
@@ -60,11 +60,11 @@ def lines(program: Path) -> list[str]:
 @pytest.fixture
 def tell(paths: StatePaths) -> Iterator[object]:
     """Messengers that are closed afterwards."""
-    made: list[Messenger] = []
+    made: list[NotificationSender] = []
 
-    def messenger(settings: NotifySettings, log: list[str] | None = None) -> Messenger:
+    def messenger(settings: NotifySettings, log: list[str] | None = None) -> NotificationSender:
         kept = log if log is not None else []
-        one = Messenger(paths, lambda: Settings(notify=settings), ENVIRON, kept.append, lambda: NOW)
+        one = NotificationSender(paths, lambda: Settings(notify=settings), ENVIRON, kept.append, lambda: NOW)
         one.start()
         made.append(one)
         return one
@@ -83,7 +83,7 @@ def test_only_what_needs_a_person_is_told_unless_more_is_asked_for() -> None:
     )
     gone = notice(6, "task_dequeued", "info")
     heard = {
-        mode: [one.id for one in (failed, stalled, empty, good, begun, gone) if notification_rules.is_worth(one, mode)]
+        mode: [one.id for one in (failed, stalled, empty, good, begun, gone) if notification_rules.is_worth_sending(one, mode)]
         for mode in notification_rules.WORTHS
     }
     assert heard == {
@@ -144,8 +144,8 @@ def test_after_as_many_messages_as_are_allowed_in_a_minute_the_rest_waits_for_it
 
 
 def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: Path, tell: object) -> None:
-    notification_mutes.mute(paths, "q_1", iso(NOW + 60), NOW)
-    notification_mutes.mute(paths, "q_2", iso(NOW - 60), NOW)
+    notification_mutes.set_mute(paths, "q_1", iso(NOW + 60), NOW)
+    notification_mutes.set_mute(paths, "q_2", iso(NOW - 60), NOW)
     messenger = tell(NotifySettings(command=[str(mailbox), "{id}", ""]))  # type: ignore[operator]
     for number in (1, 2, 3):
         messenger.take(notice(number))
@@ -154,12 +154,12 @@ def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: P
 
 
 def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> None:
-    operator = Operator(paths.root, ENVIRON, clock=lambda: NOW)
+    operator = Client(paths.root, ENVIRON, clock=lambda: NOW)
     with pytest.raises(NoSuchTask):
         operator.mute("41", None)
     assert operator.mute("all", 3600.0).startswith("everything is muted until ")
-    assert notification_mutes.read(paths, NOW + 3599).covers(None)
-    assert not notification_mutes.read(paths, NOW + 3601).covers(None)
+    assert notification_mutes.read_mutes(paths, NOW + 3599).covers(None)
+    assert not notification_mutes.read_mutes(paths, NOW + 3601).covers(None)
     assert operator.mute("all", 0.0) == "everything is told again"
     assert not os.path.exists(paths.notifications_mute)
 
@@ -167,7 +167,7 @@ def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> N
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"until": 3}', b'{"until": {"all": 5}}', b"\xff\xfe", b"[" * 9000])
 def test_a_broken_file_of_mutes_mutes_nothing(paths: StatePaths, broken: bytes) -> None:
     Path(paths.notifications_mute).write_bytes(broken)
-    assert not notification_mutes.read(paths, NOW).covers("q_1")
+    assert not notification_mutes.read_mutes(paths, NOW).covers("q_1")
 
 
 def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
@@ -175,7 +175,9 @@ def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
 ) -> None:
     operator_log: list[str] = []
     settings = NotifySettings(command=["/nonexistent/program"], desktop=True)
-    messenger = Messenger(paths, lambda: Settings(notify=settings), {"PATH": str(tmp_path)}, operator_log.append, lambda: NOW)
+    messenger = NotificationSender(
+        paths, lambda: Settings(notify=settings), {"PATH": str(tmp_path)}, operator_log.append, lambda: NOW
+    )
     messenger.start()
     messenger.take(notice(1))
     messenger.close()
@@ -194,7 +196,7 @@ def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, m
             raise faults.pop()
         return Settings(notify=NotifySettings(command=[str(mailbox), "{id}", ""]))
 
-    messenger = Messenger(paths, settings, ENVIRON, log.append, lambda: NOW)
+    messenger = NotificationSender(paths, settings, ENVIRON, log.append, lambda: NOW)
     messenger.start()
     messenger.take(notice(1))
     wait_until(lambda: log, what="the failure in the log")
@@ -215,7 +217,7 @@ def test_a_plug_in_that_fails_otherwise_than_it_should_is_a_way_that_fails(monke
 
     monkeypatch.setattr(apprise.Apprise, "notify", notify)
     with pytest.raises(NotSent, match=r"apprise failed with TypeError$"):
-        rungs(NotifySettings(urls=["json://localhost"]), ENVIRON)["apprise"](Message("kugetsu", "x", "test"))
+        list_channels(NotifySettings(urls=["json://localhost"]), ENVIRON)["apprise"](Message("kugetsu", "x", "test"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what apprise is made of
@@ -236,11 +238,11 @@ def test_apprise_reaches_a_server_and_no_error_tells_an_address(tmp_path: Path) 
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         base = f"json://user:topsecret@127.0.0.1:{server.server_port}"
-        rungs(NotifySettings(urls=[f"{base}/ok"]), ENVIRON)["apprise"](Message("kugetsu", "it works", "test"))
+        list_channels(NotifySettings(urls=[f"{base}/ok"]), ENVIRON)["apprise"](Message("kugetsu", "it works", "test"))
         assert b"it works" in got[0]
         for bad in (f"{base}/broken", "nosuchservice://topsecret"):
             with pytest.raises(NotSent) as raised:
-                rungs(NotifySettings(urls=[bad]), ENVIRON)["apprise"](Message("kugetsu", "x", "test"))
+                list_channels(NotifySettings(urls=[bad]), ENVIRON)["apprise"](Message("kugetsu", "x", "test"))
             assert "topsecret" not in str(raised.value)
     finally:
         server.shutdown()
@@ -257,9 +259,9 @@ def test_settings_that_make_no_sense_are_told_and_change_nothing(paths: StatePat
         "digest_after = -3",
     ):
         Path(paths.config).write_text(f"[notify]\n{text}\n")
-        settings, problems = load(paths, {})
+        settings, problems = load_settings(paths, {})
         assert settings.notify == NotifySettings()
         assert len(problems) == 1
         assert str(problems[0]).startswith("config.toml, line 2: [notify] ")
     Path(paths.config).write_text('[notify]\nquiet_hours = "22:00-07:00"\ncommand = ["notify-me"]\n')
-    assert load(paths, {})[1] == []
+    assert load_settings(paths, {})[1] == []

@@ -18,10 +18,10 @@ import msgspec
 import pytest
 
 from kugetsu_engine.agents import registry
-from kugetsu_engine.agents.launch_spec import Call
+from kugetsu_engine.agents.launch_spec import Invocation
 from kugetsu_engine.config.loader import AgentSettings, Settings
 from kugetsu_engine.domain.job import Job
-from kugetsu_engine.domain.session import Wanted
+from kugetsu_engine.domain.session import WantedSession
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.storage import files
@@ -281,8 +281,8 @@ def test_each_driver_that_a_job_names_is_there_and_does_what_it_is_named_for(nam
     own = AgentSettings(command=["x"], resume=["x"], fork=["x"], stream={"text": "text"}) if name == "mine" else AgentSettings()
     if name == "opencode":
         own = AgentSettings(mode=mode)
-    call = Call("local/a#1", "/w", session=Wanted(session, None if session == "new" else "ses_1"), slots=3)
-    found = registry.drive(name, Settings(agents={name: own}), call)
+    call = Invocation("local/a#1", "/w", session=WantedSession(session, None if session == "new" else "ses_1"), slots=3)
+    found = registry.build_launch_spec(name, Settings(agents={name: own}), call)
     for step, driver in (("reader", found.reader), ("prepare", found.prepare), ("after", found.after)):
         if driver is not None:
             assert "." not in driver

@@ -7,13 +7,13 @@ import pytest
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.domain.overlaps import Overlap, overlaps
+from kugetsu_engine.domain.overlaps import Overlap, find_overlaps
 from kugetsu_engine.engine import thread
 from kugetsu_engine.scheduler import change_tracker
 from kugetsu_engine.storage import json_files
 from kugetsu_tui.viewmodels import task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 from tests.support.fleet import Fleet
 from tests.support.repositories import make_repository, run_git
 from tests.support.waiting import wait_until
@@ -57,14 +57,14 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     reader = SnapshotReader(fleet.paths, {})
     wait_until(lambda: reader.read().changes(third) == Changes(2, 2, 0), 15, "the third one's changes")
     wait_until(lambda: reader.read().changes(first) == Changes(3, 3, 1), 15, "the first one's changes")
-    picture = Picture(reader.read())
+    picture = ConsoleState(reader.read())
     rows = {row.key: row.cells[0] for row in map(AgentsView(picture).row, range(3))}
     assert rows[first] == rows[second] == ("▲", "warning")
     assert rows[third] != rows[first]
     assert {row.key: row.cells[10:12] for row in map(AgentsView(picture).row, range(3))}[first] == (
         ("+3 −1", "text"), ("in 3 files", "muted"),
     )  # fmt: skip
-    words = "".join(text for text, _ in task_summary.one_line(picture, first))
+    words = "".join(text for text, _ in task_summary.summary_line(picture, first))
     assert "changed +3 −1 in 3 files" in words
     assert "▲ #2 changes README.md and 1 more file too" in words
     assert [alert.text for alert in picture.snapshot.alerts if alert.code == "overlap"] == [
@@ -89,7 +89,7 @@ def test_overlaps_are_those_of_one_repository() -> None:
         "q_1": ("/a", frozenset({"x", "y"})), "q_2": ("/a", frozenset({"y"})), "q_3": ("/b", frozenset({"y"})),
         "q_4": ("/a", frozenset()), "q_5": ("/b", many), "q_6": ("/b", many),
     }  # fmt: skip
-    found = overlaps(changed)
+    found = find_overlaps(changed)
     assert [one.tasks for one in found] == [("q_1", "q_2"), ("q_5", "q_6")]
     assert str(found[0]) == "#1 and #2 both change y"
     assert str(found[1]) == "#5 and #6 both change 00 and 19 more files"
@@ -101,5 +101,5 @@ def test_a_hundred_large_lists_are_compared_in_no_time() -> None:
     """Bounded lists, so a bounded effort."""
     files = frozenset(f"src/{number}.py" for number in range(1000))
     began = time.process_time()
-    assert len(overlaps({f"q_{number}": ("/a", files) for number in range(30)})) == 435
+    assert len(find_overlaps({f"q_{number}": ("/a", files) for number in range(30)})) == 435
     assert time.process_time() - began < 5

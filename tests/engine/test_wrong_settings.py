@@ -9,8 +9,8 @@ import pytest
 from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.config.loader import Settings, load
-from kugetsu_engine.doctor import look_around
+from kugetsu_engine.config.loader import Settings, load_settings
+from kugetsu_engine.doctor import inspect_machine
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError
 from kugetsu_engine.state import tasks
@@ -24,7 +24,7 @@ OTHER = '[agents.other]\ncommand = ["true"]\n'
 def why(fleet: Fleet, task_id: str) -> tuple[str, str]:
     """Why a task waits, as `queue list` says."""
     snapshot = SnapshotReader(fleet.paths, dict(os.environ)).read()
-    found = snapshot.why(tasks.find(fleet.paths, task_id))
+    found = snapshot.why(tasks.find_task(fleet.paths, task_id))
     return found.code, found.text
 
 
@@ -124,10 +124,10 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     broken, whole = fleet.enqueue(), fleet.enqueue(options={"agent": "other"})
     os.makedirs(fleet.operator.worktree(fleet.task(broken).issue_ref))
     os.makedirs(fleet.operator.worktree(fleet.task(whole).issue_ref))
-    settings, _ = load(fleet.paths, {})
+    settings, _ = load_settings(fleet.paths, {})
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
-        attach.attach(fleet.paths, settings, {}, fleet.task(broken))
-    attached = attach.attach(fleet.paths, settings, {}, fleet.task(whole))
+        attach.run_attached(fleet.paths, settings, {}, fleet.task(broken))
+    attached = attach.run_attached(fleet.paths, settings, {}, fleet.task(whole))
     attached.entered.give_up()
     assert attached.argv == ["true"]
 
@@ -178,7 +178,7 @@ def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet:
     waiting = fleet.enqueue()
     os.makedirs(fleet.operator.worktree(fleet.task(waiting).issue_ref))
     with pytest.raises(ConfigError, match=r"default\.env"):
-        attach.place(fleet.paths, Settings(), {}, fleet.task(waiting))
+        attach.find_session_place(fleet.paths, Settings(), {}, fleet.task(waiting))
     os.rmdir(fleet.operator.worktree(fleet.task(waiting).issue_ref))
     fleet.start_engine()
     wait_until(lambda: why(fleet, waiting)[0] == "config", 15, "the reason")
@@ -186,7 +186,7 @@ def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet:
     wait_until(lambda: told(fleet), 15, "that to be told")
     assert [text.startswith(f"{path} is ") for text in told(fleet)] == [True]
     assert (fleet.state(waiting), fleet.task(waiting).attempt) == ("pending", 0)
-    assert f"{path} is " in "".join(found.text for found in look_around(fleet.paths, os.environ)[1])
+    assert f"{path} is " in "".join(found.text for found in inspect_machine(fleet.paths, os.environ)[1])
     os.rename(path, f"{path}.broken")
     assert fleet.wait_for(waiting, "completed").state == "completed"
 
@@ -206,7 +206,7 @@ def test_an_env_file_that_breaks_while_an_engine_runs_ends_no_task(fleet: Fleet)
 def test_the_project_managers_env_file_stops_only_the_project_manager(fleet: Fleet) -> None:
     """Agents of issues do not read it."""
     break_file("folder", f"{fleet.paths.env}/pm-agent.env")
-    settings, _ = load(fleet.paths, {})
+    settings, _ = load_settings(fleet.paths, {})
     assert settings.gaps.reason("scripted", PM_AGENT).endswith("pm-agent.env is no regular file")
     assert settings.gaps.reason("scripted", "local/work#1") == ""
     fleet.start_engine()

@@ -106,7 +106,7 @@ def machine_restarts(ground: Ground, amount: Amount) -> Report:
                 fleet.wait_for_started(task_id)
             fleet.kill_engine(process)
             for task_id in ids:
-                record = runs.record(fleet.paths, task_id, 1)
+                record = runs.read_record(fleet.paths, task_id, 1)
                 assert record is not None
                 os.kill(record.supervisor_pid, signal.SIGKILL)
             wait_until(lambda fleet=fleet: not marked_processes(fleet.paths.root), 5, "the death of the agents")  # type: ignore[misc]

@@ -20,7 +20,7 @@ FLUSHES = 2
 """Of each enqueue: its file, and the folder with the name of it."""
 ENQUEUER = """
 import json, os, sys, time
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 
 flushed = 0
 fsync = os.fsync
@@ -30,7 +30,7 @@ def counted(fd):
     flushed += 1
 os.fsync = counted
 
-operator = Operator(sys.argv[1])
+operator = Client(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 made = []
@@ -105,7 +105,7 @@ def judge(fleet: Fleet, made: list[Made]) -> list[str]:
     orders = []
     for one in sorted(made, key=lambda one: one.number):
         try:
-            task = tasks.read(fleet.paths.item(one.task_id), one.task_id)
+            task = tasks.read_task(fleet.paths.item(one.task_id), one.task_id)
         except (FileNotFoundError, BadFile) as error:
             found.append(f"I1 {one.task_id}: {error}")
             continue

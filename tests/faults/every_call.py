@@ -77,7 +77,7 @@ def supervisor_is_killed(ground: Ground, amount: Amount) -> Report:
             settle(fleet, [task_id])
             task = fleet.task(task_id)
             found = verify(fleet, [task_id])
-            first = runs.result(fleet.paths, task_id, 1, None) or runs.outcome(fleet.paths, task_id, 1, None)
+            first = runs.read_result(fleet.paths, task_id, 1, None) or runs.read_outcome(fleet.paths, task_id, 1, None)
             if task.state != "completed":
                 found.append(f"I6 {task_id} is {task.state}: {task.error}")
             if first is not None and first.outcome == "ok" and len(fleet.starts()) > 1:

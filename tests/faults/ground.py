@@ -110,10 +110,10 @@ def verify(fleet: Fleet, enqueued: Sequence[str] = ()) -> list[str]:
 
 def find(fleet: Fleet, enqueued: Sequence[str] = ()) -> list[Finding]:
     """What is wrong in a fleet's state directory, its agents' journal and /proc, by the checker operators use."""
-    seen = doctor.gather(fleet.paths, loader.load(fleet.paths, {})[0])
+    seen = doctor.gather_evidence(fleet.paths, loader.load_settings(fleet.paths, {})[0])
     seen.enqueued = list(enqueued)
     seen.journal = [JournalLine(line.event, line.task, line.attempt, line.pid) for line in fleet.journal()]
-    return doctor.check(seen, strict=True)
+    return doctor.run_checks(seen, strict=True)
 
 
 def settle(fleet: Fleet, ids: Sequence[str], limit_s: float = 30.0) -> None:
@@ -155,7 +155,7 @@ class Witness:
 
     def _read(self, path: str, task_id: str) -> None:
         try:
-            task = tasks.read(path, task_id)
+            task = tasks.read_task(path, task_id)
         except FileNotFoundError:
             return
         except BadFile as error:

@@ -156,7 +156,7 @@ class Load:
         found = []
         for task_id in files.list_documents(self.fleet.paths.items):
             try:
-                if not states or tasks.read(self.fleet.paths.item(task_id), task_id).state in states:
+                if not states or tasks.read_task(self.fleet.paths.item(task_id), task_id).state in states:
                     found.append(task_id)
             except (FileNotFoundError, BadFile):
                 continue

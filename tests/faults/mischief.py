@@ -85,7 +85,7 @@ class Mischief:
     def _kill_supervisor(self) -> None:
         task_id = self._one_of("running", "notified")
         task = self._fleet.task(task_id)
-        record = runs.record(self._fleet.paths, task_id, task.attempt)
+        record = runs.read_record(self._fleet.paths, task_id, task.attempt)
         if record is not None:
             self.load.out_of_order.add(task_id)
             identity.signal_process(record.supervisor_pid, record.start_ticks, record.boot_id, signal.SIGKILL)
@@ -150,7 +150,7 @@ class Mischief:
 
     def _remove_by_hand(self) -> None:
         task_id = self._one_of("pending")
-        if tasks.read(self._fleet.paths.item(task_id), task_id).state == "pending":
+        if tasks.read_task(self._fleet.paths.item(task_id), task_id).state == "pending":
             self.load.removed.add(task_id)
             os.unlink(self._fleet.paths.item(task_id))
 

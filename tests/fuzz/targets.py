@@ -31,7 +31,7 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import tasks
 from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import files, json_files
-from kugetsu_tui.controllers.preferences_file import Remembered
+from kugetsu_tui.controllers.preferences_file import PreferencesFile
 from tests.model.world import World
 
 from . import mutations as valid
@@ -45,7 +45,7 @@ Target = Callable[[int, random.Random], None]
 DOCUMENTS: tuple[tuple[dict[str, Any], Any], ...] = (
     (valid.RUN, RunRecord), (valid.PROGRESS, Progress), (valid.RESULT, Result), (valid.CONTROL, Control),
     (valid.ENGINE, EngineState), (valid.REQUEST, Request), (valid.ANSWER, Answer), (valid.NOTICE, Notice),
-    (valid.RUN_TIMES, RunTimes), (valid.REMEMBERED, Remembered),
+    (valid.RUN_TIMES, RunTimes), (valid.REMEMBERED, PreferencesFile),
 )  # fmt: skip
 BATCH = 50
 
@@ -67,22 +67,22 @@ def parse_tasks(count: int, chance: random.Random) -> None:
     for _ in range(count):
         data = dump(changed_value(valid.TASK, chance)) if chance.random() < 0.3 else mutated(dump(valid.TASK), chance)
         try:
-            task = tasks.decode(data, "q_1")
+            task = tasks.decode_task(data, "q_1")
         except BadFile:
             continue
-        again = tasks.encode(task, tasks.unknown_fields(data))
-        assert tasks.decode(again, "q_1") == task, data
+        again = tasks.encode_task(task, tasks.unknown_fields(data))
+        assert tasks.decode_task(again, "q_1") == task, data
 
 
 def edit_texts(count: int, chance: random.Random) -> None:
     """Mutated texts of edits: changes that make sense, or `UsageError`; a text that was not touched changes nothing."""
     task = msgspec.convert(valid.TASK | {"message": "work\n---\n# more"}, Task)
-    whole = task_document.document(task)
-    assert task_document.changes(task, *task_document.read(whole), 0.0) == {}
+    whole = task_document.task_document(task)
+    assert task_document.list_changes(task, *task_document.parse_document(whole), 0.0) == {}
     for _ in range(count):
         text = mutated(whole.encode(), chance).decode("utf-8", "replace")
         with contextlib.suppress(UsageError):
-            found = task_document.changes(task, *task_document.read(text), 1_800_000_000.0)
+            found = task_document.list_changes(task, *task_document.parse_document(text), 1_800_000_000.0)
             assert found.keys() <= EDITABLE.keys()
 
 
@@ -93,9 +93,9 @@ def parse_settings(count: int, chance: random.Random) -> None:
     try:
         for _ in range(count):
             Path(paths.config).write_bytes(mutated(valid.CONFIG, chance))
-            found, _ = loader.load(paths, {})
+            found, _ = loader.load_settings(paths, {})
             assert 1 <= found.max_concurrent_agents <= 1000
-            values, _ = env_files.parse(mutated(valid.ENV, chance).decode("utf-8", "replace"))
+            values, _ = env_files.parse_assignments(mutated(valid.ENV, chance).decode("utf-8", "replace"))
             assert not any("\0" in value for value in values.values())
             assert not values.keys() & env_files.REFUSED
     finally:
@@ -155,7 +155,7 @@ def _nothing_lost(world: World, written: list[bytes]) -> None:
     kept |= {Path(world.paths.items, name).read_bytes() for name in os.listdir(world.paths.items)}
     for number, data in enumerate(written):
         try:
-            tasks.decode(data, f"q_{1000 + number}")
+            tasks.decode_task(data, f"q_{1000 + number}")
         except BadFile:
             assert data in kept, data
 

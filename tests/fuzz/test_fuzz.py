@@ -81,6 +81,6 @@ def test_any_bytes_are_a_document_or_a_bad_file(data: bytes) -> None:
         except BadFile:
             continue
     try:
-        tasks.decode(data, "q_1")
+        tasks.decode_task(data, "q_1")
     except BadFile:
         return

@@ -42,7 +42,7 @@ def _codes(world: World) -> set[str]:
 
 
 def _types(world: World) -> list[str]:
-    return [notice.type for notice in notifications.newest(world.paths)]
+    return [notice.type for notice in notifications.newest_notification(world.paths)]
 
 
 # F32: how editors save
@@ -83,7 +83,7 @@ def test_only_whole_saves_are_taken_whatever_the_editor_does(world: World) -> No
     """Backups, swap files, autosaves and half-written files start nothing and lose nothing; the last whole save counts."""
     task_id = world.enqueue(1, hold=True)
     path = world.paths.item(task_id)
-    task = tasks.read(path, task_id)
+    task = tasks.read_task(path, task_id)
     data = msgspec.json.encode(msgspec.structs.replace(task, priority=8, message="edited " + "x" * 300))
     for _ in _saves(path, data):
         world.turn(0.1)

@@ -13,7 +13,7 @@ from unittest import mock
 
 import msgspec
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
@@ -60,7 +60,7 @@ class World:
         files.prepare(self.paths.folders())
         Path(self.paths.config).write_text(CONFIG, encoding="utf-8")
         self.now, self.mono = 1_790_000_000.0, 1000.0
-        self.operator = Operator(self.paths.root, {}, clock=lambda: self.now)
+        self.operator = Client(self.paths.root, {}, clock=lambda: self.now)
         self.table = ProcessTable(self._check_start)
         self.engine: Engine | None = None
         self.limit = 2
@@ -217,8 +217,8 @@ class World:
         return reply
 
     def _ask(self, verb: requests.Verb, task_id: str | None, args: dict[str, Any]) -> requests.Answer:
-        number = requests.submit(self.paths, requests.Request(verb, task_id, args, None))
-        wakeup_fifo.ring(self.paths.bell)
+        number = requests.submit_request(self.paths, requests.Request(verb, task_id, args, None))
+        wakeup_fifo.notify(self.paths.bell)
         if self.engine is not None:
             self.turn(0.01)
         else:
@@ -227,13 +227,13 @@ class World:
                 command.apply_requests()
             finally:
                 command.close()
-        reply = requests.take_answer(self.paths, number)
+        reply = requests.pop_answer(self.paths, number)
         if reply is None and self.refused:
             self.refusals = 0
             if task_id is not None:
                 self.foreign.add(task_id)  # the disk may have refused the answer alone: it is applied again, and answered so
             self.turn(0.01)
-            reply = requests.take_answer(self.paths, number)
+            reply = requests.pop_answer(self.paths, number)
         assert reply is not None, f"{verb} was not answered"
         return reply
 
@@ -242,7 +242,7 @@ class World:
     def task(self, task_id: str) -> Task | None:
         """A task as its file says; None when it says nothing."""
         try:
-            return tasks.find(self.paths, task_id)
+            return tasks.find_task(self.paths, task_id)
         except Exception:  # gone, set aside, or broken: the invariants tell which of them is right
             return None
 
@@ -251,7 +251,7 @@ class World:
         found = []
         for task_id in files.list_documents(self.paths.items):
             try:
-                task = tasks.read(self.paths.item(task_id), task_id)
+                task = tasks.read_task(self.paths.item(task_id), task_id)
             except (FileNotFoundError, BadFile):
                 continue
             if task.state in states:
@@ -306,7 +306,7 @@ class World:
 
     def _check_end(self, task_id: str) -> None:
         """I6: a final state agrees with what became of the attempts."""
-        task = tasks.read(self.paths.ended(task_id), task_id)
+        task = tasks.read_task(self.paths.ended(task_id), task_id)
         if task_id in self.foreign:
             return
         assert task.state in FINAL
@@ -349,7 +349,7 @@ class World:
 
     def write_item(self, task_id: str, **changes: Any) -> None:
         """The operator saves an item by hand, as an editor does."""
-        task = tasks.read(self.paths.item(task_id), task_id)
+        task = tasks.read_task(self.paths.item(task_id), task_id)
         files.replace(self.paths.item(task_id), msgspec.json.encode(msgspec.structs.replace(task, **changes)), durable=False)
         self.unseen.add(task_id)
 

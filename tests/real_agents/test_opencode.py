@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.opencode import session_ids
-from kugetsu_engine.config.loader import load
+from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain.session import BASE, Session
 from kugetsu_engine.domain.task import Task, Usage
 from kugetsu_engine.jobs import environment
@@ -59,7 +59,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     result = fleet.result(first)
     assert result is not None
     assert (result.last_text, result.session_id) == ("All done.", attempt.session_id)
-    kept = sessions.load(fleet.paths, "local-work-1")
+    kept = sessions.load_session(fleet.paths, "local-work-1")
     assert kept is not None
     assert (kept.session_id, kept.worktree, kept.agent) == (attempt.session_id, str(place), "opencode")
 
@@ -70,7 +70,7 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
     assert "All done." in json.dumps(model.prompts[-1])
     assert (place / "b.txt").is_file()
 
-    sessions.save(fleet.paths, Session(BASE, agent="opencode", session_id=kept.session_id))
+    sessions.save_session(fleet.paths, Session(BASE, agent="opencode", session_id=kept.session_id))
     forked = enqueue(fleet, 2, model.script("fork", bash("pwd > where.txt"), say("Forked.")), session="fork")
     task = end(fleet, forked)[0]
     assert task.state == "completed", fleet.log(forked)
@@ -93,8 +93,8 @@ def test_success_then_continue_then_fork_into_another_worktree_then_delete(
 
 def environment_of(fleet: Fleet, task: Task) -> dict[str, str]:
     """The environment in which the agents of a fleet run."""
-    own = load(fleet.paths, {})[0].agents["opencode"].env
-    built = environment.build(fleet.paths, dict(os.environ), [], own, task, {}, str(fleet.folder))
+    own = load_settings(fleet.paths, {})[0].agents["opencode"].env
+    built = environment.build_environment(fleet.paths, dict(os.environ), [], own, task, {}, str(fleet.folder))
     os.makedirs(built["TMPDIR"], exist_ok=True)
     return built
 
@@ -156,7 +156,7 @@ def test_an_attempt_is_known_and_can_be_killed_while_its_tool_runs_or_its_provid
     wait_until((Path(fleet.paths.worktree("local-work-1")) / "begun").exists, WAIT_S, "the tool")
     wait_until(lambda: model.asked["hang"], WAIT_S, "the silent provider to be asked")
     wait_until(lambda: told(fleet, silent).session_id, WAIT_S, "its session")
-    wait_until(lambda: sessions.load(fleet.paths, "local-work-2"), 10, "its session to be kept")
+    wait_until(lambda: sessions.load_session(fleet.paths, "local-work-2"), 10, "its session to be kept")
     wait_until(lambda: "provider" in told(fleet, silent).activity, WAIT_S, "the words for silence")
     assert len(marked_processes(fleet.paths.root)) >= 4
     fleet.operator.do("kill", busy)

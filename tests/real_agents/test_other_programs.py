@@ -114,7 +114,7 @@ def test_it_works_goes_on_with_its_session_and_is_forked(fleet: Fleet, providers
     assert any("remember the first prompt" in body and "and now the second" in body for body in providers.bodies)
     if name == "gemini":
         return  # it has no fork
-    sessions.save(fleet.paths, Session(BASE, agent=name, session_id=attempt.session_id, worktree=str(worktree)))
+    sessions.save_session(fleet.paths, Session(BASE, agent=name, session_id=attempt.session_id, worktree=str(worktree)))
     third = work(fleet, name, "local/work#2", "and a third elsewhere", session="fork")
     assert third.state == "completed", fleet.log(third.id).decode()[-2000:]
     assert third.attempts[0].session_id not in (None, attempt.session_id)

@@ -38,7 +38,7 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     assert base != manager
 
     words = model.script("one", bash("pwd > where.txt"), say("One is done."))
-    first = start.start(operator, "local/work#1", f"Please do {words}")
+    first = start.start_issue(operator, "local/work#1", f"Please do {words}")
     task = fleet.wait_for_end([first], WAIT_S)[0]
     assert task.state == "completed", fleet.log(first)
     place = Path(fleet.paths.worktree("local-work-1"))
@@ -46,11 +46,11 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     told = json.dumps(model.prompts[-1])
     assert "ready, says the base" in told
     assert "There is no forge" in told
-    own = sessions.load(fleet.paths, "local-work-1")
+    own = sessions.load_session(fleet.paths, "local-work-1")
     assert own is not None
     assert own.session_id not in (None, base, manager)
 
-    again = start.go_on(operator, "local/work#1", f"And then {model.script('two', say('Two is done.'))}")
+    again = start.continue_session(operator, "local/work#1", f"And then {model.script('two', say('Two is done.'))}")
     task = fleet.wait_for_end([again], WAIT_S)[0]
     assert (task.state, task.attempts[0].session_id) == ("completed", own.session_id), fleet.log(again)
     told = json.dumps(model.prompts[-1])
@@ -58,19 +58,19 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     assert told.count("## Rules") == 2  # the base's and the first message's; the second is the message alone
     assert [said.role for said in said_about_it(fleet)] == ["user", "assistant", "note"] * 2
 
-    remains = destroy.look(operator, "local/work#1")
+    remains = destroy.inspect_issue(operator, "local/work#1")
     assert [words for words in remains.objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
     assert session_ids.directory_of(str(own.session_id), env) == str(place)
-    said = "; ".join(destroy.destroy(operator, remains, force=True))
+    said = "; ".join(destroy.destroy_issue(operator, remains, force=True))
     assert f"session {own.session_id} deleted" in said
     with pytest.raises(session_ids.NoSession):
         session_ids.directory_of(str(own.session_id), env)
     assert not place.exists()
-    assert {session.slug for session in sessions.all(fleet.paths)} == set(SESSIONS.values())
+    assert {session.slug for session in sessions.list_sessions(fleet.paths)} == set(SESSIONS.values())
     assert session_ids.directory_of(base, env) is not None
 
 
 def said_about_it(fleet: Fleet) -> list[contexts.Message]:
     """What was said about the first issue."""
-    return contexts.load(fleet.paths, "local/work#1").conversation_history
+    return contexts.load_context(fleet.paths, "local/work#1").conversation_history

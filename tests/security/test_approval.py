@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import auto_approval, registry
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView, Snapshot
-from kugetsu_engine.config.loader import AgentSettings, Settings, load
-from kugetsu_engine.doctor.machine import look_around
+from kugetsu_engine.config.loader import AgentSettings, Settings, load_settings
+from kugetsu_engine.doctor.machine import inspect_machine
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.viewmodels import task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 from tests.tui.conftest import Opener
 from tests.tui.test_viewmodels import active, words
 
@@ -46,7 +46,7 @@ ASKING = [
 @pytest.mark.parametrize(("argv", "env", "word"), APPROVING, ids=lambda value: str(value)[:40])
 def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[str, str], word: str | None) -> None:
     """By options, by options with a value, by variables."""
-    found = auto_approval.approves(argv, env)
+    found = auto_approval.is_auto_approved(argv, env)
     assert found
     assert word in (None, found)
 
@@ -54,32 +54,36 @@ def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[s
 @pytest.mark.parametrize(("argv", "env"), ASKING, ids=lambda value: str(value)[:40])
 def test_s18_what_still_asks_is_not_marked(argv: list[str], env: dict[str, str]) -> None:
     """A title, a program's name, a rule for some commands only."""
-    assert auto_approval.approves(argv, env) is None
+    assert auto_approval.is_auto_approved(argv, env) is None
 
 
 @pytest.mark.parametrize("name", registry.DRIVERS)
 def test_s18_no_agent_is_told_to_approve_share_or_attach_by_itself(paths: StatePaths, name: str) -> None:
     """Of every agent that kugetsu knows; only what the operator's own settings say is passed."""
-    drive = registry.drive(name, Settings(), "--auto")
+    drive = registry.build_launch_spec(name, Settings(), "--auto")
     assert not RISKY & {word.partition("=")[0] for word in drive.argv}
-    assert auto_approval.approves(drive.argv, drive.env) is None
-    assert auto_approval.by_agent(paths, Settings()) == {}
+    assert auto_approval.is_auto_approved(drive.argv, drive.env) is None
+    assert auto_approval.list_auto_approving_agents(paths, Settings()) == {}
     asked = Settings(agents={name: AgentSettings(args=["--share"])})
-    assert RISKY & set(registry.drive(name, asked, "--auto").argv) == {"--share"}
+    assert RISKY & set(registry.build_launch_spec(name, asked, "--auto").argv) == {"--share"}
 
 
 def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> None:
     """An agent that cannot be run is passed over."""
     Path(paths.config).write_text('[agents.own]\ncommand = ["x", "--yolo"]\n[agents.bad]\ncommand = []\n', encoding="utf-8")
-    settings = load(paths, {})[0]
+    settings = load_settings(paths, {})[0]
     with pytest.raises(KugetsuError):
-        registry.drive("bad", settings, "local/a#1")
+        registry.build_launch_spec("bad", settings, "local/a#1")
     kept = auto_approval.ApprovalReader(paths)
-    assert auto_approval.by_agent(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
+    assert auto_approval.list_auto_approving_agents(paths, settings) == kept.by_agent(settings) == {"own": "--yolo"}
     Path(paths.env, "default.env").write_text("""OPENCODE_PERMISSION='"allow"'\n""", encoding="utf-8")
-    assert auto_approval.by_agent(paths, settings).keys() == kept.by_agent(settings).keys() == {"own", *registry.DRIVERS}
+    assert (
+        auto_approval.list_auto_approving_agents(paths, settings).keys()
+        == kept.by_agent(settings).keys()
+        == {"own", *registry.DRIVERS}
+    )
     assert kept.by_agent(settings) is kept.by_agent(settings)  # nothing has changed, so nothing is read
-    facts = {fact.name: fact.text for fact in look_around(paths, os.environ)[0]}
+    facts = {fact.name: fact.text for fact in inspect_machine(paths, os.environ)[0]}
     assert facts["agent own"].endswith("; approves everything by itself (--yolo)")
 
 
@@ -87,16 +91,16 @@ def test_s18_the_agents_pane_and_the_task_show_it() -> None:
     """A word in the row, and which option it is in the detail; no column where no agent does."""
     one = active(1)
     shown = Snapshot(0.0, EngineView(True), 3, (one,), (), (), 0, (), "", (), default_agent="own")
-    view = AgentsView(Picture(shown, approving={"own": "--yolo"}))
+    view = AgentsView(ConsoleState(shown, approving={"own": "--yolo"}))
     assert ("auto", "warning") in view.row(0).cells
-    plain = AgentsView(Picture(shown, approving={"other": "--yolo"}))
+    plain = AgentsView(ConsoleState(shown, approving={"other": "--yolo"}))
     assert "auto" not in words(plain.row(0).cells).split()
     assert {column.name: column.width for column in plain.columns}["auto"] == 0
-    header = task_summary.header(Picture(shown, approving={"own": "--yolo"}), one.task, 1)
+    header = task_summary.header(ConsoleState(shown, approving={"own": "--yolo"}), one.task, 1)
     assert "approves everything by itself (--yolo)" in words(cell for line in header for cell in line)
 
 
-async def test_s18_the_console_shows_it(console: Opener, operator: Operator) -> None:
+async def test_s18_the_console_shows_it(console: Opener, operator: Client) -> None:
     """On the screen of a waiting task."""
     settings = {"command": ["true", "--dangerously-skip-permissions"]}
     files.replace(operator.paths.config, f"[agents.own]\ncommand = {json.dumps(settings['command'])}\n".encode())

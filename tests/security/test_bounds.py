@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.cli.commands import enqueue
-from kugetsu_engine.config.loader import Settings, load
+from kugetsu_engine.config.loader import Settings, load_settings
 from kugetsu_engine.domain.refs import MAX_LENGTH, parse
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile, QueueFull, UsageError
@@ -43,7 +43,7 @@ def test_s19_a_state_file_has_a_longest_length_and_a_notification_too(paths: Sta
     assert time.process_time() - began < 1
     os.truncate(item, files.MAX_STATE_BYTES)
     assert len(files.read(str(item))) == files.MAX_STATE_BYTES
-    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", "y" * 1_000_000))
+    notifications.append_notification(paths, Notice("2026-01-01T00:00:00.000Z", "x", "y" * 1_000_000))
     assert Path(paths.notifications).stat().st_size < 4096
 
 
@@ -53,10 +53,12 @@ def test_s19_notifications_are_kept_below_a_length_and_the_newest_are_all_there(
     """At the first one beyond it the file is put away, once; what is shown goes over the seam."""
     monkeypatch.setattr(notifications, "KEEP_BYTES", 20_000)
     for number in range(1000):
-        notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "x", f"notification {number}"))
+        notifications.append_notification(paths, Notice("2026-01-01T00:00:00.000Z", "x", f"notification {number}"))
         assert Path(paths.notifications).stat().st_size <= 20_000 if os.path.exists(paths.notifications) else True
     assert sum(path.stat().st_size for path in Path(paths.root).glob("notifications*.jsonl")) < 42_000
-    assert [notice.text for notice in notifications.newest(paths)] == [f"notification {number}" for number in range(800, 1000)]
+    assert [notice.text for notice in notifications.newest_notification(paths)] == [
+        f"notification {number}" for number in range(800, 1000)
+    ]
 
 
 def test_s19_so_many_tasks_may_be_open_and_not_one_more(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,13 +89,13 @@ def test_s19_the_room_is_never_less_than_there_is_and_exact_near_the_end(
     paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Far from the limit nothing is counted; what is no task does not count."""
-    assert 0 < creating.room(paths) <= creating.MAX_OPEN == 100_000
+    assert 0 < creating.check_room(paths) <= creating.MAX_OPEN == 100_000
     for number in range(300):
         Path(paths.item(f"q_{number}")).touch()
     Path(paths.items, ".q_1.json.0123456789abcdef").touch()
-    assert 0 < creating.room(paths) <= 100_000 - 300
+    assert 0 < creating.check_room(paths) <= 100_000 - 300
     monkeypatch.setattr(creating, "MAX_OPEN", 301)
-    assert creating.room(paths) == 1
+    assert creating.check_room(paths) == 1
 
 
 def test_s19_a_file_of_too_many_tasks_is_refused_before_the_first(
@@ -125,7 +127,7 @@ HOSTILE_SETTINGS = [
 def test_s21_a_setting_that_makes_no_sense_is_told_and_changes_nothing(paths: StatePaths, line: str) -> None:
     """One problem, in printable words, and the defaults stand."""
     Path(paths.config).write_text(f"{line}\n", encoding="utf-8")
-    settings, faults = load(paths, {})
+    settings, faults = load_settings(paths, {})
     for name in {*Settings.__struct_fields__} - {"gaps", "default_server"}:
         assert getattr(settings, name) == getattr(Settings(), name)
     assert len(faults) == 1
@@ -138,7 +140,7 @@ def test_s21_a_settings_file_of_a_gigabyte_is_refused_at_once(paths: StatePaths,
     with Path(getattr(paths, name)).open("wb") as file:
         file.truncate(1 << 30)
     began = time.process_time()
-    settings, problems = load(paths, {})
+    settings, problems = load_settings(paths, {})
     assert time.process_time() - began < 1
     assert settings == msgspec.structs.replace(Settings(), gaps=settings.gaps, default_server=settings.default_server)
     assert settings.gaps.everything

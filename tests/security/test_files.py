@@ -177,7 +177,7 @@ import os, sys
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.client.snapshot import SnapshotReader
@@ -187,9 +187,9 @@ def attempt(act):
         act()
     except (KugetsuError, OSError) as error:
         print(type(error).__name__, error)
-attempt(lambda: Operator(paths.root).enqueue("local/a#1", "x", hold=True))
-attempt(lambda: Operator(paths.root).do("pause"))
-attempt(lambda: Operator(paths.root).mark_read("2026-01-01T00:00:00.000Z"))
+attempt(lambda: Client(paths.root).enqueue("local/a#1", "x", hold=True))
+attempt(lambda: Client(paths.root).do("pause"))
+attempt(lambda: Client(paths.root).mark_read("2026-01-01T00:00:00.000Z"))
 engine = Engine(paths, {"PATH": os.environ["PATH"]}, "headless")
 def turn():
     engine.open()

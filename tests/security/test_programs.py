@@ -16,7 +16,7 @@ import pytest
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import repositories, worktrees
-from kugetsu_engine.git.start_point import decide
+from kugetsu_engine.git.start_point import decide_start_point
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.scheduler.attempts import send_stop
@@ -65,9 +65,9 @@ def test_s09_a_base_branch_that_looks_like_an_option_is_none(tmp_path: Path, bas
     """It reaches git as data, and there is no such branch."""
     repository = make_repository(tmp_path / "repository")
     with pytest.raises(KugetsuError, match="has no branch"):
-        decide(str(repository), "fix/issue-1", base)
+        decide_start_point(str(repository), "fix/issue-1", base)
     with pytest.raises(KugetsuError):
-        worktrees.ready(str(repository), str(tmp_path / "worktree"), "fix/issue-1", base)
+        worktrees.prepare_worktree(str(repository), str(tmp_path / "worktree"), "fix/issue-1", base)
     assert not list(tmp_path.rglob("canary"))
 
 
@@ -75,7 +75,7 @@ def test_s09_a_base_branch_that_looks_like_an_option_is_none(tmp_path: Path, bas
 def test_s09_a_server_address_that_looks_like_an_option_or_a_program_runs_nothing(tmp_path: Path, address: str) -> None:
     """`--` stands before it, and the transport that runs programs is off."""
     with pytest.raises(KugetsuError):
-        repositories.clone(address, str(tmp_path / "clone"))
+        repositories.clone_repository(address, str(tmp_path / "clone"))
     assert not list(tmp_path.rglob("canary"))
     assert not (tmp_path / "clone").exists()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.safe_text import safe_line
@@ -33,7 +33,7 @@ def obeyed(text: str) -> list[str]:
     return [c for c in text if c not in "\n\r" and (unicodedata.category(c) in ("Cc", "Cs") or c in "\u202e\u2066\u200b")]
 
 
-async def test_s01_file_names_settings_and_words_of_git_are_drawn_harmlessly(console: Opener, operator: Operator) -> None:
+async def test_s01_file_names_settings_and_words_of_git_are_drawn_harmlessly(console: Opener, operator: Client) -> None:
     """A hostile file name among the items, a hostile value in the settings, hostile words of git in an error."""
     paths = operator.paths
     files.replace(f"{paths.items}/q_\x1b]0;TITLE\x07.json", b"{}", durable=False)
@@ -89,7 +89,7 @@ def test_s03_the_command_line_is_as_careful_in_a_terminal_as_in_a_pipe(paths: St
     files.replace(paths.engine, msgspec.json.encode(EngineState(1, ESCAPES, ESCAPES, recovered=ESCAPES)))
     Path(paths.log("q_1", 1)).parent.mkdir()
     Path(paths.log("q_1", 1)).write_text(f"{ESCAPES}\n", encoding="utf-8")
-    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", ESCAPES, "error", "q_1"))
+    notifications.append_notification(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", ESCAPES, "error", "q_1"))
     Path(paths.config).write_text('agent = "\\u001b]0;x\\u0007"\n', encoding="utf-8")
     for words in ("queue list", "show 1", "list", "status", "logs 1", "notify list", "queue stats", f"show {ESCAPES}"):
         shown = in_terminal(paths.root, *words.split(" ", 1))
@@ -108,7 +108,7 @@ def test_s04_what_hides_or_reorders_is_a_visible_mark() -> None:
     assert safe_line("\x00\x08") == "\ufffd\ufffd"
 
 
-async def test_s05_clicking_on_markup_in_data_does_nothing(console: Opener, operator: Operator) -> None:
+async def test_s05_clicking_on_markup_in_data_does_nothing(console: Opener, operator: Client) -> None:
     """Every cell of a screen full of it is clicked; the words stand there as they are and nothing happens."""
     for number in (1, 2, 3):
         task = Task(f"q_{number}", f"local/w#{number}", MARKUP, reason=MARKUP, held=True)

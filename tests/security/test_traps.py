@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
-from kugetsu_engine.git.change_counts import changes_of
+from kugetsu_engine.git.change_counts import count_changes
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.worktrees import destroy, prune
-from kugetsu_engine.worktrees.inventory import Care
+from kugetsu_engine.worktrees.inventory import WorktreeInventory
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
@@ -38,8 +38,8 @@ class Place:
         run_git(self.repository, "remote", "add", "origin", str(folder / "remote.git"))
         run_git(self.repository, "fetch", "--quiet", "origin")
         self.worktree = Path(state.worktree("local-work-1"))
-        worktrees.ready(str(self.repository), str(self.worktree), BRANCH, None)
-        self.start = baseline.take(str(self.repository), str(self.worktree), BRANCH, None)
+        worktrees.prepare_worktree(str(self.repository), str(self.worktree), BRANCH, None)
+        self.start = baseline.record_baseline(str(self.repository), str(self.worktree), BRANCH, None)
         commit(self.worktree, "work.txt", "one\n")
         self.mark, self.armed, self.script = folder / "MARK", folder / "armed", folder / "trap.sh"
         self.script.write_text(f'#!/bin/sh\n[ -e {self.armed} ] && echo "$0 $*" >> {self.mark}\ntrue\n', encoding="utf-8")
@@ -209,15 +209,15 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     where = str(place.worktree)
     target = run_git(place.folder / "remote.git", "rev-parse", "main")
     looks: tuple[Callable[[], object], ...] = (
-        lambda: delivery.delivered(place.start), lambda: baseline.look(where), lambda: changes_of(where),
-        lambda: diff.of_worktree(where), lambda: worktree_state.of_worktree(where, target, BRANCH),
-        lambda: Care(paths, {}).all(), lambda: prune.look(Operator(paths.root, {})),
-        lambda: destroy.look(Operator(paths.root, {}), "local/work#1"),
-        lambda: worktrees.ready(str(place.repository), where, BRANCH, None, fetch=False),
-        lambda: Care(paths, {}).clean(False, lambda _: None), lambda: prune.prune(
-            Operator(paths.root, {}), prune.look(Operator(paths.root, {})), lambda _: None
+        lambda: delivery.measure_delivery(place.start), lambda: baseline.inspect_worktree(where), lambda: count_changes(where),
+        lambda: diff.read_worktree_diff(where), lambda: worktree_state.read_condition(where, target, BRANCH),
+        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(Client(paths.root, {})),
+        lambda: destroy.inspect_issue(Client(paths.root, {}), "local/work#1"),
+        lambda: worktrees.prepare_worktree(str(place.repository), where, BRANCH, None, fetch=False),
+        lambda: WorktreeInventory(paths, {}).clean(False, lambda _: None), lambda: prune.prune_orphans(
+            Client(paths.root, {}), prune.find_prunable(Client(paths.root, {})), lambda _: None
         ),
-        lambda: list(destroy.destroy(Operator(paths.root, {}), destroy.look(Operator(paths.root, {}), "local/work#1"),
+        lambda: list(destroy.destroy_issue(Client(paths.root, {}), destroy.inspect_issue(Client(paths.root, {}), "local/work#1"),
                                       force=True)),
     )  # fmt: skip
     for look in looks:
@@ -307,20 +307,20 @@ def test_s26_files_of_a_filter_are_told_right_without_it(
     run_git(repository, *own, "commit", "--quiet", "-m", "files of a filter")
     assert run_git(repository, "cat-file", "-p", "HEAD:1.bin") == "1 short"
     worktree = Path(paths.worktree("local-work-1"))
-    worktrees.ready(str(repository), str(worktree), BRANCH, None)
+    worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
     assert (worktree / "1.bin").read_text(encoding="utf-8") == "1 long\n"
-    assert baseline.look(str(worktree)).dirty == frozenset()
-    assert changes_of(str(worktree))[0].files == 0
-    assert diff.of_worktree(str(worktree)).files == ()
-    assert worktree_state.of_worktree(str(worktree)).dirty == 0
+    assert baseline.inspect_worktree(str(worktree)).dirty == frozenset()
+    assert count_changes(str(worktree))[0].files == 0
+    assert diff.read_worktree_diff(str(worktree)).files == ()
+    assert worktree_state.read_condition(str(worktree)).dirty == 0
     (worktree / "1.bin").write_text("1 long and longer\n", encoding="utf-8")
-    assert changes_of(str(worktree))[1] == frozenset({"1.bin"})
-    assert worktree_state.of_worktree(str(worktree)).dirty == 1
+    assert count_changes(str(worktree))[1] == frozenset({"1.bin"})
+    assert worktree_state.read_condition(str(worktree)).dirty == 1
     run_git(worktree, *own, "commit", "--quiet", "--all", "-m", "one of them")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert [(file.path, file.uncommitted) for file in found.files] == [("1.bin", False)]
     assert "+1 short and longer" in found.lines
-    assert worktree_state.of_worktree(str(worktree)).dirty == 0
+    assert worktree_state.read_condition(str(worktree)).dirty == 0
 
 
 def test_s26_nothing_is_left_of_a_look(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +330,7 @@ def test_s26_nothing_is_left_of_a_look(place: Place, monkeypatch: pytest.MonkeyP
     index = Path(run_git(place.worktree, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     os.utime(place.worktree / "work.txt")
     before = index.read_bytes(), index.stat().st_mtime_ns
-    changes_of(str(place.worktree))
-    diff.of_worktree(str(place.worktree))
+    count_changes(str(place.worktree))
+    diff.read_worktree_diff(str(place.worktree))
     assert list((place.folder / "tmp").iterdir()) == []
     assert (index.read_bytes(), index.stat().st_mtime_ns) == before

@@ -14,7 +14,7 @@ import pytest
 from kugetsu_engine.cli import main
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.loader import SettingsSource
-from kugetsu_engine.doctor import check, gather
+from kugetsu_engine.doctor import gather_evidence, run_checks
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions, tasks
@@ -70,7 +70,7 @@ class Copy:
     def states(self) -> dict[str, str]:
         """The state of each task on disk."""
         found = [path for folder in (self.paths.items, self.paths.done) for path in Path(folder).glob("*.json")]
-        return {path.stem: tasks.find(self.paths, path.stem).state for path in found}
+        return {path.stem: tasks.find_task(self.paths, path.stem).state for path in found}
 
     def set_aside(self) -> list[Path]:
         """What was found broken."""
@@ -80,7 +80,7 @@ class Copy:
 def doctor_finds(copy: Copy) -> set[tuple[str, str | None]]:
     """What the doctor says is wrong, and with which task."""
     settings = SettingsSource(copy.paths, copy.environ).current
-    return {(finding.code, finding.task) for finding in check(gather(copy.paths, settings))}
+    return {(finding.code, finding.task) for finding in run_checks(gather_evidence(copy.paths, settings))}
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_all_of_it_is_read(layout: str, copy_of: Callable[[str], Copy], verb: Ca
     assert listed == states
     for task_id, state in states.items():
         shown = json.loads(verb("show", task_id, "--json"))
-        assert (shown["state"], len(shown["attempts"])) == (state, len(tasks.find(copy.paths, task_id).attempts))
+        assert (shown["state"], len(shown["attempts"])) == (state, len(tasks.find_task(copy.paths, task_id).attempts))
     assert json.loads(verb("status", "--json"))["counts"]["completed"] == list(states.values()).count("completed")
     assert "committed" in verb("logs", "q_2")
     told = (copy.root / "notifications.jsonl").read_text().splitlines()
@@ -158,7 +158,7 @@ def test_all_of_it_is_read(layout: str, copy_of: Callable[[str], Copy], verb: Ca
     for words in (["list"], ["usage"], ["worktrees"]):
         verb(*words)
     assert doctor_finds(copy) == {("not_settled", "q_11"), ("not_settled", "q_12"), ("requests_wait", None)}
-    kept = {session.session_id for session in sessions.all(copy.paths)}
+    kept = {session.session_id for session in sessions.list_sessions(copy.paths)}
     assert kept == ({"ses_demo00000000000000000000"} if (copy.root / "sessions").exists() else set())
     picture = SnapshotReader(copy.paths, copy.environ).read()
     assert (len(picture.pending) + len(picture.active), len(picture.notices)) == (
@@ -182,7 +182,7 @@ def test_an_engine_goes_on_with_it(layout: str, copy_of: Callable[[str], Copy], 
     goes_on = {f"q_{number}": state for number, state in GOES_ON.items()}
     runs = engine(copy)
     wait_until(lambda: copy.states() == states | goes_on, 30.0, lambda: f"{states | goes_on}; it is {copy.states()}")
-    after = {task_id: tasks.find(copy.paths, task_id) for task_id in states}
+    after = {task_id: tasks.find_task(copy.paths, task_id) for task_id in states}
     wait_until(lambda: all(Path(copy.paths.ended(task_id)).exists() for task_id in goes_on), 10.0, "the ended ones to be moved")
     end(runs)
     now = copy.contents()
@@ -220,7 +220,7 @@ def test_the_bash_tool(
     assert doctor_finds(copy) == {("not_filed", "q_172_ab"), ("not_filed", "q_173_ab"), ("not_settled", "q_171_ab")}
     assert copy.contents() == before
     assert main.run(["import"]) == 0
-    assert {session.session_id for session in sessions.all(copy.paths)} == {
+    assert {session.session_id for session in sessions.list_sessions(copy.paths)} == {
         old_kugetsu.BASE, old_kugetsu.PM, "ses_14", "ses_7"
     }  # fmt: skip
     assert [line["text"] for line in json.loads(verb("notify", "list", "--all", "--json"))][:2] == ["first", "second"]

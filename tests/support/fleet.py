@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.domain.task import Notice, Task
@@ -65,7 +65,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths = StatePaths(str(folder / "state"))
-        self.operator = Operator(self.paths.root)
+        self.operator = Client(self.paths.root)
         self.repository = make_repository(folder / "repository")
         self.journal_file = folder / "journal"
         self.settings: dict[str, str | int] = dict(SETTINGS)
@@ -105,7 +105,7 @@ class Fleet:
 
     def task(self, task_id: str) -> Task:
         """The task as it stands on disk, open or ended."""
-        return tasks.find(self.paths, task_id)
+        return tasks.find_task(self.paths, task_id)
 
     def state(self, task_id: str) -> str:
         """The state of a task on disk."""
@@ -113,15 +113,15 @@ class Fleet:
 
     def result(self, task_id: str, attempt: int = 1) -> Result | None:
         """What the supervisor wrote at the end of an attempt."""
-        return runs.result(self.paths, task_id, attempt, None)
+        return runs.read_result(self.paths, task_id, attempt, None)
 
     def record(self, task_id: str, attempt: int = 1) -> RunRecord | None:
         """What the supervisor wrote at the beginning of an attempt."""
-        return runs.record(self.paths, task_id, attempt)
+        return runs.read_record(self.paths, task_id, attempt)
 
     def progress(self, task_id: str, attempt: int = 1) -> Progress | None:
         """What the supervisor last wrote about an attempt."""
-        return runs.progress(self.paths, task_id, attempt)
+        return runs.read_progress(self.paths, task_id, attempt)
 
     def log(self, task_id: str, attempt: int = 1) -> bytes:
         """The log of an attempt."""
@@ -189,7 +189,7 @@ class Fleet:
 
     def notices(self, kind: str | None = None, task_id: str | None = None) -> list[Notice]:
         """The notifications, in order."""
-        told = notifications.newest(self.paths, 10_000)
+        told = notifications.newest_notification(self.paths, 10_000)
         return [notice for notice in told if kind in (None, notice.type) and task_id in (None, notice.id)]
 
     # engines

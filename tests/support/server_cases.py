@@ -191,7 +191,7 @@ def fork_a_session(fleet: OpencodeFleet) -> None:
     fleet.start_engine()
     first = fleet.prompt({"text": "first"}, ref="local/work#1")
     origin = fleet.wait_for_end([first], LONG_S)[0].attempts[0].session_id
-    sessions.save(fleet.paths, Session(BASE, agent="opencode", session_id=origin))
+    sessions.save_session(fleet.paths, Session(BASE, agent="opencode", session_id=origin))
     copy = fleet.prompt({"bash": "pwd > where"}, {"text": "second"}, ref="local/work#2", session="fork")
     ended = fleet.wait_for_end([copy], LONG_S)[0]
     assert ended.state == "completed", fleet.told(copy)

@@ -36,7 +36,7 @@ def test_the_editor_has_the_terminal_to_itself_and_the_console_comes_back(fleet:
     tmux.keys("2", "e")
     tmux.wait_for("THE EDITOR")
     assert "Queue" not in tmux.screen()
-    assert edit_locks.edited(fleet.paths) == {edited}
+    assert edit_locks.list_edited(fleet.paths) == {edited}
     fleet.release("one")
     fleet.wait_for(running, "completed")
     assert fleet.state(edited) == "pending", "the slot is free, and yet it does not start"
@@ -66,9 +66,9 @@ def test_a_console_that_is_told_to_end_takes_its_editor_with_it(fleet: Fleet, nu
         console.read_until(b"held by you")
         console.press("2e")
         console.read_until(b"THE EDITOR")
-        assert edit_locks.edited(fleet.paths) == {task_id}
+        assert edit_locks.list_edited(fleet.paths) == {task_id}
         assert console.signal(number) == 128 + number
         assert console.restored
     finally:
         console.close()
-    assert edit_locks.edited(fleet.paths) == frozenset()
+    assert edit_locks.list_edited(fleet.paths) == frozenset()

@@ -68,7 +68,7 @@ def test_a_console_that_is_told_to_end_ends_though_an_editor_runs(fleet: Fleet, 
     console.process.send_signal(number)
     assert _ends(console.process) == 128 + number
     wait_until(lambda: not psutil.pid_exists(editor), 5, "the end of the editor")
-    assert edit_locks.edited(fleet.paths) == frozenset()
+    assert edit_locks.list_edited(fleet.paths) == frozenset()
     console.read()
     assert console.restored
 
@@ -139,7 +139,7 @@ def test_a_pane_of_tmux_that_is_killed_takes_console_and_editor_along(fleet: Fle
     editor = int((fleet.folder / "editor.pid").read_text())
     subprocess.run(["tmux", "-L", tmux._socket, "kill-pane", "-t", "main"], check=True, timeout=60)
     wait_until(lambda: not psutil.pid_exists(console) and not psutil.pid_exists(editor), 10, "the end of both")
-    assert edit_locks.edited(fleet.paths) == frozenset()
+    assert edit_locks.list_edited(fleet.paths) == frozenset()
 
 
 @pytest.fixture

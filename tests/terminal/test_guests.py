@@ -106,7 +106,7 @@ def test_after_any_editor_the_console_is_back_and_has_said_so(fleet: Fleet, cons
         assert os.get_blocking(console.slave), name
         hears_keys(console)
         assert console.process.poll() is None, name
-        assert edit_locks.edited(fleet.paths) == frozenset(), name
+        assert edit_locks.list_edited(fleet.paths) == frozenset(), name
         for left in Path(fleet.paths.edits).iterdir():
             left.rmdir() if left.is_dir() else left.unlink()
     assert {fleet.task(task).message.partition("\n")[0] for task in ("q_1", "q_2")} == {"do it"}

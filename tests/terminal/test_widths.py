@@ -74,7 +74,9 @@ def lay_out(fleet: Fleet) -> None:
             completed_at="2026-01-01T00:00:00.000Z",
         )  # fmt: skip
         write(paths.ended(ended.id), ended)
-        notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", ended.id, ended.issue_ref))
+        notifications.append_notification(
+            paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", ended.id, ended.issue_ref)
+        )
     for number, text in enumerate(list(shown.values())[:5], 201):
         task = Task(f"q_{number}", "local/w#9", text, state="running", attempt=1, token="t", notified_at="2026-01-01T00:00:00Z")
         write(paths.item(task.id), task)

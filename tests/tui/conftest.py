@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.backend.connection import Link
+from kugetsu_tui.backend.connection import Connection
 from kugetsu_tui.screens.base import ConsoleScreen
-from kugetsu_tui.widgets.bars import Talk
+from kugetsu_tui.widgets.bars import MessageBar
 from tests.support.fleet import NO_FLOORS_ENVIRON
 from tests.support.waiting import Deadline, patience, wait_until
 
@@ -66,7 +66,7 @@ class Console:
     def said(self) -> str:
         """What the console answered last."""
         screen = self.app.talking
-        return screen.query_one(Talk).said if isinstance(screen, ConsoleScreen) else ""
+        return screen.query_one(MessageBar).said if isinstance(screen, ConsoleScreen) else ""
 
 
 Opener = Callable[..., contextlib.AbstractAsyncContextManager[Console]]
@@ -82,13 +82,13 @@ def root(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def operator(root: str) -> Operator:
+def operator(root: str) -> Client:
     """Whoever changes things from outside."""
-    return Operator(root, ENVIRON)
+    return Client(root, ENVIRON)
 
 
 @pytest.fixture
-def enqueue(operator: Operator) -> Callable[..., str]:
+def enqueue(operator: Client) -> Callable[..., str]:
     """Puts a task into the queue and returns its id."""
 
     def put(reference: str = "local/web#1", message: str = "Do it", **options: Any) -> str:
@@ -110,7 +110,7 @@ def console(root: str) -> Opener:
         at: str | None = None,
         resume: bool = False,
     ) -> AsyncIterator[Console]:
-        link = Link(Operator(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
+        link = Connection(Client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
         app = KugetsuApp(link)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from textual.widgets import OptionList
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.controllers.clipboard import about
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens.task import TaskScreen
-from kugetsu_tui.widgets.pane import words
+from kugetsu_tui.widgets.pane import shown_title
 
 from .conftest import Opener
 from .test_home import on_disk
@@ -29,7 +29,7 @@ async def test_a_key_that_means_nothing_here_says_so(console: Opener, enqueue: P
         await here.until(lambda: "does nothing here" in here.said)
 
 
-async def test_clear_asks_as_it_cannot_be_taken_back(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_clear_asks_as_it_cannot_be_taken_back(console: Opener, enqueue: Put, operator: Client) -> None:
     """The safe answer is the default; the waiting task stays in any case."""
     ended, waiting = enqueue("local/web#1"), enqueue("local/web#2")
     operator.do("cancel", ended)
@@ -58,7 +58,7 @@ async def test_commands_about_tasks_that_are_not_there_say_so(console: Opener, e
         assert here.said.startswith("read-only")
 
 
-async def test_several_tasks_named_in_a_command_are_asked_about(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_several_tasks_named_in_a_command_are_asked_about(console: Opener, enqueue: Put, operator: Client) -> None:
     """As when they are marked."""
     ids = [enqueue(f"local/web#{number}") for number in (1, 2, 3)]
     async with console() as here:
@@ -70,7 +70,7 @@ async def test_several_tasks_named_in_a_command_are_asked_about(console: Opener,
         assert [on_disk(operator, task).state for task in ids] == ["cancelled", "pending", "cancelled"]
 
 
-async def test_what_is_copied_is_harmless(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_what_is_copied_is_harmless(console: Opener, enqueue: Put, operator: Client) -> None:
     """The message of a task is text from outside: it runs nothing where it is pasted."""
     task = enqueue("local/web#7", "do \x1b]52;c;aGk=\x07 it\nnow")
     found = about(operator, None, on_disk(operator, task))
@@ -87,5 +87,5 @@ def test_words_of_wide_characters_lose_none() -> None:
     """A word that is longer than a line is broken between characters, whatever their width."""
     text = "日本語の長いタイトルです and then some"
     for width in range(2, 30):
-        lines = words(text, width)
+        lines = shown_title(text, width)
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client import demo_setup
-from kugetsu_engine.client.api import Operator
-from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.client.api import Client
+from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.state import manual_sessions
@@ -21,7 +21,7 @@ from .conftest import Opener
 from .test_home import home
 
 
-def put(operator: Operator, number: int, **fields: Any) -> None:
+def put(operator: Client, number: int, **fields: Any) -> None:
     """Write a task into the state directory."""
     made = {"id": f"q_{number}", "issue_ref": f"local/web#{number}", "message": "m", "pending_since": iso(time.time())} | fields
     task = msgspec.convert(made, Task)
@@ -29,11 +29,11 @@ def put(operator: Operator, number: int, **fields: Any) -> None:
     files.replace(path, msgspec.json.encode(task), durable=False)
 
 
-async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Opener, operator: Operator) -> None:
+async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Opener, operator: Client) -> None:
     """With its task, and for how long; enter opens the task, and the row goes when the person has gone."""
     put(operator, 3, state="cancelled", issue_ref="local/web#28", message="Dark theme", attempt=1)
     put(operator, 4, issue_ref="local/web#28", message="More of it")
-    hand = ByHand("q_3", "local/web#28", iso(time.time() - 12 * 60), 4711)
+    hand = ManualSession("q_3", "local/web#28", iso(time.time() - 12 * 60), 4711)
     mark = manual_sessions.set_mark(operator.paths, "local-web-28", hand)
     assert mark is not None
     async with console((140, 40)) as here:
@@ -53,12 +53,10 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
         await here.until(lambda: home(here).agents.length == 0, "an empty list")
 
 
-async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filtered(
-    console: Opener, operator: Operator
-) -> None:
+async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filtered(console: Opener, operator: Client) -> None:
     """It has no processor time and no memory to be sorted by."""
     put(operator, 3, state="cancelled", attempt=1)
-    mark = manual_sessions.set_mark(operator.paths, "x", ByHand("q_3", "local/web#3", iso(time.time())))
+    mark = manual_sessions.set_mark(operator.paths, "x", ManualSession("q_3", "local/web#3", iso(time.time())))
     assert mark is not None
     async with console((140, 40)) as here:
         await here.shows("by hand")
@@ -75,7 +73,7 @@ async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(
 ) -> None:
     """`a` says so before any question, and nothing is stopped."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    async with console((100, 30), embed=True, at=demo_setup.prepare(1, speed=0.2)) as here:
+    async with console((100, 30), embed=True, at=demo_setup.prepare_demo(1, speed=0.2)) as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 1)
         await here.shows("working")
         await here.press("1", "g", "a")

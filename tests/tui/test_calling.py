@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView, Snapshot
 from kugetsu_engine.config.loader import NotifySettings
 from kugetsu_engine.domain.task import Notice, Task
@@ -15,10 +15,10 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes, notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.backend.notification_watch import Listener
+from kugetsu_tui.backend.notification_watch import NotificationWatch
 from kugetsu_tui.controllers import terminal_notifications
 from kugetsu_tui.viewmodels import absence
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 
 from .conftest import ENVIRON, Console, Opener
 
@@ -60,7 +60,7 @@ def test_no_text_breaks_out_of_its_sequence(how: str) -> None:
 
 
 def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Path) -> None:
-    listener = Listener(StatePaths(str(tmp_path)), NotifySettings, lambda: NOW)
+    listener = NotificationWatch(StatePaths(str(tmp_path)), NotifySettings, lambda: NOW)
     assert listener.look(snapshot(notice(1))) is None
     assert listener.look(snapshot(notice(1), notice(2))) == "#2 went wrong"
     assert listener.look(snapshot(notice(1), notice(2))) is None
@@ -72,8 +72,8 @@ def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Pa
 
 def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
     paths = StatePaths(str(tmp_path))
-    notification_mutes.mute(paths, "q_2", notification_mutes.FOR_EVER, NOW)
-    listener = Listener(paths, NotifySettings, lambda: NOW)
+    notification_mutes.set_mute(paths, "q_2", notification_mutes.FOR_EVER, NOW)
+    listener = NotificationWatch(paths, NotifySettings, lambda: NOW)
     listener.look(snapshot())
     assert listener.look(snapshot(notice(2), notice(3, "info", "task_started"))) is None
     assert not listener.waits
@@ -82,17 +82,17 @@ def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
 def test_coming_back_after_a_while_one_line_says_what_happened() -> None:
     ended = [Task(f"q_{n}", "local/a#1", state="completed", completed_at=iso(NOW + n)) for n in range(7)]
     ended += [Task(f"q_{n}", "local/a#1", state="error", completed_at=iso(NOW + n)) for n in (8, 9)]
-    picture = Picture(snapshot(notice(8), at=NOW + 3600, done=tuple(ended)))
+    picture = ConsoleState(snapshot(notice(8), at=NOW + 3600, done=tuple(ended)))
     cell = absence.since(picture, NOW - 1)
     assert cell is not None
     assert cell[0].endswith(": 7 done, 2 failed, 1 needs you")
     assert absence.since(picture, NOW + 3500) is None, "a short absence is none"
     assert absence.since(picture, None) is None
-    assert absence.since(Picture(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
+    assert absence.since(ConsoleState(snapshot(at=NOW + 3600)), NOW) is None, "nothing happened"
 
 
 async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
-    console: Opener, operator: Operator, enqueue: Callable[..., str]
+    console: Opener, operator: Client, enqueue: Callable[..., str]
 ) -> None:
     task_id = enqueue()
     operator.do("cancel", task_id)
@@ -104,13 +104,13 @@ async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
         await here.until(lambda: (operator.last_seen() or 0) > 1_700_000_000, "the time of the key")
 
 
-async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operator, enqueue: Callable[..., str]) -> None:
+async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Client, enqueue: Callable[..., str]) -> None:
     task_id = enqueue()
     files.replace(operator.paths.config, b'[notify]\ncommand = ["/nonexistent/program"]\n')
     async with console() as here:
         await type_command(here, "notify mute --for 2h")
         await here.until(lambda: "is muted until" in here.said, "the answer")
-        assert notification_mutes.read(operator.paths, 0).covers(task_id)
+        assert notification_mutes.read_mutes(operator.paths, 0).covers(task_id)
         await type_command(here, "notify unmute all")
         await here.until(lambda: "everything is told again" in here.said, "the answer")
         await type_command(here, "notify test")
@@ -121,16 +121,14 @@ async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Operat
         await here.until(lambda: "write it like: notify list" in here.said, "the usage")
 
 
-async def test_a_failure_calls_and_history_does_not(
-    console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failure_calls_and_history_does_not(console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
     monkeypatch.setattr(KugetsuApp, "write", lambda app, sequence: called.append(sequence))
     monkeypatch.setitem(ENVIRON, "TERM", "foot")
-    notifications.append(operator.paths, notice(1))
+    notifications.append_notification(operator.paths, notice(1))
     async with console() as here:
         await here.shows("#1 went wrong")
-        notifications.append(operator.paths, notice(2))
+        notifications.append_notification(operator.paths, notice(2))
         await here.until(lambda: called, "a call")
         assert called[0].startswith("\a")
         assert "#2 went wrong" in called[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.widgets import Input, OptionList
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.sort_menu import SortMenu
 from kugetsu_tui.screens.home import HomeScreen
@@ -102,7 +102,7 @@ async def test_a_filter_is_remembered_and_a_jump_takes_it_away(console: Opener, 
 
 
 async def test_a_jump_finds_ended_tasks_and_opens_a_task_from_elsewhere(
-    console: Opener, operator: Operator, enqueue: Put
+    console: Opener, operator: Client, enqueue: Put
 ) -> None:
     """In whichever list it is."""
     operator.do("cancel", enqueue())

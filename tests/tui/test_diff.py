@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
 from kugetsu_engine.domain.refs import parse
 from kugetsu_engine.git import worktrees
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
 from kugetsu_tui.viewmodels.diff import DiffText, FilesView, summary
-from kugetsu_tui.widgets.bars import Talk
+from kugetsu_tui.widgets.bars import MessageBar
 from kugetsu_tui.widgets.diff_view import DiffView
 from tests.support.repositories import commit, make_repository, run_git
 
@@ -72,13 +72,13 @@ def test_a_file_says_letter_and_counts() -> None:
 
 
 @pytest.fixture
-def work(operator: Operator, enqueue: Put, tmp_path: Path) -> Path:
+def work(operator: Client, enqueue: Put, tmp_path: Path) -> Path:
     """A waiting task whose issue has a worktree with work in it."""
     enqueue("local/web#1", "Do it")
     repository = make_repository(tmp_path / "repo")
     commit(repository, "old.txt", "".join(f"line {number}\n" for number in range(200)))
     folder = Path(operator.paths.worktree(parse("local/web#1").slug))
-    worktrees.ready(str(repository), str(folder), "fix/issue-1", None)
+    worktrees.prepare_worktree(str(repository), str(folder), "fix/issue-1", None)
     changed = [f"line {number}{' changed' if number in (5, 150) else ''}\n" for number in range(200)]
     commit(folder, "old.txt", "".join(changed))
     (folder / "notes").mkdir()
@@ -133,7 +133,7 @@ async def test_hunks_files_and_lines(console: Opener, work: Path) -> None:
         await here.until(lambda: shown.view.file == 0 and shown.focused_pane is shown.files)
         await here.press("j", "enter")
         await here.until(lambda: shown.view.file == 1 and shown.focused_pane is shown.view)
-        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(Talk)._quiet)
+        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(MessageBar)._quiet)
 
 
 async def test_searching_and_filtering(console: Opener, work: Path) -> None:

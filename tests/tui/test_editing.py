@@ -9,7 +9,7 @@ import pytest
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import Input, Select, TextArea
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.state import edit_locks, tasks
 from kugetsu_tui.modals.task_form import TaskForm
 
@@ -48,7 +48,7 @@ async def _opens(here: Console) -> TaskForm:
 
 
 async def test_the_editor_of_the_operator_is_opened_again_until_the_text_makes_sense(
-    console: Opener, operator: Operator, enqueue: Put, tmp_path: Path, terminal: None, monkeypatch: pytest.MonkeyPatch
+    console: Opener, operator: Client, enqueue: Put, tmp_path: Path, terminal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The console stands aside; what is wrong stands at the top; the change can be undone."""
     (tmp_path / "editor.py").write_text(EDITOR)
@@ -58,14 +58,14 @@ async def test_the_editor_of_the_operator_is_opened_again_until_the_text_makes_s
     async with console() as here:
         await here.press("2", "e")
         await here.until(lambda: "changed priority of #1" in here.said, "the answer")
-        assert tasks.find(operator.paths, task_id).priority == 9
+        assert tasks.find_task(operator.paths, task_id).priority == 9
         first, second = turns.read_text().splitlines()
         assert first.startswith("# #1 local/web#1")
         assert second == "# ! a priority is a number from 0 to 9: 9 starts first"
         await here.shows("p9")
         await here.press("u")
-        await here.until(lambda: tasks.find(operator.paths, task_id).priority == 5, "the undo")
-    assert edit_locks.edited(operator.paths) == frozenset()
+        await here.until(lambda: tasks.find_task(operator.paths, task_id).priority == 5, "the undo")
+    assert edit_locks.list_edited(operator.paths) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_the_editor_of_the_operator_is_opened_again_until_the_text_makes_s
     ],
 )
 async def test_an_editor_that_changes_nothing_or_cannot_run(
-    console: Opener, operator: Operator, enqueue: Put, terminal: None, monkeypatch: pytest.MonkeyPatch, program: str, told: str
+    console: Opener, operator: Client, enqueue: Put, terminal: None, monkeypatch: pytest.MonkeyPatch, program: str, told: str
 ) -> None:
     """Said in a line, and the task may start again."""
     monkeypatch.setitem(ENVIRON, "VISUAL", program)
@@ -86,11 +86,11 @@ async def test_an_editor_that_changes_nothing_or_cannot_run(
     async with console() as here:
         await here.press("2", "e")
         await here.until(lambda: told in here.said, told)
-        await here.until(lambda: edit_locks.edited(operator.paths) == frozenset())
+        await here.until(lambda: edit_locks.list_edited(operator.paths) == frozenset())
     assert not os.listdir(operator.paths.edits)
 
 
-async def test_without_an_editor_a_form_does_it(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_without_an_editor_a_form_does_it(console: Opener, operator: Client, enqueue: Put) -> None:
     """With all that was asked for in it; the reason is shown to everyone, and a refusal keeps the form."""
     task_id = enqueue(message="before", agent="demo", priority=7, tags=["api"])
     async with console() as here:
@@ -99,7 +99,7 @@ async def test_without_an_editor_a_form_does_it(console: Opener, operator: Opera
         assert form.query_one("#reference", Input).disabled
         assert [form.query_one(f"#{name}", Input).value for name in ("priority", "tags")] == ["7", "api"]
         assert form.query_one(Select).value == "demo"
-        assert edit_locks.edited(operator.paths) == {task_id}
+        assert edit_locks.list_edited(operator.paths) == {task_id}
         form.query_one(TextArea).text = "after"
         form.query_one("#priority", Input).value = "12"
         await here.press("ctrl+j")
@@ -111,12 +111,12 @@ async def test_without_an_editor_a_form_does_it(console: Opener, operator: Opera
         form.query_one("#after", Input).value = ""
         await here.press("ctrl+j")
         await here.until(lambda: "changed message, priority of #1" in here.said, "the answer")
-    changed = tasks.find(operator.paths, task_id)
+    changed = tasks.find_task(operator.paths, task_id)
     assert (changed.message, changed.priority, changed.agent, changed.tags) == ("after", 8, "demo", ["api"])
-    assert edit_locks.edited(operator.paths) == frozenset()
+    assert edit_locks.list_edited(operator.paths) == frozenset()
 
 
-async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Opener, operator: Client, enqueue: Put) -> None:
     """And the task may start."""
     task_id = enqueue(message="before")
     async with console() as here:
@@ -125,18 +125,18 @@ async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Ope
         form.query_one(TextArea).text = "half a thought"
         await here.press("escape")
         await here.until(lambda: "kept for the next e" in here.said)
-        assert edit_locks.edited(operator.paths) == frozenset()
+        assert edit_locks.list_edited(operator.paths) == frozenset()
         await here.press("e")
         form = await _opens(here)
         assert form.query_one(TextArea).text == "half a thought"
         form.query_one(TextArea).text = "before"
         await here.press("escape")
         await here.until(lambda: here.said == "nothing was changed")
-    assert tasks.find(operator.paths, task_id).message == "before"
+    assert tasks.find_task(operator.paths, task_id).message == "before"
     assert not os.listdir(operator.paths.edits)
 
 
-async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Opener, operator: Client, enqueue: Put) -> None:
     """`being edited` in the why column of another console, and a second edit is refused in words."""
     task_id = enqueue()
     edit = operator.edit(task_id)
@@ -150,7 +150,7 @@ async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Open
         await here.press("escape")
 
 
-async def test_what_cannot_be_edited_says_why(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_what_cannot_be_edited_says_why(console: Opener, operator: Client, enqueue: Put) -> None:
     """By the registry, before anything is opened; and a read-only console edits nothing."""
     operator.do("cancel", enqueue())
     async with console() as here:

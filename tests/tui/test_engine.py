@@ -10,16 +10,16 @@ import threading
 import pytest
 
 from kugetsu_engine.client import demo_setup
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.engine.heartbeat import engine_lives
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.app import KugetsuApp
-from kugetsu_tui.backend.connection import Link
+from kugetsu_tui.backend.connection import Connection
 from kugetsu_tui.modals.confirm import Confirm
-from kugetsu_tui.modals.quit_dialog import Leaving
+from kugetsu_tui.modals.quit_dialog import QuitDialog
 from tests.support.waiting import wait_until
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener
@@ -29,14 +29,14 @@ from .conftest import ENVIRON, LIMIT_S, Console, Opener
 def fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo whose agents are fast."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo_setup.prepare(3, speed=20.0)
+    return demo_setup.prepare_demo(3, speed=20.0)
 
 
 @pytest.fixture
 def slow_fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo whose agents take their time."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo_setup.prepare(3, speed=0.2)
+    return demo_setup.prepare_demo(3, speed=0.2)
 
 
 async def test_the_embedded_engine_works_the_queue_off(console: Opener, fleet: str) -> None:
@@ -72,9 +72,9 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
         await here.press("q")
         await here.shows("3 agents run under its engine; only Stop all ends any")
         await here.press("escape")
-        await here.until(lambda: not isinstance(here.app.screen, Leaving))
+        await here.until(lambda: not isinstance(here.app.screen, QuitDialog))
         await here.press("q")
-        await here.until(lambda: isinstance(here.app.screen, Leaving))
+        await here.until(lambda: isinstance(here.app.screen, QuitDialog))
         await here.press("q")
         await here.ends()
     async with console((100, 30), embed=True, at=slow_fleet) as here:
@@ -97,7 +97,7 @@ async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(c
         await here.shows("1 agent runs under its engine")
         unlock(slot)
         await here.press("escape")
-        await here.until(lambda: not isinstance(here.app.screen, Leaving))
+        await here.until(lambda: not isinstance(here.app.screen, QuitDialog))
         await here.press("q")
         await here.ends()
 
@@ -105,7 +105,7 @@ async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(c
 async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look at the agents has a limit; then the picture counts."""
     hangs = threading.Event()
-    monkeypatch.setattr(Operator, "taken_slots", lambda self: hangs.wait(LIMIT_S))
+    monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S))
     try:
         async with console((100, 30), embed=True) as here:
             await here.until(lambda: here.app.link.runs_engine, "the engine")
@@ -117,7 +117,7 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root
 
 async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> None:
     """While another engine runs the console only asks it; when that one was stopped, the console runs one if it is told to."""
-    operator = Operator(root, ENVIRON)
+    operator = Client(root, ENVIRON)
     operator.enqueue("local/web#1", "Hold me", hold=True)
     other = EngineThread(operator.paths, ENVIRON, "headless")
     other.start()
@@ -181,7 +181,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 async def test_a_signal_ends_it_in_an_orderly_way(root: str, number: signal.Signals) -> None:
     """The exit code says which one it was."""
-    app = KugetsuApp(Link(Operator(root, ENVIRON), embed=False))
+    app = KugetsuApp(Connection(Client(root, ENVIRON), embed=False))
     async with app.run_test() as pilot:
         here = Console(app, pilot)
         await here.until(lambda: app.picture is not None)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.refs import parse
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.git import worktrees
@@ -18,13 +18,13 @@ from kugetsu_engine.state import notifications
 from kugetsu_engine.storage import files
 from kugetsu_tui.keys import ACTIONS, Action
 from kugetsu_tui.modals.command_line import CommandLine
-from kugetsu_tui.modals.forecast import PlanDialog
+from kugetsu_tui.modals.forecast import ForecastDialog
 from kugetsu_tui.modals.help import Help
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.modals.sort_menu import SortMenu
-from kugetsu_tui.modals.task_events import Story
+from kugetsu_tui.modals.task_events import TaskEventsDialog
 from kugetsu_tui.modals.task_form import TaskForm
-from kugetsu_tui.modals.utilization import HistoryDialog
+from kugetsu_tui.modals.utilization import UtilizationDialog
 from kugetsu_tui.palette import Palette
 from kugetsu_tui.screens.base import ConsoleScreen
 from kugetsu_tui.screens.diff import DiffScreen
@@ -57,7 +57,7 @@ def pilot(action: str) -> Callable[[Do], Do]:
 class Tour:
     """A console that is brought home before each action."""
 
-    def __init__(self, here: Console, operator: Operator) -> None:
+    def __init__(self, here: Console, operator: Client) -> None:
         self.here = here
         self.operator = operator
         self.press = here.press
@@ -130,14 +130,14 @@ class Tour:
 
 
 @pytest.fixture
-def scene(operator: Operator, tmp_path: Path) -> Operator:
+def scene(operator: Client, tmp_path: Path) -> Client:
     """Waiting tasks, one of them with work in its worktree; one that failed twice and has logs; and one that runs."""
     for number in (1, 2, 3):
         operator.enqueue(f"local/web#{number}", f"task {number}")
     repository = make_repository(tmp_path / "repo")
     commit(repository, "a.txt", "".join(f"line {number}\n" for number in range(100)))
     folder = Path(operator.paths.worktree(parse("local/web#1").slug))
-    worktrees.ready(str(repository), str(folder), "fix/issue-1", None)
+    worktrees.prepare_worktree(str(repository), str(folder), "fix/issue-1", None)
     commit(folder, "a.txt", "".join(f"line {n}{' changed' if n in (5, 90) else ''}\n" for n in range(100)))
     (folder / "b.txt").write_text("new\n")
     attempts = [Attempt(number, outcome="failed", reason=f"exit code {number}", exit_code=number) for number in (1, 2)]
@@ -169,7 +169,7 @@ def test_every_action_has_a_pilot() -> None:
 
 @pytest.mark.parametrize("group", sorted({action.group for action in ACTIONS}))
 async def test_every_action_does_what_it_says(
-    console: Opener, scene: Operator, group: str, monkeypatch: pytest.MonkeyPatch
+    console: Opener, scene: Client, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its first key, and nothing else does it."""
     performed: list[str] = []
@@ -291,7 +291,7 @@ async def _(tour: Tour) -> None:
 @pilot("view.history")
 async def _(tour: Tour) -> None:
     await tour.press("h")
-    await tour.opens(HistoryDialog)
+    await tour.opens(UtilizationDialog)
     await tour.shows("the last 6 h")
     await tour.press("+")
     await tour.shows("the last 12 h")
@@ -372,7 +372,9 @@ async def _(tour: Tour) -> None:
 @pilot("jump.need")
 async def _(tour: Tour) -> None:
     text = "#4 local/web#4 failed"
-    notifications.append(tour.operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", text, "error", ENDED, None))
+    notifications.append_notification(
+        tour.operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", text, "error", ENDED, None)
+    )
     await tour.until(lambda: tour.here.lines[0].startswith(" kugetsu  ! 1 needs you"))
     await tour.press("!")
     await tour.until(lambda: tour.home.selected_id() == ENDED)
@@ -452,7 +454,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("i")
-    await tour.opens(Story)
+    await tour.opens(TaskEventsDialog)
     await tour.shows("Asked for local/web#1")
 
 
@@ -460,7 +462,7 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     await tour.in_queue()
     await tour.press("w")
-    await tour.opens(PlanDialog)
+    await tour.opens(ForecastDialog)
 
 
 @pilot("back")

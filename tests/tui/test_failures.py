@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from textual.widgets import Input, TextArea
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.state import tasks
 from kugetsu_tui.backend.log_feed import LogFeed
 
@@ -31,7 +31,7 @@ NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 async def test_a_command_that_the_disk_refuses_says_so(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Operator, "enqueue", fails(NO_ROOM))
+    monkeypatch.setattr(Client, "enqueue", fails(NO_ROOM))
     async with console() as here:
         await here.press("colon", *"enqueue local/web#1 hi", "enter")
         await here.until(lambda: here.said == "the disk refused: No space left on device", "the answer")
@@ -48,7 +48,7 @@ async def test_a_log_that_cannot_be_searched_says_so(
         assert "ValueError: odd" in caplog.text
 
 
-async def test_a_log_that_cannot_be_read_says_so(console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_cannot_be_read_says_so(console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a worker of its pane."""
     monkeypatch.setattr(LogFeed, "open", fails(RuntimeError("odd")))
     write(operator, [("hello", 1.0)])
@@ -58,19 +58,19 @@ async def test_a_log_that_cannot_be_read_says_so(console: Opener, operator: Oper
 
 
 async def test_a_form_that_the_disk_refuses_says_so_and_can_be_sent_again(
-    console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with console() as here:
         form = await opened(here, "n")
         form.query_one("#reference", Input).value = "local/web#1"
         form.query_one(TextArea).text = "Do it"
         with monkeypatch.context() as broken:
-            broken.setattr(Operator, "enqueue", fails(KeyError("odd")))
+            broken.setattr(Client, "enqueue", fails(KeyError("odd")))
             await here.press("ctrl+j")
             await here.shows("! that failed: KeyError")
         await here.press("ctrl+j")
         await here.until(lambda: "queued #1" in here.said, "the answer")
-    assert tasks.find(operator.paths, "q_1").message == "Do it"
+    assert tasks.find_task(operator.paths, "q_1").message == "Do it"
 
 
 async def test_what_is_refused_in_words_is_no_fault(console: Opener, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ import threading
 import psutil
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.screens.merged_log import MergedScreen
 from kugetsu_tui.screens.task import TaskScreen
 from tests.support.waiting import wait_until
@@ -24,7 +24,7 @@ def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name in FEEDS}
 
 
-def open_logs(operator: Operator) -> list[str]:
+def open_logs(operator: Client) -> list[str]:
     """The files with logs and their times that this process has open."""
     folder = f"{operator.paths.root}/"
     return sorted(file.path for file in psutil.Process().open_files() if file.path.startswith(folder) and "/1." in file.path)
@@ -32,7 +32,7 @@ def open_logs(operator: Operator) -> list[str]:
 
 @pytest.mark.parametrize(("key", "screen"), [("enter", TaskScreen), ("m", MergedScreen)])
 async def test_a_screen_that_is_left_leaves_no_thread_and_no_open_log(
-    console: Opener, operator: Operator, key: str, screen: type[TaskScreen | MergedScreen]
+    console: Opener, operator: Client, key: str, screen: type[TaskScreen | MergedScreen]
 ) -> None:
     write(operator, [("hello", NOON + 1)], since=NOON, ended=False)
     async with console() as here:

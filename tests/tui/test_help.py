@@ -4,8 +4,8 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.verbs import in_short
-from kugetsu_tui.availability import Situation
+from kugetsu_engine.client.verbs import short_help
+from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.commands.grammar import VERBS
 from kugetsu_tui.commands.help_entries import entries, sections
 from kugetsu_tui.formatting.cells import width_of
@@ -24,14 +24,14 @@ def told(lines: list[list[Span]]) -> str:
 
 def test_help_names_every_action_and_every_command() -> None:
     """Also those that cannot be used in this pane."""
-    shown = told(HelpLines(Registry(ACTIONS), Situation()).lay_out(90))
+    shown = told(HelpLines(Registry(ACTIONS), ActionContext()).lay_out(90))
     assert not [action.id for action in ACTIONS if " ".join(action.help.replace("`", "").split()) not in shown]
     assert not [verb for verb in VERBS if f" :{verb} " not in shown]
 
 
 def test_typing_narrows_help_to_what_has_all_the_words() -> None:
     """In any order, from keys and commands alike; nothing found is said."""
-    page = HelpLines(Registry(ACTIONS), Situation())
+    page = HelpLines(Registry(ACTIONS), ActionContext())
     page.look_for("queue move")
     few = told(page.lay_out(90))
     assert ":move" in few
@@ -50,19 +50,19 @@ def test_a_verb_does_what_the_command_line_says_of_it(verb: str, capsys: pytest.
     """In the same words."""
     with pytest.raises(SystemExit):
         run([*(["queue"] if verb == "clear" else []), verb, "--help"])
-    assert in_short(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
+    assert short_help(verb).lower() in " ".join(capsys.readouterr().out.split()).lower()
     [words] = [entry.words for entry in entries() if entry.name == f":{verb}"]
-    assert words.startswith(in_short(verb))
+    assert words.startswith(short_help(verb))
 
 
 def test_a_first_sentence_is_a_part_of_another() -> None:
-    assert in_short("clear") == "drop ended tasks from the list, with their logs"
+    assert short_help("clear") == "drop ended tasks from the list, with their logs"
 
 
 @pytest.mark.parametrize(("pane", "first"), [("queue", "p"), ("log", "[ "), ("diff", "]"), ("done", "i"), ("merged", "e")])
 def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
     """Each key once; what only other places have stands apart, at the end, with the places that have it."""
-    now = Situation(pane=pane, task="q_1", state="pending")
+    now = ActionContext(pane=pane, task="q_1", state="pending")
     here, *others = sections(Registry(ACTIONS), now)
     assert here.title == "Here"
     assert any(item.name.startswith(first.strip()) for item in here.items)
@@ -76,7 +76,7 @@ def test_help_begins_with_the_keys_of_the_place(pane: str, first: str) -> None:
 @pytest.mark.parametrize("width", [24, 50, 90, 110, 134, 200])
 def test_help_has_two_columns_where_there_is_room(width: int) -> None:
     """Every line fits, every key is there, and what is chosen is marked in its own column."""
-    page = HelpLines(Registry(ACTIONS), Situation(pane="queue"))
+    page = HelpLines(Registry(ACTIONS), ActionContext(pane="queue"))
     lines = page.lay_out(width)
     assert max(sum(width_of(text) for text, _ in line) for line in lines) <= width
     beside = [cells.start for rows, cells in page._places]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.task import Task
 from kugetsu_tui.screens.home import HomeScreen
@@ -17,7 +17,7 @@ from .conftest import ENVIRON, Console, Opener
 Put = Callable[..., str]
 
 
-def on_disk(operator: Operator, task_id: str) -> Task:
+def on_disk(operator: Client, task_id: str) -> Task:
     """The task as the state directory has it."""
     task = SnapshotReader(operator.paths, ENVIRON).read().task(task_id)
     assert task is not None
@@ -84,7 +84,7 @@ async def test_zoom_gives_the_screen_to_one_pane(console: Opener, enqueue: Put) 
         await here.shows("Notifications")
 
 
-async def test_hold_and_release(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_hold_and_release(console: Opener, enqueue: Put, operator: Client) -> None:
     """`p` holds the selected task back, and lets it go again; each is answered in one line."""
     task = enqueue()
     async with console() as here:
@@ -117,7 +117,7 @@ async def test_moving_keeps_the_selection_on_the_task(console: Opener, enqueue: 
         await here.until(lambda: "#1 is the first already" in here.said)
 
 
-async def test_cancel_does_not_ask_as_it_can_be_taken_back(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_cancel_does_not_ask_as_it_can_be_taken_back(console: Opener, enqueue: Put, operator: Client) -> None:
     """The answer says how; `r` puts the task back later, too."""
     task = enqueue()
     async with console() as here:
@@ -136,7 +136,7 @@ async def test_cancel_does_not_ask_as_it_can_be_taken_back(console: Opener, enqu
         assert on_disk(operator, task).state == "pending"
 
 
-async def test_the_question_keeps_its_task(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_the_question_keeps_its_task(console: Opener, enqueue: Put, operator: Client) -> None:
     """The id is taken when the key is pressed: what moves under the question is not touched."""
     first, second, third = (enqueue(f"local/web#{number}") for number in (1, 2, 3))
     async with console() as here:
@@ -190,7 +190,7 @@ async def test_filter_and_its_inverse(console: Opener, enqueue: Put) -> None:
         await here.shows("2/3 /!slow")
 
 
-async def test_typing_in_the_form_fires_nothing(console: Opener, operator: Operator) -> None:
+async def test_typing_in_the_form_fires_nothing(console: Opener, operator: Client) -> None:
     """A whole task through the form; a refusal keeps the text."""
     async with console() as here:
         await here.press("n")
@@ -214,7 +214,7 @@ async def test_the_form_keeps_what_was_typed(console: Opener) -> None:
         await here.shows("local/a#1")
 
 
-async def test_the_command_line_knows_the_verbs(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_the_command_line_knows_the_verbs(console: Opener, enqueue: Put, operator: Client) -> None:
     """The words of `kugetsu` work after `:`; errors are one line."""
     task = enqueue()
     async with console() as here:
@@ -254,7 +254,7 @@ async def test_enter_opens_the_task_and_escape_leaves(console: Opener, enqueue: 
         assert here.app.is_running
 
 
-async def test_read_only_changes_nothing(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_read_only_changes_nothing(console: Opener, enqueue: Put, operator: Client) -> None:
     """It looks, says why a key does nothing, and leaves every file alone."""
     import os
 
@@ -287,12 +287,12 @@ async def test_read_only_makes_no_state_directory(console: Opener, tmp_path: obj
     assert not Path(missing).exists()  # noqa: ASYNC240
 
 
-async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, operator: Client) -> None:
     """Going to the pane marks them, and what was new stays marked while one is there."""
     from kugetsu_engine.domain.task import Notice
     from kugetsu_engine.state import notifications
 
-    notifications.append(
+    notifications.append_notification(
         operator.paths, Notice("2026-01-01T00:00:00.000Z", "task_error", "#1 web#1 failed: no", "error", "q_1", None)
     )
     async with console() as here:
@@ -302,13 +302,13 @@ async def test_notifications_are_read_by_looking(console: Opener, enqueue: Put, 
         await here.until(lambda: "need" not in here.lines[0])
 
 
-async def test_reading_notifications_moves_none_while_one_looks(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_reading_notifications_moves_none_while_one_looks(console: Opener, enqueue: Put, operator: Client) -> None:
     """Nothing was ever read: what needs you stays first until the pane is left, and then the newest are in sight."""
     from kugetsu_engine.domain.task import Level, Notice
     from kugetsu_engine.state import notifications
 
     def tell(minute: int, kind: str, text: str, level: Level = "info") -> None:
-        notifications.append(
+        notifications.append_notification(
             operator.paths, Notice(f"2026-01-01T00:{minute:02}:00.000Z", kind, text, level, f"q_{minute}", None)
         )
 
@@ -359,7 +359,7 @@ async def test_a_queue_nobody_touched_shows_what_is_next(
 
 
 async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
-    console: Opener, enqueue: Put, operator: Operator
+    console: Opener, enqueue: Put, operator: Client
 ) -> None:
     """Keys are about the task whose log has the keys, not about the row that has come to its place."""
     for number in range(1, 4):
@@ -375,7 +375,7 @@ async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
         assert home(here).selected_id() != "q_2"
 
 
-async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue: Put, operator: Client) -> None:
     """From a list, from a log, from a task's own screen; into whichever list has it, and with the reason."""
     from kugetsu_engine.domain.task import Notice
     from kugetsu_engine.state import notifications
@@ -389,7 +389,7 @@ async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue
         assert here.said == "nothing needs you"
         for number, text in ((2, "#2 web#2 expired"), (3, "#3 web#3 failed: no")):
             notice = Notice(f"2999-01-01T00:0{number}:00.000Z", "task_error", text, "error", f"q_{number}", None)
-            notifications.append(operator.paths, notice)
+            notifications.append_notification(operator.paths, notice)
         await here.shows("! 2 need you")
         await here.press("3", "!")
         assert (home(here).selected_id(), home(here).focused_pane.id) == ("q_3", "queue")

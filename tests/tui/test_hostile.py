@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.state import notifications
@@ -36,7 +36,7 @@ def drawn_safely(text: str) -> bool:
     )
 
 
-def lay_out(operator: Operator, text: str) -> None:
+def lay_out(operator: Client, text: str) -> None:
     """Put a text wherever a state directory has text."""
     paths = operator.paths
     text = text.encode("utf-8", "replace").decode()
@@ -59,12 +59,12 @@ def lay_out(operator: Operator, text: str) -> None:
         log.write_bytes(
             text.encode("utf-8", "surrogateescape") + b"\n" + b"\xff\xfe\x1b[31m" + b"x" * 5000 + b"\n" + text.encode()
         )
-    notifications.append(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", "q_4", text))
+    notifications.append_notification(paths, Notice("2026-01-01T00:00:00.000Z", "task_error", text, "error", "q_4", text))
     write(paths.engine, EngineState(1, text, text, recovered=text))
 
 
 @pytest.mark.parametrize("size", [(140, 40), (50, 14)])
-async def test_every_pane_draws_hostile_text(console: Opener, operator: Operator, size: tuple[int, int]) -> None:
+async def test_every_pane_draws_hostile_text(console: Opener, operator: Client, size: tuple[int, int]) -> None:
     """References, messages, reasons, logs and notifications, in the lists, the cards, the questions and the task's screen."""
     lay_out(operator, " ".join(HOSTILE))
     async with console(size) as here:
@@ -114,7 +114,7 @@ async def test_hostile_words_typed_into_fields(console: Opener, enqueue: Callabl
         await here.until(lambda: "no command '[/x'" in here.said)
 
 
-def lay_out_a_megabyte(operator: Operator) -> None:
+def lay_out_a_megabyte(operator: Client) -> None:
     """A message and a log of a megabyte each, in one line."""
     Path(operator.paths.item("q_1")).write_bytes(
         msgspec.json.encode(Task("q_1", "local/w#1", "m" * 1_000_000, state="running", attempt=1, token="t"))
@@ -124,7 +124,7 @@ def lay_out_a_megabyte(operator: Operator) -> None:
     log.write_bytes(b"y" * 1_000_000 + b"\nend\n")
 
 
-async def test_a_line_of_a_megabyte(console: Opener, operator: Operator) -> None:
+async def test_a_line_of_a_megabyte(console: Opener, operator: Client) -> None:
     """Is drawn like any other."""
     lay_out_a_megabyte(operator)
     async with console() as here:

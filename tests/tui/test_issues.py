@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.refs import parse as parse_ref
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import UsageError
@@ -39,17 +39,17 @@ def test_what_lacks_something_is_told(line: str) -> None:
         parse(line)
 
 
-def list_of(operator: Operator) -> list[str]:
+def list_of(operator: Client) -> list[str]:
     """The worktrees there are."""
     return sorted(path.name for path in Path(operator.paths.worktrees).iterdir())
 
 
-async def test_delegate_start_and_destroy(console: Opener, operator: Operator, tmp_path: Path) -> None:
+async def test_delegate_start_and_destroy(console: Opener, operator: Client, tmp_path: Path) -> None:
     """Delegate queues, start says why not, destroy shows what goes and asks."""
     operator.do("pause")
     repository, place = make_repository(tmp_path / "repo"), Path(operator.paths.worktree(parse_ref("local/web#7").slug))
-    worktrees.ready(str(repository), str(place), "fix/issue-7", None)
-    sessions.save(operator.paths, Session("local-web-7", "local/web#7", agent="demo", session_id="s7"))
+    worktrees.prepare_worktree(str(repository), str(place), "fix/issue-7", None)
+    sessions.save_session(operator.paths, Session("local-web-7", "local/web#7", agent="demo", session_id="s7"))
     async with console((140, 40)) as here:
         await here.press("colon", *"delegate fix local/web#9", "enter")
         await here.until(lambda: "for local/web#9" in here.said)

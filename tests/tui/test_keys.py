@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_tui.availability import Situation
+from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.keys import ACTIONS, DIFFS, LISTS, LOGS, Registry, conflicts, page
 
 PANES = sorted(LISTS | LOGS | DIFFS)
@@ -34,7 +34,7 @@ def test_every_action_is_reached_by_its_key(pane: str) -> None:
     registry = Registry()
     for action in registry.actions:
         if action.reachable(pane) and action.only_when is None and action.id != "task.new":
-            now = Situation(pane=pane)
+            now = ActionContext(pane=pane)
             assert all(registry.resolve(key, now) is action for key in action.keys), action.id
 
 
@@ -42,7 +42,7 @@ def test_n_is_the_next_hit_only_while_a_search_is_on() -> None:
     """Else it is a new task, as everywhere."""
     registry = Registry()
     for pane, searching, expected in (("log", True, "log.hit"), ("log", False, "task.new"), ("queue", True, "task.new")):
-        found = registry.resolve("n", Situation(pane=pane, searching=searching))
+        found = registry.resolve("n", ActionContext(pane=pane, searching=searching))
         assert found is not None
         assert found.id == expected
 
@@ -51,13 +51,13 @@ def test_n_is_the_next_hit_only_while_a_search_is_on() -> None:
 def test_reasons_are_sentences_about_the_task(state: str) -> None:
     """A reason names the task or says what is missing."""
     for action in ACTIONS:
-        reason = action.why_not(Situation(task="q_4", state=state))
+        reason = action.why_not(ActionContext(task="q_4", state=state))
         assert reason is None or len(reason.split()) > 2
 
 
 def test_read_only_forbids_every_change() -> None:
     """Whatever would write says so."""
-    now = Situation(read_only=True, task="q_1", state="pending", limit=3)
+    now = ActionContext(read_only=True, task="q_1", state="pending", limit=3)
     for action in ACTIONS:
         if action.id.startswith(("task.", "queue.")) and action.id != "task.open":
             assert "read-only" in (action.why_not(now) or ""), action.id
@@ -70,7 +70,7 @@ def test_keys_can_be_changed_but_not_into_a_conflict() -> None:
     assert registry["task.kill"].keys == ("X",)
     assert len(problems) == 2
     assert Registry().remapped({"task.kil": "f"})[1] == ["config.toml: [keys] task.kil is no action, did you mean task.kill?"]
-    found = registry.resolve("Y", Situation())
+    found = registry.resolve("Y", ActionContext())
     assert found is not None
     assert found.id == "task.retry"
 

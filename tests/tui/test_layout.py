@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_tui.formatting.cells import width_of
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.queue import QueueView
 from kugetsu_tui.viewmodels.rows import REFERENCE, TITLE, WHOLE, Column, fitted, layout, room, spread, with_tail
@@ -128,7 +128,7 @@ def _queue(width: int, **changes: Any) -> list[int]:
     pending = tuple(Task(f"q_{n}", f"github.com/user/api#{n}", LONG, position=float(n)) for n in range(1, 9))
     first = msgspec.structs.replace(pending[0], **changes)
     running = Active(Task("q_9", "github.com/user/api#9", "x", state="running"), None, None, 1.0, 60.0, None)
-    view = QueueView(Picture(Snapshot(NOW, EngineView(True), 1, (running,), (first, *pending[1:]), (), 0, (), "", ())))
+    view = QueueView(ConsoleState(Snapshot(NOW, EngineView(True), 1, (running,), (first, *pending[1:]), (), 0, (), "", ())))
     widths = layout(view.columns, width)
     names = [column.name for column in view.columns]
     assert widths[names.index("issue")], "every reference is there"
@@ -163,7 +163,7 @@ def test_where_there_is_room_nothing_is_cut() -> None:
     error = "credentials: 401 Unauthorized: the key of this provider was revoked, put another into default.env"
     failed = Task("q_1", "github.com/user/api#1", "Rotate the signing keys", state="error", error=error,
                   attempt=1, attempts=[Attempt(1, failure="credentials")])  # fmt: skip
-    view = DoneView(Picture(Snapshot(NOW, EngineView(True), 3, (), (), (failed,), 1, (), "", ())))
+    view = DoneView(ConsoleState(Snapshot(NOW, EngineView(True), 3, (), (), (failed,), 1, (), "", ())))
     cells = dict(zip((column.name for column in view.columns), layout(view.columns, 290), strict=True))
     result = view.row(0).cells[5][0]
     assert result == error.removeprefix("credentials: "), "the class stands beside it already"

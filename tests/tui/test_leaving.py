@@ -6,12 +6,12 @@ import pytest
 from textual.events import Key, Paste
 
 from kugetsu_engine.client import demo_setup
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import NoAnswer
 from kugetsu_engine.scheduler import queue_control
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
-from kugetsu_tui.modals.quit_dialog import WAYS, Leaving
+from kugetsu_tui.modals.quit_dialog import WAYS, QuitDialog
 from kugetsu_tui.screens.home import HomeScreen
 
 from .conftest import LIMIT_S, Console, Opener
@@ -21,7 +21,7 @@ from .conftest import LIMIT_S, Console, Opener
 def fleet(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """A demo of more tasks than slots, whose agents take their time."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return demo_setup.prepare(6, speed=0.2)
+    return demo_setup.prepare_demo(6, speed=0.2)
 
 
 def burst(here: Console, *keys: str) -> None:
@@ -30,12 +30,12 @@ def burst(here: Console, *keys: str) -> None:
         here.app.post_message(Key(key, key if len(key) == 1 else None))
 
 
-async def asked(here: Console) -> Leaving:
+async def asked(here: Console) -> QuitDialog:
     """Wait for agents, press `q`, and wait for the question."""
     await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
     await here.press("q")
     await here.shows("only Stop all ends any")
-    assert isinstance(here.app.screen, Leaving)
+    assert isinstance(here.app.screen, QuitDialog)
     return here.app.screen
 
 
@@ -67,7 +67,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
         await here.ends()
     assert WAYS[2].choice == "leave"
     assert here.app.departure.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
-    assert Operator(fleet).ask("stop_all", now=True).ok
+    assert Client(fleet).ask("stop_all", now=True).ok
 
 
 @pytest.mark.parametrize("behind", ["d", "x", "enter", "P", "i", "n", "colon", "question_mark", "w", "J"])
@@ -78,11 +78,11 @@ async def test_a_key_right_behind_q_does_nothing_beneath_or_in_the_question(cons
         slot = try_lock(here.app.link.operator.paths.slot_lock(1))  # it looks like an agent
         assert slot is not None
         burst(here, "q", behind, behind)
-        await here.until(lambda: isinstance(here.app.screen, Leaving), "the question")
+        await here.until(lambda: isinstance(here.app.screen, QuitDialog), "the question")
         await here.press("j")  # taken in after the burst
-        assert isinstance(here.app.screen, Leaving)
+        assert isinstance(here.app.screen, QuitDialog)
         assert len(here.app.screen_stack) == 3, here.app.screen_stack
-        assert not queue_control.load(here.app.link.operator.paths).paused
+        assert not queue_control.load_control(here.app.link.operator.paths).paused
         assert here.app.is_running
         unlock(slot)
         await here.press("escape")
@@ -111,8 +111,8 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
         assert "the queue is paused, 3 tasks wait; stopping 3 agents" in here.said
         await here.ends()
     assert here.app.departure.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
-    assert queue_control.load(here.app.link.operator.paths).paused
-    states = [tasks.find(here.app.link.operator.paths, f"q_{number}").state for number in range(1, 7)]
+    assert queue_control.load_control(here.app.link.operator.paths).paused
+    states = [tasks.find_task(here.app.link.operator.paths, f"q_{number}").state for number in range(1, 7)]
     assert sorted(states) == ["cancelled"] * 3 + ["pending"] * 3
 
 
@@ -134,13 +134,13 @@ async def test_an_engine_that_does_not_answer_the_brake_keeps_the_console(
 ) -> None:
     """It says what went wrong; leaving would leave agents and queue running unseen."""
 
-    def silent(operator: Operator, verb: str) -> str:
+    def silent(operator: Client, verb: str) -> str:
         raise NoAnswer("the engine has not answered within 10 s")
 
     async with console((100, 30), embed=True, at=fleet) as here:
         await asked(here)
         with monkeypatch.context() as broken:
-            broken.setattr(Operator, "do", silent)
+            broken.setattr(Client, "do", silent)
             await here.press("x")
             await here.until(lambda: "the console stays" in here.said, "a complaint")
         assert here.app.is_running
@@ -150,12 +150,12 @@ async def test_an_engine_that_does_not_answer_the_brake_keeps_the_console(
 async def test_a_look_that_hangs_does_not_let_keys_through(console: Opener, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the console finds out whether agents run, `q` cannot start a second look, and nothing else acts."""
     hangs = threading.Event()
-    monkeypatch.setattr(Operator, "taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
+    monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
     try:
         async with console((100, 30), embed=True) as here:
             await here.until(lambda: here.app.link.runs_engine, "the engine")
             burst(here, "q", "q", "P", "n")
             await here.ends()
-        assert not queue_control.load(here.app.link.operator.paths).paused
+        assert not queue_control.load_control(here.app.link.operator.paths).paused
     finally:
         hangs.set()

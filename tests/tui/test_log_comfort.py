@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.formatting.cells import width_of
 from kugetsu_tui.formatting.error_lines import looks_wrong
 from kugetsu_tui.widgets.wrapping import Wrapped, rows
@@ -66,7 +66,7 @@ def test_moving_by_rows_is_what_is_seen(lengths: list[int], height: int, by: int
     assert wrapped.page(last, height)[-1][0] == len(lines) - 1
 
 
-def write_log(operator: Operator, text: str) -> None:
+def write_log(operator: Client, text: str) -> None:
     """Give an ended task a log."""
     import msgspec
 
@@ -79,7 +79,7 @@ def write_log(operator: Operator, text: str) -> None:
     log.write_text(text, encoding="utf-8")
 
 
-async def test_errors_up_and_down(console: Opener, operator: Operator) -> None:
+async def test_errors_up_and_down(console: Opener, operator: Client) -> None:
     """`E` finds the last one from the end, however far; `e` the next; an end is told."""
     lines = [f"line {number}" for number in range(9_000)]
     lines[100], lines[7_000], lines[7_002] = "error: the first", "\x1b[31mFAILED\x1b[0m second", "ValueError: third"
@@ -106,7 +106,7 @@ async def test_errors_up_and_down(console: Opener, operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("size", [(120, 40), (40, 12)])
-async def test_wrapping(console: Opener, operator: Operator, size: tuple[int, int]) -> None:
+async def test_wrapping(console: Opener, operator: Client, size: tuple[int, int]) -> None:
     """`w` shows all of a long line and the last line stays the last; moving goes by rows; `w` again cuts it."""
     write_log(operator, "\n".join([*(f"line {n}" for n in range(50)), "wide " * 60 + "the end of it", "last"]) + "\n")
     async with console(size) as here:
@@ -129,7 +129,7 @@ async def test_wrapping(console: Opener, operator: Operator, size: tuple[int, in
         await here.until(lambda: "wrap is off" in here.said)
 
 
-async def test_a_log_that_grows_stays_wrapped_and_followed(console: Opener, operator: Operator) -> None:
+async def test_a_log_that_grows_stays_wrapped_and_followed(console: Opener, operator: Client) -> None:
     """Held still when one scrolled up."""
     write_log(operator, "".join(f"{'long ' * 60}{n}\n" for n in range(60)))
     async with console((100, 30)) as here:
@@ -159,7 +159,7 @@ def append(path: str, text: str) -> None:
         file.write(text)
 
 
-async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Operator) -> None:
+async def test_a_search_goes_on_in_what_came_since(console: Opener, operator: Client) -> None:
     """`n` and `N` know the new lines of a log that grows, and say when they begin anew."""
     write_log(operator, "a needle\nnothing\n")
     async with console() as here:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.storage import files
@@ -19,7 +19,7 @@ from .test_home import home
 BEGAN = 1_767_225_600.0
 
 
-def write(operator: Operator, printed: str, told: str = "", seconds: int = 0) -> None:
+def write(operator: Client, printed: str, told: str = "", seconds: int = 0) -> None:
     """A failed task with a log, and the readable log of a stream; a line of both is written each second."""
     paths = operator.paths
     task = Task("q_1", "local/w#1", "m", state="error", attempt=1, attempts=[Attempt(1)], completed_at="2026-01-01T00:00:00Z")
@@ -38,7 +38,7 @@ def write(operator: Operator, printed: str, told: str = "", seconds: int = 0) ->
         files.replace(paths.times("q_1", 1), b"".join(line_of(one) + b"\n" for one in stamps), durable=False)
 
 
-async def test_raw_keeps_the_moment(console: Opener, operator: Operator) -> None:
+async def test_raw_keeps_the_moment(console: Opener, operator: Client) -> None:
     """Ten lines of a stream are one readable line: what one looks at stays at the top, there and back; the end stays it."""
     printed = "".join(f'{{"event": {number}}}\n' for number in range(4000))
     write(operator, printed, "".join(f"readable {number}\n" for number in range(400)), 400)
@@ -63,7 +63,7 @@ async def test_raw_keeps_the_moment(console: Opener, operator: Operator) -> None
         assert not pane.follow
 
 
-async def test_raw_is_dim_with_a_reason_where_there_is_one_form(console: Opener, operator: Operator) -> None:
+async def test_raw_is_dim_with_a_reason_where_there_is_one_form(console: Opener, operator: Client) -> None:
     """An agent that prints lines, and no stream."""
     write(operator, "only lines\n")
     async with console((140, 40)) as here:
@@ -86,7 +86,7 @@ async def test_a_task_without_a_log_shows_no_keys_for_one(console: Opener, enque
         await here.until(lambda: here.said == "#1 has no log yet: its first attempt writes one")
 
 
-async def test_a_line_in_sight_can_be_copied(console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_in_sight_can_be_copied(console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest, or the error one went to: whole, also where it is cut on the screen, and without its colours."""
     long = "x" * 200
     write(operator, f"\x1b[31mE   error: no such file {long}\x1b[0m\n" + "".join(f"line {n}\n" for n in range(60)))
@@ -108,7 +108,7 @@ async def test_a_line_in_sight_can_be_copied(console: Opener, operator: Operator
         await here.until(lambda: copied[1:] == [f"E   error: no such file {long}"], "the error")
 
 
-async def test_colours_of_a_log_are_kept_and_none_reaches_the_terminal_as_it_is(console: Opener, operator: Operator) -> None:
+async def test_colours_of_a_log_are_kept_and_none_reaches_the_terminal_as_it_is(console: Opener, operator: Client) -> None:
     """Wrapped, cut and scrolled sideways; a progress bar shows its last state."""
     write(
         operator,

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_tui.backend.merged_feed import MergedFeed
@@ -29,9 +29,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
     time.tzset()
 
 
-def write(
-    operator: Operator, lines: list[tuple[str, float]], task: str = "q_1", since: float = 0.0, ended: bool = True
-) -> None:
+def write(operator: Client, lines: list[tuple[str, float]], task: str = "q_1", since: float = 0.0, ended: bool = True) -> None:
     """Give a task a log, each line with the time by which it was written; 0: not known yet."""
     one = Task(task, f"local/w#{task[2:]}", "m", state="error" if ended else "running", attempt=1,
                attempts=[Attempt(1)] if ended else [], completed_at="2026-01-01T00:00:00Z" if ended else None)  # fmt: skip
@@ -48,13 +46,13 @@ def write(
     Path(operator.paths.times(task, 1)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
 
 
-def stamp(operator: Operator, task: str, at: float) -> None:
+def stamp(operator: Client, task: str, at: float) -> None:
     """Tell that the log of a task had the length that it has now."""
     with Path(operator.paths.times(task, 1)).open("ab") as file:
         file.write(line_of(Stamp(at, os.path.getsize(operator.paths.log(task, 1)), 0)) + b"\n")
 
 
-def write_more(operator: Operator, task: str, text: str) -> None:
+def write_more(operator: Client, task: str, text: str) -> None:
     """Add a line to a log."""
     with Path(operator.paths.log(task, 1)).open("a") as file:
         file.write(f"{text}\n")
@@ -67,7 +65,7 @@ def row(here: Console, text: str) -> str:
 
 @pytest.mark.parametrize("size", [(140, 40), (80, 24), (40, 12)])
 async def test_t_shows_when_each_line_was_written_and_is_remembered(
-    console: Opener, operator: Operator, noon: float, size: tuple[int, int]
+    console: Opener, operator: Client, noon: float, size: tuple[int, int]
 ) -> None:
     """At home, in the task, wrapped and scrolled sideways; a line without a time shows blanks; the next console knows."""
     many = [(f"line {n} {'x' * 200} end {n}", noon + n) for n in range(60)]
@@ -105,7 +103,7 @@ async def test_t_shows_when_each_line_was_written_and_is_remembered(
         assert "12:00:59" not in here.text
 
 
-async def test_another_day_stands_before_the_time_where_there_is_room(console: Opener, operator: Operator, noon: float) -> None:
+async def test_another_day_stands_before_the_time_where_there_is_room(console: Opener, operator: Client, noon: float) -> None:
     """`01 Jan 12:00:05` in a wide pane, the time alone in a narrow one."""
     then = 1_767_268_800.0
     write(operator, [("of january", then + 5)], since=then)
@@ -117,7 +115,7 @@ async def test_another_day_stands_before_the_time_where_there_is_room(console: O
         assert "Jan 12:00:05" not in here.text
 
 
-async def test_a_line_that_is_followed_gets_its_time_a_moment_later(console: Opener, operator: Operator, noon: float) -> None:
+async def test_a_line_that_is_followed_gets_its_time_a_moment_later(console: Opener, operator: Client, noon: float) -> None:
     """The stamp comes after the line, also where one has scrolled up."""
     write(operator, [(f"line {n}", noon + n) for n in range(90)], since=noon, ended=False)
     log = Path(operator.paths.log("q_1", 1))
@@ -133,7 +131,7 @@ async def test_a_line_that_is_followed_gets_its_time_a_moment_later(console: Ope
         assert home(here).log_pane.follow
 
 
-async def test_lines_of_several_agents_stand_in_order_of_time(operator: Operator, noon: float) -> None:
+async def test_lines_of_several_agents_stand_in_order_of_time(operator: Client, noon: float) -> None:
     """Those that were there when it was opened; what has no time yet comes last, and keeps its time when its agent ends."""
     write(operator, [("one", noon + 1), ("four", noon + 4), ("six", 0.0)], "q_1", noon, ended=False)
     write(operator, [("two", noon + 2), ("three", noon + 3), ("five", noon + 5)], "q_2", noon, ended=False)
@@ -165,7 +163,7 @@ async def test_lines_of_several_agents_stand_in_order_of_time(operator: Operator
         feed.close()
 
 
-async def test_the_merged_view_shows_times_before_the_gutter(console: Opener, operator: Operator, noon: float) -> None:
+async def test_the_merged_view_shows_times_before_the_gutter(console: Opener, operator: Client, noon: float) -> None:
     """With its colours; and without them again."""
     write(operator, [("hello", noon + 1)], "q_1", noon, ended=False)
     async with console((100, 30)) as here:

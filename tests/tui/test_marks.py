@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
-from kugetsu_tui.availability import Situation
+from kugetsu_engine.client.api import Client
+from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.keys import ACTIONS, Registry
 from kugetsu_tui.viewmodels.selection import movers
 
@@ -43,9 +43,9 @@ def test_a_block_moves_without_turning_over(marked: str, to: str, order: str) ->
 def test_an_act_is_refused_only_if_no_marked_task_can_have_it() -> None:
     """The reason names how many there are."""
     registry = Registry()
-    running, waiting = Situation(task="q_1", state="running"), Situation(task="q_2", state="pending")
-    assert registry["task.hold"].refusal(Situation(marked=2, kinds=(running, waiting))) is None
-    reason = registry["task.hold"].refusal(Situation(marked=3, kinds=(running,)))
+    running, waiting = ActionContext(task="q_1", state="running"), ActionContext(task="q_2", state="pending")
+    assert registry["task.hold"].refusal(ActionContext(marked=2, kinds=(running, waiting))) is None
+    reason = registry["task.hold"].refusal(ActionContext(marked=3, kinds=(running,)))
     assert reason is not None
     assert reason.startswith("none of the 3 marked: #1 is running")
 
@@ -68,7 +68,7 @@ async def test_space_marks_and_escape_clears(console: Opener, five: list[str]) -
         await here.until(lambda: "◆" not in here.text and not home(here).marking)
 
 
-async def test_a_range_reaches_to_the_cursor(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_a_range_reaches_to_the_cursor(console: Opener, five: list[str], operator: Client) -> None:
     """`v`, move, act: no second `v` is needed; escape drops it; `v` again makes marks of it."""
     async with console() as here:
         await here.press("2", "j", "v", "j", "j")
@@ -82,7 +82,7 @@ async def test_a_range_reaches_to_the_cursor(console: Opener, five: list[str], o
         assert [on_disk(operator, task).held for task in five] == [True, True, False, False, False]
 
 
-async def test_hold_acts_on_all_and_then_releases_all(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_hold_acts_on_all_and_then_releases_all(console: Opener, five: list[str], operator: Client) -> None:
     """Mixed ones are held first; undo takes the whole act back."""
     operator.do("hold", "q_1")
     async with console() as here:
@@ -113,7 +113,7 @@ async def test_moving_a_block(console: Opener, five: list[str]) -> None:
         await here.until(lambda: "#1 is the first already" in here.said)
 
 
-async def test_cancelling_many_asks_once(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_cancelling_many_asks_once(console: Opener, five: list[str], operator: Client) -> None:
     """The question says how many and which; the marks are gone after it; `u` puts them back at their places."""
     async with console() as here:
         await here.press("2", "space", "j", "space", "x")
@@ -132,7 +132,7 @@ async def test_cancelling_many_asks_once(console: Opener, five: list[str], opera
         await here.until(lambda: list(home(here).queue._view.keys) == five)
 
 
-async def test_retrying_many(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_retrying_many(console: Opener, five: list[str], operator: Client) -> None:
     """From the list of ended ones; asked once."""
     for task in five[:3]:
         operator.do("cancel", task)
@@ -146,7 +146,7 @@ async def test_retrying_many(console: Opener, five: list[str], operator: Operato
         assert {on_disk(operator, task).state for task in five} == {"pending"}
 
 
-async def test_marks_vanish_with_their_task(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_marks_vanish_with_their_task(console: Opener, five: list[str], operator: Client) -> None:
     """A mark is a task's, not a row's: it moves with it, into another list too, and goes when the task is gone."""
     async with console() as here:
         await here.press("2", "j", "space")
@@ -166,7 +166,7 @@ async def test_a_key_that_no_marked_task_can_have_says_why(console: Opener, five
         assert here.said.startswith("none of the 2 marked: #1 has no agent to kill")
 
 
-async def test_commands_without_an_id_mean_the_marked_ones(console: Opener, five: list[str], operator: Operator) -> None:
+async def test_commands_without_an_id_mean_the_marked_ones(console: Opener, five: list[str], operator: Client) -> None:
     """`:hold`; and `:cancel` asks once, as the key does."""
     async with console() as here:
         await here.press("2", "space", "space", "colon", *"hold", "enter")

@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.journal_entries import Act, Change
-from kugetsu_engine.domain.task import Attempt, Notice, Task, move
+from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
 from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, notifications
 from kugetsu_engine.storage import files
-from kugetsu_tui.availability import Situation
+from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.keys import ACTIONS
 
 from .conftest import Console, Opener
@@ -31,15 +31,15 @@ def _stamp(seconds: float) -> str:
 
 
 @pytest.fixture
-def night(operator: Operator) -> StatePaths:
+def night(operator: Client) -> StatePaths:
     """What was written down of two hours."""
     paths = operator.paths
     flow = {"limit": 2, "paused": False, "draining": False, "pause_reason": "", "pressure": "", "rests": []}
-    journal_file.append(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
+    journal_file.append_entries(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
     first = Task("q_1", "local/web#1", "the first", pending_since=_stamp(0), position=1.0, agent="demo")
     second = Task("q_2", "local/web#2", "the second", pending_since=_stamp(0), position=2.0, agent="demo")
     for task in (first, second):
-        notifications.append(
+        notifications.append_notification(
             paths,
             Notice(_stamp(0), "task_queued", f"{task.shown} {task.issue_ref} queued", id=task.id, issue_ref=task.issue_ref),
         )
@@ -47,13 +47,13 @@ def night(operator: Operator) -> StatePaths:
     for to, when, fields in (
         ("notified", 60, {"attempt": 1}), ("running", 61, {}), ("error", 600, {"attempts": [attempt], "error": "exit code 1"}),
     ):  # fmt: skip
-        first, notice = move(first, to, _stamp(when), "exit code 1" if to == "error" else None, **fields)  # type: ignore[arg-type]
-        notifications.append(paths, notice)
-    journal_file.append(
+        first, notice = move_task(first, to, _stamp(when), "exit code 1" if to == "error" else None, **fields)  # type: ignore[arg-type]
+        notifications.append_notification(paths, notice)
+    journal_file.append_entries(
         paths,
         Act(_stamp(3000), "pause", text="paused: nothing new starts", changes=(Change({"paused": False}, {"paused": True}),)),
     )
-    journal_file.append(
+    journal_file.append_entries(
         paths, Act(_stamp(3100), "resume", text="resumed", changes=(Change({"paused": True}, {"paused": False}),))
     )
     files.replace(paths.ended("q_1"), msgspec.json.encode(first), durable=False)
@@ -132,14 +132,16 @@ async def test_playing_skips_what_is_idle(console: Opener, night: StatePaths) ->
         await here.shows("600")
 
 
-async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, operator: Operator) -> None:
+async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, operator: Client) -> None:
     """However fast time goes, and whatever a clock that was wrong wrote down; a step, a jump and playing say that it is now."""
     working = Task(
         "q_3", "local/web#3", "works on", state="running", attempt=1, notified_at=_stamp(7100), started_at=_stamp(7100)
     )
     files.replace(night.item("q_3"), msgspec.json.encode(working), durable=False)
     tomorrow = time.time() + 86400.0
-    notifications.append(night, Notice(iso(tomorrow), "task_error", "#2 local/web#2 from tomorrow", "error", "q_2"))
+    notifications.append_notification(
+        night, Notice(iso(tomorrow), "task_error", "#2 local/web#2 from tomorrow", "error", "q_2")
+    )
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
         here.app.past.faster(4)
@@ -173,9 +175,11 @@ async def test_a_stall_of_the_past_has_its_time(console: Opener, night: StatePat
         ("notified", 3600, {"attempt": 2}), ("running", 3601, {}),
     ):  # fmt: skip
         if when == 3500:
-            notifications.append(night, Notice(_stamp(3380), "task_stalled", text, "warning", "q_2", "local/web#2"))
-        second, notice = move(second, to, _stamp(when), **fields)  # type: ignore[arg-type]
-        notifications.append(night, notice)
+            notifications.append_notification(
+                night, Notice(_stamp(3380), "task_stalled", text, "warning", "q_2", "local/web#2")
+            )
+        second, notice = move_task(second, to, _stamp(when), **fields)  # type: ignore[arg-type]
+        notifications.append_notification(night, notice)
     files.replace(night.item("q_2"), msgspec.json.encode(second), durable=False)
     async with console((140, 40)) as here:
         await _replay(here, _at(3440))
@@ -187,7 +191,7 @@ async def test_a_stall_of_the_past_has_its_time(console: Opener, night: StatePat
 
 
 async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
-    console: Opener, night: StatePaths, enqueue: Callable[..., str], operator: Operator
+    console: Opener, night: StatePaths, enqueue: Callable[..., str], operator: Client
 ) -> None:
     """Every key that acts says why not, commands too; what comes meanwhile waits, and nothing counts as read."""
     async with console((140, 40)) as here:
@@ -198,7 +202,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
-                action.refusal(Situation("queue", task="q_2", state="pending", past=True))
+                action.refusal(ActionContext("queue", task="q_2", state="pending", past=True))
                 for action in ACTIONS
                 if action.id == "task.hold"
             }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.storage import files
 
@@ -13,13 +13,13 @@ from .conftest import Opener
 Put = Callable[..., str]
 
 
-def teach(operator: Operator) -> None:
+def teach(operator: Client) -> None:
     """Agents take ten minutes."""
     known = RunTimes().learn("local/web", "demo", 600.0)
     files.replace(operator.paths.run_times, msgspec.json.encode(known), durable=False)
 
 
-async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator: Client, enqueue: Put) -> None:
     """`w` shows it, `+` and `-` change the question and nothing else."""
     teach(operator)
     for number in range(1, 6):
@@ -45,7 +45,7 @@ async def test_the_plan_asks_what_more_slots_would_do(console: Opener, operator:
         await here.shows("with 2 slots in place of 3")
 
 
-async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Client, enqueue: Put) -> None:
     """On the smallest screen too; what is further down than it reaches is counted."""
     for number in range(1, 21):
         enqueue(f"local/web#{number}", f"task {number}")
@@ -61,7 +61,7 @@ async def test_a_long_plan_can_be_read_to_its_end(console: Opener, operator: Ope
         await here.shows("nobody knows")
 
 
-async def test_what_is_read_says_when_there_is_more(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_what_is_read_says_when_there_is_more(console: Opener, operator: Client, enqueue: Put) -> None:
     """And its keys are told in as many words as there is room for."""
     for number in range(1, 21):
         enqueue(f"local/web#{number}", f"task {number}")

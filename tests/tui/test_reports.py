@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from kugetsu_engine.cli.main import GROUPS
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
@@ -15,7 +15,7 @@ from kugetsu_engine.state import sessions
 from kugetsu_tui.commands.grammar import ALIASES, ELSEWHERE, VERBS, Command, parse
 from kugetsu_tui.controllers import cli_output
 from kugetsu_tui.modals.confirm import Confirm
-from kugetsu_tui.modals.output_dialog import Report, ReportLines
+from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
 
 from .conftest import Console, Opener
 from .test_hostile import HOSTILE, drawn_safely
@@ -74,18 +74,18 @@ def test_an_earliest_start_is_a_point_in_time() -> None:
     assert epoch(parse("edit 16 at 22:00").args["not_before"]) is not None
 
 
-async def test_what_a_verb_prints_is_read_in_a_dialog(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_what_a_verb_prints_is_read_in_a_dialog(console: Opener, operator: Client, enqueue: Put) -> None:
     """At the width of the dialog; escape leaves, and one line is an answer."""
     enqueue("local/web#7", "a message that is far too long for a line of a table " * 4, hold=True)
     async with console((80, 24)) as here:
         await type_line(here, "queue list")
-        await here.until(lambda: isinstance(here.app.screen, Report))
+        await here.until(lambda: isinstance(here.app.screen, OutputDialog))
         await here.shows("held by you")
         [row] = [line for line in here.lines if "local/web#7" in line]
         assert "a message" in row
         assert "held by you" in row
         await here.press("escape")
-        await here.until(lambda: not isinstance(here.app.screen, Report))
+        await here.until(lambda: not isinstance(here.app.screen, OutputDialog))
         await type_line(here, "queue stats")
         await here.shows("cancelled")
         await here.press("escape")
@@ -100,15 +100,15 @@ async def test_the_doctor_has_a_screen(console: Opener, root: str) -> None:
     os.chmod(root, 0o755)
     async with console((40, 12)) as here:
         await type_line(here, "doctor")
-        await here.until(lambda: isinstance(here.app.screen, Report))
+        await here.until(lambda: isinstance(here.app.screen, OutputDialog))
         await here.press("G")
         await here.shows("finding")
         assert {len(line) for line in here.lines} == {40}
 
 
-async def test_what_removes_shows_what_goes_and_asks(console: Opener, operator: Operator) -> None:
+async def test_what_removes_shows_what_goes_and_asks(console: Opener, operator: Client) -> None:
     """And a console that only looks does not even ask."""
-    sessions.save(operator.paths, Session("local-web-7", "local/web#7", agent="demo", session_id="s7"))
+    sessions.save_session(operator.paths, Session("local-web-7", "local/web#7", agent="demo", session_id="s7"))
     kept = operator.paths.session("local-web-7")
     async with console((140, 40), read_only=True) as here:
         for line in ("prune", "worktrees --clean", "doctor --fix", "server add x.org https://x.org", "list --refresh"):
@@ -126,7 +126,7 @@ async def test_what_removes_shows_what_goes_and_asks(console: Opener, operator: 
 
 def test_printed_text_is_only_text() -> None:
     """Whatever a worktree or a message is called."""
-    lines = ReportLines([*HOSTILE, "x" * 500]).lay_out(40)
+    lines = OutputLines([*HOSTILE, "x" * 500]).lay_out(40)
     assert all(drawn_safely(text) for line in lines for text, _ in line)
     assert all(len("".join(text for text, _ in line)) <= 40 for line in lines[-13:])
 
@@ -144,7 +144,7 @@ async def test_nothing_to_remove_asks_nothing(console: Opener) -> None:
 
 
 async def test_what_a_question_lists_does_not_hang_on_words(
-    console: Opener, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    console: Opener, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads the documents of a dry run: what is kept is no line of it, whatever the reasons say."""
     monkeypatch.setattr(cli_output, "_printed", printed_by({

@@ -6,22 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView
 from kugetsu_engine.domain.engine_state import Alert, EngineState
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.storage import files
 from kugetsu_tui.viewmodels import status_bar
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 
 from .conftest import Opener
 from .test_viewmodels import NOW, snapshot, task
 
 
-def seen(**changes: Any) -> Picture:
+def seen(**changes: Any) -> ConsoleState:
     """A picture of an engine that has just started."""
     view = EngineView(True, 812, "console", iso(NOW - 1), 0.1)
-    return Picture(snapshot(engine=msgspec.structs.replace(view, **changes)))
+    return ConsoleState(snapshot(engine=msgspec.structs.replace(view, **changes)))
 
 
 def test_what_a_start_found_is_said_once() -> None:
@@ -44,12 +44,12 @@ def test_a_machine_without_room_is_in_the_banner_and_in_the_why_of_the_queue() -
     waiting = task(1)
     shown = snapshot(engine=view, pending=(waiting,), alerts=(Alert("pressure", f"nothing new starts: {words}", ""),))
     assert shown.why(waiting).text == words
-    assert status_bar.banner(Picture(shown)) == (f"! nothing new starts: {words}", "danger")
+    assert status_bar.banner(ConsoleState(shown)) == (f"! nothing new starts: {words}", "danger")
 
 
 @pytest.mark.parametrize("resume", [False, True])
 async def test_after_a_restart_of_the_machine_the_console_says_so_and_p_goes_on(
-    console: Opener, operator: Operator, enqueue: Callable[..., str], resume: bool
+    console: Opener, operator: Client, enqueue: Callable[..., str], resume: bool
 ) -> None:
     """Banner and talk line; `--resume` spares both."""
     enqueue(hold=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from textual.widgets import Input, Select
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.state import notifications
 from kugetsu_tui.modals.confirm import Confirm
-from kugetsu_tui.modals.task_form import Draft, TaskForm
+from kugetsu_tui.modals.task_form import FormDraft, TaskForm
 
 from .conftest import Opener
 from .test_home import home
@@ -66,7 +66,7 @@ async def test_no_size_of_the_terminal_ends_the_console(console: Opener, enqueue
 async def test_an_edited_task_shows_its_agent_before_the_agents_are_read(console: Opener, agents: list[str]) -> None:
     """And keeps it when they were, whether or not it is among them."""
 
-    async def nothing(draft: Draft) -> str:
+    async def nothing(draft: FormDraft) -> str:
         return ""
 
     async with console() as here:
@@ -76,7 +76,7 @@ async def test_an_edited_task_shows_its_agent_before_the_agents_are_read(console
             await read.wait()
             return dict.fromkeys(agents, "")
 
-        form = TaskForm(Draft("local/web#1", "Do it", agent="mine"), nothing, names, "opencode", lambda draft: None)
+        form = TaskForm(FormDraft("local/web#1", "Do it", agent="mine"), nothing, names, "opencode", lambda draft: None)
         here.app.push_screen(form)
         await here.until(lambda: form.is_mounted and form.query("#agent"))
         choice = form.query_one("#agent", Select)
@@ -89,7 +89,7 @@ async def test_an_edited_task_shows_its_agent_before_the_agents_are_read(console
 
 @pytest.mark.parametrize("size", [(40, 12), (60, 20), (71, 30)])
 async def test_a_line_names_the_panes_where_one_is_seen(
-    console: Opener, enqueue: Put, operator: Operator, size: tuple[int, int]
+    console: Opener, enqueue: Put, operator: Client, size: tuple[int, int]
 ) -> None:
     """With what they hold, by key and by click; and `tab` is among the keys."""
     enqueue()
@@ -97,7 +97,7 @@ async def test_a_line_names_the_panes_where_one_is_seen(
         await here.shows("1 Agents · 2 Queue 1 · 3 Log · 4 N")
         assert "tab next pane" in here.lines[-1]
         for text in ("q_1", "q_2"):
-            notifications.append(
+            notifications.append_notification(
                 operator.paths, Notice("2999-01-01T00:00:00.000Z", "task_error", f"{text} failed", "error", text)
             )
         await here.until(lambda: "! 2" in here.lines[1])

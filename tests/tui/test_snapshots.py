@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.undo import UndoLog
@@ -86,7 +86,7 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     try:
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
-        link = StillLink(Operator(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
+        link = StillLink(Client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
         app = KugetsuApp(link)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)

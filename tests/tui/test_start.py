@@ -16,7 +16,7 @@ def test_a_disk_that_refuses_the_demo_is_one_line(monkeypatch: pytest.MonkeyPatc
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/kugetsu-demo-1")
 
-    monkeypatch.setattr(demo_setup, "prepare", full)
+    monkeypatch.setattr(demo_setup, "prepare_demo", full)
     assert start(["demo"]) == 1
     assert capsys.readouterr() == ("", "kugetsu: /tmp/kugetsu-demo-1: No space left on device\n")
 

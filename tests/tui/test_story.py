@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView
 from kugetsu_engine.domain.job import Progress
 from kugetsu_engine.domain.task import Attempt, Base, Delivered, Notice, Task
-from kugetsu_tui.modals.task_events import Sentences, Story
-from kugetsu_tui.viewmodels.console_state import Picture
-from kugetsu_tui.viewmodels.event_text import told
+from kugetsu_tui.modals.task_events import EventLines, TaskEventsDialog
+from kugetsu_tui.viewmodels.console_state import ConsoleState
+from kugetsu_tui.viewmodels.event_text import describe_event
 
 from .conftest import Opener
 from .test_hostile import HOSTILE, drawn_safely, lay_out
@@ -22,9 +22,9 @@ Put = Callable[..., str]
 AT = "2027-01-15T07:{}:00.000Z"
 
 
-def lines(picture: Picture, one: Task) -> list[str]:
+def lines(picture: ConsoleState, one: Task) -> list[str]:
     """The sentences without their times."""
-    return [text for _, (text, _) in told(picture, one)]
+    return [text for _, (text, _) in describe_event(picture, one)]
 
 
 FROM = Base("1a2b3c4d5e6f", "origin/main", age_s=7300.0, remote="origin", fetched=True)
@@ -43,7 +43,7 @@ def test_a_story_in_order_with_every_attempt() -> None:
         Notice(AT.format("18"), "task_edited", "#7 github.com/user/api#7 looked at by you", "info", "q_7", one.issue_ref),
         Notice(AT.format("18"), "task_error", "#8 failed", "error", "q_8"),
     )
-    story = lines(Picture(snapshot(done=(one,), notices=notices)), one)
+    story = lines(ConsoleState(snapshot(done=(one,), notices=notices)), one)
     assert story == [
         "Asked for github.com/user/api#7: task 7. Its priority is 8 of 9.",
         "Attempt 1 started from origin/main, commit 1a2b3c4d5e (2 h old, as origin has it now).",
@@ -70,18 +70,18 @@ def test_how_it_stands(changes: dict[str, Any], end: str) -> None:
     """The last sentence says what is so now, and what a person can do."""
     one = task(1, pending_since=AT.format("00"), completed_at=AT.format("10"), **changes)
     where = {"done": (one,)} if one.ended else {"pending": (one,)}
-    assert lines(Picture(snapshot(**where)), one)[-1].endswith(end)
+    assert lines(ConsoleState(snapshot(**where)), one)[-1].endswith(end)
 
 
 def test_a_running_attempt_and_a_silent_one() -> None:
     """Silence beyond the limit asks for a person."""
     one = active(3, notified_at=AT.format("40"))
-    assert "Attempt 1 of 3 runs since" in lines(Picture(snapshot(active=(one,))), one.task)[-1]
+    assert "Attempt 1 of 3 runs since" in lines(ConsoleState(snapshot(active=(one,))), one.task)[-1]
     progress = Progress(phase="agent", stalled="no output, no file changed")
     silent = msgspec.structs.replace(one, progress=progress, stalled_s=900.0)
     assert (
         "A person should look: no output, no file changed for 15 min."
-        in lines(Picture(snapshot(active=(silent,))), silent.task)[-1]
+        in lines(ConsoleState(snapshot(active=(silent,))), silent.task)[-1]
     )
 
 
@@ -91,26 +91,26 @@ def test_the_story_does_not_change_with_time_alone() -> None:
     first, later = (
         snapshot(pending=(one,), taken_at=at, engine=EngineView(True, 1)) for at in (1_800_000_000.0, 1_800_000_100.0)
     )
-    assert told(Picture(first), one) == told(Picture(later), one)
+    assert describe_event(ConsoleState(first), one) == describe_event(ConsoleState(later), one)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])
-async def test_i_tells_it_and_escape_leaves(console: Opener, enqueue: Put, operator: Operator, size: tuple[int, int]) -> None:
+async def test_i_tells_it_and_escape_leaves(console: Opener, enqueue: Put, operator: Client, size: tuple[int, int]) -> None:
     """From a list and from the task's own screen, at every size."""
     task_id = enqueue(message="Look at the whole story")
     operator.do("hold", task_id)
     async with console(size) as here:
         await here.press("2", "i")
-        await here.until(lambda: isinstance(here.app.screen, Story))
+        await here.until(lambda: isinstance(here.app.screen, TaskEventsDialog))
         await here.shows("what happened")
         await here.press("G")
         await here.shows("held by you")
         assert {len(line) for line in here.lines} == {size[0]}
         assert "pane failed" not in here.text
         await here.press("j", "k", "escape", "enter", "i")
-        await here.until(lambda: isinstance(here.app.screen, Story))
+        await here.until(lambda: isinstance(here.app.screen, TaskEventsDialog))
         await here.press("i")
-        await here.until(lambda: not isinstance(here.app.screen, Story))
+        await here.until(lambda: not isinstance(here.app.screen, TaskEventsDialog))
 
 
 async def test_the_story_is_as_high_as_it_is_long_from_the_start(
@@ -119,13 +119,13 @@ async def test_the_story_is_as_high_as_it_is_long_from_the_start(
     """It does not cover the whole screen first."""
     enqueue(hold=True)
     heights: list[int] = []
-    laid_out = Sentences.on_resize
+    laid_out = EventLines.on_resize
 
-    def noted(lines: Sentences) -> None:
+    def noted(lines: EventLines) -> None:
         heights.append(lines.size.height)
         laid_out(lines)
 
-    monkeypatch.setattr(Sentences, "on_resize", noted)
+    monkeypatch.setattr(EventLines, "on_resize", noted)
     async with console((120, 40)) as here:
         await here.press("2", "i")
         await here.shows("what happened")
@@ -133,15 +133,15 @@ async def test_the_story_is_as_high_as_it_is_long_from_the_start(
     assert max(heights) < 10
 
 
-async def test_a_hostile_story(console: Opener, operator: Operator) -> None:
+async def test_a_hostile_story(console: Opener, operator: Client) -> None:
     """References, messages, reasons and notifications are only text."""
     lay_out(operator, " ".join(HOSTILE))
     async with console((60, 20)) as here:
         for keys in (("1", "i"), ("2", "g", "i"), ("2", "G", "i"), ("5", "i"), ("4", "i")):
             await here.press(*keys)
-            await here.until(lambda: isinstance(here.app.screen, Story))
+            await here.until(lambda: isinstance(here.app.screen, TaskEventsDialog))
             await here.press("pagedown", "G")
             assert drawn_safely(here.text), keys
             assert "pane failed" not in here.text
             await here.press("escape")
-            await here.until(lambda: not isinstance(here.app.screen, Story))
+            await here.until(lambda: not isinstance(here.app.screen, TaskEventsDialog))

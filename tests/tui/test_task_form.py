@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Select, TextArea
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.task_form import TaskForm
@@ -30,7 +30,7 @@ async def opened_by_edit(here: Console) -> TaskForm:
     return await opened(here, "e")
 
 
-async def test_a_time_limit_and_what_is_expected(console: Opener, operator: Operator) -> None:
+async def test_a_time_limit_and_what_is_expected(console: Opener, operator: Client) -> None:
     """Into the task; a limit that is none is refused in the words of `kugetsu enqueue`, and the form stays."""
     async with console() as here:
         form = await opened(here, "n")
@@ -43,11 +43,11 @@ async def test_a_time_limit_and_what_is_expected(console: Opener, operator: Oper
         form.query_one("#timeout", Input).value = "90m"
         await here.press("ctrl+j")
         await here.until(lambda: "queued #1" in here.said, "the answer")
-    task = tasks.find(operator.paths, "q_1")
+    task = tasks.find_task(operator.paths, "q_1")
     assert (task.timeout_s, task.expect) == (5400.0, "commits")
 
 
-async def test_a_waiting_task_has_them_in_its_form(console: Opener, operator: Operator, enqueue: Put) -> None:
+async def test_a_waiting_task_has_them_in_its_form(console: Opener, operator: Client, enqueue: Put) -> None:
     """As they are; changed, they are changed, and what was not touched stays."""
     enqueue(timeout="30m", expect="changes", tags=["api"])
     async with console() as here:
@@ -57,7 +57,7 @@ async def test_a_waiting_task_has_them_in_its_form(console: Opener, operator: Op
         form.query_one("#expect", Select).value = "none"
         await here.press("ctrl+j")
         await here.until(lambda: "changed" in here.said, "the answer")
-    task = tasks.find(operator.paths, "q_1")
+    task = tasks.find_task(operator.paths, "q_1")
     assert (task.timeout_s, task.expect, task.tags) == (None, "none", ["api"])
 
 
@@ -81,7 +81,7 @@ async def test_every_field_can_be_seen_and_reached(console: Opener, size: tuple[
         assert {len(line) for line in here.lines} == {size[0]}
 
 
-async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console: Opener, operator: Operator) -> None:
+async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console: Opener, operator: Client) -> None:
     """No repository known: the field is named and gone to, and asked for again it is queued all the same."""
     async with console() as here:
         form = await opened(here, "n")
@@ -96,9 +96,7 @@ async def test_what_cannot_run_is_said_at_once_in_the_words_of_the_form(console:
         await here.until(lambda: "queued #1" in here.said, "the answer")
 
 
-async def test_an_agent_that_is_not_installed_is_marked_and_doubted(
-    console: Opener, operator: Operator, tmp_path: Path
-) -> None:
+async def test_an_agent_that_is_not_installed_is_marked_and_doubted(console: Opener, operator: Client, tmp_path: Path) -> None:
     """As is one whose settings are not whole; another one is taken at once."""
     text = f'[repos]\n"local/web" = "{tmp_path}"\n[agents.gone]\ncommand = ["no-such-agent"]\n[agents.odd]\ncomand = ["true"]\n'
     files.replace(operator.paths.config, text.encode())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from textual import events
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_tui.modals.command_line import CommandLine
 from kugetsu_tui.modals.task_form import TaskForm
 from kugetsu_tui.screens.home import HomeScreen
@@ -39,7 +39,7 @@ def held(here: Console, *ids: str) -> bool:
 
 
 async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is_a_key(
-    console: Opener, enqueue: Put, operator: Operator
+    console: Opener, enqueue: Put, operator: Client
 ) -> None:
     """Not `3p`: the task that the command went to is held. Several commands are run one after the other."""
     ids = [enqueue(f"local/web#{number}") for number in (1, 2, 3)]
@@ -54,7 +54,7 @@ async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is
         assert not isinstance(here.app.screen, CommandLine)
 
 
-async def test_a_filter_has_all_its_letters_when_it_is_left(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_a_filter_has_all_its_letters_when_it_is_left(console: Opener, enqueue: Put, operator: Client) -> None:
     """By enter or tab; escape takes all of them away. The keys after it are about the rows that are left."""
     ids = [enqueue(f"local/{name}#1", name) for name in ("alpha", "beta", "gamma")]
     operator.ask("pause")
@@ -99,7 +99,7 @@ async def test_any_key_may_come_right_behind_one_that_opens_something(console: O
             assert here.app.is_running
 
 
-async def test_help_does_what_was_searched_for(console: Opener, operator: Operator) -> None:
+async def test_help_does_what_was_searched_for(console: Opener, operator: Client) -> None:
     """And the key after it is heard."""
     async with console() as here:
         packet(here, "?one more agent\r:limit 9\r")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.state.requests import Answer, Request, Undo
 from kugetsu_tui.backend.request_results import summed_up
 from kugetsu_tui.backend.undo import KEPT, KEPT_S, UndoLog
@@ -57,7 +57,7 @@ def test_many_answers_become_one_line() -> None:
 
 
 @pytest.mark.parametrize(("keys", "answer"), [("p", "holding #2"), ("J", "#2 is number 3"), ("T", "#2 is number 1")])
-async def test_u_takes_the_last_act_back(console: Opener, enqueue: Put, operator: Operator, keys: str, answer: str) -> None:
+async def test_u_takes_the_last_act_back(console: Opener, enqueue: Put, operator: Client, keys: str, answer: str) -> None:
     """The answer says that it can; afterwards everything is as it was."""
     for number in (1, 2, 3):
         enqueue(f"local/web#{number}")
@@ -75,7 +75,7 @@ async def test_u_takes_the_last_act_back(console: Opener, enqueue: Put, operator
         assert "nothing to take back" in here.said
 
 
-async def test_a_cancelled_task_comes_back_to_its_place(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_a_cancelled_task_comes_back_to_its_place(console: Opener, enqueue: Put, operator: Client) -> None:
     """And a held one stays held."""
     for number in (1, 2, 3):
         enqueue(f"local/web#{number}", hold=True)
@@ -88,7 +88,7 @@ async def test_a_cancelled_task_comes_back_to_its_place(console: Opener, enqueue
         await here.until(lambda: list(home(here).queue._view.keys) == ["q_1", "q_2", "q_3"])
 
 
-async def test_limit_pause_and_priority(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_limit_pause_and_priority(console: Opener, enqueue: Put, operator: Client) -> None:
     """What concerns the queue, and what was typed as a command."""
     task = enqueue()
     async with console() as here:
@@ -105,7 +105,7 @@ async def test_limit_pause_and_priority(console: Opener, enqueue: Put, operator:
         assert on_disk(operator, task).priority == 5
 
 
-async def test_the_list_of_acts(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_the_list_of_acts(console: Opener, enqueue: Put, operator: Client) -> None:
     """`:undo` shows them, the newest first; enter takes the chosen one back, also an older one."""
     task = enqueue()
     async with console() as here:
@@ -127,7 +127,7 @@ async def test_the_list_of_acts(console: Opener, enqueue: Put, operator: Operato
         await here.until(lambda: not isinstance(here.app.screen, UndoList))
 
 
-async def test_too_late_is_a_clear_word(console: Opener, enqueue: Put, operator: Operator) -> None:
+async def test_too_late_is_a_clear_word(console: Opener, enqueue: Put, operator: Client) -> None:
     """A task that has moved on meanwhile is not touched; the engine says why."""
     task = enqueue()
     async with console() as here:

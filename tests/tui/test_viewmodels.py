@@ -8,19 +8,19 @@ import pytest
 from kugetsu_engine.client.snapshot import Active, EngineView, Snapshot
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.decisions.notification_rules import Need
-from kugetsu_engine.domain.decisions.scheduling import Rest
+from kugetsu_engine.domain.decisions.scheduling import Cooldown
 from kugetsu_engine.domain.engine_state import Alert
 from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import UsageError
-from kugetsu_tui.availability import Situation
+from kugetsu_tui.availability import ActionContext
 from kugetsu_tui.commands.grammar import Command, parse
 from kugetsu_tui.keys import Registry
 from kugetsu_tui.viewmodels import status_bar, task_summary
 from kugetsu_tui.viewmodels.agents import AgentsView
 from kugetsu_tui.viewmodels.attention import next_need
-from kugetsu_tui.viewmodels.console_state import Picture
+from kugetsu_tui.viewmodels.console_state import ConsoleState
 from kugetsu_tui.viewmodels.done import DoneView
 from kugetsu_tui.viewmodels.notifications import NoticesView
 from kugetsu_tui.viewmodels.queue import QueueView
@@ -55,7 +55,7 @@ def words(cells: Any) -> str:
 
 def test_an_agent_shows_time_load_and_phase() -> None:
     """One row says how the attempt stands."""
-    row = AgentsView(Picture(snapshot(active=(active(41),)), cpu={"q_41": (0.0, 50.0, 99.0)})).row(0)
+    row = AgentsView(ConsoleState(snapshot(active=(active(41),)), cpu={"q_41": (0.0, 50.0, 99.0)})).row(0)
     shown = words(row.cells)
     for part in ("▶", "#41", "api#41", "0:21/1h", "working", "▁▅█", "41%", "400M"):
         assert part in shown
@@ -68,7 +68,7 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
         one = active(1, quiet)
         assert one.progress is not None
         progress = msgspec.structs.replace(one.progress, activity=text)
-        return AgentsView(Picture(snapshot(active=(msgspec.structs.replace(one, progress=progress),))))
+        return AgentsView(ConsoleState(snapshot(active=(msgspec.structs.replace(one, progress=progress),))))
 
     assert ("edit auth.py", "text") in doing("edit src/login/auth.py").row(0).cells
     assert ("$ pytest -q tests/unit", "text") in doing("$ pytest -q tests/unit").row(0).cells
@@ -81,36 +81,36 @@ def test_what_an_agent_does_stands_where_it_tells() -> None:
 
 def test_silence_is_told_and_a_stall_asks_for_a_person() -> None:
     """Silence for minutes is a warning, however long; what the evidence calls a stall is red and has another glyph."""
-    row = AgentsView(Picture(snapshot(active=(active(1, 540.0),)))).row(0)
+    row = AgentsView(ConsoleState(snapshot(active=(active(1, 540.0),)))).row(0)
     assert ("silent 9 min", "warning") in row.cells
     one = active(1, 720.0)
-    assert AgentsView(Picture(snapshot(active=(one,)))).row(0).cells[0] == ("▶", "info")
+    assert AgentsView(ConsoleState(snapshot(active=(one,)))).row(0).cells[0] == ("▶", "info")
     progress = Progress(phase="agent", stalled="no output, 0.0 s CPU, no file changed", silent_s=720.0)
     stands = snapshot(active=(msgspec.structs.replace(one, progress=progress),))
-    row = AgentsView(Picture(stands)).row(0)
+    row = AgentsView(ConsoleState(stands)).row(0)
     assert row.cells[0] == ("!", "danger")
     assert ("stalled 12 min", "danger") in row.cells
-    assert "no output, 0.0 s CPU, no file changed" in words(task_summary.one_line(Picture(stands), "q_1"))
+    assert "no output, 0.0 s CPU, no file changed" in words(task_summary.summary_line(ConsoleState(stands), "q_1"))
 
 
 def test_a_failed_task_shows_its_class_where_failed_would_say_less() -> None:
     """In the done list, the story of its attempts, and the queue's reason while it waits for a retry."""
     ended = Attempt(1, outcome="failed", failure="credentials", reason="exit code 1: 401 Unauthorized", exit_code=1)
     failed = task(1, state="error", attempt=1, attempts=[ended], error="credentials: exit code 1")
-    picture = Picture(snapshot(done=(failed,), done_count=1))
+    picture = ConsoleState(snapshot(done=(failed,), done_count=1))
     assert ("credentials", "danger") in DoneView(picture).row(0).cells
-    assert "credentials" in words(task_summary.attempt_words(ended))
+    assert "credentials" in words(task_summary.attempt_text(ended))
     plain = task(2, state="error", attempt=1, attempts=[Attempt(1, failure="exit")])
-    assert ("failed", "danger") in DoneView(Picture(snapshot(done=(plain,), done_count=1))).row(0).cells
+    assert ("failed", "danger") in DoneView(ConsoleState(snapshot(done=(plain,), done_count=1))).row(0).cells
     retry = task(3, retry_at="2027-01-15T08:05:00.000Z", attempt=1, attempts=[Attempt(1, failure="network")])
-    assert ", network" in words(QueueView(Picture(snapshot(pending=(retry,)))).row(0).cells)
+    assert ", network" in words(QueueView(ConsoleState(snapshot(pending=(retry,)))).row(0).cells)
 
 
 def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     """As a time of day, so that the row stays as it is."""
-    rests = {"opencode": Rest("opencode", NOW + 300.0)}
+    rests = {"opencode": Cooldown("opencode", NOW + 300.0)}
     waits = task(1, agent="opencode")
-    row = words(QueueView(Picture(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
+    row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
     assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
     assert snapshot(rests=rests).why(waits).text == "opencode: rate limit, goes on in 5:00"
     assert snapshot(rests=rests).why(task(2, agent="mine")).code == "next"
@@ -128,7 +128,7 @@ def test_the_queue_says_why_and_when() -> None:
     """By the engine's own function, with times of day in place of countdowns."""
     held, retry, waits = task(1, held=True), task(2, retry_at="2027-01-15T08:05:00.000Z", attempt=1), task(3)
     known = RunTimes().learn("github.com/user/api", "", 600.0)
-    view = QueueView(Picture(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
+    view = QueueView(ConsoleState(snapshot(active=(active(9),), limit=1, pending=(held, retry, waits), run_times=known)))
     assert "held by you" in words(view.row(0).cells)
     assert f"retry at {format_moment('2027-01-15T08:05:00.000Z', seconds=True)}" in words(view.row(1).cells)
     assert words(view.shared_reason) == "slots 1/1", "said once, and not in every row"
@@ -145,7 +145,7 @@ def test_rows_do_not_change_with_time_alone() -> None:
     notices = (Notice("2027-01-15T07:55:00.000Z", "task_error", "#3 failed", "error", "q_3"),)
     done = (task(4, state="completed", completed_at="2027-01-15T07:50:00.000Z"),)
     first, later = (
-        Picture(
+        ConsoleState(
             snapshot(pending=pending, notices=notices, done=done, taken_at=now, engine=EngineView(True, 1, heartbeat_age_s=age))
         )
         for now, age in ((NOW, 0.1), (NOW + 100, 1.9))
@@ -159,7 +159,7 @@ def test_rows_do_not_change_with_time_alone() -> None:
 
 def test_ten_thousand_tasks_cost_what_is_seen() -> None:
     """Rows are made one by one."""
-    view = QueueView(Picture(snapshot(pending=tuple(task(number) for number in range(1, 10_001)))))
+    view = QueueView(ConsoleState(snapshot(pending=tuple(task(number) for number in range(1, 10_001)))))
     assert len(view.keys) == 10_000
     assert view.row(9_999).key == "q_10000"
 
@@ -168,7 +168,7 @@ def test_done_tells_how_it_ended() -> None:
     """Glyph, word, and what was delivered or why not."""
     good = task(1, state="completed", attempts=[Attempt(1, outcome="ok", delivered=Delivered(3, 2, 80, 12), elapsed_s=720.0)])
     bad = task(2, state="error", error="401 from the provider", completed_at="2027-01-15T07:50:00.000Z")
-    view = DoneView(Picture(snapshot(done=(good, bad))))
+    view = DoneView(ConsoleState(snapshot(done=(good, bad))))
     assert all(part in words(view.row(0).cells) for part in ("✓", "completed", "3 commits", "12 min"))
     assert all(part in words(view.row(1).cells) for part in ("✗", "failed", "401"))
     assert ("✗", "danger") in view.row(1).cells
@@ -185,12 +185,12 @@ def test_done_tells_how_it_ended() -> None:
 )
 def test_the_strip_tells_who_runs_the_engine(engine: EngineView, here: bool, expected: str) -> None:
     """Stale looks stale."""
-    assert expected in words(status_bar.engine(Picture(snapshot(engine=engine), here=here)))
+    assert expected in words(status_bar.engine(ConsoleState(snapshot(engine=engine), here=here)))
 
 
 def test_a_viewer_says_that_quitting_stops_nothing() -> None:
     """And since when the other engine runs."""
-    banner = status_bar.banner(Picture(snapshot()))
+    banner = status_bar.banner(ConsoleState(snapshot()))
     assert banner is not None
     assert banner[0].startswith("viewing: engine is pid 812, since ")
     assert banner[0].endswith("quitting here stops nothing")
@@ -247,7 +247,9 @@ def test_what_one_copies_from_a_task_has_its_own_line() -> None:
     record = RunRecord("q_41", 1, "t", 1, 1, "", "", 60.0, "/home/o/worktrees/api-41")
     lines = [
         words(spans)
-        for spans in task_summary.header(Picture(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1)
+        for spans in task_summary.header(
+            ConsoleState(snapshot(active=(msgspec.structs.replace(one, record=record),))), one.task, 1
+        )
     ]
     [place] = [line.index("/home/o/worktrees") for line in lines if "/home/o/worktrees" in line]
     assert place < 20
@@ -258,11 +260,11 @@ def test_keys_about_a_log_are_not_offered_where_there_is_none() -> None:
     """They say so when pressed, and take no room among the keys."""
     registry = Registry()
     for pane in ("task", "log"):
-        waits, ran = (Situation(pane=pane, task="q_1", state="pending", attempt=attempt) for attempt in (0, 1))
+        waits, ran = (ActionContext(pane=pane, task="q_1", state="pending", attempt=attempt) for attempt in (0, 1))
         for name in ("log.error", "log.error_before", "log.wrap", "log.follow", "log.raw"):
             assert registry[name].refusal(waits) == "#1 has no log yet: its first attempt writes one"
             assert registry[name].refusal(ran) is None
-    assert registry["log.error"].refusal(Situation(pane="merged")) is None
+    assert registry["log.error"].refusal(ActionContext(pane="merged")) is None
 
 
 def test_the_story_names_every_attempt() -> None:
@@ -274,7 +276,7 @@ def test_the_story_names_every_attempt() -> None:
         attempt=2,
         attempts=[Attempt(1, reason="no"), Attempt(2, exit_code=1, reason="still no")],
     )
-    lines = [words(spans) for spans in task_summary.header(Picture(snapshot(done=(told,))), told, 2)]
+    lines = [words(spans) for spans in task_summary.header(ConsoleState(snapshot(done=(told,))), told, 2)]
     assert any("attempt 1" in line and "no" in line for line in lines)
     assert any("attempt 2" in line and "exit 1" in line for line in lines)
 

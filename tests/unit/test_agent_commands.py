@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import aider, registry
-from kugetsu_engine.agents.launch_spec import Call
-from kugetsu_engine.config.loader import AgentSettings, Settings, load
-from kugetsu_engine.domain.session import Wanted
-from kugetsu_engine.domain.text.command_template import PROMPT, filled
+from kugetsu_engine.agents.launch_spec import Invocation
+from kugetsu_engine.config.loader import AgentSettings, Settings, load_settings
+from kugetsu_engine.domain.session import WantedSession
+from kugetsu_engine.domain.text.command_template import PROMPT, fill_template
 from kugetsu_engine.errors import BadPrompt, ConfigError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.supervisor import workspace
@@ -22,15 +22,15 @@ APPROVING = {
 }  # fmt: skip
 
 
-def call(mode: Any = "new") -> Call:
+def call(mode: Any = "new") -> Invocation:
     """An attempt that begins, resumes or forks a session."""
-    wanted = Wanted(mode, None if mode == "new" else OLD)
-    return Call("local/a#1", "/w/tree", "fix/issue-1", "/run/prompt", "/state", wanted, NEW_ID)
+    wanted = WantedSession(mode, None if mode == "new" else OLD)
+    return Invocation("local/a#1", "/w/tree", "fix/issue-1", "/run/prompt", "/state", wanted, NEW_ID)
 
 
 def argv(name: str, mode: str = "new", **own: Any) -> list[str]:
     """Its command line."""
-    return registry.drive(name, Settings(agents={name: AgentSettings(**own)}), call(mode)).argv
+    return registry.build_launch_spec(name, Settings(agents={name: AgentSettings(**own)}), call(mode)).argv
 
 
 def test_claude_gets_an_id_of_our_choice_and_resumes_and_forks_by_id() -> None:
@@ -55,12 +55,12 @@ def test_gemini_resumes_by_id_and_cannot_fork() -> None:
     assert argv("gemini", model="m") == ["gemini", "--output-format=stream-json", f"--session-id={NEW_ID}", "--model=m"]
     assert argv("gemini", "continue") == ["gemini", "--output-format=stream-json", f"--resume={OLD}"]
     with pytest.raises(ConfigError, match="cannot fork"):
-        registry.able("gemini", Settings(), Wanted("fork", OLD))
+        registry.supports("gemini", Settings(), WantedSession("fork", OLD))
 
 
 def test_aider_reads_a_file_and_keeps_its_conversation_for_each_session() -> None:
     """New, resumed and forked ones have a file each; standard input is empty."""
-    drive = registry.drive("aider", Settings(), call())
+    drive = registry.build_launch_spec("aider", Settings(), call())
     assert not drive.prompt_on_stdin
     assert {"--message-file=/run/prompt", f"--chat-history-file=/state/sessions/{NEW_ID}.aider.md"} <= set(drive.argv)
     assert "--restore-chat-history" not in drive.argv
@@ -117,18 +117,18 @@ def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) ->
 def test_a_table_may_be_another_of_a_known_kind() -> None:
     """With its own model; it shares the limits of its kind's provider."""
     settings = Settings(agents={"opus": AgentSettings(kind="claude", model="opus")})
-    drive = registry.drive("opus", settings, call())
+    drive = registry.build_launch_spec("opus", settings, call())
     assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "claude")
     assert registry.provider("opus", settings) == "claude"
     with pytest.raises(ConfigError, match=r"\[agents.x\] has no command, and is not a known agent"):
-        registry.drive("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
+        registry.build_launch_spec("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
 
 
 def test_placeholders_are_filled_word_by_word_and_other_braces_are_left_alone() -> None:
     """A value with spaces, quotes or placeholders stays one word and is not looked at again."""
     hostile = 'a b "c" $(id) {dir}'
     words = ["{title}", "--in={dir}/x", "{{dir}}", '{"a": {"b": 1}}', "${HOME} {print $1} {A} {}", "{title}{title}"]
-    assert filled(words, {"title": hostile, "dir": "/w"}) == [
+    assert fill_template(words, {"title": hostile, "dir": "/w"}) == [
         hostile, "--in=/w/x", "{dir}", '{"a": {"b": 1}}', "${HOME} {print $1} {A} {}", hostile + hostile,
     ]  # fmt: skip
 
@@ -146,28 +146,28 @@ def test_a_template_has_a_command_line_for_each_way_to_begin() -> None:
     assert argv("x", **own) == ["my", "/w/tree", "fix/issue-1", "local/a#1", "p/m", f"--id={NEW_ID}", "-v", "{dir}"]
     assert argv("x", "continue", **own) == ["my", "-r", OLD, "-v", "{dir}"]
     assert argv("x", "fork", **own) == ["my", "-f", OLD, NEW_ID, "-v", "{dir}"]
-    drive = registry.drive("x", Settings(agents={"x": AgentSettings(**own)}), call())
+    drive = registry.build_launch_spec("x", Settings(agents={"x": AgentSettings(**own)}), call())
     assert drive.reader_options["session"] == NEW_ID
 
 
 def test_an_agent_that_cannot_resume_begins_anew_and_one_that_cannot_fork_says_so() -> None:
     """Going on where an attempt was interrupted is a comfort; a fork is asked for."""
     settings = Settings(agents={"x": AgentSettings(command=["my"])})
-    assert registry.able("x", settings, Wanted("continue", OLD)) == Wanted()
+    assert registry.supports("x", settings, WantedSession("continue", OLD)) == WantedSession()
     with pytest.raises(ConfigError, match="fork"):
-        registry.able("x", settings, Wanted("fork", OLD))
-    assert registry.able("claude", settings, Wanted("fork", OLD)) == Wanted("fork", OLD)
+        registry.supports("x", settings, WantedSession("fork", OLD))
+    assert registry.supports("claude", settings, WantedSession("fork", OLD)) == WantedSession("fork", OLD)
 
 
 def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not_fit_is_told() -> None:
     """By then the issue's text may have been added to it."""
     words = argv("x", command=["my", "--task={prompt}", "--"], prompt="argv")
     assert words == ["my", f"--task={PROMPT}", "--"]
-    assert workspace.argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
+    assert workspace.agent_argv({"argv": words, "prompt": "do 'it'; $(id)\n"}) == ["my", "--task=do 'it'; $(id)\n", "--"]
     for prompt in ("x" * 200_000, "a\0b"):
         with pytest.raises(BadPrompt):
-            workspace.argv({"argv": words, "prompt": prompt})
-    assert workspace.argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
+            workspace.agent_argv({"argv": words, "prompt": prompt})
+    assert workspace.agent_argv({"argv": ["my"], "prompt": "x" * 200_000}) == ["my"]
 
 
 FAULTY = [
@@ -204,7 +204,7 @@ FAULTY = [
 def test_a_table_that_makes_no_sense_is_told_in_one_line_when_it_is_read(paths: StatePaths, toml: str, words: str) -> None:
     """With the name of the agent and of the key."""
     Path(paths.config).write_text(f"[agents.mine]\n{toml}\n", encoding="utf-8")
-    problems = [str(fault) for fault in load(paths, {})[1]]
+    problems = [str(fault) for fault in load_settings(paths, {})[1]]
     assert len(problems) == 1
     assert words in problems[0]
     assert "mine" in problems[0]
@@ -218,9 +218,9 @@ def test_a_table_that_makes_sense_is_read(paths: StatePaths) -> None:
         '[agents.mine.stream]\nsession = ["a", "id"]\nstep.type = "step"\nfailed_when = [{ a.b = [1, 2] }, { "c.d" = true }]\n',
         encoding="utf-8",
     )
-    settings, problems = load(paths, {})
+    settings, problems = load_settings(paths, {})
     assert problems == []
-    drive = registry.drive("mine", settings, call())
+    drive = registry.build_launch_spec("mine", settings, call())
     assert drive.argv == ["my", "{x}"]
     assert (drive.max_steps, drive.unset) == (5, ["TOKEN"])
     assert drive.reader_options["stream"]["failed_when"] == [[(["a", "b"], [1, 2])], [(["c", "d"], [True])]]

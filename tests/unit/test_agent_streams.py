@@ -15,7 +15,7 @@ import pytest
 
 from kugetsu_engine.agents import aider, claude, codex, gemini
 from kugetsu_engine.agents.failure_patterns import COMMON
-from kugetsu_engine.agents.stream_events import Event, Reader, Used
+from kugetsu_engine.agents.stream_events import Event, Reader, UsedTokens
 from kugetsu_engine.supervisor.outcome import first_match
 
 STREAMS = Path(__file__).parents[1] / "streams"
@@ -40,13 +40,13 @@ def verdict(name: str, reader: Reader, exit_code: int) -> tuple[str, str] | None
 @pytest.mark.parametrize(
     ("name", "session", "used", "steps"),
     [
-        ("claude-ok", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", Used(390, 0.00273), 2),
-        ("codex-ok", "01a1ff39-b3a2-7a93-821e-a03407a04015", Used(240, None), 3),
-        ("gemini-ok", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", Used(240, None), 3),
+        ("claude-ok", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", UsedTokens(390, 0.00273), 2),
+        ("codex-ok", "01a1ff39-b3a2-7a93-821e-a03407a04015", UsedTokens(240, None), 3),
+        ("gemini-ok", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", UsedTokens(240, None), 3),
     ],
 )
 def test_a_success_is_told_in_a_few_events_with_session_tokens_and_last_words(
-    name: str, session: str, used: Used, steps: int
+    name: str, session: str, used: UsedTokens, steps: int
 ) -> None:
     """Text, the call of a tool when it begins, its result, the last answer; nothing failed."""
     reader, events = read(name)
@@ -117,7 +117,7 @@ def test_claudes_limits_are_told_apart_by_their_words() -> None:
 
 def test_codex_tells_the_tokens_of_the_whole_session_so_those_of_a_resumed_run_are_unknown() -> None:
     """Seen: 200 in the first run, 400 after the second; the difference is nobody's to know from the stream."""
-    assert read("codex-resume", {"resumed": True})[0].used == Used()
+    assert read("codex-resume", {"resumed": True})[0].used == UsedTokens()
     assert read("codex-fork", {"resumed": True})[0].session_id == "01a1ff3a-e5dc-7983-bc16-ac97c8254161"
     assert read("claude-resume")[0].session_id == "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1"
     assert read("claude-fork")[0].session_id == "6f1c9f7e-5a63-4f0f-8d0f-0123456789c2"
@@ -127,7 +127,7 @@ def test_aiders_plain_words_are_read_line_by_line() -> None:
     """Tokens, cost, the edit, the commit; the answer is text."""
     reader, events = read("aider-ok", {"session": "s-1"})
     assert reader.session_id == "s-1"
-    assert reader.used == Used(1220, 0.0033)
+    assert reader.used == UsedTokens(1220, 0.0033)
     assert [event.text[-24:] for event in events if event.kind == "tool"][-1].endswith("I make the file.")
     assert any("Applied edit to made.txt" in event.text for event in events if event.kind == "tool")
     assert reader.failure(0) is None

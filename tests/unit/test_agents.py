@@ -32,15 +32,17 @@ def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
 def test_any_program_can_be_an_agent_and_its_arguments_are_its_own() -> None:
     """`command` wins over what is known about a name; `args` and `env` are added."""
     settings = Settings(agents={"x": AgentSettings(command=["my", "--go"], args=["-v"], env={"A": "b"})})
-    drive = registry.drive("x", settings, "local/a#1")
+    drive = registry.build_launch_spec("x", settings, "local/a#1")
     assert (drive.argv, drive.env, drive.output, drive.reader) == (["my", "--go", "-v"], {"A": "b"}, "pump", None)
-    over = registry.drive("opencode", Settings(agents={"opencode": AgentSettings(command=["fake"])}), "r")
+    over = registry.build_launch_spec("opencode", Settings(agents={"opencode": AgentSettings(command=["fake"])}), "r")
     assert (over.argv, over.output) == (["fake"], "pump")
 
 
 def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() -> None:
     """Its settings change the program and the model; auto-approval is never on by itself."""
-    drive = registry.drive("opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1")
+    drive = registry.build_launch_spec(
+        "opencode", Settings(agents={"opencode": AgentSettings(program="/oc", model="p/m")}), "local/a#1"
+    )
     assert drive.argv[:2] + drive.argv[-3:] == ["/oc", "run", "--title=local/a#1", "-m", "p/m"]
     assert (drive.output, drive.reader) == ("file", "opencode")
     assert not {"--auto", "--share", "--attach", "--dir"} & set(drive.argv)
@@ -48,7 +50,7 @@ def test_opencode_writes_to_a_file_and_is_judged_by_more_than_its_exit_code() ->
 
 def test_the_demo_agent_is_this_very_python() -> None:
     """No key, no network, no program to install."""
-    drive = registry.drive("demo", Settings(), "local/a#1")
+    drive = registry.build_launch_spec("demo", Settings(), "local/a#1")
     assert drive.argv[:3] == [sys.executable, "-I", "-S"]
     assert os.path.isfile(drive.argv[3])
 
@@ -57,8 +59,8 @@ def test_the_demo_agent_is_this_very_python() -> None:
 def test_an_agent_that_is_none_is_refused_with_what_to_do(name: str, agents: dict[str, AgentSettings]) -> None:
     """The hint names the settings file's table or the fault."""
     with pytest.raises(ConfigError, match=name):
-        registry.drive(name, Settings(agents=agents), "local/a#1")
-    assert {"demo", "opencode"} <= set(registry.names(Settings(agents=agents)))
+        registry.build_launch_spec(name, Settings(agents=agents), "local/a#1")
+    assert {"demo", "opencode"} <= set(registry.agent_names(Settings(agents=agents)))
 
 
 def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePaths) -> None:
@@ -66,7 +68,7 @@ def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePa
     Path(paths.env, "default.env").write_text("A=default\nB=default\nGIT_EDITOR=vi\nKUGETSU_TASK_ID=fake\n", encoding="utf-8")
     Path(paths.env, "dev.env").write_text("B=dev\nC=dev\n", encoding="utf-8")
     operator = {"PATH": "/bin", "LC_ALL": "C", "XDG_CACHE_HOME": "/c", "A": "operator", "SECRET": "s", "WANTED": "w"}
-    built = environment.build(paths, operator, ["WANTED"], {"C": "driver"}, TASK, {"PWD": "/w"}, "/run")
+    built = environment.build_environment(paths, operator, ["WANTED"], {"C": "driver"}, TASK, {"PWD": "/w"}, "/run")
     assert built == {
         "PATH": "/bin", "LC_ALL": "C", "XDG_CACHE_HOME": "/c", "WANTED": "w", "A": "default", "B": "dev", "C": "driver",
         "GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_PAGER": "cat", "KUGETSU_TASK": "q_1:feed",
@@ -78,7 +80,7 @@ def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePa
 def test_a_job_carries_the_message_as_prompt_and_never_in_the_command_line(paths: StatePaths) -> None:
     """All names below the state directory, the repository absolute, the limits from task or settings."""
     settings = Settings(agents={"x": AgentSettings(command=["my"])}, agent="x", base_branch="refs/heads/dev", stop_grace=3.0)
-    job = builder.build(paths, settings, {}, TASK)
+    job = builder.build_job(paths, settings, {}, TASK)
     assert (job.prompt, job.argv) == ("do it; $(id)", ["my"])
     assert (job.repository, job.clone_url, job.base_branch, job.timeout_s, job.stop_grace_s) == ("/r", None, "dev", 3600.0, 3.0)
     assert (job.run_dir, job.log) == (f"{paths.runs}/q_1.2", f"{paths.logs}/q_1/2.log")
@@ -90,9 +92,9 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
     ref = "forge.test/o/r#1"
     task = Task(id="q_1", issue_ref=ref, attempt=1, token="t", agent="demo")
     settings = Settings(repos={"forge.test/o/r": RepoSettings("/from/settings")}, servers={"forge.test": "https://forge.test"})
-    assert builder.build(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
-    assert builder.build(paths, settings, {}, task).repository == "/from/settings"
-    job = builder.build(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)
+    assert builder.build_job(paths, settings, {}, Task(id="q_1", issue_ref=ref, agent="demo", repo="/own")).repository == "/own"
+    assert builder.build_job(paths, settings, {}, task).repository == "/from/settings"
+    job = builder.build_job(paths, Settings(servers={"forge.test": "https://forge.test"}), {}, task)
     assert (job.repository, job.clone_url) == (None, "https://forge.test/o/r")
     assert job.clone_dir == f"{paths.repositories}/forge.test/o/r"
     for unknown in (
@@ -100,7 +102,7 @@ def test_the_repository_is_the_tasks_own_then_the_settings_then_a_clone(paths: S
         Task(id="q_1", issue_ref="else.test/o/r#1", agent="demo"),
     ):
         with pytest.raises(ConfigError, match="--repo PATH"):
-            builder.build(paths, Settings(), {}, unknown)
+            builder.build_job(paths, Settings(), {}, unknown)
 
 
 def test_an_endless_agent_has_a_limit_of_steps_that_can_be_changed_and_taken_away() -> None:
@@ -108,6 +110,6 @@ def test_an_endless_agent_has_a_limit_of_steps_that_can_be_changed_and_taken_awa
 
     def steps(value: int | None) -> int | None:
         settings = Settings(agents={"opencode": AgentSettings(max_steps=value, max_tokens=value)})
-        return registry.drive("opencode", settings, "r").max_steps
+        return registry.build_launch_spec("opencode", settings, "r").max_steps
 
     assert [steps(None), steps(7), steps(0)] == [process_mode.MAX_STEPS, 7, None]

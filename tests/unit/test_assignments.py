@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.config import env_files, loader
-from kugetsu_engine.domain.text.shell_assignments import read
+from kugetsu_engine.domain.text.shell_assignments import parse_assignments
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
 
@@ -33,10 +33,10 @@ def test_what_bash_reads_is_what_we_read(text: str) -> None:
     ask = 'for n in A B C; do [ -n "${!n+x}" ] && printf "%s=%s\\0" "$n" "${!n}"; done; :'
     said = subprocess.run(["bash", "-c", f"{text}\n{ask}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
     wanted = dict(one.split("=", 1) for one in said.decode().split("\0") if one)
-    found = read(text)
+    found = parse_assignments(text)
     assert (found.values, found.faults) == (wanted, [])
     for end, start in (("\r\n", ""), ("\n", "\ufeff")):  # as a Windows editor saves it
-        assert read(start + text.replace("\n", end)).values == wanted
+        assert parse_assignments(start + text.replace("\n", end)).values == wanted
 
 
 @pytest.mark.parametrize(
@@ -57,27 +57,29 @@ def test_what_bash_reads_is_what_we_read(text: str) -> None:
 )
 def test_what_a_shell_would_read_otherwise_is_kept_or_told(text: str, values: dict[str, str], fault: str) -> None:
     """Words without quotes lose nothing; what is not sure is not set, and its line is named."""
-    found = read(text)
+    found = parse_assignments(text)
     assert (found.values, "".join(found.faults)) == (values, fault)
 
 
 def test_a_default_is_not_used_where_the_name_is_known() -> None:
     """As far as the file or the agent's own variables tell."""
-    assert read('A="${HOME:-/root}/x"', {"HOME": "/home/me"}).values == {"A": "/home/me/x"}
-    assert read('A="${HOME:-/root}/x"').values == {"A": "/root/x"}
+    assert parse_assignments('A="${HOME:-/root}/x"', {"HOME": "/home/me"}).values == {"A": "/home/me/x"}
+    assert parse_assignments('A="${HOME:-/root}/x"').values == {"A": "/root/x"}
 
 
 @given(st.text("AB=\"'$ {}:-\\\n#;()[]\t+x`\r", max_size=60))
 def test_any_text_is_read_and_every_name_is_one(text: str) -> None:
     """Nothing raises, and no name is made of anything but letters."""
-    assert set(read(text).values) <= {name for name in read(text).values if name.isidentifier() and name.isascii()}
+    assert set(parse_assignments(text).values) <= {
+        name for name in parse_assignments(text).values if name.isidentifier() and name.isascii()
+    }
 
 
 @pytest.mark.parametrize("line", ['A="${x:-\n', "A=(\n", "A='\n", "é=1\n", "A=${A:-", "[a]="])
 def test_a_long_file_that_is_none_takes_no_time(line: str) -> None:
     """The engine reads these files in its turn."""
     began = time.process_time()
-    read(line * (500_000 // len(line)))
+    parse_assignments(line * (500_000 // len(line)))
     assert time.process_time() - began < 5
 
 
@@ -85,10 +87,10 @@ def test_bytes_that_are_not_utf8_reach_the_agent_as_they_are(tmp_path: Path) -> 
     """A password in Latin-1, say; a file in UTF-16 is told."""
     file = tmp_path / "default.env"
     file.write_bytes(b"\xef\xbb\xbfA=caf\xe9\r\n")
-    assert os.fsencode(env_files.load(str(file))[0]["A"]) == b"caf\xe9"
+    assert os.fsencode(env_files.load_env_file(str(file))[0]["A"]) == b"caf\xe9"
     file.write_text("A=1\n", encoding="utf-16")
     with pytest.raises(BadFile, match="is UTF-16"):
-        env_files.load(str(file))
+        env_files.load_env_file(str(file))
 
 
 def test_the_settings_of_the_bash_kugetsu_are_read_by_the_same_reader(paths: StatePaths) -> None:
@@ -100,7 +102,7 @@ def test_the_settings_of_the_bash_kugetsu_are_read_by_the_same_reader(paths: Sta
         "DEFAULT_GIT_SERVER=https://Forge.Test/\r\n",
         newline="",
     )
-    found, problems = loader.load(paths, {})
+    found, problems = loader.load_settings(paths, {})
     assert problems == []
     assert (found.max_concurrent_agents, found.base_branch, found.task_timeout) == (5, "main", 7200.0)
     assert (found.default_server, found.servers["forge.test"]) == ("forge.test", "https://forge.test")

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain import task
-from kugetsu_engine.domain.start_point import base_words
+from kugetsu_engine.domain.start_point import describe_start_point
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import baseline, containing_repository, repositories, worktrees
 from kugetsu_engine.git import start_point as bases
-from kugetsu_engine.git.start_point import Base, decide
+from kugetsu_engine.git.start_point import StartPoint, decide_start_point
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -37,9 +37,9 @@ class Place:
         run_git(self.source, "push", "--quiet", str(self.remote), branch)
         return made
 
-    def decide(self, base_branch: str | None = None, own: bool = False) -> Base:
+    def decide(self, base_branch: str | None = None, own: bool = False) -> StartPoint:
         """The decision in the clone."""
-        return decide(str(self.clone), BRANCH, base_branch, own=own)
+        return decide_start_point(str(self.clone), BRANCH, base_branch, own=own)
 
     def has(self, ref: str) -> str:
         """The commit of a name in the clone; empty where there is none."""
@@ -73,8 +73,8 @@ def test_work_starts_from_what_the_remote_has_now(tmp_path: Path, options: list[
     assert found.branch == "new"
     assert place.has("refs/heads") == before
     assert place.has("refs/heads/fix/issue-9") == other
-    assert "as " in base_words(found._asdict())
-    made = worktrees.ready(str(place.clone), str(tmp_path / "worktree"), BRANCH, None)
+    assert "as " in describe_start_point(found._asdict())
+    made = worktrees.prepare_worktree(str(place.clone), str(tmp_path / "worktree"), BRANCH, None)
     assert made.commit == run_git(tmp_path / "worktree", "rev-parse", "HEAD") == wanted
     assert (tmp_path / "worktree/news").read_text(encoding="utf-8") == "news"
 
@@ -98,7 +98,7 @@ def test_a_remote_that_cannot_be_asked_is_told_and_what_is_known_counts(place: P
         found = place.decide(named)
         assert (found.commit, found.ref, found.fetched) == (known, "origin/main", False)
         assert "gone.git" in str(found.unfetched)
-        assert "not fetched" in base_words(found._asdict())
+        assert "not fetched" in describe_start_point(found._asdict())
 
 
 def test_a_base_that_is_gone_from_the_remote_is_an_error_and_not_its_last_state(place: Place) -> None:
@@ -161,11 +161,11 @@ def test_which_of_several_remotes_it_is(place: Place, case: str) -> None:
     if case == "ours":
         run_git(place.clone, "config", f"url.file://{place.remote.parent}/.insteadOf", "https://example.org/acme/")
         run_git(place.clone, "remote", "set-url", "zebra", "https://example.org/acme/app.git")
-        assert decide(str(place.clone), BRANCH, None).remote == "origin"
+        assert decide_start_point(str(place.clone), BRANCH, None).remote == "origin"
         issue = "example.org/acme/app"
     if case == "names":
         named = "zebra/main"
-    found = decide(str(place.clone), BRANCH, named, issue)
+    found = decide_start_point(str(place.clone), BRANCH, named, issue)
     assert (found.remote, found.commit) == ("zebra", wanted)
 
 
@@ -191,11 +191,11 @@ def test_the_branch_of_the_issue_on_the_remote(place: Place, state: str) -> None
         here = run_git(place.clone, "rev-parse", BRANCH)
         run_git(place.remote, "branch", "--delete", "--force", BRANCH)
     worktree = place.folder / "worktree"
-    found = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    found = worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     head = run_git(worktree, "rev-parse", "HEAD")
     if state in ("only there", "there is more"):
         assert (head, found.branch) == (there, "remote" if state == "only there" else "moved")
-        assert f"origin/{BRANCH}" in base_words(found._asdict())
+        assert f"origin/{BRANCH}" in describe_start_point(found._asdict())
     elif state == "merged":
         assert (head, found.branch, found.commit) == (merged, "new", merged)
     else:
@@ -212,7 +212,7 @@ def test_a_branch_that_is_checked_out_elsewhere_is_not_moved(place: Place) -> No
     before = run_git(place.clone, "rev-parse", "HEAD")
     place.news("second", branch=BRANCH)
     with pytest.raises(Exception, match=r"is checked out in .*; check out another one there"):
-        worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+        worktrees.prepare_worktree(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
     assert run_git(place.clone, "rev-parse", "HEAD") == before
     assert run_git(place.clone, "status", "--porcelain") == ""
 
@@ -229,7 +229,7 @@ def test_a_repository_with_submodules_under_settings_that_recurse(tmp_path: Path
     (home / ".gitconfig").write_text("[submodule]\n\trecurse = true\n[fetch]\n\trecurseSubmodules = true\n", encoding="utf-8")
     monkeypatch.setenv("HOME", str(home))
     worktree = tmp_path / "worktree"
-    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).commit == wanted
+    assert worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None).commit == wanted
     assert list((worktree / "lib").iterdir()) == []
 
 
@@ -242,7 +242,7 @@ def test_a_repository_of_sha256(tmp_path: Path) -> None:
     run_git(tmp_path, "clone", "--quiet", f"file://{source}", str(tmp_path / "clone"))
     wanted = commit(source, "b", "b")
     assert len(wanted) == 64
-    found = worktrees.ready(str(tmp_path / "clone"), str(tmp_path / "worktree"), BRANCH, None)
+    found = worktrees.prepare_worktree(str(tmp_path / "clone"), str(tmp_path / "worktree"), BRANCH, None)
     assert (found.commit, worktrees.base_commit(str(tmp_path / "worktree"))) == (wanted, wanted)
 
 
@@ -251,7 +251,7 @@ def test_a_remote_without_commits_and_one_with_a_detached_head(tmp_path: Path) -
     here = make_repository(tmp_path / "here")
     run_git(tmp_path, "init", "--quiet", "--bare", "empty.git")
     run_git(here, "remote", "add", "origin", str(tmp_path / "empty.git"))
-    found = decide(str(here), BRANCH, None)
+    found = decide_start_point(str(here), BRANCH, None)
     assert (found.commit, found.ref, found.fetched) == (run_git(here, "rev-parse", "HEAD"), "main", True)
     other = make_repository(tmp_path / "other")
     wanted = commit(other, "x", "x")
@@ -259,17 +259,17 @@ def test_a_remote_without_commits_and_one_with_a_detached_head(tmp_path: Path) -
     commit(other, "y", "y")
     run_git(other, "checkout", "--quiet", wanted)
     run_git(here, "remote", "set-url", "origin", f"file://{other}")
-    assert decide(str(here), BRANCH, None).commit == wanted
+    assert decide_start_point(str(here), BRANCH, None).commit == wanted
 
 
 def test_a_later_attempt_says_where_the_worktree_began(place: Place) -> None:
     """Nothing is asked then, and nothing moves; the record says when it was."""
     worktree = place.folder / "worktree"
-    first = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    first = worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     place.news()
-    again = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    again = worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     assert (again.commit, again.ref, again.remote, again.kept) == (first.commit, "origin/main", "origin", True)
-    assert "where its worktree began earlier" in base_words(again._asdict())
+    assert "where its worktree began earlier" in describe_start_point(again._asdict())
 
 
 def test_a_password_in_an_address_is_not_in_the_record(place: Place) -> None:
@@ -282,14 +282,14 @@ def test_a_password_in_an_address_is_not_in_the_record(place: Place) -> None:
 def test_what_is_remembered_and_refreshed(place: Place) -> None:
     """Looking after worktrees asks for their branches, and moves nothing here."""
     wanted, branch = place.news(), place.news("work", branch=BRANCH)
-    assert bases.remembered(str(place.clone), None, None) != wanted
-    assert bases.refresh(str(place.clone), None, [BRANCH, "fix/none"]) is None
-    assert bases.remembered(str(place.clone), None, None) == wanted
+    assert bases.read_start_point(str(place.clone), None, None) != wanted
+    assert bases.fetch_start_point(str(place.clone), None, [BRANCH, "fix/none"]) is None
+    assert bases.read_start_point(str(place.clone), None, None) == wanted
     assert place.has(f"refs/remotes/origin/{BRANCH}") == branch
     run_git(place.clone, "remote", "set-url", "origin", str(place.folder / "gone.git"))
-    assert "gone.git" in str(bases.refresh(str(place.clone), None, []))
+    assert "gone.git" in str(bases.fetch_start_point(str(place.clone), None, []))
     run_git(place.clone, "remote", "remove", "origin")
-    assert bases.refresh(str(place.clone), None, []) is None
+    assert bases.fetch_start_point(str(place.clone), None, []) is None
 
 
 def test_a_repository_that_lost_its_git_folder_is_not_taken_for_the_one_above(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_repository_that_lost_its_git_folder_is_not_taken_for_the_one_above(tm
     lost = make_repository(home / "lost")
     (lost / ".git").rename(tmp_path / "away")
     with pytest.raises(RepositoryError, match="is no git repository"):
-        decide(str(lost), BRANCH, None)
+        decide_start_point(str(lost), BRANCH, None)
     with pytest.raises(RepositoryError, match="is no git repository"):
         repositories.common_dir(str(lost))
 
@@ -313,8 +313,10 @@ def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     for most in (8, 4):
         log.write_text("", encoding="utf-8")
-        worktrees.ready(containing_repository.work_in(str(place.clone)), str(place.folder / "worktree"), BRANCH, None)
-        baseline.take(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+        worktrees.prepare_worktree(
+            containing_repository.enclosing_worktree(str(place.clone)), str(place.folder / "worktree"), BRANCH, None
+        )
+        baseline.record_baseline(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
         assert 0 < len(log.read_text(encoding="utf-8").splitlines()) <= most
 
 
@@ -339,10 +341,10 @@ def test_a_commit_that_a_ref_names_and_nobody_has_is_fetched_again(place: Place)
 def test_a_branch_of_the_issue_with_nothing_of_its_own_holds_nobody_to_the_past(place: Place) -> None:
     """It was left by a worktree that was removed, or by a beginning that failed."""
     worktree = place.folder / "worktree"
-    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).branch == "new"
+    assert worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None).branch == "new"
     run_git(place.clone, "worktree", "remove", str(worktree))
     wanted = place.news()
-    found = worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    found = worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     assert (found.commit, found.start, found.branch) == (wanted, wanted, "moved")
     assert run_git(worktree, "rev-parse", "HEAD") == place.has(f"refs/heads/{BRANCH}") == wanted
     own = commit(worktree, "own", "own")
@@ -361,10 +363,10 @@ def test_a_beginning_that_fails_leaves_no_branch(place: Place) -> None:
     run_git(place.clone, "config", "filter.none.smudge", "no-such-program")
     run_git(place.clone, "config", "filter.none.required", "true")
     with pytest.raises(GitError, match="no-such-program"):
-        worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
+        worktrees.prepare_worktree(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
     assert place.has(f"refs/heads/{BRANCH}") == ""
     run_git(place.clone, "config", "filter.none.smudge", "cat")
-    assert worktrees.ready(str(place.clone), str(place.folder / "worktree"), BRANCH, None).start == wanted
+    assert worktrees.prepare_worktree(str(place.clone), str(place.folder / "worktree"), BRANCH, None).start == wanted
 
 
 def test_a_branch_that_the_operator_has_checked_out_is_told_with_the_cure(place: Place) -> None:
@@ -372,21 +374,21 @@ def test_a_branch_that_the_operator_has_checked_out_is_told_with_the_cure(place:
     elsewhere, worktree = place.folder / "elsewhere", place.folder / "worktree"
     run_git(place.clone, "worktree", "add", "--quiet", "-b", BRANCH, str(elsewhere))
     with pytest.raises(GitError, match=f"{BRANCH} is checked out in {elsewhere}; check out another one there"):
-        worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+        worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     run_git(elsewhere, "checkout", "--quiet", "--detach")
-    worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+    worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
     shutil.rmtree(worktree)
-    assert worktrees.ready(str(place.clone), str(worktree), BRANCH, None).branch == "kept"
+    assert worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None).branch == "kept"
     run_git(worktree, "checkout", "--quiet", "--detach")
     run_git(elsewhere, "checkout", "--quiet", BRANCH)
     shutil.rmtree(worktree)
     shutil.rmtree(elsewhere)
     with pytest.raises(GitError, match="that folder is gone: git worktree prune, then retry"):
-        worktrees.ready(str(place.clone), str(worktree), BRANCH, None)
+        worktrees.prepare_worktree(str(place.clone), str(worktree), BRANCH, None)
 
 
 def test_what_is_kept_of_where_work_started_are_the_fields_of_the_decision() -> None:
     """Supervisors load the standard library only, so the record is there twice; two of its fields serve only the start."""
     kept = {field.name: field.default for field in msgspec.structs.fields(task.Base) if not field.required}
-    assert {"commit", *kept} == set(Base._fields) - {"start", "timed_out"}
-    assert {name: value for name, value in Base._field_defaults.items() if name != "timed_out"}.items() <= kept.items()
+    assert {"commit", *kept} == set(StartPoint._fields) - {"start", "timed_out"}
+    assert {name: value for name, value in StartPoint._field_defaults.items() if name != "timed_out"}.items() <= kept.items()

@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.domain.changes import Changes
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import worktrees
-from kugetsu_engine.git.change_counts import MAX_UNTRACKED_BYTES, changes_of
+from kugetsu_engine.git.change_counts import MAX_UNTRACKED_BYTES, count_changes
 from tests.support.repositories import commit, make_repository
 
 
@@ -17,13 +17,13 @@ def worktree(tmp_path: Path) -> Path:
     """A fresh worktree of a repository with two files."""
     repository, worktree = make_repository(tmp_path / "repo"), tmp_path / "worktrees" / "local-work-1"
     commit(repository, "old.txt", "one\ntwo\nthree\n")
-    worktrees.ready(str(repository), str(worktree), "fix/issue-1", None)
+    worktrees.prepare_worktree(str(repository), str(worktree), "fix/issue-1", None)
     return worktree
 
 
 def test_nothing_changed_is_nothing_yet(worktree: Path) -> None:
     """A fresh worktree differs in nothing."""
-    assert changes_of(str(worktree)) == (Changes(), frozenset())
+    assert count_changes(str(worktree)) == (Changes(), frozenset())
     assert str(Changes()) == "nothing yet"
 
 
@@ -37,7 +37,7 @@ def test_commits_uncommitted_changes_and_unknown_files_count_together(worktree: 
     (worktree / "loose" / "note.txt").write_text("x\ny\nz", encoding="utf-8")
     (worktree / ".gitignore").write_text("*.o\n", encoding="utf-8")
     (worktree / "built.o").write_text("1\n2\n", encoding="utf-8")
-    changes, names = changes_of(str(worktree))
+    changes, names = count_changes(str(worktree))
     assert names == {"new.txt", "old.txt", "README.md", "loose/note.txt", ".gitignore"}
     assert changes == Changes(5, 3 + 1 + 3 + 1, 1 + 1)
     assert str(changes) == "+8 −2 in 5 files"
@@ -53,11 +53,11 @@ def test_what_has_no_lines_counts_as_a_file(worktree: Path) -> None:
     (worktree / "tab\there").write_text("1\n", encoding="utf-8")
     (worktree / "empty").touch()
     os.mkfifo(worktree / "pipe")
-    changes, _ = changes_of(str(worktree))
+    changes, _ = count_changes(str(worktree))
     assert changes == Changes(6, 3, 0)  # git does not tell of pipes; the link is one line, its target
 
 
 def test_a_worktree_that_is_gone_is_an_error(tmp_path: Path) -> None:
     """Git cannot tell, and says so."""
     with pytest.raises(GitError):
-        changes_of(str(tmp_path / "nowhere"))
+        count_changes(str(tmp_path / "nowhere"))

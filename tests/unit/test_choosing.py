@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.paths import StatePaths
-from kugetsu_tui.commands.completion import Known, common_start, completions, hint
+from kugetsu_tui.commands.completion import KnownValues, common_start, completions, hint
 from kugetsu_tui.commands.grammar import Command, parse
-from kugetsu_tui.controllers.preferences_file import KEPT_LINES, LONGEST, Choice, Remembered, load, save
+from kugetsu_tui.controllers.preferences_file import KEPT_LINES, LONGEST, PreferenceRecord, PreferencesFile, load, save
 from kugetsu_tui.themes import ALL, names
 from kugetsu_tui.viewmodels.filtering import chosen, compiled, fuzzy, row_text
 from kugetsu_tui.viewmodels.rows import Column, Row
@@ -93,7 +93,7 @@ def test_rows_stand_as_they_come_or_by_what_is_asked() -> None:
     assert chosen(rows, "b", "order", True) == [3, 2]
 
 
-KNOWN = Known(
+KNOWN = KnownValues(
     {"active": ["41"], "pending": ["46", "47"], "ended": ["39"]}, ["demo", "opencode"], ["dark", "light"], ["order", "age"]
 )
 
@@ -135,7 +135,7 @@ def test_themes_complete_by_their_documented_names() -> None:
     found = names([*(theme.name for theme in ALL), "nord", "dracula"])
     assert found[:2] == ["dark", "light"]
     assert found[-2:] == ["dracula", "nord"]
-    assert completions("theme li", Known(themes=found)) == ["theme light "]
+    assert completions("theme li", KnownValues(themes=found)) == ["theme light "]
 
 
 @pytest.mark.parametrize("text", ["41", "#41", "jump 41", "jump q_41"])
@@ -155,7 +155,7 @@ def test_sorts_and_plans_are_commands() -> None:
 
 def test_what_is_remembered_comes_back(paths: StatePaths) -> None:
     """Bounded, each line once, and private."""
-    kept = Remembered().with_choice("queue", Choice("age", True, "!flaky")).with_line("limit 4")
+    kept = PreferencesFile().with_choice("queue", PreferenceRecord("age", True, "!flaky")).with_line("limit 4")
     save(paths, kept)
     assert load(paths) == kept
     assert os.stat(paths.console).st_mode & 0o777 == 0o600
@@ -167,7 +167,7 @@ def test_what_is_remembered_comes_back(paths: StatePaths) -> None:
     assert kept.typed.count("limit 30") == 1
     save(paths, kept)
     assert len(load(paths).typed) == KEPT_LINES - 1, "a line too long is not kept"
-    assert kept.with_choice("queue", Choice()).lists == {}
+    assert kept.with_choice("queue", PreferenceRecord()).lists == {}
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_what_cannot_be_read_is_forgotten(paths: StatePaths, data: bytes) -> Non
     """It stops nothing."""
     with open(paths.console, "wb") as file:
         file.write(data)
-    assert load(paths) == Remembered()
+    assert load(paths) == PreferencesFile()
     os.remove(paths.console)
     os.mkdir(paths.console)
-    assert load(paths) == Remembered()
-    save(paths, Remembered())
+    assert load(paths) == PreferencesFile()
+    save(paths, PreferencesFile())
 
 
 def test_what_someone_wrote_there_reaches_no_terminal(paths: StatePaths) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kugetsu_engine.errors import GitError
 from kugetsu_engine.git import folder_removal, worktree_state, worktrees
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.worktrees.inventory import Care
+from kugetsu_engine.worktrees.inventory import WorktreeInventory
 from tests.support.repositories import make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -31,7 +31,7 @@ def repository(tmp_path: Path) -> Path:
 def worktree(paths: StatePaths, repository: Path) -> Path:
     """A worktree with a build in it."""
     place = Path(paths.worktree("local-work-1"))
-    worktrees.ready(str(repository), str(place), BRANCH, None)
+    worktrees.prepare_worktree(str(repository), str(place), BRANCH, None)
     (place / "build/sub").mkdir(parents=True)
     (place / "build/sub/file").write_text("x", encoding="utf-8")
     return place
@@ -59,7 +59,7 @@ def test_folders_that_may_not_be_written_are_removed_too(
     outside.mkdir(0o500)
     (worktree / "build/sub/link").symlink_to(outside)
     (worktree / "build/sub").chmod(mode)
-    assert [one.removed for one in Care(paths, {}).clean(False, lambda _: None)] == [True]
+    assert [one.removed for one in WorktreeInventory(paths, {}).clean(False, lambda _: None)] == [True]
     assert os.listdir(paths.worktrees) == []
     assert _registered(repository) == 0
     assert outside.stat().st_mode & 0o777 == 0o500
@@ -90,7 +90,7 @@ def test_a_git_that_refuses_leaves_all_in_place(repository: Path, worktree: Path
     admin = repository / ".git/worktrees/local-work-1"
     admin.rename(admin.with_name("elsewhere"))
     with pytest.raises(GitError):
-        folder_removal.clear(str(repository / "none"), str(worktree))
+        folder_removal.remove_folder(str(repository / "none"), str(worktree))
     admin.with_name("elsewhere").rename(admin)
     assert _whole(repository, worktree)
     assert [name for name in os.listdir(worktree.parent) if name.startswith(".")] == []
@@ -106,7 +106,7 @@ def test_what_is_written_at_the_last_moment_keeps_it(repository: Path, worktree:
         return "something was written"
 
     with pytest.raises(GitError, match="something was written"):
-        folder_removal.clear(_common(repository), str(worktree), judge)
+        folder_removal.remove_folder(_common(repository), str(worktree), judge)
     assert len(seen) == 1
     assert _whole(repository, worktree)
 
@@ -122,12 +122,12 @@ def test_a_crash_in_a_removal_is_undone_or_finished(paths: StatePaths, repositor
         (aside / ".git").unlink()
         (aside / "README.md").unlink()
     if stage == "moved":
-        base = worktrees.ready(str(repository), str(worktree), BRANCH, None)
+        base = worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
         assert base.kept
         assert _whole(repository, worktree)
         return
-    assert not worktrees.ready(str(repository), str(worktree), BRANCH, None).kept
-    assert folder_removal.finish(paths.worktrees) == []
+    assert not worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None).kept
+    assert folder_removal.finish_removals(paths.worktrees) == []
     assert os.listdir(paths.worktrees) == [worktree.name]
     assert (worktree / "README.md").exists()
 
@@ -138,11 +138,11 @@ def test_a_removal_that_was_not_decided_is_undone_by_the_next_cleaning(
     """It is not deleted unseen; where its place is taken by now, it stays and is told."""
     aside = worktree.with_name(f"{folder_removal.ASIDE}{worktree.name}-0011aabb")
     worktree.rename(aside)
-    assert folder_removal.finish(paths.worktrees) == []
+    assert folder_removal.finish_removals(paths.worktrees) == []
     assert _whole(repository, worktree)
     worktree.rename(aside)
     worktree.mkdir()
-    assert "look at it" in folder_removal.finish(paths.worktrees)[0]
+    assert "look at it" in folder_removal.finish_removals(paths.worktrees)[0]
     assert aside.exists()
 
 
@@ -151,7 +151,7 @@ def test_a_worktree_that_lost_its_link_is_linked_again(repository: Path, worktre
     (worktree / ".git").unlink()
     (worktree / "README.md").unlink()
     (worktree / "mine").write_text("mine", encoding="utf-8")
-    base = worktrees.ready(str(repository), str(worktree), BRANCH, None)
+    base = worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
     assert "lost its link" in str(base.note)
     assert run_git(worktree, "status", "--porcelain") == "?? mine"
 
@@ -170,15 +170,15 @@ def test_it_is_removed_from_any_repository(tmp_path: Path, paths: StatePaths, re
         above = make_repository(tmp_path / "above")
         run_git(above, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repository), "lib")
         home = above / "lib"
-    worktrees.ready(str(home), str(place), BRANCH, None)
+    worktrees.prepare_worktree(str(home), str(place), BRANCH, None)
     if kind == "locked":
         run_git(home, "worktree", "lock", str(place))
-    found = worktree_state.of_worktree(str(place))
+    found = worktree_state.read_condition(str(place))
     if kind == "locked":
         with pytest.raises(GitError, match="locked"):
-            worktree_state.remove(str(place), found)
+            worktree_state.remove_checkout(str(place), found)
         assert place.exists()
-    assert worktree_state.remove(str(place), found, in_spite_of_lock=kind == "locked") is None
+    assert worktree_state.remove_checkout(str(place), found, in_spite_of_lock=kind == "locked") is None
     assert worktree_state.remove_branch(found)
     assert not place.exists()
     assert run_git(home, "branch", "--list", BRANCH) == ""
@@ -196,11 +196,11 @@ def test_what_git_does_not_know_is_thrown_away_as_a_whole(tmp_path: Path) -> Non
             path.write_text("x", encoding="utf-8")
         elif path.name == "link":
             path.symlink_to(target)
-        assert folder_removal.throw_away(str(path)) is None
+        assert folder_removal.delete_removed(str(path)) is None
         assert not os.path.lexists(path)
     assert target.is_dir()
     with pytest.raises(GitError, match="cannot be removed"):
-        folder_removal.throw_away(str(tmp_path / "none"))
+        folder_removal.delete_removed(str(tmp_path / "none"))
 
 
 def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_
     made, link = make_repository(tmp_path / "repository"), tmp_path / "link"
     link.symlink_to(made)
     with pytest.raises(GitError, match="repository of its own"):
-        folder_removal.throw_away(str(made))
+        folder_removal.delete_removed(str(made))
     with pytest.raises(GitError, match="is a link"):
-        folder_removal.clear(_common(made), str(link))
+        folder_removal.remove_folder(_common(made), str(link))
     assert run_git(link, "status", "--porcelain") == ""

@@ -15,7 +15,7 @@ from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
 from kugetsu_engine.errors import KugetsuError, UsageError
-from kugetsu_tui.commands.completion import Known, hint
+from kugetsu_tui.commands.completion import KnownValues, hint
 from kugetsu_tui.commands.grammar import PARTS, VERBS, parse, usage
 
 ACCEPTED = r"""
@@ -365,7 +365,7 @@ WORDS = (
 def test_no_line_does_worse_than_being_refused(verb: str, words: list[str]) -> None:
     """Whatever stands in it: a parser that wants to exit would end the console."""
     line = " ".join([verb, *words])
-    assert hint(line, Known(), 80) is not None
+    assert hint(line, KnownValues(), 80) is not None
     with contextlib.suppress(KugetsuError):
         assert parse(line).verb in VERBS
 

@@ -26,11 +26,11 @@ class Place:
 
     def ready(self) -> None:
         """Make the worktree, or find it."""
-        worktrees.ready(str(self.repository), str(self.worktree), BRANCH, None)
+        worktrees.prepare_worktree(str(self.repository), str(self.worktree), BRANCH, None)
 
     def begin(self) -> Baseline:
         """An attempt begins."""
-        return baseline.take(str(self.repository), str(self.worktree), BRANCH, None)
+        return baseline.record_baseline(str(self.repository), str(self.worktree), BRANCH, None)
 
     def git(self, *args: str) -> str:
         """Act as the agent."""
@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> Place:
 
 def measured(start: Baseline, task_began: str | None = None) -> dict[str, Any]:
     """What was found: only what is there."""
-    found, unknown = delivery.delivered(start, task_began)
+    found, unknown = delivery.measure_delivery(start, task_began)
     assert unknown is None
     assert found is not None
     return {name: value for name, value in found.items() if value}
@@ -107,7 +107,7 @@ def test_an_empty_commit_is_a_commit_that_changes_nothing(place: Place) -> None:
     start = place.begin()
     place.git("commit", "--quiet", "--allow-empty", "-m", "nothing")
     assert measured(start) == {"commits": 1, "total": 1}
-    found, _ = delivery.delivered(start)
+    found, _ = delivery.measure_delivery(start)
     ok = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found}
     assert outcome.of_delivery({"expect": "commits", "branch": BRANCH}, ok)["outcome"] == "ok"
     assert "changes no file" in outcome.of_delivery({"expect": "changes", "branch": BRANCH}, ok)["reason"]
@@ -222,7 +222,7 @@ def test_a_retry_knows_what_its_task_has_committed_before(place: Place) -> None:
     began = place.begin()
     place.commit("a.txt")
     retry = place.begin()
-    found, _ = delivery.delivered(retry, began.commit)
+    found, _ = delivery.measure_delivery(retry, began.commit)
     assert found is not None
     assert (found["commits"], found["task_commits"]) == (0, 1)
     ok = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found}
@@ -258,7 +258,7 @@ def test_what_cannot_be_measured_says_so_and_is_no_delivery(place: Place, damage
         shutil.rmtree(place.worktree)
     if damage == "another repository":
         commit(make_repository(place.worktree), "own.txt", "x\n")
-    found, unknown = delivery.delivered(start)
+    found, unknown = delivery.measure_delivery(start)
     assert unknown is not None
     assert ("is gone" if "remove" in damage else "belongs to no repository of this issue") in unknown
     assert (found["commits"] if found else None) == (1 if committed else None)
@@ -274,7 +274,7 @@ def test_a_repository_that_is_gone_is_not_measured(place: Place) -> None:
     start = place.begin()
     place.commit("a.txt")
     shutil.rmtree(place.repository)
-    found, unknown = delivery.delivered(start)
+    found, unknown = delivery.measure_delivery(start)
     assert found is None
     assert unknown
 
@@ -283,9 +283,9 @@ def test_a_clone_made_for_the_attempt_is_measured_too(place: Place, tmp_path: Pa
     """Its worktree has another shared folder than the repository it came from."""
     remote = bare_remote(tmp_path / "server/o/r.git", place.repository)
     clone, worktree = tmp_path / "clone", tmp_path / "worktrees/forge-o-r-1"
-    repositories.clone(str(remote), str(clone))
-    worktrees.ready(str(clone), str(worktree), BRANCH, None)
-    start = baseline.take(str(clone), str(worktree), BRANCH, None)
+    repositories.clone_repository(str(remote), str(clone))
+    worktrees.prepare_worktree(str(clone), str(worktree), BRANCH, None)
+    start = baseline.record_baseline(str(clone), str(worktree), BRANCH, None)
     commit(worktree, "a.txt", "1\n")
     assert measured(start) == {"commits": 1, "files": 1, "insertions": 1, "total": 1, "unpushed": 1}
     run_git(worktree, "push", "--quiet", "origin", BRANCH)

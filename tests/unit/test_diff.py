@@ -21,7 +21,7 @@ def worktree(tmp_path: Path) -> Path:
     """A fresh worktree of a repository with one commit."""
     repository, worktree = make_repository(tmp_path / "repo"), tmp_path / "worktrees" / "local-work-1"
     commit(repository, "old.txt", "one\ntwo\nthree\n")
-    worktrees.ready(str(repository), str(worktree), BRANCH, None)
+    worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
     return worktree
 
 
@@ -32,7 +32,7 @@ def rows(found: WorktreeDiff) -> dict[str, tuple[str, int | None, int | None, bo
 
 def test_a_worktree_without_work_has_no_diff(worktree: Path) -> None:
     """Nothing is told of it, and its base is known."""
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert (found.files, found.lines, found.commits, found.cut) == ((), (), 0, False)
     assert found.base == run_git(worktree, "rev-parse", "HEAD")
 
@@ -45,7 +45,7 @@ def test_commits_uncommitted_changes_and_untracked_files_all_count(worktree: Pat
     (worktree / "loose").mkdir()
     (worktree / "loose" / "note.txt").write_text("x\ny\nz", encoding="utf-8")
     (worktree / "image").write_bytes(b"\0\1\2")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert found.commits == 1
     assert rows(found) == {
         "README.md": ("deleted", 0, 1, True),
@@ -64,7 +64,7 @@ def test_what_the_base_gained_meanwhile_is_not_the_works(tmp_path: Path, worktre
     """The merge base counts: a merge of the main line brings nothing into the diff."""
     commit(tmp_path / "repo", "elsewhere.txt", "not ours\n")
     commit(worktree, "ours.txt", "ours\n")
-    assert set(rows(diff.of_worktree(str(worktree)))) == {"ours.txt"}
+    assert set(rows(diff.read_worktree_diff(str(worktree)))) == {"ours.txt"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_hostile_names(worktree: Path, name: str, tracked: bool) -> None:
     if tracked:
         run_git(worktree, "add", "--", name)
         run_git(worktree, "commit", "--quiet", "-m", "hostile")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert [(file.path, file.insertions, file.uncommitted) for file in found.files] == [(name, 1, not tracked)]
     assert found.files[0].line == 0
     assert found.lines[-1] == "+text"
@@ -88,7 +88,7 @@ def test_hostile_names(worktree: Path, name: str, tracked: bool) -> None:
 def test_text_that_looks_like_a_diff_is_only_text(worktree: Path) -> None:
     """No line of a file is taken for the beginning of another file."""
     commit(worktree, "trap.txt", "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert [(file.path, file.line, file.insertions) for file in found.files] == [("trap.txt", 0, 4)]
 
 
@@ -98,7 +98,7 @@ def test_a_huge_diff_is_cut(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> 
     commit(worktree, "a.txt", "line\n" * 10)
     commit(worktree, "b.txt", "line\n" * 10_000)
     commit(worktree, "c.txt", "line\n" * 10)
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert found.cut
     assert len(found.lines) < 5_000
     assert [(file.path, file.insertions, file.line is None) for file in found.files] == [
@@ -112,7 +112,7 @@ def test_too_many_lines_and_files_are_cut(worktree: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(diff, "MAX_FILES", 3)
     for number in range(5):
         (worktree / f"{number}.txt").write_text("x\n" * 30, encoding="utf-8")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert found.cut
     assert len(found.files) == 3
     assert len(found.lines) <= 50
@@ -121,7 +121,7 @@ def test_too_many_lines_and_files_are_cut(worktree: Path, monkeypatch: pytest.Mo
 def test_a_long_untracked_file_and_a_long_line(worktree: Path) -> None:
     """Only their beginning is read."""
     (worktree / "long").write_text("y" * (MAX_UNTRACKED_BYTES + 1), encoding="utf-8")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert rows(found)["long"] == ("untracked", None, None, True)
     assert max(map(len, found.lines)) <= diff.MAX_LINE + 1
     assert any("only the first 128K" in line for line in found.lines)
@@ -133,7 +133,7 @@ def test_links_pipes_and_nested_repositories_are_not_entered(tmp_path: Path, wor
     (worktree / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(worktree / "pipe")
     make_repository(worktree / "inner")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert "secret words" not in "\n".join(found.lines)
     assert {file.path for file in found.files} >= {"link", "inner/"}
 
@@ -155,7 +155,7 @@ def test_settings_of_the_repository_change_nothing(worktree: Path, tmp_path: Pat
         run_git(worktree, "config", key, value)
     (worktree / ".gitattributes").write_text("* diff=evil\n", encoding="utf-8")
     (worktree / "old.txt").write_text("changed ü\n", encoding="utf-8")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert not canary.exists()
     assert rows(found)["old.txt"] == ("modified", 1, 3, True)
     assert all(file.line is not None for file in found.files)
@@ -168,7 +168,7 @@ def test_a_forged_base_is_no_option(worktree: Path, base: object) -> None:
     admin = run_git(worktree, "rev-parse", "--git-dir")
     Path(admin, worktrees.BASE_FILE).write_text(json.dumps({"base": base, "ready": True}), encoding="utf-8")
     (worktree / "old.txt").write_text("changed\n", encoding="utf-8")
-    found = diff.of_worktree(str(worktree))
+    found = diff.read_worktree_diff(str(worktree))
     assert found.base is None
     assert rows(found) == {"old.txt": ("modified", 1, 3, True)}
 
@@ -177,7 +177,7 @@ def test_no_worktree_is_a_clear_word(tmp_path: Path) -> None:
     """Neither a folder that is missing nor one that is no worktree makes a traceback."""
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(GitError):
-            diff.of_worktree(str(folder))
+            diff.read_worktree_diff(str(folder))
 
 
 def test_git_that_never_ends_is_ended(worktree: Path) -> None:

@@ -13,9 +13,9 @@ from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadabl
 from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.process.marks import Marked
+from kugetsu_engine.process.marks import MarkedProcess
 from kugetsu_engine.queue import cleanup
-from kugetsu_engine.scheduler.orphans import Leftover
+from kugetsu_engine.scheduler.orphans import OrphanProcess
 from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.storage import files
 
@@ -23,7 +23,7 @@ OK = Attempt(1, outcome="ok")
 DONE = Task("q_1", "local/a#1", state="completed", attempt=1, attempts=[OK])
 WAITS = Task("q_2", "local/a#2")
 RUNS = Task("q_3", "local/a#3", state="running", attempt=1, token="t")
-PROCESS = Marked(4711, 1, "q_1", "token", "/state")
+PROCESS = MarkedProcess(4711, 1, "q_1", "token", "/state")
 
 
 def seen(**what: object) -> Evidence:
@@ -44,7 +44,7 @@ def line(event: str, task: str, attempt: int = 1, pid: int = 0) -> JournalLine:
 
 def test_a_sound_state_directory_has_no_findings() -> None:
     """Waiting, running and ended tasks that are as they must be."""
-    assert doctor.check(seen(), strict=True) == []
+    assert doctor.run_checks(seen(), strict=True) == []
 
 
 BROKEN: dict[str, dict[str, object]] = {
@@ -64,8 +64,8 @@ BROKEN: dict[str, dict[str, object]] = {
     "result_disagrees": {"runs": [Run("q_1", 1, None, Result("q_1", 1, "x", "failed", "exit", "exit code 1"))]},
     "not_settled": {"held_tasks": set(), "held_slots": 0},
     "changed_after_end": {"notices": [Notice("", "task_error", "", id="q_1")]},
-    "leftover": {"leftovers": [Leftover(PROCESS, 1)]},
-    "leftover_unsure": {"leftovers": [Leftover(PROCESS, 0)]},
+    "leftover": {"leftovers": [OrphanProcess(PROCESS, 1)]},
+    "leftover_unsure": {"leftovers": [OrphanProcess(PROCESS, 0)]},
     "unreadable": {"unreadable": [Unreadable("/state/queue/items/q_9.json", "q_9 is no task")]},
     "newer_schema": {"unreadable": [Unreadable("/state/queue/items/q_9.json", "q_9 is from a later version", newer=True)]},
     "no_reason": {"set_aside": ["2026-q_9.json"]},
@@ -79,7 +79,7 @@ BROKEN: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("code", BROKEN)
 def test_what_is_wrong_is_found_and_named(code: str) -> None:
     """One thing is wrong, and one finding says so, with its code and the number of the invariant."""
-    found = doctor.check(seen(**BROKEN[code]), strict=True)
+    found = doctor.run_checks(seen(**BROKEN[code]), strict=True)
     assert [finding.code for finding in found] == [code]
     assert found[0].rule.startswith("I")
     assert found[0].text
@@ -92,7 +92,7 @@ def test_what_a_person_may_do_is_no_finding() -> None:
     )
     old = Task("q_5", "local/a#5", state="completed")
     many = msgspec.structs.replace(DONE, id="q_6", attempt=5, attempts=[Attempt(5, outcome="ok")])
-    assert doctor.check(seen(done={"q_1": retried, "q_5": old, "q_6": many})) == []
+    assert doctor.run_checks(seen(done={"q_1": retried, "q_5": old, "q_6": many})) == []
 
 
 def test_the_attempts_are_not_gone_through_once_for_each_task() -> None:
@@ -110,7 +110,7 @@ def test_the_attempts_are_not_gone_through_once_for_each_task() -> None:
     )
     done = {run.task_id: msgspec.structs.replace(DONE, id=run.task_id) for run in all_runs}
     all_runs.walks = 0
-    assert doctor.check(seen(done={**done, "q_1": DONE}, runs=all_runs), strict=True) == []
+    assert doctor.run_checks(seen(done={**done, "q_1": DONE}, runs=all_runs), strict=True) == []
     assert all_runs.walks < 10
 
 
@@ -119,13 +119,13 @@ class TestMending:
 
     def found(self, paths: StatePaths) -> list[doctor.Finding]:
         """What the checker finds on disk."""
-        return doctor.check(doctor.gather(paths, loader.Settings()))
+        return doctor.run_checks(doctor.gather_evidence(paths, loader.Settings()))
 
     def mended(self, paths: StatePaths, *codes: str) -> list[str]:
         """Mend, having found these; returns what was done, nothing being wrong any more."""
         found = self.found(paths)
         assert [finding.code for finding in found] == list(codes)
-        done = doctor.mend(paths, {}, found)
+        done = doctor.fix_findings(paths, {}, found)
         assert self.found(paths) == []
         return done
 
@@ -188,13 +188,15 @@ def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) 
     """A writer may be at work, then an engine has its time. Tidying removes it wherever it lies, also when a folder is gone."""
     paths, now = StatePaths(str(tmp_path)), 2_000_000_000.0
     files.prepare(paths.folders())
-    left = [Path(folder, ".x.json.0123456789abcdef") for folder in cleanup.littered(paths)]
+    left = [Path(folder, ".x.json.0123456789abcdef") for folder in cleanup.list_litter(paths)]
     for path in left:
         path.write_text("half")
         os.utime(path, (now, now))
     age = cleanup.LITTER_AGE_S + 1
-    assert doctor.gather(paths, loader.Settings(), now=now + age).litter == []
-    assert set(doctor.gather(paths, loader.Settings(), now=now + age + cleanup.TIDY_S).litter) == {str(path) for path in left}
+    assert doctor.gather_evidence(paths, loader.Settings(), now=now + age).litter == []
+    assert set(doctor.gather_evidence(paths, loader.Settings(), now=now + age + cleanup.TIDY_S).litter) == {
+        str(path) for path in left
+    }
     os.rmdir(paths.edits)
-    cleanup.tidy(paths, now + age, None)
+    cleanup.tidy_state_directory(paths, now + age, None)
     assert not any(path.exists() for path in left)

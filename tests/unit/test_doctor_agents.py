@@ -33,7 +33,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 def found(paths: StatePaths, settings: Settings, environ: dict[str, str]) -> dict[str, agent_programs.Program]:
     """What the doctor says, by name."""
-    return {one.name: one for one in agent_programs.look(paths, settings, environ)}
+    return {one.name: one for one in agent_programs.inspect_programs(paths, settings, environ)}
 
 
 def test_each_known_agent_is_told_with_what_to_do(paths: StatePaths, environ: dict[str, str], tmp_path: Path) -> None:
@@ -95,22 +95,22 @@ def test_a_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, en
     pid = tmp_path / "pid"
     hangs = install(tmp_path / "bin", "hangs", f"echo $$ > {pid}; sleep 300 & wait")
     started = time.monotonic()
-    assert program_versions.asked(str(hangs), environ, 3.0) is None
+    assert program_versions.ask_program(str(hangs), environ, 3.0) is None
     assert time.monotonic() - started < 30
     assert not is_alive(int(pid.read_text(encoding="utf-8")))
-    assert program_versions.asked(str(install(tmp_path / "bin", "floods", "exec yes")), environ) is None
-    assert program_versions.asked(str(install(tmp_path / "bin", "fails", "exit 3")), environ) is None
+    assert program_versions.ask_program(str(install(tmp_path / "bin", "floods", "exec yes")), environ) is None
+    assert program_versions.ask_program(str(install(tmp_path / "bin", "fails", "exit 3")), environ) is None
     broken = install(tmp_path / "bin", "broken", "")
     broken.write_bytes(b"\x7fELF nonsense")
-    assert program_versions.asked(str(broken), environ) is None
+    assert program_versions.ask_program(str(broken), environ) is None
     silent = install(tmp_path / "bin", "warns", "echo 'WARNING: 9.9.9'; echo 'tool 0.169.0'")
-    assert program_versions.asked(str(silent), environ) == "0.169.0"
+    assert program_versions.ask_program(str(silent), environ) == "0.169.0"
 
 
 def test_a_version_is_asked_for_without_a_terminal_and_without_a_network(tmp_path: Path, environ: dict[str, str]) -> None:
     """Input is empty, a proxy is named that is not there, and no folder of the operator's is the working directory."""
     script = f'{{ tty; pwd; echo "$https_proxy"; cat; }} > {tmp_path}/seen; echo 1.0'
-    assert program_versions.asked(str(install(tmp_path / "bin", "looks", script)), environ) == "1.0"
+    assert program_versions.ask_program(str(install(tmp_path / "bin", "looks", script)), environ) == "1.0"
     assert (tmp_path / "seen").read_text(encoding="utf-8").splitlines() == ["not a tty", "/", program_versions.NOWHERE]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import claude
-from kugetsu_engine.agents.stream_events import Event, pieces
+from kugetsu_engine.agents.stream_events import Event, split_objects
 from kugetsu_engine.supervisor import line_splitter
 from kugetsu_engine.supervisor.agent_log import LogFile
-from kugetsu_engine.supervisor.line_splitter import Lines, shortened
-from kugetsu_engine.supervisor.stream_reader import Reading
+from kugetsu_engine.supervisor.line_splitter import LineSplitter, shorten_line
+from kugetsu_engine.supervisor.stream_reader import StreamReader
 
 DONE = {"type": "result", "subtype": "success", "is_error": False, "result": "done", "session_id": "s"}
 RESULT = json.dumps(DONE).encode()
@@ -49,13 +49,13 @@ START = json.dumps({"type": "system", "subtype": "init", "session_id": "s"}).enc
 )
 def test_objects_are_found_in_a_line_and_words_beside_them_are_kept(line: bytes, found: list[Any]) -> None:
     """Text, terminal sequences, CR, NUL, a mark of byte order, broken UTF-8, an object that was cut off, two on a line."""
-    assert list(pieces(line)) == found
+    assert list(split_objects(line)) == found
 
 
 def test_a_part_of_an_event_that_was_cut_off_is_no_event() -> None:
     """Its inner objects have a type too; where one is whole and ends the line, it is taken."""
     inner = '{"type":"assistant","message":{"content":[{"type":"result","subtype":"success"},{"type":"te'
-    assert list(pieces(inner.encode())) == [inner]
+    assert list(split_objects(inner.encode())) == [inner]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -64,7 +64,7 @@ def test_lines_are_whole_in_whatever_pieces_they_come(seed: int) -> None:
     rng = random.Random(seed)
     wanted = [json.dumps({"type": "x", "text": rng.choice(["ä", "\n", "\\", "a" * 50, '"'])}).encode() for _ in range(50)]
     found: list[bytes] = []
-    stream, reader = b"\n".join(wanted), Lines()
+    stream, reader = b"\n".join(wanted), LineSplitter()
     while stream:
         size = rng.randint(1, 30)
         found += reader.take(stream[:size])
@@ -78,13 +78,13 @@ def test_a_result_is_not_lost_for_its_length(text: str, size: int) -> None:
     """A line of megabytes keeps everything but the middle of its long strings, and memory stays small."""
     for ascii_only in (True, False):
         stream = b"Updating 37%" + json.dumps(DONE | {"result": text, "session_id": "last"}, ensure_ascii=ascii_only).encode()
-        reader, longest = Lines(), 0
+        reader, longest = LineSplitter(), 0
         for place in range(0, len(stream), size):
             assert not list(reader.take(stream[place : place + size]))
             longest = max(longest, len(reader._part))
         assert longest <= line_splitter.LINE_BYTES
         [line] = reader.take(b"\n")
-        words, event = pieces(line)
+        words, event = split_objects(line)
         assert words == "Updating 37%"
         assert isinstance(event, dict)
         assert event | {"result": ""} == DONE | {"result": "", "session_id": "last"}
@@ -93,9 +93,9 @@ def test_a_result_is_not_lost_for_its_length(text: str, size: int) -> None:
 
 def test_a_short_line_stays_as_it_is() -> None:
     """And so does one whose length is not in its strings."""
-    assert shortened(RESULT) == RESULT
+    assert shorten_line(RESULT) == RESULT
     many = json.dumps(list(range(100_000))).encode()
-    assert shortened(many) == many
+    assert shorten_line(many) == many
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def log(tmp_path: Path) -> Any:
 
 def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_path: Path) -> None:
     """In the middle of an event too; the log has all in one file, and what is told has both, apart."""
-    reads = Reading({"reader": "claude", "told": str(tmp_path / "1.txt")}, log)
+    reads = StreamReader({"reader": "claude", "told": str(tmp_path / "1.txt")}, log)
     log.write(b"made by setup\n" + RESULT + b"\n")
     log.begin_output()
     log.write(START[:10])
@@ -131,7 +131,7 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
 
 def test_what_is_the_error_output_is_known_also_after_the_middle_of_a_log_was_dropped(log: LogFile) -> None:
     """Its places move with the text."""
-    reads = Reading({"reader": "claude"}, log)
+    reads = StreamReader({"reader": "claude"}, log)
     log.begin_output()
     for number in range(3_000):
         log.write(b"%06d warning: slow\n" % number, "errors")

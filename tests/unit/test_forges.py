@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config.loader import ForgeSettings, Settings, load
+from kugetsu_engine.config.loader import ForgeSettings, Settings, load_settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.pull_request import Checks, PullRequest
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import ForgeError
 from kugetsu_engine.forges import client, hosts
-from kugetsu_engine.forges.cache import Forges
+from kugetsu_engine.forges.cache import CachedForges
 from kugetsu_engine.forges.helper import main
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
@@ -34,19 +34,19 @@ def forge(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
 
 
 @pytest.fixture
-def asking(forge: FakeForge, paths: StatePaths) -> Forges:
+def asking(forge: FakeForge, paths: StatePaths) -> CachedForges:
     """Forges of a state directory whose settings name the fake one, with a token for it."""
     forge.token = SECRET
     Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "{forge.kind}"\napi = "{forge.api}"\n', encoding="utf-8")
     Path(paths.env, "forges.env").write_text(f"KUGETSU_TOKEN_FORGE_TEST={SECRET}\n", encoding="utf-8")
-    return Forges(paths, {})
+    return CachedForges(paths, {})
 
 
 def _path(forge: FakeForge, rest: str) -> str:
     return f"/repos/o/r/{rest}"
 
 
-def test_an_issue_gives_its_title_and_body(forge: FakeForge, asking: Forges) -> None:
+def test_an_issue_gives_its_title_and_body(forge: FakeForge, asking: CachedForges) -> None:
     """Each kind is asked in its own way, with its own form of the token; an empty body is null there."""
     forge.issues["o/r#7"] = {"number": 7, "title": "Broken login", "body": "Since **monday**.\r\n"}
     found = asking.issue_text(REF)
@@ -56,7 +56,7 @@ def test_an_issue_gives_its_title_and_body(forge: FakeForge, asking: Forges) -> 
     assert (asking.issue_text(REF) or found).body == ""
 
 
-def test_the_open_pull_request_of_the_branch_counts_else_the_newest(forge: FakeForge, asking: Forges) -> None:
+def test_the_open_pull_request_of_the_branch_counts_else_the_newest(forge: FakeForge, asking: CachedForges) -> None:
     """Those of other branches do not, wherever their name begins alike."""
     assert asking.forge(REF) is not None
     forge.pulls["o/r"] = []
@@ -74,7 +74,7 @@ def test_the_open_pull_request_of_the_branch_counts_else_the_newest(forge: FakeF
     assert str(found) == "PR #4 draft"
 
 
-def test_a_list_of_several_pages_is_read_on(forge: FakeForge, asking: Forges) -> None:
+def test_a_list_of_several_pages_is_read_on(forge: FakeForge, asking: CachedForges) -> None:
     """By the Link header, and not without end."""
     forge.page_size = 10
     for number in range(1, 25):
@@ -101,7 +101,7 @@ def test_a_list_of_several_pages_is_read_on(forge: FakeForge, asking: Forges) ->
     ],
 )  # fmt: skip
 def test_checks_are_added_up(
-    forge: FakeForge, asking: Forges, statuses: list[str], runs: list[tuple[str, str | None]], wanted: Checks | None
+    forge: FakeForge, asking: CachedForges, statuses: list[str], runs: list[tuple[str, str | None]], wanted: Checks | None
 ) -> None:
     """Statuses of both kinds, and GitHub's check runs beside them."""
     forge.add_pull("o/r", 4, BRANCH)
@@ -127,7 +127,7 @@ def test_checks_are_added_up(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_each_failure_is_a_sentence(forge: FakeForge, asking: Forges, reply: Reply, words: str) -> None:
+def test_each_failure_is_a_sentence(forge: FakeForge, asking: CachedForges, reply: Reply, words: str) -> None:
     """It names the forge and says what to do; the token is in none of them."""
     forge.replies[_path(forge, "issues/7")] = reply
     with pytest.raises(ForgeError) as caught:
@@ -138,7 +138,7 @@ def test_each_failure_is_a_sentence(forge: FakeForge, asking: Forges, reply: Rep
     assert "\n" not in str(caught.value)
 
 
-def test_a_slow_forge_is_given_up(forge: FakeForge, asking: Forges, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_forge_is_given_up(forge: FakeForge, asking: CachedForges, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that never answers, and one that drips."""
     monkeypatch.setattr(client, "TOTAL_S", 0.3)
     for reply in (Reply(hang=True), Reply(drip=True, body=b" " * 1000)):
@@ -151,7 +151,7 @@ def test_a_slow_forge_is_given_up(forge: FakeForge, asking: Forges, monkeypatch:
 
 
 @pytest.mark.parametrize("how", ["redirect", "next page"])
-def test_a_token_never_goes_to_another_host(forge: FakeForge, asking: Forges, how: str) -> None:
+def test_a_token_never_goes_to_another_host(forge: FakeForge, asking: CachedForges, how: str) -> None:
     """Nor to another port of the same machine; the other one is not even asked."""
     other = FakeForge("github")
     try:
@@ -169,7 +169,7 @@ def test_a_token_never_goes_to_another_host(forge: FakeForge, asking: Forges, ho
         other.close()
 
 
-def test_a_redirect_on_the_same_host_is_followed(forge: FakeForge, asking: Forges) -> None:
+def test_a_redirect_on_the_same_host_is_followed(forge: FakeForge, asking: CachedForges) -> None:
     """As for a repository that was renamed."""
     prefix = "/api/v1" if forge.kind == "gitea" else ""
     forge.replies[_path(forge, "issues/7")] = Reply(301, {"Location": f"{prefix}/repos/new/r/issues/7"})
@@ -186,24 +186,24 @@ def test_a_forge_that_cannot_be_reached_is_left_alone_for_a_while(paths: StatePa
     Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "github"\napi = "{gone.api}"\n', encoding="utf-8")
     now = 1_800_000_000.0
     with pytest.raises(ForgeError, match="cannot be reached"):
-        Forges(paths, {}, lambda: now).issue_text(REF)
+        CachedForges(paths, {}, lambda: now).issue_text(REF)
     with pytest.raises(ForgeError, match="asked again at"):
-        Forges(paths, {}, lambda: now + 59).issue_text(REF)
+        CachedForges(paths, {}, lambda: now + 59).issue_text(REF)
     with pytest.raises(ForgeError, match="cannot be reached: "):
-        Forges(paths, {}, lambda: now + 61).issue_text(REF)
-    assert pull_requests.load(paths).silent["forge.test"].until == iso(now + 61 + 120)
+        CachedForges(paths, {}, lambda: now + 61).issue_text(REF)
+    assert pull_requests.load_pull_requests(paths).silent["forge.test"].until == iso(now + 61 + 120)
     back = FakeForge("github")
     try:
         back.issues["o/r#7"] = {"title": "Here"}
         Path(paths.config).write_text(f'[forges."forge.test"]\nkind = "github"\napi = "{back.api}"\n', encoding="utf-8")
-        assert Forges(paths, {}, lambda: now + 500).issue_text(REF) is not None
-        assert pull_requests.load(paths).silent == {}
+        assert CachedForges(paths, {}, lambda: now + 500).issue_text(REF) is not None
+        assert pull_requests.load_pull_requests(paths).silent == {}
     finally:
         back.close()
 
 
 def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
-    forge: FakeForge, asking: Forges, paths: StatePaths
+    forge: FakeForge, asking: CachedForges, paths: StatePaths
 ) -> None:
     """A merged one is not asked about any more; a file that is garbage is forgotten."""
     forge.add_pull("o/r", 4, BRANCH)
@@ -211,16 +211,16 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
     known = asking.known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
-    assert pull_requests.due(pull_requests.load(paths), time.time()) == {}
-    old = Forges(paths, {}, lambda: time.time() - 1000)
+    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
+    old = CachedForges(paths, {}, lambda: time.time() - 1000)
     old.pull_request_of(REF, BRANCH)
-    assert pull_requests.due(pull_requests.load(paths), time.time()) == {str(REF): BRANCH}
+    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
     assert asking.ask_again() == []
     known = asking.known(REF)
     assert known is not None
     assert str(known.pull) == "PR #4 merged"
-    assert pull_requests.due(pull_requests.load(paths), time.time() + 3600) == {}
+    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
     assert asking.known(REF) is None
     asking.pull_request_of(REF, BRANCH)
@@ -228,7 +228,7 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
 
 
 def test_the_helper_prints_one_document(
-    forge: FakeForge, asking: Forges, paths: StatePaths, capsys: pytest.CaptureFixture[str]
+    forge: FakeForge, asking: CachedForges, paths: StatePaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An answer, nothing known, or a sentence about what went wrong; never a traceback."""
     forge.issues["o/r#7"] = {"title": "T", "body": "B"}
@@ -244,7 +244,7 @@ def test_the_helper_prints_one_document(
     assert found[5] == {"asked": 0, "faults": []}
 
 
-def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: Forges) -> None:
+def test_what_cannot_be_asked_again_is_said_once(forge: FakeForge, asking: CachedForges) -> None:
     """A sentence for each fault, whatever the number of issues; a reference that is none is one of them."""
     forge.token = "another"
     wanted = {f"forge.test/o/r#{number}": BRANCH for number in range(1, 7)} | {"nonsense": BRANCH, "local/x#1": BRANCH}
@@ -294,7 +294,7 @@ def test_a_token_is_not_sent_in_the_clear_nor_if_it_is_none() -> None:
         (hosts.Forge("h", "gitea", "https://user:pass@h", None, "T"), "is no API's address"),
     ):
         with pytest.raises(ForgeError, match=words) as caught:
-            client.Client(forge)
+            client.ForgeClient(forge)
         assert SECRET not in str(caught.value)
 
 
@@ -302,7 +302,7 @@ def test_a_broken_file_of_tokens_is_told_in_one_line(paths: StatePaths, capsys: 
     """A task may start all the same; who asks is not told that the forge wants a token."""
     Path(paths.config).write_text('[forges."forge.test"]\nkind = "gitea"\n', encoding="utf-8")
     Path(paths.env, "forges.env").mkdir()
-    assert hosts.may_ask(paths, load(paths, {})[0], "forge.test")
+    assert hosts.may_ask(paths, load_settings(paths, {})[0], "forge.test")
     assert main(["text", paths.root, "forge.test/o/r#7"]) == 0
     [said] = capsys.readouterr().out.splitlines()
     assert f"{paths.env}/forges.env is no regular file" in json.loads(said)["error"]

@@ -58,7 +58,7 @@ def test_servers_are_read_in_either_way_of_writing_and_nothing_is_run() -> None:
       ["$(touch x)"]="https://evil" )
     GIT_SERVERS[c.test]=https://c.test
     """
-    assert shell_assignments.read(text).tables["GIT_SERVERS"] == {
+    assert shell_assignments.parse_assignments(text).tables["GIT_SERVERS"] == {
         "A.test": "https://a.test", "b.test:3000": "http://b.test:3000", "c.test": "https://c.test",
         "$(touch x)": "https://evil",
     }  # fmt: skip

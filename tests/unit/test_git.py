@@ -9,9 +9,9 @@ import pytest
 
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.git import baseline, delivery, include_files, repositories, worktrees
-from kugetsu_engine.git.change_counts import changes_of
+from kugetsu_engine.git.change_counts import count_changes
 from kugetsu_engine.git.command import environment, git, pass_to_remotes
-from kugetsu_engine.git.start_point import decide
+from kugetsu_engine.git.start_point import decide_start_point
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -30,7 +30,7 @@ def worktree(tmp_path: Path) -> Path:
 
 
 def _ready(repository: Path, worktree: Path, base: str | None = None, branch: str = BRANCH) -> bool:
-    return not worktrees.ready(str(repository), str(worktree), branch, base).kept
+    return not worktrees.prepare_worktree(str(repository), str(worktree), branch, base).kept
 
 
 def _head(folder: Path, what: str = "HEAD") -> str:
@@ -52,7 +52,7 @@ def test_without_a_named_base_the_head_of_the_remote_counts(tmp_path: Path, repo
     """Local commits that were never pushed are not the base of new work."""
     remote = bare_remote(tmp_path / "remote.git", repository)
     clone = tmp_path / "clone"
-    assert repositories.clone(str(remote), str(clone))
+    assert repositories.clone_repository(str(remote), str(clone))
     run_git(clone, "checkout", "--quiet", "main")
     commit(clone, "local.txt", "not pushed\n")
     _ready(clone, worktree)
@@ -68,7 +68,7 @@ def test_a_named_base_branch_counts(tmp_path: Path, repository: Path, worktree: 
     run_git(repository, "checkout", "--quiet", "main")
     if base.startswith("origin/"):
         remote = bare_remote(tmp_path / "remote.git", repository)
-        repositories.clone(str(remote), str(tmp_path / "clone"))
+        repositories.clone_repository(str(remote), str(tmp_path / "clone"))
         repository = tmp_path / "clone"
     _ready(repository, worktree, base)
     assert _head(worktree) == wanted
@@ -192,7 +192,7 @@ def test_hooks_and_monitors_of_a_hostile_repository_are_not_run(tmp_path: Path, 
             run_git(repository, "config", "core.hooksPath", str(hooks_path))
         place = worktree.with_name(f"hooks-{bool(hooks_path)}")
         _ready(repository, place, branch=f"fix/{place.name}")
-        delivery.delivered(baseline.take(str(repository), str(place), f"fix/{place.name}", None))
+        delivery.measure_delivery(baseline.record_baseline(str(repository), str(place), f"fix/{place.name}", None))
         assert not canary.exists()
     run_git(repository, "checkout", "--quiet", "-b", "plain")
     assert canary.exists()
@@ -202,7 +202,7 @@ def test_gits_own_variables_do_not_lead_it_elsewhere(repository: Path, worktree:
     """`GIT_DIR` and the like of the operator's shell are not passed on."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.setenv(name, "/nonexistent")
-    assert worktrees.ready(str(repository), str(worktree), BRANCH, None)
+    assert worktrees.prepare_worktree(str(repository), str(worktree), BRANCH, None)
 
 
 def test_a_missing_git_or_folder_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,20 +222,20 @@ def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
         repositories.common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
-        decide(str(tmp_path / "empty"), BRANCH, None)
+        decide_start_point(str(tmp_path / "empty"), BRANCH, None)
 
 
 def test_a_clone_is_made_once_and_whole(tmp_path: Path, repository: Path) -> None:
     """A second call makes nothing; a failed one leaves nothing."""
     remote = bare_remote(tmp_path / "server/o/r.git", repository)
     folder = tmp_path / "clones/forge/o/r"
-    assert repositories.clone(str(remote), str(folder))
-    assert not repositories.clone(str(remote), str(folder))
+    assert repositories.clone_repository(str(remote), str(folder))
+    assert not repositories.clone_repository(str(remote), str(folder))
     assert _head(folder, "origin/main") == _head(repository)
     with pytest.raises(GitError, match="does not exist"):
-        repositories.clone(str(tmp_path / "nothing"), str(tmp_path / "clones/forge/o/bad"))
+        repositories.clone_repository(str(tmp_path / "nothing"), str(tmp_path / "clones/forge/o/bad"))
     with pytest.raises(GitError):
-        repositories.clone("ext::sh -c touch% /tmp/kugetsu-canary", str(tmp_path / "clones/forge/o/evil"))
+        repositories.clone_repository("ext::sh -c touch% /tmp/kugetsu-canary", str(tmp_path / "clones/forge/o/evil"))
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
     assert not os.path.exists("/tmp/kugetsu-canary")
 
@@ -292,12 +292,12 @@ def test_a_clone_reaches_its_remote_as_the_variables_that_were_passed_say(
     pass_to_remotes({})
     monkeypatch.setenv("GIT_SSH_VARIANT", "simple")
     with pytest.raises(GitError):
-        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "first"))
+        repositories.clone_repository("ssh://nobody@localhost:1/x", str(tmp_path / "first"))
     assert not asked.exists()
     pass_to_remotes({**wanted, "GIT_DIR": "/evil", "GIT_WORK_TREE": "/evil", "GIT_EXTERNAL_DIFF": "/evil"})
     assert {name for name in environment() if name in wanted or name.startswith("GIT_DIR")} == set()
     with pytest.raises(GitError):
-        repositories.clone("ssh://nobody@localhost:1/x", str(tmp_path / "second"))
+        repositories.clone_repository("ssh://nobody@localhost:1/x", str(tmp_path / "second"))
     assert "nobody@localhost" in asked.read_text()
 
 
@@ -307,9 +307,9 @@ def test_files_whose_names_are_not_utf8_are_copied_and_counted(repository: Path,
     (repository / ".worktreeinclude").write_text("*.env\n")
     (repository / name).write_text("A=1\nB=2\n")
     _ready(repository, worktree)
-    assert include_files.copy_missing(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
+    assert include_files.copy_missing_files(str(repository), str(worktree)) == ".worktreeinclude: 1 file copied"
     assert (worktree / name).read_text() == "A=1\nB=2\n"
-    counted, names = changes_of(str(worktree))
+    counted, names = count_changes(str(worktree))
     assert (counted.files, counted.insertions) == (1, 2)
     assert names == {"caf\ufffd.env"}
 
@@ -331,9 +331,9 @@ def test_branches_with_odd_names_do_not_hide_what_was_delivered(repository: Path
     """Git takes such names, and an agent can make them; the base among them is known all the same."""
     _ready(repository, worktree)
     run_git(repository, "branch", name)
-    before = baseline.take(str(repository), str(worktree), BRANCH, None)
+    before = baseline.record_baseline(str(repository), str(worktree), BRANCH, None)
     commit(worktree, "new", "x\n")
     run_git(worktree, "branch", f"{name}-too")
-    delivered, _ = delivery.delivered(before)
+    delivered, _ = delivery.measure_delivery(before)
     assert delivered is not None
     assert delivered["commits"] == 1

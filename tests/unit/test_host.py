@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from kugetsu_engine.client.snapshot import Active, Snapshot
-from kugetsu_engine.config.loader import load
+from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
-from kugetsu_engine.domain.decisions.scheduling import Facts, queue_reason
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import resource_gate
-from kugetsu_tui.backend.resource_usage import Gauges
+from kugetsu_tui.backend.resource_usage import ResourceUsage
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -41,7 +41,7 @@ def machine(free: int, total: int) -> HostFacts:
 def test_what_is_missing_is_said_with_both_numbers(facts: HostFacts, floors: Floors, running: int, words: str) -> None:
     """And is the reason `pressure` of every task that could start."""
     assert refusal(facts, floors, running) == words
-    why = queue_reason(Facts(limit=3, used=1, pressure=words))
+    why = queue_reason(SchedulingFacts(limit=3, used=1, pressure=words))
     assert why is not None
     assert (why.code, why.text) == ("pressure", words)
 
@@ -131,7 +131,7 @@ def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatc
     monkeypatch.setattr(resource_gate, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
     active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
     snapshot = SimpleNamespace(active=(active,))
-    assert Gauges().read(cast(Snapshot, snapshot)).free_bytes == resource_gate.read_facts(()).memory_free == 7 << 20
+    assert ResourceUsage().read(cast(Snapshot, snapshot)).free_bytes == resource_gate.read_facts(()).memory_free == 7 << 20
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0:", "::::", "0::/\n" * 3])
@@ -151,19 +151,19 @@ def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path: Path) -> None:
 
 def test_floors_are_settings(paths: StatePaths) -> None:
     """Sizes and numbers, `auto`, `off`; anything else keeps the last good value and is told."""
-    assert load(paths, {})[0].floors == Floors()
+    assert load_settings(paths, {})[0].floors == Floors()
     Path(paths.config).write_text(
         'min_free_memory = "600MiB"\nmin_free_disk = "off"\nmax_load_per_core = 1.5\nmax_memory_pressure = 0\n'
         'max_cpu_pressure = "80"\nmax_io_pressure = "off"\n',
         encoding="utf-8",
     )
-    settings, problems = load(paths, {"KUGETSU_MIN_FREE_DISK": "auto"})
+    settings, problems = load_settings(paths, {"KUGETSU_MIN_FREE_DISK": "auto"})
     assert (settings.floors, problems) == (Floors(600 * MIB, None, 1.5, 0, 80, 0), [])
     Path(paths.config).write_text(
         'min_free_memory = "lots"\nmax_load_per_core = -1\nmax_memory_pressure = nan\nmax_cpu_pressure = 101\n'
         "max_io_pressure = true\nmin_free_disk = 1.5\n",
         encoding="utf-8",
     )
-    again, problems = load(paths, {}, settings)
+    again, problems = load_settings(paths, {}, settings)
     assert again.floors == settings.floors
     assert len(problems) == 6

@@ -29,10 +29,10 @@ class Desk:
 
     def ask(self, verb: requests.Verb, task: str | None = None, **args: object) -> Answer:
         """Apply a request by way of its file."""
-        number = requests.submit(self.paths, Request(verb, task, args))
+        number = requests.submit_request(self.paths, Request(verb, task, args))
         self.engine.ledger.rescan()
         self.engine.apply_requests()
-        reply = requests.take_answer(self.paths, number)
+        reply = requests.pop_answer(self.paths, number)
         assert reply is not None
         return reply
 
@@ -45,13 +45,13 @@ def desk(paths: StatePaths, engine_factory: Callable[..., Engine]) -> Desk:
 
 def test_a_pull_request_is_set_changed_and_taken_back(desk: Desk) -> None:
     """The rest of the session stays; what is no address is refused."""
-    sessions.save(desk.paths, Session("local-app-1", REF, "opencode", "ses_1"))
+    sessions.save_session(desk.paths, Session("local-app-1", REF, "opencode", "ses_1"))
     first = desk.ask("set_pr", issue_ref=REF, url="https://x/o/r/pulls/1")
     assert first.ok
     assert desk.ask("set_pr", issue_ref=REF, url="https://x/o/r/pulls/1").exit_code == 3
     for bad in ("ftp://x", "https://x y", "x" * 3000, "https://x\n", 7):
         assert desk.ask("set_pr", issue_ref=REF, url=bad).exit_code == 64
-    session = sessions.load(desk.paths, "local-app-1")
+    session = sessions.load_session(desk.paths, "local-app-1")
     assert session is not None
     assert (session.pr_url, session.session_id) == ("https://x/o/r/pulls/1", "ses_1")
     assert first.undo is not None
@@ -63,15 +63,15 @@ def test_forgetting_takes_what_waits_and_leaves_what_has_ended(desk: Desk) -> No
     """Session, messages and waiting tasks of that issue alone; again it finds nothing."""
     mine, other = (create_task(desk.paths, ref, "m", 0.0) for ref in (REF, "local/app#2"))
     for ref in (REF, "local/app#2"):
-        contexts.save(desk.paths, Context(ref, conversation_history=[Message("user", "hi")]))
-        sessions.save(desk.paths, Session(ref.replace("/", "-").replace("#", "-"), ref))
+        contexts.save_context(desk.paths, Context(ref, conversation_history=[Message("user", "hi")]))
+        sessions.save_session(desk.paths, Session(ref.replace("/", "-").replace("#", "-"), ref))
     done = desk.ask("forget", issue_ref=REF)
     assert done.text == f"{REF}: 1 waiting task cancelled, its session is forgotten, what was said about it is forgotten"
-    assert tasks.find(desk.paths, mine).state == "cancelled"
-    assert tasks.find(desk.paths, other).state == "pending"
-    assert [session.slug for session in sessions.all(desk.paths)] == ["local-app-2"]
-    assert contexts.load(desk.paths, REF).conversation_history == []
-    assert contexts.load(desk.paths, "local/app#2").conversation_history
+    assert tasks.find_task(desk.paths, mine).state == "cancelled"
+    assert tasks.find_task(desk.paths, other).state == "pending"
+    assert [session.slug for session in sessions.list_sessions(desk.paths)] == ["local-app-2"]
+    assert contexts.load_context(desk.paths, REF).conversation_history == []
+    assert contexts.load_context(desk.paths, "local/app#2").conversation_history
     assert desk.ask("forget", issue_ref=REF).text == f"{REF}: nothing was known of it"
 
 
@@ -80,9 +80,9 @@ def test_start_of_what_cannot_start_takes_it_back_or_leaves_it(desk: Desk) -> No
     desk.ask("pause")
     made, waiting = (create_task(desk.paths, ref, "m", 0.0, held=True) for ref in (REF, "local/app#2"))
     assert desk.ask("start", made).exit_code == 2
-    assert tasks.find(desk.paths, made).state == "cancelled"
+    assert tasks.find_task(desk.paths, made).state == "cancelled"
     assert desk.ask("start", waiting, keep=True).exit_code == 2
-    task = tasks.find(desk.paths, waiting)
+    task = tasks.find_task(desk.paths, waiting)
     assert (task.state, task.held) == ("pending", True)
     assert desk.ask("start", made).exit_code == 3
     assert desk.ask("start", "q_99").exit_code == NoSuchTask.exit_code
@@ -97,6 +97,6 @@ def test_each_agent_gets_its_own_env_files(paths: StatePaths, issue_ref: str, wa
     Path(paths.env, ENV_DEFAULT).write_text("A=default\nB=default\n")
     Path(paths.env, ENV_DEV).write_text("B=dev\nC=dev\n")
     Path(paths.env, ENV_PM).write_text("B=manager\nD=manager\n")
-    built = environment.build(paths, {}, [], {}, Task("q_1", issue_ref), {}, "run")
+    built = environment.build_environment(paths, {}, [], {}, Task("q_1", issue_ref), {}, "run")
     assert {name: value for name, value in built.items() if name in "ABCD"} == wanted
     assert ("PATH" in built) is (issue_ref == PM_AGENT)  # where kugetsu itself is

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.queue.task_store import Ledger
+from kugetsu_engine.queue.task_store import TaskStore
 from kugetsu_engine.storage import files
 
 START = 1_000_000.0
@@ -30,7 +30,7 @@ class Books:
         self.now = START
         self.alerts: list[tuple[str, str]] = []
         self.told: list[Notice] = []
-        self.ledger = Ledger(
+        self.ledger = TaskStore(
             paths, lambda: self.now, lambda code, text: self.alerts.append((code, text)), self.told.append, lambda: self.now
         )  # fmt: skip
         self.ledger.set_timing(Timing(3, 5.0, 60.0, 3600.0))
@@ -47,11 +47,11 @@ class Books:
         files.replace(self.paths.item(task_id), msgspec.json.encode(msgspec.convert(given, Task)), durable=False)
         return task_id
 
-    def facts(self, **known: Any) -> Facts:
+    def facts(self, **known: Any) -> SchedulingFacts:
         """Free slots, unless said otherwise; busy are the issues of active tasks."""
         busy = frozenset(self.ledger.entries[task_id].issue_ref for task_id in self.ledger.active_ids)
         usual: dict[str, Any] = {"limit": 100, "used": 0, "states": self.ledger.states, "busy_refs": busy}
-        return Facts(**(usual | known))
+        return SchedulingFacts(**(usual | known))
 
     def next(self, **known: Any) -> str | None:
         """The id of the task that starts next."""

@@ -130,7 +130,7 @@ def test_a_lock_whose_file_is_removed_at_the_last_moment_is_taken_anew(
     def late(fd: int, how: int) -> None:
         if not taken:
             taken.append(-1)
-            assert locks.remove_free(path)
+            assert locks.remove_free_lock(path)
             taken[0] = locks.try_lock(path) or -1
             if take is not locks.is_held:
                 locks.unlock(taken[0])
@@ -145,10 +145,10 @@ def test_a_lock_whose_file_is_removed_at_the_last_moment_is_taken_anew(
         assert isinstance(found, int)
         assert os.path.samestat(os.fstat(found), os.stat(path))
         assert locks.is_held(path)
-        assert not locks.remove_free(path)
+        assert not locks.remove_free_lock(path)
         locks.unlock(found)
-    assert locks.remove_free(path)
-    assert locks.remove_free(path), "what is not there is gone"
+    assert locks.remove_free_lock(path)
+    assert locks.remove_free_lock(path), "what is not there is gone"
     assert not os.path.exists(path)
 
 
@@ -166,7 +166,7 @@ while wanted:
     locks.unlock(fd)
     wanted -= 1
     if wanted % 3 == 0:
-        locks.remove_free(path)
+        locks.remove_free_lock(path)
 """
 
 
@@ -184,7 +184,7 @@ def test_where_files_cannot_be_told_apart_locks_hold_and_stay(tmp_path: Path, mo
     assert fd is not None
     assert locks.try_lock(_lock(tmp_path)) is None
     locks.unlock(fd)
-    assert not locks.remove_free(_lock(tmp_path))
+    assert not locks.remove_free_lock(_lock(tmp_path))
     assert os.path.exists(_lock(tmp_path))
 
 
@@ -197,7 +197,7 @@ def test_tidying_removes_old_locks_that_nobody_holds(paths: StatePaths) -> None:
         os.utime(f"{paths.locks}/{name}", (1000.0, 1000.0))
     os.utime(paths.slot_lock(1), (1000.0, 1000.0))
     Path(paths.task_lock("q_3")).touch()
-    cleanup.tidy(paths, time.time(), None)
+    cleanup.tidy_state_directory(paths, time.time(), None)
     assert sorted(os.listdir(paths.locks)) == ["note.txt", "q_1.lock", "q_3.lock"]
     assert os.path.exists(paths.slot_lock(1))
     assert held is not None
@@ -206,19 +206,19 @@ def test_tidying_removes_old_locks_that_nobody_holds(paths: StatePaths) -> None:
 
 def test_tidying_removes_old_conversations_that_no_issue_goes_on_with(paths: StatePaths) -> None:
     """With `cleanup_age`; none where a session file cannot be read, as it may name any of them."""
-    sessions.save(paths, Session("local-a-1", agent="aider", session_id="in-use"))
+    sessions.save_session(paths, Session("local-a-1", agent="aider", session_id="in-use"))
     for name in ("in-use", "old", "new"):
         Path(aider.history(paths.root, name)).touch()
         os.utime(aider.history(paths.root, name), (1000.0, 1000.0) if name != "new" else None)
     others = {"local-a-1.json", "in-use.aider.md", "new.aider.md"}
     broken = Path(paths.session("local-b-2"))
     broken.write_bytes(b"{")
-    cleanup.tidy(paths, time.time(), 0.0)
+    cleanup.tidy_state_directory(paths, time.time(), 0.0)
     assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md", broken.name}
     broken.unlink()
-    cleanup.tidy(paths, time.time(), None)
+    cleanup.tidy_state_directory(paths, time.time(), None)
     assert set(os.listdir(paths.sessions)) == {*others, "old.aider.md"}
-    cleanup.tidy(paths, time.time(), 0.0)
+    cleanup.tidy_state_directory(paths, time.time(), 0.0)
     assert set(os.listdir(paths.sessions)) == others
 
 
@@ -318,11 +318,11 @@ def test_an_agent_in_a_slot_above_a_lowered_limit_counts(paths: StatePaths) -> N
     """Slot 2 is held and the limit is 1 now: slot 1 is free and not to be had; with a limit of 2 it is."""
     second = locks.try_lock(paths.slot_lock(2))
     assert second is not None
-    assert slots.enter(paths, "q_1", "local/a#1", 1) == "slots"
-    found = slots.enter(paths, "q_1", "local/a#1", 2)
-    assert isinstance(found, slots.Pass)
+    assert slots.acquire_slot(paths, "q_1", "local/a#1", 1) == "slots"
+    found = slots.acquire_slot(paths, "q_1", "local/a#1", 2)
+    assert isinstance(found, slots.SlotLease)
     found.give_up()
     locks.unlock(second)
-    found = slots.enter(paths, "q_1", "local/a#1", 1)
-    assert isinstance(found, slots.Pass)
+    found = slots.acquire_slot(paths, "q_1", "local/a#1", 1)
+    assert isinstance(found, slots.SlotLease)
     found.give_up()

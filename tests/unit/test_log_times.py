@@ -14,8 +14,8 @@ from kugetsu_engine.state.log_reader import LogReader
 from kugetsu_engine.state.log_times import LogTimes
 from kugetsu_engine.supervisor import log_stamper
 from kugetsu_engine.supervisor.agent_log import LogFile
-from kugetsu_engine.supervisor.log_stamper import Stamping
-from kugetsu_engine.supervisor.readable_log import Telling
+from kugetsu_engine.supervisor.log_stamper import LogStamper
+from kugetsu_engine.supervisor.readable_log import ReadableLog
 
 NOON = 1_790_000_000.0
 
@@ -59,7 +59,7 @@ def _shown(paths: StatePaths, raw: bool = False) -> dict[bytes, float | None]:
 def test_lines_have_the_time_of_the_next_stamp_and_the_last_ones_none(paths: StatePaths, clocks: Clocks) -> None:
     """At most one stamp a second, none for a silent log, one for the end; a wall clock that jumps back changes nothing."""
     log = LogFile(paths.log("q_1", 1), 1 << 20)
-    stamps = Stamping(paths.times("q_1", 1), log, None)
+    stamps = LogStamper(paths.times("q_1", 1), log, None)
     log.write(b"first\nsecond\n")
     clocks.go_on(0.4)
     stamps.look()
@@ -86,7 +86,7 @@ def test_a_place_of_a_past_moment(paths: StatePaths, clocks: Clocks) -> None:
     """How long the log was then: nothing before the first stamp, all after the last."""
     log = LogFile(paths.log("q_1", 1), 1 << 20)
     assert LogTimes.load(paths, "q_1", 1).offset_at(NOON) is None
-    stamps = Stamping(paths.times("q_1", 1), log, None)
+    stamps = LogStamper(paths.times("q_1", 1), log, None)
     for _ in range(3):
         log.write(b"ten bytes\n")
         clocks.go_on(10)
@@ -114,8 +114,8 @@ def test_times_stay_right_when_the_middle_of_a_log_is_dropped(paths: StatePaths,
     """Of every line that is left, in the agent's log and in the readable one: the time it was first stamped after, or None."""
     chance = random.Random(seed)
     log = LogFile(paths.log("q_1", 1), 30_000)
-    telling = Telling(paths.told("q_1", 1), 6_000)
-    stamps = Stamping(paths.times("q_1", 1), log, telling)
+    telling = ReadableLog(paths.told("q_1", 1), 6_000)
+    stamps = LogStamper(paths.times("q_1", 1), log, telling)
     written: dict[bytes, float] = {}
     looks = [clocks.steady]
     for number in range(3_000):
@@ -149,7 +149,7 @@ def test_a_disk_that_refuses_leaves_times_out_and_wrong_ones_are_not_kept(paths:
     """A folder in the place of the file: nothing happens. Where stamps cannot be mended, they go."""
     log = LogFile(paths.log("q_1", 1), 4096)
     os.mkdir(paths.times("q_1", 1))
-    stamps = Stamping(paths.times("q_1", 1), log, None)
+    stamps = LogStamper(paths.times("q_1", 1), log, None)
     log.write(b"x" * 9000)
     clocks.go_on(2)
     log.keep_below_cap()
@@ -176,7 +176,7 @@ def test_stamps_of_a_long_attempt_stay_few(paths: StatePaths, clocks: Clocks, mo
     """Older times become coarser; order, the beginning and the newest stay."""
     monkeypatch.setattr(log_stamper, "MOST", 64)
     log = LogFile(paths.log("q_1", 1), 1 << 20)
-    stamps = Stamping(paths.times("q_1", 1), log, None)
+    stamps = LogStamper(paths.times("q_1", 1), log, None)
     for number in range(1000):
         log.write(b"%06d\n" % number)
         clocks.go_on(1)

@@ -29,13 +29,13 @@ from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 )  # fmt: skip
 def test_each_form_is_found_once_and_in_order(text: str, found: list[str]) -> None:
     """Addresses with and without a scheme, three short forms, in the middle of sentences."""
-    assert [str(ref) for ref in mentions.find(text)] == found
+    assert [str(ref) for ref in mentions.find_mentions(text)] == found
 
 
 @given(st.text(max_size=300))
 def test_any_text_gives_references_that_can_be_read_again(text: str) -> None:
     """Never an error; what is found is a reference in its long form."""
-    for ref in mentions.find(text):
+    for ref in mentions.find_mentions(text):
         assert refs.parse(str(ref)) == ref
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import RepositoryError, UsageError
 from kugetsu_engine.git import containing_repository, discovery
 from tests.support.repositories import commit, make_repository, run_git
@@ -58,11 +58,11 @@ def test_the_enclosing_repository_is_found_from_any_folder_in_it(repository: Pat
     """Upwards, as git finds it; none outside, nor where something only looks like one."""
     deep = repository / "a/b"
     deep.mkdir(parents=True)
-    assert discovery.enclosing(str(deep)) == str(repository)
-    assert discovery.enclosing(str(tmp_path)) is None
+    assert discovery.find_enclosing_repository(str(deep)) == str(repository)
+    assert discovery.find_enclosing_repository(str(tmp_path)) is None
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/HEAD").write_text("nothing", encoding="utf-8")
-    assert discovery.enclosing(str(tmp_path / "odd")) is None
+    assert discovery.find_enclosing_repository(str(tmp_path / "odd")) is None
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_named_repository_is_the_main_one(tmp_path: Path, repository: Path, ki
     else:
         place.symlink_to(repository)
         wanted = repository
-    assert discovery.named(str(place)) == str(wanted)
-    assert containing_repository.work_in(str(place)) == str(wanted)
-    assert discovery.enclosing(str(place)) == str(wanted)
+    assert discovery.find_named_repository(str(place)) == str(wanted)
+    assert containing_repository.enclosing_worktree(str(place)) == str(wanted)
+    assert discovery.find_enclosing_repository(str(place)) == str(wanted)
     assert containing_repository.main_folder(str(place)) == containing_repository.main_folder(str(wanted)), (
         "one repository, one lock"
     )
@@ -111,26 +111,26 @@ def test_a_folder_that_only_lies_in_a_repository_is_not_taken_for_it(tmp_path: P
     home = make_repository(tmp_path / "home")
     (home / "notes").mkdir()
     with pytest.raises(UsageError, match="only lies in"):
-        discovery.named(str(home / "notes"))
+        discovery.find_named_repository(str(home / "notes"))
     with pytest.raises(RepositoryError, match="only lies in"):
-        containing_repository.work_in(str(home / "notes"))
+        containing_repository.enclosing_worktree(str(home / "notes"))
     (tmp_path / "plain").mkdir()
-    assert discovery.named(str(tmp_path / "plain")) == str(tmp_path / "plain")
+    assert discovery.find_named_repository(str(tmp_path / "plain")) == str(tmp_path / "plain")
 
 
 def test_a_worktree_says_which_repository_it_belongs_to(repository: Path, tmp_path: Path) -> None:
     """Without asking git; a folder that is no linked worktree, and one whose repository is gone, say nothing."""
     worktree = tmp_path / "linked"
     run_git(repository, "worktree", "add", "-q", str(worktree))
-    assert discovery.home_of(str(worktree)) == str(repository)
+    assert discovery.find_repository(str(worktree)) == str(repository)
     bare = tmp_path / "bare.git"
     run_git(tmp_path, "clone", "-q", "--bare", str(repository), str(bare))
     run_git(bare, "worktree", "add", "-q", str(tmp_path / "of-bare"))
-    assert discovery.home_of(str(tmp_path / "of-bare")) == str(bare)
-    assert discovery.home_of(str(repository)) is None
-    assert discovery.home_of(str(tmp_path / "none")) is None
+    assert discovery.find_repository(str(tmp_path / "of-bare")) == str(bare)
+    assert discovery.find_repository(str(repository)) is None
+    assert discovery.find_repository(str(tmp_path / "none")) is None
     repository.rename(tmp_path / "gone")
-    assert discovery.home_of(str(worktree)) is None
+    assert discovery.find_repository(str(worktree)) is None
 
 
 def test_an_issue_of_a_submodule_is_none_of_the_superproject(tmp_path: Path, state_dir: Path) -> None:
@@ -140,7 +140,7 @@ def test_an_issue_of_a_submodule_is_none_of_the_superproject(tmp_path: Path, sta
     run_git(app, "commit", "--quiet", "-m", "a submodule")
     run_git(app, "remote", "add", "origin", "git@github.com:acme/app.git")
     run_git(app, "config", "submodule.lib.url", "https://github.com/acme/lib.git")
-    operator = Operator(str(state_dir), {})
+    operator = Client(str(state_dir), {})
     assert operator.enqueue("github.com/acme/lib#7", "x", folder=str(app), hold=True)[1] is None
     assert operator.enqueue("github.com/acme/app#7", "x", folder=str(app), hold=True)[1] == str(app)
     run_git(app / "lib", "remote", "set-url", "origin", "https://github.com/acme/lib.git")
@@ -152,7 +152,7 @@ def test_a_task_enqueued_in_a_linked_worktree_outlives_it(tmp_path: Path, reposi
     """The repository is what it keeps."""
     run_git(repository, "worktree", "add", "--quiet", str(tmp_path / "linked"))
     commit(tmp_path / "linked", "x", "x")
-    operator = Operator(str(state_dir), {})
+    operator = Client(str(state_dir), {})
     linked = str(tmp_path / "linked")
     assert operator.enqueue("local/app#1", "x", hold=True, folder=linked)[1] == str(repository)
     assert operator.enqueue("local/app#1", "x", hold=True, repo=linked)[1] == str(repository)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain import task as tasks
-from kugetsu_engine.domain.history.task_history import History, Stall, history
-from kugetsu_engine.domain.task import Attempt, Notice, Task, move
+from kugetsu_engine.domain.history.task_history import History, Stall, build_history
+from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import new_tasks, notifications
@@ -57,7 +57,7 @@ def told_of_a_life() -> list[Notice]:
     task = Task("q_1", "local/web#1", "Do it", pending_since=stamp(0))
     told = [Notice(stamp(0), "task_queued", "#1 local/web#1 queued", id="q_1", issue_ref="local/web#1", state="pending")]
     for seconds, to in enumerate(("notified", "running", "pending", "notified", "running", "error"), 1):
-        task, notice = move(task, to, stamp(seconds), REASONS[to])  # type: ignore[arg-type]
+        task, notice = move_task(task, to, stamp(seconds), REASONS[to])  # type: ignore[arg-type]
         told.append(notice)
     told.insert(
         3, Notice(stamp(2.5), "task_stalled", "in words", "warning", "q_1", "local/web#1", reason="no output", silent_s=60.0)
@@ -67,7 +67,7 @@ def told_of_a_life() -> list[Notice]:
 
 def replayed(told: list[Notice]) -> History:
     """The history of a task whose file was removed long after."""
-    known = history(None, told, [], START + 1000, 0.0)
+    known = build_history(None, told, [], START + 1000, 0.0)
     assert known is not None
     return known
 
@@ -84,7 +84,7 @@ def test_lines_of_earlier_versions_are_read_by_their_words(
 ) -> None:
     """They have no fields."""
     files.append_line(paths.notifications, old_line(kind, words))
-    known = replayed(notifications.every(paths))
+    known = replayed(notifications.read_notifications(paths))
     assert [(span.state, span.reason) for span in known.spans] == [(state, reason)]
 
 
@@ -99,7 +99,7 @@ def test_stalls_of_earlier_versions_are_read_by_their_words(
         old_line("task_moves", "moves again", 30),
     ):
         files.append_line(paths.notifications, line)
-    known = replayed(notifications.every(paths))
+    known = replayed(notifications.read_notifications(paths))
     assert known.stalled(START + 5, START) is None
     assert known.stalled(START + 20, START) == Stall(evidence, silent_s + 10 if silent_s is not None else None)
     assert known.stalled(START + 31, START) is None
@@ -120,7 +120,7 @@ def test_a_reason_is_kept_to_the_letter() -> None:
     """Also one that begins like a verb, or that the older reader would have taken apart."""
     for reason in ("failed: twice", "failed", "queued", "waits again: no"):
         task = Task("q_1", "local/web#1", state="running")
-        _, notice = move(task, "error", stamp(1), reason)
+        _, notice = move_task(task, "error", stamp(1), reason)
         known = replayed([notice])
         assert known.spans[-1].reason == reason
 
@@ -130,8 +130,8 @@ def test_old_and_new_lines_of_one_task_make_one_history(paths: StatePaths) -> No
     files.append_line(paths.notifications, old_line("task_queued", "queued"))
     files.append_line(paths.notifications, old_line("task_started", "started", 1))
     task = Task("q_1", "local/web#1", state="running", attempts=[Attempt(1)])
-    notifications.append(paths, move(task, "pending", stamp(2), "attempt 1 failed")[1])
-    known = replayed(notifications.every(paths))
+    notifications.append_notification(paths, move_task(task, "pending", stamp(2), "attempt 1 failed")[1])
+    known = replayed(notifications.read_notifications(paths))
     assert [(span.state, span.reason) for span in known.spans] == [
         ("pending", None), ("running", None), ("pending", "attempt 1 failed"),
     ]  # fmt: skip
@@ -157,18 +157,20 @@ def test_an_earlier_version_reads_the_lines(paths: StatePaths) -> None:
         issue_ref: str | None = None
         failure: str | None = None
 
-    new_tasks.announce(paths, "q_1", "local/web#1", START)
+    new_tasks.announce_task(paths, "q_1", "local/web#1", START)
     for notice in told_of_a_life():
-        notifications.append(paths, notice)
+        notifications.append_notification(paths, notice)
     lines = files.read(paths.notifications).split(b"\n")[:-1]
-    assert [msgspec.json.decode(line, type=Earlier).type for line in lines] == [one.type for one in notifications.every(paths)]
-    assert notifications.every(paths)[0].state == "pending"
+    assert [msgspec.json.decode(line, type=Earlier).type for line in lines] == [
+        one.type for one in notifications.read_notifications(paths)
+    ]
+    assert notifications.read_notifications(paths)[0].state == "pending"
 
 
 def test_a_long_reason_is_cut_like_the_text(paths: StatePaths) -> None:
     """Only a short line is appended whole."""
-    _, notice = move(Task("q_1", "local/web#1", state="running"), "error", stamp(1), "x" * 100_000)
-    notifications.append(paths, notice)
+    _, notice = move_task(Task("q_1", "local/web#1", state="running"), "error", stamp(1), "x" * 100_000)
+    notifications.append_notification(paths, notice)
     assert Path(paths.notifications).stat().st_size < 4096
-    kept = notifications.every(paths)[0]
+    kept = notifications.read_notifications(paths)[0]
     assert (kept.reason, kept.state) == ("x" * 1500 + "…", "error")

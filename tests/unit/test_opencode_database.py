@@ -87,15 +87,15 @@ def test_the_first_starts_side_by_side_make_it_once_and_wait_for_it(home: Home) 
 def test_it_is_made_again_by_another_version_in_another_place_and_when_it_is_gone(home: Home) -> None:
     """An upgrade converts it, which must not happen side by side either."""
     for _ in range(2):
-        database.make_ready(home.job())
+        database.prepare_database(home.job())
     assert len(home.runs()) == 1
-    database.make_ready(home.job("1.19.0"))
+    database.prepare_database(home.job("1.19.0"))
     assert len(home.runs()) == 2
-    database.make_ready(home.job("1.19.0", XDG_DATA_HOME=str(home.folder / "other")))
+    database.prepare_database(home.job("1.19.0", XDG_DATA_HOME=str(home.folder / "other")))
     assert len(home.runs()) == 3
     (home.folder / "data/opencode/opencode.db").unlink()
     (home.folder / "keeps the inode").touch()
-    database.make_ready(home.job("1.19.0"))
+    database.prepare_database(home.job("1.19.0"))
     assert len(home.runs()) == 4
 
 
@@ -103,14 +103,14 @@ def test_it_is_made_again_by_another_version_in_another_place_and_when_it_is_gon
 def test_a_program_that_does_not_know_how_keeps_nothing_from_starting(home: Home, version: str | None) -> None:
     """One whose version is not known is not even asked."""
     home.install(fails=True)
-    database.make_ready(home.job(version))
+    database.prepare_database(home.job(version))
     assert home.runs() == (["db path"] if version else [])
 
 
 def test_a_database_in_memory_and_a_missing_program_need_nothing(home: Home) -> None:
     """There is nothing to share, or nothing to run."""
-    database.make_ready(home.job(OPENCODE_DB=":memory:"))
-    database.make_ready(home.job() | {"program": "/not/there"})
+    database.prepare_database(home.job(OPENCODE_DB=":memory:"))
+    database.prepare_database(home.job() | {"program": "/not/there"})
     assert home.runs() == []
 
 

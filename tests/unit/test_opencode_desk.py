@@ -26,10 +26,10 @@ def test_the_keeper_is_reached_by_a_long_path_and_from_a_folder_that_is_gone(
         gone.rmdir()
         with monkeypatch.context() as still:
             still.setattr(os, "chdir", lambda _folder: pytest.fail("it went elsewhere"))
-            with keeper_protocol.connect(f"{folder}/keeper", 5.0) as end:
-                keeper_protocol.say(end, {"verb": "retire"})
+            with keeper_protocol.connect_to_keeper(f"{folder}/keeper", 5.0) as end:
+                keeper_protocol.send_line(end, {"verb": "retire"})
             heard, _ = listener.accept()
             with heard:
-                assert keeper_protocol.hear(heard) == {"verb": "retire"}
+                assert keeper_protocol.receive_line(heard) == {"verb": "retire"}
     with pytest.raises(OSError, match="No such file"):
-        keeper_protocol.connect(f"{tmp_path}/nobody/there", 5.0)
+        keeper_protocol.connect_to_keeper(f"{tmp_path}/nobody/there", 5.0)

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from kugetsu_engine.domain.history.journal_entries import Act, Change, shortened
-from kugetsu_engine.domain.history.timeline import Past
-from kugetsu_engine.domain.history.timeline import told as told_of
-from kugetsu_engine.domain.task import Attempt, Notice, Task, move
+from kugetsu_engine.domain.history.journal_entries import Act, Change, shorten_value
+from kugetsu_engine.domain.history.timeline import Timeline
+from kugetsu_engine.domain.history.timeline import describe_entry as told_of
+from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
 from kugetsu_engine.domain.text.times import iso, past_moment
 from kugetsu_engine.errors import UsageError
 
@@ -25,7 +25,7 @@ def lived(task_id: str, *times: float, attempt: int = 1) -> tuple[Task, list[Not
     told = [Notice(stamp(times[0]), "task_queued", f"{task.shown} local/web#1 queued", id=task_id, issue_ref="local/web#1")]
     for to, when in zip(("notified", "running", "completed"), times[1:], strict=False):
         ended = [Attempt(attempt, stamp(times[2]), stamp(when), outcome="ok")] if to == "completed" else []
-        task, notice = move(task, to, stamp(when), attempt=attempt, attempts=ended)  # type: ignore[arg-type]
+        task, notice = move_task(task, to, stamp(when), attempt=attempt, attempts=ended)  # type: ignore[arg-type]
         told.append(notice)
     return task, told
 
@@ -33,7 +33,7 @@ def lived(task_id: str, *times: float, attempt: int = 1) -> tuple[Task, list[Not
 def test_a_task_is_in_its_state_of_the_moment() -> None:
     """With the stamps, attempts and number of that time, and no others."""
     task, told = lived("q_1", 0, 10, 11, 50)
-    past = Past([task], told, [])
+    past = Timeline([task], told, [])
     assert not past.at(START - 1).pending
     assert [one.state for one in past.at(START).pending] == ["pending"]
     waiting = past.at(START + 5).pending[0]
@@ -51,7 +51,7 @@ def test_a_task_without_notifications_is_told_by_its_own_times() -> None:
     """Those of a directory that was taken over, or whose old notifications are gone."""
     task, told = lived("q_1", 0, 10, 11, 50)
     for kept in (told[2:], told[3:], []):
-        past = Past([task], kept, [])
+        past = Timeline([task], kept, [])
         assert [one.id for one in past.at(START + 5).pending] == ["q_1"]
         assert past.at(START + 20).active[0].task.state == "running"
         assert past.at(START + 60).done_count == 1
@@ -67,7 +67,7 @@ def test_what_operators_set_is_as_it_was() -> None:
         Act(stamp(30), "edit", "q_2", changes=(Change({"message": None}, {"message": None}, "q_2"),)),
         Act(stamp(40), "edit", "q_2", changes=(Change({"priority": "x", "after": 3}, {}, "q_2"),)),  # by another hand
     ]
-    past = Past(tasks, [], acts)
+    past = Timeline(tasks, [], acts)
     assert [task.id for task in past.at(START + 5).pending] == ["q_1", "q_2"]
     first, second = past.at(START + 15).pending
     assert (first.id, first.priority, first.held, first.message) == ("q_2", 9, False, "(its words of that time are not kept)")
@@ -86,7 +86,7 @@ def test_how_the_queue_was_set_and_who_ran_it() -> None:
         Act(stamp(60), "engine_started", engine={"pid": 8, "mode": "console", "flow": flow, "last_alive": stamp(40)}),
         Act(stamp(70), "engine_ended", engine={"pid": 8}),
     ]
-    past = Past([], [], acts)
+    past = Timeline([], [], acts)
     assert [past.at(START + when).flow.limit for when in (0, 10, 65)] == [1, 3, 3]  # type: ignore[union-attr]
     assert [past.at(START + when).flow.paused for when in (0, 30, 65)] == [False, True, False]  # type: ignore[union-attr]
     engines = [past.at(START + when).engine for when in (5, 15, 25, 39, 41, 65, 75)]
@@ -105,7 +105,7 @@ def test_removed_tasks_are_there_until_they_were_removed() -> None:
         Act(stamp(55), "removed", changes=(Change({"state": "pending"}, {"state": None}, "q_2"),)),
         Act(stamp(60), "clear", args={"older_than_s": 5.0}, ok=True),
     ]
-    past = Past([], told + waiting, acts)
+    past = Timeline([], told + waiting, acts)
     assert (past.at(START + 20).active[0].task.id, past.at(START + 20).active[0].task.attempt) == ("q_1", 1)
     assert past.at(START + 59).done[0].title == "(removed since)"
     assert past.at(START + 60).done_count == 0
@@ -120,7 +120,7 @@ def test_what_happened_is_told_in_order() -> None:
         Act(stamp(6), "release", "q_9", ok=False, text="no task 'q_9'"),
         Act(stamp(7), "changed", changes=(Change({"limit": 3, "after": []}, {"limit": 2, "after": ["q_1"]}, "q_1"),)),
     ]
-    events = Past([], told, acts).events(START + 5, START + 10)
+    events = Timeline([], told, acts).events(START + 5, START + 10)
     assert [event.text for event in events] == [
         "you: holding #1", "you: release was refused: no task 'q_9'", "#1: limit 3 → 2, after none → q_1",
         "#1 local/web#1 leaves the queue",
@@ -133,7 +133,7 @@ def test_what_happened_is_told_in_order() -> None:
 
 def test_the_journal_keeps_no_long_text() -> None:
     """Nor things that are no plain values."""
-    kept = shortened({"message": "x" * 50, "url": "y" * 500, "tags": ["z" * 500], "limit": 3, "odd": {"a": 1}})
+    kept = shorten_value({"message": "x" * 50, "url": "y" * 500, "tags": ["z" * 500], "limit": 3, "odd": {"a": 1}})
     assert kept == {
         "message": "(50 characters)",
         "url": "y" * 100 + "…",
@@ -151,7 +151,7 @@ def test_ten_thousand_tasks_are_no_burden() -> None:
         tasks.append(task)
         notices += told
     begin = time.process_time()
-    past = Past(tasks, notices, [])
+    past = Timeline(tasks, notices, [])
     assert time.process_time() - begin < 10
     begin = time.process_time()
     moment = past.at(START + 5_030)
@@ -164,7 +164,7 @@ def test_what_a_task_comes_after_is_known_however_long_ago_it_ended() -> None:
     """Beyond the ended tasks that a picture holds, too."""
     lives = [lived(f"q_{number}", number, number + 10, number + 11, number + 60) for number in range(600)]
     waiting = Task("q_1000", "local/web#1000", "Do it", after=["q_3", "q_599", "q_7000"], pending_since=stamp(700))
-    moment = Past([*(task for task, _ in lives), waiting], [one for _, told in lives for one in told], []).at(START + 710)
+    moment = Timeline([*(task for task, _ in lives), waiting], [one for _, told in lives for one in told], []).at(START + 710)
     assert moment.earlier == {"q_3": "completed"}
     assert "q_599" in {task.id for task in moment.done}
 
@@ -208,7 +208,9 @@ def test_whatever_stands_in_the_journal_it_is_read() -> None:
         Act("no time", "pause"),
         Act(stamp(8), "changed", changes=(Change({"held": {}}, {"held": [1, {"a": 2}]}, "q_404"), Change({}, {}, "q_404"))),
     ]
-    past = Past([], [Notice("nonsense", "task_started", "x", id="q_1"), Notice(stamp(1), "task_started", "", id="q_2")], acts)
+    past = Timeline(
+        [], [Notice("nonsense", "task_started", "x", id="q_1"), Notice(stamp(1), "task_started", "", id="q_2")], acts
+    )
     for moment in (*past.moments, START - 1e9, START + 1e9):
         assert past.at(moment).done_count == 0
     assert past.at(START + 9).flow.limit == 4  # type: ignore[union-attr]

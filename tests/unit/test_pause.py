@@ -11,12 +11,12 @@ from kugetsu_engine.domain import usage
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.scheduling import queue_reason
 from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
-from kugetsu_engine.domain.history.timeline import Past, told
+from kugetsu_engine.domain.history.timeline import Timeline, describe_entry
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.budget import Spending
-from kugetsu_engine.scheduler.queue_control import Controls
+from kugetsu_engine.scheduler.budget import Budget
+from kugetsu_engine.scheduler.queue_control import QueueControl
 from kugetsu_engine.storage import files
 
 OLD = {
@@ -35,10 +35,10 @@ def stored(paths: StatePaths) -> dict[str, object]:
     return found
 
 
-def written(paths: StatePaths, **fields: object) -> Controls:
+def written(paths: StatePaths, **fields: object) -> QueueControl:
     """What an engine finds that starts on a `control.json` with these fields."""
     files.replace(paths.control, json.dumps(fields).encode())
-    return Controls(paths, lambda: 3)
+    return QueueControl(paths, lambda: 3)
 
 
 @pytest.mark.parametrize("text", OLD)
@@ -52,9 +52,9 @@ def test_a_file_of_an_earlier_version_is_read_by_its_sentence(paths: StatePaths,
 @pytest.mark.parametrize("text", ["reworded", "machine restarted", "the budget of the day"])
 def test_the_code_counts_whatever_the_sentence_says(paths: StatePaths, reason: PauseReason, text: str) -> None:
     """Also one that once meant something else."""
-    controls = Controls(paths, lambda: 3)
+    controls = QueueControl(paths, lambda: 3)
     controls.pause_for(reason, text)
-    again = Controls(paths, lambda: 3)
+    again = QueueControl(paths, lambda: 3)
     assert (again.pause, again.pause_reason) == (reason, text)
     for other in set(PauseReason) - {reason}:
         again.lift(other)
@@ -65,7 +65,7 @@ def test_the_code_counts_whatever_the_sentence_says(paths: StatePaths, reason: P
 
 def test_the_operators_own_pause_has_no_code_and_a_brake_takes_it_away(paths: StatePaths) -> None:
     """Nothing lifts it but the operator."""
-    controls = Controls(paths, lambda: 3)
+    controls = QueueControl(paths, lambda: 3)
     controls.pause_for_budget("reworded", "2026-11-21")
     assert stored(paths)["pause_code"] == "budget"
     assert controls.brake()
@@ -90,11 +90,11 @@ def test_an_earlier_version_reads_the_file_and_leaves_no_code_behind(paths: Stat
         limit_over: int | None = None
         budget_day: str = ""
 
-    Controls(paths, lambda: 3).pause_for_budget("the budget of the day is used up", "2026-11-21")
+    QueueControl(paths, lambda: 3).pause_for_budget("the budget of the day is used up", "2026-11-21")
     earlier = msgspec.json.decode(files.read(paths.control), type=Earlier)
     assert earlier.paused
     files.replace(paths.control, msgspec.json.encode(msgspec.structs.replace(earlier, pause_reason="machine restarted")))
-    assert Controls(paths, lambda: 3).pause is PauseReason.MACHINE_RESTARTED
+    assert QueueControl(paths, lambda: 3).pause is PauseReason.MACHINE_RESTARTED
 
 
 @pytest.mark.parametrize("text", ["the budget of the day is used up, 2 of 1; goes on at midnight", "reworded"])
@@ -104,7 +104,7 @@ def test_the_pause_of_a_budget_ends_with_a_larger_one(paths: StatePaths, text: s
     day = usage.day_of(NOON)
     controls = written(paths, paused=True, pause_reason=text, pause_code=code, budget_day=day)
     clock: Callable[[], float] = lambda: NOON  # noqa: E731
-    Spending(paths, clock, controls).hold_the_budget(100.0, Alerts(clock), lambda notice: None)
+    Budget(paths, clock, controls).hold_the_budget(100.0, Alerts(clock), lambda notice: None)
     assert not controls.paused
 
 
@@ -117,7 +117,7 @@ def test_the_journal_of_an_earlier_version_is_replayed(paths: StatePaths) -> Non
         Act(iso(NOON + 10), "engine_started", engine={"flow": old}),
         Act(iso(NOON + 20), "changed", changes=(Change({"pause_reason": "machine restarted"}, {"pause_reason": ""}),)),
     ]
-    past = Past([], [], acts)
+    past = Timeline([], [], acts)
     flows = [past.at(NOON + when).flow for when in (0, 10, 20)]
     assert [read_pause_reason(one.pause_code, one.pause_reason) for one in flows if one is not None] == [
         PauseReason.BUDGET, PauseReason.MACHINE_RESTARTED, PauseReason.OPERATOR,
@@ -130,7 +130,8 @@ def test_the_code_is_not_shown_among_what_was_changed() -> None:
         "paused": True, "pause_reason": "in words", "pause_code": "budget",
     }  # fmt: skip
     assert (
-        told(Act(iso(NOON), "changed", changes=(Change(was, now),))) == "queue: paused no → yes, pause_reason none → in words"
+        describe_entry(Act(iso(NOON), "changed", changes=(Change(was, now),)))
+        == "queue: paused no → yes, pause_reason none → in words"
     )
 
 

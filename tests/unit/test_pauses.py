@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.domain.decisions.scheduling import Rest
+from kugetsu_engine.domain.decisions.scheduling import Cooldown
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.provider_backoff import FORGET_AFTER_S, Pauses, load, resting, told
+from kugetsu_engine.scheduler.provider_backoff import (
+    FORGET_AFTER_S,
+    ProviderBackoff,
+    current_cooldowns,
+    describe_pause,
+    load_pauses,
+)
 from kugetsu_engine.storage import files
 
 START = 1_800_000_000.0
@@ -27,7 +33,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
-        self.told: Rest | None = None
+        self.told: Cooldown | None = None
         """What the last limit gave to tell."""
         self.paths = StatePaths(str(folder / "state"))
         files.prepare(self.paths.folders())
@@ -35,7 +41,7 @@ class Bench:
 
     def open(self) -> None:
         """Begin anew, as an engine that starts does."""
-        self.pauses = Pauses(self.paths, self.clock, lambda agent: "shared" if agent in ("a", "b") else agent)
+        self.pauses = ProviderBackoff(self.paths, self.clock, lambda agent: "shared" if agent in ("a", "b") else agent)
 
     def hit(self, agent: str = "a", failure: str = "rate_limit", ran: float = 1.0, resets_at: float | None = None) -> float:
         """An attempt that has just ended ran into a limit; seconds until the end of the rest."""
@@ -156,10 +162,10 @@ def test_an_old_limit_is_forgotten(bench: Bench) -> None:
 def test_a_broken_file_says_nothing(bench: Bench, data: bytes) -> None:
     """And is replaced by the next rest."""
     Path(bench.paths.pauses).write_bytes(data)
-    assert load(bench.paths) == {}
+    assert load_pauses(bench.paths) == {}
     bench.open()
     bench.hit()
-    assert set(load(bench.paths)) == {"shared"}
+    assert set(load_pauses(bench.paths)) == {"shared"}
 
 
 def test_a_rest_without_an_end_in_sight_is_not_believed(bench: Bench) -> None:
@@ -167,7 +173,7 @@ def test_a_rest_without_an_end_in_sight_is_not_believed(bench: Bench) -> None:
     bench.hit()
     bench.clock.now -= 365 * 86400
     assert bench.rests() == set()
-    assert resting(load(bench.paths), START - 365 * 86400) == {}
+    assert current_cooldowns(load_pauses(bench.paths), START - 365 * 86400) == {}
 
 
 def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +189,6 @@ def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench,
 
 def test_all_rests_are_told_in_one_line() -> None:
     """For the alert."""
-    text = told({"a": Rest("a", START + 7200), "b": Rest("b", START + 60, "quota")}, START)
+    text = describe_pause({"a": Cooldown("a", START + 7200), "b": Cooldown("b", START + 60, "quota")}, START)
     assert text.startswith("a: rate limit, its tasks wait until ")
     assert "; b: quota, its tasks wait until " in text

@@ -12,7 +12,7 @@ from kugetsu_engine.domain.decisions import forecast as planning
 from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learned
 from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_start, expected_end, simulate
-from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
+from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.times import iso
@@ -28,7 +28,7 @@ def _task(number: int, **fields: Any) -> Task:
 def _plan(tasks: list[Task], busy: tuple[Busy, ...] = (), minutes: float | None = 10, **facts: Any) -> Plan:
     known = Expected(minutes * MINUTE, 3, "repository") if minutes is not None else None
     given_facts: dict[str, Any] = {"limit": 2, "used": len(busy), "default_agent": "mine"} | facts
-    return simulate(tasks, busy, Facts(**given_facts), lambda task: known, NOW)
+    return simulate(tasks, busy, SchedulingFacts(**given_facts), lambda task: known, NOW)
 
 
 def _starts(plan: Plan) -> dict[str, float]:
@@ -61,7 +61,7 @@ def test_a_task_waits_for_each_of_its_own_reasons() -> None:
         _task(4, issue_ref="local/a#99"), _task(5, after=["q_4"]), _task(6, held=True),
     ]  # fmt: skip
     busy = (Busy("q_99", "local/a#99", NOW + 2 * MINUTE),)
-    rests = {"resting": Rest("resting", NOW + 9 * MINUTE)}
+    rests = {"resting": Cooldown("resting", NOW + 9 * MINUTE)}
     found = _plan(tasks, busy, limit=20, rests=rests, states={"q_4": "pending"})
     assert _starts(found) == {"q_4": 2, "q_1": 5, "q_2": 7, "q_3": 9, "q_5": 12}
     assert [(one.task_id, one.why.code, one.start) for one in found.others] == [("q_6", "held", None)]
@@ -101,7 +101,7 @@ def test_a_queue_that_stands_still_says_so_and_gives_no_estimate(facts: dict[str
     assert found.blocked is not None
     assert found.blocked.code == code
     assert _starts(found) == {"q_1": 0}
-    assert estimate_start(task, 1, found, Facts(limit=2, used=0, **facts)) is None
+    assert estimate_start(task, 1, found, SchedulingFacts(limit=2, used=0, **facts)) is None
 
 
 def test_full_slots_are_no_standstill() -> None:
@@ -112,7 +112,7 @@ def test_full_slots_are_no_standstill() -> None:
 def test_far_down_the_queue_the_pace_is_carried_on() -> None:
     """A list of ten thousand does not wait for ten thousand simulated starts."""
     tasks = [_task(n) for n in range(1, 1001)]
-    facts = Facts(limit=2, used=0)
+    facts = SchedulingFacts(limit=2, used=0)
     known = Expected(600.0, 1, "all")
     short = simulate(tasks, (), facts, lambda task: known, NOW, most=100)
     whole = simulate(tasks, (), facts, lambda task: known, NOW)
@@ -181,7 +181,7 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
     tasks = [_task(number, **fields) for number, fields in enumerate(drawn, 1)]
     known = Expected(float(seconds), 1, "all")
     states = {task.id: task.state for task in tasks}
-    found = simulate(tasks, (), Facts(limit=limit, used=0, states=states), lambda task: known, NOW)
+    found = simulate(tasks, (), SchedulingFacts(limit=limit, used=0, states=states), lambda task: known, NOW)
     by_id = {task.id: task for task in tasks}
     assert {one.task_id for one in (*found.starts, *found.others)} == set(by_id)
     for one in found.starts:

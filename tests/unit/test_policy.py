@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.decisions.scheduling import (
-    Facts,
-    Rest,
+    Cooldown,
+    SchedulingFacts,
     Timing,
     after_attempt,
     expiry,
@@ -23,7 +23,7 @@ from kugetsu_engine.domain.text.times import iso
 
 NOW = 1_000_000.0
 TIMING = Timing(max_attempts=3, retry_delay=5.0, retry_delay_max=60.0, queue_expiry=3600.0)
-FREE = Facts(limit=3, used=0)
+FREE = SchedulingFacts(limit=3, used=0)
 
 
 def _task(number: int = 1, **fields: Any) -> Task:
@@ -51,10 +51,10 @@ def _task(number: int = 1, **fields: Any) -> Task:
         ({"not_before": iso(NOW)}, {}, "next"),
         ({"not_before": "garbage"}, {}, "next"),
         ({}, {"busy_refs": frozenset({"local/a#1"})}, "issue_busy"),
-        ({"agent": "x"}, {"rests": {"x": Rest("x", NOW + 5)}}, "rate_limit"),
-        ({"agent": "x"}, {"rests": {"x": Rest("x", NOW)}}, "next"),
-        ({"agent": "y"}, {"rests": {"x": Rest("x", NOW + 5)}}, "next"),
-        ({}, {"rests": {"x": Rest("x", NOW + 5)}, "default_agent": "x"}, "rate_limit"),
+        ({"agent": "x"}, {"rests": {"x": Cooldown("x", NOW + 5)}}, "rate_limit"),
+        ({"agent": "x"}, {"rests": {"x": Cooldown("x", NOW)}}, "next"),
+        ({"agent": "y"}, {"rests": {"x": Cooldown("x", NOW + 5)}}, "next"),
+        ({}, {"rests": {"x": Cooldown("x", NOW + 5)}, "default_agent": "x"}, "rate_limit"),
     ],
 )
 def test_each_reason_to_wait_has_its_code_and_starting_agrees_with_it(
@@ -73,12 +73,12 @@ def test_a_reason_with_an_end_tells_it_in_clock_time() -> None:
     why = waiting_reason(_task(retry_at=iso(NOW + 41)), FREE, NOW)
     assert (why.text, why.until) == ("retry in 0:41", NOW + 41)
     assert waiting_reason(_task(not_before=iso(NOW + 3723)), FREE, NOW).text == "starts in 1:02:03"
-    assert waiting_reason(_task(), Facts(limit=3, used=3), NOW).text == "slots 3/3"
+    assert waiting_reason(_task(), SchedulingFacts(limit=3, used=3), NOW).text == "slots 3/3"
 
 
 def test_after_a_failed_task_the_text_says_what_to_do() -> None:
     """Waiting for one that ended badly will not end by itself."""
-    why = waiting_reason(_task(after=["q_9"]), Facts(limit=3, used=0, states={"q_9": "error"}), NOW)
+    why = waiting_reason(_task(after=["q_9"]), SchedulingFacts(limit=3, used=0, states={"q_9": "error"}), NOW)
     assert "after #9" in why.text
     assert "retry it" in why.text
 

@@ -22,7 +22,7 @@ def build(
 ) -> str:
     """The prompt of a first attempt."""
     task = Task("q_1", ref, message, attempts=how.pop("attempts", []))  # type: ignore[arg-type]
-    return prompt.build(paths, settings or Settings(), task, refs.parse(ref), **{"plain": False, **how})  # type: ignore[arg-type]
+    return prompt.build_prompt(paths, settings or Settings(), task, refs.parse(ref), **{"plain": False, **how})  # type: ignore[arg-type]
 
 
 def test_the_message_arrives_to_the_letter(paths: StatePaths) -> None:
@@ -45,7 +45,7 @@ def test_it_holds_the_rules_the_place_and_what_to_do_about_the_pull_request(path
 def test_what_was_said_before_comes_along_the_newest_first_to_stay(paths: StatePaths) -> None:
     """The last messages, in order; the oldest are left out where there is no room."""
     said = [Message("user", f"message {number} {'x' * 3000}", None, f"q_{number}") for number in range(20)]
-    contexts.save(paths, Context("h.test/o/r#3", conversation_history=said))
+    contexts.save_context(paths, Context("h.test/o/r#3", conversation_history=said))
     text = build(paths)
     assert "Operator (#19): message 19" in text
     assert "message 0 " not in text

@@ -5,23 +5,23 @@ from datetime import datetime
 import pytest
 
 from kugetsu_engine.domain.text.quantities import (
-    counted,
+    choose_form,
     format_clock,
     format_coming,
+    format_count,
     format_limit,
     format_moment,
+    format_percent,
     format_size,
     format_span,
-    of_number,
-    percent,
 )
 
 
 def test_one_is_singular() -> None:
     """And everything else, none too, is plural."""
-    assert [counted(number, "line") for number in (0, 1, 2)] == ["0 lines", "1 line", "2 lines"]
-    assert counted(2, "process", "processes") == "2 processes"
-    assert [of_number(number, "needs", "need") for number in (0, 1, 2)] == ["need", "needs", "need"]
+    assert [format_count(number, "line") for number in (0, 1, 2)] == ["0 lines", "1 line", "2 lines"]
+    assert format_count(2, "process", "processes") == "2 processes"
+    assert [choose_form(number, "needs", "need") for number in (0, 1, 2)] == ["need", "needs", "need"]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_one_is_singular() -> None:
 )
 def test_shares_are_rounded(part: int, whole: int, share: str) -> None:
     """Only all is 100%, and only nothing is 0%."""
-    assert percent(part, whole) == share
+    assert format_percent(part, whole) == share
 
 
 @pytest.mark.parametrize(

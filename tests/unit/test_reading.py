@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from kugetsu_engine.agents.stream_events import Event, Reader, Used
+from kugetsu_engine.agents.stream_events import Event, Reader, UsedTokens
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.supervisor import drivers, outcome, stream_reader
 from kugetsu_engine.supervisor import line_splitter as lines
 from kugetsu_engine.supervisor.agent_log import LogFile
-from kugetsu_engine.supervisor.stream_reader import Reading
+from kugetsu_engine.supervisor.stream_reader import StreamReader
 
 NAME = "tests_reader_of_lines"
 
@@ -33,7 +33,7 @@ class Lines(Reader):
             self.session_id = line[3:].decode()
         self.lines.append(line)
         self.steps = len(self.lines)
-        self.used = Used(self.steps * 10, self.steps / 10)
+        self.used = UsedTokens(self.steps * 10, self.steps / 10)
         self.last_text = line.decode("utf-8", "replace")
         return [Event("text", self.last_text)]
 
@@ -58,7 +58,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Lines:
 
 def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, reader: Lines) -> None:
     """An agent that writes in pieces is understood; lines of kugetsu's own are no words of the agent."""
-    reads = Reading({"reader": NAME}, log)
+    reads = StreamReader({"reader": NAME}, log)
     log.write(b"one\ntw")
     reads.look()
     assert reader.lines == [b"one"]
@@ -74,7 +74,7 @@ def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, rea
 
 def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile, reader: Lines) -> None:
     """What was read is not read again, what is left is read once, and half a line is none."""
-    reads = Reading({"reader": NAME}, log)
+    reads = StreamReader({"reader": NAME}, log)
     for number in range(20_000):
         log.write(b"line %07d\n" % number)
         if number % 1000 == 0:
@@ -84,7 +84,7 @@ def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile
     assert len(reader.lines) == len(set(reader.lines))
     assert reader.lines[-1] == b"line 0019999"
     assert all(len(line) == 12 for line in reader.lines)
-    behind = Reading({"reader": NAME}, log)
+    behind = StreamReader({"reader": NAME}, log)
     reader.lines.clear()
     log.write(b"x" * (128 << 10) + b"\nend\n")
     behind.follow(log.keep_below_cap())
@@ -100,14 +100,14 @@ def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
     monkeypatch.setattr(stream_reader, "FAR_BEHIND", 128 << 10)
     monkeypatch.setattr(lines, "LINE_BYTES", 1 << 10)
     log.write(b"early\n" + b"y" * (256 << 10) + b"\nshort\n" + b"z" * (72 << 10) + b"\nafter\n")
-    reads = Reading({"reader": NAME}, log)
+    reads = StreamReader({"reader": NAME}, log)
     reads.look(10)
     assert reader.lines == [b"short", b"after"]
 
 
 def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFile, reader: Lines) -> None:
     """A fault of a plug-in is told in the log, once, and loses neither the session nor a failure that was told."""
-    reads = Reading({"reader": NAME, "max_steps": 9}, log)
+    reads = StreamReader({"reader": NAME, "max_steps": 9}, log)
     log.write(b"id S1\nboom\nboom\ntwo\n")
     reads.look()
     reads.finish()
@@ -116,16 +116,16 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     assert os.pread(log.fd, 9999, 0).count(b"cannot all be read") == 1
     reader.failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
     assert reads.failure(0) == ("network", "it said so")
-    none = Reading({"reader": "no_such_reader"}, log)
+    none = StreamReader({"reader": "no_such_reader"}, log)
     none.look()
     assert none.session_id is None
-    assert Reading({"reader": None}, log).progress(0, 1) == {}
+    assert StreamReader({"reader": None}, log).progress(0, 1) == {}
 
 
 def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path: Path) -> None:
     """Clean, masked, short, also where it has no end yet; rules, JSON and what kugetsu wrote are passed over."""
     log = LogFile(str(tmp_path / "1.log"), 1 << 20, Mask(["geheim-123"]))
-    reads = Reading({"reader": None}, log)
+    reads = StreamReader({"reader": None}, log)
 
     def told(text: str) -> str:
         log.write(text.encode())
@@ -145,9 +145,9 @@ def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path
 
 def test_what_a_reader_claims_cannot_break_the_result(log: LogFile, reader: Lines) -> None:
     """Lone surrogates, escapes, endless texts, numbers that are none: what is written is JSON, short, and read back."""
-    reads = Reading({"reader": NAME}, log)
+    reads = StreamReader({"reader": NAME}, log)
     reader.session_id, reader.last_text = "--evil\nid", "\ud800\x1b]0;x\x07 " + "\N{PILE OF POO}" * 100_000
-    reader.used, reader.steps = Used(-1, float("nan")), "many"  # type: ignore[assignment]
+    reader.used, reader.steps = UsedTokens(-1, float("nan")), "many"  # type: ignore[assignment]
     result, progress = reads.result(), reads.progress(0, 1)
     assert result["session_id"] is None
     assert result["usage"] is None
@@ -169,7 +169,7 @@ def test_an_attempt_beyond_its_limit_is_ended_with_its_class(
     log: LogFile, reader: Lines, limit: dict[str, Any], failure: str, words: str
 ) -> None:
     """Steps, tokens and cost."""
-    reads = Reading({"reader": NAME, **limit}, log)
+    reads = StreamReader({"reader": NAME, **limit}, log)
     log.write(b"1\n2\n")
     reads.look()
     assert reads.beyond() is None
@@ -195,7 +195,7 @@ def test_what_the_events_tell_wins_over_the_exit_code_and_its_words_are_looked_t
 def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_path: Path) -> None:
     """Tools with what came of them, words, errors, and kugetsu's own notes; a folder in its place costs only these words."""
     job = {"reader": "opencode", "told": str(tmp_path / "1.txt")}
-    reads = Reading(job, log)
+    reads = StreamReader(job, log)
     state = {"status": "completed", "input": {"command": "ls"}, "output": "\n".join(map(str, range(30)))}
     log.write(json.dumps({"type": "tool_use", "sessionID": "ses_1", "part": {"tool": "bash", "state": state}}).encode() + b"\n")
     log.note("stop requested")
@@ -208,6 +208,6 @@ def test_what_an_agent_tells_is_written_as_a_person_reads_it(log: LogFile, tmp_p
         "    19", "    … 10 more lines", "[kugetsu] stop requested", "Two", "lines.", "plain words", "! APIError: no",
     ]  # fmt: skip
     (tmp_path / "2.txt").mkdir()
-    blocked = Reading({**job, "told": str(tmp_path / "2.txt")}, log)
+    blocked = StreamReader({**job, "told": str(tmp_path / "2.txt")}, log)
     blocked.finish()
     assert blocked.session_id == "ses_1"

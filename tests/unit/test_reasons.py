@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.domain.decisions import forecast, scheduling
-from kugetsu_engine.domain.decisions.scheduling import Facts, Rest
-from kugetsu_engine.domain.manual_session import ByHand
+from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
+from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.obstacles import Obstacles
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
@@ -30,7 +30,7 @@ from tests.support.fleet import NO_FLOORS_ENVIRON
 
 NOW = 1_700_000_000.0
 BUSY = "git is busy for #7 in its repository"
-HAND = ByHand("q_9", "github.com/o/a#9", iso(NOW - 60))
+HAND = ManualSession("q_9", "github.com/o/a#9", iso(NOW - 60))
 
 
 def waiting(number: int = 1, **fields: Any) -> Task:
@@ -53,24 +53,24 @@ def waiting(number: int = 1, **fields: Any) -> Task:
         ({}, {"obstacles": Obstacles(preparing={"github.com/o/a": "q_7"})}, "preparing", BUSY),
         ({"repo": "/r"}, {"obstacles": Obstacles(preparing={"/r": "q_7"})}, "preparing", BUSY),
         ({"repo": "/r"}, {"obstacles": Obstacles(preparing={"github.com/o/a": "q_7"})}, "next", "starts next"),
-        ({}, {"hosts": {"github.com": Rest("github.com", NOW - 1)}}, "next", "starts next"),
+        ({}, {"hosts": {"github.com": Cooldown("github.com", NOW - 1)}}, "next", "starts next"),
         (
-            {}, {"hosts": {"github.com": Rest("github.com", NOW - 1)}, "probes": {"github.com": "q_4"}}, "network",
+            {}, {"hosts": {"github.com": Cooldown("github.com", NOW - 1)}, "probes": {"github.com": "q_4"}}, "network",
             "github.com did not answer: #4 tries it first",
         ),
-        ({"repo": "/r"}, {"hosts": {"github.com": Rest("github.com", NOW + 60)}}, "next", "starts next"),
-        ({"issue_ref": "gitlab.com/o/a#1"}, {"hosts": {"github.com": Rest("github.com", NOW + 60)}}, "next", "starts next"),
+        ({"repo": "/r"}, {"hosts": {"github.com": Cooldown("github.com", NOW + 60)}}, "next", "starts next"),
+        ({"issue_ref": "gitlab.com/o/a#1"}, {"hosts": {"github.com": Cooldown("github.com", NOW + 60)}}, "next", "starts next"),
         (
-            {}, {"hosts": {"github.com": Rest("github.com", NOW + 60)}, "own_repositories": frozenset({"github.com/o/a"})},
+            {}, {"hosts": {"github.com": Cooldown("github.com", NOW + 60)}, "own_repositories": frozenset({"github.com/o/a"})},
             "next", "starts next",
         ),
-        ({"issue_ref": "local/a#1"}, {"hosts": {"local": Rest("local", NOW + 60)}}, "next", "starts next"),
+        ({"issue_ref": "local/a#1"}, {"hosts": {"local": Cooldown("local", NOW + 60)}}, "next", "starts next"),
         ({}, {"engine_answers": False}, "no_engine", "the engine does not answer"),
     ],
 )  # fmt: skip
 def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: dict[str, Any], code: str, text: str) -> None:
     """And the start agrees."""
-    one, known = waiting(**task), msgspec.structs.replace(Facts(limit=3, used=0), **facts)
+    one, known = waiting(**task), msgspec.structs.replace(SchedulingFacts(limit=3, used=0), **facts)
     why = scheduling.waiting_reason(one, known, NOW)
     assert (why.code, why.text) == (code, text)
     assert (scheduling.next_to_start([one], known, NOW) is one) == (code == "next")
@@ -78,7 +78,7 @@ def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: d
 
 def test_a_host_that_rests_names_the_time_of_the_next_try() -> None:
     """By the clock on the wall, so that the words stand still until then."""
-    known = Facts(limit=3, used=0, hosts={"github.com": Rest("github.com", NOW + 1000)})
+    known = SchedulingFacts(limit=3, used=0, hosts={"github.com": Cooldown("github.com", NOW + 1000)})
     first, later = (scheduling.waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
     assert first.text.startswith("github.com does not answer: next try ")
     assert first.text == later.text
@@ -87,7 +87,7 @@ def test_a_host_that_rests_names_the_time_of_the_next_try() -> None:
 
 numbers = st.integers(1, 6)
 some = st.frozensets(numbers, max_size=3)
-rest = st.builds(Rest, st.just("github.com"), st.sampled_from([NOW - 5, NOW + 60]))
+rest = st.builds(Cooldown, st.just("github.com"), st.sampled_from([NOW - 5, NOW + 60]))
 obstacles = st.builds(
     Obstacles,
     issues=some.map(lambda found: [f"github.com/o/a#{number}" for number in sorted(found)]),
@@ -95,14 +95,14 @@ obstacles = st.builds(
     trouble=st.sampled_from(["", "", "the disk is full"]),
 )  # fmt: skip
 facts = st.builds(
-    Facts, limit=st.integers(1, 4), used=st.integers(0, 5), paused=st.booleans(), draining=st.booleans(),
+    SchedulingFacts, limit=st.integers(1, 4), used=st.integers(0, 5), paused=st.booleans(), draining=st.booleans(),
     engine_runs=st.sampled_from([True, True, True, False]), engine_answers=st.sampled_from([True, True, False]),
     busy_refs=some.map(lambda found: frozenset(f"github.com/o/a#{number}" for number in found)),
     pressure=st.sampled_from(["", "", "no memory"]), default_agent=st.just("x"),
     states=st.sampled_from([{}, {"q_1": "running"}, {"q_2": "error"}]),
-    rests=st.sampled_from([{}, {"x": Rest("x", NOW + 9)}]),
+    rests=st.sampled_from([{}, {"x": Cooldown("x", NOW + 9)}]),
     edited=some.map(lambda found: frozenset(f"q_{number}" for number in found)),
-    by_hand=some.map(lambda found: tuple(ByHand(f"q_{n}", f"github.com/o/a#{n}", iso(NOW)) for n in sorted(found))),
+    by_hand=some.map(lambda found: tuple(ManualSession(f"q_{n}", f"github.com/o/a#{n}", iso(NOW)) for n in sorted(found))),
     hosts=st.one_of(st.just({}), rest.map(lambda one: {"github.com": one})),
     own_repositories=st.sampled_from([frozenset(), frozenset({"github.com/o/a"})]),
     probes=st.sampled_from([{}, {"github.com": "q_9"}]), obstacles=obstacles,
@@ -116,7 +116,7 @@ tasks = st.builds(
 
 @given(st.lists(tasks, max_size=6, unique_by=lambda task: task.id), facts)
 @settings(max_examples=400, deadline=None)
-def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task], known: Facts) -> None:
+def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task], known: SchedulingFacts) -> None:
     """And what starts next says so; the plan says the same of each, and names no start for a task that waits for a person."""
     start = scheduling.next_to_start(queue, known, NOW)
     reasons = {task.id: scheduling.waiting_reason(task, known, NOW) for task in queue}
@@ -156,7 +156,7 @@ class Ground:
         engine.open()
         self.engine = engine
 
-        def launch(task: Task, entered: slots.Pass) -> bool:
+        def launch(task: Task, entered: slots.SlotLease) -> bool:
             self.started.append(task.id)
             engine.ledger.change(task, "notified", attempt=1, token="t")
             return True
@@ -179,7 +179,7 @@ def _stranger(ground: Ground, path: str, stack: ExitStack) -> None:
 
 
 def _edit(ground: Ground, stack: ExitStack) -> None:
-    held = edit_locks.lay_hands_on(ground.paths, "q_1")
+    held = edit_locks.acquire_edit_lock(ground.paths, "q_1")
     assert held is not None
     stack.callback(held.let_go)
 
@@ -187,7 +187,7 @@ def _edit(ground: Ground, stack: ExitStack) -> None:
 def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
     ref = f"github.com/o/a#{number}"
     mark = manual_sessions.set_mark(
-        ground.paths, issue_names.name_of(ground.paths, ref), ByHand(f"q_{number}", ref, iso(_now()))
+        ground.paths, issue_names.name_of(ground.paths, ref), ManualSession(f"q_{number}", ref, iso(_now()))
     )
     assert mark is not None
     stack.callback(mark.take_away)
@@ -196,12 +196,12 @@ def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
 
 
 def _unreachable(ground: Ground, stack: ExitStack) -> None:
-    book = provider_backoff.Pauses(ground.paths, _now, lambda agent: agent)
+    book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
     book.host_failed("github.com", "no route", None)
 
 
 def _rest(ground: Ground, stack: ExitStack) -> None:
-    book = provider_backoff.Pauses(ground.paths, _now, lambda agent: agent)
+    book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
     book.hit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
 
 

@@ -26,23 +26,23 @@ def _notice(text: str, time: str = "2026-11-21T09:00:00.000Z") -> Notice:
 def test_requests_are_applied_in_the_order_in_which_they_were_made(paths: StatePaths) -> None:
     """Numbers grow; a request reads back as it was made; an answer takes it off the list and is fetched once."""
     made = [Request("kill", "q_1", {"now": True}, "t"), Request("pause"), Request("move", "q_2", {"to": "number", "number": 3})]
-    numbers = [requests.submit(paths, request) for request in made]
-    assert requests.waiting(paths) == numbers == sorted(numbers)
-    assert [requests.load(paths, number) for number in numbers] == made
-    assert requests.take_answer(paths, numbers[0]) is None
-    requests.answer(paths, numbers[0], Answer(True, "done"))
-    assert requests.waiting(paths) == numbers[1:]
-    assert requests.take_answer(paths, numbers[0]) == Answer(True, "done")
-    assert requests.take_answer(paths, numbers[0]) is None
+    numbers = [requests.submit_request(paths, request) for request in made]
+    assert requests.list_waiting(paths) == numbers == sorted(numbers)
+    assert [requests.load_request(paths, number) for number in numbers] == made
+    assert requests.pop_answer(paths, numbers[0]) is None
+    requests.write_answer(paths, numbers[0], Answer(True, "done"))
+    assert requests.list_waiting(paths) == numbers[1:]
+    assert requests.pop_answer(paths, numbers[0]) == Answer(True, "done")
+    assert requests.pop_answer(paths, numbers[0]) is None
 
 
 def test_a_lost_counter_overwrites_no_request(paths: StatePaths) -> None:
     """The name of a number is found taken and the next one is used."""
-    first = requests.submit(paths, Request("pause"))
+    first = requests.submit_request(paths, Request("pause"))
     os.unlink(paths.request_number)
-    second = requests.submit(paths, Request("resume"))
+    second = requests.submit_request(paths, Request("resume"))
     assert second > first
-    assert [requests.load(paths, number).verb for number in requests.waiting(paths)] == ["pause", "resume"]
+    assert [requests.load_request(paths, number).verb for number in requests.list_waiting(paths)] == ["pause", "resume"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,7 +51,7 @@ def test_any_bytes_are_a_request_or_a_bad_file(paths: StatePaths, data: bytes) -
     """A stranger's file raises nothing else."""
     Path(requests.file_of(paths, 1)).write_bytes(data)
     try:
-        assert requests.load(paths, 1).verb
+        assert requests.load_request(paths, 1).verb
     except BadFile:
         return
 
@@ -63,25 +63,25 @@ def test_a_request_of_the_wrong_shape_is_a_bad_file(paths: StatePaths, document:
     """Verbs are a closed list."""
     Path(requests.file_of(paths, 1)).write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(BadFile):
-        requests.load(paths, 1)
+        requests.load_request(paths, 1)
 
 
 def test_foreign_names_are_no_requests(paths: StatePaths) -> None:
     """Temporary files and strange names are passed over."""
     for name in (".000000001.json.aa", "x.json", "-1.json", "1.txt", "١.json"):
         Path(paths.requests, name).write_bytes(b"{}")
-    assert requests.waiting(paths) == []
+    assert requests.list_waiting(paths) == []
 
 
 def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths: StatePaths) -> None:
     """Garbage between two lines costs neither of them."""
-    notifications.append(paths, _notice("one"))
+    notifications.append_notification(paths, _notice("one"))
     with open(paths.notifications, "ab") as file:
         file.write(b'garbage\n\xff\xfe\n{"time": 1}\n[[[[\n\n')
-    notifications.append(paths, _notice("two"))
-    assert [notice.text for notice in notifications.newest(paths)] == ["one", "two"]
-    assert notifications.newest(paths)[0] == _notice("one")
-    assert [notice.text for notice in notifications.newest(paths, 1)] == ["two"]
+    notifications.append_notification(paths, _notice("two"))
+    assert [notice.text for notice in notifications.newest_notification(paths)] == ["one", "two"]
+    assert notifications.newest_notification(paths)[0] == _notice("one")
+    assert [notice.text for notice in notifications.newest_notification(paths, 1)] == ["two"]
 
 
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
@@ -93,23 +93,23 @@ def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    assert {notice.text for notice in notifications.newest(paths, 1000)} == {
+    assert {notice.text for notice in notifications.newest_notification(paths, 1000)} == {
         f"{name}{n}" for name in "abcd" for n in range(200)
     }
 
 
 def test_a_long_text_is_cut_so_that_its_line_stays_whole(paths: StatePaths) -> None:
     """A megabyte of error becomes a line below a page."""
-    notifications.append(paths, _notice("x" * (1 << 20)))
-    (found,) = notifications.newest(paths)
+    notifications.append_notification(paths, _notice("x" * (1 << 20)))
+    (found,) = notifications.newest_notification(paths)
     assert found.text == "x" * 1500 + "…"
 
 
 def test_only_the_end_of_a_long_file_is_read(paths: StatePaths) -> None:
     """The newest come from the tail, and none of them is a torn line."""
     for number in range(3000):
-        notifications.append(paths, _notice(f"{number:06}" + "x" * 100))
-    found = notifications.newest(paths, 10_000)
+        notifications.append_notification(paths, _notice(f"{number:06}" + "x" * 100))
+    found = notifications.newest_notification(paths, 10_000)
     assert 500 < len(found) < 3000
     assert [int(notice.text[:6]) for notice in found] == list(range(3000 - len(found), 3000))
 
@@ -133,22 +133,22 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
         os.mkdir(paths.notifications)
     elif kind == "symlink":
         os.symlink("/dev/zero", paths.notifications)
-    assert notifications.newest(paths) == []
+    assert notifications.newest_notification(paths) == []
 
 
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:
     """No listener, a file in its place, a full pipe: ringing is always quick and writes nothing elsewhere."""
-    wakeup_fifo.ring(paths.bell, "q_1")
+    wakeup_fifo.notify(paths.bell, "q_1")
     assert not os.path.exists(paths.bell)
-    fd = wakeup_fifo.hang(paths.bell)
+    fd = wakeup_fifo.listen(paths.bell)
     assert fd is not None
-    wakeup_fifo.ring(paths.bell, "q_41")
+    wakeup_fifo.notify(paths.bell, "q_41")
     assert os.read(fd, 100) == b"q_41\n"
     for _ in range(40_000):
-        wakeup_fifo.ring(paths.bell, "q_41")
+        wakeup_fifo.notify(paths.bell, "q_41")
     os.close(fd)
     os.unlink(paths.bell)
     Path(paths.bell).write_bytes(b"a file")
-    wakeup_fifo.ring(paths.bell, "q_1")
+    wakeup_fifo.notify(paths.bell, "q_1")
     assert Path(paths.bell).read_bytes() == b"a file"
-    assert wakeup_fifo.hang(paths.bell) is None
+    assert wakeup_fifo.listen(paths.bell) is None

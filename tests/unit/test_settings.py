@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.config.agent_settings import AGENT_READERS, AgentSettings
-from kugetsu_engine.config.loader import READERS, WHILE_WRONG, Settings, SettingsSource, load
+from kugetsu_engine.config.loader import READERS, WHILE_WRONG, Settings, SettingsSource, load_settings
 from kugetsu_engine.config.parsers import size
 from kugetsu_engine.config.tables import (
     FORGE_READERS,
@@ -32,7 +32,7 @@ def _write(paths: StatePaths, text: str) -> None:
 
 def test_without_a_file_the_defaults_hold_and_nothing_is_wrong(paths: StatePaths) -> None:
     """Three agents, three attempts, an hour, a day."""
-    settings, problems = load(paths, {})
+    settings, problems = load_settings(paths, {})
     assert (settings, problems) == (Settings(), [])
     assert (settings.max_concurrent_agents, settings.max_attempts, settings.task_timeout, settings.queue_expiry) == (
         3,
@@ -50,7 +50,7 @@ def test_a_file_sets_what_it_names(paths: StatePaths) -> None:
         'agent = "mine"\ntask_timeout = 90\npass_env = ["MY_TOKEN"]\n'
         '[agents.mine]\ncommand = ["my-agent", "--go"]\nenv = { A = "b" }\n[repos]\n"h/o/r" = "/"\n[servers]\n"h" = "ssh://h"\n',
     )
-    settings, problems = load(paths, {})
+    settings, problems = load_settings(paths, {})
     assert problems == []
     assert (settings.max_concurrent_agents, settings.retry_delay, settings.queue_expiry, settings.log_cap) == (
         7,
@@ -79,13 +79,13 @@ def test_every_setting_has_a_variable_that_wins_over_the_file(paths: StatePaths,
         "prompt_template": "plain",
     }
     value = good.get(name, "forge.test" if name == "default_server" else "17")
-    settings, problems = load(paths, {f"KUGETSU_{name.upper()}": value})
+    settings, problems = load_settings(paths, {f"KUGETSU_{name.upper()}": value})
     assert problems == []
     assert getattr(settings, name) == (["A", "B"] if name == "pass_env" else READERS[name](value))
     assert getattr(settings, name) != getattr(Settings(), name)
     bad = {"KUGETSU_" + name.upper(): "\x01\n"}
     if name != "pass_env":
-        settings, faults = load(paths, bad)
+        settings, faults = load_settings(paths, bad)
         assert getattr(settings, name) == WHILE_WRONG.get(name, (getattr(Settings(), name),))[0]
         assert [fault.setting for fault in faults] == [f"$KUGETSU_{name.upper()}"]
         assert bool(settings.gaps.everything) == (name not in HARMLESS)
@@ -105,11 +105,11 @@ def test_the_names_of_the_bash_kugetsu_still_work(
     paths: StatePaths, variable: str, value: str, name: str, expected: object
 ) -> None:
     """As variables, and in its `config` file of shell assignments, over which `config.toml` wins."""
-    assert getattr(load(paths, {variable: value})[0], name) == expected
+    assert getattr(load_settings(paths, {variable: value})[0], name) == expected
     Path(paths.shell_config).write_text(
         f"# old\nexport {variable}='{value}'\nOTHER=$(touch {paths.root}/canary)\n", encoding="utf-8"
     )
-    settings, problems = load(paths, {})
+    settings, problems = load_settings(paths, {})
     assert (getattr(settings, name), problems) == (expected, [])
     assert not os.path.exists(f"{paths.root}/canary")
 
@@ -118,8 +118,8 @@ def test_config_toml_wins_over_the_old_file_and_a_variable_over_both(paths: Stat
     """Default, v0.2 file, `config.toml`, environment, in this order."""
     Path(paths.shell_config).write_text("MAX_CONCURRENT_AGENTS=4\n", encoding="utf-8")
     _write(paths, "max_concurrent_agents = 5")
-    assert load(paths, {})[0].max_concurrent_agents == 5
-    assert load(paths, {"KUGETSU_MAX_CONCURRENT_AGENTS": "6"})[0].max_concurrent_agents == 6
+    assert load_settings(paths, {})[0].max_concurrent_agents == 5
+    assert load_settings(paths, {"KUGETSU_MAX_CONCURRENT_AGENTS": "6"})[0].max_concurrent_agents == 6
 
 
 BAD_VALUES = [
@@ -144,10 +144,10 @@ BAD_VALUES = [
 def test_a_bad_limit_is_told_and_the_last_good_one_holds(paths: StatePaths, value: str) -> None:
     """One sentence names file, line and setting; the others of the file are taken. Until it is corrected."""
     _write(paths, "max_concurrent_agents = 8")
-    good = load(paths, {})[0]
+    good = load_settings(paths, {})[0]
     _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
     for _ in range(2):
-        good, faults = load(paths, {}, good)
+        good, faults = load_settings(paths, {}, good)
         assert (good.max_concurrent_agents, good.max_attempts) == (8, 9)
         assert len(faults) == 1
         assert str(faults[0]).startswith("config.toml, line 1: max_concurrent_agents")
@@ -159,8 +159,8 @@ def test_a_bad_limit_is_told_and_the_last_good_one_holds(paths: StatePaths, valu
 def test_a_bad_limit_at_the_start_is_told_and_nothing_starts_until_it_is_corrected(paths: StatePaths, value: str) -> None:
     """There is no good one, and the default may be more than was meant; reading the file again does not make it one."""
     _write(paths, f"max_concurrent_agents = {value}\nmax_attempts = 9")
-    settings, faults = load(paths, {})
-    settings, faults = load(paths, {}, settings)
+    settings, faults = load_settings(paths, {})
+    settings, faults = load_settings(paths, {}, settings)
     assert str(faults[0]).endswith("; until this is corrected nothing starts")
     assert "max_concurrent_agents" in settings.gaps.reason("opencode", "local/a#1")
 
@@ -171,18 +171,18 @@ def test_a_bad_limit_at_the_start_is_told_and_nothing_starts_until_it_is_correct
 def test_what_was_off_and_is_to_be_set_is_no_value_to_hold(paths: StatePaths, line: str) -> None:
     """The engine ran without a budget; one that cannot be read is not "without" again."""
     _write(paths, "max_attempts = 2")
-    good = load(paths, {})[0]
+    good = load_settings(paths, {})[0]
     _write(paths, line)
-    assert line.partition(" ")[0] in load(paths, {}, good)[0].gaps.reason("opencode", "local/a#1")
+    assert line.partition(" ")[0] in load_settings(paths, {}, good)[0].gaps.reason("opencode", "local/a#1")
 
 
 @pytest.mark.parametrize("text", ["max_attempts = ", "\x00", "[", "a = 1\na = 2", "max_attempts = 5 junk"])
 def test_a_file_that_is_no_toml_keeps_all_of_the_last_good_settings(paths: StatePaths, text: str) -> None:
     """Half-saved by an editor: nothing falls back to a default."""
     _write(paths, 'max_concurrent_agents = 8\n[repos]\n"a/b/c" = "/"')
-    good = load(paths, {})[0]
+    good = load_settings(paths, {})[0]
     _write(paths, text)
-    settings, problems = load(paths, {}, good)
+    settings, problems = load_settings(paths, {}, good)
     assert settings == good
     assert len(problems) == 1
     assert str(problems[0]).endswith("the last good settings hold")
@@ -200,7 +200,7 @@ def test_a_settings_file_that_is_none_is_told_and_hangs_nothing(paths: StatePath
         os.truncate(paths.config, 1 << 32)
     else:
         Path(paths.config).write_bytes(b"\xff\xfe")
-    settings, faults = load(paths, {})
+    settings, faults = load_settings(paths, {})
     assert settings == msgspec.structs.replace(Settings(), gaps=settings.gaps, default_server=settings.default_server)
     assert len(faults) == 1
     assert str(faults[0]).startswith("config.toml cannot be read (")
@@ -265,7 +265,7 @@ def test_a_size_is_a_number_of_bytes_or_a_usage_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["9" * 5000, "999999999999GiB", f"{1 << 30}GiB", "9" * 20])
 def test_a_size_no_disk_has_is_refused(paths: StatePaths, text: str) -> None:
     """Told like every bad value; a job with a number of more than 64 bits could not be handed to a supervisor."""
-    settings, problems = load(paths, {"KUGETSU_LOG_CAP": text})
+    settings, problems = load_settings(paths, {"KUGETSU_LOG_CAP": text})
     assert settings == Settings()
     assert [len(str(problem)) < 200 and "is not a size" in str(problem) for problem in problems] == [True]
 
@@ -274,7 +274,7 @@ def test_a_size_no_disk_has_is_refused(paths: StatePaths, text: str) -> None:
 def test_a_limit_of_an_agent_that_is_none_is_told(paths: StatePaths, limit: str) -> None:
     """Below zero, or beyond what a job can hold."""
     _write(paths, f"[agents.claude]\nmax_steps = {limit}")
-    settings, faults = load(paths, {})
+    settings, faults = load_settings(paths, {})
     assert settings.gaps.agents.keys() == {"claude"}
     assert [fault.setting for fault in faults] == ["[agents.claude] max_steps"]
 
@@ -294,7 +294,7 @@ def test_the_readers_cover_every_simple_setting() -> None:
 
 def test_an_env_file_is_data_and_never_run() -> None:
     """Quotes, `export`, comments, CRLF are known; `$()`, backticks and `$NAME` are text; an open quote is told."""
-    values, faults = env_files.parse(
+    values, faults = env_files.parse_assignments(
         '# comment\r\nexport A=1\r\n B = two words # remark\nC=\'lit $X `y` \\n\'\nD="a\\nb \\"q\\" \\$x"\n'
         "E=$(touch /tmp/x)`id`$HOME\nF=\nG=a#b\nH='open\n"
     )
@@ -308,7 +308,7 @@ def test_an_env_file_is_data_and_never_run() -> None:
 @pytest.mark.parametrize("line", ["novalue", "1A=x", "A B=x", "=x", "A-B=x", "Ä=x", "$(x)=y", "A\0=x", "OK=a\0b"])
 def test_a_line_that_is_no_assignment_is_told_by_its_number(line: str) -> None:
     """And the lines around it are taken."""
-    values, faults = env_files.parse(f"X=1\n{line}\nY=2")
+    values, faults = env_files.parse_assignments(f"X=1\n{line}\nY=2")
     assert values == {"X": "1", "Y": "2"}
     assert len(faults) == 1
     assert faults[0].startswith("line 2")
@@ -317,11 +317,11 @@ def test_a_line_that_is_no_assignment_is_told_by_its_number(line: str) -> None:
 @pytest.mark.parametrize("name", sorted(env_files.REFUSED))
 def test_a_variable_that_changes_what_programs_are_is_refused(name: str) -> None:
     """The loader's variables and the shell's start files."""
-    assert env_files.parse(f"{name}=/evil")[0] == {}
+    assert env_files.parse_assignments(f"{name}=/evil")[0] == {}
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_an_env_file(text: str) -> None:
     """Names are always legal, values never hold NUL."""
-    values, _ = env_files.parse(text)
+    values, _ = env_files.parse_assignments(text)
     assert all(name.isidentifier() and name.isascii() and "\0" not in value for name, value in values.items())

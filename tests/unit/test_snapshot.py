@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import Facts
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine.loop import Engine
@@ -99,7 +99,7 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
         assert [why.code for why in told] == ["after", "next", "next", "after"]
         assert told[0].text == "after #1, which ended as error: retry it"
         assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
-        engines = Facts(3, 0, states=engine.ledger.states)
+        engines = SchedulingFacts(3, 0, states=engine.ledger.states)
         assert [scheduling.own_reason(task, engines, NOW) is None for task in picture.pending] == [False, True, True, False]
     os.unlink(paths.ended("q_1"))
     _add(paths, 1, state="completed", completed_at=iso(NOW))  # retried

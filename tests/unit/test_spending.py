@@ -8,14 +8,14 @@ import pytest
 
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.scheduling import Facts, Timing
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.domain.usage import consumed, total
+from kugetsu_engine.domain.usage import sum_consumed, sum_usage
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.budget import Spending, by_day_and_repository
-from kugetsu_engine.scheduler.queue_control import Controls
+from kugetsu_engine.scheduler.budget import Budget, by_day_and_repository
+from kugetsu_engine.scheduler.queue_control import QueueControl
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
 
@@ -32,7 +32,7 @@ def attempt(cost: float | None, ended: float = NOON, number: int = 1) -> Attempt
 def keep(paths: StatePaths, task_id: str, *attempts: Attempt, ref: str = "local/a#1") -> None:
     """Put an ended task on disk."""
     task = Task(id=task_id, issue_ref=ref, state="error", attempt=len(attempts), attempts=list(attempts))
-    files.create(paths.ended(task_id), tasks.encode(task, {}))
+    files.create(paths.ended(task_id), tasks.encode_task(task, {}))
     os.utime(paths.ended(task_id), (NOON, NOON))
 
 
@@ -40,8 +40,8 @@ def keep(paths: StatePaths, task_id: str, *attempts: Attempt, ref: str = "local/
 def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
     """Hold a budget at a moment; returns the reason of the pause and the types of what was told. One engine's worth of it."""
     state = {"now": NOON}
-    controls, alerts = Controls(paths, lambda: 3), Alerts(lambda: state["now"])
-    spending = Spending(paths, lambda: state["now"], controls)
+    controls, alerts = QueueControl(paths, lambda: 3), Alerts(lambda: state["now"])
+    spending = Budget(paths, lambda: state["now"], controls)
     told: list[Notice] = []
 
     def hold(limit: float, now: float = NOON, *new: Attempt, resume: bool = False) -> tuple[str, list[str]]:
@@ -93,9 +93,9 @@ def test_sums_are_by_day_and_repository_and_odd_files_are_passed_over(paths: Sta
 
 def test_what_attempts_told_is_added_up_and_what_none_told_stays_unknown() -> None:
     """In words as in `show`."""
-    assert total([attempt(None), attempt(0.25), attempt(0.5)]) == Usage(20, 0.75)
-    assert total([attempt(None)]) == Usage(None, None)
-    assert [consumed(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
+    assert sum_usage([attempt(None), attempt(0.25), attempt(0.5)]) == Usage(20, 0.75)
+    assert sum_usage([attempt(None)]) == Usage(None, None)
+    assert [sum_consumed(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
         "1,234,567 tokens, cost 0.0031", "5 tokens", "cost 2.00", "",
     ]  # fmt: skip
 
@@ -108,6 +108,6 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     assert scheduling.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
     assert scheduling.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = scheduling.queue_reason(Facts(3, 0, paused=True, pause=PauseReason.BUDGET))
+    why = scheduling.queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

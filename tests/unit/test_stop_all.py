@@ -9,7 +9,7 @@ import pytest
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.engine import request_inbox
 from kugetsu_engine.engine.loop import Engine
-from kugetsu_engine.errors import NotNow
+from kugetsu_engine.errors import TransientReadError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, requests
 from kugetsu_engine.state.requests import Request
@@ -91,12 +91,12 @@ def test_nothing_starts_between_the_parts_of_one_act(desk: Desk, started: list[s
     """Also where they take several turns: the task that a later part is about is not given the slot meanwhile."""
     monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     ids = [desk.add(number) for number in (1, 2, 3)]
-    number = requests.submit(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids[:2]]))
+    number = requests.submit_request(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids[:2]]))
     desk.engine.step()
-    assert (started, requests.waiting(desk.paths)) == ([], [number])
+    assert (started, requests.list_waiting(desk.paths)) == ([], [number])
     desk.engine.step()
     assert started == ["q_3"]
-    reply = requests.take_answer(desk.paths, number)
+    reply = requests.pop_answer(desk.paths, number)
     assert reply is not None
     assert [part.ok for part in reply.parts] == [True, True]
 
@@ -107,8 +107,8 @@ def test_nothing_starts_before_what_was_asked_for_earlier(
     """The brake may wait behind many other requests: no slot is given away meanwhile."""
     monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     desk.add(1)
-    numbers = [requests.submit(desk.paths, Request("limit", args={"limit": limit})) for limit in (2, 3)]
-    numbers.append(requests.submit(desk.paths, Request("stop_all")))
+    numbers = [requests.submit_request(desk.paths, Request("limit", args={"limit": limit})) for limit in (2, 3)]
+    numbers.append(requests.submit_request(desk.paths, Request("stop_all")))
     for _ in range(len(numbers) + 2):
         desk.engine.step()
     assert started == []
@@ -117,13 +117,13 @@ def test_nothing_starts_before_what_was_asked_for_earlier(
 def test_nothing_starts_while_a_request_cannot_be_read(desk: Desk, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be the brake."""
     desk.add(1)
-    requests.submit(desk.paths, Request("stop_all"))
+    requests.submit_request(desk.paths, Request("stop_all"))
 
     def not_now(paths: StatePaths, number: int) -> Request:
-        raise NotNow("too many open files")
+        raise TransientReadError("too many open files")
 
     with monkeypatch.context() as refused:
-        refused.setattr(requests, "load", not_now)
+        refused.setattr(requests, "load_request", not_now)
         desk.engine.step()
         assert started == []
     desk.engine.step()
@@ -135,7 +135,7 @@ def test_parts_that_were_done_before_a_crash_are_not_done_twice(desk: Desk) -> N
     """The whole act is applied again, and moves no task a second step."""
     ids = [desk.add(number) for number in (1, 2, 3, 4)]
     request = Request("many", parts=[Request("move", ids[3], {"to": "up"}), Request("hold", ids[0])])
-    number = requests.submit(desk.paths, request)
+    number = requests.submit_request(desk.paths, request)
     desk.engine.apply_requests()
     before = desk.order
     Path(requests.file_of(desk.paths, number)).write_bytes(msgspec.json.encode(request))  # the crash
@@ -146,9 +146,9 @@ def test_parts_that_were_done_before_a_crash_are_not_done_twice(desk: Desk) -> N
 def test_each_part_has_a_line_of_its_own_in_the_journal(desk: Desk) -> None:
     """So that what happened can be told as before, task by task."""
     ids = [desk.add(number) for number in (1, 2)]
-    requests.submit(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids]))
+    requests.submit_request(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids]))
     desk.engine.apply_requests()
-    assert [(act.verb, act.task) for act in journal_file.every(desk.paths) if act.verb == "hold"] == [
+    assert [(act.verb, act.task) for act in journal_file.read_journal(desk.paths) if act.verb == "hold"] == [
         ("hold", "q_1"),
         ("hold", "q_2"),
     ]

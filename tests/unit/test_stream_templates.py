@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents import json_stream
-from kugetsu_engine.agents.json_stream import StreamReader
-from kugetsu_engine.agents.stream_events import Event, Used
+from kugetsu_engine.agents.json_stream import JsonStreamReader
+from kugetsu_engine.agents.stream_events import Event, UsedTokens
 from kugetsu_engine.domain.text import json_paths
 from tests.unit.test_agent_streams import STREAMS
 
 
-def reading(table: dict[str, Any], *events: Any, **options: Any) -> tuple[StreamReader, list[Event]]:
+def reading(table: dict[str, Any], *events: Any, **options: Any) -> tuple[JsonStreamReader, list[Event]]:
     """Feed events to a reader made from a table, through JSON as a job takes it."""
-    made = json.loads(json.dumps({"stream": json_paths.compiled(table), **options}))
+    made = json.loads(json.dumps({"stream": json_paths.compile_path(table), **options}))
     reader = json_stream.reader(made)
     return reader, [event for one in events for event in reader.feed(json.dumps(one).encode())]
 
@@ -44,7 +44,7 @@ def test_a_table_for_a_known_program_reads_the_recorded_stream() -> None:
         ("session", "6f1c9f7e-5a63-4f0f-8d0f-0123456789c1", ""), ("text", "I write a file.", ""),
         ("tool", "Bash echo hi > made.txt; cat made.txt", ""), ("tool", "", "hi"), ("text", "Done: made.txt is there.", ""),
     ]  # fmt: skip
-    assert (reader.used, reader.last_text, reader.failure(0)) == (Used(290, 0.00273), "Done: made.txt is there.", None)
+    assert (reader.used, reader.last_text, reader.failure(0)) == (UsedTokens(290, 0.00273), "Done: made.txt is there.", None)
     refused = [json.loads(line) for line in (STREAMS / "claude-nologin.jsonl").read_text(encoding="utf-8").splitlines()]
     assert reading(CLAUDE, *refused)[0].failure(1) == ("exit", "Not logged in · Please run /login")
 
@@ -52,8 +52,8 @@ def test_a_table_for_a_known_program_reads_the_recorded_stream() -> None:
 def test_numbers_are_added_up_unless_each_is_the_sum_so_far() -> None:
     """Several places are added; what is no number does not count."""
     events = [{"t": 10, "c": 0.5, "u": {"a": 1, "b": 2}}, {"t": 30, "c": 0.75, "u": {"a": 3, "b": True}}, {"t": "x"}]
-    assert reading({"tokens": "t", "cost": {"at": "c", "total": True}}, *events)[0].used == Used(40, 0.75)
-    assert reading({"tokens": [{"at": "t", "total": True}, {"at": "u.*"}]}, *events)[0].used == Used(36, None)
+    assert reading({"tokens": "t", "cost": {"at": "c", "total": True}}, *events)[0].used == UsedTokens(40, 0.75)
+    assert reading({"tokens": [{"at": "t", "total": True}, {"at": "u.*"}]}, *events)[0].used == UsedTokens(36, None)
 
 
 def test_pieces_of_an_answer_are_told_line_by_line_and_joined() -> None:
@@ -93,8 +93,8 @@ def test_an_id_that_was_chosen_is_known_from_the_start_and_one_that_is_told_once
 )
 def test_a_condition_compares_what_stands_at_paths(condition: dict[str, Any], event: dict[str, Any], holds: bool) -> None:
     """Truth values and numbers are different things; a path that leads nowhere holds nothing."""
-    compiled = json_paths.compiled({"failed_when": condition})["failed_when"]
-    assert json_paths.holds(event, compiled[0]) is holds
+    compiled = json_paths.compile_path({"failed_when": condition})["failed_when"]
+    assert json_paths.condition_holds(event, compiled[0]) is holds
 
 
 def test_success_needs_the_event_that_says_so_and_steps_are_counted() -> None:

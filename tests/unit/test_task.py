@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain import states
-from kugetsu_engine.domain.new_task import draft, shown_id, task_id
-from kugetsu_engine.domain.task import Delivered, State, Task, move
+from kugetsu_engine.domain.new_task import make_task, shown_id, task_id
+from kugetsu_engine.domain.task import Delivered, State, Task, move_task
 from kugetsu_engine.domain.text.times import iso
 
 NOW = "2026-11-21T09:00:00.000Z"
@@ -38,7 +38,7 @@ def test_the_table_is_the_one_of_the_design() -> None:
 @pytest.mark.parametrize(("before", "after"), ALLOWED)
 def test_every_allowed_move_tells_exactly_one_notification_and_stamps_its_time(before: str, after: State) -> None:
     """The notification has the name of the new state, the id, the reference and the reason."""
-    moved, notice = move(_task(before), after, NOW, "because")
+    moved, notice = move_task(_task(before), after, NOW, "because")
     assert moved.state == after
     assert moved.reason == "because"
     expected = "task_retry" if after == "pending" else states.EVENTS[after]
@@ -56,7 +56,7 @@ def test_every_allowed_move_tells_exactly_one_notification_and_stamps_its_time(b
 def test_every_other_move_raises(before: str, after: State) -> None:
     """What the table does not name cannot happen; staying is no move either."""
     with pytest.raises(ValueError, match=f"cannot go from {before} to {after}"):
-        move(_task(before), after, NOW)
+        move_task(_task(before), after, NOW)
 
 
 def test_only_an_error_needs_a_person() -> None:
@@ -66,14 +66,14 @@ def test_only_an_error_needs_a_person() -> None:
         "notified": "info", "running": "info",
     }  # fmt: skip
     for before, after in ALLOWED:
-        level = move(_task(before), after, NOW)[1].level  # type: ignore[arg-type]
+        level = move_task(_task(before), after, NOW)[1].level  # type: ignore[arg-type]
         asked_for = after == "pending" and before in states.FINAL
         assert level == ("info" if asked_for else expected[after]), (before, after)
 
 
 def test_a_draft_has_exactly_the_fields_and_defaults_of_a_task() -> None:
     """`enqueue` writes what `Task` would, without loading it."""
-    document = draft(41, "local/a#1", "do it", NOW)
+    document = make_task(41, "local/a#1", "do it", NOW)
     assert tuple(sorted(document)) == tuple(sorted(Task.__struct_fields__))
     task = msgspec.json.decode(json.dumps(document).encode(), type=Task)
     assert task == Task(id="q_41", issue_ref="local/a#1", message="do it", position=41.0, pending_since=NOW)

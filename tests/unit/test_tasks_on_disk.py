@@ -42,7 +42,7 @@ CORRUPT = [
 
 def test_an_item_of_the_bash_kugetsu_loads_as_it_is() -> None:
     """The nine fields of v0.2, with its kind of id; everything else has its default."""
-    task = tasks.decode(json.dumps(V02).encode(), "q_1700000000_ab")
+    task = tasks.decode_task(json.dumps(V02).encode(), "q_1700000000_ab")
     assert task == Task(**V02)
     assert (task.schema, task.priority, task.held, task.attempt, task.attempts) == (1, 5, False, 0, [])
 
@@ -51,7 +51,7 @@ def test_an_item_of_the_bash_kugetsu_loads_as_it_is() -> None:
 def test_contents_that_are_no_task_raise_bad_file_and_nothing_else(data: bytes) -> None:
     """Empty, cut short, nested, wrong types, impossible values: one error, in one line."""
     with pytest.raises(BadFile) as caught:
-        tasks.decode(data, "q_1")
+        tasks.decode_task(data, "q_1")
     assert not isinstance(caught.value, tasks.NewerSchema)
     assert "\n" not in caught.value.message
 
@@ -66,7 +66,7 @@ def test_contents_that_are_no_task_raise_bad_file_and_nothing_else(data: bytes) 
 def test_any_bytes_are_a_task_or_a_bad_file(data: bytes) -> None:
     """No input raises anything but `BadFile`."""
     try:
-        assert tasks.decode(data, "q_1").id == "q_1"
+        assert tasks.decode_task(data, "q_1").id == "q_1"
     except BadFile:
         return
 
@@ -76,7 +76,7 @@ def test_a_file_cut_short_anywhere_is_no_task(length: int) -> None:
     """A truncated file is never taken for a shorter task."""
     data = msgspec.json.encode(Task(id="q_1", issue_ref="local/a#1", message="m" * 100))
     with pytest.raises(BadFile):
-        tasks.decode(data[: min(length, len(data) - 1)], "q_1")
+        tasks.decode_task(data[: min(length, len(data) - 1)], "q_1")
 
 
 def test_a_task_reads_back_as_it_was_written() -> None:
@@ -97,22 +97,22 @@ def test_a_task_reads_back_as_it_was_written() -> None:
         2.5,
     )
     task = Task(id="q_1", issue_ref="local/a#1", message="\x00\x1b[31m日本語\u2028", attempts=[attempt], after=["q_2"])
-    assert tasks.decode(tasks.encode(task, {}), "q_1") == task
+    assert tasks.decode_task(tasks.encode_task(task, {}), "q_1") == task
 
 
 def test_a_newer_schema_is_told_apart_from_a_broken_file() -> None:
     """Whatever else it holds; so that it is left alone."""
     for document in (GOOD | {"schema": 2}, {"schema": 3}, {"schema": 2, "id": 5, "state": {"new": 1}}):
         with pytest.raises(tasks.NewerSchema, match="this kugetsu knows 1"):
-            tasks.decode(json.dumps(document).encode(), "q_1")
+            tasks.decode_task(json.dumps(document).encode(), "q_1")
 
 
 def test_fields_nobody_knows_are_kept_when_a_task_is_rewritten(paths: StatePaths) -> None:
     """Order of keys may change, contents do not; the known ones are the new ones."""
     unknown = {"x_team": "blue", "x_deep": {"a": [1, {"b": None}]}, "x_big": 2**60}
     files.create(paths.item("q_1"), json.dumps(GOOD | unknown).encode())
-    task = tasks.read(paths.item("q_1"), "q_1")
-    tasks.save(paths, msgspec.structs.replace(task, priority=9))
+    task = tasks.read_task(paths.item("q_1"), "q_1")
+    tasks.save_task(paths, msgspec.structs.replace(task, priority=9))
     document = json.loads(Path(paths.item("q_1")).read_bytes())
     assert {key: document[key] for key in unknown} == unknown
     assert document["priority"] == 9
@@ -122,14 +122,14 @@ def test_a_task_is_found_among_the_open_and_the_ended_ones(paths: StatePaths) ->
     """By any form of its id; what is no id never becomes a path."""
     files.create(paths.item("q_1"), json.dumps(GOOD).encode())
     files.create(paths.ended("q_2"), json.dumps(GOOD | {"id": "q_2", "state": "completed"}).encode())
-    assert tasks.find(paths, "#1").id == "q_1"
-    assert tasks.find(paths, "2").state == "completed"
+    assert tasks.find_task(paths, "#1").id == "q_1"
+    assert tasks.find_task(paths, "2").state == "completed"
     for text in ("3", "../../etc/passwd", "", "q_1/../q_1"):
         with pytest.raises(NoSuchTask):
-            tasks.find(paths, text)
+            tasks.find_task(paths, text)
     tasks.file_ended(paths, "q_1")
     assert (os.path.exists(paths.item("q_1")), os.path.exists(paths.ended("q_1"))) == (False, True)
-    tasks.reopen(paths, "q_1")
+    tasks.reopen_task(paths, "q_1")
     assert (os.path.exists(paths.item("q_1")), os.path.exists(paths.ended("q_1"))) == (True, False)
 
 
@@ -144,7 +144,7 @@ def test_an_enqueued_task_is_whole_private_and_numbered_in_order(paths: StatePat
     """Ids grow by one; the file is a task from the first moment."""
     ids = [new_tasks.create_task(paths, "local/a#1", "do it", 0.0, priority=7) for _ in range(3)]
     assert ids == ["q_1", "q_2", "q_3"]
-    task = tasks.find(paths, "2")
+    task = tasks.find_task(paths, "2")
     assert (task.position, task.priority, task.state) == (2.0, 7, "pending")
     assert os.stat(paths.item("q_2")).st_mode & 0o777 == 0o600
 
@@ -162,7 +162,7 @@ def test_a_lost_counter_never_gives_a_number_out_again(paths: StatePaths, conten
     else:
         Path(paths.task_number).write_bytes(contents)
     assert new_tasks.create_task(paths, "local/a#1", "second", 0.0) == "q_4"
-    assert tasks.find(paths, "1").message == tasks.find(paths, "2").message == "first"
+    assert tasks.find_task(paths, "1").message == tasks.find_task(paths, "2").message == "first"
 
 
 @pytest.mark.parametrize("message", ["", " \n\t", "a\0b", "\ud800", "x" * ((1 << 20) + 1), "ü" * (1 << 20)])
@@ -179,4 +179,4 @@ def test_the_longest_message_goes_in_and_comes_out(paths: StatePaths, characters
     """1 MiB of anything, also of what JSON writes as six bytes each, fits into the bound of a state file."""
     message = characters * ((1 << 20) // len(characters.encode()) - 1) + "x"
     task_id = new_tasks.create_task(paths, "local/a#1", message, 0.0)
-    assert tasks.find(paths, task_id).message == message
+    assert tasks.find_task(paths, task_id).message == message

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.domain.text.masking import Mask
 from kugetsu_engine.domain.text.terminal_line import Colour, shown_line
-from kugetsu_engine.state.log_reader import MAX_LINE, LogReader, masked
+from kugetsu_engine.state.log_reader import MAX_LINE, LogReader, mask_lines
 
 from .test_safe_text import harmless
 
@@ -116,7 +116,7 @@ def test_a_log_reads_the_same_however_it_grew(
     late.refresh()
     assert growing.placed(0, 100) == late.placed(0, 100)
     mask = Mask()
-    assert [masked(line, mask).text for line in late.lines(0, 100)] == [
+    assert [mask_lines(line, mask).text for line in late.lines(0, 100)] == [
         shown_line(line.decode()).text for line in late.lines(0, 100)
     ]
 
@@ -182,8 +182,8 @@ def test_a_secret_is_masked_however_it_was_printed() -> None:
     """Also with a colour in the middle, and when only a part of it was written over."""
     mask = Mask(["hunter2-or-so-3"])
     for line in (b"key hunter2-or-so-3", b"key hunter2\x1b[31m-or-so-3", b"key hunter2-or-so-3\rKEY h", b"hunter2-or-so-3\rX"):
-        assert "unter2" not in masked(line, mask).text
-    assert masked(b"\x1b[32mok\x1b[0m", mask).colours == (Colour(0, 2, "green"),)
+        assert "unter2" not in mask_lines(line, mask).text
+    assert mask_lines(b"\x1b[32mok\x1b[0m", mask).colours == (Colour(0, 2, "green"),)
 
 
 def test_no_line_takes_long() -> None:

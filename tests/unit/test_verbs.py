@@ -53,15 +53,15 @@ class Desk:
 
     def ask(self, verb: Any, task: str | None = None, **args: Any) -> Answer:
         """Apply a request by way of its file, as the engine does."""
-        number = requests.submit(self.paths, Request(verb, task, args))
+        number = requests.submit_request(self.paths, Request(verb, task, args))
         self.engine.apply_requests()
-        reply = requests.take_answer(self.paths, number)
+        reply = requests.pop_answer(self.paths, number)
         assert reply is not None
         return reply
 
     def task(self, task_id: str) -> Task:
         """The task on disk."""
-        return tasks.find(self.paths, task_id)
+        return tasks.find_task(self.paths, task_id)
 
     @property
     def order(self) -> list[int]:
@@ -103,7 +103,7 @@ def test_each_verb_answers_each_state_with_its_exit_code(desk: Desk, verb: str, 
     assert "\n" not in reply.text
     if not reply.ok:
         assert Path(path).read_bytes() == before
-    assert requests.waiting(desk.paths) == []
+    assert requests.list_waiting(desk.paths) == []
 
 
 @pytest.mark.parametrize("verb", sorted(CODES))
@@ -126,7 +126,7 @@ def test_retry_of_an_ended_task_forgets_the_failure_and_counts_anew(desk: Desk) 
     assert os.path.exists(desk.paths.item(task_id))
     assert not os.path.exists(desk.paths.ended(task_id))
     assert desk.order == [1]
-    assert [notice.type for notice in notifications.newest(desk.paths)] == ["task_retry"]
+    assert [notice.type for notice in notifications.newest_notification(desk.paths)] == ["task_retry"]
 
 
 def test_hold_and_release(desk: Desk) -> None:
@@ -424,7 +424,7 @@ def test_a_disk_that_refuses_is_an_answer(desk: Desk, monkeypatch: pytest.Monkey
 def test_what_was_done_is_not_done_again_as_the_disk_refused_the_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retried task that has ended meanwhile stays ended, and the operator reads the answer when there is room again."""
     task_id = desk.add(1, state="error", attempt=1, completed_at=iso(NOW))
-    number = requests.submit(desk.paths, Request("retry", task_id))
+    number = requests.submit_request(desk.paths, Request("retry", task_id))
     replace = files.replace
 
     def refuse_answers(path: str, data: bytes, *how: bool, **more: bool) -> None:
@@ -440,11 +440,11 @@ def test_what_was_done_is_not_done_again_as_the_disk_refused_the_answer(desk: De
         assert desk.task(task_id).state == "pending"
         desk.engine.ledger.change(desk.task(task_id), "cancelled")
     desk.engine.apply_requests()
-    reply = requests.take_answer(desk.paths, number)
+    reply = requests.pop_answer(desk.paths, number)
     assert reply is not None
     assert reply.text == "#1 waits for another attempt"
     assert desk.task(task_id).state == "cancelled"
-    assert requests.waiting(desk.paths) == []
+    assert requests.list_waiting(desk.paths) == []
 
 
 @pytest.mark.parametrize("to", ["up", "down"])
@@ -521,10 +521,10 @@ def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Des
     monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     held = [desk.add(number) for number in (1, 2, 3)]
     desk.ask("pause")
-    numbers = [requests.submit(desk.paths, Request("hold", task_id)) for task_id in held]
+    numbers = [requests.submit_request(desk.paths, Request("hold", task_id)) for task_id in held]
     done = []
     for _ in numbers:
-        done.append((desk.engine.step(), requests.waiting(desk.paths)))
+        done.append((desk.engine.step(), requests.list_waiting(desk.paths)))
     assert [left for _, left in done] == [numbers[1:], numbers[2:], []]
     assert [wait_s == 0.0 for wait_s, _ in done] == [True, True, False]
     assert all(desk.task(task_id).held for task_id in held)
@@ -533,6 +533,6 @@ def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Des
 def test_an_engine_that_ends_when_idle_answers_what_was_asked_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that did not fit into the turn are no reason to end without them."""
     monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
-    numbers = [requests.submit(desk.paths, Request("limit", args={"limit": limit})) for limit in (4, 5, 6)]
+    numbers = [requests.submit_request(desk.paths, Request("limit", args={"limit": limit})) for limit in (4, 5, 6)]
     desk.engine.run(threading.Event(), until_idle=True)
-    assert [reply.ok for number in numbers if (reply := requests.take_answer(desk.paths, number))] == [True] * 3
+    assert [reply.ok for number in numbers if (reply := requests.pop_answer(desk.paths, number))] == [True] * 3

@@ -11,10 +11,10 @@ from kugetsu_engine.client import edit as editing
 from kugetsu_engine.config import loader
 from kugetsu_engine.config.loader import NotifySettings, Settings
 from kugetsu_engine.doctor import agent_logins, checks
-from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather
-from kugetsu_engine.domain.decisions.recovery_report import WORDS, Found, Recovered
-from kugetsu_engine.domain.decisions.scheduling import Why
-from kugetsu_engine.domain.failures import of_git
+from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather_evidence
+from kugetsu_engine.domain.decisions.recovery_report import WORDS, Recovered, RecoveryCounts
+from kugetsu_engine.domain.decisions.scheduling import WaitingReason
+from kugetsu_engine.domain.failures import failure_of_git
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
 from kugetsu_engine.notifications.channels import try_all
@@ -25,7 +25,7 @@ from kugetsu_engine.state.new_tasks import create_task
 from kugetsu_engine.state.slots import SlotRefusal
 from kugetsu_engine.storage import files, locks
 from kugetsu_engine.supervisor import outcome
-from kugetsu_tui.viewmodels.queue import why_words
+from kugetsu_tui.viewmodels.queue import reason_text
 
 REF = "local/web#1"
 
@@ -44,18 +44,18 @@ def test_the_gate_names_the_lock_it_did_not_get(
     """And holds none of the others any more."""
     fd = locks.try_lock(lock(paths))
     assert fd is not None
-    assert slots.enter(paths, "q_1", REF, 1) is refusal
+    assert slots.acquire_slot(paths, "q_1", REF, 1) is refusal
     locks.unlock(fd)
-    entered = slots.enter(paths, "q_1", REF, 1)
-    assert isinstance(entered, slots.Pass)
+    entered = slots.acquire_slot(paths, "q_1", REF, 1)
+    assert isinstance(entered, slots.SlotLease)
     entered.give_up()
 
 
 def test_every_count_of_a_recovery_has_a_field_and_words() -> None:
     """The fields are those of `engine.json`, which scripts read."""
-    assert list(Found.__struct_fields__) == ["adopted", "ended_meanwhile", "lost", "given_back", "set_aside"]
-    assert {*map(str, Recovered), "set_aside"} == {*Found.__struct_fields__} == {*map(str, WORDS)}
-    assert Found(adopted=1, ended_meanwhile=2, set_aside=3).words == "1 adopted, 2 ended meanwhile, 3 set aside"
+    assert list(RecoveryCounts.__struct_fields__) == ["adopted", "ended_meanwhile", "lost", "given_back", "set_aside"]
+    assert {*map(str, Recovered), "set_aside"} == {*RecoveryCounts.__struct_fields__} == {*map(str, WORDS)}
+    assert RecoveryCounts(adopted=1, ended_meanwhile=2, set_aside=3).words == "1 adopted, 2 ended meanwhile, 3 set aside"
 
 
 def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> None:
@@ -63,7 +63,7 @@ def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> N
     task_id = create_task(paths, REF, "Do it", time.time())
     document = msgspec.json.decode(files.read(paths.item(task_id)))
     files.replace(paths.item(task_id), msgspec.json.encode(document | {"schema": 99}))
-    assert [bad.newer for bad in gather(paths, Settings()).unreadable] == [True]
+    assert [bad.newer for bad in gather_evidence(paths, Settings()).unreadable] == [True]
     seen = Evidence(
         paths.root, unreadable=[Unreadable("/a", "it speaks of schema 2"), Unreadable("/b", "reworded", newer=True)]
     )
@@ -73,22 +73,22 @@ def test_a_file_of_a_later_version_is_told_by_its_schema(paths: StatePaths) -> N
 def test_settings_that_cannot_be_read_as_a_whole_say_so_in_a_field(paths: StatePaths) -> None:
     """One value that is wrong does not."""
     files.replace(paths.config, b"max_concurrent_agents = [")
-    assert [fault.unread for fault in loader.load(paths, {})[1]] == [True]
+    assert [fault.unread for fault in loader.load_settings(paths, {})[1]] == [True]
     files.replace(paths.config, b'max_concurrent_agents = "config.toml cannot be read"')
-    assert [fault.unread for fault in loader.load(paths, {})[1]] == [False]
+    assert [fault.unread for fault in loader.load_settings(paths, {})[1]] == [False]
 
 
 def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths: StatePaths) -> None:
     """Whether the hint names the file or not."""
-    edit = editing.begin(paths, create_task(paths, REF, "Do it", time.time()), time.time)
+    edit = editing.begin_edit(paths, create_task(paths, REF, "Do it", time.time()), time.time)
     with pytest.raises(editing.TextKept, match=edit.path):
-        editing.after_editor(edit, -9)
+        editing.read_edited(edit, -9)
     with pytest.raises(KugetsuError, match="returned at once") as failed:
-        editing.after_editor(edit, 0, 0.0)
+        editing.read_edited(edit, 0, 0.0)
     assert not isinstance(failed.value, editing.TextKept)
     files.replace(edit.path, b"\xff\xfe\x00")
     with pytest.raises(editing.TextKept):
-        editing.after_editor(edit, 0)
+        editing.read_edited(edit, 0)
     edit.done()
 
 
@@ -115,12 +115,12 @@ def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.Monke
 
 def test_a_rest_is_shown_with_a_time_of_day_however_it_is_worded() -> None:
     """The countdown's own sentence is not taken apart."""
-    why = Why(
+    why = WaitingReason(
         "rate_limit", "in four minutes, goes on in earnest", 1_790_000_000.0, "anthropic: no more for now, goes on strike"
     )
     now = 1_790_000_000.0 - 300
-    assert why_words(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
-    assert why_words(msgspec.structs.replace(why, without_time=""), now) == why.text
+    assert reason_text(why, now) == f"{why.without_time}, {format_moment(1_790_000_000.0, now, seconds=True)}"
+    assert reason_text(msgspec.structs.replace(why, without_time=""), now) == why.text
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
     assert outcome.of_preparation(error)["failure"] == failure
-    assert of_git(str(GitTimeout(verb, 60.0))) is None
+    assert failure_of_git(str(GitTimeout(verb, 60.0))) is None

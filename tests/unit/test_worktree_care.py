@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import containing_repository, worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import locks
-from kugetsu_engine.worktrees.inventory import Care, Removal, Worktree
+from kugetsu_engine.worktrees.inventory import Removal, Worktree, WorktreeInventory
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -33,17 +33,17 @@ def home(tmp_path: Path) -> Path:
 def worktree(paths: StatePaths, home: Path) -> Path:
     """The worktree of `local/work#1`."""
     place = paths.worktree("local-work-1")
-    worktrees.ready(str(home), place, BRANCH, None)
+    worktrees.prepare_worktree(str(home), place, BRANCH, None)
     return Path(place)
 
 
 def _look(paths: StatePaths) -> Worktree:
-    [found] = Care(paths, {}).all()
+    [found] = WorktreeInventory(paths, {}).all()
     return found
 
 
 def _clean(paths: StatePaths, dry_run: bool = False) -> Removal:
-    [made] = Care(paths, {}).clean(dry_run, lambda _: None)
+    [made] = WorktreeInventory(paths, {}).clean(dry_run, lambda _: None)
     return made
 
 
@@ -181,7 +181,7 @@ def test_what_holds_something_stays_and_says_why(
     elif kind == "live":
         lock = locks.try_lock(paths.issue_lock("local-work-1"))
     elif kind == "waiting":
-        Operator(paths.root, {}).enqueue("local/work#1", "x", hold=True)
+        Client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
     elif kind == "foreign":
         Path(run_git(worktree, "rev-parse", "--git-dir"), worktrees.BASE_FILE).unlink()
     elif kind == "broken":
@@ -236,12 +236,12 @@ def test_a_branch_that_is_gone_from_the_remote_is_told_and_only_a_merge_frees_it
     found = _look(paths)
     assert (found.upstream_gone, found.safe) == (True, False)
     assert found.why == "1 commit not pushed, and its branch is gone from the remote"
-    Operator(paths.root, {}).enqueue("local/work#1", "x", hold=True)
-    Operator(paths.root, {}).do("cancel", "1")
+    Client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
+    Client(paths.root, {}).do("cancel", "1")
     for commit_, state in (("0" * 40, "unpushed"), (head, "merged")):
         pull = PullRequest(9, "https://x/9", "merged", head=commit_)
-        known = pull_requests.Pulls(issues={"local/work#1": KnownPull("2026-11-21T10:00:00.000Z", BRANCH, pull)})
-        pull_requests.change(paths, lambda _, known=known: known)  # type: ignore[misc]
+        known = pull_requests.PullRequests(issues={"local/work#1": KnownPull("2026-11-21T10:00:00.000Z", BRANCH, pull)})
+        pull_requests.change_pull_requests(paths, lambda _, known=known: known)  # type: ignore[misc]
         assert _look(paths).state == state
     assert (_look(paths).why, _look(paths).issue_ref) == ("merged as PR #9", "local/work#1")
 
@@ -251,7 +251,7 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
     paths: StatePaths, home: Path, worktree: Path, held: str
 ) -> None:
     """An agent begins between the look and the removal, or git works in the repository."""
-    care = Care(paths, {})
+    care = WorktreeInventory(paths, {})
     found = care.look("local-work-1")
     assert found.safe
     path = (

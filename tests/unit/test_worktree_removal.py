@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Operator
+from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import locks
 from kugetsu_engine.worktrees import destroy, prune
-from kugetsu_engine.worktrees.inventory import Care
+from kugetsu_engine.worktrees.inventory import WorktreeInventory
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -40,7 +40,7 @@ class Place:
         run_git(folder, "clone", "--quiet", str(remote), str(folder / "home"))
         self.home = folder / "home"
         self.worktree = Path(paths.worktree("local-work-1"))
-        worktrees.ready(str(self.home), str(self.worktree), BRANCH, None)
+        worktrees.prepare_worktree(str(self.home), str(self.worktree), BRANCH, None)
         self.outside = folder / "outside"
         run_git(self.home, "worktree", "add", "--quiet", "-b", "mine", str(self.outside))
         (self.outside / "notes.txt").write_text("mine\n", encoding="utf-8")
@@ -276,8 +276,12 @@ def test_one_that_kugetsu_did_not_make_goes_only_where_its_issue_is_named(
 @pytest.mark.parametrize("act", ["clean", "prune", "destroy"])
 def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
     """A person locks it, or writes in it, while the question stands: nothing goes that was not said."""
-    operator = Operator(place.paths.root, {})
-    care, orphans, remains = Care(place.paths, {}), prune.look(operator), destroy.look(operator, "local/work#1")
+    operator = Client(place.paths.root, {})
+    care, orphans, remains = (
+        WorktreeInventory(place.paths, {}),
+        prune.find_prunable(operator),
+        destroy.inspect_issue(operator, "local/work#1"),
+    )
     found = care.look("local-work-1")
     for make, reason in ((_locked, "locked"), (_uncommitted, "1 file not committed")):
         make(place)
@@ -285,10 +289,10 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
         if act == "clean":
             said.append(care._remove(found).why)
         elif act == "prune":
-            assert prune.prune(operator, orphans, said.append) != 0
+            assert prune.prune_orphans(operator, orphans, said.append) != 0
         else:
             with pytest.raises(KugetsuError) as caught:
-                list(destroy.destroy(operator, remains, force=False))
+                list(destroy.destroy_issue(operator, remains, force=False))
             said.append(str(caught.value))
         assert reason in said[0]
         assert place.worktree.exists()
@@ -299,12 +303,12 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
 @pytest.mark.parametrize("act", ["clean", "prune", "destroy"])
 def test_a_read_only_console_removes_nothing(place: Place, act: str) -> None:
     """Each way to remove a worktree asks before it does anything."""
-    operator, care = Operator(place.paths.root, {}, read_only=True), Care(place.paths, {}, read_only=True)
-    orphans, remains = prune.look(operator), destroy.look(operator, "local/work#1")
+    operator, care = Client(place.paths.root, {}, read_only=True), WorktreeInventory(place.paths, {}, read_only=True)
+    orphans, remains = prune.find_prunable(operator), destroy.inspect_issue(operator, "local/work#1")
     acts: dict[str, Callable[[], object]] = {
         "clean": lambda: care.clean(False, lambda _: None),
-        "prune": lambda: prune.prune(operator, orphans, lambda _: None),
-        "destroy": lambda: list(destroy.destroy(operator, remains, force=True)),
+        "prune": lambda: prune.prune_orphans(operator, orphans, lambda _: None),
+        "destroy": lambda: list(destroy.destroy_issue(operator, remains, force=True)),
     }
     with pytest.raises(KugetsuError, match="read-only"):
         acts[act]()

@@ -6,13 +6,13 @@ import pytest
 
 from kugetsu_engine.agents import registry
 from kugetsu_engine.config import env_files
-from kugetsu_engine.config.line_numbers import line_of
-from kugetsu_engine.config.loader import Settings, SettingsSource, load
+from kugetsu_engine.config.line_numbers import find_line
+from kugetsu_engine.config.loader import Settings, SettingsSource, load_settings
 from kugetsu_engine.config.tables import ForgeSettings
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.domain.config_faults import Fault, Gaps
 from kugetsu_engine.domain.decisions import forecast, scheduling
-from kugetsu_engine.domain.decisions.scheduling import Facts
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
@@ -24,7 +24,7 @@ ALL, OPENCODE, CLAUDE = "everything", "opencode", "claude"
 def read(paths: StatePaths, text: str, environ: dict[str, str] | None = None) -> tuple[Settings, list[Fault]]:
     """The settings of a `config.toml`."""
     Path(paths.config).write_text(text, encoding="utf-8")
-    return load(paths, environ or {})
+    return load_settings(paths, environ or {})
 
 
 WRONG = [
@@ -191,7 +191,7 @@ def test_while_they_are_wrong_nothing_is_cleaned_up_and_nothing_expires(paths: S
     """Neither the default nor the value before: who misspells "never" must not lose logs for it."""
     good, _ = read(paths, 'cleanup_age = "1d"\nqueue_expiry = "1d"')
     Path(paths.config).write_text('cleanup_age = "nver"\nqueue_expiry = "nver"', encoding="utf-8")
-    settings, _ = load(paths, {}, good)
+    settings, _ = load_settings(paths, {}, good)
     assert (settings.cleanup_age, settings.queue_expiry) == (None, None)
 
 
@@ -199,7 +199,7 @@ def test_while_they_are_wrong_nothing_is_cleaned_up_and_nothing_expires(paths: S
 @pytest.mark.parametrize("name", ["KUGETSU_MAX_CONCURRENT_AGENTS", "MAX_CONCURRENT_AGENTS"])
 def test_a_wrong_variable_stops_everything_and_is_named(paths: StatePaths, name: str, value: str) -> None:
     """An empty one too, as it may have been meant to hold a limit; the bash kugetsu's own names were not set when empty."""
-    settings, faults = load(paths, {name: value})
+    settings, faults = load_settings(paths, {name: value})
     if name == "MAX_CONCURRENT_AGENTS" and not value:
         assert (settings, faults) == (Settings(), [])
         return
@@ -209,20 +209,20 @@ def test_a_wrong_variable_stops_everything_and_is_named(paths: StatePaths, name:
 
 def test_a_misspelt_variable_is_told_and_those_of_an_agent_are_not(paths: StatePaths) -> None:
     """`KUGETSU_…` that is nearly a setting; what agents and servers have is none."""
-    settings, faults = load(paths, {"KUGETSU_BUGDET_PER_DAY": "5"})
+    settings, faults = load_settings(paths, {"KUGETSU_BUGDET_PER_DAY": "5"})
     assert [str(fault) for fault in faults] == [
         "environment: $KUGETSU_BUGDET_PER_DAY: no such variable, did you mean KUGETSU_BUDGET_PER_DAY?; "
         "until this is corrected nothing starts"
     ]
     assert settings.gaps.everything
     theirs = ("DIR", "TASK", "TASK_ID", "ATTEMPT", "ISSUE_REF", "WORKTREE", "BRANCH", "DEMO_SPEED", "TOKEN_GIT_TEST")
-    assert load(paths, {f"KUGETSU_{name}": "x" for name in theirs}) == (Settings(), [])
+    assert load_settings(paths, {f"KUGETSU_{name}": "x" for name in theirs}) == (Settings(), [])
 
 
 def test_a_good_value_that_wins_takes_the_weight_off_a_wrong_one(paths: StatePaths) -> None:
     """It is told all the same."""
     Path(paths.shell_config).write_text("MAX_CONCURRENT_AGENTS=$CORES\n", encoding="utf-8")
-    assert load(paths, {})[0].gaps.everything
+    assert load_settings(paths, {})[0].gaps.everything
     settings, faults = read(paths, "max_concurrent_agents = 2")
     assert (settings.max_concurrent_agents, settings.gaps) == (2, Gaps())
     assert ["config (v0.2): MAX_CONCURRENT_AGENTS: " in str(fault) for fault in faults] == [True]
@@ -300,7 +300,7 @@ def test_the_known_agents_are_those_with_a_driver() -> None:
 )  # fmt: skip
 def test_a_setting_is_found_in_its_line(path: tuple[str, ...], line: int | None) -> None:
     """Over values of several lines, inner tables and dotted keys, and not in a comment or a text."""
-    assert line_of(LINES, path) == line
+    assert find_line(LINES, path) == line
 
 
 LINES = """\
@@ -325,14 +325,14 @@ TASKS = (Task("q_1", "local/a#1", agent="claude"), Task("q_2", "local/a#2"), Tas
 
 def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> None:
     """`why` says it with the code `config`; the plan starts the others and knows no time for it."""
-    facts = Facts(limit=1, used=0, default_agent="opencode", gaps=Gaps(agents={"claude": "settings: x"}))
+    facts = SchedulingFacts(limit=1, used=0, default_agent="opencode", gaps=Gaps(agents={"claude": "settings: x"}))
     assert [scheduling.waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
     found = scheduling.next_to_start(TASKS, facts, 0.0)
     assert found is TASKS[1]
     planned = forecast.simulate(TASKS, (), facts, lambda _: None, 0.0)
     assert {one.task_id for one in planned.starts} <= {"q_2", "q_3"}
     assert (planned.others[0].task_id, planned.others[0].why.code) == ("q_1", "config")
-    everything = Facts(limit=1, used=0, gaps=Gaps("settings: y"))
+    everything = SchedulingFacts(limit=1, used=0, gaps=Gaps("settings: y"))
     assert scheduling.next_to_start(TASKS, everything, 0.0) is None
     assert {scheduling.waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
     assert (

@@ -21,7 +21,7 @@ MAKING_S = 60.0
 """Measured: one to three seconds."""
 
 
-def make_ready(job: dict[str, Any]) -> None:
+def prepare_database(job: dict[str, Any]) -> None:
     """Have the database made, unless this version of opencode has seen it; what fails here the run itself will tell.
 
     Nothing is done where the version is not known: then nobody knows what the program does with the question.

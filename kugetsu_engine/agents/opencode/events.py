@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...domain.text.safe_text import safe_line
-from ..stream_events import Event, Reader, Used
+from ..stream_events import Event, Reader, UsedTokens
 
 OF_THE_SERVER = {"ServerLost": "server_lost", "NoProgram": "no_program"}
 """Errors that the client of the shared server tells."""
@@ -199,7 +199,7 @@ class OpencodeReader(Reader):
             counts = (*(tokens.get(name) for name in ("input", "output", "reasoning")), cache.get("read"), cache.get("write"))
             total = sum(count for count in counts if isinstance(count, int))
         spent = cost if isinstance(cost, (int, float)) else 0.0
-        self.used = Used((self.used.tokens or 0) + total, (self.used.cost or 0.0) + spent)
+        self.used = UsedTokens((self.used.tokens or 0) + total, (self.used.cost or 0.0) + spent)
         return Event("step", f"step {self.steps}: {self._last_reason}, {total} tokens", at=at)
 
     def _failed_before_it_began(self, exit_code: int) -> tuple[str, str]:

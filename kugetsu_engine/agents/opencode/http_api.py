@@ -24,7 +24,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Api:
+class ServerApi:
     """One server."""
 
     def __init__(self, port: int, password: str) -> None:

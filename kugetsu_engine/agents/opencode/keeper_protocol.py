@@ -25,7 +25,7 @@ OPEN_FILES = "/proc/self/fd"
 """By the number of an open folder its name here; only Linux has it."""
 
 
-def current(state_dir: str) -> dict[str, Any] | None:
+def read_status(state_dir: str) -> dict[str, Any] | None:
     """What the keeper in office says of itself; None where there is none."""
     try:
         found = json.loads(files.read(StatePaths(state_dir).server, WORD_LIMIT))
@@ -36,13 +36,13 @@ def current(state_dir: str) -> dict[str, Any] | None:
 
 def shown(state_dir: str) -> dict[str, Any] | None:
     """How the shared server stands, for those who look on; None where there is none."""
-    state = current(state_dir)
+    state = read_status(state_dir)
     if state is None or not locks.is_held(StatePaths(state_dir).server_seat):
         return None
     return {name: state.get(name) for name in SHOWN}
 
 
-def connect(path: str, timeout_s: float) -> socket.socket:
+def connect_to_keeper(path: str, timeout_s: float) -> socket.socket:
     """Connect to a keeper; by a short name, as that of a socket may not be long.
 
     The process stays in its directory: the engine may be a thread of a console that starts an editor meanwhile.
@@ -78,12 +78,12 @@ def _near(folder: str) -> Iterator[str]:
         yield f"{place}/at"
 
 
-def say(end: socket.socket, word: dict[str, Any]) -> None:
+def send_line(end: socket.socket, word: dict[str, Any]) -> None:
     """Send one word."""
     end.sendall(json.dumps(word).encode() + b"\n")
 
 
-def hear(end: socket.socket) -> dict[str, Any] | None:
+def receive_line(end: socket.socket) -> dict[str, Any] | None:
     """Wait for one word; None when the other side has gone."""
     said = b""
     while not said.endswith(b"\n"):
@@ -114,9 +114,9 @@ def after(job: dict[str, Any]) -> None:
     try:
         with open(f"{job['env']['TMPDIR']}/{ENTERED}", "rb") as file:
             path = os.fsdecode(file.read())
-        with connect(path, LEAVE_S) as end:
-            say(end, {"verb": "leave", "directory": worktree})
-            hear(end)
+        with connect_to_keeper(path, LEAVE_S) as end:
+            send_line(end, {"verb": "leave", "directory": worktree})
+            receive_line(end)
     except (OSError, ValueError):
         pass  # it never entered, or the keeper is gone and its server with it
-    marks.end(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))
+    marks.end_marked(str(job["state_dir"]), str(job["task_id"]), str(job["token"]))

@@ -47,8 +47,8 @@ def reader(options: dict[str, Any]) -> OpencodeReader:
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
     """Make ready the database, and the session that the attempt goes on with; see `opencode_sessions`."""
-    from .database import make_ready
+    from .database import prepare_database
     from .session_ids import ready
 
-    make_ready(job)
+    prepare_database(job)
     return ready(job) if job["session"]["mode"] != "new" else {}

@@ -18,7 +18,7 @@ from typing import Any
 from ...process.waiting import pause
 from ...storage import files
 from . import keeper_protocol as desk
-from .http_api import Api, Refused, ServerLost
+from .http_api import Refused, ServerApi, ServerLost
 
 ENTER_S = 120.0
 """How long it waits for a server that is ready."""
@@ -38,7 +38,7 @@ class NoProgram(Exception):
     """There is no such program as the server is to be."""
 
 
-class Client:
+class RunClient:
     """One prompt in one session."""
 
     def __init__(self, given: argparse.Namespace, worktree: str) -> None:
@@ -52,7 +52,7 @@ class Client:
         self.was_busy = False
         self.failed_at = 0.0
 
-    def run(self, api: Api, prompt: str) -> int:
+    def run(self, api: ServerApi, prompt: str) -> int:
         """Give the prompt and print what happens, until the session is idle; the exit code."""
         events = api.events()
         next(events)  # from now on nothing is missed
@@ -69,7 +69,7 @@ class Client:
             raise
         return 1 if self.failed else 0
 
-    def _open_session(self, api: Api) -> None:
+    def _open_session(self, api: ServerApi) -> None:
         if self.given.fork:
             self._fork(api)
         elif self.given.session:
@@ -85,7 +85,7 @@ class Client:
         self.family = {self.session}
         self.say("session", directory=self.worktree)
 
-    def _fork(self, api: Api) -> None:
+    def _fork(self, api: ServerApi) -> None:
         """Copy a session, and move the copy here: a session is tied to its directory."""
         origin = str(api.call("GET", f"/session/{self.given.session}")["directory"])
         self.session = str(api.call("POST", f"/session/{self.given.session}/fork", origin, {}, timeout_s=FIRST_S)["id"])
@@ -101,7 +101,7 @@ class Client:
             message["model"] = {"providerID": provider, "modelID": model}
         return message | {name: value for name in ("agent", "variant") if (value := getattr(self.given, name))}
 
-    def _follow(self, api: Api, events: Iterator[tuple[str, dict[str, Any]]]) -> None:
+    def _follow(self, api: ServerApi, events: Iterator[tuple[str, dict[str, Any]]]) -> None:
         for kind, found in events:
             if kind == "session.created" and (found.get("info") or {}).get("parentID") in self.family:
                 self.family.add(str(found["info"]["id"]))
@@ -143,7 +143,7 @@ class Client:
             self.told.add((name, part["id"]))
             self.say(name, part=part)
 
-    def _answer(self, api: Api, asked: dict[str, Any]) -> None:
+    def _answer(self, api: ServerApi, asked: dict[str, Any]) -> None:
         """Answer a question for a permission as `opencode run` does: nobody is there to ask."""
         if not self.given.auto:
             what = f"{asked.get('permission')} ({', '.join(asked.get('patterns', ()))})"
@@ -165,7 +165,7 @@ class Client:
         sys.stdout.flush()
 
 
-def enter(state_dir: str, worktree: str) -> tuple[Any, Api]:
+def enter(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
     """Enter at the keeper in office: the connection that says that this attempt lives, and the server.
 
     Raises:
@@ -175,15 +175,15 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, Api]:
     mine = {name: value for name, value in os.environ.items() if name.startswith("KUGETSU_") or name in ("TMPDIR", "PWD")}
     deadline = time.monotonic() + ENTER_S
     while time.monotonic() < deadline:
-        keeper = desk.current(state_dir)
+        keeper = desk.read_status(state_dir)
         with suppress(OSError, ValueError):
             if keeper is not None:
                 files.replace(f"{os.environ['TMPDIR']}/{desk.ENTERED}", os.fsencode(keeper["socket"]), durable=False)
-                end = desk.connect(keeper["socket"], ENTER_S)
-                desk.say(end, {"verb": "enter", "directory": worktree, "env": mine})
-                word = desk.hear(end)
+                end = desk.connect_to_keeper(keeper["socket"], ENTER_S)
+                desk.send_line(end, {"verb": "enter", "directory": worktree, "env": mine})
+                word = desk.receive_line(end)
                 if word is not None and "port" in word:
-                    return end, Api(int(word["port"]), str(word["password"]))
+                    return end, ServerApi(int(word["port"]), str(word["password"]))
                 end.close()
                 if word is not None and word.get("no_program"):
                     raise NoProgram(str(word["fault"]))
@@ -204,12 +204,12 @@ def main(argv: list[str] | None = None) -> int:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _stop)
     worktree = os.getcwd()
-    client = Client(parser.parse_args(argv), worktree)
+    client = RunClient(parser.parse_args(argv), worktree)
     try:
         desk_end, api = enter(os.environ["KUGETSU_DIR"], worktree)
         try:
             code = client.run(api, sys.stdin.read())
-            desk.say(desk_end, {"ended": True})
+            desk.send_line(desk_end, {"ended": True})
             return code
         finally:
             desk_end.detach()  # the kernel closes it, when all of this process is gone

@@ -14,7 +14,7 @@ from ...paths import JSON
 from ...process import marks
 from ...storage import files
 from . import keeper_protocol as desk
-from .http_api import Api, Refused, ServerLost
+from .http_api import Refused, ServerApi, ServerLost
 
 STOP_S = 30.0
 """How long a session may go on that was told to stop, before the whole server has to."""
@@ -26,7 +26,7 @@ LATE_S = 3.0
 """A prompt that was given right before its client died may begin so much later."""
 
 
-class Visits:
+class ServerClients:
     """Who is there, and the server they use."""
 
     def __init__(self, state_dir: str, folder: str) -> None:
@@ -40,14 +40,14 @@ class Visits:
         """A session that does not stop, in words."""
         self.retire = False
         self._state_dir = state_dir
-        self._api: Api | None = None
+        self._api: ServerApi | None = None
         self._closed = False
         self._present: dict[str, socket.socket] = {}
         """By worktree the attempt there, until what it did has stopped."""
         self._waiting = 0
         self._state = threading.Condition()
 
-    def open(self, api: Api) -> None:
+    def open(self, api: ServerApi) -> None:
         """Let attempts in, as there is a server."""
         with self._state:
             self._api, self.fault, self._closed = api, "", False
@@ -94,7 +94,7 @@ class Visits:
 
     def _attend(self, end: socket.socket) -> None:
         with end, suppress(OSError, ValueError, KeyError):
-            word = desk.hear(end)
+            word = desk.receive_line(end)
             if word is None:
                 return
             if word["verb"] == "enter":
@@ -102,11 +102,11 @@ class Visits:
             elif word["verb"] == "leave":
                 with self._state:
                     self._state.wait_for(lambda: str(word["directory"]) not in self._present, desk.LEAVE_S)
-                desk.say(end, {"left": True})
+                desk.send_line(end, {"left": True})
             elif word["verb"] == "retire":
                 self.retire = True
                 self.changed.set()
-                desk.say(end, {"retires": True})
+                desk.send_line(end, {"retires": True})
 
     def _enter(self, end: socket.socket, directory: str, env: dict[str, str]) -> None:
         with self._state:
@@ -116,7 +116,7 @@ class Visits:
                     lambda: self._closed or self.fault or (self._api is not None and directory not in self._present)
                 )
                 if self._closed or self._api is None:
-                    desk.say(end, {"again": True} if self._closed else self._hopeless())
+                    desk.send_line(end, {"again": True} if self._closed else self._hopeless())
                     return
                 api = self._api
                 self._present[directory] = end
@@ -124,11 +124,11 @@ class Visits:
                 self._waiting -= 1
         try:
             files.replace(self._variables(directory), json.dumps(env | {"PWD": directory}).encode(), durable=False)
-            desk.say(end, {"port": api.port, "password": api.password})
+            desk.send_line(end, {"port": api.port, "password": api.password})
             end.settimeout(None)
-            word = desk.hear(end)  # until it has ended, however it does
+            word = desk.receive_line(end)  # until it has ended, however it does
             if word is not None:
-                desk.hear(end)  # it carries the mark of the attempt itself, and may leave in peace
+                desk.receive_line(end)  # it carries the mark of the attempt itself, and may leave in peace
         except OSError:
             word = None
         try:
@@ -139,7 +139,7 @@ class Visits:
                 self._state.notify_all()
             self.changed.set()
 
-    def _stop(self, api: Api, directory: str, mark: str, ended: bool) -> None:
+    def _stop(self, api: ServerApi, directory: str, mark: str, ended: bool) -> None:
         """Stop what the server still does in a worktree, end the tools there, and let the server forget it.
 
         Args:
@@ -154,7 +154,7 @@ class Visits:
             with suppress(ServerLost, Refused):
                 api.call("POST", "/instance/dispose", directory, timeout_s=10.0)
 
-    def _abort(self, api: Api, directory: str, mark: str) -> None:
+    def _abort(self, api: ServerApi, directory: str, mark: str) -> None:
         """Stop the sessions of a worktree, and make sure of it as long as this server lives.
 
         One that is slow to answer is no reason to end it, as it works for others; whether it answers at all, its keeper looks.
@@ -182,7 +182,7 @@ class Visits:
     def _end_tools(self, mark: str) -> None:
         task_id, _, token = mark.partition(":")
         if token:
-            marks.end(self._state_dir, task_id, token)
+            marks.end_marked(self._state_dir, task_id, token)
 
     def _pause(self) -> None:
         with self._state:

@@ -28,8 +28,8 @@ from ...process.identity import stat_fields
 from ...storage import files
 from ...storage.locks import try_lock, unlock
 from .. import program_versions
-from .http_api import Api, Refused, ServerLost
-from .server_clients import Visits
+from .http_api import Refused, ServerApi, ServerLost
+from .server_clients import ServerClients
 
 READY_S = 60.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -41,7 +41,7 @@ TURN_S = 0.2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Keeper:
+class ServerKeeper:
     """One keeper; `spec` is what the engine tells it."""
 
     def __init__(self, spec: dict[str, Any], seat: int, life: int) -> None:
@@ -67,7 +67,7 @@ class Keeper:
         self.healthy_at = 0.0
         self.next_look = 0.0
         self.idle_since = time.monotonic()
-        self.visits = Visits(str(spec["state_dir"]), self.paths.server_attempts(self.token))
+        self.visits = ServerClients(str(spec["state_dir"]), self.paths.server_attempts(self.token))
 
     def run(self) -> None:
         """Keep the server until nobody needs it any more."""
@@ -80,7 +80,7 @@ class Keeper:
         finally:
             self._leave_office()
             self._end_server()
-            tree.sweep(os.getpid(), None, 0.5)
+            tree.sweep_tree(os.getpid(), None, 0.5)
             for path in (self.socket_path, self.paths.server_life(self.token)):
                 files.remove(path)
             self.visits.tidy()
@@ -132,7 +132,7 @@ class Keeper:
             self.failed_starts += 1
         self._end_server()
         self.visits.lose()
-        tree.sweep(os.getpid(), None, 0.5)  # the tools of a server that is gone
+        tree.sweep_tree(os.getpid(), None, 0.5)  # the tools of a server that is gone
         if self.must_end:
             return
         if self.failed_starts >= HOPELESS or self.exit_code == NO_PROGRAM:
@@ -154,7 +154,7 @@ class Keeper:
         if program is None:
             return None
         state_dir = str(self.spec["state_dir"])
-        return program_versions.refusal(
+        return program_versions.refusal_reason(
             "opencode", program_versions.known_version("opencode", program, os.environ, state_dir, ask=True)
         )
 
@@ -175,7 +175,7 @@ class Keeper:
         finally:
             os.close(fd)
 
-    def _wait_until_ready(self) -> Api | None:
+    def _wait_until_ready(self) -> ServerApi | None:
         """Wait for the line that names its port, and for one answer; None when it is not to be had."""
         deadline = time.monotonic() + READY_S
         while self._turn() and time.monotonic() < deadline:
@@ -183,14 +183,14 @@ class Keeper:
             if line is None:
                 continue
             try:
-                api = Api(int(line.rpartition(":")[2].split("/")[0]), self.password)
+                api = ServerApi(int(line.rpartition(":")[2].split("/")[0]), self.password)
                 api.call("GET", "/global/health", timeout_s=5.0)  # what it takes before it is ready it never answers
                 return api
             except (ServerLost, Refused, ValueError):
                 continue
         return None
 
-    def _watch(self, api: Api) -> None:
+    def _watch(self, api: ServerApi) -> None:
         """Hold the server to its limits until it has ended, or has to."""
         while self._turn():
             now = time.monotonic()
@@ -205,7 +205,7 @@ class Keeper:
             if self.must_end:
                 return
 
-    def _is_well(self, api: Api) -> bool:
+    def _is_well(self, api: ServerApi) -> bool:
         """Whether the server answers and is not too large; one that is too large may go on until its attempts have ended."""
         try:
             api.call("GET", "/global/health", timeout_s=min(10.0, float(self.spec["health_s"])))
@@ -242,7 +242,7 @@ class Keeper:
         """Wait a moment; whether the server lives."""
         self.visits.changed.wait(TURN_S)
         self.visits.changed.clear()
-        ended = tree.reap()
+        ended = tree.reap_children()
         now = time.monotonic()
         if self.visits.retire and self.seat is not None:
             self._retire("the settings changed")
@@ -322,7 +322,7 @@ def main(words: list[str]) -> None:
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     tree.become_subreaper()
-    keeper = Keeper(json.loads(words[2]), int(words[0]), int(words[1]))
+    keeper = ServerKeeper(json.loads(words[2]), int(words[0]), int(words[1]))
     for fd in (keeper.seat, keeper.life):
         os.set_inheritable(int(fd or 0), False)
     signal.signal(signal.SIGTERM, keeper.on_signal)

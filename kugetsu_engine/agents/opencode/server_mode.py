@@ -9,7 +9,7 @@ from ...config.loader import AgentSettings
 from ...domain.reserved_refs import PM_AGENT
 from ...errors import ConfigError
 from ...process import interpreter
-from ..launch_spec import Call, Drive
+from ..launch_spec import Invocation, LaunchSpec
 from .process_mode import ENVIRONMENT, MAX_STEPS
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.js")
@@ -20,7 +20,7 @@ _OF_A_TERMINAL = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORT
 """Variables that differ from login to login, and are no reason for another server."""
 
 
-def is_wanted(own: AgentSettings, call: Call) -> bool:
+def uses_server(own: AgentSettings, call: Invocation) -> bool:
     """Whether an attempt runs on the shared server; the project manager's never does, as it has variables of its own.
 
     Raises:
@@ -38,10 +38,10 @@ def is_wanted(own: AgentSettings, call: Call) -> bool:
     return True
 
 
-def drive(own: AgentSettings, call: Call) -> Drive:
+def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
     """How an attempt is made on the server: by a small client that prints what `opencode run` prints."""
     words = [f"--title={call.issue_ref}", *(["-m", own.model] if own.model else []), *own.args]
-    return Drive(
+    return LaunchSpec(
         interpreter.build_command("opencode-client", *words), program=own.program or "opencode",
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",

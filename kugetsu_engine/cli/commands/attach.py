@@ -6,17 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ...client.attach import attach, place
-from ...client.start import wait_until
-from ...config.loader import load
+from ...client.attach import find_session_place, run_attached
+from ...client.start import wait_until_started
+from ...config.loader import load_settings
 from ...domain.new_task import typed_id
 from ...domain.states import ACTIVE
 from ...domain.task import Task
 from ...domain.text.safe_text import safe_line
-from ...errors import AlreadySo, KugetsuError
+from ...errors import Conflict, KugetsuError
 from ...process.waiting import pause
 from ...state import tasks
-from ..context import note, operator, paths
+from ..context import make_client, print_note, state_paths
 from ..grammar import parser_of
 
 
@@ -28,26 +28,26 @@ def main(verb: str, words: list[str]) -> int:
     except KugetsuError as error:
         if not given.pause:
             raise
-        note(f"kugetsu: {error}")
+        print_note(f"kugetsu: {error}")
         code = error.exit_code
     if code and given.pause:
-        note("enter goes back")
+        print_note("enter goes back")
         sys.stdin.readline()
     return code
 
 
 def _go(verb: str, wanted: str, stop: bool) -> int:
-    task = tasks.find(paths(), operator().meant(wanted, "show"))
-    settings, _ = load(paths(), os.environ)
+    task = tasks.find_task(state_paths(), make_client().meant(wanted, "show"))
+    settings, _ = load_settings(state_paths(), os.environ)
     if verb == "shell":
-        where = place(paths(), settings, os.environ, task)
+        where = find_session_place(state_paths(), settings, os.environ, task)
         return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
-    attached = attach(paths(), settings, os.environ, task, _stopping(task, stop) if task.state in ACTIVE else None)
+    attached = run_attached(state_paths(), settings, os.environ, task, _stopping(task, stop) if task.state in ACTIVE else None)
     try:
         what = f"session {attached.session_id}" if attached.session_id else "a new session"
-        note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
+        print_note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
         code = _run(attached.argv, attached.place.worktree, attached.place.env)
     finally:
         attached.give_up()
@@ -58,13 +58,13 @@ def _go(verb: str, wanted: str, stop: bool) -> int:
 def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
     """What ends the agent that is at work on the task, if that is wanted."""
     if not wanted:
-        raise AlreadySo(
+        raise Conflict(
             f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {typed_id(task.id)} --stop"
         )
 
     def stop() -> None:
-        note(operator().do("kill", task.id))
-        wait_until(operator(), task.id, lambda task: task.state not in ACTIVE, pause)
+        print_note(make_client().do("kill", task.id))
+        wait_until_started(make_client(), task.id, lambda task: task.state not in ACTIVE, pause)
 
     return stop
 
@@ -85,11 +85,11 @@ def _run(argv: list[str], folder: str, env: Mapping[str, str]) -> int:
 
 def _hand_back(task: Task) -> None:
     """Ask whether the engine is to go on where the person stopped."""
-    now = tasks.find(paths(), task.id)
+    now = tasks.find_task(state_paths(), task.id)
     if now.state == "pending":
-        note(f"{now.shown} is in the queue and goes on by itself" + (", once it is released" if now.held else ""))
+        print_note(f"{now.shown} is in the queue and goes on by itself" + (", once it is released" if now.held else ""))
         return
     sys.stdout.write(safe_line(f"go on with {now.shown} under the engine? [y/N] "))
     sys.stdout.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        print(operator().do("retry", now.id, session="continue"))
+        print(make_client().do("retry", now.id, session="continue"))

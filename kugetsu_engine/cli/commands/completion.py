@@ -9,7 +9,7 @@ import shtab
 from ...client.verbs import ABOUT
 from .. import completion_values, grammar
 from ..main import GROUPS
-from ..parser import Words
+from ..parser import VerbParser
 
 DYNAMIC = {
     **dict.fromkeys(("id", "before", "after", "what"), "ids"),
@@ -28,16 +28,16 @@ def main(verb: str, words: list[str]) -> int:
     if words[:1] and words[0] in completion_values.KINDS:
         print("\n".join(completion_values.KINDS[words[0]](dict(os.environ))))
         return 0
-    parser = Words(verb, ABOUT[verb])
+    parser = VerbParser(verb, ABOUT[verb])
     _add_arguments(parser, verb)
     shell = parser.parse_args(words).shell
-    print(shtab.complete(whole(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
+    print(shtab.complete(complete_words(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
     return 0
 
 
-def whole() -> Words:
+def complete_words() -> VerbParser:
     """One parser of all verbs, each with the options, and the words, of its own."""
-    parser = Words("", "")
+    parser = VerbParser("", "")
     parser.prog = "kugetsu"
     _add_arguments(parser, "--headless")
     parser.add_argument("--headless", action="store_true", help="the engine without a screen")

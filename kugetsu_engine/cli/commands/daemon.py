@@ -8,18 +8,18 @@ from collections.abc import Mapping
 
 from ...config.loader import SettingsSource
 from ...domain.engine_state import EngineState
-from ...errors import AlreadySo, BadFile, EngineHeld, KugetsuError, UsageError
+from ...errors import BadFile, Conflict, EngineHeld, KugetsuError, UsageError
 from ...paths import StatePaths
 from ...process import identity
 from ...process.interpreter import build_cli_command
 from ...process.waiting import pause, wait_for_exit
 from ...state.log_reader import LogReader
 from ...storage import files, json_files
-from ...storage.engine_lock import holder
+from ...storage.engine_lock import read_holder
 from ...storage.locks import is_held
-from ..context import note, paths
+from ..context import print_note, state_paths
 from ..grammar import parser_of
-from ..parser import Words
+from ..parser import VerbParser
 
 WAIT_S = 10.0
 
@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
     """Start, stop or look after the engine in the background."""
     actions = {**RESUMING, "stop": _stop, "status": _status, "logs": _logs}
     if words[:1] in (["-h"], ["--help"]):
-        Words(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
+        VerbParser(verb, "start, stop, restart, status or logs of the headless engine in the background.").print_help()
         return 0
     action = words[0] if words else ""
     if action not in actions:
@@ -36,7 +36,7 @@ def main(verb: str, words: list[str]) -> int:
             "kugetsu queue-daemon takes one word", "start, stop, restart, status or logs; --resume after start or restart"
         )
     given = parser_of(f"{verb} {action}").parse_args(words[1:])
-    here = paths()
+    here = state_paths()
     files.prepare(here.folders())
     if action in RESUMING:
         return RESUMING[action](here, given.resume)
@@ -46,7 +46,7 @@ def main(verb: str, words: list[str]) -> int:
 def _start(here: StatePaths, resume: bool = False) -> int:
     print(f"started: pid {start_engine(here, os.environ, resume)}")
     for problem in SettingsSource(here, os.environ).problems:
-        note(f"kugetsu: {problem}")
+        print_note(f"kugetsu: {problem}")
     return 0
 
 
@@ -62,7 +62,7 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
         KugetsuError: it did not come up.
     """
     if is_held(here.engine_lock):
-        raise AlreadySo(f"an engine runs already: {holder(here)}")
+        raise Conflict(f"an engine runs already: {read_holder(here)}")
     files.rotate_log(here.daemon_log)
     further = [*(["--resume"] if resume else []), *(["--drain"] if drain else [])]
     with open(here.daemon_log, "ab", opener=_private) as log:
@@ -85,14 +85,14 @@ def start_engine(here: StatePaths, environ: Mapping[str, str], resume: bool = Fa
 def _stop(here: StatePaths) -> int:
     state = _state(here)
     if not is_held(here.engine_lock):
-        raise AlreadySo("no engine runs")
+        raise Conflict("no engine runs")
     if state is None or state.mode != "headless":
-        raise EngineHeld(f"the engine is not one of the background: {holder(here)}", "quit it where it runs")
+        raise EngineHeld(f"the engine is not one of the background: {read_holder(here)}", "quit it where it runs")
     if not identity.signal_process(state.pid, state.start_ticks, state.boot_id, signal.SIGTERM):
-        raise KugetsuError(f"the engine could not be told: {holder(here)}")
+        raise KugetsuError(f"the engine could not be told: {read_holder(here)}")
     wait_for_exit([state.pid], WAIT_S)
     if is_held(here.engine_lock) and identity.is_same(state.pid, state.start_ticks, state.boot_id):
-        raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {holder(here)}")
+        raise KugetsuError(f"the engine has not ended within {WAIT_S:g} s: {read_holder(here)}")
     print("stopped; agents go on, the next engine adopts them")
     return 0
 
@@ -105,7 +105,7 @@ def _restart(here: StatePaths, resume: bool = False) -> int:
 
 def _status(here: StatePaths) -> int:
     if is_held(here.engine_lock):
-        print(f"running: {holder(here)}")
+        print(f"running: {read_holder(here)}")
         return 0
     print("not running")
     return 1

@@ -6,14 +6,14 @@ from ...client import demo_setup
 from ...client.snapshot import ALL_DONE, SnapshotReader
 from ...domain import states
 from ...domain.new_task import typed_id
-from ...domain.text.quantities import counted
+from ...domain.text.quantities import format_count
 from ...paths import StatePaths
 from .. import grammar
-from ..parser import Words
+from ..parser import VerbParser
 from .run_engine import run
 
 
-def parser_of(verb: str) -> Words:
+def parser_of(verb: str) -> VerbParser:
     """The words `demo` takes."""
     parser = grammar.parser_of(verb)
     parser.set_defaults(tasks=len(demo_setup.SCRIPT))
@@ -23,8 +23,8 @@ def parser_of(verb: str) -> Words:
 def main(verb: str, words: list[str]) -> int:
     """Run the demo until all its tasks have ended; 0 when each ended as it should."""
     given = parser_of(verb).parse_args(words)
-    state_dir = demo_setup.prepare(given.tasks, given.speed)
-    print(f"demo in {os.path.dirname(state_dir)}: {counted(given.tasks, 'task')}, at most 3 agents at once", flush=True)
+    state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
+    print(f"demo in {os.path.dirname(state_dir)}: {format_count(given.tasks, 'task')}, at most 3 agents at once", flush=True)
     code = run(StatePaths(state_dir), until_idle=True, environ=demo_setup.undisturbed(os.environ))
     snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=ALL_DONE).read()
     wrong = [task for task in snapshot.done if task.state != demo_setup.expected_state(int(typed_id(task.id)))]
@@ -34,5 +34,5 @@ def main(verb: str, words: list[str]) -> int:
     if given.keep or still_open:
         print(f"kept: KUGETSU_DIR={state_dir} kugetsu")
     else:
-        demo_setup.remove(state_dir)
+        demo_setup.remove_demo(state_dir)
     return code or int(bool(wrong or still_open))

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from ...config.loader import SettingsSource
-from ...doctor import Fact, Finding, check, gather, look_around, mend
-from ...domain.text.quantities import counted
+from ...doctor import Fact, Finding, fix_findings, gather_evidence, inspect_machine, run_checks
+from ...domain.text.quantities import format_count
 from ...domain.text.safe_text import safe_line
-from ..context import glyph, paths
+from ..context import glyph, state_paths
 from ..grammar import parser_of
 from ..output import print_json
 
@@ -22,7 +22,7 @@ def main(verb: str, words: list[str]) -> int:
     facts, found = _look(given.verify)
     done: list[str] = []
     if given.fix and any(finding.remedy for finding in found):
-        done = mend(paths(), os.environ, found)
+        done = fix_findings(state_paths(), os.environ, found)
         facts, found = _look(given.verify)
     if given.json:
         print_json({"healthy": not found, "facts": _plain(facts), "findings": _plain(found), "done": done})
@@ -33,11 +33,11 @@ def main(verb: str, words: list[str]) -> int:
 
 def _agents(as_json: bool) -> int:
     """Tell of every agent; 1 when the one that is used by default cannot run."""
-    from ...doctor.agent_programs import look
+    from ...doctor.agent_programs import inspect_programs
 
-    here = paths()
+    here = state_paths()
     settings = SettingsSource(here, os.environ).current
-    found = look(here, settings, os.environ)
+    found = inspect_programs(here, settings, os.environ)
     if as_json:
         print_json({"default": settings.agent, "agents": msgspec.to_builtins(found)})
     else:
@@ -53,10 +53,10 @@ def _agents(as_json: bool) -> int:
 
 
 def _look(only_state_dir: bool) -> tuple[list[Fact], list[Finding]]:
-    here = paths()
-    facts, found = ([], []) if only_state_dir else look_around(here, os.environ)
+    here = state_paths()
+    facts, found = ([], []) if only_state_dir else inspect_machine(here, os.environ)
     if os.path.isdir(here.root):
-        found = found + check(gather(here, SettingsSource(here, os.environ).current))
+        found = found + run_checks(gather_evidence(here, SettingsSource(here, os.environ).current))
     return facts, found
 
 
@@ -75,4 +75,4 @@ def _print(facts: list[Fact], found: list[Finding], done: list[str]) -> None:
         print(f"{finding.code}{rule}: {safe_line(finding.text)}")
         if finding.fix:
             print(f"    {'--fix would: ' if finding.remedy else ''}{safe_line(finding.fix)}")
-    print("healthy" if not found else counted(len(found), "finding"))
+    print("healthy" if not found else format_count(len(found), "finding"))

@@ -6,10 +6,10 @@ import sys
 import time
 from typing import Any
 
-from ...client.edit import TextKept, editor_of, in_editor, kept
+from ...client.edit import TextKept, editor_of, kept_text, run_editor
 from ...domain import task_document
-from ...errors import AlreadySo, KugetsuError, NoAnswer, UsageError
-from ..context import operator, standard_input
+from ...errors import Conflict, KugetsuError, NoAnswer, UsageError
+from ..context import make_client, standard_input
 from ..grammar import parser_of
 
 
@@ -21,7 +21,7 @@ def main(verb: str, words: list[str]) -> int:
     changes = changes_of(vars(given))
     if not changes:
         return _by_hand(given.id)
-    print(operator().do("edit", given.id, **changes))
+    print(make_client().do("edit", given.id, **changes))
     return 0
 
 
@@ -59,15 +59,15 @@ def _by_hand(task: str) -> int:
         except OSError as error:
             raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $VISUAL or $EDITOR") from None
 
-    asking = operator()
+    asking = make_client()
     edit = asking.edit(task)
     finished = False
     try:
-        while changes := in_editor(edit, run):
+        while changes := run_editor(edit, run):
             try:
                 print(asking.do("edit", edit.task.id, **changes))
                 break
-            except (AlreadySo, NoAnswer):
+            except (Conflict, NoAnswer):
                 raise
             except KugetsuError as error:  # an agent that is not known, a loop of tasks
                 edit.complain(str(error))
@@ -78,6 +78,6 @@ def _by_hand(task: str) -> int:
     except KugetsuError as error:
         if not edit.has_text or isinstance(error, TextKept):
             raise
-        raise type(error)(error.message, kept(edit)) from None
+        raise type(error)(error.message, kept_text(edit)) from None
     finally:
         edit.done() if finished or not edit.has_text else edit.keep()

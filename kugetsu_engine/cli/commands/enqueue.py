@@ -7,7 +7,7 @@ import os
 import sys
 
 from ...errors import KugetsuError, UsageError
-from ..context import decoded, note, operator, standard_input
+from ..context import decode_text, make_client, print_note, standard_input
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _one(issue_ref: str, message: str, as_json: bool = False, **options: Any) -> int:
-    asking = operator()
+    asking = make_client()
     task_id, repository = asking.enqueue(issue_ref, message, folder=os.getcwd(), **options)
     if as_json:
         print(json.dumps({"id": task_id, "repo": repository}))
     else:
         print(f"Enqueued: {task_id}")
         if repository and sys.stderr.isatty():
-            note(f"works in a worktree of {repository}")
+            print_note(f"works in a worktree of {repository}")
     _warn(asking.obstacles(asking.reference(issue_ref), options.get("agent"), repository))
     return 0
 
@@ -67,14 +67,14 @@ def _warn(obstacles: Sequence[Obstacle], told: set[str] | None = None) -> None:
         text = f"{one.text}: {hint}" if hint else one.text
         if text not in told:
             told.add(text)
-            note(f"kugetsu: warning: as things stand it cannot run: {text}")
+            print_note(f"kugetsu: warning: as things stand it cannot run: {text}")
 
 
 def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
     """Every line is checked before the first task is made; what it does not say is as the command line says."""
     from ...domain.refs import repository_of
 
-    asking, folder = operator(), os.getcwd()
+    asking, folder = make_client(), os.getcwd()
     tasks = [_options(number, line) for number, line in enumerate(_lines(name), 1) if line.strip()]
     if len(tasks) > MAX_LINES:
         raise UsageError(f"{name} has {len(tasks)} tasks, at most {MAX_LINES} are taken at once", "split it")
@@ -112,7 +112,7 @@ def _lines(name: str) -> list[str]:
     if name == "-":
         return standard_input().split("\n")
     with open(name, "rb") as file:
-        return decoded(file.read(), name).split("\n")
+        return decode_text(file.read(), name).split("\n")
 
 
 def _options(number: int, line: str) -> tuple[int, dict[str, Any]]:

@@ -4,20 +4,20 @@ import os
 import time
 
 from ...client import state_setup
-from ...doctor import check, gather, mend
+from ...doctor import fix_findings, gather_evidence, run_checks
 from ...domain.text.safe_text import safe_line
 from ...migration import importer
 from ...storage import files
 from ...storage.engine_lock import EngineLock
-from ..context import operator
+from ..context import make_client
 from ..grammar import parser_of
 
 
 def main(verb: str, words: list[str]) -> int:
     """Take it over, and say line by line what becomes what."""
     given = parser_of(verb).parse_args(words)
-    acting = operator()
-    work = importer.Takeover(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
+    acting = make_client()
+    work = importer.BashImporter(given.folder or acting.paths.root, acting.paths, time.time(), given.dry_run)
     work.check()
     importer.refuse_twice(acting.paths)
     if given.dry_run:
@@ -36,7 +36,7 @@ def main(verb: str, words: list[str]) -> int:
             print(safe_line(f"made {path}"))
     finally:
         lock.release()
-    for text in mend(acting.paths, os.environ, check(gather(acting.paths, acting.settings))):
+    for text in fix_findings(acting.paths, os.environ, run_checks(gather_evidence(acting.paths, acting.settings))):
         print(safe_line(text))
     print("Done. Next: kugetsu doctor, then kugetsu")
     return 0

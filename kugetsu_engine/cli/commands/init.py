@@ -6,15 +6,15 @@ import sys
 
 from ...agents import registry
 from ...client import state_setup
-from ...client.api import Operator
+from ...client.api import Client
 from ...config.loader import AgentSettings
 from ...domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ...domain.text.safe_text import safe_line
-from ...errors import AlreadySo, ConfigError
+from ...errors import ConfigError, Conflict
 from ...process.waiting import pause
 from ...state import sessions
 from ...worktrees import destroy
-from ..context import note, operator
+from ..context import make_client, print_note
 from ..grammar import parser_of
 from .issues import confirmed
 
@@ -22,7 +22,7 @@ from .issues import confirmed
 def main(verb: str, words: list[str]) -> int:
     """Make what is missing."""
     given = parser_of(verb).parse_args(words)
-    acting = operator()
+    acting = make_client()
     for path in state_setup.make_files(acting):
         print(safe_line(f"made {path}"))
     if given.files:
@@ -32,9 +32,9 @@ def main(verb: str, words: list[str]) -> int:
         return 0
     there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
     if len(there) == 2 and not given.force:
-        raise AlreadySo("base and project manager have their sessions already", "--force destroys them and makes new ones")
+        raise Conflict("base and project manager have their sessions already", "--force destroys them and makes new ones")
     for ref in there if given.force else ():
-        for done in destroy.destroy(acting, destroy.look(acting, ref), force=True):
+        for done in destroy.destroy_issue(acting, destroy.inspect_issue(acting, ref), force=True):
             print(safe_line(done))
     for ref in (BASE, PM_AGENT):
         if _session(acting, ref) is None:
@@ -45,14 +45,14 @@ def main(verb: str, words: list[str]) -> int:
     return 0
 
 
-def _session(acting: Operator, issue_ref: str) -> str | None:
-    session = sessions.load(acting.paths, SESSIONS[issue_ref])
+def _session(acting: Client, issue_ref: str) -> str | None:
+    session = sessions.load_session(acting.paths, SESSIONS[issue_ref])
     return session.session_id if session else None
 
 
-def _offer_screen(acting: Operator) -> int:
+def _offer_screen(acting: Client) -> int:
     """Offer the agent's own screen on the base session: what is said there every later agent knows."""
-    session = sessions.load(acting.paths, SESSIONS[BASE])
+    session = sessions.load_session(acting.paths, SESSIONS[BASE])
     if session is None or not session.session_id or not session.worktree or not os.path.isdir(session.worktree):
         return 0
     agent, settings = session.agent or "opencode", acting.settings
@@ -66,5 +66,5 @@ def _offer_screen(acting: Operator) -> int:
     try:
         return subprocess.run(argv, cwd=session.worktree, env=env, check=False).returncode
     except OSError as error:
-        note(f"kugetsu: {argv[0]}: {error.strerror}")
+        print_note(f"kugetsu: {argv[0]}: {error.strerror}")
         return 1

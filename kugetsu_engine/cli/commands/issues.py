@@ -2,12 +2,12 @@
 
 import sys
 
-from ...client.api import Operator
+from ...client.api import Client
 from ...domain.new_task import shown_id
 from ...domain.reserved_refs import BASE, PM_AGENT
 from ...domain.text.safe_text import safe_line, safe_text
-from ...errors import AlreadySo, KugetsuError, UsageError
-from ..context import note, operator
+from ...errors import Conflict, KugetsuError, UsageError
+from ..context import make_client, print_note
 from ..grammar import parser_of
 
 
@@ -16,13 +16,13 @@ def main(verb: str, words: list[str]) -> int:
     return {"context": _context, "set-pr": _set_pr, "destroy": _destroy, "prune": _prune}[verb](words)
 
 
-def issue_of(acting: Operator, text: str) -> str:
+def issue_of(acting: Client, text: str) -> str:
     """The issue a person means, by its reference or by the id of a task of it."""
     if "/" in text:
         return acting.reference(text)
     from ...state import tasks
 
-    return acting.reference(tasks.find(acting.paths, text).issue_ref)
+    return acting.reference(tasks.find_task(acting.paths, text).issue_ref)
 
 
 def _context(words: list[str]) -> int:
@@ -30,9 +30,9 @@ def _context(words: list[str]) -> int:
     from ...state import contexts
 
     given = parser_of("context").parse_args(words)
-    acting = operator()
-    context = contexts.masked(
-        contexts.load(acting.paths, issue_of(acting, given.issue_ref)), Secrets(acting.paths, acting.environ).mask()
+    acting = make_client()
+    context = contexts.mask_context(
+        contexts.load_context(acting.paths, issue_of(acting, given.issue_ref)), Secrets(acting.paths, acting.environ).mask()
     )
     if given.json:
         from ..output import print_json
@@ -51,14 +51,14 @@ def _context(words: list[str]) -> int:
 
 def _set_pr(words: list[str]) -> int:
     given = parser_of("set-pr").parse_args(words)
-    acting = operator()
+    acting = make_client()
     print(safe_line(acting.do("set_pr", issue_ref=issue_of(acting, given.issue_ref), url=given.url or None)))
     return 0
 
 
 def _destroy(words: list[str]) -> int:
     given = parser_of("destroy").parse_args(words)
-    acting = operator()
+    acting = make_client()
     reserved = [PM_AGENT, BASE] if given.base else [PM_AGENT] if given.pm_agent else []
     for issue_ref in reserved or [issue_of(acting, given.issue_ref)]:
         code = _destroy_one(acting, issue_ref, given.yes, given.force, given.dry_run, bool(reserved))
@@ -67,28 +67,28 @@ def _destroy(words: list[str]) -> int:
     return 0
 
 
-def _destroy_one(acting: Operator, issue_ref: str, yes: bool, force: bool, dry_run: bool, may_be_gone: bool) -> int:
+def _destroy_one(acting: Client, issue_ref: str, yes: bool, force: bool, dry_run: bool, may_be_gone: bool) -> int:
     from ...worktrees import destroy
 
-    remains = destroy.look(acting, issue_ref)
+    remains = destroy.inspect_issue(acting, issue_ref)
     if remains.nothing:
         if may_be_gone:
-            note(f"{issue_ref}: there is nothing to destroy")
+            print_note(f"{issue_ref}: there is nothing to destroy")
             return 0
-        raise AlreadySo(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
+        raise Conflict(f"{issue_ref}: there is nothing to destroy", "kugetsu list shows what there is")
     for line in (issue_ref, *(f"  {part}" for part in remains.parts())):
-        note(line) if not dry_run else print(safe_line(line))
-    against = remains.objections(destroy.pull_request_state(acting, issue_ref, note))
+        print_note(line) if not dry_run else print(safe_line(line))
+    against = remains.objections(destroy.pull_request_state(acting, issue_ref, print_note))
     if against and (dry_run or force):
-        (print if dry_run else note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
+        (print if dry_run else print_note)(safe_line(f"  {'refused' if not force else 'in spite of'}: {'; '.join(against)}"))
     if dry_run:
         return 1 if against and not force else 0
     if against and not force:
-        raise AlreadySo(f"{issue_ref} is not destroyed: {'; '.join(against)}", "--force does it all the same")
+        raise Conflict(f"{issue_ref} is not destroyed: {'; '.join(against)}", "--force does it all the same")
     if not yes and not confirmed("Destroy this?"):
-        note("nothing was done")
+        print_note("nothing was done")
         return 1
-    for done in destroy.destroy(acting, remains, force=force):
+    for done in destroy.destroy_issue(acting, remains, force=force):
         print(safe_line(done), flush=True)
     return 0
 
@@ -106,8 +106,8 @@ def _prune(words: list[str]) -> int:
     from ...worktrees import prune
 
     given = parser_of("prune").parse_args(words)
-    acting = operator()
-    found = prune.look(acting)
+    acting = make_client()
+    found = prune.find_prunable(acting)
     if given.json:
         from ..output import print_json
 
@@ -123,6 +123,6 @@ def _prune(words: list[str]) -> int:
     if given.dry_run or not going:
         return 0
     if not given.yes and not confirmed(f"Remove {len(going)}?"):
-        note("nothing was done")
+        print_note("nothing was done")
         return 1
-    return prune.prune(acting, going, note)
+    return prune.prune_orphans(acting, going, print_note)

@@ -11,33 +11,33 @@ from ...domain.pull_request import KnownPull
 from ...domain.reserved_refs import SESSIONS
 from ...domain.session import Session
 from ...domain.task import Delivered, Task
-from ...domain.text.quantities import counted
+from ...domain.text.quantities import format_count
 from ...errors import KugetsuError
 from ...paths import StatePaths
 from ...state import pull_requests, sessions
 from ...state.issue_names import name_of, session_name
-from ..context import glyph, note, paths
+from ..context import glyph, print_note, state_paths
 from ..grammar import parser_of
-from ..output import print_json, print_table, pull_document, pull_words
+from ..output import describe_pull_request, print_json, print_table, pull_document
 
 
 def main(words: list[str]) -> int:
     """Show what there is."""
     given = parser_of("list").parse_args(words)
-    here = paths()
+    here = state_paths()
     if given.refresh:
         _refresh(here)
     snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     newest: dict[str, Task] = {}
     for task in (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done):
         newest.setdefault(task.issue_key, task)
-    known = {session.slug: session for session in sessions.all(here)}
+    known = {session.slug: session for session in sessions.list_sessions(here)}
     written = [session.issue_ref for session in known.values() if session.issue_ref]
     written += [reference for reference, slug in SESSIONS.items() if slug in known]
     references = {refs.key_of(reference): reference for reference in written} | {
         key: task.issue_ref for key, task in newest.items()
     }
-    forged = pull_requests.load(here).issues
+    forged = pull_requests.load_pull_requests(here).issues
     hands = {hand.issue_key for hand in snapshot.by_hand}
     rows = [
         _document(here, reference, newest.get(key), known.get(session_name(here, reference)), forged.get(key))
@@ -75,7 +75,7 @@ def _document(
 def _row(row: dict[str, Any], task: Task | None, snapshot: Snapshot) -> list[str]:
     sign, shown, title = (glyph(task.glyph_name), task.shown, task.title) if task else ("", "", "")
     name = str(row["issue_ref"]) if row["kind"] == "issue" else str(row["kind"])
-    pull = pull_words(snapshot, str(row["issue_ref"]), age=False)
+    pull = describe_pull_request(snapshot, str(row["issue_ref"]), age=False)
     state = "by hand" if row["by_hand"] else row["state"]
     cells = (state, row["session"], row["branch"], row["worktree"], _delivered_words(task, row["worktree"] is not None))
     return [sign, name, shown, *(str(cell or "") for cell in cells), pull or str(row["pr_url"] or ""), title]
@@ -97,12 +97,12 @@ def _delivered_words(task: Task | None, has_worktree: bool) -> str:
     if not has_worktree:  # what is on no remote may be gone as well
         return "its worktree is gone" if delivered.nothing else f"{delivered}; its worktree is gone"
     more = delivered.total > max(delivered.commits, delivered.task_commits)
-    return f"{delivered}, {counted(delivered.total, 'commit')} on the branch" if more else str(delivered)
+    return f"{delivered}, {format_count(delivered.total, 'commit')} on the branch" if more else str(delivered)
 
 
 def _refresh(here: StatePaths) -> None:
     """Ask the forges about the pull request of every issue that has commits to show."""
-    from ...forges.cache import Forges
+    from ...forges.cache import CachedForges
 
     snapshot = SnapshotReader(here, os.environ, done_kept=ALL_DONE).read()
     wanted = {reference: known.branch for reference, known in snapshot.pulls.items()}
@@ -110,8 +110,8 @@ def _refresh(here: StatePaths) -> None:
         last = task.last_attempt
         if last is not None and last.delivered is not None and (last.delivered.commits or last.delivered.total):
             wanted.setdefault(task.issue_key, _branch(task.issue_ref))
-    for fault in Forges(here, os.environ).ask_again(wanted):
-        note(f"kugetsu: {fault}")
+    for fault in CachedForges(here, os.environ).ask_again(wanted):
+        print_note(f"kugetsu: {fault}")
 
 
 def _branch(reference: str) -> str:

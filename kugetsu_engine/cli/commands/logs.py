@@ -10,9 +10,9 @@ from ...domain.text.terminal_line import ShownLine
 from ...errors import KugetsuError, UsageError
 from ...process.waiting import pause
 from ...state import tasks
-from ...state.log_reader import LogReader, masked, shown
+from ...state.log_reader import LogReader, mask_lines, show_lines
 from ...state.log_times import LogTimes
-from ..context import operator, paths
+from ..context import make_client, state_paths
 from ..grammar import parser_of
 
 LOOK_S = 0.1
@@ -28,15 +28,15 @@ NO_TIME = " " * len("2026-11-21 14:02:11 ")
 def main(verb: str, words: list[str]) -> int:
     """Print a log, and follow it."""
     given = parser_of(verb).parse_args(words)
-    here = paths()
+    here = state_paths()
     if given.id is None:
         if given.times:
             raise UsageError("the lines of the engine's own log tell their times", f"kugetsu {verb}")
         return print_log(LogReader(here.engine_log), given.raw, given.lines)
-    task = tasks.find(here, operator().meant(given.id, "logs"))
+    task = tasks.find_task(here, make_client().meant(given.id, "logs"))
     attempt = given.attempt or task.attempt
     if not given.follow:
-        path = shown(here, task.id, attempt, given.raw)
+        path = show_lines(here, task.id, attempt, given.raw)
         if not os.path.exists(path):
             raise KugetsuError(
                 f"{task.shown} has no log of attempt {attempt}" if attempt else f"{task.shown} has not started yet"
@@ -56,13 +56,13 @@ def print_log(reader: LogReader, raw: bool, last: int | None, times: LogTimes | 
 
 def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | None) -> int:
     """Print what is there, or its last lines, and what comes until the task has ended; later attempts follow by themselves."""
-    here, secrets = paths(), _secrets()
-    number, printed = only or max(tasks.find(here, task_id).attempt, 1), 0
+    here, secrets = state_paths(), _secrets()
+    number, printed = only or max(tasks.find_task(here, task_id).attempt, 1), 0
     reader, times = _opened(task_id, number, raw, timed)
     news = time.monotonic()
     while True:
-        task = tasks.find(here, task_id)  # before the log, so that its last lines are not missed
-        if not printed and shown(here, task_id, number, raw) != reader.path:
+        task = tasks.find_task(here, task_id)  # before the log, so that its last lines are not missed
+        if not printed and show_lines(here, task_id, number, raw) != reader.path:
             _close(reader, times)
             reader, times = _opened(task_id, number, raw, timed)
         reader.refresh()
@@ -87,8 +87,8 @@ def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | 
 
 def _opened(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReader, LogTimes | None]:
     """The log of an attempt, and its times if they are asked for."""
-    here = paths()
-    return LogReader(shown(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
+    here = state_paths()
+    return LogReader(show_lines(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
 
 
 def _close(reader: LogReader, times: LogTimes | None) -> None:
@@ -98,7 +98,7 @@ def _close(reader: LogReader, times: LogTimes | None) -> None:
 
 
 def _secrets() -> Secrets:
-    return Secrets(paths(), os.environ)
+    return Secrets(state_paths(), os.environ)
 
 
 def _write(
@@ -122,7 +122,7 @@ def _write(
             sys.stdout.buffer.write(b"".join(b"%s%s\n" % (stamp.encode(), line) for stamp, line in stamped))
         else:
             drawn = _coloured if _has_colours() else _plain
-            sys.stdout.write("".join(f"{stamp}{drawn(masked(line, mask))}\n" for stamp, line in stamped))
+            sys.stdout.write("".join(f"{stamp}{drawn(mask_lines(line, mask))}\n" for stamp, line in stamped))
     sys.stdout.flush()
     return start
 

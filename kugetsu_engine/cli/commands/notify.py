@@ -4,7 +4,7 @@ from ...domain.text.safe_text import safe_line
 from ...domain.text.times import as_read
 from ...errors import UsageError
 from ...state import notifications
-from ..context import glyph, operator, paths
+from ..context import glyph, make_client, state_paths
 from ..grammar import parser_of
 
 
@@ -14,23 +14,23 @@ def main(verb: str, words: list[str]) -> int:
     rest = words[1:] if words and words[0] == action else words
     if action == "clear":
         parser_of("notify clear").parse_args(rest)
-        news = notifications.newest(paths())
+        news = notifications.newest_notification(state_paths())
         if news:
-            operator().mark_read(news[-1].time)
+            make_client().mark_read(news[-1].time)
         print("all read")
         return 0
     if action in ("mute", "unmute"):
         return _mute(action, rest)
     if action == "test":
         parser_of("notify test").parse_args(rest)
-        tried = operator().try_telling()
+        tried = make_client().try_telling()
         print("\n".join(safe_line(one.text) for one in tried))
         return 0 if all(one.sent for one in tried) else 1
     if action != "list":
         raise UsageError(f"kugetsu notify has no {action!r}", "list, clear, mute, unmute or test")
     given = parser_of("notify list").parse_args(rest)
-    until = "" if given.all else notifications.read_until(paths())
-    news = [notice for notice in notifications.newest(paths()) if notice.time > until]
+    until = "" if given.all else notifications.read_until(state_paths())
+    news = [notice for notice in notifications.newest_notification(state_paths()) if notice.time > until]
     if given.json:
         from ..output import print_json
 
@@ -41,8 +41,8 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _mute(action: str, words: list[str]) -> int:
-    from .task_requests import each
+    from .task_requests import act_on_each
 
     given = parser_of(f"notify {action}").parse_args(words)
     for_s = given.for_s if action == "mute" else 0.0
-    return each(given.what, lambda what: operator().mute(what, for_s))
+    return act_on_each(given.what, lambda what: make_client().mute(what, for_s))

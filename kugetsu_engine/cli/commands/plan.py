@@ -11,12 +11,12 @@ from ...domain import silence
 from ...domain.decisions.duration_model import RunTimes
 from ...domain.decisions.forecast import Plan, Start
 from ...domain.new_task import shown_id
-from ...domain.text.quantities import counted, format_clock, format_coming
+from ...domain.text.quantities import format_clock, format_coming, format_count
 from ...domain.text.times import iso
 from ...errors import UsageError
-from ..context import glyph, paths
+from ..context import glyph, state_paths
 from ..grammar import parser_of
-from ..output import learned_from, print_json, print_table, since_words
+from ..output import describe_sample, describe_since, print_json, print_table
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -24,7 +24,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     if given.limit is not None and not 1 <= given.limit <= 1000:
         raise UsageError("--limit takes a number from 1 to 1000")
-    snapshot = SnapshotReader(paths(), os.environ).read()
+    snapshot = SnapshotReader(state_paths(), os.environ).read()
     plan = snapshot.simulate(given.limit)
     if given.json:
         print_json(document(plan, snapshot))
@@ -79,19 +79,19 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
         shown = shown_id(busy.task_id)
         rows.append([glyph(sign), "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
     for hand in snapshot.by_hand:
-        rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", since_words(hand.since, plan.now)])
+        rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", describe_since(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
         if (task := snapshot.task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else about(one.start, plan.now)
             why = "" if plan.waits_for_a_slot(one) else one.why.text
             row = [glyph(task.glyph_name), start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
-            rows.append([*row, why or learned_from(one.expected)])
+            rows.append([*row, why or describe_sample(one.expected)])
     print_table(["", "starts", "ends", "id", "issue", "message", "why, or what the time is learned from"], rows, flexible=5)
 
 
 def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[str]:
     """The plan in a sentence, and what keeps it from coming true."""
-    slots = counted(plan.limit, "slot")
+    slots = format_count(plan.limit, "slot")
     if plan.limit != limit_now:
         slots = f"with {slots} in place of {limit_now}"
     waiting = len(plan.starts) + len(plan.others)

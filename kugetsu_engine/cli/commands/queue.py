@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from ...errors import UsageError
-from ..context import glyph, operator, paths
+from ..context import glyph, make_client, state_paths
 from ..grammar import parser_of
-from ..parser import Words
+from ..parser import VerbParser
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def main(verb: str, words: list[str]) -> int:
 
         return enqueue.main("queue enqueue", words[1:])
     if action in ("-h", "--help"):
-        Words(verb, "list (--all), stats, clear (--older-than D), or enqueue.").print_help()
+        VerbParser(verb, "list (--all), stats, clear (--older-than D), or enqueue.").print_help()
         return 0
     if action not in actions:
         raise UsageError(f"kugetsu queue has no {action!r}", "list, stats, clear or enqueue")
@@ -38,16 +38,16 @@ def _list(verb: str, words: list[str]) -> int:
     from ..output import print_json
 
     given = parser_of(verb).parse_args(words)
-    reader = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
+    reader = SnapshotReader(state_paths(), os.environ, done_kept=ALL_DONE if given.all else 100)
     snapshot = reader.read()
     if given.json:
-        print_json(documents(snapshot, given.all))
+        print_json(task_documents(snapshot, given.all))
     else:
         print_tasks(snapshot, given.all)
     return 0
 
 
-def documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
+def task_documents(snapshot: Snapshot, ended: bool) -> list[dict[str, Any]]:
     """The tasks of a picture as `queue list --json` shows them."""
     from ..output import task_document
 
@@ -60,13 +60,13 @@ def _shown(snapshot: Snapshot, ended: bool) -> list[Task]:
 
 def print_tasks(snapshot: Snapshot, ended: bool) -> None:
     """Print the tasks of a picture as `queue list` does."""
-    from ..output import print_table, start_words
+    from ..output import describe_start, print_table
 
     rows = []
     for task in _shown(snapshot, ended):
         place = snapshot.places.get(task.id)
         why = snapshot.why(task).text if place else task.reason or ""
-        start = start_words(task, snapshot)
+        start = describe_start(task, snapshot)
         rows.append([glyph(task.glyph_name), task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
     if rows:
         print_table(["", "id", "issue", "message", "state", "place", "why", "start"], rows, flexible=3)
@@ -79,7 +79,7 @@ def _stats(verb: str, words: list[str]) -> int:
     from ..output import print_json
 
     given = parser_of(verb).parse_args(words)
-    snapshot = SnapshotReader(paths(), os.environ, done_kept=ALL_DONE).read()
+    snapshot = SnapshotReader(state_paths(), os.environ, done_kept=ALL_DONE).read()
     if given.json:
         print_json(dict(snapshot.counts))
     else:
@@ -89,5 +89,5 @@ def _stats(verb: str, words: list[str]) -> int:
 
 
 def _clear(verb: str, words: list[str]) -> int:
-    print(operator().do("clear", older_than_s=parser_of(verb).parse_args(words).older_than_s))
+    print(make_client().do("clear", older_than_s=parser_of(verb).parse_args(words).older_than_s))
     return 0

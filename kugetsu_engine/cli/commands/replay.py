@@ -10,7 +10,7 @@ from ...client.replay import Replay
 from ...client.snapshot import EngineView
 from ...domain.text.safe_text import safe_line
 from ...domain.text.times import epoch, iso, local, past_moment
-from ..context import glyph, paths
+from ..context import glyph, state_paths
 from ..grammar import parser_of
 from ..output import print_json
 from . import queue, status
@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parse(words, verb)
     now = time.time()
     wanted = past_moment(" ".join(given.time), now) if given.time else None
-    replay = Replay(paths(), os.environ)
+    replay = Replay(state_paths(), os.environ)
     if given.events or given.since or given.until:
         since = past_moment(given.since, now) if given.since else wanted or 0.0
         _events(replay, since, past_moment(given.until, now) if given.until else inf, given.json)
@@ -41,8 +41,8 @@ def main(verb: str, words: list[str]) -> int:
             {
                 "at": iso(when),
                 "missing": missing or None,
-                **status.pictured(snapshot),
-                "tasks": queue.documents(snapshot, False),
+                **status.render_picture(snapshot),
+                "tasks": queue.task_documents(snapshot, False),
             }
         )
         return 0

@@ -14,7 +14,7 @@ from ...domain.text.safe_text import safe_line
 from ...engine.thread import EngineThread
 from ...errors import EngineHeld, KugetsuError
 from ...paths import StatePaths
-from ..context import glyph, note, paths
+from ..context import glyph, print_note, state_paths
 from ..grammar import parser_of
 
 STATES = {event: state for state, event in states.EVENTS.items()} | {states.RETRY_EVENT: "retry"}
@@ -24,7 +24,7 @@ def main(verb: str, words: list[str]) -> int:
     """Run the engine until a signal, the end of a drain, or with `--until-idle` the end of all work."""
     given = parser_of(verb).parse_args(words)
     as_json = given.log_format == "json"
-    return run(paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
+    return run(state_paths(), until_idle=given.until_idle, as_json=as_json, resume=given.resume, drain=given.drain)
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
         environ,
         "headless",
         on_notice=tell,
-        on_fault=lambda words: note(f"kugetsu: engine: {words}"),
+        on_fault=lambda words: print_note(f"kugetsu: engine: {words}"),
         until_idle=until_idle,
         resume=resume,
         drain=drain,
@@ -82,7 +82,7 @@ def _print_no_more(error: OSError) -> None:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     with contextlib.suppress(OSError):
-        note(f"kugetsu: nothing is printed any more ({error.strerror}); the engine goes on, see logs/engine.log")
+        print_note(f"kugetsu: nothing is printed any more ({error.strerror}); the engine goes on, see logs/engine.log")
 
 
 def _line(notice: Notice) -> str:

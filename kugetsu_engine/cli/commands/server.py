@@ -9,12 +9,12 @@ from ...config import loader
 from ...config.loader import Settings
 from ...domain import refs
 from ...domain.text.safe_text import safe_line
-from ...errors import AlreadySo, KugetsuError, UsageError
+from ...errors import Conflict, KugetsuError, UsageError
 from ...paths import StatePaths
 from ...storage import files
-from ..context import paths
+from ..context import state_paths
 from ..grammar import parser_of, parts_of
-from ..parser import Words
+from ..parser import VerbParser
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _URL = re.compile(r"(https?|ssh|git)://[^\s'\"]+|[\w.-]+@[\w.-]+:[^\s'\"]*|[~/][^\s'\"]*")
@@ -24,13 +24,13 @@ def main(verb: str, words: list[str]) -> int:
     """Show or change the servers."""
     action = words[0] if words else "list"
     if action in ("-h", "--help"):
-        Words(verb, "list, add NAME URL, remove NAME, default [NAME] or get [NAME].").print_help()
+        VerbParser(verb, "list, add NAME URL, remove NAME, default [NAME] or get [NAME].").print_help()
         return 0
     if action not in parts_of(verb):
         raise UsageError(f"kugetsu server has no {action[:40]!r}", "list, add, remove, default or get")
     given = parser_of(f"server {action}").parse_args(words[1:])
-    here = paths()
-    known = loader.load(here, os.environ)[0]
+    here = state_paths()
+    known = loader.load_settings(here, os.environ)[0]
     if action == "list":
         return _list(known, given.json)
     if action == "add":
@@ -68,7 +68,7 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
     if re.search(r"://[^/@]*:[^/@]*@", url):
         raise UsageError("the address holds a password", "keep it in env/default.env or in git's credential helper")
     if known.servers.get(name) == url:
-        raise AlreadySo(f"{name} has that address already")
+        raise Conflict(f"{name} has that address already")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, url))
     print(safe_line(f"{name}: {url}"))
     return 0
@@ -76,9 +76,9 @@ def _add(here: StatePaths, known: Settings, name: str, url: str) -> int:
 
 def _remove(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise AlreadySo(f"{name} is the default server", "choose another one first: kugetsu server default NAME")
+        raise Conflict(f"{name} is the default server", "choose another one first: kugetsu server default NAME")
     if name in Settings().servers and known.servers[name] == Settings().servers[name]:
-        raise AlreadySo(f"{name} is built in", "it does no harm; kugetsu server add gives it another address")
+        raise Conflict(f"{name} is built in", "it does no harm; kugetsu server add gives it another address")
     _edit(here, lambda document, set_in: _set_address(document, set_in, name, None))
     print(safe_line(f"{name} is forgotten; clones in repositories/ stay"))
     return 0
@@ -86,7 +86,7 @@ def _remove(here: StatePaths, known: Settings, name: str) -> int:
 
 def _set_default(here: StatePaths, known: Settings, name: str) -> int:
     if name == known.default_server:
-        raise AlreadySo(f"{name} is the default server already")
+        raise Conflict(f"{name} is the default server already")
 
     def change(document: dict[str, object], _set_in: Callable[..., None]) -> None:
         document["default_server"] = name
@@ -115,4 +115,4 @@ def _edit(here: StatePaths, change: Callable[..., None]) -> None:
     from ...config import toml_editor  # loads a library that nothing else needs
 
     files.prepare(here.folders())
-    toml_editor.edit(here, lambda document: change(document, toml_editor.set_in_table))
+    toml_editor.edit_config(here, lambda document: change(document, toml_editor.set_in_table))

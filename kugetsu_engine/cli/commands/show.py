@@ -8,12 +8,12 @@ from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock
 from ...domain.text.safe_text import safe_line, safe_text
 from ...domain.text.times import as_read
-from ...domain.usage import consumed, total
+from ...domain.usage import sum_consumed, sum_usage
 from ...state import tasks
 from ...state.issue_names import name_of
-from ..context import glyph, operator, paths
+from ..context import glyph, make_client, state_paths
 from ..grammar import parser_of
-from ..output import learned_from, print_json, pull_words, start_words, task_document
+from ..output import describe_pull_request, describe_sample, describe_start, print_json, task_document
 
 
 def main(verb: str, words: list[str]) -> int:
@@ -27,8 +27,8 @@ def main(verb: str, words: list[str]) -> int:
 
 def _show(words: list[str]) -> int:
     given = parser_of("show").parse_args(words)
-    here = paths()
-    task = tasks.find(here, operator().meant(given.id, "show"))
+    here = state_paths()
+    task = tasks.find_task(here, make_client().meant(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
     if given.json:
@@ -45,7 +45,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     ]
     if position is not None:
         lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
-        if start := start_words(task, snapshot):
+        if start := describe_start(task, snapshot):
             lines.append(("starts", start))
     if task.reason:
         lines.append(("reason", task.reason))
@@ -55,15 +55,15 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
     if task.tags:
         lines.append(("tags", " ".join(task.tags)))
     if task.state == "pending" and (expected := snapshot.expected(task)) is not None:
-        lines.append(("takes about", learned_from(expected)))
+        lines.append(("takes about", describe_sample(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
     active = next((one for one in snapshot.active if one.task.id == task.id), None)
     if active is not None and active.progress is not None and active.progress.base is not None:
         lines.append(("starts from", str(active.progress.base)))
-    if pull := pull_words(snapshot, task.issue_ref):
+    if pull := describe_pull_request(snapshot, task.issue_ref):
         lines.append(("pull request", pull))
-    if len(task.attempts) > 1 and (used := consumed(total(task.attempts))):
+    if len(task.attempts) > 1 and (used := sum_consumed(sum_usage(task.attempts))):
         lines.append(("used", used))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}
     lines += [(name, as_read(stamp)) for name, stamp in stamps.items() if stamp]
@@ -77,10 +77,10 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
 
 
 def _told(attempt: Attempt) -> str:
-    failure = failures.words(attempt.failure)
+    failure = failures.describe_failure(attempt.failure)
     how = attempt.outcome if failure in ("", attempt.outcome) else f"{attempt.outcome} ({failure})"
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
     parts.append(f"not measured: {attempt.not_measured}" if attempt.not_measured else "")
     parts.append(f"in {format_clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
-    parts.append(consumed(attempt.usage) if attempt.usage else "")
+    parts.append(sum_consumed(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

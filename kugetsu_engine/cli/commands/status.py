@@ -12,22 +12,22 @@ from ...domain.changes import Changes
 from ...domain.decisions import notification_rules
 from ...domain.reserved_refs import SESSIONS
 from ...domain.task import Notice
-from ...domain.text.quantities import counted, format_clock, format_size, format_span
+from ...domain.text.quantities import format_clock, format_count, format_size, format_span
 from ...domain.text.safe_text import safe_line
 from ...domain.text.times import as_read
 from ...state import notifications, sessions
-from ..context import glyph, paths
+from ..context import glyph, state_paths
 from ..grammar import parser_of
-from ..output import print_json, print_table, since_words
+from ..output import describe_since, print_json, print_table
 
 
 def main(verb: str, words: list[str]) -> int:
     """Show how everything stands."""
     words = words[1:] if words[:1] == ["check"] else words  # `status check`, as the bash kugetsu said
     given = parser_of(verb).parse_args(words)
-    snapshot = SnapshotReader(paths(), os.environ).read(with_history=not given.tmux)
+    snapshot = SnapshotReader(state_paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
-        print(bar(snapshot, notifications.newest(paths())))
+        print(draw_bar(snapshot, notifications.newest_notification(state_paths())))
     elif given.json:
         print_json(document(snapshot))
     else:
@@ -38,14 +38,14 @@ def main(verb: str, words: list[str]) -> int:
 def document(snapshot: Snapshot) -> dict[str, Any]:
     """The picture as `status --json` shows it."""
     return {
-        **pictured(snapshot),
+        **render_picture(snapshot),
         "sessions": _reserved(),
         "opencode_server": _opencode_server(),
         "alerts": [{"code": alert.code, "text": alert.text, "since": alert.since} for alert in snapshot.alerts],
     }
 
 
-def pictured(snapshot: Snapshot) -> dict[str, Any]:
+def render_picture(snapshot: Snapshot) -> dict[str, Any]:
     """What of it the picture itself holds, also one of the past."""
     return {
         "engine": msgspec.to_builtins(snapshot.engine),
@@ -59,14 +59,14 @@ def pictured(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _opencode_server() -> dict[str, Any] | None:
-    if not os.path.exists(paths().server):
+    if not os.path.exists(state_paths().server):
         return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
     from ...agents.opencode import keeper_protocol
 
-    return keeper_protocol.shown(paths().root)
+    return keeper_protocol.shown(state_paths().root)
 
 
-def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
+def draw_bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
     """How the fleet stands, for tmux: running and limit, what waits, what needs a person; in tmux's own marks of colour.
 
     Args:
@@ -78,7 +78,7 @@ def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
     off = "off" if idle else "#[fg=red]off"
     held = engine.paused or engine.draining
     flow = f"#[fg=yellow]{glyph('held')}" if held else f"#[fg=green]{glyph('running')}"
-    needing = len(notification_rules.needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
+    needing = len(notification_rules.list_needs(told, snapshot.read_until, snapshot.stalled, snapshot.alerts))
     parts = [f"{flow if engine.running else off}#[default] {snapshot.used}/{snapshot.limit}"]
     parts += [f"{glyph('pending')} {len(snapshot.pending)}"] if snapshot.pending else []
     parts += [f"#[fg=red,bold]{glyph('attention')} {needing}#[default]"] if needing else []
@@ -87,7 +87,7 @@ def bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
 
 def _reserved() -> dict[str, str | None]:
     """The sessions that `kugetsu init` makes."""
-    found = {slug: sessions.load(paths(), slug) for slug in SESSIONS.values()}
+    found = {slug: sessions.load_session(state_paths(), slug) for slug in SESSIONS.values()}
     return {slug.replace("-", "_"): session.session_id if session else None for slug, session in found.items()}
 
 
@@ -113,7 +113,7 @@ def _print(snapshot: Snapshot) -> None:
     _print_engine(snapshot)
     if (server := _opencode_server()) is not None:
         print(f"server   opencode {server['state']}, pid {server['pid']}, {format_size(server['rss_bytes'] or 0)}, "
-              f"{counted(server['attempts'], 'attempt')}, {counted(server['restarts'], 'restart')}")  # fmt: skip
+              f"{format_count(server['attempts'], 'attempt')}, {format_count(server['restarts'], 'restart')}")  # fmt: skip
     made = [f"{name.replace('_', '-')} {session}" for name, session in _reserved().items() if session]
     if made:
         print(safe_line(f"sessions {', '.join(made)}"))
@@ -138,7 +138,7 @@ def print_picture(snapshot: Snapshot) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     print(f"slots    {snapshot.used} of {snapshot.limit}")
     for hand in snapshot.by_hand:
-        print(safe_line(f"by hand  {hand.shown} {hand.issue_ref}, {since_words(hand.since, snapshot.taken_at)}"))
+        print(safe_line(f"by hand  {hand.shown} {hand.issue_ref}, {describe_since(hand.since, snapshot.taken_at)}"))
     print(f"tasks    {counts or 'none'}")
     for alert in snapshot.alerts:
         print(f"alert    {safe_line(alert.text)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import KugetsuError
 from ...state.requests import Request
-from ..context import note, operator
+from ..context import make_client, print_note
 from ..grammar import parser_of
 
 
@@ -15,16 +15,16 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     if verb in ("pause", "resume", "drain"):
         wanted = {"agent": given.agent} if verb == "resume" and given.agent is not None else {}
-        print(operator().do(verb, **wanted))  # type: ignore[arg-type]
+        print(make_client().do(verb, **wanted))  # type: ignore[arg-type]
         return 0
     if verb == "stop-all":
-        print(operator().do("stop_all", now=given.now))
+        print(make_client().do("stop_all", now=given.now))
         return 0
     if verb == "limit":
-        print(operator().do("limit", limit=given.limit))
+        print(make_client().do("limit", limit=given.limit))
         return 0
     if verb == "move":
-        print(operator().do("move", given.id, **place_of(given)))
+        print(make_client().do("move", given.id, **place_of(given)))
         return 0
     return _together(verb, given.id, {"now": True} if verb == "kill" and given.now else {})
 
@@ -34,27 +34,27 @@ def _together(verb: str, ids: list[str], args: dict[str, Any]) -> int:
     code, wishes = 0, []
     for task in ids:
         try:
-            wishes.append(Request(verb, operator().meant(task, verb), args))  # type: ignore[arg-type]
+            wishes.append(Request(verb, make_client().meant(task, verb), args))  # type: ignore[arg-type]
         except KugetsuError as error:
-            note(f"kugetsu: {error}")
+            print_note(f"kugetsu: {error}")
             code = code or error.exit_code
-    for answer in operator().ask_all(wishes):
+    for answer in make_client().ask_all(wishes):
         if answer.ok:
             print(answer.text)
             continue
-        note(f"kugetsu: {answer.text}{f': {answer.hint}' if answer.hint else ''}")
+        print_note(f"kugetsu: {answer.text}{f': {answer.hint}' if answer.hint else ''}")
         code = code or answer.exit_code
     return code
 
 
-def each(ids: list[str], act: Callable[[str], str]) -> int:
+def act_on_each(ids: list[str], act: Callable[[str], str]) -> int:
     """Act on every task, whatever became of the others; the exit code of the first failure."""
     code = 0
     for task in ids:
         try:
             print(act(task))
         except KugetsuError as error:
-            note(f"kugetsu: {error}")
+            print_note(f"kugetsu: {error}")
             code = code or error.exit_code
     return code
 

@@ -4,9 +4,9 @@ import os
 import time
 
 from ...domain.text.times import duration
-from ...domain.usage import Sum, day_of, money
+from ...domain.usage import UsageSum, day_of, format_money
 from ...scheduler.budget import by_day_and_repository
-from ..context import paths
+from ..context import state_paths
 from ..grammar import parser_of
 from ..output import print_json, print_table
 
@@ -14,11 +14,11 @@ from ..output import print_json, print_table
 def main(verb: str, words: list[str]) -> int:
     """Print what was consumed, the newest day first, and the sum of each day."""
     given = parser_of(verb).parse_args(words)
-    here = paths()
+    here = state_paths()
     found = by_day_and_repository(here, day_of(time.time() - duration(given.since))) if os.path.isdir(here.items) else {}
-    days: dict[str, Sum] = {}
+    days: dict[str, UsageSum] = {}
     for (day, _), one in found.items():
-        total = days.setdefault(day, Sum())
+        total = days.setdefault(day, UsageSum())
         total.attempts, total.tokens, total.cost = (
             total.attempts + one.attempts, total.tokens + one.tokens, total.cost + one.cost,
         )  # fmt: skip
@@ -35,9 +35,9 @@ def main(verb: str, words: list[str]) -> int:
     return 0
 
 
-def _figures(one: Sum) -> dict[str, object]:
+def _figures(one: UsageSum) -> dict[str, object]:
     return {"attempts": one.attempts, "tokens": one.tokens, "cost": round(one.cost, 6)}
 
 
-def _cells(one: Sum) -> list[str]:
-    return [str(one.attempts), f"{one.tokens:,}", money(one.cost)]
+def _cells(one: UsageSum) -> list[str]:
+    return [str(one.attempts), f"{one.tokens:,}", format_money(one.cost)]

@@ -10,7 +10,7 @@ from ...domain.text.times import as_read, duration
 from ...errors import NoSuchTask
 from ...process.waiting import pause
 from ...state import notifications, tasks
-from ..context import note, operator, paths
+from ..context import make_client, print_note, state_paths
 from ..grammar import parser_of
 
 LOOK_S = 0.2
@@ -24,8 +24,8 @@ def main(verb: str, words: list[str]) -> int:
 def _wait(words: list[str]) -> int:
     given = parser_of("wait").parse_args(words)
     deadline = time.monotonic() + duration(given.timeout) if given.timeout else None
-    here = paths()
-    open_tasks = {tasks.find(here, operator().meant(text)).id for text in given.id}
+    here = state_paths()
+    open_tasks = {tasks.find_task(here, make_client().meant(text)).id for text in given.id}
     code = 0
     while True:
         for task_id in sorted(open_tasks):
@@ -34,7 +34,7 @@ def _wait(words: list[str]) -> int:
                 if as_task_id(task_id) and not os.path.lexists(here.item(task_id)) and not os.path.lexists(here.ended(task_id)):
                     raise NoSuchTask(f"{task_id} has disappeared")
                 continue
-            task = tasks.find(here, task_id)
+            task = tasks.find_task(here, task_id)
             if task.state in FINAL:
                 open_tasks.discard(task_id)
                 print(safe_line(f"{task.shown} {task.state}: {task.reason or ''}".rstrip(": ")), flush=True)
@@ -42,18 +42,18 @@ def _wait(words: list[str]) -> int:
         if not open_tasks:
             return code
         if deadline is not None and time.monotonic() >= deadline:
-            note(f"kugetsu: still open: {', '.join(sorted(open_tasks))}")
+            print_note(f"kugetsu: still open: {', '.join(sorted(open_tasks))}")
             return 2
         pause(LOOK_S if deadline is None else min(LOOK_S, max(deadline - time.monotonic(), 0)))
 
 
 def _watch(words: list[str]) -> int:
     parser_of("watch").parse_args(words)
-    here = paths()
-    seen = notifications.newest(here)
+    here = state_paths()
+    seen = notifications.newest_notification(here)
     last = seen[-1] if seen else None
     while True:
-        news = notifications.newest(here)
+        news = notifications.newest_notification(here)
         start = news.index(last) + 1 if last in news else 0
         for notice in news[start:]:
             print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)

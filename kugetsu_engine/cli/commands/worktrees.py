@@ -7,8 +7,8 @@ import msgspec
 
 from ...domain.text.quantities import format_size
 from ...errors import UsageError
-from ...worktrees.inventory import Care, Removal, Worktree
-from ..context import glyph, note, operator
+from ...worktrees.inventory import Removal, Worktree, WorktreeInventory
+from ..context import glyph, make_client, print_note
 from ..grammar import parser_of
 from ..output import print_json, print_table
 
@@ -18,10 +18,10 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     if given.dry_run and not given.clean:
         raise UsageError("--dry-run belongs to --clean")
-    acting = operator()
-    care = Care(acting.paths, acting.environ, read_only=acting.read_only)
+    acting = make_client()
+    care = WorktreeInventory(acting.paths, acting.environ, read_only=acting.read_only)
     for fault in care.fetch() if given.fetch else ():
-        note(f"kugetsu: {fault}")
+        print_note(f"kugetsu: {fault}")
     if given.clean:
         return _clean(care, given.dry_run, given.json)
     found = care.all()
@@ -35,13 +35,13 @@ def main(verb: str, words: list[str]) -> int:
         ]  # fmt: skip
         print_table(["", "issue", "branch", "size", "used", "state", "why", "worktree"], rows, flexible=7)
         size, safe = sum(one.size_bytes for one in found), sum(one.safe for one in found)
-        note(f"{format_size(size)} in {len(found)}; kugetsu worktrees --clean would remove {safe}")
+        print_note(f"{format_size(size)} in {len(found)}; kugetsu worktrees --clean would remove {safe}")
     else:
         print("There are no worktrees.")
     return 0
 
 
-def _clean(care: Care, dry_run: bool, as_json: bool) -> int:
+def _clean(care: WorktreeInventory, dry_run: bool, as_json: bool) -> int:
     def tell(removal: Removal) -> None:
         if not as_json:
             print(_told(removal, dry_run))

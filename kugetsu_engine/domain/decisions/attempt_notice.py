@@ -1,10 +1,10 @@
 """How the end of an attempt is told."""
 
 from ..task import Attempt, Level, Task
-from .scheduling import Verdict
+from .scheduling import NextState
 
 
-def told(task: Task, verdict: Verdict, attempt: Attempt) -> tuple[Level | None, str]:
+def describe_end(task: Task, verdict: NextState, attempt: Attempt) -> tuple[Level | None, str]:
     """Level (None: the usual one) and words of the notification of an ended attempt."""
     if verdict.state != "completed":
         return None, verdict.reason

@@ -17,7 +17,7 @@ from ..obstacles import Obstacles
 from ..refs import key_of
 from ..states import COMPLETED, FINAL
 from .duration_model import Expected
-from .scheduling import Facts, Waiting, Why, own_reason, queue_reason, waiting_reason
+from .scheduling import SchedulingFacts, Waiting, WaitingReason, own_reason, queue_reason, waiting_reason
 
 HORIZON = 200
 """Starts that are simulated for the estimates of a list; further down the queue its pace is carried on."""
@@ -43,7 +43,7 @@ class Start(msgspec.Struct, frozen=True):
     task_id: str
     place: int
     """In the queue, from 1."""
-    why: Why
+    why: WaitingReason
     """Why it waits now."""
     start: float | None = None
     """Seconds since 1970; None when it does not start by itself, or nobody knows."""
@@ -56,14 +56,14 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
 
     now: float
     limit: int
-    blocked: Why | None
+    blocked: WaitingReason | None
     """Why nothing starts now, whatever is free; the plan then tells what would happen were that over at once."""
     busy: tuple[Busy, ...]
     starts: tuple[Start, ...]
     """In the order in which they start."""
     rest: tuple[tuple[int, Waiting], ...]
     """The tasks that do not start by themselves, or of which nobody knows when, with their places; none if it ended early."""
-    facts: Facts
+    facts: SchedulingFacts
     """What they wait for is told by."""
 
     @cached_property
@@ -101,7 +101,7 @@ def expected_end(elapsed_s: float, timeout_s: float, expected: Expected | None, 
 
 
 def simulate(
-    waiting: Sequence[Task], busy: Sequence[Busy], facts: Facts, expected: Callable[[Task], Expected | None],
+    waiting: Sequence[Task], busy: Sequence[Busy], facts: SchedulingFacts, expected: Callable[[Task], Expected | None],
     now: float, most: int | None = None,
 ) -> Plan:  # fmt: skip
     """Simulate who starts when.
@@ -125,7 +125,7 @@ def simulate(
     return Plan(now, facts.limit, blocked, tuple(busy), tuple(run.starts), tuple(rest), full)
 
 
-def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float | None:
+def estimate_start(task: Waiting, place: int, plan: Plan, facts: SchedulingFacts) -> float | None:
     """Seconds since 1970 at which a waiting task probably starts; None when nobody knows.
 
     Args:
@@ -147,7 +147,7 @@ def estimate_start(task: Waiting, place: int, plan: Plan, facts: Facts) -> float
     return last.start + pace * (place - last.place)
 
 
-def _passing(facts: Facts, **over: Any) -> Obstacles:
+def _passing(facts: SchedulingFacts, **over: Any) -> Obstacles:
     """The obstacles without those that are soon over, or that are looked at otherwise."""
     return msgspec.structs.replace(facts.obstacles, **over)
 
@@ -156,7 +156,7 @@ class _Simulation(Generic[Task]):
     """One run through time: agents end, tasks become ready, free slots take the first that may start."""
 
     def __init__(
-        self, waiting: Sequence[Task], busy: Sequence[Busy], facts: Facts,
+        self, waiting: Sequence[Task], busy: Sequence[Busy], facts: SchedulingFacts,
         expected: Callable[[Task], Expected | None], now: float,
     ) -> None:  # fmt: skip
         self.starts: list[Start] = []
@@ -247,7 +247,7 @@ class _Simulation(Generic[Task]):
                 return place
             self._park(place, task, why)
 
-    def _park(self, place: int, task: Task, why: Why) -> None:
+    def _park(self, place: int, task: Task, why: WaitingReason) -> None:
         if why.until is not None:
             heapq.heappush(self._due, (why.until, place))
         elif why.code == "issue_busy":

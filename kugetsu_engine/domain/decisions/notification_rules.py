@@ -43,7 +43,9 @@ class Need(NamedTuple):
     text: str
 
 
-def needs(notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str], alerts: Iterable[Alert]) -> tuple[Need, ...]:
+def list_needs(
+    notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str], alerts: Iterable[Alert]
+) -> tuple[Need, ...]:
     """Everything that waits for a person, each task once: console, command line and status bar count and visit this list.
 
     Args:
@@ -69,14 +71,14 @@ def needs(notices: Sequence[Notice], read_until: str, stalled: Mapping[str, str]
     )
 
 
-def is_worth(notice: Notice, worth: Worth) -> bool:
+def is_worth_sending(notice: Notice, worth: Worth) -> bool:
     """Whether a notification is to be sent to an operator who wants to hear this much."""
     if notice.type in PASSING:
         return False
     return worth == "all" or needs_you(notice) or (worth == "ended" and notice.type in ENDED)
 
 
-def one_line(notice: Notice) -> str:
+def digest_line(notice: Notice) -> str:
     """A notification as a short plain line."""
     return safe_line(notice.text)[:TEXT_LIMIT]
 

@@ -13,7 +13,7 @@ MACHINE_RESTARTED = "machine restarted"
 
 
 class Recovered(StrEnum):
-    """What became of an attempt that an earlier engine left; each is a field of `Found`."""
+    """What became of an attempt that an earlier engine left; each is a field of `RecoveryCounts`."""
 
     ADOPTED = "adopted"
     ENDED_MEANWHILE = "ended_meanwhile"
@@ -21,7 +21,7 @@ class Recovered(StrEnum):
     GIVEN_BACK = "given_back"
 
 
-class Found(msgspec.Struct, frozen=True):
+class RecoveryCounts(msgspec.Struct, frozen=True):
     """Attempts that an earlier engine left, by what became of them; and files that were set aside."""
 
     adopted: int = 0
@@ -45,10 +45,10 @@ WORDS = {
     Recovered.ADOPTED: "adopted", Recovered.ENDED_MEANWHILE: "ended meanwhile", Recovered.LOST: "lost",
     Recovered.GIVEN_BACK: "given back", "set_aside": "set aside",
 }  # fmt: skip
-"""How each field of `Found` is named in a sentence."""
+"""How each field of `RecoveryCounts` is named in a sentence."""
 
 
-def report(found: Found, restarted: bool, paused: PauseReason | None) -> str:
+def write_report(found: RecoveryCounts, restarted: bool, paused: PauseReason | None) -> str:
     """What the start is told as; empty when there is nothing to tell.
 
     Args:

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import failures
 from ..config_faults import Gaps
-from ..manual_session import ByHand
+from ..manual_session import ManualSession
 from ..new_task import shown_id
 from ..obstacles import Obstacles
 from ..pause import PauseReason
@@ -20,7 +20,7 @@ from ..states import COMPLETED, FINAL
 from ..task import Attempt, Task
 from ..text.quantities import format_clock, format_coming
 from ..text.times import epoch
-from ..usage import cost_of, money
+from ..usage import cost_of, format_money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
@@ -58,7 +58,7 @@ class Waiting(Protocol):
 AnyWaiting = TypeVar("AnyWaiting", bound=Waiting)
 
 
-class Why(msgspec.Struct, frozen=True):
+class WaitingReason(msgspec.Struct, frozen=True):
     """Why a task waits."""
 
     code: WhyCode
@@ -69,7 +69,7 @@ class Why(msgspec.Struct, frozen=True):
     """`text` without its countdown, for who shows `until` instead; empty where the code says as much."""
 
 
-class Rest(msgspec.Struct, frozen=True):
+class Cooldown(msgspec.Struct, frozen=True):
     """A provider that nothing is asked of for a while, as it would refuse."""
 
     provider: str
@@ -78,7 +78,7 @@ class Rest(msgspec.Struct, frozen=True):
     failure: str = "rate_limit"
 
 
-class Facts(msgspec.Struct, frozen=True):
+class SchedulingFacts(msgspec.Struct, frozen=True):
     """What the decisions need to know beside the tasks."""
 
     limit: int
@@ -98,7 +98,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What the machine lacks for another agent; empty when it has room, or was not asked."""
     states: Mapping[str, str] = {}
     """States of tasks that others come after; a missing one counts as ended long ago and completed."""
-    rests: Mapping[str, Rest] = {}
+    rests: Mapping[str, Cooldown] = {}
     """Rests of providers, by the agent that must wait for their end."""
     default_agent: str = ""
     """The agent of tasks that name none."""
@@ -106,9 +106,9 @@ class Facts(msgspec.Struct, frozen=True):
     """Ids of tasks that someone edits right now."""
     gaps: Gaps = Gaps()
     """Which settings are not whole."""
-    by_hand: tuple[ByHand, ...] = ()
+    by_hand: tuple[ManualSession, ...] = ()
     """Who works by hand: each holds a slot, and keeps agents from the issue."""
-    hosts: Mapping[str, Rest] = {}
+    hosts: Mapping[str, Cooldown] = {}
     """Hosts that did not answer when a clone was to be made, until they do; a rest that is over is still to be tried."""
     own_repositories: frozenset[str] = frozenset()
     """The repositories for which the settings name a folder, so that no host is needed to work in them."""
@@ -134,7 +134,7 @@ class Timing(msgspec.Struct, frozen=True):
     """What the attempts of a task may cost together; 0: does not matter."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class NextState(msgspec.Struct, frozen=True):
     """What becomes of a task after an attempt."""
 
     state: Literal["completed", "error", "cancelled", "pending"]
@@ -145,39 +145,41 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether the attempt counts against `max_attempts`."""
 
 
-def own_reason(task: Waiting, facts: Facts, now: float) -> Why | None:
+def own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
     """Why the task itself may not start, whatever the slots say; None when it may."""
     if task.id in facts.edited:
-        return Why("edited", "being edited")
+        return WaitingReason("edited", "being edited")
     if task.held:
-        return Why("held", "held by you")
+        return WaitingReason("held", "held by you")
     for earlier in task.after:
         state = facts.states.get(earlier, COMPLETED)
         if state != COMPLETED:
             ended_badly = state in FINAL
-            return Why("after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else ""))
+            return WaitingReason(
+                "after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else "")
+            )
     gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
     if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
-        return Why("config", gap)
+        return WaitingReason("config", gap)
     if (why := _not_prepared(task, facts, now)) is not None:
         return why
     rest = facts.rests.get(task.agent or facts.default_agent)
     if rest is not None and rest.until > now:
-        what = f"{rest.provider}: {failures.words(rest.failure)}"
-        return Why("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)
+        what = f"{rest.provider}: {failures.describe_failure(rest.failure)}"
+        return WaitingReason("rate_limit", f"{what}, goes on in {format_clock(rest.until - now)}", rest.until, what)
     retry_at = epoch(task.retry_at)
     if retry_at is not None and retry_at > now:
-        return Why("retry_at", f"retry in {format_clock(retry_at - now)}", retry_at)
+        return WaitingReason("retry_at", f"retry in {format_clock(retry_at - now)}", retry_at)
     not_before = epoch(task.not_before)
     if not_before is not None and not_before > now:
-        return Why("not_before", f"starts in {format_clock(not_before - now)}", not_before)
+        return WaitingReason("not_before", f"starts in {format_clock(not_before - now)}", not_before)
     for hand in facts.by_hand:
         if task.issue_key == hand.issue_key:
-            return Why("by_hand", f"worked on by hand, as {hand.shown}")
+            return WaitingReason("by_hand", f"worked on by hand, as {hand.shown}")
     if task.issue_key in facts.busy_refs:
-        return Why("issue_busy", "the issue has an agent already")
+        return WaitingReason("issue_busy", "the issue has an agent already")
     if task.issue_key in facts.obstacles.issues:
-        return Why("issue_busy", "someone else is at work on the issue")
+        return WaitingReason("issue_busy", "someone else is at work on the issue")
     return None
 
 
@@ -189,22 +191,22 @@ def host_of(task: Waiting, own_repositories: frozenset[str]) -> str | None:
     return None if host == LOCAL else host
 
 
-def _not_prepared(task: Waiting, facts: Facts, now: float) -> Why | None:
+def _not_prepared(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
     """Why its worktree cannot be made now: its host does not answer, or git is busy for long in its repository."""
     host = host_of(task, facts.own_repositories) if facts.hosts else None
     rest = facts.hosts.get(host) if host is not None else None
     if rest is not None and host is not None:
         if rest.until > now:
-            return Why("network", f"{host} does not answer: next try {format_coming(rest.until, now)}", rest.until)
+            return WaitingReason("network", f"{host} does not answer: next try {format_coming(rest.until, now)}", rest.until)
         if host in facts.probes:
-            return Why("network", f"{host} did not answer: {shown_id(facts.probes[host])} tries it first")
+            return WaitingReason("network", f"{host} did not answer: {shown_id(facts.probes[host])} tries it first")
     other = facts.obstacles.preparing.get(task.repo or task.repository) if facts.obstacles.preparing else None
     if other is not None:
-        return Why("preparing", f"git is busy for {shown_id(other)} in its repository")
+        return WaitingReason("preparing", f"git is busy for {shown_id(other)} in its repository")
     return None
 
 
-def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Rest], own_repositories: frozenset[str]) -> dict[str, str]:
+def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Cooldown], own_repositories: frozenset[str]) -> dict[str, str]:
     """The first task that is being prepared, by each host that did not answer and that it asks.
 
     Args:
@@ -218,36 +220,36 @@ def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Rest], own_reposito
     return found
 
 
-def queue_reason(facts: Facts) -> Why | None:
+def queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
     """Why nothing at all may start; None when something may."""
     if facts.gaps.everything:
-        return Why("config", facts.gaps.everything)
+        return WaitingReason("config", facts.gaps.everything)
     if not facts.engine_runs:
-        return Why("no_engine", "no engine runs")
+        return WaitingReason("no_engine", "no engine runs")
     if not facts.engine_answers:
-        return Why("no_engine", "the engine does not answer")
+        return WaitingReason("no_engine", "the engine does not answer")
     if facts.draining:
-        return Why("draining", "draining: nothing new starts")
+        return WaitingReason("draining", "draining: nothing new starts")
     if facts.paused:
         code: WhyCode = "budget" if facts.pause is PauseReason.BUDGET else "paused"
-        return Why(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
+        return WaitingReason(code, f"queue paused: {facts.pause_reason}" if facts.pause_reason else "queue paused")
     if facts.taken >= facts.limit:
         hands, strangers = len(facts.by_hand), facts.obstacles.slots
         others = [f"{hands} by hand"] * bool(hands) + [f"{strangers} by another program"] * bool(strangers)
-        return Why("slots", ", ".join([f"slots {facts.taken}/{facts.limit}", *others]))
+        return WaitingReason("slots", ", ".join([f"slots {facts.taken}/{facts.limit}", *others]))
     if facts.pressure:
-        return Why("pressure", facts.pressure)
+        return WaitingReason("pressure", facts.pressure)
     if facts.obstacles.trouble:
-        return Why("pressure", facts.obstacles.trouble)
+        return WaitingReason("pressure", facts.obstacles.trouble)
     return None
 
 
-def waiting_reason(task: Waiting, facts: Facts, now: float) -> Why:
+def waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason:
     """Why the task waits; `next` when it starts at the next turn."""
-    return own_reason(task, facts, now) or queue_reason(facts) or Why("next", "starts next")
+    return own_reason(task, facts, now) or queue_reason(facts) or WaitingReason("next", "starts next")
 
 
-def next_to_start(in_order: Iterable[AnyWaiting], facts: Facts, now: float) -> AnyWaiting | None:
+def next_to_start(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: float) -> AnyWaiting | None:
     """The first task that may start, given the pending ones in their order; None when there is none."""
     if queue_reason(facts):
         return None
@@ -271,42 +273,42 @@ def retry_after(failures: int, timing: Timing) -> float:
     return min(timing.retry_delay * 2.0 ** min(max(failures - 1, 0), 40), timing.retry_delay_max)
 
 
-def after_attempt(task: Task, ended: Attempt, timing: Timing) -> Verdict:
+def after_attempt(task: Task, ended: Attempt, timing: Timing) -> NextState:
     """Decide what becomes of a task whose attempt has ended."""
     reason = ended.reason or ended.outcome
     if ended.outcome == "ok":
-        return Verdict("completed", reason)
+        return NextState("completed", reason)
     if task.stop is not None or ended.outcome == "cancelled":
-        return Verdict("cancelled", "stopped by you" if task.stop else reason)
-    reason = failures.told(ended.failure, reason)
+        return NextState("cancelled", "stopped by you" if task.stop else reason)
+    reason = failures.describe_limit(ended.failure, reason)
     used = ended.number - task.attempts_before
     spent = cost_of([*task.attempts, ended], task.attempts_before)
     if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
-        budget = f"{money(spent)} of {money(timing.budget_per_task)}"
-        return Verdict("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
+        budget = f"{format_money(spent)} of {format_money(timing.budget_per_task)}"
+        return NextState("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
     if failures.unreachable(ended.outcome, ended.failure):
         attempts = [*task.attempts, ended]
         tries = sum(1 for _ in takewhile(lambda one: failures.unreachable(one.outcome, one.failure), reversed(attempts)))
         if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
-            return Verdict("error", f"{reason} ({tries} times in a row)")
-        return Verdict("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
-    known = failures.policy(ended.failure)
+            return NextState("error", f"{reason} ({tries} times in a row)")
+        return NextState("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
+    known = failures.policy_for(ended.failure)
     if failures.refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(
             1 for _ in takewhile(lambda one: failures.refused(one.outcome, one.failure), reversed(task.attempts))
         )
-        return Verdict(
+        return NextState(
             "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
         )
     if not known.retried:
-        return Verdict("error", f"{reason} (not retried)", counts=known.counts)
+        return NextState("error", f"{reason} (not retried)", counts=known.counts)
     if not known.counts:
         in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
         if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
-            return Verdict("error", f"{reason} ({in_a_row} times in a row)")
+            return NextState("error", f"{reason} ({in_a_row} times in a row)")
         delay = 0.0 if known.pause else retry_after(in_a_row, timing)  # a provider's rest is long enough
-        return Verdict("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
+        return NextState("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
     if used >= timing.max_attempts:
-        return Verdict("error", f"{reason} (attempt {used} of {timing.max_attempts})")
+        return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts})")
     delay = retry_after(used, timing)
-    return Verdict("pending", f"attempt {ended.number} failed: {reason}", delay)
+    return NextState("pending", f"attempt {ended.number} failed: {reason}", delay)

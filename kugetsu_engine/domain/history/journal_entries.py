@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..decisions.scheduling import Rest
+from ..decisions.scheduling import Cooldown
 from ..task import Task
 
 CUT = 100
@@ -49,7 +49,7 @@ class Flow(msgspec.Struct, frozen=True):
     pause_reason: str = ""
     pressure: str = ""
     """What the machine lacked when it began to lack something; empty when it has room."""
-    rests: tuple[Rest, ...] = ()
+    rests: tuple[Cooldown, ...] = ()
     """Of providers that refuse for a while."""
     pause_code: str = ""
     """The same for the program, see `pause.PauseReason`."""
@@ -86,7 +86,7 @@ def task_change(before: Task, after: Task, fields: Iterable[str] = TRACKED) -> C
     return Change(was, now, after.id) if was else None
 
 
-def shortened(args: Mapping[str, Any]) -> dict[str, Any]:
+def shorten_value(args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a request as the journal keeps them: no message, and no long text."""
     return {name[:CUT]: _short(value, name) for name, value in list(args.items())[:CUT]}
 

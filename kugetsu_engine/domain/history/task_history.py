@@ -135,7 +135,7 @@ class History:
         return {name: value for name, value in fields.items() if name in KEPT_FIELDS}
 
 
-def history(
+def build_history(
     task: Task | None,
     told: Sequence[Notice],
     changes: Sequence[tuple[float, Change]],

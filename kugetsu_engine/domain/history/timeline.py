@@ -13,10 +13,10 @@ import msgspec
 from ..new_task import shown_id
 from ..states import ACTIVE, FINAL, PENDING
 from ..task import Level, Notice, Task
-from ..text.quantities import counted
+from ..text.quantities import format_count
 from ..text.times import epoch
 from .journal_entries import CHANGED, ENDED, REMOVED, STARTED, Act, Change, Flow
-from .task_history import History, Stall, history
+from .task_history import History, Stall, build_history
 
 BY_THE_WAY = frozenset({"retry_at", "reason", "stop", "attempts_before"})
 """Fields that change with what notifications tell."""
@@ -72,7 +72,7 @@ class Event(NamedTuple):
     by_operator: bool = False
 
 
-class Past:
+class Timeline:
     """Everything that was written down, ready to be asked for any moment."""
 
     def __init__(
@@ -153,7 +153,7 @@ class Past:
         """What happened in some time, in order: notifications, and what operators did."""
         found = [Event(time, one.level, one.text, one.id) for time, one in _between(self._notices, since, until)]
         for time, act in _between(self._acts, since, until):
-            if (text := told(act)) is not None:
+            if (text := describe_entry(act)) is not None:
                 asked = act.verb not in (STARTED, ENDED, REMOVED, CHANGED)
                 found.append(Event(time, "info" if act.ok else "warning", text, act.task, asked))
         found.sort(key=lambda event: event.time)
@@ -194,18 +194,18 @@ class Past:
             gone_at = gone.get(task_id)
             if task_id not in files and gone_at is None and own:
                 gone_at = _cleared_at(epoch(own[-1].time) or 0.0, removals)
-            one = history(files.get(task_id), own, changes.get(task_id, ()), gone_at, self.recorded_from or inf)
+            one = build_history(files.get(task_id), own, changes.get(task_id, ()), gone_at, self.recorded_from or inf)
             if one is not None:
                 found.append(one)
         return found
 
 
-def told(act: Act) -> str | None:
+def describe_entry(act: Act) -> str | None:
     """An act in a line; None for one that says nothing by itself."""
     if act.verb == STARTED:
         flow = act.engine.get("flow")
         limit = flow.get("limit") if isinstance(flow, dict) else None
-        agents = counted(limit, "agent") if isinstance(limit, int) else "an unknown number of agents"
+        agents = format_count(limit, "agent") if isinstance(limit, int) else "an unknown number of agents"
         return f"an engine starts ({act.engine.get('mode')}, pid {act.engine.get('pid')}), at most {agents}"
     if act.verb == ENDED:
         return "the engine ends"

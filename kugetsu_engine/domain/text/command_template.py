@@ -26,17 +26,17 @@ PromptBy = Literal["stdin", "file", "argv"]
 _HOLE = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
 
 
-def named(words: Sequence[str]) -> set[str]:
+def list_placeholders(words: Sequence[str]) -> set[str]:
     """The placeholders of a command line, known or not."""
     return {found[2] for word in words for found in _HOLE.finditer(word) if found[2]}
 
 
-def filled(words: Sequence[str], values: Mapping[str, str]) -> list[str]:
+def fill_template(words: Sequence[str], values: Mapping[str, str]) -> list[str]:
     """The command line with the values in place; what stands in a value is never looked at again."""
     return [_HOLE.sub(lambda found: f"{{{found[1]}}}" if found[1] else values[found[2]], word) for word in words]
 
 
-def fault(words: Sequence[str], *, prompt: PromptBy, model: bool, chosen_id: bool, new: bool) -> str | None:
+def find_fault(words: Sequence[str], *, prompt: PromptBy, model: bool, chosen_id: bool, new: bool) -> str | None:
     """What is wrong with a command line, in a sentence; None when nothing is.
 
     Args:
@@ -47,7 +47,7 @@ def fault(words: Sequence[str], *, prompt: PromptBy, model: bool, chosen_id: boo
     """
     if not words or not words[0].strip():
         return "names no program"
-    holes = named(words)
+    holes = list_placeholders(words)
     unknown = sorted(holes - PLACEHOLDERS.keys())
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)

@@ -44,7 +44,7 @@ def stamp_of(line: bytes) -> Stamp | None:
     return Stamp(float(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def mended(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
+def repair_stamp(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
     """The stamps of logs whose middles were dropped; those that tell nothing any more are left out."""
     kept: list[Stamp] = []
     for stamp in stamps:

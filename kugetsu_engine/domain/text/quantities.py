@@ -7,17 +7,17 @@ Supervisors load this module, so it uses the standard library only.
 from .times import epoch
 
 
-def counted(number: int, thing: str, things: str = "") -> str:
+def format_count(number: int, thing: str, things: str = "") -> str:
     """Write `1 line`, `3 lines`; `things`: the plural where it is not made with an s."""
-    return f"{number} {of_number(number, thing, things or f'{thing}s')}"
+    return f"{number} {choose_form(number, thing, things or f'{thing}s')}"
 
 
-def of_number(number: int, one: str, more: str) -> str:
+def choose_form(number: int, one: str, more: str) -> str:
     """Return the form of a word that goes with a number: `needs` with 1, `need` with any other."""
     return one if number == 1 else more
 
 
-def percent(part: float, whole: float) -> str:
+def format_percent(part: float, whole: float) -> str:
     """Write a share as `67%`, rounded; only all is 100%, and only nothing is 0%."""
     if whole <= 0:
         return ""

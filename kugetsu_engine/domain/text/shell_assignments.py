@@ -246,7 +246,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def read(text: str, known: Mapping[str, str] | None = None) -> Assignments:
+def parse_assignments(text: str, known: Mapping[str, str] | None = None) -> Assignments:
     """Read assignments.
 
     Args:
