@@ -187,7 +187,7 @@ class StatePaths:
         """The output of one attempt, as the agent wrote it."""
         return f"{self.logs}/{log_name(task_id, attempt)}"
 
-    def told(self, task_id: str, attempt: int) -> str:
+    def readable_log(self, task_id: str, attempt: int) -> str:
         """What an agent that prints a stream of JSON told, as a person reads it."""
         return f"{self.logs}/{task_id}/{attempt}.txt"
 

@@ -265,12 +265,12 @@ class KugetsuApp(App[None], inherit_bindings=False):
     def action_undo(self, number: int | None = None) -> None:
         """Take the last act back, or another one whose time is not over."""
         latest = self.undo_log.latest
-        act = self.undo_log.take(number if number is not None else latest.number if latest is not None else 0)
+        act = self.undo_log.pop(number if number is not None else latest.number if latest is not None else 0)
         if act is None:
             self.say("too late to take that back: an act can be undone for 30 s", "warning")
             return
         self.say(f"taking back: {act.words}")
-        self.link.take_back(act)
+        self.link.undo(act)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""

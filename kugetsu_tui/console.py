@@ -151,5 +151,5 @@ class Views(Protocol):
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task."""
 
-    def take_over(self, verb: str, task: Task) -> None:
+    def attach_session(self, verb: str, task: Task) -> None:
         """Work by hand on a task."""

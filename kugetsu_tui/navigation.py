@@ -135,6 +135,6 @@ class Navigator:
         """Edit a waiting task by hand."""
         self._app.run_worker(edit_by_hand(self._app, self._guest, task_id), group="edit", exit_on_error=False)
 
-    def take_over(self, verb: str, task: Task) -> None:
+    def attach_session(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works."""
         self._app.run_worker(attach.take_over(self._app, self._guest, verb, task), exit_on_error=False)

@@ -109,7 +109,7 @@ class Scene:
         files.prepare(self.paths.folders())
         Path(self.paths.config).write_text("max_concurrent_agents = 3\nmax_attempts = 3\n", encoding="utf-8")
         self._lock = EngineLock(self.paths)
-        self._lock.take()
+        self._lock.acquire()
         taken = (try_lock(self.paths.slot_lock(number)) for number in (1, 2, 3))
         self._slots = [slot for slot in taken if slot is not None]
         state = EngineState(

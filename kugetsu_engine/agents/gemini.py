@@ -60,12 +60,12 @@ class GeminiReader(Reader):
         self._end: dict[str, Any] | None = None
         self._note = ""
 
-    def words(self, text: str) -> list[Event]:
+    def feed_text(self, text: str) -> list[Event]:
         """Take what was said on the error output."""
         self._note = text
         if _RETRY.search(text) is not None:
             self.hindrance = "exit", text
-        return super().words(text)
+        return super().feed_text(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""

@@ -75,7 +75,7 @@ class Reader:
         found: list[Event] = []
         for piece in split_objects(line[:LINE_LIMIT]):
             if isinstance(piece, str):
-                found += self.words(piece)
+                found += self.feed_text(piece)
                 continue
             try:
                 found += self.read(piece)
@@ -86,9 +86,9 @@ class Reader:
     def feed_errors(self, line: bytes) -> list[Event]:
         """Take one line of the error output, where that is read apart: words, whatever they look like."""
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
-        return self.words(text) if text else []
+        return self.feed_text(text) if text else []
 
-    def words(self, text: str) -> list[Event]:
+    def feed_text(self, text: str) -> list[Event]:
         """Take words that are no event."""
         return [Event("note", text)]
 

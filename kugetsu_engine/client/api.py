@@ -307,7 +307,7 @@ class Client:
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
-        self._act_here(lambda engine: engine.attempts.look_at_all())
+        self._act_here(lambda engine: engine.attempts.check_all())
 
     def _apply_here(self) -> None:
         """Apply the waiting requests if no engine does."""

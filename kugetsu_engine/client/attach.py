@@ -46,7 +46,7 @@ class Attached(NamedTuple):
 
     def give_up(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
-        self.mark.take_away()
+        self.mark.remove()
         self.entered.give_up()
         bell.notify(self.bell)
 
@@ -114,7 +114,7 @@ def run_attached(
             raise
     finally:
         if attached is None:
-            mark.take_away()
+            mark.remove()
             bell.notify(paths.bell)
     return attached
 

@@ -43,7 +43,7 @@ class Edit:
         self._hands = hands
         self._clock = clock
         self._original = task_document.task_document(task)
-        left = hands.left_over()
+        left = hands.abandoned_text()
         if left is None:
             hands.put_aside()  # what cannot be read is not to be written over either
         left = (left or "").replace(UNFINISHED, "")

@@ -25,7 +25,7 @@ class ConfigAlerts:
         self._now = now
         self._told: tuple[str, ...] = ()
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Take one look; whether the settings are others now."""
         changed = self._settings.refresh()
         self._env_files.refresh()

@@ -45,9 +45,9 @@ class FlowRecorder:
         if self._lasts:
             journal.engine(STARTED, self._start())
 
-    def begin(self) -> None:
+    def open_window(self) -> None:
         """A request is about to be applied."""
-        self._journal.begin()
+        self._journal.open_entry()
 
     def answered(self, request: Request, reply: Answer) -> None:
         """A request was applied: write it down with all that it changed."""

@@ -44,7 +44,7 @@ class Heartbeat:
         try:
             files.replace(self._paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
         except IsADirectoryError:
-            self._quarantine.take(self._paths.engine, "a folder where a file belongs")
+            self._quarantine.set_aside(self._paths.engine, "a folder where a file belongs")
         except OSError as error:
             self._alerts.warn("disk", f"cannot write {self._paths.engine}: {error.strerror}")
             self._overwrite(msgspec.json.encode(self._state(stopped)))

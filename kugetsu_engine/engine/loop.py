@@ -108,7 +108,7 @@ class Engine:
         try:
             files.prepare(self.paths.folders())
             # Who only looks at the lock, or acts on the queue where there is no engine, has it for a moment.
-            self.lock.take(0.0 if self.mode == "command" or engine_lives(self.paths) else BORROWED_S)
+            self.lock.acquire(0.0 if self.mode == "command" or engine_lives(self.paths) else BORROWED_S)
             self._read_books()
         except BaseException:
             self.waker.close()
@@ -125,7 +125,7 @@ class Engine:
         )
         self.setting_alerts = ConfigAlerts(
             self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
-            self.ledger.tell if self.mode != "command" else None, self._now,
+            self.ledger.add_notice if self.mode != "command" else None, self._now,
         )  # fmt: skip
         self.pauses = ProviderBackoff(self.paths, self._clock, lambda agent: registry.provider(agent, self.settings.current))
         self._pauses_seen = self.pauses.version
@@ -134,10 +134,10 @@ class Engine:
             self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self.spending,
             self._boot_id,
         )  # fmt: skip
-        self.attempts.on_start = self.host.hear
+        self.attempts.on_start = self.host.record_start
         self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
         self.sweeper = OrphanReaper(self.paths, self.ledger, self.alerts, self._now)
-        self.work = ChangeTracker(self.paths, self.alerts, self.ledger.tell, self._clock)
+        self.work = ChangeTracker(self.paths, self.alerts, self.ledger.add_notice, self._clock)
         self.verbs = RequestHandlers(
             self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle
         )
@@ -185,14 +185,14 @@ class Engine:
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
-        self.recovery.begin(self._boot_id(), self._resume)
+        self.recovery.start_recovery(self._boot_id(), self._resume)
         self.recovery.report(self._now)
         self.sweeper.sweep()
         return self.recovery.words
 
     def _hear(self, notice: Notice) -> None:
         """Pass on what the books tell."""
-        self.recovery.hear(notice)
+        self.recovery.add_quarantined(notice)
         if self._on_notice is not None:
             self._on_notice(notice)
 
@@ -215,7 +215,7 @@ class Engine:
                 return
             for task_id in self.waker.wait(wait_s):
                 try:
-                    self.attempts.hear(task_id)
+                    self.attempts.handle_message(task_id)
                 except OSError as error:
                     self._refused(error)
 
@@ -226,29 +226,29 @@ class Engine:
         now = self._monotonic()
         if not self.lock.still_ours():
             raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
-        if self.setting_alerts.look():
+        if self.setting_alerts.refresh():
             self._take_settings()
-        self.ledger.quarantine.look()
+        self.ledger.quarantine.reread()
         full = now >= self._rescan_at
         try:
             self._look_at_clock(now)
-            self.controls.refresh(self.ledger.quarantine.take)
+            self.controls.refresh(self.ledger.quarantine.set_aside)
             if full:
                 self._rescan(now)
             elif self._hints or self.ledger.suspects:
                 hints, self._hints = self._hints, set()
-                self.ledger.look_at(hints | self.ledger.suspects)
+                self.ledger.reread(hints | self.ledger.suspects)
             self._requests_left = self.apply_requests(request_inbox.TURN_S)
             if full:
-                self.attempts.look_at_all()
+                self.attempts.check_all()
             self.sweeper.sweep_if_due()
             self._expire()
             self._look_at_rests()
-            self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.tell)
-            self.servers.look()
+            self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.add_notice)
+            self.servers.check()
             if self.inbox.settled:
                 self.dispatcher.dispatch()
-            self.host.tell(self.alerts, self.ledger.tell, self._now)
+            self.host.report_shortage(self.alerts, self.ledger.add_notice, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
             self.dispatcher.obstacles.trouble = ""
@@ -276,7 +276,7 @@ class Engine:
         try:
             self.index.keep(now)
         except IsADirectoryError:
-            self.ledger.quarantine.take(self.paths.index, "a folder where a file belongs")
+            self.ledger.quarantine.set_aside(self.paths.index, "a folder where a file belongs")
         except OSError as error:
             self.alerts.warn("disk", f"cannot write {self.paths.index}: {error}")
 
@@ -304,7 +304,7 @@ class Engine:
     def _settle(self) -> None:
         """Enter what ended while no engine ran: it takes no slot, and no issue."""
         if self.mode == "command":
-            self.attempts.look_at_all()
+            self.attempts.check_all()
 
     def _look_at_clock(self, now: float) -> None:
         """Find out whether someone set the clock: it then went otherwise than time itself."""
@@ -318,7 +318,7 @@ class Engine:
         self._hints = set()
         files.make_again(self.paths.folders())
         if (fault := provider_backoff.find_fault(self.paths)) is not None:
-            self.ledger.quarantine.take(self.paths.pauses, fault)
+            self.ledger.quarantine.set_aside(self.paths.pauses, fault)
         self.ledger.rescan()
         self.dispatcher.obstacles.forget_refusals()
         cost = self._monotonic() - now
@@ -332,7 +332,7 @@ class Engine:
                 if facts is not None:
                     self._expire_one(entry, facts)
             except NoSuchTask:
-                self.ledger.look_at({entry.id})
+                self.ledger.reread({entry.id})
 
     def _expire_one(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
         task = self.ledger.get(entry.id)
@@ -352,8 +352,8 @@ class Engine:
     def _look_at_rests(self) -> None:
         """Tell which providers rest and which agents are stalled, and look again at the tasks that waited for them."""
         now = self._clock()
-        for provider in self.pauses.over():
-            self.ledger.tell(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
+        for provider in self.pauses.pop_ended():
+            self.ledger.add_notice(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
         if self.pauses.version != self._pauses_seen:
             self._pauses_seen = self.pauses.version
             self.ledger.rests_changed()
@@ -376,7 +376,7 @@ class Engine:
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
             self.attempts.median_run_s, self.recovery.words, self.alerts.now(), self.host.pressure,
             self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
-            list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.told(),
+            list(self.work.overlaps), self.work.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
             self.settings.current.agent, self.controls.pause,
         )  # fmt: skip
 
@@ -388,8 +388,8 @@ class Engine:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
         if self.controls.pause is PauseReason.BUDGET:
             waits.append(max(self.spending.next_day() - self._clock(), 0.0) + 0.001)
-        if self.host.next_look is not None:
-            waits.append(self.host.next_look - now)
+        if self.host.next_check is not None:
+            waits.append(self.host.next_check - now)
         if self.ledger.suspects:
             waits.append(TRY_AGAIN_S)
         if self._requests_left:

@@ -54,7 +54,7 @@ class RequestInbox:
     def _apply_requests(self, within_s: float) -> bool:
         self._cannot_read = False
         for path in requests.list_foreign_files(self._paths):
-            self._quarantine.take(path, "no request by its name")
+            self._quarantine.set_aside(path, "no request by its name")
         until = self._monotonic() + within_s
         answered = 0
         try:
@@ -88,7 +88,7 @@ class RequestInbox:
         except TransientReadError:
             raise
         except BadFile as error:
-            self._quarantine.take(requests.file_of(self._paths, number), error.message)
+            self._quarantine.set_aside(requests.file_of(self._paths, number), error.message)
             return Answer(False, error.message, "", 1)
         if request.verb != "many":
             return self._one(request, str(number))
@@ -102,7 +102,7 @@ class RequestInbox:
         return Answer(ok, f"{sum(reply.ok for reply in done)} of {len(done)} done", "", 0 if ok else 1, parts=done)
 
     def _one(self, request: Request, name: str) -> Answer:
-        self._flight.begin()
+        self._flight.open_window()
         reply = self._verbs.apply(request, name)
         self._flight.answered(request, reply)
         return reply

@@ -119,7 +119,7 @@ class EngineThread:
             )
             watcher.start()
             self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
-            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.look, end_of_watch)
+            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.refresh, end_of_watch)
             self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
             self.kept_by_settings = engine.kept_by_settings if self._until_idle and not self._stop.is_set() else ""
@@ -140,7 +140,7 @@ class EngineThread:
     def _tell(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
         if self._messenger is not None:
-            self._messenger.take(notice)
+            self._messenger.pick_up(notice)
         if self._on_notice is not None:
             try:
                 self._on_notice(notice)

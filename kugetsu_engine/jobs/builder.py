@@ -80,7 +80,7 @@ def build_job(paths: StatePaths, settings: Settings, operator: Mapping[str, str]
         repository_locks=paths.locks,
         output=drive.output, errors_apart=drive.errors_apart, result_grace_s=settings.result_grace,
         reader=drive.reader, reader_options=drive.reader_options,
-        told=paths.told(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
+        told=paths.readable_log(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
         kind=kind, program=program,
         check="versions" if program_versions.kind_of_program(kind, program) in program_versions.TESTED else None,

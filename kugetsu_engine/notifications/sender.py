@@ -42,7 +42,7 @@ class NotificationSender:
         """Begin to send."""
         self._thread.start()
 
-    def take(self, notice: Notice) -> None:
+    def pick_up(self, notice: Notice) -> None:
         """Take a notification; from any thread, never waits."""
         settings = self._settings().notify
         if (

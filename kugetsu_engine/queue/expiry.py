@@ -38,7 +38,7 @@ class Expiry:
         if when is not None:
             heapq.heappush(self._times, (when, entry.id))
 
-    def over(self) -> list[Entry]:
+    def list_expired(self) -> list[Entry]:
         """The waiting tasks whose time is over, each once."""
         now, over = self._now(), dict[str, Entry]()
         while self._times and self._times[0][0] <= now:

@@ -49,7 +49,7 @@ class JournalWriter:
         self._asked: list[Change] | None = None
         """What the request under way has changed so far; None between requests."""
 
-    def begin(self) -> None:
+    def open_entry(self) -> None:
         """A request is about to be applied: what changes until `answered` belongs to it."""
         self._asked = []
 

@@ -47,7 +47,7 @@ class ReadyQueue:
         if entry is not None and (place := self._place(entry.key)) is not None:
             del self._ready[place]
 
-    def over(self, task_id: str) -> None:
+    def release_dependants(self, task_id: str) -> None:
         """A task has ended or is gone: those that come after it may start."""
         for waiting in self._parked_after.pop(task_id, ()):
             self._unpark(waiting)
@@ -63,10 +63,10 @@ class ReadyQueue:
         for task_id in parked:
             self._unpark(task_id)
 
-    def look_again_after_unknown(self) -> None:
+    def recheck_unknown(self) -> None:
         """Look again at the tasks that come after one nobody knows: its file may have been mended or removed."""
         for earlier in [task_id for task_id in self._parked_after if task_id not in self._entries]:
-            self.over(earlier)
+            self.release_dependants(earlier)
 
     def clock_jumped(self) -> None:
         """Look again at the tasks that wait for a time."""

@@ -47,7 +47,7 @@ class TaskStore:
         """
         self.paths = paths
         self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
-        self.journal = JournalWriter(paths, now, self.quarantine.take, alert)
+        self.journal = JournalWriter(paths, now, self.quarantine.set_aside, alert)
         self.entries: dict[str, Entry] = {}
         self.states = TaskStates(paths, self.entries, self.quarantine.holds)
         self.active_ids: set[str] = set()
@@ -62,7 +62,7 @@ class TaskStore:
         self._active_files: dict[str, bytes] = {}
         """What the engine wrote last of each task that is notified or running: those files are its alone."""
         self._newer: set[str] = set()
-        self._told = LineGuard(paths.notifications, "notifications", self.quarantine.take, alert)
+        self._told = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
         self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
         self._line = ReadyQueue(self.entries)
@@ -79,9 +79,9 @@ class TaskStore:
                 self._take_in(task_id)
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
             self._gone(task_id)
-        self._line.look_again_after_unknown()
+        self._line.recheck_unknown()
 
-    def look_at(self, task_ids: set[str]) -> None:
+    def reread(self, task_ids: set[str]) -> None:
         """Take in the changes of some tasks, for which a watcher gave a hint."""
         for task_id in task_ids:
             try:
@@ -167,9 +167,9 @@ class TaskStore:
             what = "made unreadable"
         try:
             text = f"the file of {task_id} was {what} while its agent runs; it is as it was again"
-            self.quarantine.take(path, text, keep=True)
+            self.quarantine.set_aside(path, text, keep=True)
             files.replace(path, ours)
-            self.tell(Notice(iso(self._now()), "engine_edit_refused", text, "warning", task_id))
+            self.add_notice(Notice(iso(self._now()), "engine_edit_refused", text, "warning", task_id))
         except OSError as error:
             self._alert("disk", f"cannot write {path}: {error.strerror}")
         return ours
@@ -180,11 +180,11 @@ class TaskStore:
             self._line.drop(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
-        self.quarantine.take(path, error.message)
+        self.quarantine.set_aside(path, error.message)
         self._gone(task_id)
 
     def _tell_corrupt(self, text: str) -> None:
-        self.tell(Notice(iso(self._now()), "engine_corrupt", text, "error"))
+        self.add_notice(Notice(iso(self._now()), "engine_corrupt", text, "error"))
 
     @property
     def suspects(self) -> set[str]:
@@ -233,7 +233,7 @@ class TaskStore:
         moved, notice = move_task(task, to, iso(self._now()), reason, **changes)
         self._save(moved)
         self._note(task, moved, BETWEEN_STATES)
-        self.tell(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
+        self.add_notice(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
         if moved.ended:
             try:
                 self._file_ended(moved.id)
@@ -245,7 +245,7 @@ class TaskStore:
         """Move a task to `running`; the run record proves it already, so the disk may take its time."""
         moved, notice = move_task(task, "running", iso(self._now()), **changes)
         self._save(moved, durable=False)
-        self.tell(notice)
+        self.add_notice(notice)
         return moved
 
     def update(self, task: Task, **changes: Any) -> Task:
@@ -265,7 +265,7 @@ class TaskStore:
         tasks.reopen_task(self.paths, task.id)
         return self.change(task, "pending", reason, **changes)
 
-    def tell(self, notice: Notice) -> None:
+    def add_notice(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
         self._told.write(lambda: notifications.append_notification(self.paths, notice))
         if self._on_notice is not None:
@@ -290,7 +290,7 @@ class TaskStore:
     def _file_ended(self, task_id: str) -> None:
         try:
             if os.path.lexists(self.paths.ended(task_id)):
-                self.quarantine.take(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
+                self.quarantine.set_aside(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
             tasks.file_ended(self.paths, task_id)
         except OSError:
             self._signatures.pop(task_id, None)
@@ -337,7 +337,7 @@ class TaskStore:
         self._line.drop(task_id)
         self.entries.pop(task_id, None)
         self.active_ids.discard(task_id)
-        self._line.over(task_id)
+        self._line.release_dependants(task_id)
 
     def issue_free(self, issue_key: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
@@ -370,7 +370,7 @@ class TaskStore:
 
     def expired(self) -> list[Entry]:
         """The waiting tasks whose time is over."""
-        return self._expiry.over()
+        return self._expiry.list_expired()
 
     def clock_jumped(self, by_s: float) -> None:
         """Someone set the clock: what waits for a retry, or grows old, has the same time to wait as before."""

@@ -110,7 +110,7 @@ class AttemptTracker:
                 continue  # the disk refuses it now; the next full look settles it
         return RecoveryCounts(**found)
 
-    def look_at_all(self) -> None:
+    def check_all(self) -> None:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
         for task_id in [*self._running]:
             self._look(task_id)
@@ -121,7 +121,7 @@ class AttemptTracker:
                 else:
                     self._settle(entry.id)
 
-    def hear(self, task_id: str) -> None:
+    def handle_message(self, task_id: str) -> None:
         """A supervisor has something to say, or has ended."""
         running = self._running.get(task_id)
         if running is None:
@@ -259,7 +259,7 @@ class AttemptTracker:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
             text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
-            self._ledger.tell(
+            self._ledger.add_notice(
                 Notice(
                     iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
                     silent_s=silent_s,
@@ -268,7 +268,7 @@ class AttemptTracker:
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
-            self._ledger.tell(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
+            self._ledger.add_notice(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:
         """Keep the session that an attempt tells, once; so that it is known whatever becomes of the attempt."""
@@ -301,7 +301,7 @@ class AttemptTracker:
             return Recovered.ENDED_MEANWHILE
         broken = runs.is_unreadable(self._paths, task.id, task.attempt)
         for path, why in broken.items():
-            self._ledger.quarantine.take(path, why)
+            self._ledger.quarantine.set_aside(path, why)
         if task.token:
             self.launcher.end_what_is_left(self._paths.root, task.id, task.token)
         result = runs.read_outcome(self._paths, task.id, task.attempt, task.token)
@@ -403,7 +403,7 @@ class AttemptTracker:
         if rest is not None:
             until = format_coming(rest.until, self._clock())
             text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
-            self._ledger.tell(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
+            self._ledger.add_notice(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""
@@ -421,7 +421,7 @@ class AttemptTracker:
         if rest is not None:
             until = format_coming(rest.until, self._clock())
             text = f"{rest.provider}: {failures.describe_failure(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
-            self._ledger.tell(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
+            self._ledger.add_notice(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
 
 
 def _ignore(_text: str) -> None:

@@ -54,7 +54,7 @@ class ChangeTracker:
         rest = f"; and {len(self.overlaps) - MAX_TOLD} more pairs" if len(self.overlaps) > MAX_TOLD else ""
         self._alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_TOLD])) + rest)
 
-    def look(self) -> float:
+    def refresh(self) -> float:
         """Ask git about each worktree; in a thread of its own. Seconds until the next look."""
         began = time.monotonic()
         changes: dict[str, Changes] = {}

@@ -52,7 +52,7 @@ class ConversationLog:
         try:
             context = contexts.load_context(self._paths, issue_ref)
         except BadFile as error:
-            self._quarantine.take(contexts.file_of(self._paths, issue_ref), error.message)
+            self._quarantine.set_aside(contexts.file_of(self._paths, issue_ref), error.message)
             return Context(issue_ref)
         same = refs.key_of(refs.canonical(context.issue_ref)) == refs.key_of(issue_ref)
         return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)

@@ -118,11 +118,11 @@ class Dispatcher:
         try:
             task = self._ledger.get(entry.id)
             if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
-                self._ledger.look_at({entry.id})  # someone edited it a moment ago
+                self._ledger.reread({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)
         except NoSuchTask:
-            self._ledger.look_at({entry.id})
+            self._ledger.reread({entry.id})
         finally:
             entered.give_up()
         return True

@@ -38,7 +38,7 @@ class OrphanReaper:
         ended = orphans.end_orphans(self._paths, found)
         if ended:
             text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
-            self._ledger.tell(Notice(self._now(), "engine_leftovers", text, "warning"))
+            self._ledger.add_notice(Notice(self._now(), "engine_leftovers", text, "warning"))
         unsure = sorted(one.process.pid for one in found if not one.surely_ours)
         if unsure:
             self._alerts.warn("leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}")

@@ -141,7 +141,7 @@ class ProviderBackoff:
         self._put({other: pause for other, pause in self._pauses.items() if other != provider})
         return True
 
-    def over(self) -> list[str]:
+    def pop_ended(self) -> list[str]:
         """The providers whose rest has ended since the last call."""
         rest = self.resting()
         ended = [name for name, pause in self._pauses.items() if not pause.told and name not in rest]

@@ -34,7 +34,7 @@ class Recovery:
         self._suspects: set[str] = set()
         """Files that could not be read: they belong to the report, and get a moment to become readable."""
 
-    def begin(self, boot_id: str, resume: bool) -> None:
+    def start_recovery(self, boot_id: str, resume: bool) -> None:
         """Enter what became of every attempt; after a restart of the machine the queue waits for the operator.
 
         Args:
@@ -51,7 +51,7 @@ class Recovery:
         self._suspects = set(self._ledger.suspects)
         self._begun = True
 
-    def hear(self, notice: Notice) -> None:
+    def add_quarantined(self, notice: Notice) -> None:
         """Take notice of files that are set aside while the report is not told yet."""
         if notice.type == "engine_corrupt" and not self._told:
             self.found = msgspec.structs.replace(self.found, set_aside=self.found.set_aside + 1)
@@ -65,7 +65,7 @@ class Recovery:
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
-            self._ledger.tell(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
+            self._ledger.add_notice(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
 
     def remind(self, alerts: Alerts) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""

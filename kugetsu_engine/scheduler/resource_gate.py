@@ -73,17 +73,17 @@ class ResourceGate:
         """An agent was started: its memory is still to be taken."""
         self._starts.append(time.monotonic())
 
-    def hear(self, refusal: str) -> None:
+    def record_start(self, refusal: str) -> None:
         """Take in how a start went: what it was refused for, whatever the floors say; empty when it went well."""
         self._refusal = refusal
         self._refusals = self._refusals + 1 if refusal else 0
         wait_s = REFUSED_S[min(self._refusals, len(REFUSED_S)) - 1] if refusal else 0.0
         self._refused_until = time.monotonic() + wait_s
 
-    def tell(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
+    def report_shortage(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
         """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
         if self._refusal and time.monotonic() > self._refused_until + FORGET_S:
-            self.hear("")
+            self.record_start("")
         if not self.short and not self._refusal:
             alerts.clear("pressure")
             return
@@ -98,7 +98,7 @@ class ResourceGate:
         self.pressure, self.short, self._facts = "", False, None
 
     @property
-    def next_look(self) -> float | None:
+    def next_check(self) -> float | None:
         """When to look again, by the monotonic clock; None while nothing waits for the machine."""
         return self._until if self.pressure else None
 

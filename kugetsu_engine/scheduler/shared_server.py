@@ -41,7 +41,7 @@ class SharedServer:
         self._keepers: list[subprocess.Popen[bytes]] = []
         self._next_look = 0.0
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Now and then: start a keeper if attempts are under way that need one, and tell of a server that does not start."""
         if time.monotonic() < self._next_look:
             return

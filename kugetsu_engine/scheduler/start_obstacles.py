@@ -32,7 +32,7 @@ class StartObstacles:
         """What stands in the way of the next start; what the system refused is tried again, so it does not."""
         return Obstacles(sorted(self._issues), self._strangers, self._still_preparing())
 
-    def told(self) -> Obstacles:
+    def summary(self) -> Obstacles:
         """The same for everyone who explains why nothing has started."""
         return msgspec.structs.replace(self.now(), trouble=self.trouble)
 

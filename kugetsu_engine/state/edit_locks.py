@@ -35,7 +35,7 @@ class EditLock:
         self._lock = paths.edit_lock(task_id)
         self._fds = fds
 
-    def left_over(self) -> str | None:
+    def abandoned_text(self) -> str | None:
         """The text of an edit that was not finished; None when there is none that can be read."""
         try:
             return files.read(self.path, MAX_DRAFT_BYTES).decode("utf-8-sig")

@@ -28,7 +28,7 @@ _MOVES_OR_TABS = re.compile(rb"[\x08\t\r\x1b]")
 
 def show_lines(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
     """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
-    told = paths.told(task_id, attempt)
+    told = paths.readable_log(task_id, attempt)
     return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
 
 
@@ -74,7 +74,7 @@ class LogReader:
 
     def refresh(self) -> bool:
         """Take in what was written since last time; whether anything changed."""
-        news, length = self._file.look(self._size)
+        news, length = self._file.check_growth(self._size)
         size = length if self.until is None else min(length, self.until)
         if news == "anew" or size < self._size:
             self._forget()

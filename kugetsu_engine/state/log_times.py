@@ -33,7 +33,7 @@ class LogTimes:
     @classmethod
     def beside(cls, log: str, paths: StatePaths, task_id: str, attempt: int) -> "LogTimes":
         """Begin to read the times of a log by its path: the agent's own or the readable one."""
-        return cls(paths.times(task_id, attempt), log == paths.told(task_id, attempt))
+        return cls(paths.times(task_id, attempt), log == paths.readable_log(task_id, attempt))
 
     @property
     def known(self) -> bool:
@@ -52,7 +52,7 @@ class LogTimes:
 
     def refresh(self) -> bool:
         """Take in what was added since last time; whether anything changed."""
-        news, size = self._file.look(self._taken)
+        news, size = self._file.check_growth(self._taken)
         if news == "same":
             return False
         if news == "anew":

@@ -19,7 +19,7 @@ class ManualSessionMark:
         self._files = (paths.hand(name), paths.hand_lock(name))
         self._fd: int | None = fd
 
-    def take_away(self) -> None:
+    def remove(self) -> None:
         """Say so no longer; once is enough."""
         fd, self._fd = self._fd, None
         if fd is None:

@@ -21,7 +21,7 @@ class EngineLock:
         self._identity: tuple[int, int] | None = None
         """Device and inode of the file that is locked; None: none is."""
 
-    def take(self, wait_s: float = 0.0) -> None:
+    def acquire(self, wait_s: float = 0.0) -> None:
         """Become the engine.
 
         Raises:

@@ -29,7 +29,7 @@ class Quarantine:
         self._last = ""
         self._seen: int | None = None
 
-    def take(self, path: str, reason: str, keep: bool = False) -> None:
+    def set_aside(self, path: str, reason: str, keep: bool = False) -> None:
         """Set a file aside; one that is gone already is no error.
 
         Args:
@@ -46,9 +46,9 @@ class Quarantine:
             return
         self._last = f"set aside {os.path.basename(path)[:80]!r}: {reason}"
         self._tell(self._last)
-        self.look()
+        self.reread()
 
-    def look(self) -> bool:
+    def reread(self) -> bool:
         """Raise the alert, or take it back, as the folder stands; whether something has left it."""
         try:
             changed_at = os.stat(self._paths.corrupt).st_mtime_ns

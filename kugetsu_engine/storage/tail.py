@@ -22,7 +22,7 @@ class FileTail:
         """Whether it is open, so that `read` finds something."""
         return self._fd is not None
 
-    def look(self, taken: int) -> tuple[News, int]:
+    def check_growth(self, taken: int) -> tuple[News, int]:
         """Say what has become of it since `taken` bytes were taken in, and how many it has now."""
         was_there, status = self.there, None
         with contextlib.suppress(OSError):

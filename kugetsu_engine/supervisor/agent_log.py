@@ -67,7 +67,7 @@ class LogFile:
         """Append a line of kugetsu's own."""
         self.write(f"[kugetsu] {self.mask(text)}\n".encode("utf-8", "replace"), "ours")
 
-    def begin_output(self) -> None:
+    def start_output(self) -> None:
         """From here on the agent writes."""
         self._begins = self.length
         self._spans.clear()

@@ -23,7 +23,7 @@ class DeliveryRecord:
         """Commit of the issue's branch when the attempt began; None where that is not known."""
         return self._start.commit if self._start is not None else None
 
-    def begin(self) -> None:
+    def record_baseline(self) -> None:
         """Look at the branch and the worktree right before the agent starts.
 
         Raises:

@@ -18,7 +18,7 @@ class LineSplitter:
         self._part = b""
         self._skipping = False
 
-    def take(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next piece; the lines that it completes, without their ends."""
         first, *more = data.split(b"\n")
         self._add(first)

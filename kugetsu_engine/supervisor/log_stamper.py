@@ -27,9 +27,9 @@ class LogStamper:
         self._behind_s = time.time() - time.clock_gettime(_CLOCK)
         self._last = Stamp(0.0, -1, -1)
         self._count = 0
-        self.look()
+        self.stamp_new()
 
-    def look(self, end: bool = False) -> None:
+    def stamp_new(self, end: bool = False) -> None:
         """Add a stamp if the logs have grown and the last one is a second old, or this is the `end`."""
         log_cuts, told_cuts = _taken(self._log.cuts), _taken(self._telling.cuts if self._telling else [])
         if self._path is None:

@@ -33,7 +33,7 @@ class ReadableLog:
             self._length = self._log.length
         return self._length
 
-    def tell(self, event: Any) -> None:
+    def write_event(self, event: Any) -> None:
         """Add one event."""
         if self._log is not None:
             self._log.write(describe_event(event).encode("utf-8", "replace"))

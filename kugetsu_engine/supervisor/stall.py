@@ -43,7 +43,7 @@ class StallWatch:
         self.kill_due = False
         """Whether it has been stalled for so long that it should be ended, where that is asked for."""
 
-    def look(self, now: float, length: int, cpu_s: float | None) -> bool:
+    def check(self, now: float, length: int, cpu_s: float | None) -> bool:
         """Take in how things stand; whether the answer changed.
 
         Args:

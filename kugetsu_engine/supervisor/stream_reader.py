@@ -129,7 +129,7 @@ class StreamReader:
         """Whether it has told how its work ended, and has not gone on since."""
         return self._reader is not None and bool(self._reader.finished)
 
-    def look(self, limit_s: float = TURN_S) -> None:
+    def read_new(self, limit_s: float = TURN_S) -> None:
         """Read what was added, as far as the time allows."""
         if self._reader is None:
             self._overhear()
@@ -146,7 +146,7 @@ class StreamReader:
             self._lose()
         while data := os.pread(self._log.fd, CHUNK, self._offset):
             for source, part in self._log.parts(self._offset, data):
-                for line in self._lines[source].take(part):
+                for line in self._lines[source].feed(part):
                     self._feed(source, line)
             self._offset += len(data)
             if time.monotonic() > end:
@@ -154,7 +154,7 @@ class StreamReader:
 
     def finish(self) -> None:
         """Read the rest of an agent's log that has ended; its last line may have no end."""
-        self.look(LAST_LOOK_S)
+        self.read_new(LAST_LOOK_S)
         for source, lines in self._lines.items():
             if rest := lines.rest():
                 self._feed(source, rest)
@@ -255,7 +255,7 @@ class StreamReader:
         feed = reader.feed_errors if source == "errors" else reader.feed
         for event in self._sheltered(lambda: feed(line)) or ():
             if self.telling is not None:
-                self.telling.tell(event)
+                self.telling.write_event(event)
             if event.kind in _SHOWN and (said := next((part for part in event.text.splitlines() if part.strip()), "")):
                 self._activity = safe_line(self._log.mask(said.strip()), 120)
 

@@ -126,14 +126,14 @@ class Supervisor:
         run_check(self.job, self.log)
         workspace.prepare_workspace(self.job, self.log, self._tell)
         run_prepare(self.job, self._tell)
-        self.delivering.begin()
+        self.delivering.record_baseline()
         self.may_interrupt = False
         if self.asked:
             return self._stopped(None)
         wake, wake_end = socket.socketpair()  # made now: once the agent runs, nothing that it does not need may fail
         prompt = self.files.prompt
         files.replace(prompt, str(self.job["prompt"]).encode("utf-8", "surrogateescape"), durable=False)
-        self.log.begin_output()
+        self.log.start_output()
         try:
             agent = self._start_agent(prompt)
         except (FileNotFoundError, PermissionError) as error:
@@ -195,7 +195,7 @@ class Supervisor:
             self._hold_limits(pid)
         self.pipes.empty(poller)
         signal.set_wakeup_fd(-1)
-        for look in (self.reading.finish, self.log.keep_below_cap, lambda: self.stamping.look(end=True)):
+        for look in (self.reading.finish, self.log.keep_below_cap, lambda: self.stamping.stamp_new(end=True)):
             self._observe(look)
         return status
 
@@ -227,7 +227,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         session = self.reading.session_id
-        self._observe(self.reading.look)
+        self._observe(self.reading.read_new)
         self._observe(lambda: self.reading.follow(self.log.keep_below_cap()))
         self._tell(self.phase)
         if self.reading.session_id != session:
@@ -254,7 +254,7 @@ class Supervisor:
 
     def _note_doing(self) -> None:
         """Keep what the agent is doing that is ended now; what it says about its end is another matter."""
-        self.reading.look()
+        self.reading.read_new()
         told = self.reading.progress(time.monotonic() - self.last_output, self.processes)
         self.doing = outcome.describe_activity(self.job, self.log, self.reading.hindrance(), str(told.get("activity", "")))
 
@@ -273,7 +273,7 @@ class Supervisor:
         length = self.log.length
         if length != self.log_length:
             self.log_length, self.last_output = length, now
-        self.stamping.look()
+        self.stamping.stamp_new()
         processes, cpu_percent, rss, cpu_s = 0, None, None, None
         if self.agent_pid is not None and phase != "delivery" and tree.LINUX:
             elsewhere = marks.marked_pids(self.job) if self.job.get("after") else ()  # what a server does for it
@@ -282,7 +282,7 @@ class Supervisor:
             if self.cpu_before is not None and now > self.cpu_before[0]:
                 cpu_percent = round(max(cpu_s - self.cpu_before[1], 0.0) / (now - self.cpu_before[0]) * 100, 1)
             self.cpu_before = (now, cpu_s)
-        turned = phase == "agent" and self.stall.look(now, length, cpu_s)
+        turned = phase == "agent" and self.stall.check(now, length, cpu_s)
         progress = {
             "phase": phase, "pid": self.agent_pid, "agent_started_at": getattr(self, "agent_started_at", None),
             "elapsed_s": round(now - self.started, 3), "processes": processes, "cpu_percent": cpu_percent, "rss_bytes": rss,
@@ -301,7 +301,7 @@ class Supervisor:
 
     def _finish(self, result: dict[str, Any]) -> None:
         """Write the result, give the locks back, and tell the engine, in this order."""
-        self._observe(lambda: self.stamping.look(end=True))
+        self._observe(lambda: self.stamping.stamp_new(end=True))
         data = json.dumps(self._document(result)).encode()
         try:
             files.replace(self.files.result, data)

@@ -90,9 +90,9 @@ class WorktreeInventory:
         except FileNotFoundError:
             return []
         slugs = [entry.name for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)]
-        return sorted((self.look(slug, sized) for slug in slugs), key=lambda one: one.last_used)
+        return sorted((self.inspect(slug, sized) for slug in slugs), key=lambda one: one.last_used)
 
-    def look(self, slug: str, sized: bool = True) -> Worktree:
+    def inspect(self, slug: str, sized: bool = True) -> Worktree:
         """One worktree.
 
         Args:

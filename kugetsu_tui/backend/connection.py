@@ -161,7 +161,7 @@ class Connection:
         """Make several requests as one act, each a verb, a task and arguments; one answer comes for all."""
         self._keep(self._send([Request(as_verb(verb), task, dict(args)) for verb, task, args in wishes], True))
 
-    def take_back(self, act: Act) -> None:
+    def undo(self, act: Act) -> None:
         """Undo an act; the answer comes as a message."""
         self._keep(self._send([Request(step.verb, step.task, step.args) for step in act.steps], False))
 
@@ -325,7 +325,7 @@ class Connection:
         _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
         # A picture without history has no notifications: after it, all of them would be news.
-        if with_history and (calling := self._listener.look(snapshot)) is not None:
+        if with_history and (calling := self._listener.check_snapshot(snapshot)) is not None:
             self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True

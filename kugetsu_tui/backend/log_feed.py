@@ -221,7 +221,7 @@ class LogFeed:
             dated = line_times.other_day(self._times.span or (), self._clock())
             times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
         lines = tuple(SafeText(line.text) for line in drawn)
-        streams = self._of is not None and os.path.exists(self._paths.told(*self._of))
+        streams = self._of is not None and os.path.exists(self._paths.readable_log(*self._of))
         return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn), streams)
 
     def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:

@@ -30,7 +30,7 @@ class NotificationWatch:
         """Whether something is kept back for a moment."""
         return bool(self._waiting)
 
-    def look(self, snapshot: Snapshot) -> str | None:
+    def check_snapshot(self, snapshot: Snapshot) -> str | None:
         """What to call the operator for now, in a line; what was there before the console opened is history."""
         newest = snapshot.notices[-1].time if snapshot.notices else ""
         if self._told_until is None:

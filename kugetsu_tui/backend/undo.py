@@ -51,7 +51,7 @@ class UndoLog:
         """Seconds for which an act can still be taken back."""
         return max(act.until - self._clock(), 0.0)
 
-    def take(self, number: int) -> Act | None:
+    def pop(self, number: int) -> Act | None:
         """Return an act and forget it; None when its time is over."""
         found = next((act for act in self.acts if act.number == number), None)
         self._acts = [act for act in self._acts if act is not found]

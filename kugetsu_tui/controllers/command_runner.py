@@ -192,7 +192,7 @@ class CommandRunner:
             elif task is None:
                 self._app.say(f"there is no {shown_id(tasks[0])} in the lists", "warning")
             else:
-                self._views.take_over(command.verb, task)
+                self._views.attach_session(command.verb, task)
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(tasks[0])
         else:

@@ -86,7 +86,7 @@ class Guest:
     def _come_back(self) -> None:
         driver = self._driver()
         if isinstance(driver, TerminalDriver):
-            driver.take_back()
+            driver.resume_terminal()
         elif driver is not None:
             driver.resume_application_mode()
         self._app.app_resume_signal.publish(self._app)

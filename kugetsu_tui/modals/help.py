@@ -46,7 +46,7 @@ class HelpLines(ScrollingLines, can_focus=False):
         self._places: list[tuple[range, range]] = []
         """The lines and the cells of each of them."""
 
-    def look_for(self, text: str) -> None:
+    def search(self, text: str) -> None:
         """Show only what has all of some words in it."""
         if text.lower() != self._wanted:
             self._wanted, self._choice, self._first = text.lower(), 0, 0
@@ -171,13 +171,13 @@ class Help(ModalScreen[Action | str | None]):
             # The key that opened it, pressed again, closes it.
             self.action_leave()
         else:
-            self.query_one(HelpLines).look_for(text)
+            self.query_one(HelpLines).search(text)
 
     async def action_take(self) -> None:
         """Do what is found by what was typed."""
         field = self.query_one(Input)
         await letters_taken(field)
-        self.query_one(HelpLines).look_for(field.value)
+        self.query_one(HelpLines).search(field.value)
         self._do()
 
     @on(HelpLines.Chosen)

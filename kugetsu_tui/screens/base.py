@@ -316,7 +316,7 @@ class ConsoleScreen(Screen[None]):
         """Let the operator work by hand on the selected task."""
         task = self.selected()
         if task is not None:
-            self.console.opening.take_over(verb, task)
+            self.console.opening.attach_session(verb, task)
 
     def action_view_copy(self) -> None:
         """Copy something about the selected task, or a line of the log in sight."""

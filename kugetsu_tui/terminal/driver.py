@@ -98,7 +98,7 @@ class TerminalDriver(Driver):
         self.stop_application_mode()
         self.lent = True
 
-    def take_back(self) -> None:
+    def resume_terminal(self) -> None:
         """Take the terminal again, whatever was done to it."""
         _come_to_the_front(self._input)
         self.lent = False
@@ -121,7 +121,7 @@ class TerminalDriver(Driver):
             os.kill(0, signal.SIGTSTP)
         self._listen_to_job_control()
         self._before = _attributes(self._input) or self._before
-        self.take_back()
+        self.resume_terminal()
 
     def exit_after(self, seconds: float, code: int) -> None:
         """End the process then, whatever still holds it up; the terminal is put in order as far as it takes anything."""
@@ -161,7 +161,7 @@ class TerminalDriver(Driver):
             return
         if job_control.is_in_front(self._input):
             self.lend()
-            self.take_back()
+            self.resume_terminal()
         else:
             os.kill(os.getpid(), signal.SIGSTOP)
 

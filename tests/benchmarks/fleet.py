@@ -48,7 +48,7 @@ class Fleet:
     def __init__(self, state: Path) -> None:
         self._paths = StatePaths(str(state))
         self._lock = EngineLock(self._paths)
-        self._lock.take()
+        self._lock.acquire()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bench-fleet", daemon=True)
         self._tasks = [f"q_{90_000 + number}" for number in range(AGENTS)]

@@ -439,7 +439,7 @@ def test_who_works_by_hand_is_told_by_every_verb(shell: Shell) -> None:
         assert "1 by hand" in planned
         assert [line.split()[:2] for line in planned.splitlines() if "for 12 min" in line] == [["by", "hand"]]
     finally:
-        mark.take_away()
+        mark.remove()
     assert shell.json("status")["by_hand"] == []
 
 

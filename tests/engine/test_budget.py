@@ -79,7 +79,7 @@ def test_what_an_agent_tells_is_on_disk_while_it_runs_and_in_its_attempt_afterwa
     result = fleet.result(task_id)
     assert result is not None
     assert result.last_text == "said do it"
-    told = Path(fleet.paths.told(task_id, 1)).read_text("utf-8").splitlines()
+    told = Path(fleet.paths.readable_log(task_id, 1)).read_text("utf-8").splitlines()
     assert told[:3] == [f"- session {progress.session_id}", "* edit src/a.py", "- step 1: tool-calls, 100 tokens"]
     assert by_day_and_repository(fleet.paths, "2026-01-01").popitem()[0][1] == "local/work"
 

@@ -168,7 +168,7 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
     assert mark is not None
     with pytest.raises(Conflict, match="by hand"):
         take_over(handy, running, lambda: pytest.fail("it was stopped"))
-    mark.take_away()
+    mark.remove()
     assert handy.state(running) == "running"
 
 

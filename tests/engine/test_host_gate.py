@@ -118,9 +118,9 @@ def test_a_burst_of_starts_reads_once_and_waits_for_memory_that_is_still_to_be_t
     assert "just started" in gate.pressure
     assert not gate.short
     assert machine.looks == 1
-    assert gate.next_look is not None
+    assert gate.next_check is not None
     gate.forget()
-    assert gate.next_look is None
+    assert gate.next_check is None
 
 
 def fleet_floors(fleet: Fleet) -> Any:
@@ -137,14 +137,14 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     floors, alerts = Settings().floors, Alerts(lambda: now)
     for wait_s in (*REFUSED_S, REFUSED_S[-1]):
         assert gate.may_start(floors, 0)
-        gate.hear("no room")
+        gate.record_start("no room")
         assert not gate.may_start(floors, 0)
-        gate.tell(alerts, lambda _: None, lambda: "now")
-        assert gate.next_look == now + wait_s
+        gate.report_shortage(alerts, lambda _: None, lambda: "now")
+        assert gate.next_check == now + wait_s
         now += wait_s
     assert gate.may_start(floors, 0)
-    gate.tell(alerts, lambda _: None, lambda: "now")
+    gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert [alert.text for alert in alerts.now()] == ["nothing new starts: no room"]
-    gate.hear("")
-    gate.tell(alerts, lambda _: None, lambda: "now")
+    gate.record_start("")
+    gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert alerts.now() == []

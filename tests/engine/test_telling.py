@@ -179,7 +179,7 @@ def test_a_way_that_fails_is_logged_in_a_sentence_and_the_others_go_on(
         paths, lambda: Settings(notify=settings), {"PATH": str(tmp_path)}, operator_log.append, lambda: NOW
     )
     messenger.start()
-    messenger.take(notice(1))
+    messenger.pick_up(notice(1))
     messenger.close()
     assert operator_log == [
         "telling by command failed: /nonexistent/program could not be run: No such file or directory",
@@ -198,9 +198,9 @@ def test_a_failure_of_its_own_is_logged_and_ends_no_telling(paths: StatePaths, m
 
     messenger = NotificationSender(paths, settings, ENVIRON, log.append, lambda: NOW)
     messenger.start()
-    messenger.take(notice(1))
+    messenger.pick_up(notice(1))
     wait_until(lambda: log, what="the failure in the log")
-    messenger.take(notice(2))
+    messenger.pick_up(notice(2))
     messenger.close(60)
     assert [line.split("|")[0] for line in lines(mailbox)] == ["q_2"]
     assert len(log) == 1

@@ -132,7 +132,7 @@ class World:
             with self._refusing() as refused:
                 for task_id in self.engine.waker.wait(0):
                     try:
-                        self.engine.attempts.hear(task_id)
+                        self.engine.attempts.handle_message(task_id)
                     except OSError as error:
                         self.engine._refused(error)
                 self.engine.step()

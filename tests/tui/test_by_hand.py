@@ -47,7 +47,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
         await here.until(lambda: isinstance(here.app.screen, TaskScreen), "the task")
         await here.press("escape")
         await here.until(lambda: isinstance(here.app.screen, HomeScreen), "home")
-        mark.take_away()
+        mark.remove()
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.by_hand, "the row to go")
         await here.shows("agents 0/3")
         await here.until(lambda: home(here).agents.length == 0, "an empty list")
@@ -65,7 +65,7 @@ async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filt
         assert len({str(view.sort_key(by, 0)) for by in view.sorts}) == 1
         assert view.task_id(0) == "q_3"
         assert "by hand" in str(view.text(0))
-    mark.take_away()
+    mark.remove()
 
 
 async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(

@@ -61,21 +61,21 @@ def test_no_text_breaks_out_of_its_sequence(how: str) -> None:
 
 def test_what_was_there_before_is_no_news_and_the_rest_is_told_once(tmp_path: Path) -> None:
     listener = NotificationWatch(StatePaths(str(tmp_path)), NotifySettings, lambda: NOW)
-    assert listener.look(snapshot(notice(1))) is None
-    assert listener.look(snapshot(notice(1), notice(2))) == "#2 went wrong"
-    assert listener.look(snapshot(notice(1), notice(2))) is None
-    listener.look(snapshot(notice(2), notice(3), notice(4)))
+    assert listener.check_snapshot(snapshot(notice(1))) is None
+    assert listener.check_snapshot(snapshot(notice(1), notice(2))) == "#2 went wrong"
+    assert listener.check_snapshot(snapshot(notice(1), notice(2))) is None
+    listener.check_snapshot(snapshot(notice(2), notice(3), notice(4)))
     assert listener.waits  # too soon after the last call
     listener._called_at = float("-inf")
-    assert listener.look(snapshot(notice(2), notice(3), notice(4))) == "2 failed: see #3, #4"
+    assert listener.check_snapshot(snapshot(notice(2), notice(3), notice(4))) == "2 failed: see #3, #4"
 
 
 def test_what_is_muted_or_of_no_worth_does_not_call(tmp_path: Path) -> None:
     paths = StatePaths(str(tmp_path))
     notification_mutes.set_mute(paths, "q_2", notification_mutes.FOR_EVER, NOW)
     listener = NotificationWatch(paths, NotifySettings, lambda: NOW)
-    listener.look(snapshot())
-    assert listener.look(snapshot(notice(2), notice(3, "info", "task_started"))) is None
+    listener.check_snapshot(snapshot())
+    assert listener.check_snapshot(snapshot(notice(2), notice(3, "info", "task_started"))) is None
     assert not listener.waits
 
 

@@ -214,7 +214,7 @@ async def _(tour: Tour) -> None:
 @pilot("log.raw")
 async def _(tour: Tour) -> None:
     """The readable log and what the agent printed; of an agent that prints no stream only the latter is there."""
-    told = Path(tour.operator.paths.told(ENDED, 2))
+    told = Path(tour.operator.paths.readable_log(ENDED, 2))
     await tour.in_log()
     await tour.press("o")
     await tour.said("this log has one form only")

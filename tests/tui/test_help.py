@@ -32,12 +32,12 @@ def test_help_names_every_action_and_every_command() -> None:
 def test_typing_narrows_help_to_what_has_all_the_words() -> None:
     """In any order, from keys and commands alike; nothing found is said."""
     page = HelpLines(Registry(ACTIONS), ActionContext())
-    page.look_for("queue move")
+    page.search("queue move")
     few = told(page.lay_out(90))
     assert ":move" in few
     assert "move it to the top of the queue" in few
     assert ":theme" not in few
-    page.look_for("no such thing anywhere")
+    page.search("no such thing anywhere")
     assert told(page.lay_out(90)) == "nothing matches"
 
 

@@ -28,7 +28,7 @@ def write(operator: Client, printed: str, told: str = "", seconds: int = 0) -> N
     log.parent.mkdir(parents=True)
     log.write_text(printed)
     if told:
-        Path(paths.told("q_1", 1)).write_text(told)
+        Path(paths.readable_log("q_1", 1)).write_text(told)
         lines, readable = printed.splitlines(keepends=True), told.splitlines(keepends=True)
         each, every = len(lines) // seconds, len(readable) // seconds
         stamps = [

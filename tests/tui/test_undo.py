@@ -29,7 +29,7 @@ def test_an_act_is_kept_for_half_a_minute() -> None:
     first = log.acts[0]
     assert log.left(first) == KEPT_S - 10
     assert [step.verb for step in first.steps] == ["hold", "release"], "the last part is taken back first"
-    assert log.take(log.latest.number) is not None
+    assert log.pop(log.latest.number) is not None
     assert log.latest is first
     now[0] += KEPT_S - 10
     assert log.latest is None

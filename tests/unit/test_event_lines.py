@@ -67,7 +67,7 @@ def test_lines_are_whole_in_whatever_pieces_they_come(seed: int) -> None:
     stream, reader = b"\n".join(wanted), LineSplitter()
     while stream:
         size = rng.randint(1, 30)
-        found += reader.take(stream[:size])
+        found += reader.feed(stream[:size])
         stream = stream[size:]
     assert [*found, reader.rest()] == wanted
 
@@ -80,10 +80,10 @@ def test_a_result_is_not_lost_for_its_length(text: str, size: int) -> None:
         stream = b"Updating 37%" + json.dumps(DONE | {"result": text, "session_id": "last"}, ensure_ascii=ascii_only).encode()
         reader, longest = LineSplitter(), 0
         for place in range(0, len(stream), size):
-            assert not list(reader.take(stream[place : place + size]))
+            assert not list(reader.feed(stream[place : place + size]))
             longest = max(longest, len(reader._part))
         assert longest <= line_splitter.LINE_BYTES
-        [line] = reader.take(b"\n")
+        [line] = reader.feed(b"\n")
         words, event = split_objects(line)
         assert words == "Updating 37%"
         assert isinstance(event, dict)
@@ -110,13 +110,13 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
     """In the middle of an event too; the log has all in one file, and what is told has both, apart."""
     reads = StreamReader({"reader": "claude", "told": str(tmp_path / "1.txt")}, log)
     log.write(b"made by setup\n" + RESULT + b"\n")
-    log.begin_output()
+    log.start_output()
     log.write(START[:10])
     log.write(b"Updating files: 37%", "errors")
     log.write(START[10:] + b"\n")
     log.note("something of ours")
     log.write(RESULT.replace(b"done", b"from stderr") + b"\n", "errors")
-    reads.look()
+    reads.read_new()
     assert not reads.finished
     log.write(RESULT)
     reads.finish()
@@ -132,13 +132,13 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
 def test_what_is_the_error_output_is_known_also_after_the_middle_of_a_log_was_dropped(log: LogFile) -> None:
     """Its places move with the text."""
     reads = StreamReader({"reader": "claude"}, log)
-    log.begin_output()
+    log.start_output()
     for number in range(3_000):
         log.write(b"%06d warning: slow\n" % number, "errors")
         log.write(START + b"\n" if number % 2 else RESULT[:9])
         log.write(b"" if number % 2 else RESULT[9:] + b"\n")
         if number % 500 == 0:
-            reads.look()
+            reads.read_new()
             reads.follow(log.keep_below_cap())
     log.write(RESULT.replace(b"done", b"from stderr") + b"\n", "errors")
     reads.follow(log.keep_below_cap())

@@ -230,7 +230,7 @@ def test_changes_made_by_hand_are_taken_in(books: Books) -> None:
     books.ledger.rescan()
     books.write(3, priority=9)
     os.unlink(books.paths.item(one))
-    books.ledger.look_at({three})
+    books.ledger.reread({three})
     assert [entry.id for entry in books.ledger.in_order()] == [three, one, two]
     books.ledger.rescan()
     assert [entry.id for entry in books.ledger.in_order()] == [three, two]
@@ -247,11 +247,11 @@ def test_a_file_that_becomes_unreadable_is_never_offered_and_set_aside_after_a_g
     Path(books.paths.item(broken)).write_bytes(b"garbage")
     with pytest.raises(NoSuchTask):
         books.ledger.get(broken)
-    books.ledger.look_at({broken})
+    books.ledger.reread({broken})
     assert books.next() == fine
     assert books.ledger.suspects == {broken}
     books.write(1)
-    books.ledger.look_at(books.ledger.suspects)
+    books.ledger.reread(books.ledger.suspects)
     assert (books.next(), books.ledger.suspects) == (broken, set())
     Path(books.paths.item(broken)).write_bytes(b"garbage again")
     books.ledger.rescan()

@@ -247,11 +247,11 @@ def test_the_engine_lock_has_one_holder_and_notices_when_its_file_is_replaced(pa
     """A second taker is refused; deleting the file makes the holder know that its lock protects nothing any more."""
     first, second = EngineLock(paths), EngineLock(paths)
     assert not first.still_ours()
-    first.take()
+    first.acquire()
     assert first.still_ours()
     assert os.stat(paths.engine_lock).st_mode & 0o777 == 0o600
     with pytest.raises(EngineHeld, match="pid unknown"):
-        second.take()
+        second.acquire()
     os.unlink(paths.engine_lock)
     assert not first.still_ours()
     Path(paths.engine_lock).touch()
@@ -263,7 +263,7 @@ def test_an_engine_does_not_start_where_locks_do_nothing(paths: StatePaths, monk
     """What a second engine would get as well protects nothing: it is said what to do."""
     monkeypatch.setattr("fcntl.flock", lambda fd, how: None)
     with pytest.raises(StateDirError, match="does not keep locks: set KUGETSU_DIR"):
-        EngineLock(paths).take()
+        EngineLock(paths).acquire()
 
 
 def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths) -> None:
@@ -278,11 +278,11 @@ def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths)
     assert process.stdout is not None
     assert process.stdout.readline() == b"there\n"
     with pytest.raises(EngineHeld):
-        EngineLock(paths).take()
+        EngineLock(paths).acquire()
     process.kill()
     process.communicate(timeout=60)
     lock = EngineLock(paths)
-    lock.take()
+    lock.acquire()
     lock.release()
 
 

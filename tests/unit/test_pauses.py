@@ -136,19 +136,19 @@ def test_a_rest_outlives_the_engine_and_is_lifted_by_agent(bench: Bench) -> None
 def test_the_end_of_a_rest_is_told_once(bench: Bench) -> None:
     """Also to the engine that starts afterwards."""
     bench.hit()
-    assert bench.pauses.over() == []
+    assert bench.pauses.pop_ended() == []
     bench.clock.now += 31
     bench.open()
-    assert bench.pauses.over() == ["shared"]
+    assert bench.pauses.pop_ended() == ["shared"]
     bench.open()
-    assert bench.pauses.over() == []
+    assert bench.pauses.pop_ended() == []
 
 
 def test_an_attempt_that_ended_long_ago_begins_no_rest(bench: Bench) -> None:
     """No engine was there to see it; the limit is over by now."""
     ended = START - 3600
     assert bench.pauses.hit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0) is None
-    assert bench.pauses.over() == []
+    assert bench.pauses.pop_ended() == []
 
 
 def test_an_old_limit_is_forgotten(bench: Bench) -> None:

@@ -60,11 +60,11 @@ def test_only_whole_lines_are_read_and_the_last_one_at_the_end(log: LogFile, rea
     """An agent that writes in pieces is understood; lines of kugetsu's own are no words of the agent."""
     reads = StreamReader({"reader": NAME}, log)
     log.write(b"one\ntw")
-    reads.look()
+    reads.read_new()
     assert reader.lines == [b"one"]
     log.note("something of ours")
     log.write(b"o\n[kugetsu] me too\nid ses_1\nlast")
-    reads.look()
+    reads.read_new()
     assert reader.lines[1:] == [b"two", b"id ses_1"]
     assert (reads.session_id, reads.progress(0, 1)["activity"]) == ("ses_1", "id ses_1")
     reads.finish()
@@ -78,7 +78,7 @@ def test_a_log_whose_middle_is_dropped_is_read_on_at_the_same_place(log: LogFile
     for number in range(20_000):
         log.write(b"line %07d\n" % number)
         if number % 1000 == 0:
-            reads.look()
+            reads.read_new()
             reads.follow(log.keep_below_cap())
     reads.finish()
     assert len(reader.lines) == len(set(reader.lines))
@@ -101,7 +101,7 @@ def test_a_flood_and_a_line_without_end_cost_bounded_time_and_memory(
     monkeypatch.setattr(lines, "LINE_BYTES", 1 << 10)
     log.write(b"early\n" + b"y" * (256 << 10) + b"\nshort\n" + b"z" * (72 << 10) + b"\nafter\n")
     reads = StreamReader({"reader": NAME}, log)
-    reads.look(10)
+    reads.read_new(10)
     assert reader.lines == [b"short", b"after"]
 
 
@@ -109,7 +109,7 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     """A fault of a plug-in is told in the log, once, and loses neither the session nor a failure that was told."""
     reads = StreamReader({"reader": NAME, "max_steps": 9}, log)
     log.write(b"id S1\nboom\nboom\ntwo\n")
-    reads.look()
+    reads.read_new()
     reads.finish()
     assert reader.lines == [b"id S1", b"two"]
     assert reads.result() == {"session_id": "S1", "usage": {"tokens": 20, "cost": 0.2}, "last_text": "two"}
@@ -117,7 +117,7 @@ def test_what_breaks_a_reader_is_passed_over_and_what_it_knows_counts(log: LogFi
     reader.failure = lambda exit_code: ("network", "it said so")  # type: ignore[method-assign]
     assert reads.failure(0) == ("network", "it said so")
     none = StreamReader({"reader": "no_such_reader"}, log)
-    none.look()
+    none.read_new()
     assert none.session_id is None
     assert StreamReader({"reader": None}, log).progress(0, 1) == {}
 
@@ -129,7 +129,7 @@ def test_of_an_agent_that_only_prints_its_last_line_with_a_word_is_told(tmp_path
 
     def told(text: str) -> str:
         log.write(text.encode())
-        reads.look()
+        reads.read_new()
         return str(reads.progress(0, 1).get("activity", ""))
 
     assert told("\x1b[31mrun the tests\x1b[0m with geheim-123\n-----\n\n") == "run the tests with ***"
@@ -171,10 +171,10 @@ def test_an_attempt_beyond_its_limit_is_ended_with_its_class(
     """Steps, tokens and cost."""
     reads = StreamReader({"reader": NAME, **limit}, log)
     log.write(b"1\n2\n")
-    reads.look()
+    reads.read_new()
     assert reads.beyond() is None
     log.write(b"3\n")
-    reads.look()
+    reads.read_new()
     found = reads.beyond()
     assert found is not None
     assert found[0] == failure

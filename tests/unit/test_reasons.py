@@ -190,7 +190,7 @@ def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
         ground.paths, issue_names.name_of(ground.paths, ref), ManualSession(f"q_{number}", ref, iso(_now()))
     )
     assert mark is not None
-    stack.callback(mark.take_away)
+    stack.callback(mark.remove)
     _stranger(ground, ground.paths.slot_lock(3), stack)
     _stranger(ground, ground.paths.issue_lock(issue_names.name_of(ground.paths, ref)), stack)
 

@@ -90,7 +90,7 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
         _add(paths, number, after=[earlier])
     engine = engine_factory()
     engine.ledger.rescan()
-    engine.ledger.quarantine.look()
+    engine.ledger.quarantine.reread()
     engine.pulse.write(stopped=False)
     reader = _reader(paths, done_kept=3)
     for _ in range(2):

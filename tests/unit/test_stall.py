@@ -18,16 +18,16 @@ def watch(folder: Path, after_s: float = 600.0) -> StallWatch:
     for path in (*folder.rglob("*"), folder):
         os.utime(path, (old, old))
     found = StallWatch((str(folder), f"{folder}/missing"), after_s)
-    found.look(START, 100, 2.0)
+    found.check(START, 100, 2.0)
     return found
 
 
 def test_silence_without_cpu_and_without_changes_is_a_stall_told_in_words(tmp_path: Path) -> None:
     """Not before its time; the words name what was looked at."""
     one = watch(tmp_path)
-    assert not one.look(START + 599, 100, 2.0)
+    assert not one.check(START + 599, 100, 2.0)
     assert one.evidence is None
-    assert one.look(START + 720, 100, 2.04)
+    assert one.check(START + 720, 100, 2.04)
     assert one.silent_s == 720.0
     assert str(one.evidence) == "no output, 0.0 s CPU, no file changed"
 
@@ -36,17 +36,17 @@ def test_silence_without_cpu_and_without_changes_is_a_stall_told_in_words(tmp_pa
 def test_output_or_work_is_a_sign_of_life_and_ends_a_stall(tmp_path: Path, length: int, cpu_s: float) -> None:
     """Also a log that was cut, and processor time that went away with a process."""
     one = watch(tmp_path)
-    assert one.look(START + 600, 100, 2.0)
-    assert one.look(START + 601, length, cpu_s)
+    assert one.check(START + 600, 100, 2.0)
+    assert one.check(START + 601, length, cpu_s)
     assert one.evidence is None
-    assert not one.look(START + 601 + 599, length, cpu_s)
+    assert not one.check(START + 601 + 599, length, cpu_s)
 
 
 def test_the_little_work_of_an_idle_program_is_no_sign_of_life(tmp_path: Path) -> None:
     """Less than three hundredths of the time; an opencode that waits for a provider uses one."""
     one = watch(tmp_path)
     for second in range(601):
-        one.look(START + second, 100, 2.0 + second * 0.01)
+        one.check(START + second, 100, 2.0 + second * 0.01)
     assert (one.evidence, one.silent_s) == ("no output, 6.0 s CPU, no file changed", 600.0)
 
 
@@ -57,13 +57,13 @@ def test_a_changed_file_is_a_sign_of_life(tmp_path: Path) -> None:
     one = watch(tmp_path)
     changed = time.time() - 100
     os.utime(tmp_path / "src" / "a.py", (changed, changed))
-    assert not one.look(START + 600, 100, 2.0)
-    assert not one.look(START + 1099, 100, 2.0)
+    assert not one.check(START + 600, 100, 2.0)
+    assert not one.check(START + 1099, 100, 2.0)
     (tmp_path / "src" / ".git" / "index").touch()
     os.utime(tmp_path / "src" / ".git", (changed, changed))
     ahead = time.time() + 9000
     os.utime(tmp_path / "src" / "a.py", (ahead, ahead))
-    assert one.look(START + 1101, 100, 2.0)
+    assert one.check(START + 1101, 100, 2.0)
     assert one.evidence is not None
 
 
@@ -80,10 +80,10 @@ def test_files_are_looked_at_once_a_minute_and_never_while_there_is_output(
     one = watch(tmp_path)
     monkeypatch.setattr(stall, "newest_change", counted)
     for second in range(1000):
-        one.look(START + second, 100 + second, 2.0)
+        one.check(START + second, 100 + second, 2.0)
     assert scans == []
     for second in range(1000, 1900):
-        one.look(START + second, 1099, 2.0)
+        one.check(START + second, 1099, 2.0)
     assert one.evidence is not None
     assert len(scans) == 2 * 6  # two folders, from the tenth minute to the fifteenth
 
@@ -102,24 +102,24 @@ def test_without_processor_times_output_and_files_speak_alone(tmp_path: Path) ->
     """On systems without /proc."""
     one = watch(tmp_path, 10)
     one = StallWatch((str(tmp_path),), 10)
-    one.look(START, 0, None)
-    assert one.look(START + 10, 0, None)
+    one.check(START, 0, None)
+    assert one.check(START + 10, 0, None)
     assert one.evidence == "no output, no file changed"
 
 
 def test_the_end_is_due_some_time_after_the_warning(tmp_path: Path) -> None:
     """A tenth of the time later."""
     one = watch(tmp_path)
-    one.look(START + 600, 100, 2.0)
+    one.check(START + 600, 100, 2.0)
     assert (one.evidence is not None, one.kill_due) == (True, False)
-    one.look(START + 659, 100, 2.0)
+    one.check(START + 659, 100, 2.0)
     assert not one.kill_due
-    one.look(START + 661, 100, 2.0)
+    one.check(START + 661, 100, 2.0)
     assert one.kill_due
 
 
 def test_zero_is_never(tmp_path: Path) -> None:
     """`stall_after = 0` looks for nothing."""
     one = watch(tmp_path, 0)
-    assert not one.look(START + 1e6, 100, 2.0)
+    assert not one.check(START + 1e6, 100, 2.0)
     assert one.evidence is None

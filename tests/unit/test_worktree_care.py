@@ -252,7 +252,7 @@ def test_a_lock_that_someone_takes_meanwhile_keeps_the_worktree(
 ) -> None:
     """An agent begins between the look and the removal, or git works in the repository."""
     care = WorktreeInventory(paths, {})
-    found = care.look("local-work-1")
+    found = care.inspect("local-work-1")
     assert found.safe
     path = (
         paths.issue_lock("local-work-1")

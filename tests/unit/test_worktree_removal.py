@@ -282,7 +282,7 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
         prune.find_prunable(operator),
         destroy.inspect_issue(operator, "local/work#1"),
     )
-    found = care.look("local-work-1")
+    found = care.inspect("local-work-1")
     for make, reason in ((_locked, "locked"), (_uncommitted, "1 file not committed")):
         make(place)
         said: list[str] = []

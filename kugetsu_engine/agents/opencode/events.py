@@ -64,10 +64,10 @@ class OpencodeReader(Reader):
         """Take one line of the error output, where its own log may be."""
         return self.feed(line) if line.startswith(b"timestamp=") else super().feed_errors(line)
 
-    def words(self, text: str) -> list[Event]:
+    def feed_text(self, text: str) -> list[Event]:
         """Take what it said beside its events."""
         self._note(safe_line(text, 1000).strip())
-        return super().words(text)
+        return super().feed_text(text)
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """Take one event; those of a type that is not known say nothing."""

@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
     os.makedirs(acting.paths.root, 0o700, exist_ok=True)
     files.prepare(acting.paths.folders())
     lock = EngineLock(acting.paths)
-    lock.take()
+    lock.acquire()
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
