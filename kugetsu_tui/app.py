@@ -54,13 +54,13 @@ class KugetsuApp(App[None], inherit_bindings=False):
     BINDINGS = [Binding("ctrl+c", "help_quit", show=False, system=True)]
     """None of Textual's: ctrl+q stays with the terminal (XON), and q leaves."""
 
-    def __init__(self, link: Connection, replay: str | None = None) -> None:
+    def __init__(self, connection: Connection, replay: str | None = None) -> None:
         """Begin; `replay`: the time in the past that is shown first, empty for an hour ago."""
         # The variables of the theme are asked for in the base class's constructor.
         # Without colours nothing is painted that has any: the terminal's own on its own, see `themes.MONO`.
         self.colourless = bool(os.environ.get("NO_COLOR"))
         super().__init__(driver_class=TerminalDriver, ansi_color=True if self.colourless else None)
-        self.link = link
+        self.connection = connection
         self.guest = Guest(self, lambda: self.driver)
         self.failed = False
         """Whether it ends because its own code failed."""
@@ -71,7 +71,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         self.present: ConsoleState | None = None
         self.past = ReplayController(self)
         self._replay_first = replay
-        self.registry, self.key_problems = Registry(ACTIONS).remapped(link.settings.keys)
+        self.registry, self.key_problems = Registry(ACTIONS).remapped(connection.settings.keys)
         self.animation_level = "none"
         self.undo_log = UndoLog()
         self.departure = QuitFlow(self, self.leave)
@@ -110,11 +110,11 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """Show an empty home at once, then read."""
         self.set_class(draws_ascii(), "-ascii")
         choose_bars(draws_ascii())
-        self.key_problems += themes.start(self, self.link.settings.theme, self.colourless)
+        self.key_problems += themes.start(self, self.connection.settings.theme, self.colourless)
         if isinstance(self.driver, TerminalDriver):
             self.driver.call_to_stop(self.action_to_shell)
         self.push_screen(HomeScreen())
-        self.link.start(self.post_message)
+        self.connection.start(self.post_message)
         if self.key_problems:
             more = f" (and {len(self.key_problems) - 1} more)" if len(self.key_problems) > 1 else ""
             self.call_after_refresh(self.say, f"{self.key_problems[0]}{more}", "warning")
@@ -132,7 +132,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """End the console in an orderly way. Agents go on."""
         self.departure.deaf = True
         self.end_code = code if self.end_code is None else self.end_code
-        self.link.close()
+        self.connection.close()
         self.exit(return_code=code)
 
     async def on_event(self, event: Event) -> None:
@@ -171,7 +171,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         """However it ends, the engine's thread is asked to end too."""
-        self.link.close()
+        self.connection.close()
         self.past.close()
 
     def _fatal_error(self) -> None:
@@ -181,7 +181,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
             log.warning("something failed while the console left", exc_info=error)
             self.panic()
             return
-        words = crash_report.report(error, self.link.operator.paths, self.link.operator.environ, keep=not self.link.read_only)
+        words = crash_report.report(
+            error, self.connection.client.paths, self.connection.client.environ, keep=not self.connection.read_only
+        )
         if not self.failed:  # what fails in the wake of it would be more lines
             self.failed = True
             self.panic(Text(words))
@@ -227,7 +229,9 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def on_called(self, event: AttentionCalled) -> None:
         """Call the operator through the terminal."""
-        self.write(terminal_notifications.call_attention(event.text, self.link.settings.notify, self.link.operator.environ))
+        self.write(
+            terminal_notifications.call_attention(event.text, self.connection.settings.notify, self.connection.client.environ)
+        )
 
     def write(self, sequence: str) -> None:
         """Send a sequence to the terminal, past the screen."""
@@ -238,10 +242,10 @@ class KugetsuApp(App[None], inherit_bindings=False):
 
     def touched(self) -> None:
         """A key was pressed: the operator is here, and if they come back they hear what happened."""
-        now = self.link.now()
+        now = self.connection.now()
         left = self.presence.felt(now)
         if self.presence.to_remember(now):
-            self.link.mark_seen()
+            self.connection.mark_seen()
         cell = absence.since(self.present, left) if left is not None and self.present is not None else None
         if cell is not None:
             self.say(*cell)
@@ -270,7 +274,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
             self.say("too late to take that back: an act can be undone for 30 s", "warning")
             return
         self.say(f"taking back: {act.words}")
-        self.link.undo(act)
+        self.connection.undo(act)
 
     def on_read_failed(self, event: ReadFailed) -> None:
         """What is on the screen is old."""

@@ -63,7 +63,7 @@ class Console(Protocol):
     """The app, for a part that runs something and says how it went."""
 
     @property
-    def link(self) -> Connection:
+    def connection(self) -> Connection:
         """The connection to the engine and its files."""
 
     @property

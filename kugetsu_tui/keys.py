@@ -155,9 +155,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("task.bottom", ("B",), "last", "move it to the end of the queue", TASK, many=True, why_not=pending("moved"),
            does="move_task('bottom')"),
     Action("task.attach", ("a",), "take over", "go on with its agent's session by hand, in its worktree, then hand back; "
-           "a slot stays taken", TASK, LISTS | LOGS, attachable, does="take_over('attach')"),
+           "a slot stays taken", TASK, LISTS | LOGS, attachable, does="attach('attach')"),
     Action("task.shell", ("s",), "shell", "open a shell in its worktree", TASK, LISTS | LOGS, worked_on,
-           does="take_over('shell')"),
+           does="attach('shell')"),
     Action("task.edit", ("e",), "edit",
            "edit the waiting task, in $VISUAL or $EDITOR, else here; it cannot start meanwhile", TASK,
            LISTS, editable, footer=29, footer_in=WAITING),

@@ -67,17 +67,17 @@ def run_console(
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    link = Connection(Client(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
-    app = KugetsuApp(link, replay)
+    connection = Connection(Client(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
+    app = KugetsuApp(connection, replay)
     try:
-        with contextlib.nullcontext() if read_only else read_kept(link.operator.paths, environ):
+        with contextlib.nullcontext() if read_only else read_kept(connection.client.paths, environ):
             app.run()
     finally:
-        link.close()
-        link.join(JOIN_S)
+        connection.close()
+        connection.join(JOIN_S)
         if not read_only:
             with contextlib.suppress(KugetsuError, OSError):
-                link.operator.mark_seen()
+                connection.client.mark_seen()
     if app.departure.farewell:
         sys.stderr.write(f"{app.departure.farewell}\n")
     if app.departure.afterwards is not None:

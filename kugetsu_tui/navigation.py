@@ -70,7 +70,7 @@ class Navigator:
 
     def open_undo_list(self) -> None:
         """Show what can be taken back."""
-        log, now = self._app.undo_log, self._app.link.now()
+        log, now = self._app.undo_log, self._app.connection.now()
         acts = log.acts[::-1]
         if not acts:
             self._app.say("nothing to take back: an act can be undone for 30 s")
@@ -114,10 +114,10 @@ class Navigator:
 
     def action_task_new(self) -> None:
         """Ask for a new task."""
-        link = self._app.link
+        connection = self._app.connection
 
         async def submit(draft: FormDraft) -> str:
-            return await link.enqueue(draft.reference, draft.message, **draft.options())
+            return await connection.enqueue(draft.reference, draft.message, **draft.options())
 
         def kept(draft: FormDraft) -> None:
             self._draft = draft
@@ -128,8 +128,8 @@ class Navigator:
             elif not self._draft.empty:
                 self._app.say("nothing was queued; the text is kept for the next n")
 
-        known, check = partial(task_warnings.agents, link), partial(task_warnings.doubts, link)
-        self._app.push_screen(TaskForm(self._draft, submit, known, link.settings.agent, kept, check=check), left)
+        known, check = partial(task_warnings.agents, connection), partial(task_warnings.doubts, connection)
+        self._app.push_screen(TaskForm(self._draft, submit, known, connection.settings.agent, kept, check=check), left)
 
     def edit_task(self, task_id: str) -> None:
         """Edit a waiting task by hand."""
@@ -137,4 +137,4 @@ class Navigator:
 
     def attach_session(self, verb: str, task: Task) -> None:
         """Let the operator work by hand where the agent works."""
-        self._app.run_worker(attach.take_over(self._app, self._guest, verb, task), exit_on_error=False)
+        self._app.run_worker(attach.attach_by_hand(self._app, self._guest, verb, task), exit_on_error=False)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from kugetsu_engine.client.api import Client
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
-from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, in_the_past, make_worktree
+from screenshots.scene import NOW, Scene, StillConnection, diff_read, fill_form, in_the_past, make_worktree
 
 
 async def shoot(
@@ -26,8 +26,8 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    link = StillLink(Client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
-    app = KugetsuApp(link)
+    connection = StillConnection(Client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20
         while app.picture is None or not app.picture.snapshot.done:

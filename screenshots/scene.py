@@ -240,7 +240,7 @@ class Scene:
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
-class StillLink(Connection):
+class StillConnection(Connection):
     """A link whose machine never changes."""
 
     @property

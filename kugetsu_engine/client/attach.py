@@ -51,7 +51,7 @@ class Attached(NamedTuple):
         bell.notify(self.bell)
 
 
-def find_session_place(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> SessionPlace:
+def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task) -> SessionPlace:
     """Find the worktree of a task's issue, and build the environment for it: the operator's own, with what its agent gets.
 
     Raises:
@@ -62,28 +62,28 @@ def find_session_place(paths: StatePaths, settings: Settings, operator: Mapping[
     if not os.path.isdir(worktree):
         raise no_worktree(task)
     own = settings.agents.get(builder.agent_of(task, settings), AgentSettings())
-    env = environment.build_by_hand(paths, operator, task.issue_ref, own.unset) | own.env | {
+    env = environment.build_by_hand(paths, client, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
     return SessionPlace(worktree, env)
 
 
-def check_attachable(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task) -> None:
+def check_attachable(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task) -> None:
     """See whether a task could be taken over by hand, as far as that can be known before it is tried; changes nothing.
 
     Raises:
         KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
         AlreadySo: someone works on the issue by hand.
     """
-    _screen(paths, settings, operator, task)
+    _screen(paths, settings, client, task)
     for hand in manual_sessions.list_manual_sessions(paths):
         if hand.issue_key == task.issue_key:
             raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
 
 def run_attached(
-    paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
+    paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
 ) -> Attached:
     """Take a slot and the issue, and say what to run there. The caller gives the locks up.
 
@@ -98,7 +98,7 @@ def run_attached(
     """
     if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
         raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
-    _screen(paths, settings, operator, task)
+    _screen(paths, settings, client, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
     mark = manual_sessions.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
@@ -108,7 +108,7 @@ def run_attached(
     try:
         entered = _enter(paths, settings, task, stop)
         try:
-            attached = Attached(*_screen(paths, settings, operator, task), entered, mark, paths.bell)
+            attached = Attached(*_screen(paths, settings, client, task), entered, mark, paths.bell)
         except BaseException:
             entered.give_up()
             raise
@@ -145,13 +145,13 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
 
 
 def _screen(
-    paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task
+    paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task
 ) -> tuple[SessionPlace, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
     agent = builder.agent_of(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
         raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
-    where = find_session_place(paths, settings, operator, task)
+    where = find_session_place(paths, settings, client, task)
     session = sessions.load_session(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None

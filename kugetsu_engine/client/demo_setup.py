@@ -83,11 +83,11 @@ def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Map
     os.mkdir(state_dir, 0o700)
     with open(StatePaths(state_dir).config, "x", encoding="utf-8") as config:
         config.write(CONFIG.format(speed=speed, repository=repository))
-    operator = Client(state_dir, undisturbed(environ))
+    client = Client(state_dir, undisturbed(environ))
     for number in range(1, task_count + 1):
         message, behaviour, options = SCRIPT[(number - 1) % len(SCRIPT)]
         timeout = options.get("timeout")
-        operator.enqueue(
+        client.enqueue(
             REF.format(number=number), f"{message}\n\ndemo: {behaviour}\n"[:MAX_MESSAGE_BYTES],
             priority=int(str(options.get("priority", 5))),
             timeout=f"{float(str(timeout)[:-1]) / min(speed, 10):.2f}s" if timeout else None,

@@ -47,9 +47,9 @@ Answer with the one word "ready", and use no tool.
 PM_FIRST_WORDS = 'There is nothing to do yet. Answer with the one word "ready", and use no tool.\n'
 
 
-def make_files(operator: Client) -> list[str]:
+def make_files(client: Client) -> list[str]:
     """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
-    paths, made = operator.paths, []
+    paths, made = client.paths, []
     files.prepare(paths.folders())
     wanted = {f"{paths.env}/{name}": text for name, text in ENV.items()}
     if not os.path.lexists(paths.shell_config):
@@ -74,13 +74,13 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
     return folder
 
 
-def keeps_sessions(operator: Client) -> bool:
+def keeps_sessions(client: Client) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
-    settings = operator.settings
+    settings = client.settings
     return registry.supports(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
 
 
-def make_session(operator: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
+def make_session(client: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
     """Make the base's or the project manager's session, and wait for it; returns its id.
 
     Raises:
@@ -88,12 +88,12 @@ def make_session(operator: Client, issue_ref: str, pause: Callable[[float], None
         KugetsuError: the agent failed, in its words.
     """
     words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
-    task_id = start.start_issue(operator, issue_ref, words, session="new", timeout="10m")
+    task_id = start.start_issue(client, issue_ref, words, session="new", timeout="10m")
     # a further attempt is not waited for
-    task = start.wait_until_started(operator, task_id, lambda task: task.ended or task.attempts, pause)
+    task = start.wait_until_started(client, task_id, lambda task: task.ended or task.attempts, pause)
     if not task.ended:
-        operator.do("cancel", task_id)
-    session = sessions.load_session(operator.paths, SESSIONS[issue_ref])
+        client.do("cancel", task_id)
+    session = sessions.load_session(client.paths, SESSIONS[issue_ref])
     if session is not None and session.session_id is not None and task.state == "completed":
         return session.session_id
     raise KugetsuError(

@@ -12,13 +12,13 @@ from .loader import Settings, load_settings
 _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
 
 
-def given_names(paths: StatePaths, settings: Settings, operator: Mapping[str, str]) -> set[str]:
+def given_names(paths: StatePaths, settings: Settings, client: Mapping[str, str]) -> set[str]:
     """All secrets that an agent may know of.
 
     Args:
         operator: the environment that `pass_env` takes from.
     """
-    found = secrets_of({name: operator[name] for name in (*settings.pass_env, *_PROXIES) if name in operator})
+    found = secrets_of({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
     found |= secrets_of({f"{host}_URL": address for host, address in settings.servers.items()})
     for agent in settings.agents.values():
         found |= secrets_of(agent.env)

@@ -65,7 +65,7 @@ def _set_aside(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
-    engine.ledger.rescan()  # opening the books has filed what has ended already
+    engine.store.rescan()  # opening the books has filed what has ended already
     return [f"filed {finding.task}" for finding in found if os.path.lexists(engine.paths.ended(finding.task or ""))]
 
 
@@ -80,7 +80,7 @@ def _apply_requests(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _end_leftovers(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    ended = engine.sweeper.sweep()
+    ended = engine.reaper.sweep()
     return [_ended(ended)] if ended else []
 
 

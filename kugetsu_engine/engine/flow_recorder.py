@@ -37,7 +37,7 @@ class FlowRecorder:
         self._mode = mode
         self._controls = controls
         self._host = host
-        self._pauses = pauses
+        self._backoff = pauses
         self._rests: tuple[int, tuple[Cooldown, ...]] = (-1, ())
         """The rests that last, and the version of the pauses they were taken from."""
         self._last = Flow()
@@ -69,8 +69,8 @@ class FlowRecorder:
             self._journal.engine(ENDED, {"pid": os.getpid()})
 
     def _now(self) -> Flow:
-        if self._rests[0] != self._pauses.version:
-            self._rests = self._pauses.version, (*self._pauses.resting().values(), *self._pauses.hosts().values())
+        if self._rests[0] != self._backoff.version:
+            self._rests = self._backoff.version, (*self._backoff.resting().values(), *self._backoff.hosts().values())
         controls, pressure = self._controls, self._host.pressure
         # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
         pressure = pressure and (self._last.pressure or pressure)

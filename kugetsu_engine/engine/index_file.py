@@ -20,9 +20,9 @@ EVERY_S = 3.0
 class IndexFile:
     """Keeps the index of one state directory."""
 
-    def __init__(self, paths: StatePaths, ledger: TaskStore, monotonic: Callable[[], float]) -> None:
+    def __init__(self, paths: StatePaths, store: TaskStore, monotonic: Callable[[], float]) -> None:
         self._paths = paths
-        self._ledger = ledger
+        self._store = store
         self._monotonic = monotonic
         self._seen: object = None
         self._next_at = 0.0
@@ -40,12 +40,12 @@ class IndexFile:
 
     def write(self) -> None:
         """Write it anew if something changed, or it is gone."""
-        seen = (self._ledger.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
+        seen = (self._store.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
         if seen == self._seen and seen[2] is not None:
             return
         if self._seen is None:
             self._keep_old()
-        files.replace(self._paths.index, msgspec.json.encode(index_document(self._paths, self._ledger)), durable=False)
+        files.replace(self._paths.index, msgspec.json.encode(index_document(self._paths, self._store)), durable=False)
         self._seen = (*seen[:2], files.read_signature(self._paths.index))
 
     def _keep_old(self) -> None:
@@ -58,7 +58,7 @@ class IndexFile:
             os.rename(self._paths.index, self._paths.old_index)
 
 
-def index_document(paths: StatePaths, ledger: TaskStore) -> dict[str, object]:
+def index_document(paths: StatePaths, store: TaskStore) -> dict[str, object]:
     """What stands in the file; the first three names are those of the bash kugetsu."""
     known = {session.slug: session for session in sessions.list_sessions(paths)}
     reserved = {ref: known.pop(slug, None) for ref, slug in SESSIONS.items()}
@@ -67,6 +67,6 @@ def index_document(paths: StatePaths, ledger: TaskStore) -> dict[str, object]:
         "base": base.session_id if base else None,
         "pm_agent": manager.session_id if manager else None,
         "issues": {session.issue_ref: f"{slug}{JSON}" for slug, session in known.items() if session.issue_ref},
-        "active": {entry.id: entry.issue_ref for entry in ledger.active()},
-        "queued": [entry.id for entry in ledger.in_order()],
+        "active": {entry.id: entry.issue_ref for entry in store.active()},
+        "queued": [entry.id for entry in store.in_order()],
     }

@@ -16,41 +16,41 @@ from ..state import contexts, sessions
 from ..state.issue_names import session_name
 
 
-def set_pull_request(ledger: TaskStore, args: dict[str, Any], now: float) -> tuple[str, str | None]:
+def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> tuple[str, str | None]:
     """Remember, or with None forget, the address of an issue's pull request; what was done, and the address before."""
-    issue_ref, url = _ref(ledger, args), msgspec.convert(args.get("url"), str | None)
+    issue_ref, url = _ref(store, args), msgspec.convert(args.get("url"), str | None)
     if url is not None and not (
         url.startswith(("https://", "http://")) and url.isprintable() and len(url) <= 2000 and " " not in url
     ):
         raise UsageError("that is no address of a pull request", "write https://host/owner/repo/pulls/N")
-    slug = session_name(ledger.paths, issue_ref)
-    session = sessions.load_session(ledger.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
+    slug = session_name(store.paths, issue_ref)
+    session = sessions.load_session(store.paths, slug) or Session(slug, issue_ref, created_at=iso(now))
     if session.pr_url == url:
         raise Conflict(f"{issue_ref} has that pull request already" if url else f"no pull request of {issue_ref} is known")
-    sessions.save_session(ledger.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
+    sessions.save_session(store.paths, msgspec.structs.replace(session, issue_ref=issue_ref, pr_url=url, updated_at=iso(now)))
     return (f"{issue_ref}: {url}" if url else f"{issue_ref} has no pull request any more"), session.pr_url
 
 
-def forget_session(ledger: TaskStore, args: dict[str, Any]) -> str:
+def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
     """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
-    issue_ref = _ref(ledger, args)
-    active = [entry for entry in ledger.active() if entry.issue_key == refs.key_of(issue_ref)]
+    issue_ref = _ref(store, args)
+    active = [entry for entry in store.active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
         task_id = active[0].id
         raise Conflict(f"{issue_ref} has an agent ({shown_id(task_id)})", f"kugetsu kill {typed_id(task_id)}, or --force")
-    waiting = [entry for entry in ledger.in_order() if entry.issue_key == refs.key_of(issue_ref)]
+    waiting = [entry for entry in store.in_order() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
-        ledger.change(ledger.get(entry.id), "cancelled", "its issue was destroyed")
+        store.change(store.get(entry.id), "cancelled", "its issue was destroyed")
     done = [f"{format_count(len(waiting), 'waiting task')} cancelled"] if waiting else []
-    slug = session_name(ledger.paths, issue_ref)
-    if sessions.load_session(ledger.paths, slug) is not None:
+    slug = session_name(store.paths, issue_ref)
+    if sessions.load_session(store.paths, slug) is not None:
         done.append("its session is forgotten")
-    sessions.remove_session(ledger.paths, slug)
-    if contexts.remove_context(ledger.paths, issue_ref):
+    sessions.remove_session(store.paths, slug)
+    if contexts.remove_context(store.paths, issue_ref):
         done.append("what was said about it is forgotten")
     return f"{issue_ref}: {', '.join(done)}" if done else f"{issue_ref}: nothing was known of it"
 
 
-def _ref(ledger: TaskStore, args: dict[str, Any]) -> str:
+def _ref(store: TaskStore, args: dict[str, Any]) -> str:
     issue_ref = str(args.get("issue_ref", ""))
-    return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref, ledger.default_server))
+    return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref, store.default_server))

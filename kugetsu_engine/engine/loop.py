@@ -120,43 +120,43 @@ class Engine:
         self.settings = SettingsSource(self.paths, self._environ)
         self.controls = QueueControl(self.paths, self.settings.limit, self.mode != "command", self._clock)
         self.controls.draining = self._drain
-        self.ledger = TaskStore(
+        self.store = TaskStore(
             self.paths, self._clock, self.alerts.warn, self._hear, self._monotonic, self.settings.default_server
         )
         self.setting_alerts = ConfigAlerts(
             self.settings, EnvFiles(self.paths), PromptFile(self.paths), self.alerts,
-            self.ledger.add_notice if self.mode != "command" else None, self._now,
+            self.store.add_notice if self.mode != "command" else None, self._now,
         )  # fmt: skip
         self.pauses = ProviderBackoff(self.paths, self._clock, lambda agent: registry.provider(agent, self.settings.current))
-        self._pauses_seen = self.pauses.version
-        self.spending = Budget(self.paths, self._clock, self.controls)
+        self._backoff_seen = self.pauses.version
+        self.budget_keeper = Budget(self.paths, self._clock, self.controls)
         self.attempts = AttemptTracker(
-            self.paths, self.ledger, self.settings, self.waker, self.launcher, self._clock, self.pauses, self.spending,
+            self.paths, self.store, self.settings, self.waker, self.launcher, self._clock, self.pauses, self.budget_keeper,
             self._boot_id,
         )  # fmt: skip
         self.attempts.on_start = self.host.record_start
-        self.recovery = Recovery(self.paths, self.ledger, self.controls, self.attempts)
-        self.sweeper = OrphanReaper(self.paths, self.ledger, self.alerts, self._now)
-        self.work = ChangeTracker(self.paths, self.alerts, self.ledger.add_notice, self._clock)
+        self.recovery = Recovery(self.paths, self.store, self.controls, self.attempts)
+        self.reaper = OrphanReaper(self.paths, self.store, self.alerts, self._now)
+        self.work = ChangeTracker(self.paths, self.alerts, self.store.add_notice, self._clock)
         self.verbs = RequestHandlers(
-            self.ledger, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle
+            self.store, self.controls, self._clock, self.attempts.stop, self.pauses, self._begin, self._settle
         )
         self.servers = SharedServer(
-            self.paths, self._environ, self.settings, self.ledger, self.alerts, lambda: self.controls.limit
+            self.paths, self._environ, self.settings, self.store, self.alerts, lambda: self.controls.limit
         )
         self.dispatcher = Dispatcher(
-            self.paths, self._environ, self.settings, self.ledger, self.controls, self.attempts, self.pauses, self.host,
+            self.paths, self._environ, self.settings, self.store, self.controls, self.attempts, self.pauses, self.host,
             self.launcher, self._clock, self.servers,
         )  # fmt: skip
         self.attempts.on_git_busy = self.dispatcher.obstacles.git_is_busy
-        self.index = IndexFile(self.paths, self.ledger, self._monotonic)
-        self.pulse = Heartbeat(self.paths, self._state, self.ledger.quarantine, self.alerts)
-        self.flight = FlowRecorder(self.paths, self.ledger.journal, self.mode, self.controls, self.host, self.pauses)
+        self.index = IndexFile(self.paths, self.store, self._monotonic)
+        self.heartbeat = Heartbeat(self.paths, self._state, self.store.quarantine, self.alerts)
+        self.flow_recorder = FlowRecorder(self.paths, self.store.journal, self.mode, self.controls, self.host, self.pauses)
         self.inbox = request_inbox.RequestInbox(
-            self.paths, self.verbs, self.ledger.quarantine, self.alerts, self.flight, self._monotonic
+            self.paths, self.verbs, self.store.quarantine, self.alerts, self.flow_recorder, self._monotonic
         )
         self._take_settings()
-        self.ledger.rescan()
+        self.store.rescan()
         if self.mode != "command" and (fd := wakeup_fifo.listen(self.paths.bell)) is not None:
             self.waker.listen(fd, self._hear_bell)
 
@@ -180,14 +180,14 @@ class Engine:
     def _say_stopped(self) -> None:
         if self.mode != "command" and self.lock.still_ours():
             self.recovery.report(self._now, at_once=True)
-            self.flight.end()
-            self.pulse.write(stopped=True)
+            self.flow_recorder.end()
+            self.heartbeat.write(stopped=True)
 
     def recover(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
         self.recovery.start_recovery(self._boot_id(), self._resume)
         self.recovery.report(self._now)
-        self.sweeper.sweep()
+        self.reaper.sweep()
         return self.recovery.words
 
     def _hear(self, notice: Notice) -> None:
@@ -210,7 +210,7 @@ class Engine:
             turns += 1
             if took_turn is not None:
                 took_turn(turns)
-            drained = self.mode == "headless" and self.controls.draining and not self.ledger.active_ids
+            drained = self.mode == "headless" and self.controls.draining and not self.store.active_ids
             if not self._requests_left and (drained or (until_idle and self.idle)):
                 return
             for task_id in self.waker.wait(wait_s):
@@ -228,27 +228,27 @@ class Engine:
             raise EngineHeld(f"{self.paths.engine_lock} was replaced or deleted", "this engine has ended, agents go on")
         if self.setting_alerts.refresh():
             self._take_settings()
-        self.ledger.quarantine.reread()
+        self.store.quarantine.reread()
         full = now >= self._rescan_at
         try:
             self._look_at_clock(now)
-            self.controls.refresh(self.ledger.quarantine.set_aside)
+            self.controls.refresh(self.store.quarantine.set_aside)
             if full:
                 self._rescan(now)
-            elif self._hints or self.ledger.suspects:
+            elif self._hints or self.store.suspects:
                 hints, self._hints = self._hints, set()
-                self.ledger.reread(hints | self.ledger.suspects)
+                self.store.reread(hints | self.store.suspects)
             self._requests_left = self.apply_requests(request_inbox.TURN_S)
             if full:
                 self.attempts.check_all()
-            self.sweeper.sweep_if_due()
+            self.reaper.sweep_if_due()
             self._expire()
             self._look_at_rests()
-            self.spending.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.ledger.add_notice)
+            self.budget_keeper.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.store.add_notice)
             self.servers.check()
             if self.inbox.settled:
                 self.dispatcher.dispatch()
-            self.host.report_shortage(self.alerts, self.ledger.add_notice, self._now)
+            self.host.report_shortage(self.alerts, self.store.add_notice, self._now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
             self.dispatcher.obstacles.trouble = ""
@@ -256,10 +256,10 @@ class Engine:
                 self.alerts.clear("disk")
         except OSError as error:
             self._refused(error)
-        self.flight.turn()
+        self.flow_recorder.turn()
         self.recovery.report(self._now)
         self.recovery.remind(self.alerts)
-        self.pulse.beat(now)
+        self.heartbeat.beat(now)
         self._keep_index(now)
         return self._until_next_turn()
 
@@ -276,7 +276,7 @@ class Engine:
         try:
             self.index.keep(now)
         except IsADirectoryError:
-            self.ledger.quarantine.set_aside(self.paths.index, "a folder where a file belongs")
+            self.store.quarantine.set_aside(self.paths.index, "a folder where a file belongs")
         except OSError as error:
             self.alerts.warn("disk", f"cannot write {self.paths.index}: {error}")
 
@@ -311,41 +311,41 @@ class Engine:
         ahead = self._clock() - now
         jump, self._clock_ahead = ahead - self._clock_ahead, ahead
         if abs(jump) > JUMP_S:
-            self.ledger.clock_jumped(jump)
+            self.store.clock_jumped(jump)
 
     def _rescan(self, now: float) -> None:
         self._rescan_at = now + RESCAN_S
         self._hints = set()
         files.make_again(self.paths.folders())
         if (fault := provider_backoff.find_fault(self.paths)) is not None:
-            self.ledger.quarantine.set_aside(self.paths.pauses, fault)
-        self.ledger.rescan()
+            self.store.quarantine.set_aside(self.paths.pauses, fault)
+        self.store.rescan()
         self.dispatcher.obstacles.forget_refusals()
         cost = self._monotonic() - now
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
-        expired = self.ledger.expired()
+        expired = self.store.expired()
         facts = self.dispatcher.facts() if expired else None
         for entry in expired:
             try:
                 if facts is not None:
                     self._expire_one(entry, facts)
             except NoSuchTask:
-                self.ledger.reread({entry.id})
+                self.store.reread({entry.id})
 
     def _expire_one(self, entry: Entry, facts: scheduling.SchedulingFacts) -> None:
-        task = self.ledger.get(entry.id)
+        task = self.store.get(entry.id)
         rest = facts.rests.get(entry.agent or facts.default_agent)
         if entry.id in facts.edited and entry.expires_at is None:  # nor does it while it is edited
-            self.ledger.update(task, pending_since=iso(self._clock()))
+            self.store.update(task, pending_since=iso(self._clock()))
         elif rest is not None and entry.expires_at is None:  # it grows old from when it may start
-            self.ledger.update(task, pending_since=iso(rest.until))
+            self.store.update(task, pending_since=iso(rest.until))
         elif facts.gaps.reason(entry.agent or facts.default_agent, entry.issue_ref) and entry.expires_at is None:
-            self.ledger.update(task, pending_since=iso(self._clock()))
+            self.store.update(task, pending_since=iso(self._clock()))
         elif task.state == "pending":
             waited = format_clock(self.settings.current.queue_expiry or 0)
-            self.ledger.change(
+            self.store.change(
                 task, "expired", f"waited longer than {waited}" if entry.expires_at is None else "its time is over"
             )
 
@@ -353,22 +353,22 @@ class Engine:
         """Tell which providers rest and which agents are stalled, and look again at the tasks that waited for them."""
         now = self._clock()
         for provider in self.pauses.pop_ended():
-            self.ledger.add_notice(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
-        if self.pauses.version != self._pauses_seen:
-            self._pauses_seen = self.pauses.version
-            self.ledger.rests_changed()
+            self.store.add_notice(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
+        if self.pauses.version != self._backoff_seen:
+            self._backoff_seen = self.pauses.version
+            self.store.rests_changed()
         rest = self.pauses.resting()
         self.alerts.warn("rate_limit", provider_backoff.describe_pause(rest, now))
         self.alerts.warn("network", provider_backoff.silent_hosts(self.pauses.hosts(), now))
         stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
-        self.work.turn(self.ledger.active())
+        self.work.turn(self.store.active())
 
     # telling
 
     def _take_settings(self) -> None:
-        self.ledger.set_timing(self.settings.current.timing)
-        self.ledger.rests_changed()  # another model may have another provider
+        self.store.set_timing(self.settings.current.timing)
+        self.store.rests_changed()  # another model may have another provider
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
@@ -382,15 +382,15 @@ class Engine:
 
     def _until_next_turn(self) -> float:
         now = self._monotonic()
-        waits = [self.pulse.next_at - now, self._rescan_at - now]
-        due = self.ledger.next_due()
+        waits = [self.heartbeat.next_at - now, self._rescan_at - now]
+        due = self.store.next_due()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
         if self.controls.pause is PauseReason.BUDGET:
-            waits.append(max(self.spending.next_day() - self._clock(), 0.0) + 0.001)
+            waits.append(max(self.budget_keeper.next_day() - self._clock(), 0.0) + 0.001)
         if self.host.next_check is not None:
             waits.append(self.host.next_check - now)
-        if self.ledger.suspects:
+        if self.store.suspects:
             waits.append(TRY_AGAIN_S)
         if self._requests_left:
             waits.append(0.0)
@@ -403,24 +403,24 @@ class Engine:
     def kept_by_settings(self) -> str:
         """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
         facts, now = self.dispatcher.facts(), self._clock()
-        reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.ledger.in_order())
+        reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.store.in_order())
         kept = [why.text for why in reasons if why.code == "config"]
         return f"{format_count(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will start without the operator."""
-        if self.ledger.active_ids:
+        if self.store.active_ids:
             return False
         facts = self.dispatcher.facts()
         now = self._clock()
         if facts.paused or facts.draining or facts.gaps.everything:
             return True
-        for entry in self.ledger.in_order():
+        for entry in self.store.in_order():
             why = scheduling.own_reason(entry, facts, now)
             stuck = why is not None and (
                 why.code in ("held", "config")
-                or (why.code == "after" and not self.ledger.states.may_still_complete(entry.after))
+                or (why.code == "after" and not self.store.states.may_still_complete(entry.after))
             )
             if not stuck:
                 return False

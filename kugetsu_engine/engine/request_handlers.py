@@ -51,7 +51,7 @@ class RequestHandlers:
     """Applies requests to the books."""
 
     def __init__(
-        self, ledger: TaskStore, controls: QueueControl, now: Callable[[], float], stop: Callable[[Task], None], pauses: ProviderBackoff,
+        self, store: TaskStore, controls: QueueControl, now: Callable[[], float], stop: Callable[[Task], None], pauses: ProviderBackoff,
         begin: Callable[[Task], WaitingReason | None], settle: Callable[[], None],
     ) -> None:  # fmt: skip
         """Begin.
@@ -60,11 +60,11 @@ class RequestHandlers:
             begin: starts one task at once, or tells why it may not.
             settle: enters how attempts ended, where no engine has done so.
         """
-        self._ledger = ledger
+        self._store = store
         self._controls = controls
         self._now = now
         self._stop = stop
-        self._pauses = pauses
+        self._backoff = pauses
         self._begin = begin
         self._settle = settle
         self._asked_by = ""
@@ -83,7 +83,7 @@ class RequestHandlers:
         self._asked_by = f"{name} {request.at}"
         try:
             if request.verb in self._of_task:
-                task = self._ledger.find(request.task or "")
+                task = self._store.find(request.task or "")
                 done = self._of_task[request.verb](task, request.args)
             else:
                 done = self._of_queue(request.verb, request.args)
@@ -105,7 +105,7 @@ class RequestHandlers:
         how = "kill" if args.get("now") else "stop"
         if task.stop == how or task.stop == "kill":
             raise Conflict(f"{task.shown} is being stopped already")
-        task = self._ledger.update(task, stop=how)
+        task = self._store.update(task, stop=how)
         self._stop(task)
         return Handled(f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
 
@@ -114,7 +114,7 @@ class RequestHandlers:
             raise Conflict(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {typed_id(task.id)}")
         if task.ended:
             raise Conflict(f"{task.shown} has ended already ({task.state})")
-        self._ledger.change(task, "cancelled", "cancelled by you")
+        self._store.change(task, "cancelled", "cancelled by you")
         return Handled(f"cancelled {task.shown}", Undo("restore", task.id, {"retry_at": task.retry_at}))
 
     def _restore(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -124,7 +124,7 @@ class RequestHandlers:
         retry_at = msgspec.convert(args.get("retry_at"), str | None)
         if retry_at is not None and epoch(retry_at) is None:
             raise UsageError("retry_at is no time")
-        self._ledger.reopen(task, "put back by you", retry_at=retry_at, completed_at=None, error=None)
+        self._store.reopen(task, "put back by you", retry_at=retry_at, completed_at=None, error=None)
         return Handled(f"{task.shown} is back in the queue")
 
     def _retry(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -138,10 +138,10 @@ class RequestHandlers:
         if task.state == states.PENDING:
             if task.retry_at is None:
                 raise Conflict(f"{task.shown} waits for its start already", "kugetsu queue list says why")
-            self._ledger.update(task, **fresh, reason="retry asked for by you")
+            self._store.update(task, **fresh, reason="retry asked for by you")
             return Handled(f"{task.shown} is tried again at once")
         fresh |= {"error": None, "exit_code": None, "completed_at": None, "expires_at": None}
-        self._ledger.reopen(task, "retry asked for by you", **fresh)
+        self._store.reopen(task, "retry asked for by you", **fresh)
         return Handled(f"{task.shown} waits for another attempt")
 
     def _start(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -149,13 +149,13 @@ class RequestHandlers:
         if task.state in states.ACTIVE:
             return Handled(f"{task.shown} starts")  # the request is applied again after a crash
         self._need_pending(task, "started")
-        refused = self._begin(self._ledger.update(task, held=False) if task.held else task)
+        refused = self._begin(self._store.update(task, held=False) if task.held else task)
         if refused is not None and args.get("keep"):
             if task.held:
-                self._ledger.update(self._ledger.get(task.id), held=True)
+                self._store.update(self._store.get(task.id), held=True)
             raise TryLater(f"{task.shown} cannot start now: {refused.text}", "it waits in the queue, as before")
         if refused is not None:
-            self._ledger.change(self._ledger.get(task.id), "cancelled", f"could not start at once: {refused.text}")
+            self._store.change(self._store.get(task.id), "cancelled", f"could not start at once: {refused.text}")
             words = f"{task.issue_ref} cannot start now: {refused.text}"
             if refused.code == "config":  # that does not pass by itself
                 raise ConfigError(words, "correct that first; kugetsu enqueue puts it in the queue")
@@ -166,7 +166,7 @@ class RequestHandlers:
         self._need_pending(task, "held")
         if task.held:
             raise Conflict(f"{task.shown} is held already")
-        self._ledger.update(task, held=True)
+        self._store.update(task, held=True)
         return Handled(f"holding {task.shown}", Undo("release", task.id))
 
     def _release(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -174,12 +174,12 @@ class RequestHandlers:
         if not task.held:
             raise Conflict(f"{task.shown} is not held")
         # It starts to grow old now.
-        self._ledger.update(task, held=False, pending_since=iso(self._now()))
+        self._store.update(task, held=False, pending_since=iso(self._now()))
         return Handled(f"released {task.shown}", Undo("hold", task.id))
 
     def _move(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "moved")
-        others = [entry for entry in self._ledger.in_order() if entry.id != task.id]
+        others = [entry for entry in self._store.in_order() if entry.id != task.id]
         before = sum(1 for entry in others if entry.key < task.order)
         if task.moved_by == self._asked_by:  # a step up or down would be a second one
             return Handled(_told_place(task, before, others))
@@ -191,8 +191,8 @@ class RequestHandlers:
         )
         if position is None:
             self._make_room(others[place - 1])
-            return self._move(self._ledger.get(task.id), args)
-        self._ledger.update(task, priority=priority, position=position, moved_by=self._asked_by)
+            return self._move(self._store.get(task.id), args)
+        self._store.update(task, priority=priority, position=position, moved_by=self._asked_by)
         changed = f", priority {priority} now" if priority != task.priority else ""
         back = Undo("edit", task.id, {"priority": task.priority, "position": task.position})
         return Handled(f"{_told_place(task, place, others)}{changed}", back)
@@ -215,7 +215,7 @@ class RequestHandlers:
 
     def _make_room(self, above: Entry) -> None:
         """Move the tasks below another one aside, as no number is left after it: no more of them than stand too close."""
-        same = [entry for entry in self._ledger.in_order() if entry.priority == above.priority]
+        same = [entry for entry in self._store.in_order() if entry.priority == above.priority]
         low, step, crowd = above.position, 1.0, list[Entry]()
         for entry in same[same.index(above) + 1 :]:
             between = (entry.position - low) / (len(crowd) + 1)
@@ -226,7 +226,7 @@ class RequestHandlers:
         if abs(low) >= FAR:
             low, step, crowd = 0.0, 1.0, same
         for nth in range(len(crowd), 0, -1):  # the last one first, as it has room
-            self._ledger.update(self._ledger.get(crowd[nth - 1].id), position=low + nth * step)
+            self._store.update(self._store.get(crowd[nth - 1].id), position=low + nth * step)
 
     def _edit(self, task: Task, args: dict[str, Any]) -> Handled:
         self._need_pending(task, "edited")
@@ -234,7 +234,7 @@ class RequestHandlers:
             raise UsageError(f"nothing to edit in {sorted(args)}", f"one of {', '.join(EDITABLE)}")
         changes = {name: msgspec.convert(value, EDITABLE[name]) for name, value in args.items()}
         self._check(task, changes)
-        self._ledger.update(task, **changes)
+        self._store.update(task, **changes)
         before = {name: getattr(task, name) for name in changes}
         return Handled(f"changed {', '.join(sorted(changes))} of {task.shown}", Undo("edit", task.id, before))
 
@@ -253,7 +253,7 @@ class RequestHandlers:
         for earlier in changes.get("after", ()):
             if earlier == task.id or as_task_id(earlier) != earlier:
                 raise UsageError(f"{task.shown} cannot come after {earlier!r}")
-            tasks.find_task(self._ledger.paths, earlier)
+            tasks.find_task(self._store.paths, earlier)
             if self._waits_for(earlier, task.id):
                 raise UsageError(f"{task.shown} and {shown_id(earlier)} would wait for each other")
 
@@ -261,7 +261,7 @@ class RequestHandlers:
         """Whether a task waits for another one, also by way of further tasks."""
         seen, to_see = set(), [task_id]
         while to_see:
-            entry = self._ledger.entries.get(to_see.pop())
+            entry = self._store.entries.get(to_see.pop())
             for earlier in entry.after if entry else ():
                 if earlier == other:
                     return True
@@ -286,18 +286,18 @@ class RequestHandlers:
         if verb == "clear":
             return Handled(self._clear(args))
         if verb == "set_pr":
-            text, pr_before = issue_requests.set_pull_request(self._ledger, args, self._now())
+            text, pr_before = issue_requests.set_pull_request(self._store, args, self._now())
             return Handled(text, Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": pr_before}))
         if verb == "forget":
             self._settle()
-            return Handled(issue_requests.forget_session(self._ledger, args))
+            return Handled(issue_requests.forget_session(self._store, args))
         if verb == "resume" and args.get("agent") is not None:
             return Handled(self._resume_agent(str(args["agent"])))
         if (
             verb == "resume"
             and not controls.paused
             and not controls.draining
-            and (rest := self._pauses.resting() | self._pauses.hosts())
+            and (rest := self._backoff.resting() | self._backoff.hosts())
         ):
             raise Conflict("the queue is not paused", f"to end the rest after a rate limit: kugetsu resume --agent {min(rest)}")
         back: Undo | None = Undo("resume")
@@ -320,12 +320,12 @@ class RequestHandlers:
             paused = self._controls.brake()
         except OSError as error:
             refused = error  # a brake on a full disk stops what runs all the same
-        for entry in self._ledger.active():
+        for entry in self._store.active():
             try:
-                task = self._ledger.get(entry.id)
+                task = self._store.get(entry.id)
                 if task.stop in (how, "kill"):
                     continue
-                task = self._ledger.update(task, stop=how)
+                task = self._store.update(task, stop=how)
             except NoSuchTask:
                 continue
             except OSError as error:
@@ -336,14 +336,14 @@ class RequestHandlers:
             raise refused
         if not (paused or stopping):
             raise Conflict("the queue is paused already, and no agent runs that is not being stopped")
-        waiting = len(self._ledger.in_order())
+        waiting = len(self._store.in_order())
         waits = format_count(waiting, "task waits", "tasks wait") if waiting else "no task waits"
         agents = f"{'killing' if how == 'kill' else 'stopping'} {format_count(stopping, 'agent')}, worktrees are kept"
         return f"the queue is paused, {waits}; {agents if stopping else 'no agent runs'}"
 
     def _resume_agent(self, agent: str) -> str:
         """End the rest of an agent's provider, as whoever asks knows better."""
-        if not self._pauses.lift(agent):
+        if not self._backoff.lift(agent):
             raise Conflict(f"{agent} has reached no limit", "kugetsu queue list says why a task waits")
         return f"the tasks of {agent} go on"
 
@@ -352,7 +352,7 @@ class RequestHandlers:
         from ..queue.cleanup import finish_removals, set_aside_ended
 
         older_than_s = msgspec.convert(args.get("older_than_s", 0.0), float)
-        paths = self._ledger.paths
+        paths = self._store.paths
         count = set_aside_ended(paths, self._now() - older_than_s)
         if count <= CLEARED_AT_ONCE:
             finish_removals(paths)

@@ -20,14 +20,14 @@ class RequestInbox:
     """The requests of one engine."""
 
     def __init__(
-        self, paths: StatePaths, verbs: RequestHandlers, quarantine: Quarantine, alerts: Alerts, flight: FlowRecorder,
+        self, paths: StatePaths, verbs: RequestHandlers, quarantine: Quarantine, alerts: Alerts, flow_recorder: FlowRecorder,
         monotonic: Callable[[], float],
     ) -> None:  # fmt: skip
         self._paths = paths
-        self._verbs = verbs
+        self._handlers = verbs
         self._quarantine = quarantine
         self._alerts = alerts
-        self._flight = flight
+        self._flow = flow_recorder
         self._monotonic = monotonic
         self._unanswered: dict[int, Answer] = {}
         """What was done, and the disk refused the answer: it is not done again."""
@@ -102,7 +102,7 @@ class RequestInbox:
         return Answer(ok, f"{sum(reply.ok for reply in done)} of {len(done)} done", "", 0 if ok else 1, parts=done)
 
     def _one(self, request: Request, name: str) -> Answer:
-        self._flight.open_window()
-        reply = self._verbs.apply(request, name)
-        self._flight.answered(request, reply)
+        self._flow.open_window()
+        reply = self._handlers.apply(request, name)
+        self._flow.answered(request, reply)
         return reply

@@ -174,7 +174,7 @@ class EngineThread:
         """Put old things away."""
         age, now = engine.settings.current.cleanup_age, time.time()
         if (removed := tidy_state_directory(self.paths, now, age)) and age is not None:
-            engine.ledger.journal.removed(now - age, removed)
+            engine.store.journal.removed(now - age, removed)
 
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""

@@ -33,7 +33,7 @@ def agent_of(task: Task, settings: Settings) -> str:
     return task.agent or settings.agent
 
 
-def build_job(paths: StatePaths, settings: Settings, operator: Mapping[str, str], task: Task, slots: int = 1) -> Job:
+def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task, slots: int = 1) -> Job:
     """Return the job of the task's current attempt.
 
     Raises:
@@ -74,7 +74,7 @@ def build_job(paths: StatePaths, settings: Settings, operator: Mapping[str, str]
         run_dir=run_dir, log=paths.log(task.id, task.attempt), agent=agent, argv=drive.argv,
         prompt=prompt if drive.resumes_itself else go_on or prompt, worktree=worktree, branch=ref.branch,
         prompt_on_stdin=drive.prompt_on_stdin, issue_mark=mark, forge=forge,
-        env=environment.build_environment(paths, operator, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
+        env=environment.build_environment(paths, client, settings.pass_env, drive.env, task, facts, run_dir, drive.unset),
         repository=os.path.abspath(os.path.expanduser(repository)) if repository else None,
         clone_dir=clone_dir, clone_url=clone_url, base_branch=_base_branch(own.base_branch or settings.base_branch),
         repository_locks=paths.locks,
@@ -92,7 +92,7 @@ def build_job(paths: StatePaths, settings: Settings, operator: Mapping[str, str]
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        secrets=sorted(secret_values.given_names(paths, settings, operator)),
+        secrets=sorted(secret_values.given_names(paths, settings, client)),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ FIXED = {"GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat", "GIT_
 
 
 def build_environment(
-    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
+    paths: StatePaths, client: Mapping[str, str], pass_env: Sequence[str], drive_env: Mapping[str, str],
     task: Task, facts: Mapping[str, str], run_dir: str, unset: Sequence[str] = (),
 ) -> dict[str, str]:  # fmt: skip
     """Return the variables of one agent.
@@ -39,7 +39,7 @@ def build_environment(
         BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
-    built = _common(paths, operator, pass_env, env_files.env_file_names(task.issue_ref), unset)
+    built = _common(paths, client, pass_env, env_files.env_file_names(task.issue_ref), unset)
     if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
     built |= drive_env
@@ -49,7 +49,7 @@ def build_environment(
 
 
 def build_server_environment(
-    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], token: str, unset: Sequence[str]
+    paths: StatePaths, client: Mapping[str, str], pass_env: Sequence[str], token: str, unset: Sequence[str]
 ) -> dict[str, str]:
     """Return the variables of a server that works for the agents of issues; it has a mark of its own.
 
@@ -58,25 +58,25 @@ def build_server_environment(
         OSError: the system refuses to read one now.
     """
     names = (ENV_DEFAULT, ENV_DEV)
-    return _common(paths, operator, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
+    return _common(paths, client, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
 
 
-def build_by_hand(paths: StatePaths, operator: Mapping[str, str], issue_ref: str, unset: Sequence[str]) -> dict[str, str]:
+def build_by_hand(paths: StatePaths, client: Mapping[str, str], issue_ref: str, unset: Sequence[str]) -> dict[str, str]:
     """Return the variables of a person who works on an issue by hand: all of their own, with what its agent gets.
 
     Raises:
         BrokenEnvFile: an env file cannot be read.
         NotNow: the system refuses to read one now.
     """
-    built = {**operator, **env_files.read_files(paths, env_files.env_file_names(issue_ref), operator)}
+    built = {**client, **env_files.read_files(paths, env_files.env_file_names(issue_ref), client)}
     return {name: value for name, value in built.items() if name not in unset}
 
 
 def _common(
-    paths: StatePaths, operator: Mapping[str, str], pass_env: Sequence[str], names: Sequence[str], unset: Sequence[str]
+    paths: StatePaths, client: Mapping[str, str], pass_env: Sequence[str], names: Sequence[str], unset: Sequence[str]
 ) -> dict[str, str]:
     wanted = PASSED | set(pass_env)
-    built = {name: value for name, value in operator.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
+    built = {name: value for name, value in client.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     try:
         built |= env_files.read_files(paths, names, built)
     except TransientReadError as error:  # no fault of the task, which waits until the system has recovered

@@ -55,19 +55,19 @@ class AttemptTracker:
     """The attempts of one engine."""
 
     def __init__(
-        self, paths: StatePaths, ledger: TaskStore, settings: SettingsSource, waker: Waker, launcher: Launcher,
-        clock: Callable[[], float], pauses: ProviderBackoff, spending: Budget, boot_id: Callable[[], str] = identity.boot_id,
+        self, paths: StatePaths, store: TaskStore, settings: SettingsSource, waker: Waker, launcher: Launcher,
+        clock: Callable[[], float], pauses: ProviderBackoff, budget_keeper: Budget, boot_id: Callable[[], str] = identity.boot_id,
     ) -> None:  # fmt: skip
         self.launcher = launcher
-        self.chronicle = ConversationLog(paths, clock, ledger.quarantine)
+        self.conversations = ConversationLog(paths, clock, store.quarantine)
         self._boot_id = boot_id
         self._paths = paths
-        self._ledger = ledger
+        self._store = store
         self._settings = settings
         self._waker = waker
         self._clock = clock
-        self._pauses = pauses
-        self._spending = spending
+        self._backoff = pauses
+        self._budget = budget_keeper
         self.stalled: dict[str, str] = {}
         """What speaks for a stall, by the task whose agent is stalled."""
         self._refused: dict[str, int] = {}
@@ -99,7 +99,7 @@ class AttemptTracker:
     def recover(self) -> RecoveryCounts:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
         found = dict.fromkeys(Recovered, 0)
-        for entry in self._ledger.active():
+        for entry in self._store.active():
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found[Recovered.ADOPTED] += 1
@@ -114,7 +114,7 @@ class AttemptTracker:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
         for task_id in [*self._running]:
             self._look(task_id)
-        for entry in self._ledger.active():
+        for entry in self._store.active():
             if entry.id not in self._running:  # made active by hand
                 if self._is_alive(entry.id, entry.attempt):
                     self._adopt(entry)
@@ -158,10 +158,10 @@ class AttemptTracker:
         count = self._false_starts[task.id] = self._false_starts.get(task.id, 0) + 1
         if count >= MAX_FALSE_STARTS:
             del self._false_starts[task.id]
-            self._ledger.change(task, "error", reason, error=f"{reason}: see {self._paths.supervisor_log}")
+            self._store.change(task, "error", reason, error=f"{reason}: see {self._paths.supervisor_log}")
             return
         retry_at = iso(self._clock() + scheduling.retry_after(count, self._settings.current.timing))
-        self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
+        self._store.change(task, "pending", reason, attempt=_one_less(task), retry_at=retry_at, token=None, pid=None)
 
     def refuse(self, task: Task, number: int) -> None:
         """Put a task back that disk or machine had no room for; it keeps its place, and all wait a moment.
@@ -172,7 +172,7 @@ class AttemptTracker:
         reason = f"the start was refused: {os.strerror(number)}"
         if failures.failure_of_errno(number) in failures.REFUSALS:
             self.on_start(reason)
-            self._ledger.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
+            self._store.change(task, "pending", reason, attempt=_one_less(task), retry_at=None, token=None, pid=None)
         else:
             self.give_back(task, reason)
         self._refused.pop(task.id, None)
@@ -213,7 +213,7 @@ class AttemptTracker:
         """Settle an attempt that has ended; tell the supervisor of one that is to stop."""
         running = self._running[task_id]
         try:
-            task = self._ledger.get(task_id)
+            task = self._store.get(task_id)
         except NoSuchTask:
             if not locks.is_held(self._paths.task_lock(task_id)):
                 self._let_go(running)
@@ -234,14 +234,14 @@ class AttemptTracker:
 
     def _mark_started(self, task_id: str) -> None:
         """Move a task to `running` once its agent is."""
-        entry = self._ledger.entries.get(task_id)
+        entry = self._store.entries.get(task_id)
         if entry is None or entry.state != "notified":
             return
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
         record = runs.read_record(self._paths, task_id, entry.attempt)
-        task = self._ledger.get(task_id)
+        task = self._store.get(task_id)
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
-            self._ledger.started(task, pid=progress.pid)
+            self._store.started(task, pid=progress.pid)
             self._host_answered(task, progress.base)
             self._false_starts.pop(task_id, None)
             self._refused.pop(task_id, None)
@@ -249,7 +249,7 @@ class AttemptTracker:
 
     def _note_stall(self, task_id: str) -> None:
         """Tell when an agent is stalled, and when it is no longer."""
-        entry = self._ledger.entries.get(task_id)
+        entry = self._store.entries.get(task_id)
         if entry is None:
             return
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
@@ -259,7 +259,7 @@ class AttemptTracker:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
             text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
-            self._ledger.add_notice(
+            self._store.add_notice(
                 Notice(
                     iso(self._clock()), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
                     silent_s=silent_s,
@@ -268,16 +268,16 @@ class AttemptTracker:
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
             text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
-            self._ledger.add_notice(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
+            self._store.add_notice(Notice(iso(self._clock()), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:
         """Keep the session that an attempt tells, once; so that it is known whatever becomes of the attempt."""
-        entry = self._ledger.entries.get(task_id)
+        entry = self._store.entries.get(task_id)
         if entry is None or task_id in self._session_kept:
             return
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
         if progress is not None and progress.session_id is not None:
-            self._keep_session(self._ledger.get(task_id), progress.session_id)
+            self._keep_session(self._store.get(task_id), progress.session_id)
             self._session_kept.add(task_id)
 
     def _keep_session(self, task: Task, session_id: str) -> None:
@@ -291,17 +291,17 @@ class AttemptTracker:
     def _settle(self, task_id: str) -> Recovered:
         """Enter the end of an attempt nobody works on any more; what became of it."""
         try:
-            task = self._ledger.get(task_id)
+            task = self._store.get(task_id)
         except NoSuchTask:
             return Recovered.LOST
-        self._ledger.issue_free(task.issue_key)
+        self._store.issue_free(task.issue_key)
         result = runs.read_result(self._paths, task.id, task.attempt, task.token)
         if result is not None:
             self._enter(task, result)
             return Recovered.ENDED_MEANWHILE
         broken = runs.is_unreadable(self._paths, task.id, task.attempt)
         for path, why in broken.items():
-            self._ledger.quarantine.set_aside(path, why)
+            self._store.quarantine.set_aside(path, why)
         if task.token:
             self.launcher.end_what_is_left(self._paths.root, task.id, task.token)
         result = runs.read_outcome(self._paths, task.id, task.attempt, task.token)
@@ -314,7 +314,7 @@ class AttemptTracker:
             return Recovered.LOST
         if record is None or record.token != task.token:
             if task.stop is not None:
-                self._ledger.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
+                self._store.change(task, "cancelled", "stopped by you before it began", attempt=_one_less(task))
             elif task_id in self._refused:
                 self.refuse(task, self._refused[task_id])
             else:
@@ -344,7 +344,7 @@ class AttemptTracker:
         if task.stop is not None and attempt.outcome != "ok":
             attempt = msgspec.structs.replace(attempt, outcome="cancelled", failure=None, reason="stopped by you")
         if task.state == "notified" and result.agent_pid is not None:
-            task = self._ledger.started(task, pid=result.agent_pid)
+            task = self._store.started(task, pid=result.agent_pid)
         if attempt.outcome == "ok" and attempt.elapsed_s is not None and task.id not in self._learned:
             self._run_times.learn(task, task.agent or self._settings.current.agent, attempt.elapsed_s)
             self._learned.add(task.id)
@@ -370,28 +370,28 @@ class AttemptTracker:
             changes |= {"attempts_before": task.attempts_before + 1}
         if verdict.state == "error":
             changes |= {"error": verdict.reason}
-        self.chronicle.answered(task, attempt, result)
+        self.conversations.answered(task, attempt, result)
         level, reason = attempt_notice.describe_end(task, verdict, attempt)
-        self._ledger.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
-        self._spending.count(attempt)
+        self._store.change(task, verdict.state, reason, level=level, failure=attempt.failure, **changes)
+        self._budget.count(attempt)
         self._learned.discard(task.id)
 
     def _give_turn_back(self, task: Task, reason: str, holder: str) -> None:
         """Put a task back that only waited for another one's git; nothing was done, so it was no attempt."""
-        entry = self._ledger.entries[task.id]
+        entry = self._store.entries[task.id]
         self.on_git_busy(entry, holder)
         retry_at = iso(self._clock() + GIVE_BACK_S)
-        self._ledger.change(
+        self._store.change(
             task, "pending", f"{reason}; its slot is free for others", level="info", attempt=_one_less(task), retry_at=retry_at,
             token=None, pid=None,
         )  # fmt: skip
 
     def _host_answered(self, task: Task, base: Base | None) -> None:
         """Take in that a host said itself where the work starts; a clone that was there already says nothing about it."""
-        if base is not None and base.fetched and self._pauses.hosts():
+        if base is not None and base.fetched and self._backoff.hosts():
             host = scheduling.host_of(task, own_repositories(self._settings.current))
             if host is not None:
-                self._pauses.host_answered(host)
+                self._backoff.host_answered(host)
 
     def _note_host(self, task: Task, attempt: Attempt) -> None:
         """Let a host rest that did not answer when the task's worktree was made, or take in that it did."""
@@ -399,29 +399,29 @@ class AttemptTracker:
         if host is None or not failures.unreachable(attempt.outcome, attempt.failure):
             self._host_answered(task, attempt.base)
             return
-        rest = self._pauses.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
+        rest = self._backoff.host_failed(host, attempt.reason or "", epoch(attempt.started_at))
         if rest is not None:
             until = format_coming(rest.until, self._clock())
             text = f"{host} does not answer ({attempt.reason}); tasks that need a clone from it wait, next try {until}"
-            self._ledger.add_notice(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
+            self._store.add_notice(Notice(iso(self._clock()), "engine_network", text, "warning", failure=attempt.failure))
 
     def _note_limit(self, task: Task, attempt: Attempt, result: Result) -> None:
         """Let the provider rest that refused an attempt; the task is entered after, so that a crash forgets nothing."""
         agent = task.agent or self._settings.current.agent
         if attempt.outcome == "ok":
-            self._pauses.went_well(agent)
+            self._backoff.went_well(agent)
         failure = attempt.failure
         if failure is None or result.agent_pid is None or not failures.policy_for(failure).pause:
             return
         settings = self._settings.current
-        rest = self._pauses.hit(
+        rest = self._backoff.hit(
             agent, failure, attempt.reason or "", epoch(attempt.started_at), epoch(attempt.ended_at), epoch(result.resets_at),
             settings.rate_limit_delay, settings.rate_limit_delay_max,
         )  # fmt: skip
         if rest is not None:
             until = format_coming(rest.until, self._clock())
             text = f"{rest.provider}: {failures.describe_failure(failure)}; its tasks wait until {until}, or: kugetsu resume --agent {agent}"
-            self._ledger.add_notice(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
+            self._store.add_notice(Notice(iso(self._clock()), "engine_rate_limit", text, "warning", failure=failure))
 
 
 def _ignore(_text: str) -> None:

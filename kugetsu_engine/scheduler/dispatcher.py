@@ -35,22 +35,22 @@ class Dispatcher:
     """Decides what starts next, and starts it."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: TaskStore, controls: QueueControl,
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, store: TaskStore, controls: QueueControl,
         attempts: AttemptTracker, pauses: ProviderBackoff, host: ResourceGate, launcher: Launcher, clock: Callable[[], float],
         servers: SharedServer,
     ) -> None:  # fmt: skip
         self._paths = paths
         self._environ = environ
         self._settings = settings
-        self._ledger = ledger
+        self._store = store
         self._controls = controls
         self._attempts = attempts
-        self._pauses = pauses
+        self._backoff = pauses
         self._host = host
         self._launcher = launcher
         self._clock = clock
         self._servers = servers
-        self.obstacles = StartObstacles(paths, ledger, lambda: settings.current)
+        self.obstacles = StartObstacles(paths, store, lambda: settings.current)
         self._refusals = 0
         """Turns in a row in which a lock was refused that the books say is free."""
         self.try_again_s: float | None = None
@@ -58,15 +58,15 @@ class Dispatcher:
 
     def facts(self) -> SchedulingFacts:
         """What the decisions need to know now."""
-        active = [self._ledger.entries[task_id] for task_id in self._ledger.active_ids]
-        settings, controls, hosts = self._settings.current, self._controls, self._pauses.hosts()
+        active = [self._store.entries[task_id] for task_id in self._store.active_ids]
+        settings, controls, hosts = self._settings.current, self._controls, self._backoff.hosts()
         named = own_repositories(settings) if hosts else frozenset[str]()
-        own = hosts_in_use(self._paths, hosts, self._ledger.entries.values(), named) if hosts else named
+        own = hosts_in_use(self._paths, hosts, self._store.entries.values(), named) if hosts else named
         preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
-            busy_refs=frozenset(entry.issue_key for entry in active), states=self._ledger.states,
-            default_agent=settings.agent, rests=registry.cooldowns_by_agent(self._pauses.resting(), settings),
+            busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
+            default_agent=settings.agent, rests=registry.cooldowns_by_agent(self._backoff.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
@@ -80,32 +80,32 @@ class Dispatcher:
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
 
     def _start_all(self) -> None:
-        while (entry := self._ledger.next_to_start(self.facts())) is not None:
-            if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
+        while (entry := self._store.next_to_start(self.facts())) is not None:
+            if not self._host.may_start(self._settings.current.floors, len(self._store.active_ids)):
                 break
             if not self._start(entry):
                 break
         else:
             self._host.forget()
-        active = self._ledger.active()
+        active = self._store.active()
         if not active or any(entry.state == "running" for entry in active):
             self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
 
     def start_now(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
-        entry, facts = self._ledger.entries[task_id], self.facts()
+        entry, facts = self._store.entries[task_id], self.facts()
         why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._clock())
         if why is not None:
             return why
-        if not self._host.may_start(self._settings.current.floors, len(self._ledger.active_ids)):
+        if not self._host.may_start(self._settings.current.floors, len(self._store.active_ids)):
             return WaitingReason("pressure", self._host.pressure)
         self._start(entry)
-        after = self._ledger.entries.get(task_id)
+        after = self._store.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
         if self.obstacles.holds(entry.issue_key):
             return WaitingReason("issue_busy", "the issue has an agent already")
-        return WaitingReason("slots", self._ledger.get(task_id).reason or "all slots are taken")
+        return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
 
     def _start(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""
@@ -116,13 +116,13 @@ class Dispatcher:
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return entered is not slots.SlotRefusal.SLOTS
         try:
-            task = self._ledger.get(entry.id)
+            task = self._store.get(entry.id)
             if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
-                self._ledger.reread({entry.id})  # someone edited it a moment ago
+                self._store.reread({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)
         except NoSuchTask:
-            self._ledger.reread({entry.id})
+            self._store.reread({entry.id})
         finally:
             entered.give_up()
         return True
@@ -143,9 +143,9 @@ class Dispatcher:
             self.try_again_s = 0.0
             return False
         except KugetsuError as error:
-            self._ledger.change(task, "error", str(error), error=str(error))
+            self._store.change(task, "error", str(error), error=str(error))
             return True
-        task = self._ledger.change(
+        task = self._store.change(
             task, "notified", attempt=planned.attempt, token=planned.token, agent=planned.agent, retry_at=None, stop=None
         )
         try:
@@ -156,6 +156,6 @@ class Dispatcher:
             self._attempts.refuse(task, error.errno or 0)
             return True
         self._attempts.wait_for(task.id, handle)
-        self._attempts.chronicle.asked(task)
+        self._attempts.conversations.asked(task)
         self._host.started()
         return True

@@ -18,9 +18,9 @@ EVERY_S = 60.0
 class OrphanReaper:
     """Ends what is surely ours, and warns of what only says that it is."""
 
-    def __init__(self, paths: StatePaths, ledger: TaskStore, alerts: Alerts, now: Callable[[], str]) -> None:
+    def __init__(self, paths: StatePaths, store: TaskStore, alerts: Alerts, now: Callable[[], str]) -> None:
         self._paths = paths
-        self._ledger = ledger
+        self._store = store
         self._alerts = alerts
         self._now = now
         self._due_at = 0.0
@@ -38,7 +38,7 @@ class OrphanReaper:
         ended = orphans.end_orphans(self._paths, found)
         if ended:
             text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
-            self._ledger.add_notice(Notice(self._now(), "engine_leftovers", text, "warning"))
+            self._store.add_notice(Notice(self._now(), "engine_leftovers", text, "warning"))
         unsure = sorted(one.process.pid for one in found if not one.surely_ours)
         if unsure:
             self._alerts.warn("leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}")

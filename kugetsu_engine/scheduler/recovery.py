@@ -21,12 +21,12 @@ from .queue_control import QueueControl
 class Recovery:
     """What one engine found when it started."""
 
-    def __init__(self, paths: StatePaths, ledger: TaskStore, controls: QueueControl, attempts: AttemptTracker) -> None:
+    def __init__(self, paths: StatePaths, store: TaskStore, controls: QueueControl, attempts: AttemptTracker) -> None:
         self.words = ""
         """What was found, in a sentence; empty until all of it is known."""
         self.found = RecoveryCounts()
         self._paths = paths
-        self._ledger = ledger
+        self._store = store
         self._controls = controls
         self._attempts = attempts
         self._restarted = False
@@ -42,13 +42,13 @@ class Recovery:
             resume: the operator wants the queue to go on all the same.
         """
         last = _last_state(self._paths)
-        self._restarted = bool(self._ledger.entries) and machine_restarted(last, self._lost_boots(), boot_id)
+        self._restarted = bool(self._store.entries) and machine_restarted(last, self._lost_boots(), boot_id)
         self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
         if resume:
             self._controls.lift(PauseReason.MACHINE_RESTARTED)
         elif self._restarted:
             self._controls.pause_for(PauseReason.MACHINE_RESTARTED, MACHINE_RESTARTED)
-        self._suspects = set(self._ledger.suspects)
+        self._suspects = set(self._store.suspects)
         self._begun = True
 
     def add_quarantined(self, notice: Notice) -> None:
@@ -58,14 +58,14 @@ class Recovery:
 
     def report(self, now: Callable[[], str], at_once: bool = False) -> None:
         """Tell what was found, once all of it is known, or at once as far as it is."""
-        if not self._begun or self._told or (self._suspects & self._ledger.suspects and not at_once):
+        if not self._begun or self._told or (self._suspects & self._store.suspects and not at_once):
             return
         self._told = True
         self.words = write_report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
-            self._ledger.add_notice(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
+            self._store.add_notice(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
 
     def remind(self, alerts: Alerts) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""
@@ -81,7 +81,7 @@ class Recovery:
         """Boot ids of the attempts that an earlier engine left and that have no result."""
         records = (
             runs.read_record(self._paths, entry.id, entry.attempt)
-            for entry in self._ledger.active()
+            for entry in self._store.active()
             if runs.read_result(self._paths, entry.id, entry.attempt, None) is None
             and runs.read_outcome(self._paths, entry.id, entry.attempt, None) is None
         )

@@ -28,14 +28,14 @@ class SharedServer:
     """Sees to it that attempts that want the shared server find one."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, ledger: TaskStore, alerts: Alerts,
+        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, store: TaskStore, alerts: Alerts,
         slots: Callable[[], int],
     ) -> None:  # fmt: skip
         """Begin; `slots` tells how many agents may run at once."""
         self._paths = paths
         self._environ = environ
         self._settings = settings
-        self._ledger = ledger
+        self._store = store
         self._alerts = alerts
         self._slots = slots
         self._keepers: list[subprocess.Popen[bytes]] = []
@@ -47,7 +47,7 @@ class SharedServer:
             return
         self._next_look = time.monotonic() + LOOK_S
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
-        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._ledger.active()):
+        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.active()):
             self.ensure()
         elif self._keepers or os.path.exists(self._paths.server):
             state = keeper_protocol.read_status(self._paths.root)

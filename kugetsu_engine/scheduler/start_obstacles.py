@@ -18,9 +18,9 @@ from ..state import manual_sessions, runs, slots
 class StartObstacles:
     """The obstacles of one engine."""
 
-    def __init__(self, paths: StatePaths, ledger: TaskStore, settings: Callable[[], Settings]) -> None:
+    def __init__(self, paths: StatePaths, store: TaskStore, settings: Callable[[], Settings]) -> None:
         self._paths = paths
-        self._ledger = ledger
+        self._store = store
         self._settings = settings
         self.trouble = ""
         """What the disk or the system refused in the last turn."""
@@ -43,7 +43,7 @@ class StartObstacles:
     def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
         """Take in that a lock was refused which the books say is free."""
         if what is slots.SlotRefusal.SLOTS:
-            known = len(self._ledger.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
+            known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
             self._strangers = max(slots.taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
@@ -52,7 +52,7 @@ class StartObstacles:
         """Ask again for the locks that were refused."""
         self._strangers = 0
         for issue_key in self._issues:
-            self._ledger.issue_free(issue_key)
+            self._store.issue_free(issue_key)
         self._issues = set()
 
     def git_is_busy(self, entry: Entry, holder: str) -> None:
@@ -62,7 +62,7 @@ class StartObstacles:
             holder: the task that git works for, as its supervisor wrote it down; it may be none.
         """
         known = as_task_id(holder)
-        if known == holder and holder in self._ledger.active_ids:
+        if known == holder and holder in self._store.active_ids:
             self._preparing |= dict.fromkeys(names_of_place(self._settings(), entry.repo, entry.repository), holder)
 
     def _still_preparing(self) -> dict[str, str]:
@@ -73,12 +73,12 @@ class StartObstacles:
 
     def is_prepared(self, task_id: str) -> bool:
         """Whether git has done its work for a task, or nobody works on it any more."""
-        entry = self._ledger.entries.get(task_id)
+        entry = self._store.entries.get(task_id)
         if entry is None or entry.state != NOTIFIED:
             return True
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
         record = runs.read_record(self._paths, task_id, entry.attempt)
         return (
-            progress is not None and record is not None and record.token == self._ledger.get(task_id).token
+            progress is not None and record is not None and record.token == self._store.get(task_id).token
             and progress.phase not in BEFORE_GIT_IS_DONE
         )  # fmt: skip

@@ -47,7 +47,7 @@ def save_session(paths: StatePaths, session: Session) -> None:
     files.replace(paths.session(session.slug), msgspec.json.encode(msgspec.to_builtins(session) | kept))
 
 
-def list_sessions(paths: StatePaths) -> list[Session]:  # noqa: A001
+def list_sessions(paths: StatePaths) -> list[Session]:
     """Every session that can be read, by slug."""
     return [session for slug in files.list_documents(paths.sessions) if (session := load_session(paths, slug)) is not None]
 

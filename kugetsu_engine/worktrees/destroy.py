@@ -85,17 +85,17 @@ class IssueResources(msgspec.Struct, frozen=True):
         return found
 
 
-def inspect_issue(operator: Client, issue_ref: str) -> IssueResources:
+def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
     """Find out what there is of an issue; changes nothing."""
     ref = refs.parse(issue_ref)
-    path = operator.paths.worktree(issue_names.name_of(operator.paths, issue_ref))
+    path = client.paths.worktree(issue_names.name_of(client.paths, issue_ref))
     worktree, against = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
     try:
-        said = len(contexts.load_context(operator.paths, issue_ref).conversation_history)
+        said = len(contexts.load_context(client.paths, issue_ref).conversation_history)
     except KugetsuError:
         said = 0
-    session = sessions.load_session(operator.paths, issue_names.session_name(operator.paths, issue_ref))
-    tasks = issue_tasks.tasks_of(operator.paths, issue_ref, operator.default_server)
+    session = sessions.load_session(client.paths, issue_names.session_name(client.paths, issue_ref))
+    tasks = issue_tasks.tasks_of(client.paths, issue_ref, client.default_server)
     return IssueResources(
         issue_ref, ref.branch, worktree, tuple(against), session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
@@ -107,12 +107,12 @@ def _inspect(path: str, branch: str) -> tuple[WorktreeState, list[Objection]]:
     return state, removal.list_objections(state, Facts(process=WorkingDirectories().find_process(path)), MAY_OVERRIDE)
 
 
-def pull_request_state(operator: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
+def pull_request_state(client: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
     """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
     ref = refs.parse(issue_ref)
     if ref.is_local:
         return None
-    forges = CachedForges(operator.paths, operator.environ)
+    forges = CachedForges(client.paths, client.environ)
     try:
         pull = forges.pull_request_of(ref, ref.branch)
     except ForgeError as error:
@@ -122,7 +122,7 @@ def pull_request_state(operator: Client, issue_ref: str, complain: Callable[[str
     return pull.state if pull is not None else None
 
 
-def destroy_issue(operator: Client, remains: IssueResources, *, force: bool) -> Iterator[str]:
+def destroy_issue(client: Client, remains: IssueResources, *, force: bool) -> Iterator[str]:
     """Remove all of it, and say each step. Begun again after a crash, it finishes.
 
     Args:
@@ -133,24 +133,24 @@ def destroy_issue(operator: Client, remains: IssueResources, *, force: bool) -> 
         AlreadySo: the issue has an agent, or something speaks against removing its worktree by now.
         KugetsuError: read-only, or git or the agent's program refused; what was not said is still there.
     """
-    operator.refuse_if_read_only()
-    with _issue_locked(operator, remains, force):
+    client.refuse_if_read_only()
+    with _issue_locked(client, remains, force):
         worktree = remains.worktree
         if worktree is not None and os.path.lexists(worktree.path):
             worktree, against = _inspect(worktree.path, remains.branch)
             if against and not force:
                 raise Conflict("; ".join(one.text for one in against), "--force does it all the same")
-        yield from _session(operator, remains, force)
+        yield from _session(client, remains, force)
         if worktree is not None and os.path.lexists(worktree.path):
-            yield _remove(operator, remains, worktree, force)
-        yield _forget(operator, remains.issue_ref)
+            yield _remove(client, remains, worktree, force)
+        yield _forget(client, remains.issue_ref)
 
 
 @contextmanager
-def _issue_locked(operator: Client, remains: IssueResources, force: bool) -> Iterator[None]:
-    path = operator.paths.issue_lock(issue_names.name_of(operator.paths, remains.issue_ref))
+def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Iterator[None]:
+    path = client.paths.issue_lock(issue_names.name_of(client.paths, remains.issue_ref))
     # An agent that an older kugetsu started may hold the issue under another name; its task it holds in any case.
-    tasks = [operator.paths.task_lock(task.id) for task in remains.active]
+    tasks = [client.paths.task_lock(task.id) for task in remains.active]
     fd = try_lock(path)
     try:
         if fd is None or any(map(is_held, tasks)):
@@ -158,8 +158,8 @@ def _issue_locked(operator: Client, remains: IssueResources, force: bool) -> Ite
                 raise Conflict(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
             # As one act: a task of the issue that waits would else take the place of the agent.
             waiting = [Request("cancel", task.id) for task in remains.waiting]
-            operator.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
-        deadline = time.monotonic() + loader.load_settings(operator.paths, operator.environ)[0].stop_grace + WAIT_S
+            client.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
+        deadline = time.monotonic() + loader.load_settings(client.paths, client.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:
                 raise KugetsuError(f"the agent of {remains.issue_ref} has not ended", "kugetsu status shows it")
@@ -170,18 +170,18 @@ def _issue_locked(operator: Client, remains: IssueResources, force: bool) -> Ite
             unlock(fd)
 
 
-def _session(operator: Client, remains: IssueResources, force: bool) -> Iterator[str]:
+def _session(client: Client, remains: IssueResources, force: bool) -> Iterator[str]:
     """Delete the agent's own conversation."""
     session = remains.session
     if session is None or session.session_id is None:
         return
-    settings = loader.load_settings(operator.paths, operator.environ)[0]
+    settings = loader.load_settings(client.paths, client.environ)[0]
     places = (session.worktree, remains.worktree.path if remains.worktree else None)
-    folder = next((path for path in places if path and os.path.isdir(path)), operator.paths.root)
-    environ: Mapping[str, str] = dict(operator.environ)
+    folder = next((path for path in places if path and os.path.isdir(path)), client.paths.root)
+    environ: Mapping[str, str] = dict(client.environ)
     try:
         gone = registry.delete_session(
-            session.agent or "opencode", settings, session.session_id, folder, environ, operator.paths.root
+            session.agent or "opencode", settings, session.session_id, folder, environ, client.paths.root
         )
         told = "deleted" if gone else f"forgotten; {session.agent} keeps it in its own way"
         yield f"session {session.session_id} {told}"
@@ -191,9 +191,9 @@ def _session(operator: Client, remains: IssueResources, force: bool) -> Iterator
         yield f"session {session.session_id} is forgotten, but may still be there: {error.message}"
 
 
-def _remove(operator: Client, remains: IssueResources, worktree: WorktreeState, force: bool) -> str:
+def _remove(client: Client, remains: IssueResources, worktree: WorktreeState, force: bool) -> str:
     done = removal.remove_worktree(
-        operator.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
+        client.paths, worktree, Facts(), frozenset(Reason) if force else MAY_OVERRIDE, with_branch=True
     )
     rest = f"; {done.left}" if done.left else ""
     if worktree.condition is None or worktree.condition.issue_branch is None:
@@ -201,12 +201,12 @@ def _remove(operator: Client, remains: IssueResources, worktree: WorktreeState, 
     return f"worktree {worktree.path} removed, branch {remains.branch} {'removed' if done.branch_gone else 'kept'}{rest}"
 
 
-def _forget(operator: Client, issue_ref: str) -> str:
+def _forget(client: Client, issue_ref: str) -> str:
     """Have the engine forget the issue; it may have to enter first how the agent ended."""
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            return operator.do("forget", issue_ref=issue_ref)
+            return client.do("forget", issue_ref=issue_ref)
         except Conflict:
             if time.monotonic() >= deadline:
                 raise

@@ -57,7 +57,7 @@ class Connection:
     """One console's connection to one state directory."""
 
     def __init__(
-        self, operator: Client, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None,
+        self, client: Client, *, embed: bool = True, clock: Callable[[], float] = time.time, folder: str | None = None,
         resume: bool = False,
     ) -> None:  # fmt: skip
         """Connect to a state directory; nothing is read or started before `start`.
@@ -68,13 +68,13 @@ class Connection:
             folder: where the console was started, for tasks that name no repository.
             resume: go on even if the machine was restarted while there was work.
         """
-        self.operator = operator
-        self.read_only = operator.read_only
+        self.client = client
+        self.read_only = client.read_only
         self.folder = folder
         self._resume = resume
-        self.reader = SnapshotReader(operator.paths, operator.environ, clock=clock)
+        self.reader = SnapshotReader(client.paths, client.environ, clock=clock)
         self.engine: EngineThread | None = None
-        self._embed = embed and not operator.read_only
+        self._embed = embed and not client.read_only
         self._post: Callable[[Message], object] = lambda message: None
         self._reads = WorkerThread("kugetsu-reads")
         self._acts = WorkerThread("kugetsu-acts")
@@ -88,14 +88,14 @@ class Connection:
         self._stop_watching = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._pulse: object = None
+        self._heartbeat: object = None
         self._last: Snapshot | None = None
         self._last_read = self._last_full = 0.0
         self._posted: ConsoleState | None = None
-        self._listener = NotificationWatch(operator.paths, lambda: self.settings.notify, clock)
+        self._listener = NotificationWatch(client.paths, lambda: self.settings.notify, clock)
         self._greeted = False
         self._gauges = ResourceUsage()
-        self._approvals = ApprovalReader(operator.paths)
+        self._approvals = ApprovalReader(client.paths)
         self._fault: str | None = None
 
     @property
@@ -140,7 +140,7 @@ class Connection:
 
     def log_feed(self) -> LogFeed:
         """Return a new reader of logs, for one pane, which closes it."""
-        return LogFeed(self.operator.paths, self.operator.environ, self.now, lambda: self.moment)
+        return LogFeed(self.client.paths, self.client.environ, self.now, lambda: self.moment)
 
     def merged_feed(self) -> MergedFeed:
         """Return a reader of the logs of all agents that run, for one pane, which closes it."""
@@ -149,7 +149,7 @@ class Connection:
             active = self._last.active if self._last is not None else ()
             return [(one.task.id, one.task.attempt) for one in active]
 
-        return MergedFeed(self.operator.paths, self.operator.environ, running, self.now)
+        return MergedFeed(self.client.paths, self.client.environ, running, self.now)
 
     # acts
 
@@ -173,7 +173,7 @@ class Connection:
         """
 
         def job() -> str:
-            task_id, repository = self.operator.enqueue(reference, message, folder=self.folder, **options)
+            task_id, repository = self.client.enqueue(reference, message, folder=self.folder, **options)
             where = f", works in {repository}" if repository else ""
             return f"queued {shown_id(task_id)}{where}"
 
@@ -188,12 +188,12 @@ class Connection:
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read; a read-only console does not."""
         if not self.read_only:
-            self._keep(self._quietly(lambda: self.operator.mark_read(until)))
+            self._keep(self._quietly(lambda: self.client.mark_read(until)))
 
     def mark_seen(self) -> None:
         """Remember that the operator is here; a read-only console does not."""
         if not self.read_only:
-            self._keep(self._quietly(self.operator.mark_seen))
+            self._keep(self._quietly(self.client.mark_seen))
 
     async def mute(self, name: str, for_s: float | None) -> str:
         """Send nothing about a task out of the console, or again; returns what was done.
@@ -201,15 +201,15 @@ class Connection:
         Raises:
             KugetsuError: there is no such task.
         """
-        return await self._acts.run(lambda: self.operator.mute(name, for_s))
+        return await self._acts.run(lambda: self.client.mute(name, for_s))
 
     async def try_telling(self) -> list[Tried]:
         """Send a test message by every way that is set up; a sentence on each."""
-        return await self._git.run(self.operator.try_telling)
+        return await self._git.run(self.client.try_telling)
 
     def reload(self) -> None:
         """Read everything again."""
-        self.reader = SnapshotReader(self.operator.paths, self.operator.environ, clock=self.now)
+        self.reader = SnapshotReader(self.client.paths, self.client.environ, clock=self.now)
         self._posted = None
         self._hint_here()
 
@@ -223,10 +223,10 @@ class Connection:
         Raises:
             KugetsuError: there is no worktree, or git refused.
         """
-        return await self._git.run(lambda: DiffText(self.operator.diff(task)))
+        return await self._git.run(lambda: DiffText(self.client.diff(task)))
 
     async def _send(self, wishes: Sequence[Request], undoable: bool) -> None:
-        asking = asyncio.ensure_future(self._acts.run(lambda: self.operator.ask_all(wishes)))
+        asking = asyncio.ensure_future(self._acts.run(lambda: self.client.ask_all(wishes)))
         if not (await asyncio.wait({asking}, timeout=SLOW_S))[0]:
             self._post(Answered("asked; waiting for the engine's answer", True))
         try:
@@ -248,7 +248,7 @@ class Connection:
 
     def _start_engine(self) -> None:
         engine = EngineThread(
-            self.operator.paths, self.operator.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed,
+            self.client.paths, self.client.environ, "console", on_notice=lambda _: self._hint(), on_fault=self._failed,
             resume=self._resume,
         )  # fmt: skip
         self.engine = engine
@@ -268,7 +268,7 @@ class Connection:
         self._post(EngineFailed(words))
         self._hint()
 
-    def _take_over(self, picture: ConsoleState) -> None:
+    def _run_engine_here(self, picture: ConsoleState) -> None:
         """Run the engine here when the one of another process has died; one that was stopped was stopped on purpose."""
         engine, view = self.engine, picture.snapshot.engine
         if self._closed or engine is None or view.running or view.stopped or not engine.ended.is_set():
@@ -291,7 +291,7 @@ class Connection:
                 self._post(ReadFailed(f"{type(error).__name__}: {error}"))
             if picture is not None:
                 self._post(StateChanged(picture))
-                self._take_over(picture)
+                self._run_engine_here(picture)
             await asyncio.sleep(LEAST_PAUSE_S)  # also before the history is read: first the tasks are painted
             if not with_history:
                 with_history = self._must_read = True
@@ -312,11 +312,11 @@ class Connection:
     def _look(self, with_history: bool) -> ConsoleState | None:
         """Take a picture if anything may have changed; None when it is the one that is shown. Runs in the reading thread."""
         now = time.monotonic()
-        pulse = change_stamp(self.operator.paths, self.runs_engine)
-        unchanged = not self._must_read and pulse == self._pulse and not self._listener.waits
+        heartbeat = change_stamp(self.client.paths, self.runs_engine)
+        unchanged = not self._must_read and heartbeat == self._heartbeat and not self._listener.waits
         if unchanged and now - self._last_read < FULL_LOOK_S:
             return None
-        self._pulse, self._last_read = pulse, now
+        self._heartbeat, self._last_read = heartbeat, now
         every_file = self._every_file or now - self._last_full >= FULL_LOOK_S
         if every_file:
             self._every_file, self._last_full = False, now
@@ -329,7 +329,7 @@ class Connection:
             self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True
-            if (cell := absence.since(picture, self.operator.last_seen())) is not None:
+            if (cell := absence.since(picture, self.client.last_seen())) is not None:
                 self._post(Returned(*cell))
         if self._posted is not None and without_times(picture) == without_times(self._posted):
             return None
@@ -348,7 +348,7 @@ class Connection:
         )  # fmt: skip
 
     def _watch(self) -> None:
-        paths = self.operator.paths
+        paths = self.client.paths
         folders = (paths.items, paths.done, paths.queue, paths.root)
         while not all(os.path.isdir(folder) for folder in folders):
             if self._stop_watching.wait(0.2):
@@ -357,7 +357,7 @@ class Connection:
 
     def _changed(self, changed: set[str]) -> None:
         names = {os.path.basename(path) for path in changed}
-        paths = self.operator.paths
+        paths = self.client.paths
         names -= {os.path.basename(path) for path in (paths.index, paths.answers, paths.requests)}
         telling, only_engine = {name for name in names if not name.startswith(".")}, {os.path.basename(paths.engine)}
         if telling == only_engine and engine_stamp(paths) == self._engine_part():
@@ -367,8 +367,8 @@ class Connection:
             self._hint()
 
     def _engine_part(self) -> object:
-        pulse = self._pulse
-        return pulse[-2] if isinstance(pulse, tuple) else None
+        heartbeat = self._heartbeat
+        return heartbeat[-2] if isinstance(heartbeat, tuple) else None
 
     def _hint(self) -> None:
         """Look soon; from any thread."""

@@ -23,10 +23,10 @@ async def attach_session(app: Console, guest: Guest, verb: str, task_id: str, st
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
     number = typed_id(task_id)
     argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
-    environ = {**app.link.operator.environ, "KUGETSU_DIR": app.link.operator.paths.root}
+    environ = {**app.connection.client.environ, "KUGETSU_DIR": app.connection.client.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"
     if environ.get("TMUX"):
-        app.say(*await app.link.aside(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
+        app.say(*await app.connection.aside(lambda: _in_tmux(f"{verb} {number}", argv, environ, what)))
         return
     if not guest.possible:
         app.say(f"the console cannot step aside here; in another terminal: kugetsu {verb} {number}", "warning")
@@ -36,18 +36,18 @@ async def attach_session(app: Console, guest: Guest, verb: str, task_id: str, st
         f"{what} of #{number} ended with code {code}" if code else f"back from {what} of #{number}",
         "warning" if code else "good",
     )
-    app.link.reload()
+    app.connection.reload()
 
 
-async def take_over(app: Console, guest: Guest, verb: str, task: Task) -> None:
+async def attach_by_hand(app: Console, guest: Guest, verb: str, task: Task) -> None:
     """Let the operator work by hand where the agent works; ask first if it is at work.
 
     Raises:
         KugetsuError: it cannot be, as far as that can be known before anything is stopped.
     """
     if verb == "attach":
-        operator = app.link.operator
-        await app.link.aside(lambda: check_attachable(operator.paths, operator.settings, operator.environ, task))
+        client = app.connection.client
+        await app.connection.aside(lambda: check_attachable(client.paths, client.settings, client.environ, task))
     if verb == "shell" or task.state not in ACTIVE:
         await attach_session(app, guest, verb, task.id)
         return

@@ -24,7 +24,7 @@ _CHANGING = frozenset({"--fix", "--fetch", "--refresh", "--file"})
 
 async def show_output(app: Console, words: Sequence[str]) -> None:
     """Run a verb and show what it prints; ask before something is removed."""
-    if app.link.read_only and changes(words):
+    if app.connection.read_only and changes(words):
         raise UsageError("read-only: nothing is changed")
     if not removes(words):
         await _show(app, words)
@@ -79,7 +79,7 @@ def changes(words: Sequence[str]) -> bool:
 async def _show(app: Console, words: Sequence[str]) -> None:
     _, told, complaint = await _printed(app, words)
     if changes(words):
-        app.link.reload()
+        app.connection.reload()
     _tell(app, words, told, complaint)
 
 
@@ -96,12 +96,12 @@ def _tell(app: Console, words: Sequence[str], told: str, complaint: str) -> None
 
 
 async def _printed(app: Console, words: Sequence[str]) -> tuple[int, str, str]:
-    link = app.link
+    connection = app.connection
     app.say(clean(f"kugetsu {' '.join(words)} …", 200))
     environ = {
-        **link.operator.environ, "KUGETSU_DIR": link.operator.paths.root,
+        **connection.client.environ, "KUGETSU_DIR": connection.client.paths.root,
         "PYTHONIOENCODING": "ascii" if draws_ascii() else "utf-8",
         COLUMNS: str(inner_width(app.size.width, OutputDialog.WIDEST)),
     }  # fmt: skip
     command = build_cli_command(*words)
-    return await link.aside(lambda: external_programs.printed(command, link.folder, environ))
+    return await connection.aside(lambda: external_programs.printed(command, connection.folder, environ))

@@ -109,7 +109,7 @@ class CommandRunner:
         elif command.verb == "stop-all":
             self._ask_stop_all(command.args)
         elif command.verb in ("pause", "resume", "drain", "limit"):
-            self._app.link.send(command.verb, **command.args)
+            self._app.connection.send(command.verb, **command.args)
         else:
             self._run_on_tasks(command, screen)
 
@@ -121,8 +121,8 @@ class CommandRunner:
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
         """Have ended tasks removed, after a question: it cannot be taken back."""
-        if self._app.link.read_only or self._app.picture is None:
-            self._app.link.send("clear", **args)  # refused, and it is said why
+        if self._app.connection.read_only or self._app.picture is None:
+            self._app.connection.send("clear", **args)  # refused, and it is said why
             return
         age = args.get("older_than_s")
         what = (
@@ -137,7 +137,7 @@ class CommandRunner:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._app.link.send("clear", **args)
+                self._app.connection.send("clear", **args)
             else:
                 self._app.say("nothing was done")
 
@@ -146,8 +146,8 @@ class CommandRunner:
     def _ask_stop_all(self, args: Mapping[str, Any]) -> None:
         """Have the queue paused and every agent stopped, after a question where an agent would lose its attempt."""
         agents = self._app.picture.snapshot.active if self._app.picture is not None else ()
-        if self._app.link.read_only or not agents:
-            self._app.link.send("stop_all", **args)
+        if self._app.connection.read_only or not agents:
+            self._app.connection.send("stop_all", **args)
             return
         lines = [
             f"{named([one.task for one in agents])}: the attempts are lost, worktrees and branches are kept.",
@@ -156,7 +156,7 @@ class CommandRunner:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._app.link.send("stop_all", **args)
+                self._app.connection.send("stop_all", **args)
             else:
                 self._app.say("nothing was done")
 
@@ -168,7 +168,7 @@ class CommandRunner:
         elif command.verb == "help":
             self.action_help()
         elif command.verb == "engine":
-            self._app.say(self._app.link.run_engine())
+            self._app.say(self._app.connection.run_engine())
         elif command.verb == "undo":
             self._views.open_undo_list()
         elif command.verb == "plan":
@@ -196,19 +196,21 @@ class CommandRunner:
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(tasks[0])
         else:
-            if command.verb in ("kill", "cancel") and not self._app.link.read_only and self._app.picture is not None:
+            if command.verb in ("kill", "cancel") and not self._app.connection.read_only and self._app.picture is not None:
                 found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
                 asked = {task.id for task in found}
                 if found:
                     TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
                 tasks = [task_id for task_id in tasks if task_id not in asked]  # the rest are refused, and it is said why
             if tasks:
-                self._app.link.send_all([(command.verb, task_id, command.args) for task_id in tasks])
+                self._app.connection.send_all([(command.verb, task_id, command.args) for task_id in tasks])
 
     async def _enqueue(self, args: dict[str, Any]) -> None:
-        link, reference = self._app.link, args.pop("reference")
-        told = await link.enqueue(reference, args.pop("message"), **args)
-        found = await link.apart(lambda: link.operator.obstacles(reference, args.get("agent"), args.get("repo"), link.folder))
+        connection, reference = self._app.connection, args.pop("reference")
+        told = await connection.enqueue(reference, args.pop("message"), **args)
+        found = await connection.apart(
+            lambda: connection.client.obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
+        )
         if found:
             told += f"; as things stand it cannot run: {'; '.join(one.text for one in found)}"
         self._app.say(told, "warning" if found else "good")

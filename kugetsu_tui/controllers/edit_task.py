@@ -18,10 +18,10 @@ from .task_warnings import agents, doubts
 
 async def edit_by_hand(app: Console, guest: Guest, task_id: str) -> None:
     """Edit one task from beginning to end; it cannot start meanwhile."""
-    operator = app.link.operator
+    client = app.connection.client
     try:
-        editor = editor_of(operator.environ)
-        edit: Edit = await app.link.apart(lambda: operator.edit(task_id))
+        editor = editor_of(client.environ)
+        edit: Edit = await app.connection.apart(lambda: client.edit(task_id))
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
         return
@@ -41,9 +41,9 @@ async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) ->
     """Edit in the operator's editor until the text makes sense and the engine takes it."""
     while True:
         began = time.monotonic()
-        code = await guest.run([*editor, edit.path], app.link.operator.environ)
+        code = await guest.run([*editor, edit.path], app.connection.client.environ)
         took_s = time.monotonic() - began
-        changes = await app.link.apart(partial(read_edited, edit, code, took_s))
+        changes = await app.connection.apart(partial(read_edited, edit, code, took_s))
         if changes is None:
             continue
         if not changes:
@@ -63,7 +63,7 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
     """
     wish = Request("edit", edit.task.id, dict(changes))
     try:
-        [answer] = await app.link.apart(lambda: app.link.operator.ask_all([wish]))
+        [answer] = await app.connection.apart(lambda: app.connection.client.ask_all([wish]))
     except NoAnswer:
         raise
     except KugetsuError as error:
@@ -77,7 +77,7 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
 
 
 async def _end(app: Console, edit: Edit, finished: bool) -> None:
-    await app.link.apart(edit.done if finished or not edit.has_text else edit.keep)
+    await app.connection.apart(edit.done if finished or not edit.has_text else edit.keep)
 
 
 def _open_form(app: Console, edit: Edit) -> None:
@@ -89,7 +89,7 @@ def _open_form(app: Console, edit: Edit) -> None:
         edit.put(fields | draft.fields(), draft.message)
 
     async def submit(draft: FormDraft) -> str:
-        await app.link.apart(partial(put, draft))
+        await app.connection.apart(partial(put, draft))
         changes = edit.changes()
         if changes and (refused := await _apply(app, edit, changes)) is not None:
             raise KugetsuError(refused)
@@ -97,7 +97,7 @@ def _open_form(app: Console, edit: Edit) -> None:
 
     async def end(told: str | None) -> None:
         if told is None and latest:
-            await app.link.apart(partial(put, latest[-1]))
+            await app.connection.apart(partial(put, latest[-1]))
         keeps = told is None and edit.has_text
         await _end(app, edit, told is not None)
         if told:
@@ -110,7 +110,7 @@ def _open_form(app: Console, edit: Edit) -> None:
 
     draft = FormDraft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
-        draft, submit, partial(agents, app.link), app.link.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
-        check=partial(doubts, app.link), yes="Change it", short_yes="Change it", fixed_reference=True,
+        draft, submit, partial(agents, app.connection), app.connection.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
+        check=partial(doubts, app.connection), yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
     app.push_screen(form, left)

@@ -17,41 +17,41 @@ from ..modals.confirm import Confirm
 
 async def run_issue_command(app: Console, command: Command) -> None:
     """Do what was typed, and say how it went."""
-    operator, args = app.link.operator, command.args
+    client, args = app.connection.client, command.args
     jobs: dict[str, Callable[[], str]] = {
         "start": lambda: f"#{_start(app, args)[2:]} starts",
         "continue": lambda: (
-            f"#{start.continue_session(operator, args['reference'], args['message'] or None, app.link.folder)[2:]} starts"
+            f"#{start.continue_session(client, args['reference'], args['message'] or None, app.connection.folder)[2:]} starts"
         ),
         "delegate": lambda: _delegated(app, args["message"]),
-        "set-pr": lambda: operator.do("set_pr", issue_ref=operator.reference(args["reference"]), url=args["url"]),
+        "set-pr": lambda: client.do("set_pr", issue_ref=client.reference(args["reference"]), url=args["url"]),
     }
     if command.verb == "destroy":
         await _destroy(app, args["reference"], args["force"])
     else:
-        app.say(clean(await app.link.apart(jobs[command.verb]), 300), "good")
+        app.say(clean(await app.connection.apart(jobs[command.verb]), 300), "good")
 
 
 def _start(app: Console, args: dict[str, str]) -> str:
-    return start.start_issue(app.link.operator, args["reference"], args["message"], app.link.folder)
+    return start.start_issue(app.connection.client, args["reference"], args["message"], app.connection.folder)
 
 
 def _delegated(app: Console, message: str) -> str:
-    made = start.delegate_task(app.link.operator, message, app.link.folder)
+    made = start.delegate_task(app.connection.client, message, app.connection.folder)
     return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: Console, reference: str, force: bool) -> None:
     """Show what would go and what would be lost, and ask; the same refusals as on the command line."""
-    operator = app.link.operator
-    if operator.read_only:
+    client = app.connection.client
+    if client.read_only:
         raise UsageError("read-only: nothing is changed")
-    ref = operator.reference(reference)
-    remains = await app.link.aside(lambda: destroy.inspect_issue(operator, ref))
+    ref = client.reference(reference)
+    remains = await app.connection.aside(lambda: destroy.inspect_issue(client, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await app.link.aside(lambda: destroy.pull_request_state(operator, ref, lambda _: None))
+    state = await app.connection.aside(lambda: destroy.pull_request_state(client, ref, lambda _: None))
     against = remains.objections(state)
     if against and not force:
         app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
@@ -60,11 +60,11 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
 
     def answered(yes: bool | None) -> None:
         if yes:
-            app.run_worker(_remove(app, operator, remains, force), exit_on_error=False)
+            app.run_worker(_remove(app, client, remains, force), exit_on_error=False)
 
     app.push_screen(Confirm(f"Destroy {clean(ref, 100)}?", lines, yes="Destroy"), answered)
 
 
-async def _remove(app: Console, operator: Client, remains: IssueResources, force: bool) -> None:
-    done = await app.link.aside(lambda: list(destroy.destroy_issue(operator, remains, force=force)))
+async def _remove(app: Console, client: Client, remains: IssueResources, force: bool) -> None:
+    done = await app.connection.aside(lambda: list(destroy.destroy_issue(client, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -18,18 +18,18 @@ async def test_channels(app: Console, command: Command, selected: Sequence[str])
         return
     names = command.tasks or ([ALL] if command.args["all"] else selected)
     for name in names:
-        app.say(await app.link.mute(name, command.args["for_s"]), "good")
+        app.say(await app.connection.mute(name, command.args["for_s"]), "good")
     if not names:
         app.say("which task? none is selected", "warning")
 
 
 async def _try_all(app: Console) -> None:
     """Try every way, and say which was tried and how it went; only the operator knows what arrived."""
-    settings, environ = app.link.settings.notify, app.link.operator.environ
+    settings, environ = app.connection.settings.notify, app.connection.client.environ
     app.write(terminal_notifications.call_attention("a test: this is how you are told", settings, environ))
     here = [
         (("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.notification_text(settings, environ)
     ]
-    tried = await app.link.try_telling()
+    tried = await app.connection.try_telling()
     there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
     app.push_screen(TaskEventsDialog("How you are told: which of these reached you?", [*here, *there]))

@@ -24,7 +24,7 @@ class Preferences:
 
     def __init__(self, app: PictureConsole) -> None:
         self._app = app
-        self._kept = preferences_file.load(app.link.operator.paths)
+        self._kept = preferences_file.load(app.connection.client.paths)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -64,9 +64,11 @@ class Preferences:
         if kept == self._kept:
             return
         self._kept = kept
-        link = self._app.link
-        if not link.read_only:
-            self._app.run_worker(link.apart(lambda: preferences_file.save(link.operator.paths, kept)), exit_on_error=False)
+        connection = self._app.connection
+        if not connection.read_only:
+            self._app.run_worker(
+                connection.apart(lambda: preferences_file.save(connection.client.paths, kept)), exit_on_error=False
+            )
 
     # sorting
 
@@ -111,7 +113,7 @@ class Preferences:
             for state, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
                 tasks[state] = [typed_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
-        settings = app.link.settings
+        settings = app.connection.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.talking.focused_pane if app.talking is not None else None
         return KnownValues(

@@ -44,14 +44,14 @@ class QuitFlow:
         app = self._app
         try:
             known = app.present.snapshot.agents if app.present is not None else 0
-            if app.link.runs_engine:
+            if app.connection.runs_engine:
                 try:
                     by_hand = len(app.present.snapshot.by_hand) if app.present is not None else 0
-                    taken = await asyncio.wait_for(self._looks.run(app.link.operator.taken_slots), LOOK_S)
+                    taken = await asyncio.wait_for(self._looks.run(app.connection.client.taken_slots), LOOK_S)
                     known = max(taken - by_hand, 0)
                 except (TimeoutError, OSError):
                     pass  # a disk that hangs keeps nobody here: what was known counts
-            if not (known and app.link.runs_engine):
+            if not (known and app.connection.runs_engine):
                 self._leave()
                 return
             await app.push_screen(QuitDialog(known), self._answered)
@@ -90,13 +90,13 @@ class QuitFlow:
         """Have the engine pause the queue and stop every agent, as one act; the console goes with the last of them."""
         app = self._app
         try:
-            told = await app.link.apart(lambda: app.link.operator.do("stop_all"))
+            told = await app.connection.apart(lambda: app.connection.client.do("stop_all"))
         except KugetsuError as error:
             app.say(f"{error}; the console stays", "danger")
             return
         app.say(f"{told}; the console closes with the last one")
         self._with_the_last = True
-        app.link.reload()
+        app.connection.reload()
 
 
 def _waiting(picture: ConsoleState) -> str:

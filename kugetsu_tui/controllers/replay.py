@@ -70,11 +70,13 @@ class ReplayController:
         self._app.run_worker(self._open(text, last), group="past", exclusive=True, exit_on_error=False)
 
     async def _open(self, text: str, last: bool) -> None:
-        app, link = self._app, self._app.link
+        app, connection = self._app, self._app.connection
         try:
-            wanted = past_moment(text, link.now()) if text.strip() else None
+            wanted = past_moment(text, connection.now()) if text.strip() else None
             app.say("reading what was recorded")
-            replay = await self._work.run(lambda: Replay(link.operator.paths, link.operator.environ, clock=link.now))
+            replay = await self._work.run(
+                lambda: Replay(connection.client.paths, connection.client.environ, clock=connection.now)
+            )
             if wanted is None:
                 wanted = replay.past.before(replay.loaded_at) if last else None
             when = replay.check(wanted) if wanted is not None else replay.beginning()
@@ -96,7 +98,7 @@ class ReplayController:
             return
         self._stop()
         self._replay, self._snapshot = None, None
-        self._app.link.moment = None
+        self._app.connection.moment = None
         self._forget_logs()
         if self._app.present is not None:
             self._app.show(self._app.present)
@@ -141,9 +143,9 @@ class ReplayController:
         end = self._replay.loaded_at if self._replay is not None else 0.0
         if self._when < end:
             return "nothing was recorded after this: esc goes back to now"
-        if self._app.link.now() - end < FRESH_S:
+        if self._app.connection.now() - end < FRESH_S:
             return "this is now: esc goes back to it, live"
-        when = format_moment(end, self._app.link.now(), seconds=True)
+        when = format_moment(end, self._app.connection.now(), seconds=True)
         return f"this was now at {when}, when it was read: esc goes back to now"
 
     def play(self) -> None:
@@ -203,7 +205,7 @@ class ReplayController:
                     if before is None:
                         self._forget_logs()
                     self._snapshot, self._shown = snapshot, when
-                    self._app.link.moment = when
+                    self._app.connection.moment = when
                     self._tell(replay, events, before is None)
                 self._app.show(self._picture(self._snapshot))
                 if self._when == self._shown:
@@ -218,10 +220,10 @@ class ReplayController:
     def _picture(self, snapshot: Snapshot) -> ConsoleState:
         present = self._app.present
         return ConsoleState(
-            snapshot, read_only=self._app.link.read_only, max_attempts=self._app.link.settings.max_attempts,
+            snapshot, read_only=self._app.connection.read_only, max_attempts=self._app.connection.settings.max_attempts,
             approving=present.approving if present is not None else {},
             replaying=ReplayState(
-                format_moment(snapshot.taken_at, self._app.link.now(), seconds=True), SPEEDS[self._speed],
+                format_moment(snapshot.taken_at, self._app.connection.now(), seconds=True), SPEEDS[self._speed],
                 self._timer is not None,
             ),
         )  # fmt: skip
@@ -242,7 +244,7 @@ class ReplayController:
         elif self._when >= replay.loaded_at:
             self._app.say(self._end_words(), "warning")
         elif self._timer is None:
-            self._app.say(f"{format_moment(self._when, self._app.link.now(), seconds=True)}: nothing happened just then")
+            self._app.say(f"{format_moment(self._when, self._app.connection.now(), seconds=True)}: nothing happened just then")
 
     def _forget_logs(self) -> None:
         """Logs are read anew: up to the moment, or to their end again."""

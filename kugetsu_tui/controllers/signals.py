@@ -51,5 +51,5 @@ def suspend_process(app: Console, driver: Driver | None) -> None:
         app.say("there is no shell to go back to: this terminal was opened for the console; q leaves", "warning")
         return
     told = "kugetsu is stopped, fg brings it back"
-    told += "; its engine is stopped too: agents go on, nothing new starts" if app.link.runs_engine else ""
+    told += "; its engine is stopped too: agents go on, nothing new starts" if app.connection.runs_engine else ""
     driver.stop_process(told)

@@ -35,7 +35,7 @@ class TaskActions:
 
     def _send(self, wishes: Sequence[Wish]) -> None:
         if wishes:
-            self._app.link.send_all(wishes)
+            self._app.connection.send_all(wishes)
 
     def action_task_hold(self) -> None:
         """Hold tasks back; when all of them are held, release them."""

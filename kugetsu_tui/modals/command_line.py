@@ -22,7 +22,7 @@ class CommandLine(ModalScreen[str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
-        Binding("enter", "take", show=False, priority=True),
+        Binding("enter", "accept", show=False, priority=True),
         Binding("up", "recall(-1)", show=False, priority=True),
         Binding("down", "recall(1)", show=False, priority=True),
         Binding("tab", "complete(1)", show=False, priority=True),
@@ -78,7 +78,7 @@ class CommandLine(ModalScreen[str | None]):
         self.query_one("#command-hint", Static).update(Content(plain_style(clean(told, 400))))
         self.query_one("#command-hint").set_class(bool(told), "-told")
 
-    async def action_take(self) -> None:
+    async def action_accept(self) -> None:
         """Do what was typed."""
         field = self.query_one(Input)
         await letters_taken(field)

@@ -133,7 +133,7 @@ class Help(ModalScreen[Action | str | None]):
 
     BINDINGS = [
         Binding("escape", "leave", show=False, priority=True),  # what is typed after it meets the screen below
-        Binding("enter", "take", show=False, priority=True),
+        Binding("enter", "accept", show=False, priority=True),
         Binding("down", "choose(1)", show=False),
         Binding("up", "choose(-1)", show=False),
         Binding("pagedown", "choose(10)", show=False, priority=True),
@@ -173,7 +173,7 @@ class Help(ModalScreen[Action | str | None]):
         else:
             self.query_one(HelpLines).search(text)
 
-    async def action_take(self) -> None:
+    async def action_accept(self) -> None:
         """Do what is found by what was typed."""
         field = self.query_one(Input)
         await letters_taken(field)

@@ -53,7 +53,7 @@ class QuitDialog(ModalScreen[Choice | None]):
         *(Binding(way.key, f"answer({place})", show=False, priority=True) for place, way in enumerate(WAYS)),
         Binding("j,down,tab", "move(1)", show=False),
         Binding("k,up,shift+tab", "move(-1)", show=False),
-        Binding("enter", "take", show=False),
+        Binding("enter", "accept", show=False),
     ]
 
     def __init__(self, agents: int) -> None:
@@ -101,7 +101,7 @@ class QuitDialog(ModalScreen[Choice | None]):
         self._chosen = min(max(self._chosen + by, 0), len(WAYS) - 1)
         self._explain(self.app.size)
 
-    def action_take(self) -> None:
+    def action_accept(self) -> None:
         """Answer by what is chosen."""
         self.action_answer(self._chosen)
 

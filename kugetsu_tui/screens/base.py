@@ -288,7 +288,7 @@ class ConsoleScreen(Screen[None]):
     def situation_of_task(self, task: Task) -> ActionContext:
         """What the keys need to know if one task is what they are about."""
         return replace(
-            context_of_task(task), read_only=self.console.link.read_only, past=self.console.past.on,
+            context_of_task(task), read_only=self.console.connection.read_only, past=self.console.past.on,
             no_attach=self.picture.no_attach(task) if self.picture is not None else None,
         )  # fmt: skip
 
@@ -312,7 +312,7 @@ class ConsoleScreen(Screen[None]):
         if task is not None:
             self.console.opening.open_diff(task)
 
-    def action_take_over(self, verb: str) -> None:
+    def action_attach(self, verb: str) -> None:
         """Let the operator work by hand on the selected task."""
         task = self.selected()
         if task is not None:
@@ -340,7 +340,7 @@ class ConsoleScreen(Screen[None]):
         retry = self.console.registry["task.retry"]
         can = task is not None and retry.why_not(self.situation_of_task(task)) is None
         self.console.opening.open_story(
-            task_id, retry.keys[0], (lambda: self.console.link.send("retry", task_id)) if can else None
+            task_id, retry.keys[0], (lambda: self.console.connection.send("retry", task_id)) if can else None
         )
 
     def _flow(self) -> str:
@@ -349,14 +349,14 @@ class ConsoleScreen(Screen[None]):
 
     def action_queue_pause(self) -> None:
         """Pause the queue, or let it go on."""
-        self.console.link.send(self._flow())
+        self.console.connection.send(self._flow())
 
     def action_change_limit(self, by: int) -> None:
         """Let more or fewer agents run."""
         if self.picture is not None:
-            self.console.link.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
+            self.console.connection.send("limit", limit=max(self.picture.snapshot.limit + by, 1))
 
     def action_reload(self) -> None:
         """Read everything again."""
-        self.console.link.reload()
+        self.console.connection.reload()
         self.say("reading everything again")

@@ -130,7 +130,7 @@ class DiffScreen(ConsoleScreen):
 
     def action_reload(self) -> None:
         """Ask git again."""
-        self.console.link.reload()
+        self.console.connection.reload()
         self.say("asking git again")
         self._load()
 
@@ -139,7 +139,7 @@ class DiffScreen(ConsoleScreen):
 
     async def _read(self) -> None:
         try:
-            self._text = await self.console.link.diff(self.task_id)
+            self._text = await self.console.connection.diff(self.task_id)
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
@@ -148,7 +148,7 @@ class DiffScreen(ConsoleScreen):
             self._text = None
             self.view.show(None, f"the diff cannot be shown: {type(error).__name__}")
         else:
-            self._read_at = self.console.link.now()
+            self._read_at = self.console.connection.now()
             self.view.show(self._text if self._text.files else None, "nothing differs from the base")
         self.files.empty = "nothing differs from the base" if self._text is not None else ""
         self.files.show(FilesView(self._text.files if self._text is not None else ()))
@@ -177,7 +177,7 @@ class DiffScreen(ConsoleScreen):
         """What the keys need to know."""
         pane = self.focused_pane.id or "diff"
         return self.with_console(
-            context_of(self.picture, self.console.link.read_only, pane, self.task_id, 0, self.view.searching)
+            context_of(self.picture, self.console.connection.read_only, pane, self.task_id, 0, self.view.searching)
         )
 
     # moving: the files follow the lines, and the lines the files

@@ -75,7 +75,7 @@ class HomeScreen(ConsoleScreen):
 
     def compose(self) -> ComposeResult:
         """The panes between the status strip and the keys."""
-        self.log_view = LogView(self.console.link.log_feed(), "3", pane_id="log")
+        self.log_view = LogView(self.console.connection.log_feed(), "3", pane_id="log")
         yield StatusStrip()
         yield Banner()
         yield PaneTabs(self.go)
@@ -309,7 +309,7 @@ class HomeScreen(ConsoleScreen):
         if self.notices.filter or self.notices.sort or self.notices.in_sight_to < self._urgent:
             return  # something that needs a person has not been in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
-            self.console.link.mark_read(snapshot.notices[-1].time)
+            self.console.connection.mark_read(snapshot.notices[-1].time)
 
     @on(RowList.Selected)
     def _selected(self, event: RowList.Selected) -> None:
@@ -368,7 +368,7 @@ class HomeScreen(ConsoleScreen):
         """What the keys need to know."""
         pane = self.focused_pane
         now = context_of(
-            self.picture, self.console.link.read_only, pane.id or "agents", self.selected_id(),
+            self.picture, self.console.connection.read_only, pane.id or "agents", self.selected_id(),
             self.attempt_of(self._task_of(self.selected_id())), isinstance(pane, LogView) and pane.searching,
         )  # fmt: skip
         return self.marking.add_to(self.with_console(with_log(now, self.log_pane)))

@@ -57,7 +57,7 @@ class MergedScreen(LogScreen):
 
     def make_log(self) -> LogView:
         """Make the pane with all logs."""
-        return MergedView(self.console.link.merged_feed())
+        return MergedView(self.console.connection.merged_feed())
 
     def on_mount(self) -> None:
         """Show what runs at once."""
@@ -132,4 +132,4 @@ class MergedScreen(LogScreen):
     def situation(self) -> ActionContext:
         """What the keys need to know; no task is selected."""
         searching = self.log_view is not None and self.log_view.searching
-        return self.with_console(ActionContext(pane="merged", read_only=self.console.link.read_only, searching=searching))
+        return self.with_console(ActionContext(pane="merged", read_only=self.console.connection.read_only, searching=searching))

@@ -23,7 +23,7 @@ class TaskScreen(LogScreen):
 
     def make_log(self) -> LogView:
         """Make the pane with the log of an attempt."""
-        return LogView(self.console.link.log_feed(), pane_id="log")
+        return LogView(self.console.connection.log_feed(), pane_id="log")
 
     def make_head(self) -> tuple[Header]:
         """Make the story."""
@@ -74,5 +74,5 @@ class TaskScreen(LogScreen):
     def situation(self) -> ActionContext:
         """What the keys need to know."""
         searching = self.log_view is not None and self.log_view.searching
-        now = context_of(self.picture, self.console.link.read_only, "task", self.task_id, self.attempt, searching)
+        now = context_of(self.picture, self.console.connection.read_only, "task", self.task_id, self.attempt, searching)
         return self.with_console(with_log(now, self.log_pane) if self.log_view is not None else now)

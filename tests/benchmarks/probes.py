@@ -17,33 +17,33 @@ def books(root: str, claims: str) -> dict[str, float]:
     from kugetsu_engine.paths import StatePaths
     from kugetsu_engine.queue.task_store import TaskStore
 
-    ledger = TaskStore(StatePaths(root), time.time, lambda _code, _text: None)
-    ledger.set_timing(Timing(3, 5.0, 600.0, 1e9))
+    store = TaskStore(StatePaths(root), time.time, lambda _code, _text: None)
+    store.set_timing(Timing(3, 5.0, 600.0, 1e9))
     gc.collect()
     memory, began = rss_kib(os.getpid()), time.perf_counter()
-    ledger.rescan()
+    store.rescan()
     first = time.perf_counter() - began
     gc.collect()
     memory = rss_kib(os.getpid()) - memory
     began = time.perf_counter()
-    ledger.rescan()
+    store.rescan()
     again = time.perf_counter() - began
-    waiting = len(ledger.entries)
-    facts = SchedulingFacts(limit=10**6, used=0, paused=False, draining=False, busy_refs=frozenset(), states=ledger.states)
+    waiting = len(store.entries)
+    facts = SchedulingFacts(limit=10**6, used=0, paused=False, draining=False, busy_refs=frozenset(), states=store.states)
     index_us, durable_us = [], []
     for _ in range(int(claims)):
         began = time.perf_counter()
-        entry = ledger.next_to_start(facts)
+        entry = store.next_to_start(facts)
         assert entry is not None
-        ledger._forget(entry.id)
+        store._forget(entry.id)
         index_us.append((time.perf_counter() - began) * 1e6)
     for _ in range(min(int(claims), 40)):
         began = time.perf_counter()
-        entry = ledger.next_to_start(facts)
+        entry = store.next_to_start(facts)
         assert entry is not None
-        claimed = ledger.change(ledger.get(entry.id), "notified", attempt=1, token="bench")
+        claimed = store.change(store.get(entry.id), "notified", attempt=1, token="bench")
         durable_us.append((time.perf_counter() - began) * 1e6)
-        ledger.change(claimed, "pending", "back again", attempt=0, token=None)  # so that the next round finds it
+        store.change(claimed, "pending", "back again", attempt=0, token=None)  # so that the next round finds it
     return {
         "waiting": waiting, "start_s": first, "again_s": again, "memory_kib": memory,
         "claim_us": statistics.median(index_us), "durable_us": statistics.median(durable_us),

@@ -260,7 +260,7 @@ class World:
 
     def known_active(self) -> list[str]:
         """Ids the running engine counts as active."""
-        return sorted(self.engine.ledger.active_ids) if self.engine else []
+        return sorted(self.engine.store.active_ids) if self.engine else []
 
     # what must hold
 
@@ -275,7 +275,7 @@ class World:
             self.faults.append(f"I5 {job.task_id} was started again after an attempt that ended well")
         if self.used[job.task_id] >= MAX_ATTEMPTS:
             self.faults.append(f"I5 {job.task_id} was started for the attempt {self.used[job.task_id] + 1}")
-        started = self.engine and self.engine.ledger.entries.get(job.task_id)
+        started = self.engine and self.engine.store.entries.get(job.task_id)
         for other in self.open_ids("pending"):
             task = self.task(other)
             if not started or job.task_id in self.unseen or task is None or other in self.unseen or other == job.task_id:
@@ -284,7 +284,7 @@ class World:
             # One whose lock was refused is asked again in a moment: what ended meanwhile is not known yet.
             busy = busy or (self.engine is not None and task.issue_ref in self.engine.dispatcher.facts().busy_refs)
             free = not (task.held or task.after or busy or (epoch(task.retry_at) or 0) > self.now)
-            known = self.engine is not None and other in self.engine.ledger.entries
+            known = self.engine is not None and other in self.engine.store.entries
             if free and known and task.order < started.key and other not in self.known_active():
                 self.faults.append(f"I9 {job.task_id} started before {other}")
 

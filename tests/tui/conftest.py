@@ -110,14 +110,14 @@ def console(root: str) -> Opener:
         at: str | None = None,
         resume: bool = False,
     ) -> AsyncIterator[Console]:
-        link = Connection(Client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
-        app = KugetsuApp(link)
+        connection = Connection(Client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
+        app = KugetsuApp(connection)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)
             await here.until(lambda: app.picture is not None, "a first picture")
             await pilot.pause()
             yield here
         if embed:
-            assert link.join(LIMIT_S * patience())
+            assert connection.join(LIMIT_S * patience())
 
     return opened

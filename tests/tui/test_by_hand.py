@@ -79,5 +79,5 @@ async def test_an_agent_without_a_screen_of_its_own_is_not_asked_about(
         await here.press("1", "g", "a")
         await here.until(lambda: "no screen of its own is known of the agent" in here.said, "a refusal")
         assert isinstance(here.app.screen, HomeScreen)
-        here.app.link.send("stop_all", now=True)
+        here.app.connection.send("stop_all", now=True)
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)

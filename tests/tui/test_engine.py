@@ -61,7 +61,7 @@ async def test_killing_asks_and_names_what_is_lost(console: Opener, slow_fleet: 
         await here.until(lambda: "killing #" in here.said)
         await here.until(lambda: here.app.picture and "cancelled" in [t.state for t in here.app.picture.snapshot.done])
         for task in [one.task.id for one in here.app.picture.snapshot.active]:  # type: ignore[union-attr]
-            here.app.link.send("kill", task, now=True)
+            here.app.connection.send("kill", task, now=True)
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
 
 
@@ -81,15 +81,15 @@ async def test_quitting_asks_while_agents_run_and_leaves_them_alone(console: Ope
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
         await here.shows("engine here")
         for task in ("q_1", "q_2", "q_3"):
-            here.app.link.send("kill", task, now=True)
+            here.app.connection.send("kill", task, now=True)
         await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active)
 
 
 async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(console: Opener, root: str) -> None:
     """A slot that was taken a moment ago counts; once it is free, `q` leaves at once."""
     async with console((100, 30), embed=True) as here:
-        await here.until(lambda: here.app.link.runs_engine, "the engine")
-        slot = try_lock(here.app.link.operator.paths.slot_lock(1))
+        await here.until(lambda: here.app.connection.runs_engine, "the engine")
+        slot = try_lock(here.app.connection.client.paths.slot_lock(1))
         assert slot is not None
         assert here.app.picture is not None
         assert here.app.picture.snapshot.used == 0
@@ -108,7 +108,7 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root
     monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S))
     try:
         async with console((100, 30), embed=True) as here:
-            await here.until(lambda: here.app.link.runs_engine, "the engine")
+            await here.until(lambda: here.app.connection.runs_engine, "the engine")
             await here.press("q")
             await here.ends()
     finally:
@@ -124,15 +124,15 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
     wait_until(lambda: engine_lives(operator.paths), LIMIT_S, "its word that it runs")
     async with console(embed=True) as here:
         await here.shows("quitting here stops nothing")
-        assert not here.app.link.runs_engine
+        assert not here.app.connection.runs_engine
         await here.press("2", "p")
         await here.until(lambda: here.said.startswith("released #1"))
         other.stop()
         assert await asyncio.to_thread(other.join, LIMIT_S)
         await here.shows("no engine runs, as it was stopped: nothing starts; :engine runs one here")
-        assert not here.app.link.runs_engine
+        assert not here.app.connection.runs_engine
         here.app.commands.typed("engine")
-        await here.until(lambda: here.app.link.runs_engine, "the console to run the engine")
+        await here.until(lambda: here.app.connection.runs_engine, "the console to run the engine")
         await here.shows("engine here")
 
 
@@ -151,7 +151,7 @@ async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, ro
             await here.shows("quitting here stops nothing")
             other.kill()
             await asyncio.to_thread(other.wait)
-            await here.until(lambda: here.app.link.runs_engine, "the console to take over")
+            await here.until(lambda: here.app.connection.runs_engine, "the console to take over")
             await here.until(lambda: "runs here now" in here.said)
             await here.shows("engine here")
     finally:
@@ -174,7 +174,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
     async with console(embed=True) as here:
         await here.until(lambda: "the engine failed" in here.said or "the engine failed" in here.text)
         assert "\x1b" not in here.text
-        await here.until(lambda: here.app.link.runs_engine)
+        await here.until(lambda: here.app.connection.runs_engine)
         await here.shows("engine here")
 
 

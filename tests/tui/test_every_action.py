@@ -748,10 +748,10 @@ async def _(tour: Tour) -> None:
 async def _in_past(tour: Tour) -> float:
     """Show the last thing that happened; returns when that was."""
     await tour.press("comma")
-    await tour.until(lambda: tour.here.app.link.moment is not None, "the past")
+    await tour.until(lambda: tour.here.app.connection.moment is not None, "the past")
     await tour.shows("REPLAY")
-    assert tour.here.app.link.moment is not None
-    return tour.here.app.link.moment
+    assert tour.here.app.connection.moment is not None
+    return tour.here.app.connection.moment
 
 
 @pilot("past.open")
@@ -764,30 +764,30 @@ async def _(tour: Tour) -> None:
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("comma")
-    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
 
 
 @pilot("past.forward")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("comma")
-    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
     await tour.press("full_stop")
-    await tour.until(lambda: tour.here.app.link.moment == last)
+    await tour.until(lambda: tour.here.app.connection.moment == last)
 
 
 @pilot("past.earlier")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press("<")
-    await tour.until(lambda: (tour.here.app.link.moment or last) < last)
+    await tour.until(lambda: (tour.here.app.connection.moment or last) < last)
 
 
 @pilot("past.later")
 async def _(tour: Tour) -> None:
     last = await _in_past(tour)
     await tour.press(">")
-    await tour.until(lambda: (tour.here.app.link.moment or last) > last)
+    await tour.until(lambda: (tour.here.app.connection.moment or last) > last)
 
 
 @pilot("past.play")
@@ -816,7 +816,7 @@ async def _(tour: Tour) -> None:
     await _in_past(tour)
     await tour.press("escape")
     await tour.said("this is now")
-    assert tour.here.app.link.moment is None
+    assert tour.here.app.connection.moment is None
 
 
 # the console
@@ -857,10 +857,10 @@ async def _(tour: Tour) -> None:
 
 @pilot("reload")
 async def _(tour: Tour) -> None:
-    reader = tour.here.app.link.reader
+    reader = tour.here.app.connection.reader
     await tour.press("R")
     await tour.said("reading everything again")
-    assert tour.here.app.link.reader is not reader
+    assert tour.here.app.connection.reader is not reader
 
 
 @pilot("suspend")

@@ -41,7 +41,7 @@ async def asked(here: Console) -> QuitDialog:
 
 async def end_all(here: Console) -> None:
     """End the agents of a test."""
-    here.app.link.send("stop_all", now=True)
+    here.app.connection.send("stop_all", now=True)
     await here.until(lambda: here.app.picture and not here.app.picture.snapshot.active, "the end of all agents")
 
 
@@ -74,15 +74,15 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
 async def test_a_key_right_behind_q_does_nothing_beneath_or_in_the_question(console: Opener, root: str, behind: str) -> None:
     """It was meant for what was there before: no diff, no second question, no answer to what nobody has seen yet."""
     async with console((100, 30), embed=True) as here:
-        await here.until(lambda: here.app.link.runs_engine, "the engine")
-        slot = try_lock(here.app.link.operator.paths.slot_lock(1))  # it looks like an agent
+        await here.until(lambda: here.app.connection.runs_engine, "the engine")
+        slot = try_lock(here.app.connection.client.paths.slot_lock(1))  # it looks like an agent
         assert slot is not None
         burst(here, "q", behind, behind)
         await here.until(lambda: isinstance(here.app.screen, QuitDialog), "the question")
         await here.press("j")  # taken in after the burst
         assert isinstance(here.app.screen, QuitDialog)
         assert len(here.app.screen_stack) == 3, here.app.screen_stack
-        assert not queue_control.load_control(here.app.link.operator.paths).paused
+        assert not queue_control.load_control(here.app.connection.client.paths).paused
         assert here.app.is_running
         unlock(slot)
         await here.press("escape")
@@ -111,8 +111,8 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
         assert "the queue is paused, 3 tasks wait; stopping 3 agents" in here.said
         await here.ends()
     assert here.app.departure.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
-    assert queue_control.load_control(here.app.link.operator.paths).paused
-    states = [tasks.find_task(here.app.link.operator.paths, f"q_{number}").state for number in range(1, 7)]
+    assert queue_control.load_control(here.app.connection.client.paths).paused
+    states = [tasks.find_task(here.app.connection.client.paths, f"q_{number}").state for number in range(1, 7)]
     assert sorted(states) == ["cancelled"] * 3 + ["pending"] * 3
 
 
@@ -122,7 +122,7 @@ async def test_a_queue_that_goes_on_meanwhile_keeps_the_console(console: Opener,
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
         departure = here.app.departure
         departure._with_the_last = departure._paused = True
-        here.app.link.reload()
+        here.app.connection.reload()
         await here.until(lambda: "so the console stays" in here.said, "the console to stay")
         assert not departure._with_the_last
         await end_all(here)
@@ -153,9 +153,9 @@ async def test_a_look_that_hangs_does_not_let_keys_through(console: Opener, root
     monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
     try:
         async with console((100, 30), embed=True) as here:
-            await here.until(lambda: here.app.link.runs_engine, "the engine")
+            await here.until(lambda: here.app.connection.runs_engine, "the engine")
             burst(here, "q", "q", "P", "n")
             await here.ends()
-        assert not queue_control.load_control(here.app.link.operator.paths).paused
+        assert not queue_control.load_control(here.app.connection.client.paths).paused
     finally:
         hangs.set()

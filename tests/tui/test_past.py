@@ -110,7 +110,7 @@ async def test_steps_jumps_and_ends(console: Opener, night: StatePaths) -> None:
         await here.press("full_stop")
         await here.until(lambda: "paused: nothing new starts" in here.said)
         await here.press("<")
-        await here.until(lambda: here.app.link.moment == pytest.approx(BEGAN + 2400, abs=0.1))
+        await here.until(lambda: here.app.connection.moment == pytest.approx(BEGAN + 2400, abs=0.1))
         await here.press(">", ">", "full_stop")
         await here.until(lambda: "nothing was recorded after this" in here.said)
         await here.press(*["comma"] * 12)

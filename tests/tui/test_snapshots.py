@@ -14,7 +14,7 @@ from kugetsu_engine.client.api import Client
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.undo import UndoLog
-from screenshots.scene import NOW, Scene, StillLink, diff_read, fill_form, found, in_the_past, make_worktree
+from screenshots.scene import NOW, Scene, StillConnection, diff_read, fill_form, found, in_the_past, make_worktree
 
 from ..support.waiting import Deadline
 from . import snapshots
@@ -86,8 +86,8 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     try:
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
-        link = StillLink(Client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
-        app = KugetsuApp(link)
+        connection = StillConnection(Client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
+        app = KugetsuApp(connection)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)
             while app.picture is None or not app.picture.snapshot.done:

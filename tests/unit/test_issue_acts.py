@@ -30,7 +30,7 @@ class Desk:
     def ask(self, verb: requests.Verb, task: str | None = None, **args: object) -> Answer:
         """Apply a request by way of its file."""
         number = requests.submit_request(self.paths, Request(verb, task, args))
-        self.engine.ledger.rescan()
+        self.engine.store.rescan()
         self.engine.apply_requests()
         reply = requests.pop_answer(self.paths, number)
         assert reply is not None

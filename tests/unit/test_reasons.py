@@ -158,7 +158,7 @@ class Ground:
 
         def launch(task: Task, entered: slots.SlotLease) -> bool:
             self.started.append(task.id)
-            engine.ledger.change(task, "notified", attempt=1, token="t")
+            engine.store.change(task, "notified", attempt=1, token="t")
             return True
 
         engine.dispatcher._launch = launch  # type: ignore[method-assign]

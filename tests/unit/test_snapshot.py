@@ -69,7 +69,7 @@ def test_why_a_task_waits_is_the_engines_own_decision(paths: StatePaths, engine_
     picture = reader.read()
     assert [picture.why(task).code for task in picture.pending] == ["no_engine", "after"]
     engine = engine_factory()
-    engine.pulse.write(stopped=False)
+    engine.heartbeat.write(stopped=False)
     picture = reader.read()
     assert picture.engine.running
     assert [(task.id, picture.why(task).code) for task in picture.pending] == [(first, "next"), (second, "after")]
@@ -89,9 +89,9 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
     for number, earlier in enumerate(("q_1", "q_2", "q_3", "q_4"), 20):
         _add(paths, number, after=[earlier])
     engine = engine_factory()
-    engine.ledger.rescan()
-    engine.ledger.quarantine.reread()
-    engine.pulse.write(stopped=False)
+    engine.store.rescan()
+    engine.store.quarantine.reread()
+    engine.heartbeat.write(stopped=False)
     reader = _reader(paths, done_kept=3)
     for _ in range(2):
         picture = reader.read()
@@ -99,7 +99,7 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
         assert [why.code for why in told] == ["after", "next", "next", "after"]
         assert told[0].text == "after #1, which ended as error: retry it"
         assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
-        engines = SchedulingFacts(3, 0, states=engine.ledger.states)
+        engines = SchedulingFacts(3, 0, states=engine.store.states)
         assert [scheduling.own_reason(task, engines, NOW) is None for task in picture.pending] == [False, True, True, False]
     os.unlink(paths.ended("q_1"))
     _add(paths, 1, state="completed", completed_at=iso(NOW))  # retried

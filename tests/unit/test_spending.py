@@ -41,16 +41,16 @@ def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
     """Hold a budget at a moment; returns the reason of the pause and the types of what was told. One engine's worth of it."""
     state = {"now": NOON}
     controls, alerts = QueueControl(paths, lambda: 3), Alerts(lambda: state["now"])
-    spending = Budget(paths, lambda: state["now"], controls)
+    budget_keeper = Budget(paths, lambda: state["now"], controls)
     told: list[Notice] = []
 
     def hold(limit: float, now: float = NOON, *new: Attempt, resume: bool = False) -> tuple[str, list[str]]:
         state["now"] = now
         for one in new:
-            spending.count(one)
+            budget_keeper.count(one)
         if resume:
             controls.set_flow("resume")
-        spending.hold_the_budget(limit, alerts, told.append)
+        budget_keeper.hold_the_budget(limit, alerts, told.append)
         assert bool(alerts.now()) == bool(controls.pause_reason)
         return controls.pause_reason, [notice.type for notice in told]
 

@@ -32,7 +32,7 @@ def started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     wanted: list[str] = []
 
     def start_all() -> None:
-        entry = desk.engine.ledger.next_to_start(desk.engine.dispatcher.facts())
+        entry = desk.engine.store.next_to_start(desk.engine.dispatcher.facts())
         wanted.extend([entry.id] if entry is not None else [])
 
     monkeypatch.setattr(desk.engine.dispatcher, "_start_all", start_all)

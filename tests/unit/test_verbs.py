@@ -48,7 +48,7 @@ class Desk:
         path = self.paths.ended(task_id) if made.ended else self.paths.item(task_id)
         files.replace(path, msgspec.json.encode(made), durable=False)
         os.utime(path, (self.now, self.now))
-        self.engine.ledger.rescan()
+        self.engine.store.rescan()
         return task_id
 
     def ask(self, verb: Any, task: str | None = None, **args: Any) -> Answer:
@@ -66,7 +66,7 @@ class Desk:
     @property
     def order(self) -> list[int]:
         """Numbers of the waiting tasks, in the order in which they start."""
-        return [int(entry.id[2:]) for entry in self.engine.ledger.in_order()]
+        return [int(entry.id[2:]) for entry in self.engine.store.in_order()]
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_task_is_moved_to_the_wanted_place(desk: Desk, number: int, args: dict
     assert reply.ok
     assert f"number {expected.index(number) + 1} of 4" in reply.text
     assert desk.order == expected
-    desk.engine.ledger.rescan()
+    desk.engine.store.rescan()
     assert desk.order == expected
     assert {desk.task(f"q_{each}").priority for each in range(1, 5)} == {5}
 
@@ -284,7 +284,7 @@ def test_any_moves_equal_moves_in_a_plain_list(
     if not hasattr(paths, "desk"):
         paths.desk = Desk(paths, engine_factory)  # type: ignore[attr-defined]
     desk: Desk = paths.desk  # type: ignore[attr-defined]
-    desk.engine.ledger.rescan()
+    desk.engine.store.rescan()
     for number, priority in enumerate(priorities, 1):
         desk.add(number, priority=priority)
     model = list(desk.order)
@@ -438,7 +438,7 @@ def test_what_was_done_is_not_done_again_as_the_disk_refused_the_answer(desk: De
             with pytest.raises(OSError, match="No space"):
                 desk.engine.apply_requests()
         assert desk.task(task_id).state == "pending"
-        desk.engine.ledger.change(desk.task(task_id), "cancelled")
+        desk.engine.store.change(desk.task(task_id), "cancelled")
     desk.engine.apply_requests()
     reply = requests.pop_answer(desk.paths, number)
     assert reply is not None

@@ -224,4 +224,4 @@ def _moves_of_file(task: Task) -> list[Move]:
     return moves
 
 
-__all__ = ["COMPLETED", "History", "Move", "Span", "history"]
+__all__ = ["COMPLETED", "History", "Move", "Span", "build_history"]
