@@ -42,10 +42,11 @@ Everything lies in $KUGETSU_DIR, by default ~/.kugetsu.
 """
 
 GROUPS = {
-    "enqueue": "enqueue", "queue": "queue", "list": "show", "status": "status", "show": "show", "kill": "task_requests",
-    "cancel": "task_requests", "retry": "task_requests", "hold": "task_requests", "release": "task_requests", "move": "task_requests", "edit": "edit", "pause": "task_requests",
-    "resume": "task_requests", "drain": "task_requests", "limit": "task_requests", "stop-all": "task_requests",
-    "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
+    "enqueue": "enqueue", "queue": "queue", "list": "show", "status": "status", "show": "show",
+    **dict.fromkeys(
+        ("kill", "cancel", "retry", "hold", "release", "move", "pause", "resume", "drain", "limit", "stop-all"), "task_requests"
+    ),
+    "edit": "edit", "wait": "wait", "watch": "wait", "logs": "logs", "notify": "notify",
     "attach": "attach", "shell": "attach",
     "start": "start", "continue": "start", "delegate": "start", "server": "server",
     "context": "issues", "set-pr": "issues", "destroy": "issues", "prune": "issues", "init": "init", "import": "import_v02",
