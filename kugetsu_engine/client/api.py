@@ -315,15 +315,14 @@ class Client:
 
     def _act_here(self, act: Callable[[Engine], object]) -> None:
         """Be the engine for a moment, unless one runs."""
-        from ..engine.loop import Engine
+        from ..engine.composition import open_engine
         from ..errors import EngineHeld
         from ..storage.locks import is_held
 
         if is_held(self.paths.engine_lock):
             return
-        engine = Engine(self.paths, self.environ, "command", clock=self._clock)
         try:
-            engine.open()
+            engine = open_engine(self.paths, self.environ, "command", clock=self._clock)
         except EngineHeld:
             return
         try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.text.quantities import choose_form, format_count
 from ..domain.text.times import iso
+from ..engine.composition import open_engine
 from ..engine.loop import Engine
 from ..errors import EngineHeld
 from ..paths import StatePaths
@@ -31,9 +32,8 @@ def fix_findings(paths: StatePaths, environ: Mapping[str, str], found: Sequence[
         done += [f"made {path} private" for path in open_to_others if files.make_private(path) is not None]
     if not wanted - {"modes"}:
         return done
-    engine = Engine(paths, environ, "command")
     try:
-        engine.open()
+        engine = open_engine(paths, environ, "command")
     except EngineHeld as held:
         return [*done, *_beside_an_engine(paths, wanted, held)]
     try:

@@ -1,6 +1,6 @@
 """A task and its attempts, as typed records; the one function that changes a task's state."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -295,6 +295,23 @@ class Notice(msgspec.Struct, frozen=True):
 LEVELS: dict[str, Level] = {
     "task_completed": "good", "task_error": "error", "task_expired": "warning", "task_retry": "warning",
 }  # fmt: skip
+
+
+class TaskChange(NamedTuple):
+    """One change of an open task."""
+
+    task: Task
+    """As it is before."""
+    fields: dict[str, Any]
+    """What changes beside the state."""
+    to: State | None = None
+    """The state it moves to; None: it stays where it is."""
+    reason: str | None = None
+    """Why it moves, in a sentence."""
+    level: Level | None = None
+    """Of the notification, where it differs from the usual one."""
+    failure: str | None = None
+    """Class of the failure that the notification is about."""
 
 
 def move_task(task: Task, to: State, now: str, reason: str | None = None, **changes: Any) -> tuple[Task, Notice]:

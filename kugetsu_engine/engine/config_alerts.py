@@ -3,26 +3,22 @@
 from collections.abc import Callable
 
 from ..config.env_files import EnvFiles
-from ..config.loader import SettingsSource
-from ..domain.alerts import Alerts
 from ..domain.task import Notice
 from ..jobs.prompt import PromptFile
+from ..scheduler.context import EngineContext
 
 
 class ConfigAlerts:
     """Reads settings, env files and the prompt's template again when they change, and tells what is wrong in them."""
 
-    def __init__(
-        self, settings: SettingsSource, env_files: EnvFiles, prompt_file: PromptFile, alerts: Alerts,
-        tell: Callable[[Notice], None] | None, now: Callable[[], str],
-    ) -> None:  # fmt: skip
-        """Begin; without `tell` there are only alerts, as in a command that is the engine for a moment."""
-        self._settings = settings
+    def __init__(self, context: EngineContext, *, env_files: EnvFiles, prompt_file: PromptFile) -> None:
+        """Begin; a command that is the engine for a moment raises alerts and sends nothing."""
+        self._settings = context.settings
+        self._alerts = context.alerts
+        self._notify = context.notify if context.lasts else None
+        self._now = context.now
         self._env_files = env_files
         self._prompt_file = prompt_file
-        self._alerts = alerts
-        self._tell = tell
-        self._now = now
         self._told: tuple[str, ...] = ()
 
     def refresh(self) -> bool:
@@ -33,18 +29,18 @@ class ConfigAlerts:
         self._alerts.warn_each("config", self._settings.problems)
         self._alerts.warn("env", "; ".join(self._env_files.problems))
         self._alerts.warn("prompt", self._prompt_file.problem)
-        if self._tell is not None:
+        if self._notify is not None:
             for text in self._env_files.make_private():
-                self._tell(Notice(self._now(), "engine_env_open", text, "warning"))
-            self._tell_problems(self._tell)
+                self._notify(Notice(self._now(), "engine_env_open", text, "warning"))
+            self._report_problems(self._notify)
         return changed
 
-    def _tell_problems(self, tell: Callable[[Notice], None]) -> None:
+    def _report_problems(self, notify: Callable[[Notice], None]) -> None:
         """Say what is wrong since the last look, and when all of it is right again."""
         problems = (*self._settings.problems, *self._env_files.problems, *filter(None, [self._prompt_file.problem]))
         before, self._told = self._told, problems
         for text in problems:
             if text not in before:
-                tell(Notice(self._now(), "engine_settings", text, "warning"))
+                notify(Notice(self._now(), "engine_settings", text, "warning"))
         if before and not problems:
-            tell(Notice(self._now(), "engine_settings", "what was wrong in the settings is right again"))
+            notify(Notice(self._now(), "engine_settings", "what was wrong in the settings is right again"))

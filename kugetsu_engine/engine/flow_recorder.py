@@ -10,8 +10,8 @@ from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
 from ..domain.text.times import iso
 from ..errors import BadFile
-from ..paths import StatePaths
 from ..queue.journal_writer import JournalWriter
+from ..scheduler.context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.resource_gate import ResourceGate
@@ -23,21 +23,16 @@ class FlowRecorder:
     """Of one engine; a command that is the engine for a moment leaves no start and no end."""
 
     def __init__(
-        self,
-        paths: StatePaths,
-        journal: JournalWriter,
-        mode: str,
-        controls: QueueControl,
-        host: ResourceGate,
-        pauses: ProviderBackoff,
-    ) -> None:
-        self._paths = paths
+        self, context: EngineContext, *, journal: JournalWriter, controls: QueueControl, gate: ResourceGate,
+        backoff: ProviderBackoff,
+    ) -> None:  # fmt: skip
+        self._paths = context.paths
+        self._mode = context.mode
+        self._lasts = context.lasts
         self._journal = journal
-        self._lasts = mode != "command"
-        self._mode = mode
         self._controls = controls
-        self._host = host
-        self._backoff = pauses
+        self._gate = gate
+        self._backoff = backoff
         self._rests: tuple[int, tuple[Cooldown, ...]] = (-1, ())
         """The rests that last, and the version of the pauses they were taken from."""
         self._last = Flow()
@@ -71,7 +66,7 @@ class FlowRecorder:
     def _now(self) -> Flow:
         if self._rests[0] != self._backoff.version:
             self._rests = self._backoff.version, (*self._backoff.resting().values(), *self._backoff.hosts().values())
-        controls, pressure = self._controls, self._host.pressure
+        controls, pressure = self._controls, self._gate.pressure
         # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
         pressure = pressure and (self._last.pressure or pressure)
         return Flow(

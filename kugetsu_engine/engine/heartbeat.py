@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..domain.alerts import Alerts
 from ..domain.engine_state import EngineState
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..process import identity
+from ..scheduler.context import EngineContext
 from ..storage import files, json_files
 from ..storage.quarantine import Quarantine
 
@@ -20,12 +20,14 @@ HEARTBEAT_S = 2.0
 class Heartbeat:
     """Writes the engine's state for all who look on."""
 
-    def __init__(self, paths: StatePaths, state: Callable[[bool], EngineState], quarantine: Quarantine, alerts: Alerts) -> None:
+    def __init__(
+        self, context: EngineContext, *, state: Callable[[bool], EngineState], quarantine: Quarantine
+    ) -> None:  # fmt: skip
         """Begin; `state` tells how the engine stands, given whether it has stopped."""
-        self._paths = paths
+        self._paths = context.paths
+        self._alerts = context.alerts
         self._state = state
         self._quarantine = quarantine
-        self._alerts = alerts
         self._written = b""
         self.next_at = 0.0
         """Monotonic time of the next heartbeat."""

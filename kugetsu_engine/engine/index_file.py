@@ -1,7 +1,6 @@
 """`index.json`: which session belongs to which issue, what runs and what waits. For scripts; made from the rest at any time."""
 
 import os
-from collections.abc import Callable
 
 import msgspec
 
@@ -9,6 +8,7 @@ from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
 from ..queue.task_store import TaskStore
+from ..scheduler.context import EngineContext
 from ..state import sessions
 from ..storage import files
 
@@ -20,10 +20,10 @@ EVERY_S = 3.0
 class IndexFile:
     """Keeps the index of one state directory."""
 
-    def __init__(self, paths: StatePaths, store: TaskStore, monotonic: Callable[[], float]) -> None:
-        self._paths = paths
+    def __init__(self, context: EngineContext, *, store: TaskStore) -> None:
+        self._paths = context.paths
+        self._monotonic = context.monotonic
         self._store = store
-        self._monotonic = monotonic
         self._seen: object = None
         self._next_at = 0.0
 

@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..domain import states
-from ..domain.decisions.scheduling import WaitingReason
 from ..domain.new_task import checked_priority, checked_tags, shown_id, typed_id
 from ..domain.new_task import task_id as as_task_id
 from ..domain.session import Mode
 from ..domain.task import Expect, Task
 from ..domain.text.quantities import format_count
-from ..domain.text.times import epoch, iso
+from ..domain.text.times import epoch
 from ..errors import ConfigError, Conflict, KugetsuError, NoSuchTask, TryLater, UsageError
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
+from ..scheduler.attempts import AttemptTracker
+from ..scheduler.context import EngineContext
+from ..scheduler.dispatcher import Dispatcher
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..state import tasks
@@ -51,22 +53,15 @@ class RequestHandlers:
     """Applies requests to the books."""
 
     def __init__(
-        self, store: TaskStore, controls: QueueControl, now: Callable[[], float], stop: Callable[[Task], None], pauses: ProviderBackoff,
-        begin: Callable[[Task], WaitingReason | None], settle: Callable[[], None],
+        self, context: EngineContext, *, store: TaskStore, controls: QueueControl, backoff: ProviderBackoff,
+        attempts: AttemptTracker, dispatcher: Dispatcher,
     ) -> None:  # fmt: skip
-        """Begin.
-
-        Args:
-            begin: starts one task at once, or tells why it may not.
-            settle: enters how attempts ended, where no engine has done so.
-        """
+        self._context = context
         self._store = store
         self._controls = controls
-        self._now = now
-        self._stop = stop
-        self._backoff = pauses
-        self._begin = begin
-        self._settle = settle
+        self._backoff = backoff
+        self._attempts = attempts
+        self._dispatcher = dispatcher
         self._asked_by = ""
         """Number and time of the request under way: a number alone comes again if the counter is lost."""
         self._of_task: dict[str, Callable[[Task, dict[str, Any]], Handled]] = {
@@ -106,7 +101,7 @@ class RequestHandlers:
         if task.stop == how or task.stop == "kill":
             raise Conflict(f"{task.shown} is being stopped already")
         task = self._store.update(task, stop=how)
-        self._stop(task)
+        self._attempts.stop(task)
         return Handled(f"{'killing' if how == 'kill' else 'stopping'} {task.shown}, its worktree is kept")
 
     def _cancel(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -131,7 +126,7 @@ class RequestHandlers:
         if task.state in states.ACTIVE:
             raise Conflict(f"{task.shown} is running")
         fresh: dict[str, Any] = {
-            "retry_at": None, "attempts_before": task.attempt, "pending_since": iso(self._now()), "held": False,
+            "retry_at": None, "attempts_before": task.attempt, "pending_since": self._context.now(), "held": False,
         }  # fmt: skip
         if (session := msgspec.convert(args.get("session"), Mode | None)) is not None:
             fresh["session"] = session
@@ -149,7 +144,10 @@ class RequestHandlers:
         if task.state in states.ACTIVE:
             return Handled(f"{task.shown} starts")  # the request is applied again after a crash
         self._need_pending(task, "started")
-        refused = self._begin(self._store.update(task, held=False) if task.held else task)
+        if task.held:
+            self._store.update(task, held=False)
+        self._attempts.check_missed()
+        refused = self._dispatcher.start_now(task.id)
         if refused is not None and args.get("keep"):
             if task.held:
                 self._store.update(self._store.get(task.id), held=True)
@@ -174,7 +172,7 @@ class RequestHandlers:
         if not task.held:
             raise Conflict(f"{task.shown} is not held")
         # It starts to grow old now.
-        self._store.update(task, held=False, pending_since=iso(self._now()))
+        self._store.update(task, held=False, pending_since=self._context.now())
         return Handled(f"released {task.shown}", Undo("hold", task.id))
 
     def _move(self, task: Task, args: dict[str, Any]) -> Handled:
@@ -286,10 +284,10 @@ class RequestHandlers:
         if verb == "clear":
             return Handled(self._clear(args))
         if verb == "set_pr":
-            text, pr_before = issue_requests.set_pull_request(self._store, args, self._now())
+            text, pr_before = issue_requests.set_pull_request(self._store, args, self._context.clock())
             return Handled(text, Undo("set_pr", None, {"issue_ref": args.get("issue_ref"), "url": pr_before}))
         if verb == "forget":
-            self._settle()
+            self._attempts.check_missed()
             return Handled(issue_requests.forget_session(self._store, args))
         if verb == "resume" and args.get("agent") is not None:
             return Handled(self._resume_agent(str(args["agent"])))
@@ -313,7 +311,7 @@ class RequestHandlers:
         It can be applied again at any point. The queue stays paused until the operator resumes it, whatever had paused it.
         """
         how = "kill" if args.get("now") else "stop"
-        self._settle()
+        self._attempts.check_missed()
         refused: OSError | None = None
         paused, stopping = False, 0
         try:
@@ -330,7 +328,7 @@ class RequestHandlers:
                 continue
             except OSError as error:
                 refused, task = error, msgspec.structs.replace(task, stop=how)
-            self._stop(task)
+            self._attempts.stop(task)
             stopping += 1
         if refused is not None:
             raise refused
@@ -353,7 +351,7 @@ class RequestHandlers:
 
         older_than_s = msgspec.convert(args.get("older_than_s", 0.0), float)
         paths = self._store.paths
-        count = set_aside_ended(paths, self._now() - older_than_s)
+        count = set_aside_ended(paths, self._context.clock() - older_than_s)
         if count <= CLEARED_AT_ONCE:
             finish_removals(paths)
         else:  # thousands of logs take their time, and the engine has other things to do; a crash is made up for by tidying

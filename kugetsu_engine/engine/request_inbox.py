@@ -1,10 +1,7 @@
 """Taking the operator's requests: in order, each answered, and what is none set aside."""
 
-from collections.abc import Callable
-
-from ..domain.alerts import Alerts
 from ..errors import BadFile, TransientReadError
-from ..paths import StatePaths
+from ..scheduler.context import EngineContext
 from ..state import requests
 from ..state.requests import Answer, Request
 from ..storage import files
@@ -20,15 +17,14 @@ class RequestInbox:
     """The requests of one engine."""
 
     def __init__(
-        self, paths: StatePaths, verbs: RequestHandlers, quarantine: Quarantine, alerts: Alerts, flow_recorder: FlowRecorder,
-        monotonic: Callable[[], float],
+        self, context: EngineContext, *, handlers: RequestHandlers, quarantine: Quarantine, flow: FlowRecorder
     ) -> None:  # fmt: skip
-        self._paths = paths
-        self._handlers = verbs
+        self._paths = context.paths
+        self._alerts = context.alerts
+        self._monotonic = context.monotonic
+        self.handlers = handlers
         self._quarantine = quarantine
-        self._alerts = alerts
-        self._flow = flow_recorder
-        self._monotonic = monotonic
+        self._flow = flow
         self._unanswered: dict[int, Answer] = {}
         """What was done, and the disk refused the answer: it is not done again."""
         self._begun: dict[int, list[Answer]] = {}
@@ -103,6 +99,6 @@ class RequestInbox:
 
     def _one(self, request: Request, name: str) -> Answer:
         self._flow.open_window()
-        reply = self._handlers.apply(request, name)
+        reply = self.handlers.apply(request, name)
         self._flow.answered(request, reply)
         return reply

@@ -20,6 +20,7 @@ from ..state import pull_requests
 from ..storage import files
 from ..storage.watch import watch
 from ..supervisor import forge_questions
+from .composition import open_engine
 from .loop import Engine
 
 LOOK_AT_PULLS_S = 60.0
@@ -99,13 +100,12 @@ class EngineThread:
             self.ended.set()
 
     def _run_once(self) -> None:
-        engine = Engine(
+        engine = open_engine(
             self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id,
             drain=self._drain,
         )  # fmt: skip
         end_of_watch = threading.Event()
         messenger = NotificationSender(self.paths, lambda: engine.settings.current, self._environ, self._note)
-        engine.open()
         try:  # whatever fails from here on, the lock is given back
             messenger.start()
             self._messenger = messenger
@@ -119,7 +119,7 @@ class EngineThread:
             )
             watcher.start()
             self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
-            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.work.refresh, end_of_watch)
+            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.changes.refresh, end_of_watch)
             self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
             engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
             self.kept_by_settings = engine.kept_by_settings if self._until_idle and not self._stop.is_set() else ""

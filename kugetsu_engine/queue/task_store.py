@@ -15,7 +15,7 @@ from ..domain.decisions.scheduling import SchedulingFacts, Timing
 from ..domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
 from ..domain.new_task import task_id as as_task_id
 from ..domain.refs import canonical
-from ..domain.task import Level, Notice, State, Task, move_task
+from ..domain.task import Notice, State, Task, TaskChange, move_task
 from ..domain.text.times import epoch, iso
 from ..errors import BadFile, NoSuchTask, TransientReadError
 from ..paths import StatePaths
@@ -217,48 +217,41 @@ class TaskStore:
 
     # changing tasks
 
-    def change(
-        self, task: Task, to: State, reason: str | None = None, level: Level | None = None, failure: str | None = None,
-        **changes: Any,
-    ) -> Task:  # fmt: skip
-        """Move a task to another state: on disk, in the index, and told. The only way a state changes.
-
-        Args:
-            level: of the notification, where it differs from the usual one.
-            failure: class of the failure that the notification tells.
+    def apply(self, change: TaskChange) -> Task:
+        """Enter a change of an open task: its file, the index, the journal and the notification. The only way a task changes.
 
         Raises:
             OSError: the disk refused; nothing has changed.
         """
-        moved, notice = move_task(task, to, iso(self._now()), reason, **changes)
-        self._save(moved)
-        self._note(task, moved, BETWEEN_STATES)
-        self.add_notice(msgspec.structs.replace(notice, level=level or notice.level, failure=failure))
-        if moved.ended:
+        before, notice = change.task, None
+        if change.to is None:
+            after: Task = msgspec.structs.replace(before, **change.fields)
+        else:
+            after, notice = move_task(before, change.to, iso(self._now()), change.reason, **change.fields)
+            notice = msgspec.structs.replace(notice, level=change.level or notice.level, failure=change.failure)
+        self._save(after, durable=change.to != states.RUNNING)  # the record of the run proves that one already
+        if (changed := task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
+            self.journal.changed([changed])
+        if notice is not None:
+            self.add_notice(notice)
+        if after.ended:
             try:
-                self._file_ended(moved.id)
+                self._file_ended(after.id)
             except OSError as error:  # it has ended all the same, and is filed at one of the next looks
-                self._alert("disk", f"cannot move {moved.id} to the ended tasks: {error.strerror}")
-        return moved
+                self._alert("disk", f"cannot move {after.id} to the ended tasks: {error.strerror}")
+        return after
 
-    def started(self, task: Task, **changes: Any) -> Task:
-        """Move a task to `running`; the run record proves it already, so the disk may take its time."""
-        moved, notice = move_task(task, "running", iso(self._now()), **changes)
-        self._save(moved, durable=False)
-        self.add_notice(notice)
-        return moved
+    def change(self, task: Task, to: State, reason: str | None = None, **fields: Any) -> Task:
+        """Move a task to another state.
 
-    def update(self, task: Task, **changes: Any) -> Task:
+        Raises:
+            OSError: the disk refused; nothing has changed.
+        """
+        return self.apply(TaskChange(task, fields, to, reason))
+
+    def update(self, task: Task, **fields: Any) -> Task:
         """Change fields of an open task, not its state."""
-        changed: Task = msgspec.structs.replace(task, **changes)
-        self._save(changed)
-        self._note(task, changed)
-        return changed
-
-    def _note(self, before: Task, after: Task, fields: tuple[str, ...] = TRACKED) -> None:
-        """Write down what has changed beside the state."""
-        if (change := task_change(before, after, fields)) is not None:
-            self.journal.changed([change])
+        return self.apply(TaskChange(task, fields))
 
     def reopen(self, task: Task, reason: str, **changes: Any) -> Task:
         """Make an ended task pending again."""

@@ -1,19 +1,17 @@
 """What running agents have changed so far, and which of them change the same files. Git is asked off the turn."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from ..domain.alerts import Alerts
 from ..domain.changes import Changes
 from ..domain.overlaps import Overlap, find_overlaps
 from ..domain.task import Notice
-from ..domain.text.times import iso
 from ..errors import GitError
 from ..git.change_counts import count_changes
 from ..git.gitfile import common_folder
-from ..paths import StatePaths
 from ..queue.entry import Entry
 from ..state import runs
+from .context import EngineContext
 
 EVERY_S = 10.0
 COST_SHARE = 50.0
@@ -26,11 +24,8 @@ MAX_KEPT = 100
 class ChangeTracker:
     """Looks in a thread of its own and tells in the engine's; they hand each other finished objects."""
 
-    def __init__(self, paths: StatePaths, alerts: Alerts, tell: Callable[[Notice], None], clock: Callable[[], float]) -> None:
-        self._paths = paths
-        self._alerts = alerts
-        self._tell = tell
-        self._clock = clock
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
         self._running: tuple[tuple[str, int], ...] = ()
         self._told: set[tuple[str, str]] = set()
         self._found: tuple[Mapping[str, Changes], tuple[Overlap, ...]] = ({}, ())
@@ -49,10 +44,10 @@ class ChangeTracker:
         new = [one for one in self.overlaps if one.tasks not in self._told]
         for one in new[:MAX_TOLD]:
             text = f"{one}: whichever is merged second may conflict"
-            self._tell(Notice(iso(self._clock()), "task_overlap", text, "warning", one.tasks[1]))
+            self._context.notify(Notice(self._context.now(), "task_overlap", text, "warning", one.tasks[1]))
         self._told = {one.tasks for one in self.overlaps} | {pair for pair in self._told if ids.issuperset(pair)}
         rest = f"; and {len(self.overlaps) - MAX_TOLD} more pairs" if len(self.overlaps) > MAX_TOLD else ""
-        self._alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_TOLD])) + rest)
+        self._context.alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_TOLD])) + rest)
 
     def refresh(self) -> float:
         """Ask git about each worktree; in a thread of its own. Seconds until the next look."""
@@ -60,7 +55,7 @@ class ChangeTracker:
         changes: dict[str, Changes] = {}
         by_repository: dict[str, tuple[str, frozenset[str]]] = {}
         for task_id, attempt in self._running:
-            record = runs.read_record(self._paths, task_id, attempt)
+            record = runs.read_record(self._context.paths, task_id, attempt)
             where = common_folder(record.worktree) if record is not None and record.worktree else None
             if record is None or where is None:
                 continue

@@ -3,30 +3,27 @@
 It helps the next agent, so a disk that refuses loses a message and stops nothing.
 """
 
-from collections.abc import Callable
-
 import msgspec
 
 from ..domain import refs
-from ..domain.job import Result
-from ..domain.task import Attempt, Task
-from ..domain.text.times import iso
+from ..domain.task import Task
 from ..errors import BadFile, KugetsuError
-from ..paths import StatePaths
 from ..state import contexts
 from ..state.contexts import Context, Message
 from ..storage.quarantine import Quarantine
+from .context import EngineContext
+from .finish_attempt import FinishedAttempt
 
 
 class ConversationLog:
     """Keeps the context of each issue."""
 
-    def __init__(self, paths: StatePaths, now: Callable[[], float], quarantine: Quarantine) -> None:
-        self._paths = paths
-        self._now = now
+    def __init__(self, context: EngineContext, *, quarantine: Quarantine) -> None:
+        self._context = context
+        self._paths = context.paths
         self._quarantine = quarantine
 
-    def asked(self, task: Task) -> None:
+    def note_request(self, task: Task) -> None:
         """An attempt starts: what the operator wants, once however often it is tried."""
         context = self._load(task.issue_ref)
         if any(said.role == "user" and said.task == task.id for said in context.conversation_history):
@@ -35,13 +32,14 @@ class ConversationLog:
                 return
         self._add(context, task, "user", task.message)
 
-    def answered(self, task: Task, attempt: Attempt, result: Result) -> None:
+    def note_result(self, finished: FinishedAttempt) -> None:
         """An attempt has ended: the agent's last words, and how it ended."""
+        task, attempt = finished.task, finished.attempt
         context = self._load(task.issue_ref)
         if any(said.role == "note" and (said.task, said.attempt) == (task.id, attempt.number)
                for said in context.conversation_history):  # fmt: skip
             return  # entered before a crash
-        words = (getattr(result, "last_text", None) or "").strip()
+        words = (finished.result.last_text or "").strip()
         if words:
             context = self._add(context, task, "assistant", words)
         how = f"{attempt.outcome}: {attempt.reason}" if attempt.reason else attempt.outcome
@@ -58,7 +56,7 @@ class ConversationLog:
         return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)
 
     def _add(self, context: Context, task: Task, role: contexts.Role, text: str) -> Context:
-        said = Message(role, text, iso(self._now()), task.id, task.attempt)
+        said = Message(role, text, self._context.now(), task.id, task.attempt)
         context = contexts.with_message(context, said, _branch(task.issue_ref))
         try:
             contexts.save_context(self._paths, context)

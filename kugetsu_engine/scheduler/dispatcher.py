@@ -1,13 +1,11 @@
 """Starting tasks, in order, as long as there are slots: the one path to an agent, whoever asked for it."""
 
 import secrets
-from collections.abc import Callable, Mapping
 
 import msgspec
 
 from ..agents import registry
 from ..config.env_files import BrokenEnvFile
-from ..config.loader import SettingsSource
 from ..domain.decisions import scheduling
 from ..domain.decisions.scheduling import SchedulingFacts, WaitingReason
 from ..domain.states import NOTIFIED
@@ -15,12 +13,14 @@ from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
 from ..jobs import builder
 from ..jobs.work_folders import hosts_in_use, own_repositories
-from ..paths import StatePaths
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
 from ..supervisor.launcher import Launcher
 from .attempts import AttemptTracker
+from .context import EngineContext
+from .conversation_log import ConversationLog
+from .finish_attempt import AttemptFinisher
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl
 from .resource_gate import ResourceGate
@@ -35,22 +35,23 @@ class Dispatcher:
     """Decides what starts next, and starts it."""
 
     def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, store: TaskStore, controls: QueueControl,
-        attempts: AttemptTracker, pauses: ProviderBackoff, host: ResourceGate, launcher: Launcher, clock: Callable[[], float],
-        servers: SharedServer,
+        self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker,
+        finisher: AttemptFinisher, conversations: ConversationLog, backoff: ProviderBackoff, gate: ResourceGate,
+        obstacles: StartObstacles, launcher: Launcher, server: SharedServer,
     ) -> None:  # fmt: skip
-        self._paths = paths
-        self._environ = environ
-        self._settings = settings
+        self._context = context
+        self._paths = context.paths
+        self._settings = context.settings
         self._store = store
         self._controls = controls
         self._attempts = attempts
-        self._backoff = pauses
-        self._host = host
+        self._finisher = finisher
+        self._conversations = conversations
+        self._backoff = backoff
+        self._gate = gate
         self._launcher = launcher
-        self._clock = clock
-        self._servers = servers
-        self.obstacles = StartObstacles(paths, store, lambda: settings.current)
+        self._server = server
+        self.obstacles = obstacles
         self._refusals = 0
         """Turns in a row in which a lock was refused that the books say is free."""
         self.try_again_s: float | None = None
@@ -81,12 +82,12 @@ class Dispatcher:
 
     def _start_all(self) -> None:
         while (entry := self._store.next_to_start(self.facts())) is not None:
-            if not self._host.may_start(self._settings.current.floors, len(self._store.active_ids)):
+            if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
                 break
             if not self._start(entry):
                 break
         else:
-            self._host.forget()
+            self._gate.forget()
         active = self._store.active()
         if not active or any(entry.state == "running" for entry in active):
             self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
@@ -94,11 +95,11 @@ class Dispatcher:
     def start_now(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
         entry, facts = self._store.entries[task_id], self.facts()
-        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._clock())
+        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
-        if not self._host.may_start(self._settings.current.floors, len(self._store.active_ids)):
-            return WaitingReason("pressure", self._host.pressure)
+        if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
+            return WaitingReason("pressure", self._gate.pressure)
         self._start(entry)
         after = self._store.entries.get(task_id)
         if after is None or after.state != "pending":
@@ -117,7 +118,7 @@ class Dispatcher:
             return entered is not slots.SlotRefusal.SLOTS
         try:
             task = self._store.get(entry.id)
-            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._clock()) is not None:
+            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._context.clock()) is not None:
                 self._store.reread({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)
@@ -128,7 +129,7 @@ class Dispatcher:
         return True
 
     def _launch(self, task: Task, entered: slots.SlotLease) -> bool:
-        """Enter the attempt in the books and hand it, with its locks, to a supervisor.
+        """Note the attempt in its task and hand it, with its locks, to a supervisor.
 
         False when nothing starts in this turn any more, as the settings must be read again.
         """
@@ -137,7 +138,7 @@ class Dispatcher:
             task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.agent_of(task, settings)
         )
         try:
-            job = builder.build_job(self._paths, settings, self._environ, planned, self._controls.limit)
+            job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)
         except BrokenEnvFile:  # since the settings were read, which tell what must not start
             self._settings.mark_stale()
             self.try_again_s = 0.0
@@ -150,12 +151,12 @@ class Dispatcher:
         )
         try:
             if job.after is not None:
-                self._servers.ensure()
+                self._server.ensure()
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
-            self._attempts.refuse(task, error.errno or 0)
+            self._finisher.refuse(task, error.errno or 0)
             return True
         self._attempts.wait_for(task.id, handle)
-        self._attempts.conversations.asked(task)
-        self._host.started()
+        self._conversations.note_request(task)
+        self._gate.started()
         return True

@@ -1,15 +1,12 @@
 """Looking for processes that outlived their attempt, when an engine starts and now and then."""
 
 import time
-from collections.abc import Callable
 
-from ..domain.alerts import Alerts
 from ..domain.new_task import shown_id
 from ..domain.task import Notice
 from ..domain.text.quantities import format_count
-from ..paths import StatePaths
-from ..queue.task_store import TaskStore
 from . import orphans
+from .context import EngineContext
 
 EVERY_S = 60.0
 """Seconds between two looks; looking costs a read of every process."""
@@ -18,11 +15,8 @@ EVERY_S = 60.0
 class OrphanReaper:
     """Ends what is surely ours, and warns of what only says that it is."""
 
-    def __init__(self, paths: StatePaths, store: TaskStore, alerts: Alerts, now: Callable[[], str]) -> None:
-        self._paths = paths
-        self._store = store
-        self._alerts = alerts
-        self._now = now
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
         self._due_at = 0.0
 
     def sweep_if_due(self) -> None:
@@ -33,15 +27,17 @@ class OrphanReaper:
     def sweep(self) -> int:
         """Look now; how many processes were ended."""
         self._due_at = time.monotonic() + EVERY_S
-        found = orphans.find_orphans(self._paths)
+        found = orphans.find_orphans(self._context.paths)
         ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
-        ended = orphans.end_orphans(self._paths, found)
+        ended = orphans.end_orphans(self._context.paths, found)
         if ended:
             text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"
-            self._store.add_notice(Notice(self._now(), "engine_leftovers", text, "warning"))
+            self._context.notify(Notice(self._context.now(), "engine_leftovers", text, "warning"))
         unsure = sorted(one.process.pid for one in found if not one.surely_ours)
         if unsure:
-            self._alerts.warn("leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}")
+            self._context.alerts.warn(
+                "leftovers", f"carry the mark of an attempt nobody knows: pid {', '.join(map(str, unsure))}"
+            )
         else:
-            self._alerts.clear("leftovers")
+            self._context.alerts.clear("leftovers")
         return ended

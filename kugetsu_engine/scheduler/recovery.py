@@ -1,10 +1,7 @@
 """The beginning of an engine: what became of all that an earlier one left, told once; the pause after a machine's restart."""
 
-from collections.abc import Callable
-
 import msgspec
 
-from ..domain.alerts import Alerts
 from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, machine_restarted, write_report
 from ..domain.engine_state import EngineState
 from ..domain.pause import PauseReason
@@ -15,17 +12,21 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import json_files
 from .attempts import AttemptTracker
+from .context import EngineContext
 from .queue_control import QueueControl
 
 
 class Recovery:
     """What one engine found when it started."""
 
-    def __init__(self, paths: StatePaths, store: TaskStore, controls: QueueControl, attempts: AttemptTracker) -> None:
+    def __init__(
+        self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker
+    ) -> None:  # fmt: skip
         self.words = ""
         """What was found, in a sentence; empty until all of it is known."""
         self.found = RecoveryCounts()
-        self._paths = paths
+        self._context = context
+        self._paths = context.paths
         self._store = store
         self._controls = controls
         self._attempts = attempts
@@ -34,15 +35,14 @@ class Recovery:
         self._suspects: set[str] = set()
         """Files that could not be read: they belong to the report, and get a moment to become readable."""
 
-    def start_recovery(self, boot_id: str, resume: bool) -> None:
+    def start_recovery(self, resume: bool) -> None:
         """Enter what became of every attempt; after a restart of the machine the queue waits for the operator.
 
         Args:
-            boot_id: today's; empty where the system has none.
             resume: the operator wants the queue to go on all the same.
         """
         last = _last_state(self._paths)
-        self._restarted = bool(self._store.entries) and machine_restarted(last, self._lost_boots(), boot_id)
+        self._restarted = bool(self._store.entries) and machine_restarted(last, self._lost_boots(), self._context.boot_id())
         self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
         if resume:
             self._controls.lift(PauseReason.MACHINE_RESTARTED)
@@ -56,7 +56,7 @@ class Recovery:
         if notice.type == "engine_corrupt" and not self._told:
             self.found = msgspec.structs.replace(self.found, set_aside=self.found.set_aside + 1)
 
-    def report(self, now: Callable[[], str], at_once: bool = False) -> None:
+    def report(self, at_once: bool = False) -> None:
         """Tell what was found, once all of it is known, or at once as far as it is."""
         if not self._begun or self._told or (self._suspects & self._store.suspects and not at_once):
             return
@@ -65,17 +65,17 @@ class Recovery:
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"
-            self._store.add_notice(Notice(now(), "engine_recovered", text, "warning" if bad else "info"))
+            self._context.notify(Notice(self._context.now(), "engine_recovered", text, "warning" if bad else "info"))
 
-    def remind(self, alerts: Alerts) -> None:
+    def remind(self) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""
         if self._controls.pause is PauseReason.MACHINE_RESTARTED:
-            alerts.warn(
+            self._context.alerts.warn(
                 "machine_restarted",
                 f"queue paused: {MACHINE_RESTARTED} while tasks ran or waited; kugetsu resume, or P here, goes on",
             )
         else:
-            alerts.clear("machine_restarted")
+            self._context.alerts.clear("machine_restarted")
 
     def _lost_boots(self) -> set[str]:
         """Boot ids of the attempts that an earlier engine left and that have no result."""

@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 
 from ..agents.launch_spec import Invocation
 from ..agents.opencode import keeper_protocol, server_mode
-from ..config.loader import AgentSettings, SettingsSource
-from ..domain.alerts import Alerts
+from ..config.loader import AgentSettings
 from ..errors import ConfigError
 from ..jobs import environment
-from ..paths import StatePaths
 from ..process import marks
 from ..queue.task_store import TaskStore
 from ..storage import locks
 from ..supervisor.launcher import open_log
+from .context import EngineContext
 
 LOOK_S = 2.0
 HEALTH_S = 60.0
@@ -27,16 +26,13 @@ HEALTH_LOOK_S = 5.0
 class SharedServer:
     """Sees to it that attempts that want the shared server find one."""
 
-    def __init__(
-        self, paths: StatePaths, environ: Mapping[str, str], settings: SettingsSource, store: TaskStore, alerts: Alerts,
-        slots: Callable[[], int],
-    ) -> None:  # fmt: skip
+    def __init__(self, context: EngineContext, *, store: TaskStore, slots: Callable[[], int]) -> None:
         """Begin; `slots` tells how many agents may run at once."""
-        self._paths = paths
-        self._environ = environ
-        self._settings = settings
+        self._paths = context.paths
+        self._environ = context.environ
+        self._settings = context.settings
+        self._alerts = context.alerts
         self._store = store
-        self._alerts = alerts
         self._slots = slots
         self._keepers: list[subprocess.Popen[bytes]] = []
         self._next_look = 0.0

@@ -1,27 +1,24 @@
 """What the engine finds in its way when it starts tasks: kept until it has tried again, told to everyone who explains it."""
 
-from collections.abc import Callable
-
 import msgspec
 
-from ..config.loader import Settings
 from ..domain.new_task import task_id as as_task_id
 from ..domain.obstacles import Obstacles
 from ..domain.states import NOTIFIED
 from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
-from ..paths import StatePaths
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
+from .context import EngineContext
 
 
 class StartObstacles:
     """The obstacles of one engine."""
 
-    def __init__(self, paths: StatePaths, store: TaskStore, settings: Callable[[], Settings]) -> None:
-        self._paths = paths
+    def __init__(self, context: EngineContext, *, store: TaskStore) -> None:
+        self._context = context
+        self._paths = context.paths
         self._store = store
-        self._settings = settings
         self.trouble = ""
         """What the disk or the system refused in the last turn."""
         self._issues: set[str] = set()
@@ -63,7 +60,9 @@ class StartObstacles:
         """
         known = as_task_id(holder)
         if known == holder and holder in self._store.active_ids:
-            self._preparing |= dict.fromkeys(names_of_place(self._settings(), entry.repo, entry.repository), holder)
+            self._preparing |= dict.fromkeys(
+                names_of_place(self._context.settings.current, entry.repo, entry.repository), holder
+            )
 
     def _still_preparing(self) -> dict[str, str]:
         if self._preparing:

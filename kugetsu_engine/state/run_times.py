@@ -31,6 +31,11 @@ class RunTimesFile:
                 self._save(self._known)
         return self._known
 
+    def median_s(self, default_agent: str) -> float | None:
+        """Median duration of the last attempts that went well, in seconds."""
+        overall = self.known(default_agent).overall
+        return overall.seconds if overall is not None else None
+
     def learn(self, task: Task, agent: str, seconds: float) -> None:
         """Take in an attempt that went well."""
         self._known = self.known(agent).learn(repository_of(task.issue_ref), agent, seconds)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.job import Progress
-from kugetsu_engine.engine.loop import Engine
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import EngineHeld
 from kugetsu_engine.storage import files
@@ -181,20 +181,18 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_first(fleet: Fleet) -
     """`EngineHeld` names the pid of the engine that runs; the refused one has changed nothing."""
     process = fleet.start_engine_process()
     wait_until(lambda: os.path.exists(fleet.paths.engine), 10, "engine.json")
-    second = Engine(fleet.paths, {}, "headless")
     with pytest.raises(EngineHeld, match=f"pid {process.pid} "):
-        second.open()
+        open_engine(fleet.paths, {}, "headless")
     thread = EngineThread(fleet.paths, {}, "headless")
     thread.start()
     assert thread.join(60)
     assert thread.held_by is not None
     assert f"pid {process.pid} " in thread.held_by
-    second.waker.close()
 
 
 def test_an_engine_waits_for_who_has_its_lock_for_a_moment(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at the lock takes it: an engine that starts just then is not refused for good."""
-    monkeypatch.setattr("kugetsu_engine.engine.loop.BORROWED_S", 60.0)  # on a busy machine a moment is longer
+    monkeypatch.setattr("kugetsu_engine.engine.composition.LOCK_WAIT_S", 60.0)  # on a busy machine a moment is longer
     looking = try_lock(fleet.paths.engine_lock)
     assert looking is not None
     engine = EngineThread(fleet.paths, dict(os.environ), "headless")

@@ -18,7 +18,7 @@ from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import epoch
-from kugetsu_engine.engine import loop as engines
+from kugetsu_engine.engine import composition
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
@@ -91,12 +91,11 @@ class World:
 
     def start(self, mode: str = "headless") -> Engine:
         """Start an engine and let it recover."""
-        engine = Engine(
-            self.paths, {"PATH": "/bin"}, mode, clock=lambda: self.now, monotonic=lambda: self.mono,
-            launcher=FakeLauncher(self.table), boot_id=lambda: BOOT,
-        )  # fmt: skip
-        with mock.patch.object(engines, "BORROWED_S", 0.0):  # who holds the lock here does not give it back while we wait
-            engine.open()
+        with mock.patch.object(composition, "LOCK_WAIT_S", 0.0):  # who holds the lock here does not give it back meanwhile
+            engine = composition.open_engine(
+                self.paths, {"PATH": "/bin"}, mode, clock=lambda: self.now, monotonic=lambda: self.mono,
+                launcher=FakeLauncher(self.table), boot_id=lambda: BOOT,
+            )  # fmt: skip
         self.unseen.clear()
         return engine
 
@@ -135,7 +134,7 @@ class World:
                         self.engine.attempts.handle_message(task_id)
                     except OSError as error:
                         self.engine._refused(error)
-                self.engine.step()
+                self.engine.take_turn()
             self.refused = bool(refused)
             if seconds > 5 and not refused:
                 self.unseen.clear()

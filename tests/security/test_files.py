@@ -16,7 +16,7 @@ import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.env_files import EnvFiles
-from kugetsu_engine.engine.loop import Engine
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.errors import BadFile, KugetsuError, NoSuchTask, StateDirError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
@@ -174,7 +174,7 @@ def plant(path: str, kind: str, target: Path) -> None:
 
 ROUND = """
 import os, sys
-from kugetsu_engine.engine.loop import Engine
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.client.api import Client
@@ -190,12 +190,11 @@ def attempt(act):
 attempt(lambda: Client(paths.root).enqueue("local/a#1", "x", hold=True))
 attempt(lambda: Client(paths.root).do("pause"))
 attempt(lambda: Client(paths.root).mark_read("2026-01-01T00:00:00.000Z"))
-engine = Engine(paths, {"PATH": os.environ["PATH"]}, "headless")
 def turn():
-    engine.open()
+    engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
     engine.recover()
     for _ in range(3):
-        engine.step()
+        engine.take_turn()
     engine.close()
 attempt(turn)
 attempt(lambda: SnapshotReader(paths, {}).read())
@@ -299,6 +298,5 @@ def test_the_round_of_s13_sees_a_file_that_is_one(tmp_path: Path) -> None:
     )
     assert done.stdout == "through\n"
     assert os.path.exists(paths.item("q_1"))
-    with contextlib.closing(Engine(paths, {}, "headless")) as engine:
-        engine.open()
+    with contextlib.closing(open_engine(paths, {}, "headless")) as engine:
         assert engine.controls.paused

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
@@ -43,8 +44,8 @@ def engine_factory(paths: StatePaths) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def make(environ: dict[str, str] | None = None, clock: Callable[[], float] | None = None) -> Engine:
-        engine = Engine(paths, environ or {"PATH": "/usr/bin:/bin", **NO_FLOORS_ENVIRON}, "headless", clock=clock or time.time)
-        engine.open()
+        environ = environ or {"PATH": "/usr/bin:/bin", **NO_FLOORS_ENVIRON}
+        engine = open_engine(paths, environ, "headless", clock=clock or time.time)
         made.append(engine)
         return engine
 

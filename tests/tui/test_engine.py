@@ -162,7 +162,7 @@ async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, ro
 async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's thread fails once: the console says so, lives on, and the engine runs again."""
     failed = threading.Event()
-    step = Engine.step
+    step = Engine.take_turn
 
     def once(self: Engine, *args: object, **options: object) -> object:
         if not failed.is_set():
@@ -170,7 +170,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
             raise RuntimeError("boom [/bad] \x1b]52;c;x\x07")
         return step(self, *args, **options)
 
-    monkeypatch.setattr(Engine, "step", once)
+    monkeypatch.setattr(Engine, "take_turn", once)
     async with console(embed=True) as here:
         await here.until(lambda: "the engine failed" in here.said or "the engine failed" in here.text)
         assert "\x1b" not in here.text

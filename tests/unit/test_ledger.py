@@ -61,7 +61,7 @@ class Books:
     def start(self, task_id: str) -> None:
         """Let a task run."""
         task = self.store.change(self.store.get(task_id), "notified", attempt=1)
-        self.store.started(task)
+        self.store.change(task, "running")
 
     def end(self, task_id: str, state: Any = "completed") -> None:
         """Let a task end."""

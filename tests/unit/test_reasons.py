@@ -20,6 +20,7 @@ from kugetsu_engine.domain.manual_session import ManualSession
 from kugetsu_engine.domain.obstacles import Obstacles
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
+from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import provider_backoff
@@ -152,8 +153,7 @@ class Ground:
 
     def turn(self) -> Snapshot:
         """Let the engine take a turn, and take a picture while it runs."""
-        engine = Engine(self.paths, self.environ, "headless")
-        engine.open()
+        engine = open_engine(self.paths, self.environ, "headless")
         self.engine = engine
 
         def launch(task: Task, entered: slots.SlotLease) -> bool:
@@ -163,7 +163,7 @@ class Ground:
 
         engine.dispatcher._launch = launch  # type: ignore[method-assign]
         try:
-            engine.step()
+            engine.take_turn()
             return SnapshotReader(self.paths, self.environ).read()
         finally:
             engine.close()

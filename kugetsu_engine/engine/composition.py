@@ -1,0 +1,145 @@
+"""Composing an engine: its parts, and which of them needs which. The order is that of their needs."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from ..agents import registry
+from ..config.env_files import EnvFiles
+from ..config.loader import SettingsSource
+from ..domain.alerts import Alerts
+from ..domain.task import Notice
+from ..jobs.prompt import PromptFile
+from ..paths import StatePaths
+from ..process import identity
+from ..queue.task_store import TaskStore
+from ..scheduler.attempt_results import ResultCollector
+from ..scheduler.attempts import AttemptTracker
+from ..scheduler.budget import Budget
+from ..scheduler.change_tracker import ChangeTracker
+from ..scheduler.context import EngineContext
+from ..scheduler.conversation_log import ConversationLog
+from ..scheduler.cooldowns import Cooldowns
+from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
+from ..scheduler.orphan_reaper import OrphanReaper
+from ..scheduler.provider_backoff import ProviderBackoff
+from ..scheduler.queue_control import QueueControl
+from ..scheduler.recovery import Recovery
+from ..scheduler.resource_gate import ResourceGate
+from ..scheduler.session_keeper import SessionKeeper
+from ..scheduler.shared_server import SharedServer
+from ..scheduler.start_obstacles import StartObstacles
+from ..state import issue_names
+from ..state.run_times import RunTimesFile
+from ..storage import files, wakeup_fifo
+from ..storage.engine_lock import EngineLock
+from ..supervisor.launcher import Launcher, Waker
+from .config_alerts import ConfigAlerts
+from .flow_recorder import FlowRecorder
+from .heartbeat import engine_lives
+from .index_file import IndexFile
+from .loop import Engine
+from .request_handlers import RequestHandlers
+from .request_inbox import RequestInbox
+
+LOCK_WAIT_S = 2.0
+"""Who only looks at the engine's lock, or acts on the queue where no engine runs, holds it for a moment."""
+
+
+def open_engine(
+    paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
+    on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
+    boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+) -> Engine:  # fmt: skip
+    """Become the engine of a state directory.
+
+    Args:
+        resume: go on even if the machine was restarted while there was work.
+        boot_id: differs after every start of the machine.
+        drain: start nothing new, from the first turn on.
+
+    Raises:
+        EngineHeld: another process is.
+        StateDirError: the state directory cannot be used.
+    """
+    lock, waker = EngineLock(paths), Waker()
+    try:
+        files.prepare(paths.folders())
+        lock.acquire(0.0 if mode == "command" or engine_lives(paths) else LOCK_WAIT_S)
+        issue_names.keep_older_names(paths)
+        engine = _compose(
+            paths, dict(environ), mode, clock, monotonic, boot_id, lock=lock, waker=waker,
+            launcher=launcher or Launcher(paths.supervisor_log), on_notice=on_notice, resume=resume,
+        )  # fmt: skip
+        engine.controls.draining = drain
+        engine.read_state()
+        if engine.context.lasts and (fd := wakeup_fifo.listen(paths.bell)) is not None:
+            waker.listen(fd, engine.hint_new_tasks)
+        return engine
+    except BaseException:
+        waker.close()
+        lock.release()
+        raise
+
+
+def _compose(
+    paths: StatePaths, environ: Mapping[str, str], mode: str, clock: Callable[[], float], monotonic: Callable[[], float],
+    boot_id: Callable[[], str], *, lock: EngineLock, waker: Waker, launcher: Launcher,
+    on_notice: Callable[[Notice], None] | None, resume: bool,
+) -> Engine:  # fmt: skip
+    listeners: list[Callable[[Notice], None]] = []
+
+    def publish(notice: Notice) -> None:
+        for listener in listeners:
+            listener(notice)
+
+    settings, alerts = SettingsSource(paths, environ), Alerts(clock)
+    store = TaskStore(paths, clock, alerts.warn, publish, monotonic, settings.default_server)
+    context = EngineContext(paths, environ, mode, settings, clock, monotonic, boot_id, alerts, store.add_notice)
+    controls = QueueControl(paths, settings.limit, context.lasts, clock)
+    gate = ResourceGate((paths.root, paths.worktrees))
+    backoff = ProviderBackoff(paths, clock, lambda agent: registry.provider(agent, settings.current))
+    obstacles = StartObstacles(context, store=store)
+    server = SharedServer(context, store=store, slots=lambda: controls.limit)
+
+    # what an ended attempt means for others
+    cooldowns = Cooldowns(context, backoff=backoff)
+    sessions = SessionKeeper(context)
+    conversations = ConversationLog(context, quarantine=store.quarantine)
+    budget = Budget(paths, clock, controls)
+    run_times = RunTimesFile(paths)
+
+    def learn_run_time(finished: FinishedAttempt) -> None:
+        if finished.attempt.outcome == "ok" and (seconds := finished.attempt.elapsed_s) is not None:
+            run_times.learn(finished.task, finished.task.agent or settings.current.agent, seconds)
+
+    finisher = AttemptFinisher(
+        context, store=store, gate=gate, obstacles=obstacles,
+        before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
+        after=(learn_run_time, lambda finished: budget.count(finished.attempt)),
+    )  # fmt: skip
+    collector = ResultCollector(context, store=store, launcher=launcher, finisher=finisher)
+    attempts = AttemptTracker(
+        context, store=store, waker=waker, launcher=launcher, gate=gate, collector=collector, finisher=finisher,
+        cooldowns=cooldowns, sessions=sessions,
+    )  # fmt: skip
+    dispatcher = Dispatcher(
+        context, store=store, controls=controls, attempts=attempts, finisher=finisher, conversations=conversations,
+        backoff=backoff, gate=gate, obstacles=obstacles, launcher=launcher, server=server,
+    )  # fmt: skip
+
+    handlers = RequestHandlers(
+        context, store=store, controls=controls, backoff=backoff, attempts=attempts, dispatcher=dispatcher
+    )
+    flow = FlowRecorder(context, journal=store.journal, controls=controls, gate=gate, backoff=backoff)
+    recovery = Recovery(context, store=store, controls=controls, attempts=attempts)
+    listeners += [recovery.add_quarantined, *([on_notice] if on_notice is not None else [])]
+    return Engine(
+        context, lock=lock, waker=waker, launcher=launcher, store=store, controls=controls, gate=gate, backoff=backoff,
+        budget=budget, run_times=run_times, attempts=attempts, recovery=recovery, reaper=OrphanReaper(context),
+        changes=ChangeTracker(context), server=server, dispatcher=dispatcher, flow=flow,
+        inbox=RequestInbox(context, handlers=handlers, quarantine=store.quarantine, flow=flow),
+        config_alerts=ConfigAlerts(context, env_files=EnvFiles(paths), prompt_file=PromptFile(paths)),
+        index=IndexFile(context, store=store), resume=resume,
+    )  # fmt: skip

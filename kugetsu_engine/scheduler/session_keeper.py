@@ -1,0 +1,30 @@
+"""Keeping the sessions that agents report, for the next attempt at the same issue."""
+
+from ..domain.task import Task
+from ..jobs import session_choice
+from .context import EngineContext
+from .finish_attempt import FinishedAttempt
+
+
+class SessionKeeper:
+    """Writes the sessions of issues."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+
+    def keep(self, task: Task, session_id: str) -> None:
+        """Keep the session of an attempt; where the disk refuses, the attempt's result says it again."""
+        server = self._context.settings.current.default_server
+        try:
+            session_choice.keep_session(self._context.paths, task, session_id, server, self._context.now())
+        except OSError:
+            return
+
+    def note_result(self, finished: FinishedAttempt) -> None:
+        """An attempt has ended: keep its session, or forget one that the agent does not know any more."""
+        task, attempt = finished.task, finished.attempt
+        if attempt.session_id is not None:
+            self.keep(task, attempt.session_id)
+        elif attempt.failure == "session":
+            server = self._context.settings.current.default_server
+            session_choice.forget_session(self._context.paths, task, server, self._context.now())
