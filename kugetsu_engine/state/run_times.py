@@ -26,7 +26,10 @@ class RunTimesFile:
         if self._known is None:
             self._known = load_run_times(self._paths)
         if self._known is None:
-            self._known = learned(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
+            try:
+                self._known = learned(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
+            except OSError:  # without them there is no estimate, and no more is lost
+                return RunTimes()
             if self._known.runs:
                 self._save(self._known)
         return self._known
