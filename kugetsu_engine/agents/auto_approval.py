@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ..config import env_files
-from ..config.loader import Settings
+from ..config.settings import Settings
 from ..errors import KugetsuError
 from ..paths import StatePaths
 from ..storage import files

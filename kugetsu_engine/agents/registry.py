@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..config.loader import AgentSettings, Settings
+from ..config.loader import AgentSettings
+from ..config.settings import Settings
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.session import NEW, WantedSession
 from ..errors import ConfigError

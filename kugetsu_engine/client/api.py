@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 
-from ..domain import refs
+from ..domain import refs, request
+from ..domain.decisions import notification_rules
 from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from ..domain.new_task import task_id as as_task_id
 from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from ..config.loader import Settings
+    from ..config.settings import Settings
     from ..domain.changes import WorktreeDiff
+    from ..domain.request import Answer, Request, Verb
     from ..engine.loop import Engine
     from ..notifications.channels import Tried
-    from ..state.requests import Answer, Request, Verb
     from .edit import Edit
     from .preflight import Obstacle
 
@@ -134,9 +135,8 @@ class Client:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
-        from ..state import requests
 
-        return self.ask_all([requests.Request(verb, task, args)], wait_s)[0]
+        return self.ask_all([request.Request(verb, task, args)], wait_s)[0]
 
     def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
         """Make several requests as one act and return their answers in order, as `ask` does for one.
@@ -157,10 +157,10 @@ class Client:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
             task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            parts.append(requests.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+            parts.append(request.Request(wish.verb, task_id, wish.args, _now(self._clock())))
         if not parts:
             return []
-        whole = parts[0] if len(parts) == 1 else requests.Request("many", at=_now(self._clock()), parts=parts)
+        whole = parts[0] if len(parts) == 1 else request.Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
         wakeup_fifo.notify(self.paths.bell)
         reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
@@ -267,11 +267,11 @@ class Client:
 
         self.refuse_if_read_only()
         self._prepare()
-        known = name if name == notification_mutes.ALL else tasks.find_task(self.paths, name).id
+        known = name if name == notification_rules.ALL else tasks.find_task(self.paths, name).id
         now = self._clock()
         until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
         notification_mutes.set_mute(self.paths, known, until, now)
-        what = "everything" if known == notification_mutes.ALL else shown_id(known)
+        what = "everything" if known == notification_rules.ALL else shown_id(known)
         if until is None:
             return f"{what} is told again"
         return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")

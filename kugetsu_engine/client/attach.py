@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..agents import registry
-from ..config.loader import AgentSettings, Settings
+from ..config.loader import AgentSettings
+from ..config.settings import Settings
 from ..domain import refs
 from ..domain.manual_session import ManualSession
 from ..domain.new_task import typed_id
@@ -21,9 +22,9 @@ from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
 from ..jobs import builder, environment
 from ..paths import StatePaths
-from ..scheduler.queue_control import effective_limit, load_control
 from ..state import issue_names, issue_tasks, manual_sessions, sessions
 from ..state import slots as gate
+from ..state.queue_settings import effective_limit, load_control
 from ..storage import wakeup_fifo as bell
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    from ..config.loader import Settings
+    from ..config.settings import Settings
 
 LOOK_AGAIN_S = 60.0
 

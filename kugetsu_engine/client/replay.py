@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..config.loader import Settings, SettingsSource
+from ..config.loader import SettingsSource
+from ..config.settings import Settings
 from ..domain.decisions.duration_model import learned
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
@@ -19,9 +20,8 @@ from ..domain.text.times import epoch
 from ..errors import BadFile, KugetsuError
 from ..jobs.work_folders import own_repositories
 from ..paths import StatePaths
-from ..scheduler import queue_control
-from ..scheduler.provider_backoff import NETWORK
-from ..state import journal_file, notifications, pull_requests, tasks
+from ..state import journal_file, notifications, pull_requests, queue_settings, tasks
+from ..state.rate_limits import NETWORK
 from ..storage import json_files
 from ..storage.locks import is_held
 from .snapshot import Active, EngineView, Snapshot
@@ -46,7 +46,7 @@ class Replay:
         )
         self._pulls = pull_requests.load_pull_requests(paths).issues
         self._read_until = notifications.read_until(paths)
-        self._limit = queue_control.effective_limit(queue_control.load_control(paths), self._settings.max_concurrent_agents)
+        self._limit = queue_settings.effective_limit(queue_settings.load_control(paths), self._settings.max_concurrent_agents)
 
     def at(self, when: float) -> Snapshot:
         """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""

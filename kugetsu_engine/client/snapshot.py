@@ -12,6 +12,7 @@ import msgspec
 
 from ..config import env_files
 from ..config.loader import SettingsSource
+from ..config.prompt_template import PromptFile
 from ..domain import states
 from ..domain.changes import Changes
 from ..domain.config_faults import Gaps
@@ -31,15 +32,13 @@ from ..domain.states import NOTIFIED
 from ..domain.task import Notice, State, Task
 from ..domain.text.times import epoch
 from ..errors import BadFile
-from ..jobs.prompt import PromptFile
 from ..jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
 from ..paths import StatePaths
 from ..process import identity
-from ..queue.entry import UNREADABLE, state_on_disk
-from ..scheduler import provider_backoff, queue_control
-from ..state import edit_locks, manual_sessions, run_times, runs
+from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
 from ..state import notifications as notices
 from ..state import pull_requests as pulls
+from ..state.tasks import UNREADABLE, state_on_disk
 from ..storage import files, json_files
 from ..storage.locks import is_held
 from ..storage.quarantine import is_aside
@@ -324,14 +323,14 @@ class SnapshotReader:
         done = self._read_done(every_file) if with_history else ()
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
-        paused = provider_backoff.load_pauses(self.paths)
-        rest, hosts = provider_backoff.current_cooldowns(paused, now), provider_backoff.resting_hosts(paused, now)
+        paused = rate_limits.load_pauses(self.paths)
+        rest, hosts = rate_limits.current_cooldowns(paused, now), rate_limits.resting_hosts(paused, now)
         own = own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
             notices=tuple(notices.newest_notification(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults, provider_backoff.describe_pause(rest, now), provider_backoff.silent_hosts(hosts, now)),
+            alerts=self._alerts(engine, state, faults, rate_limits.describe_pause(rest, now), rate_limits.silent_hosts(hosts, now)),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
@@ -352,7 +351,7 @@ class SnapshotReader:
             running = is_held(self.paths.engine_lock)
         except OSError:
             running = False
-        flow = state if state and running else queue_control.load_control(self.paths)
+        flow = state if state and running else queue_settings.load_control(self.paths)
         pause = read_pause_reason(flow.pause_code, flow.pause_reason)
         if not running or state is None or state.stopped:
             stopped = state is not None and state.stopped
@@ -377,8 +376,8 @@ class SnapshotReader:
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
             return state.limit  # the engine's own: it may have kept the last good setting
-        return queue_control.effective_limit(
-            queue_control.load_control(self.paths), self.settings.current.max_concurrent_agents
+        return queue_settings.effective_limit(
+            queue_settings.load_control(self.paths), self.settings.current.max_concurrent_agents
         )
 
     def _read_open(self, every_file: bool) -> tuple[list[Task], tuple[Task, ...]]:

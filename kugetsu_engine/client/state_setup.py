@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable
 
 from ..agents import registry
+from ..config.prompt_template import RULES
 from ..domain.new_task import typed_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import WantedSession
 from ..errors import KugetsuError
 from ..git.command import git
-from ..jobs.prompt import RULES
 from ..paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from ..state import sessions
 from ..storage import files

@@ -7,7 +7,8 @@ from ..domain.text.masking import Mask, secrets_of
 from ..paths import StatePaths
 from ..storage import files
 from . import env_files
-from .loader import Settings, load_settings
+from .loader import load_settings
+from .settings import Settings
 
 _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
 

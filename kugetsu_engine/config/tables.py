@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-import msgspec
-
 from ..domain import agent_names, refs
 from ..domain.config_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
-from ..domain.decisions.notification_rules import WORTHS, Worth
+from ..domain.decisions.notification_rules import WORTHS
 from ..errors import KugetsuError, UsageError
 from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
 from .parsers import (  # fmt: skip
@@ -23,54 +21,10 @@ from .parsers import (  # fmt: skip
     shown,
     texts,
 )
+from .settings import ForgeSettings, NotifySettings, RepoSettings
 
 Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
 """Takes a fault of `config.toml`: path of names, what is wrong, what it stops, and what holds meanwhile."""
-
-
-class NotifySettings(msgspec.Struct, frozen=True):
-    """`[notify]`: how an operator is told who does not look."""
-
-    on: Worth = "needs_you"
-    bell: bool = True
-    """The console rings the bell of its terminal."""
-    terminal: Literal["auto", "osc9", "osc777", "osc99", "off"] = "auto"
-    """The console asks its terminal for a notification of the desktop it stands on, also over ssh and through tmux."""
-    desktop: bool | Literal["auto"] = False
-    """The engine calls notify-send, or osascript; `auto`: where there is a desktop."""
-    command: list[str] = []
-    """argv of a program; `{title}`, `{text}`, `{id}`, `{ref}` and `{kind}` are filled in, JSON is on its input."""
-    urls: list[str] = []
-    """Addresses of apprise."""
-    quiet_hours: str | None = None
-    digest_after: int = 5
-    """More than so many within a minute become one."""
-
-    @property
-    def outward(self) -> bool:
-        """Whether the engine has anything to send with."""
-        return bool(self.command or self.urls or self.desktop)
-
-
-class RepoSettings(msgspec.Struct, frozen=True):
-    """One entry of `[repos]`; a path alone may stand for it."""
-
-    path: str | None = None
-    """A local repository; None: a clone is made."""
-    setup: list[list[str]] = []
-    """argv of each command to run in a worktree before its agent."""
-    teardown: list[list[str]] = []
-    """argv of each command to run there afterwards."""
-    base_branch: str | None = None
-
-
-class ForgeSettings(msgspec.Struct, frozen=True):
-    """One entry of `[forges]`; its kind alone may stand for it."""
-
-    kind: Literal["github", "gitea", "forgejo", "off"]
-    """`off`: never asked, though there is a token."""
-    api: str | None = None
-    """Address of its API, where it is not the usual one."""
 
 
 NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {

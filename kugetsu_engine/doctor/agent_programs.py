@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 
 from ..agents import program_versions, registry
-from ..config.loader import AgentSettings, Settings
+from ..config.loader import AgentSettings
+from ..config.settings import Settings
 from ..domain.task import Task
 from ..errors import KugetsuError
 from ..jobs import environment

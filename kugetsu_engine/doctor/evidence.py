@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..config.loader import Settings
+from ..config.settings import Settings
 from ..domain.engine_state import Control, EngineState
 from ..domain.job import Result, RunRecord
 from ..domain.new_task import task_id as as_task_id
@@ -19,9 +19,8 @@ from ..process import identity
 from ..process.waiting import wait_for_exit
 from ..queue.cleanup import LITTER_AGE_S, TIDY_S, is_litter, list_litter
 from ..scheduler import orphans as leftovers
-from ..scheduler import queue_control
 from ..scheduler.orphans import OrphanProcess
-from ..state import edit_locks, requests, runs, tasks
+from ..state import edit_locks, queue_settings, requests, runs, tasks
 from ..storage import files
 from ..storage.locks import is_held
 
@@ -149,7 +148,7 @@ def _read_runs(paths: StatePaths, found: Evidence) -> None:
 def _read_queue(paths: StatePaths, settings: Settings, found: Evidence) -> None:
     found.set_aside = files.list_names(paths.corrupt)
     found.requests = requests.list_waiting(paths) if os.path.isdir(paths.requests) else []
-    found.limit = queue_control.effective_limit(queue_control.load_control(paths), settings.max_concurrent_agents)
+    found.limit = queue_settings.effective_limit(queue_settings.load_control(paths), settings.max_concurrent_agents)
     found.max_attempts = settings.max_attempts
     _must_decode(paths.control, Control, found)
     found.engine = state = _must_decode(paths.engine, EngineState, found)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from ..agents import registry
 from ..config.env_files import EnvFiles
 from ..config.loader import SettingsSource
+from ..config.prompt_template import PromptFile
 from ..domain.alerts import Alerts
 from ..domain.task import Notice
-from ..jobs.prompt import PromptFile
 from ..paths import StatePaths
 from ..process import identity
 from ..queue.task_store import TaskStore

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ..config.env_files import EnvFiles
+from ..config.prompt_template import PromptFile
 from ..domain.task import Notice
-from ..jobs.prompt import PromptFile
 from ..scheduler.context import EngineContext
 
 

@@ -8,6 +8,7 @@ import msgspec
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
+from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..errors import BadFile
 from ..queue.journal_writer import JournalWriter
@@ -15,7 +16,6 @@ from ..scheduler.context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.resource_gate import ResourceGate
-from ..state.requests import Answer, Request
 from ..storage import json_files
 
 

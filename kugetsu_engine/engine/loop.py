@@ -26,7 +26,6 @@ from ..paths import JSON
 from ..process import identity
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
-from ..scheduler import provider_backoff
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
@@ -38,6 +37,7 @@ from ..scheduler.queue_control import QueueControl
 from ..scheduler.recovery import Recovery
 from ..scheduler.resource_gate import ResourceGate
 from ..scheduler.shared_server import SharedServer
+from ..state import rate_limits
 from ..state.run_times import RunTimesFile
 from ..storage import files
 from ..storage.engine_lock import EngineLock
@@ -254,7 +254,7 @@ class Engine:
         self._rescan_at = now + RESCAN_S
         self._hints = set()
         files.make_again(self.paths.folders())
-        if (fault := provider_backoff.find_fault(self.paths)) is not None:
+        if (fault := rate_limits.find_fault(self.paths)) is not None:
             self.store.quarantine.set_aside(self.paths.pauses, fault)
         self.store.rescan()
         self.dispatcher.obstacles.forget_refusals()
@@ -295,8 +295,8 @@ class Engine:
             self._cooldowns_seen = self.backoff.version
             self.store.rests_changed()
         rest = self.backoff.resting()
-        self.alerts.warn("rate_limit", provider_backoff.describe_pause(rest, now))
-        self.alerts.warn("network", provider_backoff.silent_hosts(self.backoff.hosts(), now))
+        self.alerts.warn("rate_limit", rate_limits.describe_pause(rest, now))
+        self.alerts.warn("network", rate_limits.silent_hosts(self.backoff.hosts(), now))
         stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
         self.changes.turn(self.store.active())

@@ -9,6 +9,7 @@ import msgspec
 from ..domain import states
 from ..domain.new_task import checked_priority, checked_tags, shown_id, typed_id
 from ..domain.new_task import task_id as as_task_id
+from ..domain.request import Answer, Request, Undo
 from ..domain.session import Mode
 from ..domain.task import Expect, Task
 from ..domain.text.quantities import format_count
@@ -23,7 +24,6 @@ from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..state import tasks
 from ..state.new_tasks import checked_message
-from ..state.requests import Answer, Request, Undo
 from . import issue_requests
 
 CLEARED_AT_ONCE = 100

@@ -1,9 +1,9 @@
 """Taking the operator's requests: in order, each answered, and what is none set aside."""
 
+from ..domain.request import Answer, Request
 from ..errors import BadFile, TransientReadError
 from ..scheduler.context import EngineContext
 from ..state import requests
-from ..state.requests import Answer, Request
 from ..storage import files
 from ..storage.quarantine import Quarantine
 from .flow_recorder import FlowRecorder

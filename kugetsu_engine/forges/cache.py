@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from ..config.loader import Settings, load_settings
+from ..config.loader import load_settings
+from ..config.settings import Settings
 from ..domain import refs
 from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef

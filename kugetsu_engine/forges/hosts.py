@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..config import env_files
-from ..config.loader import ForgeSettings, Settings
+from ..config.loader import ForgeSettings
+from ..config.settings import Settings
 from ..errors import ForgeError, TransientReadError
 from ..paths import ENV_FORGES, StatePaths
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from ..agents import program_versions, registry
 from ..agents.launch_spec import Invocation
 from ..config import secret_values
-from ..config.loader import AgentSettings, RepoSettings, Settings
+from ..config.loader import AgentSettings, RepoSettings
+from ..config.settings import Settings
 from ..domain import refs
 from ..domain.job import Job
 from ..domain.reserved_refs import SESSIONS

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from ..config.loader import Settings
+from ..config.settings import Settings
 from ..domain.decisions import scheduling
 from ..domain.decisions.scheduling import Cooldown
 from ..paths import StatePaths

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..config.loader import NotifySettings
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
-from ..state.notifications import Message
+from .message import Message
 
 LIMIT_S = 20.0
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")

@@ -7,13 +7,13 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from ..config.loader import Settings
+from ..config.settings import Settings
 from ..domain.decisions import notification_rules
 from ..domain.task import Notice
 from ..paths import StatePaths
 from ..state import notification_mutes
-from ..state.notifications import Message
 from .channels import NotSent, list_channels
+from .message import Message
 
 SETTLE_S = 1.0
 """So long more may come before a message leaves, as things rarely happen alone."""

@@ -1,19 +1,13 @@
 """What the engine keeps in memory of tasks: a slim entry of each open one, and the states that `after` asks for."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from ..domain.new_task import task_id as as_task_id
 from ..domain.refs import key_of, repository_of
 from ..domain.task import Order, State, start_order
-from ..errors import BadFile
 from ..paths import StatePaths
-from ..state import tasks
-
-UNREADABLE = "unreadable"
-"""Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
+from ..state.tasks import UNREADABLE, state_on_disk
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -48,24 +42,6 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     def key(self) -> Order:
         """Sorts entries into the order in which they start."""
         return start_order(self.id, self.priority, self.position, self.pending_since)
-
-
-def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
-    """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
-
-    Args:
-        set_aside: whether the file of a task lies in `queue/corrupt`.
-    """
-    if as_task_id(task_id) != task_id:
-        return None  # no task can have had that name
-    if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
-        return UNREADABLE
-    try:
-        return tasks.read_task(paths.ended(task_id), task_id).state
-    except FileNotFoundError:
-        return None
-    except BadFile:
-        return UNREADABLE
 
 
 class TaskStates(Mapping[str, str]):

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shorten_value
+from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..paths import StatePaths
 from ..state import journal_file
-from ..state.requests import Answer, Request
 from ..storage import json_lines
 
 

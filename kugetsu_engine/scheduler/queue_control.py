@@ -12,9 +12,8 @@ from ..domain.text.quantities import format_count
 from ..domain.text.times import iso
 from ..errors import BadFile, Conflict, TransientReadError, UsageError
 from ..paths import StatePaths
-from ..storage import files, json_files
-
-UNREADABLE = Control(paused=True)
+from ..state.queue_settings import UNREADABLE, effective_limit, read_control
+from ..storage import files
 
 
 class QueueControl:
@@ -164,32 +163,3 @@ class QueueControl:
             files.set_aside(self._paths.control, self._paths.corrupt, error.message, iso(self._now()))
         files.replace(self._paths.control, msgspec.json.encode(control))
         self._control, self.fault, self._seen = control, None, files.read_signature(self._paths.control)
-
-
-def read_control(paths: StatePaths) -> Control:
-    """Read the file; one that is missing says nothing.
-
-    Raises:
-        BadFile: it cannot be read.
-    """
-    try:
-        control = json_files.read(paths.control, Control)
-    except FileNotFoundError:
-        return Control()
-    if control.limit is not None and not 1 <= control.limit <= 1000:
-        raise BadFile(f"{paths.control} holds a limit out of range")
-    return control
-
-
-def load_control(paths: StatePaths) -> Control:
-    """Like `read`; one that is broken says paused."""
-    try:
-        return read_control(paths)
-    except BadFile:
-        return UNREADABLE
-
-
-def effective_limit(control: Control, configured: int) -> int:
-    """The limit in force: the one set by hand, as long as the setting is still what it was then."""
-    by_hand = control.limit is not None and control.limit_over == configured
-    return control.limit if by_hand and control.limit is not None else configured

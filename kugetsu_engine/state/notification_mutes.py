@@ -2,13 +2,13 @@
 
 import msgspec
 
+from ..domain.decisions.notification_rules import ALL
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..storage import files
 
 FOR_EVER = "9999-12-31T23:59:59.000Z"
-ALL = "all"
 MOST = 1000
 
 

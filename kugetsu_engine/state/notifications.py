@@ -14,21 +14,6 @@ MOST_CHARACTERS = 1500
 """What is kept of a text of a notification."""
 
 
-class Message(msgspec.Struct, frozen=True):
-    """What leaves the machine's terminal: one notification, or a digest of many."""
-
-    title: str
-    text: str
-    kind: str
-    """The type of the notification, or `digest`."""
-    id: str | None = None
-    issue_ref: str | None = None
-    count: int = 1
-    """Notifications in it."""
-    urgent: bool = False
-    """Whether a person should look at it."""
-
-
 _decoder = msgspec.json.Decoder(Notice)
 _encoder = msgspec.json.Encoder()
 

@@ -2,7 +2,8 @@
 
 import codecs
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import JSON, StatePaths
 from ..storage import files
+from . import tasks
 
 _decoder = msgspec.json.Decoder(Task)
 _encoder = msgspec.json.Encoder()
@@ -145,3 +147,25 @@ def _schema_of(data: bytes) -> int | None:
     except Exception:  # any bytes at all: this only tells a newer file from a broken one
         return None
     return schema if isinstance(schema, int) and not isinstance(schema, bool) else None
+
+
+UNREADABLE = "unreadable"
+"""Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
+
+
+def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
+    """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
+
+    Args:
+        set_aside: whether the file of a task lies in `queue/corrupt`.
+    """
+    if as_task_id(task_id) != task_id:
+        return None  # no task can have had that name
+    if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
+        return UNREADABLE
+    try:
+        return tasks.read_task(paths.ended(task_id), task_id).state
+    except FileNotFoundError:
+        return None
+    except BadFile:
+        return UNREADABLE

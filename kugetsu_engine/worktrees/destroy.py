@@ -14,6 +14,7 @@ from ..agents import registry
 from ..client.api import Client
 from ..config import loader
 from ..domain import refs
+from ..domain.request import Request
 from ..domain.session import Session
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
@@ -22,7 +23,6 @@ from ..errors import AttemptFailed, Conflict, ForgeError, KugetsuError
 from ..forges.cache import CachedForges
 from ..process.waiting import pause
 from ..state import contexts, issue_names, issue_tasks, sessions
-from ..state.requests import Request
 from ..storage.locks import is_held, try_lock, unlock
 from . import removal
 from .removal import Facts, Objection, Reason, WorkingDirectories, WorktreeState

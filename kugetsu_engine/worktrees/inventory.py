@@ -8,7 +8,8 @@ import msgspec
 
 from ..client.api import Client
 from ..client.snapshot import ALL_DONE, SnapshotReader
-from ..config.loader import Settings, load_settings
+from ..config.loader import load_settings
+from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
 from ..errors import AttemptFailed, KugetsuError
 from ..git import containing_repository, folder_removal, start_point

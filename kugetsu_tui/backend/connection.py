@@ -17,12 +17,12 @@ from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.config.loader import Settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.request import VERBS, Request, Verb
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
 from kugetsu_engine.notifications.channels import Tried
-from kugetsu_engine.state.requests import VERBS, Request, Verb
 from kugetsu_engine.storage.watch import watch
 
 from ..viewmodels import absence

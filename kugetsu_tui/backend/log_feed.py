@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.text.masking import Mask
@@ -15,29 +15,11 @@ from kugetsu_engine.state.log_times import LogTimes
 from ..formatting import line_times
 from ..formatting.cells import SafeText
 from ..formatting.error_lines import looks_wrong
+from ..viewmodels.log_window import SCAN_LINES, WINDOW, LogPart
 from .worker_thread import WorkerThread
 
-WINDOW = 400
-"""Lines that are handed out at once; a few screens."""
 SEARCH_LIMIT = 10_000
-SCAN_LINES = 400_000
-"""Lines that are looked at for the next error; about a second."""
 SCAN_BATCH = 2_000
-
-
-class LogPart(NamedTuple):
-    """Some lines of a log, and how many there are."""
-
-    total: int
-    size: int
-    start: int
-    lines: tuple[SafeText, ...]
-    times: tuple[str, ...] = ()
-    """When each was written, empty where that is not known; none at all where they are not asked for."""
-    colours: tuple[tuple[Colour, ...], ...] = ()
-    """The colours of each; none at all where no line has any."""
-    streams: bool = False
-    """Whether the log is there in two forms: as the agent printed it, and readable."""
 
 
 class Coloured(Protocol):

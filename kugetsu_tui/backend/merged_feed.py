@@ -19,7 +19,8 @@ from ..formatting.cells import SafeText, fit
 from ..formatting.error_lines import looks_wrong
 from ..formatting.glyphs import glyph
 from ..viewmodels.filtering import compiled
-from .log_feed import WINDOW, LogPart, colours_of
+from ..viewmodels.log_window import WINDOW, LogPart
+from .log_feed import colours_of
 from .worker_thread import WorkerThread
 
 KEPT = 20_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from kugetsu_engine.state.requests import Undo
+from kugetsu_engine.domain.request import Undo
 
 from ..viewmodels.console_state import ConsoleState
 

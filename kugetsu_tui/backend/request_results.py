@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from kugetsu_engine.domain.request import Answer, Request
 from kugetsu_engine.domain.text.quantities import format_count
-from kugetsu_engine.state.requests import Answer, Request
 
 from .messages import Answered
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kugetsu_engine.state.requests import Undo
+from kugetsu_engine.domain.request import Undo
 
 KEPT_S = 30.0
 KEPT = 20

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from kugetsu_engine.client.edit import Edit, editor_of, kept_text, read_edited
+from kugetsu_engine.domain.request import Request
 from kugetsu_engine.errors import Conflict, KugetsuError, NoAnswer
-from kugetsu_engine.state.requests import Request
 
 from ..backend.request_results import in_full, summed_up
 from ..console import Console

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kugetsu_engine.state.notification_mutes import ALL
+from kugetsu_engine.domain.decisions.notification_rules import ALL
 
 from ..commands.grammar import Command
 from ..console import Console

@@ -4,12 +4,12 @@ from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.text.quantities import choose_form
 
 from ..availability import ActionContext
-from ..backend.log_feed import LogPart
 from ..backend.merged_feed import GUTTER, Choice, MergedFeed
 from ..formatting.cells import clean
 from ..modals.menu import Menu
 from ..viewmodels import status_bar
 from ..viewmodels.console_state import ConsoleState, short_ref
+from ..viewmodels.log_window import LogPart
 from ..widgets.bars import Banner, StatusStrip
 from ..widgets.line_widget import Span
 from ..widgets.log_view import LogView

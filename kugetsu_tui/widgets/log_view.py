@@ -10,10 +10,10 @@ from textual.worker import Worker
 
 from kugetsu_engine.domain.text.quantities import format_count
 
-from ..backend.log_feed import SCAN_LINES, LogPart
 from ..formatting.cells import clean
 from ..formatting.glyphs import glyph
 from ..formatting.line_times import CLOCK
+from ..viewmodels.log_window import SCAN_LINES, LogPart
 from .line_widget import EMPTY, Line, Span
 from .log_style import Card, drawn, moved, seen
 from .pane import SearchChanged

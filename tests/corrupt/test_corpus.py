@@ -12,13 +12,12 @@ import pytest
 
 from kugetsu_engine.cli.commands.status import document
 from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.config.prompt_template import PromptFile
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.refs import slug
 from kugetsu_engine.errors import BadFile, KugetsuError
-from kugetsu_engine.jobs.prompt import PromptFile
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler import provider_backoff, queue_control
-from kugetsu_engine.state import contexts, notifications
+from kugetsu_engine.state import contexts, notifications, queue_settings, rate_limits
 from kugetsu_engine.storage import json_files
 from tests.model.world import World
 from tests.support.corrupt import CORPUS, bytes_of, put
@@ -39,7 +38,7 @@ def _never(_paths: StatePaths) -> bool:
 
 def _control_broken(paths: StatePaths) -> bool:
     try:
-        queue_control.read_control(paths)
+        queue_settings.read_control(paths)
     except BadFile:
         return True
     return False
@@ -106,7 +105,7 @@ PLACES: dict[str, Place] = {
     "the context of the issue": Place(lambda paths: f"{paths.context}/{SLUG}.json", None, _context_broken, kept_if_sound=False),
     "index.json": Place(lambda paths: paths.index, kept=False),
     "pauses.json": Place(
-        lambda paths: paths.pauses, "corrupt", lambda paths: provider_backoff.find_fault(paths) is not None, seen_s=6.0
+        lambda paths: paths.pauses, "corrupt", lambda paths: rate_limits.find_fault(paths) is not None, seen_s=6.0
     ),
     "run-times.json": Place(lambda paths: paths.run_times, kept=False),
     "pulls.json": Place(lambda paths: paths.pulls, kept=False),
@@ -324,7 +323,7 @@ def test_a_file_that_breaks_while_the_engine_runs_does_not_change_what_holds(nam
         world.turn()
         assert world.engine is not None
         assert (world.engine.controls.limit, world.engine.controls.paused) == (1, False)
-        assert queue_control.read_control(world.paths).limit == 1
+        assert queue_settings.read_control(world.paths).limit == 1
         assert "corrupt" in _codes(world)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from kugetsu_engine.client import start as beginning
 from kugetsu_engine.client.api import Client
+from kugetsu_engine.domain.request import Request
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
 from kugetsu_engine.state import issue_tasks, requests, tasks
-from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until

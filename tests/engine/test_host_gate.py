@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.config.loader import Settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.engine.thread import EngineThread

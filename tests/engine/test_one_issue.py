@@ -11,12 +11,12 @@ import pytest
 from kugetsu_engine.client import attach
 from kugetsu_engine.config import loader
 from kugetsu_engine.domain import refs
+from kugetsu_engine.domain.request import Request
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import Conflict
 from kugetsu_engine.state import contexts, issue_names, requests, sessions
 from kugetsu_engine.state.contexts import Context, Message
-from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_engine.worktrees import destroy

@@ -10,7 +10,8 @@ import pytest
 
 from kugetsu_engine.agents import program_versions, registry
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.config.loader import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import agent_programs
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.errors import ConfigError

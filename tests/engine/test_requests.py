@@ -3,6 +3,7 @@
 import pytest
 
 from kugetsu_engine.client.api import Client
+from kugetsu_engine.domain import request
 from kugetsu_engine.errors import Conflict, KugetsuError, NoSuchTask
 from kugetsu_engine.state import requests
 from tests.support.fleet import Fleet
@@ -158,8 +159,8 @@ def test_requests_of_two_operators_at_once_have_one_winner(fleet: Fleet) -> None
     fleet.operator.do("pause")
     fleet.start_engine()
     task_id = fleet.enqueue()
-    first = requests.submit_request(fleet.paths, requests.Request("cancel", task_id))
-    second = requests.submit_request(fleet.paths, requests.Request("cancel", task_id))
+    first = requests.submit_request(fleet.paths, request.Request("cancel", task_id))
+    second = requests.submit_request(fleet.paths, request.Request("cancel", task_id))
     replies = []
     for number in (first, second):
         wait_until(lambda: number not in requests.list_waiting(fleet.paths), 5, "an answer")  # noqa: B023
@@ -182,7 +183,7 @@ def test_who_may_only_read_changes_nothing(fleet: Fleet) -> None:
 
 def test_a_request_that_cannot_be_read_is_set_aside_and_the_next_one_applied(fleet: Fleet) -> None:
     """Garbage among the requests neither stops the engine nor is lost."""
-    number = requests.submit_request(fleet.paths, requests.Request("pause"))
+    number = requests.submit_request(fleet.paths, request.Request("pause"))
     with open(requests.file_of(fleet.paths, number), "wb") as file:
         file.write(b"\xff{not json")
     assert "paused" in fleet.operator.do("pause")

@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kugetsu_engine.scheduler import queue_control
-from kugetsu_engine.state import requests
-from kugetsu_engine.state.requests import Request
+from kugetsu_engine.domain.request import Request
+from kugetsu_engine.state import queue_settings, requests
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -30,7 +29,7 @@ def all_stopped(fleet: Fleet, first: list[str], rest: list[str]) -> None:
     fleet.operator.do("limit", limit=8)
     assert {fleet.state(task_id) for task_id in rest} == {"pending"}
     assert set(fleet.starts()) <= set(first)
-    assert queue_control.load_control(fleet.paths).paused
+    assert queue_settings.load_control(fleet.paths).paused
 
 
 def test_stop_all_stops_what_runs_and_starts_nothing_in_its_place(fleet: Fleet) -> None:
@@ -59,7 +58,7 @@ def test_an_engine_killed_in_the_midst_of_stop_all_finishes_it_when_it_is_back(f
     requests.submit_request(fleet.paths, Request("stop_all"))
     reached: dict[str, Callable[[], bool]] = {
         "before it is read": lambda: True,
-        "once the queue is paused": lambda: queue_control.load_control(fleet.paths).paused,
+        "once the queue is paused": lambda: queue_settings.load_control(fleet.paths).paused,
         "once the first agent is being stopped": lambda: fleet.task(first[0]).stop is not None or fleet.task(first[0]).ended,
     }
     wait_until(reached[moment], 10, moment)

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.config.loader import NotifySettings, Settings, load_settings
+from kugetsu_engine.config.loader import NotifySettings, load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.decisions import notification_rules
 from kugetsu_engine.domain.task import Level, Notice
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.errors import NoSuchTask
 from kugetsu_engine.notifications.channels import NotSent, list_channels
+from kugetsu_engine.notifications.message import Message
 from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes
-from kugetsu_engine.state.notifications import Message
 from kugetsu_engine.storage import files
 from tests.support.waiting import wait_until
 

@@ -19,7 +19,8 @@ import pytest
 
 from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.launch_spec import Invocation
-from kugetsu_engine.config.loader import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.session import WantedSession
 from kugetsu_engine.domain.task import Task

@@ -9,7 +9,8 @@ import pytest
 from kugetsu_engine.cli import main
 from kugetsu_engine.client import attach
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.config.loader import Settings, load_settings
+from kugetsu_engine.config.loader import load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import inspect_machine
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.errors import ConfigError, UsageError

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.domain.request import Verb
 from kugetsu_engine.errors import BadFile, KugetsuError, NoAnswer
 from kugetsu_engine.process import identity
 from kugetsu_engine.state import runs, tasks
-from kugetsu_engine.state.requests import Verb
 from kugetsu_engine.storage import files
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

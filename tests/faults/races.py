@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kugetsu_engine.client.snapshot import SnapshotReader
+from kugetsu_engine.domain.request import Answer, Verb
 from kugetsu_engine.domain.states import FINAL
-from kugetsu_engine.state.requests import Answer, Verb
 from tests.support.fleet import Fleet
 from tests.support.observer import marked_processes
 from tests.support.waiting import wait_until

@@ -23,13 +23,13 @@ from kugetsu_engine.domain import refs, task_document
 from kugetsu_engine.domain.decisions.duration_model import RunTimes
 from kugetsu_engine.domain.engine_state import Control, EngineState
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
+from kugetsu_engine.domain.request import Answer, Request
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.domain.text.safe_text import safe_line, safe_text
 from kugetsu_engine.engine.request_handlers import EDITABLE
 from kugetsu_engine.errors import BadFile, KugetsuError, UsageError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import tasks
-from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import files, json_files
 from kugetsu_tui.controllers.preferences_file import PreferencesFile
 from tests.model.world import World

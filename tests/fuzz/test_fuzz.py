@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.domain.engine_state import Control, EngineState
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
+from kugetsu_engine.domain.request import Answer
 from kugetsu_engine.domain.task import Notice, Task
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.state import tasks
-from kugetsu_engine.state.requests import Answer
 from kugetsu_engine.storage import json_files
 
 from .targets import TARGETS, timed

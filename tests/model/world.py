@@ -14,6 +14,7 @@ from unittest import mock
 import msgspec
 
 from kugetsu_engine.client.api import Client
+from kugetsu_engine.domain import request
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 from kugetsu_engine.domain.task import Task
@@ -201,7 +202,7 @@ class World:
         self.acknowledged.add(task_id)
         return task_id
 
-    def ask(self, verb: requests.Verb, task_id: str | None = None, **args: Any) -> requests.Answer:
+    def ask(self, verb: request.Verb, task_id: str | None = None, **args: Any) -> request.Answer:
         """A request is made and answered, by the engine or without one."""
         if verb in ("kill", "cancel") and task_id is not None:
             self.stopped.add(task_id)
@@ -215,8 +216,8 @@ class World:
             self.final |= {task_id: final} if final is not None else {}
         return reply
 
-    def _ask(self, verb: requests.Verb, task_id: str | None, args: dict[str, Any]) -> requests.Answer:
-        number = requests.submit_request(self.paths, requests.Request(verb, task_id, args, None))
+    def _ask(self, verb: request.Verb, task_id: str | None, args: dict[str, Any]) -> request.Answer:
+        number = requests.submit_request(self.paths, request.Request(verb, task_id, args, None))
         wakeup_fifo.notify(self.paths.bell)
         if self.engine is not None:
             self.turn(0.01)

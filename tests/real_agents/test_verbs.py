@@ -8,8 +8,8 @@ import pytest
 
 from kugetsu_engine.agents.opencode import session_ids
 from kugetsu_engine.client import start, state_setup
+from kugetsu_engine.config import prompt_template
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
-from kugetsu_engine.jobs import prompt
 from kugetsu_engine.process.waiting import pause
 from kugetsu_engine.state import contexts, sessions
 from kugetsu_engine.worktrees import destroy
@@ -28,7 +28,9 @@ pytestmark = [
 
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
-    monkeypatch.setattr(state_setup, "FIRST_WORDS", f"{prompt.RULES} {model.script('base', say('ready, says the base'))}")
+    monkeypatch.setattr(
+        state_setup, "FIRST_WORDS", f"{prompt_template.RULES} {model.script('base', say('ready, says the base'))}"
+    )
     monkeypatch.setattr(state_setup, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
     fleet.start_engine()
     operator = fleet.operator

@@ -9,7 +9,8 @@ import pytest
 from kugetsu_engine.agents import auto_approval, registry
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import EngineView, Snapshot
-from kugetsu_engine.config.loader import AgentSettings, Settings, load_settings
+from kugetsu_engine.config.loader import AgentSettings, load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor.machine import inspect_machine
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import KugetsuError

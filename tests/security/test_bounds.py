@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from kugetsu_engine.cli.commands import enqueue
-from kugetsu_engine.config.loader import Settings, load_settings
+from kugetsu_engine.config.loader import load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.refs import MAX_LENGTH, parse
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile, QueueFull, UsageError

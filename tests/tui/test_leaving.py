@@ -8,8 +8,7 @@ from textual.events import Key, Paste
 from kugetsu_engine.client import demo_setup
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import NoAnswer
-from kugetsu_engine.scheduler import queue_control
-from kugetsu_engine.state import tasks
+from kugetsu_engine.state import queue_settings, tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.modals.quit_dialog import WAYS, QuitDialog
 from kugetsu_tui.screens.home import HomeScreen
@@ -82,7 +81,7 @@ async def test_a_key_right_behind_q_does_nothing_beneath_or_in_the_question(cons
         await here.press("j")  # taken in after the burst
         assert isinstance(here.app.screen, QuitDialog)
         assert len(here.app.screen_stack) == 3, here.app.screen_stack
-        assert not queue_control.load_control(here.app.connection.client.paths).paused
+        assert not queue_settings.load_control(here.app.connection.client.paths).paused
         assert here.app.is_running
         unlock(slot)
         await here.press("escape")
@@ -111,7 +110,7 @@ async def test_stopping_all_pauses_stops_and_leaves(console: Opener, fleet: str)
         assert "the queue is paused, 3 tasks wait; stopping 3 agents" in here.said
         await here.ends()
     assert here.app.departure.farewell == "all agents are stopped; the queue is paused, 3 tasks wait: kugetsu resume goes on"
-    assert queue_control.load_control(here.app.connection.client.paths).paused
+    assert queue_settings.load_control(here.app.connection.client.paths).paused
     states = [tasks.find_task(here.app.connection.client.paths, f"q_{number}").state for number in range(1, 7)]
     assert sorted(states) == ["cancelled"] * 3 + ["pending"] * 3
 
@@ -156,6 +155,6 @@ async def test_a_look_that_hangs_does_not_let_keys_through(console: Opener, root
             await here.until(lambda: here.app.connection.runs_engine, "the engine")
             burst(here, "q", "q", "P", "n")
             await here.ends()
-        assert not queue_control.load_control(here.app.connection.client.paths).paused
+        assert not queue_settings.load_control(here.app.connection.client.paths).paused
     finally:
         hangs.set()

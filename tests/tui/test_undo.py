@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.state.requests import Answer, Request, Undo
+from kugetsu_engine.domain.request import Answer, Request, Undo
 from kugetsu_tui.backend.request_results import summed_up
 from kugetsu_tui.backend.undo import KEPT, KEPT_S, UndoLog
 from kugetsu_tui.modals.undo_list import UndoList

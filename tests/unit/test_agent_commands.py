@@ -8,7 +8,8 @@ import pytest
 
 from kugetsu_engine.agents import aider, registry
 from kugetsu_engine.agents.launch_spec import Invocation
-from kugetsu_engine.config.loader import AgentSettings, Settings, load_settings
+from kugetsu_engine.config.loader import AgentSettings, load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.session import WantedSession
 from kugetsu_engine.domain.text.command_template import PROMPT, fill_template
 from kugetsu_engine.errors import BadPrompt, ConfigError

@@ -8,7 +8,8 @@ import pytest
 
 from kugetsu_engine.agents import registry
 from kugetsu_engine.agents.opencode import process_mode
-from kugetsu_engine.config.loader import AgentSettings, RepoSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings, RepoSettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.errors import ConfigError
 from kugetsu_engine.jobs import builder, environment

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine import doctor
-from kugetsu_engine.config import loader
+from kugetsu_engine.config import settings
 from kugetsu_engine.doctor.evidence import Evidence, JournalLine, Run, Unreadable
 from kugetsu_engine.domain.job import Result
 from kugetsu_engine.domain.task import Attempt, Notice, Task
@@ -119,7 +119,7 @@ class TestMending:
 
     def found(self, paths: StatePaths) -> list[doctor.Finding]:
         """What the checker finds on disk."""
-        return doctor.run_checks(doctor.gather_evidence(paths, loader.Settings()))
+        return doctor.run_checks(doctor.gather_evidence(paths, settings.Settings()))
 
     def mended(self, paths: StatePaths, *codes: str) -> list[str]:
         """Mend, having found these; returns what was done, nothing being wrong any more."""
@@ -193,8 +193,8 @@ def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) 
         path.write_text("half")
         os.utime(path, (now, now))
     age = cleanup.LITTER_AGE_S + 1
-    assert doctor.gather_evidence(paths, loader.Settings(), now=now + age).litter == []
-    assert set(doctor.gather_evidence(paths, loader.Settings(), now=now + age + cleanup.TIDY_S).litter) == {
+    assert doctor.gather_evidence(paths, settings.Settings(), now=now + age).litter == []
+    assert set(doctor.gather_evidence(paths, settings.Settings(), now=now + age + cleanup.TIDY_S).litter) == {
         str(path) for path in left
     }
     os.rmdir(paths.edits)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import program_versions, registry
-from kugetsu_engine.config.loader import AgentSettings, Settings
+from kugetsu_engine.config.loader import AgentSettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import agent_logins, agent_programs
 from kugetsu_engine.paths import StatePaths
 from tests.support.processes import is_alive

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.config.loader import ForgeSettings, Settings, load_settings
+from kugetsu_engine.config.loader import ForgeSettings, load_settings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.pull_request import Checks, PullRequest
 from kugetsu_engine.domain.text.times import iso

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kugetsu_engine.domain import request
+from kugetsu_engine.domain.request import Answer, Request
 from kugetsu_engine.domain.reserved_refs import PM_AGENT
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.domain.task import Task
@@ -15,7 +17,6 @@ from kugetsu_engine.paths import ENV_DEFAULT, ENV_DEV, ENV_PM, StatePaths
 from kugetsu_engine.state import contexts, requests, sessions, tasks
 from kugetsu_engine.state.contexts import Context, Message
 from kugetsu_engine.state.new_tasks import create_task
-from kugetsu_engine.state.requests import Answer, Request
 
 REF = "local/app#1"
 
@@ -27,7 +28,7 @@ class Desk:
         self.paths = paths
         self.engine = make()
 
-    def ask(self, verb: requests.Verb, task: str | None = None, **args: object) -> Answer:
+    def ask(self, verb: request.Verb, task: str | None = None, **args: object) -> Answer:
         """Apply a request by way of its file."""
         number = requests.submit_request(self.paths, Request(verb, task, args))
         self.engine.store.rescan()

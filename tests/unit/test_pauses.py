@@ -7,13 +7,8 @@ import pytest
 
 from kugetsu_engine.domain.decisions.scheduling import Cooldown
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.provider_backoff import (
-    FORGET_AFTER_S,
-    ProviderBackoff,
-    current_cooldowns,
-    describe_pause,
-    load_pauses,
-)
+from kugetsu_engine.scheduler.provider_backoff import ProviderBackoff
+from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, current_cooldowns, describe_pause, load_pauses
 from kugetsu_engine.storage import files
 
 START = 1_800_000_000.0

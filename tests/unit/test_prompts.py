@@ -5,7 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kugetsu_engine.config.loader import AgentSettings, Settings
+from kugetsu_engine.config import prompt_template
+from kugetsu_engine.config.loader import AgentSettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain import refs
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT
 from kugetsu_engine.domain.task import Attempt, Task
@@ -79,7 +81,7 @@ def test_the_operators_own_template_replaces_it(paths: StatePaths) -> None:
 def test_a_template_that_makes_no_sense_is_told_and_the_built_in_one_used(paths: StatePaths, text: bytes, told: str) -> None:
     """An agent never gets half a prompt."""
     Path(paths.prompt).write_bytes(text)
-    watched = prompt.PromptFile(paths)
+    watched = prompt_template.PromptFile(paths)
     watched.refresh()
     assert told in watched.problem
     assert "## Rules" in build(paths)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kugetsu_engine.domain.request import Answer, Request
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notifications, requests
-from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import wakeup_fifo
 from tests.support.fleet import ROOT
 

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from kugetsu_engine.domain.pause import PauseReason
+from kugetsu_engine.domain.request import Request
 from kugetsu_engine.engine import request_inbox
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.errors import TransientReadError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, requests
-from kugetsu_engine.state.requests import Request
 from kugetsu_engine.storage import files
 
 from .test_verbs import Desk

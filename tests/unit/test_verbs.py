@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kugetsu_engine.domain.request import Answer, Request
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.engine import request_inbox
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notifications, requests, tasks
-from kugetsu_engine.state.requests import Answer, Request
 from kugetsu_engine.storage import files
 
 NOW = 1_000_000.0

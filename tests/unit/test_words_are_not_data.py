@@ -9,7 +9,8 @@ import pytest
 
 from kugetsu_engine.client import edit as editing
 from kugetsu_engine.config import loader
-from kugetsu_engine.config.loader import NotifySettings, Settings
+from kugetsu_engine.config.loader import NotifySettings
+from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import agent_logins, checks
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather_evidence
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Recovered, RecoveryCounts

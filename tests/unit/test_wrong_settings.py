@@ -7,8 +7,8 @@ import pytest
 from kugetsu_engine.agents import registry
 from kugetsu_engine.config import env_files
 from kugetsu_engine.config.line_numbers import find_line
-from kugetsu_engine.config.loader import Settings, SettingsSource, load_settings
-from kugetsu_engine.config.tables import ForgeSettings
+from kugetsu_engine.config.loader import SettingsSource, load_settings
+from kugetsu_engine.config.settings import ForgeSettings, Settings
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.domain.config_faults import Fault, Gaps
 from kugetsu_engine.domain.decisions import forecast, scheduling

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...config import loader
-from ...config.loader import Settings
+from ...config.settings import Settings
 from ...domain import refs
 from ...domain.text.safe_text import safe_line
 from ...errors import Conflict, KugetsuError, UsageError

@@ -4,8 +4,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
+from ...domain.request import Request
 from ...errors import KugetsuError
-from ...state.requests import Request
 from ..context import make_client, print_note
 from ..grammar import parser_of
 

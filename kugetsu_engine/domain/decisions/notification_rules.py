@@ -105,3 +105,6 @@ def are_hours(text: str) -> bool:
     """Whether a text is a span of the day, such as `22:00-07:00`."""
     time = r"([01]\d|2[0-3]):[0-5]\d"
     return re.fullmatch(f"{time}-{time}", text) is not None
+
+
+ALL = "all"

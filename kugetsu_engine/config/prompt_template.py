@@ -1,0 +1,75 @@
+"""The template of the prompt: its fields, and what is wrong in it."""
+
+from string import Template
+
+from ..errors import BadFile
+from ..paths import StatePaths
+from ..storage import files
+
+FIELDS = {
+    "task": "the message of the task",
+    "issue_ref": "the issue, as host/owner/repo#N",
+    "issue": "title and text of the issue, where `issue_text` is set and its forge tells them",
+    "worktree": "the directory the agent works in",
+    "branch": "its branch",
+    "rules": "what every agent keeps to",
+    "context": "what was said about this issue before, the last 20 messages; empty for the first",
+    "pull_request": "what to do about the pull request",
+    "attempt": "for a later attempt: how the one before ended",
+}
+"""What a template may name."""
+
+
+RULES = """\
+## Rules
+
+* Work in this worktree only. Never touch another branch, another worktree or another project.
+* Read what is there before you change it: the code, the commits on this branch, the issue with all its comments.
+* Stop when something fails that you cannot mend, and say what and why. Do not do something else instead.
+* Never wait for an answer, never open an editor, never run what does not end.
+* Commit what you did, in small steps with messages that say why. Leave nothing uncommitted.
+* Never print or commit a key, a token or a password.
+"""
+
+
+def load_template(paths: StatePaths) -> tuple[str | None, str]:
+    """The operator's template, None where there is none that can be used, and what is wrong with it."""
+    try:
+        text = files.read(paths.prompt, 1 << 20).decode("utf-8-sig")
+    except FileNotFoundError:
+        return None, ""
+    except (BadFile, UnicodeDecodeError) as error:
+        return None, f"prompt.md cannot be read ({error}); the built-in prompt is used"
+    return (None, fault) if (fault := _fault(text)) else (text, "")
+
+
+def _fault(text: str) -> str:
+    template = Template(text)
+    names = [
+        match["named"] or match["braced"] for match in template.pattern.finditer(text) if match["named"] or match["braced"]
+    ]
+    if unknown := sorted(set(names) - FIELDS.keys()):
+        return f"prompt.md: there is no ${unknown[0]} (known: {', '.join(FIELDS)}); the built-in prompt is used"
+    if "task" not in names:
+        return "prompt.md does not name $task, so the message would not arrive; the built-in prompt is used"
+    try:
+        template.substitute(dict.fromkeys(FIELDS, ""))
+    except ValueError as error:
+        return f"prompt.md: {error}; write $$ for a dollar sign; the built-in prompt is used"
+    return ""
+
+
+class PromptFile:
+    """What is wrong with the operator's template, looked at again when it changes."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._seen: object = ()
+        self.problem = ""
+
+    def refresh(self) -> None:
+        """Read the file again if it changed."""
+        seen = files.read_signature(self._paths.prompt)
+        if seen != self._seen:
+            self._seen = seen
+            self.problem = load_template(self._paths)[1]
