@@ -55,6 +55,8 @@ def run_console(
             "without a screen: kugetsu status, kugetsu queue list, kugetsu --headless",
         )
     from kugetsu_engine.client.api import Client
+    from kugetsu_engine.engine.local import LocalEngine
+    from kugetsu_engine.paths import StatePaths
 
     from .app import KugetsuApp
     from .backend.connection import Connection
@@ -67,7 +69,8 @@ def run_console(
     logging.captureWarnings(True)
     logging.getLogger().addHandler(logging.NullHandler())
     choose_glyphs(speaks_utf8())
-    connection = Connection(Client(state_dir, environ, read_only=read_only), folder=_folder(), resume=resume)
+    client = Client(state_dir, environ, LocalEngine(StatePaths(state_dir), environ), read_only=read_only)
+    connection = Connection(client, folder=_folder(), resume=resume)
     app = KugetsuApp(connection, replay)
     try:
         with contextlib.nullcontext() if read_only else read_kept(connection.client.paths, environ):

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
 from screenshots.scene import NOW, Scene, StillConnection, diff_read, fill_form, in_the_past, make_worktree
@@ -26,7 +27,7 @@ async def shoot(
 ) -> None:  # fmt: skip
     """Open the console, press keys, save what it shows."""
     environ = {"PATH": os.environ["PATH"], **(variables or {})} | ({"KUGETSU_THEME": theme} if theme else {})
-    connection = StillConnection(Client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
+    connection = StillConnection(local_client(scene.paths.root, environ), embed=False, clock=lambda: NOW)
     app = KugetsuApp(connection)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + 20

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def make_client() -> Client:
-    """The operator of this command's state directory."""
+    """A client of this command's state directory, which acts itself where no engine runs."""
     from ..client.api import Client
+    from ..engine.local import LocalEngine
 
-    return Client(state_dir_from(os.environ))
+    root = state_dir_from(os.environ)
+    return Client(root, local_engine=LocalEngine(StatePaths(root), os.environ))
 
 
 def state_paths() -> StatePaths:

@@ -23,15 +23,24 @@ from .preflight import Programs
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from ..config.settings import Settings
     from ..domain.changes import WorktreeDiff
     from ..domain.request import Answer, Request, Verb
-    from ..engine.loop import Engine
     from ..notifications.channels import Tried
     from .edit import Edit
     from .preflight import Obstacle
+
+    class LocalEngine(Protocol):
+        """The engine for a moment, where none runs."""
+
+        def apply_requests(self) -> None:
+            """Apply the waiting requests."""
+
+        def settle_attempts(self) -> None:
+            """Enter how attempts ended."""
+
 
 ANSWER_WAIT_S = 10.0
 ANSWER_WAIT_MORE_S = 0.05
@@ -44,13 +53,19 @@ class Client:
     """Acts on one state directory."""
 
     def __init__(
-        self, root: str, environ: Mapping[str, str] = os.environ, *, read_only: bool = False,
-        clock: Callable[[], float] = time.time,
+        self, root: str, environ: Mapping[str, str] = os.environ, local_engine: LocalEngine | None = None, *,
+        read_only: bool = False, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
+        """Begin.
+
+        Args:
+            local_engine: does what is asked for where no engine runs; without one, requests wait for an engine.
+        """
         self.paths = StatePaths(root)
         self.environ = environ
         self.read_only = read_only
         self._clock = clock
+        self._local_engine = local_engine
         self._prepared = False
         self._programs = Programs(self.paths, environ)
         self._room = 0
@@ -307,28 +322,13 @@ class Client:
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
-        self._act_here(lambda engine: engine.attempts.check_all())
+        if self._local_engine is not None:
+            self._local_engine.settle_attempts()
 
     def _apply_here(self) -> None:
         """Apply the waiting requests if no engine does."""
-        self._act_here(lambda engine: engine.apply_requests())
-
-    def _act_here(self, act: Callable[[Engine], object]) -> None:
-        """Be the engine for a moment, unless one runs."""
-        from ..engine.composition import open_engine
-        from ..errors import EngineHeld
-        from ..storage.locks import is_held
-
-        if is_held(self.paths.engine_lock):
-            return
-        try:
-            engine = open_engine(self.paths, self.environ, "command", clock=self._clock)
-        except EngineHeld:
-            return
-        try:
-            act(engine)
-        finally:
-            engine.close()
+        if self._local_engine is not None:
+            self._local_engine.apply_requests()
 
     def _prepare(self) -> None:
         if not self._prepared:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.paths import StatePaths
 from tests.support import real_opencode
+from tests.support.clients import local_client
 from tests.support.model_server import ModelServer, bash, say
 
 from .ground import make_repository
@@ -115,7 +115,7 @@ def _both_batches(program: Path, mode: str, count: int) -> tuple[float, float, f
         )  # fmt: skip
         engine = headless(state)
         try:
-            operator, paths, failed = Client(str(state)), StatePaths(str(state)), 0
+            operator, paths, failed = local_client(str(state)), StatePaths(str(state)), 0
             taken: list[tuple[float, Meter]] = []
             for batch in range(2):
                 with Meter(state) as meter:

@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 
 from .measure import KUGETSU, alternate, environment, fresh_folder, median, quantile, run_time
 from .options import Options
@@ -66,7 +66,7 @@ def _table(medians: dict[str, float], taken: dict[str, list[float]]) -> Table:
 
 
 def _fill(state: Path, tasks: int) -> None:
-    operator = Client(str(state), environment())
+    operator = local_client(str(state), environment())
     for number in range(1, tasks + 1):
         operator.enqueue(f"local/bench#{number}", f"do number {number}")
 

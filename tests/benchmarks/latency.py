@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 
 from .ground import Ground, executable
 from .measure import KUGETSU, Unavailable, alternate, end, environment, let_pass, median, quantile, wait_for
@@ -62,7 +62,7 @@ def _kugetsu(processes: "list[subprocess.Popen[bytes]]") -> dict[str, Callable[[
     ground = Ground("latency-kugetsu")
     state = ground.folder / "state"
     ground.configure(state, 3)
-    operator = Client(str(state), environment())
+    operator = local_client(str(state), environment())
     processes.append(headless(state))
 
     def in_process() -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 
 from .ground import Ground, executable
 from .measure import KUGETSU, Unavailable, end, environment, wait_for
@@ -97,7 +97,7 @@ def kugetsu(ground: Ground, count: int, limit: int, worktree: bool) -> None:
 
 
 def _drain_kugetsu(state: Path, count: int) -> None:
-    operator = Client(str(state), environment())
+    operator = local_client(str(state), environment())
     for number in range(1, count + 1):
         operator.enqueue(f"local/bench#{number}", "do it")
     engine = headless(state, "--until-idle")

@@ -68,9 +68,9 @@ def parse(root: str) -> dict[str, float]:
 
 def enqueue(root: str, name: str, count: str) -> dict[str, object]:
     """Many tasks from one of several processes; waits for a line on stdin, so that all begin together."""
-    from kugetsu_engine.client.api import Client
+    from tests.support.clients import local_client
 
-    operator = Client(root, environment())
+    operator = local_client(root, environment())
     print("ready", flush=True)
     sys.stdin.readline()
     ids, slowest = [], 0.0

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.supervisor.launcher import Launcher
+from tests.support.clients import local_client
 
 from .ground import Ground
 from .measure import (
@@ -92,7 +92,7 @@ def _watching(options: Options) -> Table:
     (state / "config.toml").write_text(text.replace(command, '["sleep", "600"]'), encoding="utf-8")
     engine = headless(state)
     try:
-        Client(str(state), environment()).enqueue("local/bench#1", "be silent")
+        local_client(str(state), environment()).enqueue("local/bench#1", "be silent")
         record, progress = state / "runs" / "q_1.1" / "run.json", state / "runs" / "q_1.1" / "progress.json"
         wait_for(lambda: progress.exists() and json.loads(progress.read_bytes())["phase"] == "agent", 20, "the agent")
         watching = int(json.loads(record.read_bytes())["supervisor_pid"])

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.commands import init
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.reserved_refs import BASE
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import files
+from tests.support.clients import local_client
 
 from .conftest import Shell
 
@@ -110,7 +110,7 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Only when asked for, and with the session's id; a missing program is one line."""
-    operator = Client(str(tmp_path / "state"))
+    operator = local_client(str(tmp_path / "state"))
     files.prepare(operator.paths.folders())
     program = tmp_path / "opencode"
     program.write_text('#!/bin/sh\necho "$@"; pwd; echo "$PWD"\n')

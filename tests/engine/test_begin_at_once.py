@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from kugetsu_engine.client import start as beginning
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.request import Request
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.errors import TryLater
 from kugetsu_engine.state import issue_tasks, requests, tasks
 from kugetsu_engine.storage import files
+from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 def start(fleet: Fleet, number: int, **how: object) -> str:
     """Start a task on an issue of its own; its id, or `later`."""
     try:
-        return beginning.start_issue(Client(fleet.paths.root), f"local/work#{number}", f"do it\n{json.dumps(how)}")
+        return beginning.start_issue(local_client(fleet.paths.root), f"local/work#{number}", f"do it\n{json.dumps(how)}")
     except TryLater:
         return "later"
 

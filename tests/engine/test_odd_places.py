@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.paths import StatePaths, state_dir_from
 from kugetsu_engine.storage import files
+from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 
 
@@ -36,7 +36,7 @@ def test_a_task_runs_wherever_the_state_directory_lies(fleet: Fleet, place: str)
     root = PLACES[place](fleet.folder)
     root.parent.mkdir(parents=True, exist_ok=True)
     fleet.paths = StatePaths(state_dir_from({"KUGETSU_DIR": str(root)}))
-    fleet.operator = Client(fleet.paths.root)
+    fleet.operator = local_client(fleet.paths.root)
     files.prepare(fleet.paths.folders())
     fleet.configure()
     task_id = fleet.enqueue(say="hello", write="file", commit="work")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.agents import program_versions, registry
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.config.loader import AgentSettings
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.doctor import agent_programs
 from kugetsu_engine.domain import agent_names
 from kugetsu_engine.errors import ConfigError
+from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
 
@@ -194,7 +194,7 @@ def test_every_known_program_has_a_version_that_it_is_tested_with(kind: str) -> 
 def test_many_tasks_in_a_row_are_one_look_at_the_program(fleet: Fleet) -> None:
     """And an agent that is a command of the operator's own is not looked at."""
     install(fleet, "1.18.33")
-    operator = Client(fleet.paths.root)
+    operator = local_client(fleet.paths.root)
     for number in range(20):
         operator.enqueue(f"local/work#{number + 1}", "x")
     assert asked(fleet, "--version") == 1

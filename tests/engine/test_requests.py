@@ -2,10 +2,10 @@
 
 import pytest
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain import request
 from kugetsu_engine.errors import Conflict, KugetsuError, NoSuchTask
 from kugetsu_engine.state import requests
+from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
@@ -171,7 +171,7 @@ def test_requests_of_two_operators_at_once_have_one_winner(fleet: Fleet) -> None
 
 def test_who_may_only_read_changes_nothing(fleet: Fleet) -> None:
     """A read-only operator is refused for every kind of change."""
-    reader = Client(fleet.paths.root, read_only=True)
+    reader = local_client(fleet.paths.root, read_only=True)
     with pytest.raises(KugetsuError, match="read-only"):
         reader.do("pause")
     with pytest.raises(KugetsuError, match="read-only"):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.config.loader import NotifySettings, load_settings
 from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.decisions import notification_rules
@@ -22,6 +21,7 @@ from kugetsu_engine.notifications.sender import NotificationSender
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import notification_mutes
 from kugetsu_engine.storage import files
+from tests.support.clients import local_client
 from tests.support.waiting import wait_until
 
 NOW = 1_800_000_000.0
@@ -155,7 +155,7 @@ def test_what_is_muted_is_not_told_and_a_mute_ends(paths: StatePaths, mailbox: P
 
 
 def test_muting_goes_by_the_operator_and_knows_its_tasks(paths: StatePaths) -> None:
-    operator = Client(paths.root, ENVIRON, clock=lambda: NOW)
+    operator = local_client(paths.root, ENVIRON, clock=lambda: NOW)
     with pytest.raises(NoSuchTask):
         operator.mute("41", None)
     assert operator.mute("all", 3600.0).startswith("everything is muted until ")

@@ -13,7 +13,6 @@ from unittest import mock
 
 import msgspec
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain import request
 from kugetsu_engine.domain.job import Job
 from kugetsu_engine.domain.states import ACTIVE, FINAL
@@ -25,6 +24,7 @@ from kugetsu_engine.errors import BadFile
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import requests, tasks
 from kugetsu_engine.storage import files, wakeup_fifo
+from tests.support.clients import local_client
 from tests.support.fake_processes import BOOT, FakeLauncher, ProcessTable, Supervised
 
 MAX_ATTEMPTS = 3
@@ -61,7 +61,7 @@ class World:
         files.prepare(self.paths.folders())
         Path(self.paths.config).write_text(CONFIG, encoding="utf-8")
         self.now, self.mono = 1_790_000_000.0, 1000.0
-        self.operator = Client(self.paths.root, {}, clock=lambda: self.now)
+        self.operator = local_client(self.paths.root, {}, clock=lambda: self.now)
         self.table = ProcessTable(self._check_start)
         self.engine: Engine | None = None
         self.limit = 2

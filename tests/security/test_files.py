@@ -178,6 +178,7 @@ from kugetsu_engine.engine.composition import open_engine
 from kugetsu_engine.config.env_files import EnvFiles
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.client.api import Client
+from kugetsu_engine.engine.local import LocalEngine
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.client.snapshot import SnapshotReader
@@ -187,9 +188,9 @@ def attempt(act):
         act()
     except (KugetsuError, OSError) as error:
         print(type(error).__name__, error)
-attempt(lambda: Client(paths.root).enqueue("local/a#1", "x", hold=True))
-attempt(lambda: Client(paths.root).do("pause"))
-attempt(lambda: Client(paths.root).mark_read("2026-01-01T00:00:00.000Z"))
+attempt(lambda: Client(paths.root, local_engine=LocalEngine(paths, os.environ)).enqueue("local/a#1", "x", hold=True))
+attempt(lambda: Client(paths.root, local_engine=LocalEngine(paths, os.environ)).do("pause"))
+attempt(lambda: Client(paths.root, local_engine=LocalEngine(paths, os.environ)).mark_read("2026-01-01T00:00:00.000Z"))
 def turn():
     engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
     engine.recover()

@@ -13,6 +13,7 @@ import pytest
 
 from kugetsu_engine.cli.main import run
 from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
 from kugetsu_engine.git.change_counts import count_changes
 from kugetsu_engine.paths import StatePaths
@@ -211,13 +212,13 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     looks: tuple[Callable[[], object], ...] = (
         lambda: delivery.measure_delivery(place.start), lambda: baseline.inspect_worktree(where), lambda: count_changes(where),
         lambda: diff.read_worktree_diff(where), lambda: worktree_state.read_condition(where, target, BRANCH),
-        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(Client(paths.root, {})),
-        lambda: destroy.inspect_issue(Client(paths.root, {}), "local/work#1"),
+        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(local_client(paths.root, {})),
+        lambda: destroy.inspect_issue(local_client(paths.root, {}), "local/work#1"),
         lambda: worktrees.prepare_worktree(str(place.repository), where, BRANCH, None, fetch=False),
         lambda: WorktreeInventory(paths, {}).clean(False, lambda _: None), lambda: prune.prune_orphans(
-            Client(paths.root, {}), prune.find_prunable(Client(paths.root, {})), lambda _: None
+            local_client(paths.root, {}), prune.find_prunable(local_client(paths.root, {})), lambda _: None
         ),
-        lambda: list(destroy.destroy_issue(Client(paths.root, {}), destroy.inspect_issue(Client(paths.root, {}), "local/work#1"),
+        lambda: list(destroy.destroy_issue(local_client(paths.root, {}), destroy.inspect_issue(local_client(paths.root, {}), "local/work#1"),
                                       force=True)),
     )  # fmt: skip
     for look in looks:

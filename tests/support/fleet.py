@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
 from kugetsu_engine.domain.states import FINAL
 from kugetsu_engine.domain.task import Notice, Task
@@ -19,6 +18,7 @@ from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
 from kugetsu_engine.state import notifications, runs, tasks
 from kugetsu_engine.storage import files
+from tests.support.clients import local_client
 
 from .observer import marked_processes
 from .repositories import make_repository
@@ -65,7 +65,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths = StatePaths(str(folder / "state"))
-        self.operator = Client(self.paths.root)
+        self.operator = local_client(self.paths.root)
         self.repository = make_repository(folder / "repository")
         self.journal_file = folder / "journal"
         self.settings: dict[str, str | int] = dict(SETTINGS)

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
@@ -84,7 +85,7 @@ def root(tmp_path: Path) -> str:
 @pytest.fixture
 def operator(root: str) -> Client:
     """Whoever changes things from outside."""
-    return Client(root, ENVIRON)
+    return local_client(root, ENVIRON)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def console(root: str) -> Opener:
         at: str | None = None,
         resume: bool = False,
     ) -> AsyncIterator[Console]:
-        connection = Connection(Client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
+        connection = Connection(local_client(at or root, ENVIRON, read_only=read_only), embed=embed, resume=resume)
         app = KugetsuApp(connection)
         async with app.run_test(size=size, notifications=True) as pilot:
             here = Console(app, pilot)

@@ -20,6 +20,7 @@ from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.connection import Connection
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.quit_dialog import QuitDialog
+from tests.support.clients import local_client
 from tests.support.waiting import wait_until
 
 from .conftest import ENVIRON, LIMIT_S, Console, Opener
@@ -117,7 +118,7 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root
 
 async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> None:
     """While another engine runs the console only asks it; when that one was stopped, the console runs one if it is told to."""
-    operator = Client(root, ENVIRON)
+    operator = local_client(root, ENVIRON)
     operator.enqueue("local/web#1", "Hold me", hold=True)
     other = EngineThread(operator.paths, ENVIRON, "headless")
     other.start()
@@ -181,7 +182,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 async def test_a_signal_ends_it_in_an_orderly_way(root: str, number: signal.Signals) -> None:
     """The exit code says which one it was."""
-    app = KugetsuApp(Connection(Client(root, ENVIRON), embed=False))
+    app = KugetsuApp(Connection(local_client(root, ENVIRON), embed=False))
     async with app.run_test() as pilot:
         here = Console(app, pilot)
         await here.until(lambda: app.picture is not None)

@@ -12,6 +12,7 @@ from kugetsu_engine.state import queue_settings, tasks
 from kugetsu_engine.storage.locks import try_lock, unlock
 from kugetsu_tui.modals.quit_dialog import WAYS, QuitDialog
 from kugetsu_tui.screens.home import HomeScreen
+from tests.support.clients import local_client
 
 from .conftest import LIMIT_S, Console, Opener
 
@@ -66,7 +67,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
         await here.ends()
     assert WAYS[2].choice == "leave"
     assert here.app.departure.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
-    assert Client(fleet).ask("stop_all", now=True).ok
+    assert local_client(fleet).ask("stop_all", now=True).ok
 
 
 @pytest.mark.parametrize("behind", ["d", "x", "enter", "P", "i", "n", "colon", "question_mark", "w", "J"])

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.undo import UndoLog
@@ -86,7 +87,7 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     try:
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
-        connection = StillConnection(Client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
+        connection = StillConnection(local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
         app = KugetsuApp(connection)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.api import Client
+from tests.support.clients import local_client
 from kugetsu_engine.errors import RepositoryError, UsageError
 from kugetsu_engine.git import containing_repository, discovery
 from tests.support.repositories import commit, make_repository, run_git
@@ -140,7 +141,7 @@ def test_an_issue_of_a_submodule_is_none_of_the_superproject(tmp_path: Path, sta
     run_git(app, "commit", "--quiet", "-m", "a submodule")
     run_git(app, "remote", "add", "origin", "git@github.com:acme/app.git")
     run_git(app, "config", "submodule.lib.url", "https://github.com/acme/lib.git")
-    operator = Client(str(state_dir), {})
+    operator = local_client(str(state_dir), {})
     assert operator.enqueue("github.com/acme/lib#7", "x", folder=str(app), hold=True)[1] is None
     assert operator.enqueue("github.com/acme/app#7", "x", folder=str(app), hold=True)[1] == str(app)
     run_git(app / "lib", "remote", "set-url", "origin", "https://github.com/acme/lib.git")
@@ -152,7 +153,7 @@ def test_a_task_enqueued_in_a_linked_worktree_outlives_it(tmp_path: Path, reposi
     """The repository is what it keeps."""
     run_git(repository, "worktree", "add", "--quiet", str(tmp_path / "linked"))
     commit(tmp_path / "linked", "x", "x")
-    operator = Client(str(state_dir), {})
+    operator = local_client(str(state_dir), {})
     linked = str(tmp_path / "linked")
     assert operator.enqueue("local/app#1", "x", hold=True, folder=linked)[1] == str(repository)
     assert operator.enqueue("local/app#1", "x", hold=True, repo=linked)[1] == str(repository)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.pull_request import KnownPull, PullRequest
 from kugetsu_engine.git import containing_repository, worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import pull_requests
 from kugetsu_engine.storage import locks
 from kugetsu_engine.worktrees.inventory import Removal, Worktree, WorktreeInventory
+from tests.support.clients import local_client
 from tests.support.repositories import bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -181,7 +181,7 @@ def test_what_holds_something_stays_and_says_why(
     elif kind == "live":
         lock = locks.try_lock(paths.issue_lock("local-work-1"))
     elif kind == "waiting":
-        Client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
+        local_client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
     elif kind == "foreign":
         Path(run_git(worktree, "rev-parse", "--git-dir"), worktrees.BASE_FILE).unlink()
     elif kind == "broken":
@@ -236,8 +236,8 @@ def test_a_branch_that_is_gone_from_the_remote_is_told_and_only_a_merge_frees_it
     found = _look(paths)
     assert (found.upstream_gone, found.safe) == (True, False)
     assert found.why == "1 commit not pushed, and its branch is gone from the remote"
-    Client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
-    Client(paths.root, {}).do("cancel", "1")
+    local_client(paths.root, {}).enqueue("local/work#1", "x", hold=True)
+    local_client(paths.root, {}).do("cancel", "1")
     for commit_, state in (("0" * 40, "unpushed"), (head, "merged")):
         pull = PullRequest(9, "https://x/9", "merged", head=commit_)
         known = pull_requests.PullRequests(issues={"local/work#1": KnownPull("2026-11-21T10:00:00.000Z", BRANCH, pull)})
