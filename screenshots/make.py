@@ -14,11 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kugetsu_engine.client.api import Client
-from tests.support.clients import local_client
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.modals.output_dialog import OutputDialog, OutputLines
 from screenshots.scene import NOW, Scene, StillConnection, diff_read, fill_form, in_the_past, make_worktree
+from tests.support.clients import local_client
 
 
 async def shoot(

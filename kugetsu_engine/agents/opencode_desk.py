@@ -6,6 +6,6 @@ if "kugetsu_engine.process.reading" in sys.modules:  # their modules do not go w
     for name in [name for name in sys.modules if name.startswith("kugetsu_engine") and name != __name__]:
         del sys.modules[name]
 
-from kugetsu_engine.agents.opencode.keeper_protocol import after, prepare  # noqa: E402
+from kugetsu_engine.agents.opencode.keeper_protocol import after, prepare
 
 __all__ = ["after", "prepare"]

@@ -179,7 +179,8 @@ DRIVERS: dict[str, Callable[[AgentSettings, Invocation], LaunchSpec]] = {
     "aider": _aider, "claude": _claude, "codex": _codex, "demo": _demo, "gemini": _gemini, "opencode": _opencode,
 }  # fmt: skip
 SCREENS: dict[str, Callable[[AgentSettings, str | None, str], list[str]]] = {
-    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen, "opencode": process_mode.screen,
+    "aider": aider.screen, "claude": claude.screen, "codex": codex.screen, "gemini": gemini.screen,
+    "opencode": process_mode.screen,
 }  # fmt: skip
 """Their own screens: settings, session or None, state directory."""
 

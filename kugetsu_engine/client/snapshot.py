@@ -329,8 +329,11 @@ class SnapshotReader:
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.newest_notification(self.paths)) if with_history else (), read_until=notices.read_until(self.paths),
-            alerts=self._alerts(engine, state, faults, rate_limits.describe_pause(rest, now), rate_limits.silent_hosts(hosts, now)),
+            notices=tuple(notices.newest_notification(self.paths)) if with_history else (),
+            read_until=notices.read_until(self.paths),
+            alerts=self._alerts(
+                engine, state, faults, rate_limits.describe_pause(rest, now), rate_limits.silent_hosts(hosts, now)
+            ),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,

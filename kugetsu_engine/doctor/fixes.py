@@ -92,7 +92,8 @@ def _tidy(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _ended(count: int) -> str:
-    return f"ended {format_count(count, 'process', 'processes')} that outlived {choose_form(count, 'its attempt', 'their attempts')}"
+    whose = choose_form(count, "its attempt", "their attempts")
+    return f"ended {format_count(count, 'process', 'processes')} that outlived {whose}"
 
 
 STEPS: tuple[tuple[Remedy, Callable[[Engine, Sequence[Finding]], list[str]]], ...] = (

@@ -11,6 +11,7 @@ from ..client.snapshot import ALL_DONE, SnapshotReader
 from ..config.loader import load_settings
 from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
+from ..engine.local import LocalEngine
 from ..errors import AttemptFailed, KugetsuError
 from ..git import containing_repository, folder_removal, start_point
 from ..git.command import pass_to_remotes
@@ -76,7 +77,7 @@ class WorktreeInventory:
         self._settings: Settings = load_settings(paths, environ)[0]
         self._clock = clock
         self._environ = environ
-        self._operator = Client(paths.root, environ, read_only=read_only)
+        self._client = Client(paths.root, environ, LocalEngine(paths, environ), read_only=read_only)
         snapshot = SnapshotReader(paths, environ, done_kept=ALL_DONE).read()
         tasks = (*(one.task for one in snapshot.active), *snapshot.pending, *snapshot.done)
         self._open = {name_of(paths, task.issue_ref): task for task in tasks if not task.ended}
@@ -119,7 +120,7 @@ class WorktreeInventory:
 
     def fetch(self) -> list[str]:
         """Ask the remotes of all repositories for news; a sentence for each that could not be asked."""
-        self._operator.refuse_if_read_only()
+        self._client.refuse_if_read_only()
         pass_to_remotes({name: self._environ[name] for name in self._settings.pass_env if name in self._environ})
         faults = []
         known: dict[str, set[str]] = {}
@@ -137,7 +138,7 @@ class WorktreeInventory:
         """Remove what may go without any loss, and say of each what became of it."""
         made = []
         if not dry_run:
-            self._operator.refuse_if_read_only()
+            self._client.refuse_if_read_only()
             folder_removal.finish_removals(self._paths.worktrees)
         for worktree in self.all():
             removal = Removal(worktree, False, worktree.why)

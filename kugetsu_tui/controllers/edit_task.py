@@ -110,7 +110,8 @@ def _open_form(app: Console, edit: Edit) -> None:
 
     draft = FormDraft.of_fields(edit.task.issue_ref, message, fields)
     form = TaskForm(
-        draft, submit, partial(agents, app.connection), app.connection.settings.agent, latest.append, title=f"Edit {edit.task.shown}",
+        draft, submit, partial(agents, app.connection), app.connection.settings.agent, latest.append,
+        title=f"Edit {edit.task.shown}",
         check=partial(doubts, app.connection), yes="Change it", short_yes="Change it", fixed_reference=True,
     )  # fmt: skip
     app.push_screen(form, left)

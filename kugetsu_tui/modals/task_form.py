@@ -108,7 +108,8 @@ class TaskForm(ModalScreen[str | None]):
     VERTICAL_BREAKPOINTS = [(0, "-cramped"), (24, "-low"), (30, "-high")]
 
     def __init__(
-        self, draft: FormDraft, submit: Callable[[FormDraft], Awaitable[str]], agents: Callable[[], Awaitable[Mapping[str, str]]],
+        self, draft: FormDraft, submit: Callable[[FormDraft], Awaitable[str]],
+        agents: Callable[[], Awaitable[Mapping[str, str]]],
         default_agent: str, keep: Callable[[FormDraft], None], title: str = "New task", yes: str = "Put it in the queue",
         short_yes: str = "Put it in", fixed_reference: bool = False,
         check: Callable[[FormDraft], Awaitable[Sequence[FormWarning]]] | None = None,

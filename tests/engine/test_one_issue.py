@@ -70,7 +70,8 @@ def test_two_spellings_of_an_issue_never_have_two_agents(acme: Fleet, second: st
     records = [acme.record(task_id) for task_id in (first, same)]
     assert {record.worktree for record in records if record} == {acme.paths.worktree(NAME)}
     assert sorted(os.listdir(acme.paths.worktrees)) == [NAME, "github.com-acme-app-8"]
-    assert [message.task for message in contexts.load_context(acme.paths, second).conversation_history if message.role == "user"] == [
+    history = contexts.load_context(acme.paths, second).conversation_history
+    assert [message.task for message in history if message.role == "user"] == [
         first, same,
     ]  # fmt: skip
 

@@ -27,7 +27,8 @@ from kugetsu_engine.storage import quarantine
 from .world import World
 
 MODULES = (
-    alerts, attempts, queue_control, dispatcher, loop, env_files, slots, resource_gate, request_inbox, builder, task_store, provider_backoff, heartbeat, quarantine,
+    alerts, attempts, queue_control, dispatcher, loop, env_files, slots, resource_gate, request_inbox, builder,
+    task_store, provider_backoff, heartbeat, quarantine,
     recovery, orphan_reaper, request_handlers, lines,
 )  # fmt: skip
 

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Client
-from tests.support.clients import local_client
 from kugetsu_engine.git import baseline, delivery, diff, worktree_state, worktrees
 from kugetsu_engine.git.change_counts import count_changes
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.worktrees import destroy, prune
 from kugetsu_engine.worktrees.inventory import WorktreeInventory
+from tests.support.clients import local_client
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
@@ -209,17 +208,19 @@ def _look_everywhere(place: Place, paths: StatePaths) -> None:
     """Every look there is at a worktree, whatever comes of it."""
     where = str(place.worktree)
     target = run_git(place.folder / "remote.git", "rev-parse", "main")
+    client = local_client(paths.root, {})
     looks: tuple[Callable[[], object], ...] = (
         lambda: delivery.measure_delivery(place.start), lambda: baseline.inspect_worktree(where), lambda: count_changes(where),
         lambda: diff.read_worktree_diff(where), lambda: worktree_state.read_condition(where, target, BRANCH),
-        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(local_client(paths.root, {})),
-        lambda: destroy.inspect_issue(local_client(paths.root, {}), "local/work#1"),
+        lambda: WorktreeInventory(paths, {}).all(), lambda: prune.find_prunable(client),
+        lambda: destroy.inspect_issue(client, "local/work#1"),
         lambda: worktrees.prepare_worktree(str(place.repository), where, BRANCH, None, fetch=False),
         lambda: WorktreeInventory(paths, {}).clean(False, lambda _: None), lambda: prune.prune_orphans(
-            local_client(paths.root, {}), prune.find_prunable(local_client(paths.root, {})), lambda _: None
+            client, prune.find_prunable(client), lambda _: None
         ),
-        lambda: list(destroy.destroy_issue(local_client(paths.root, {}), destroy.inspect_issue(local_client(paths.root, {}), "local/work#1"),
-                                      force=True)),
+        lambda: list(
+            destroy.destroy_issue(client, destroy.inspect_issue(client, "local/work#1"), force=True)
+        ),
     )  # fmt: skip
     for look in looks:
         with contextlib.suppress(Exception):  # a look may say that it cannot tell; what counts is what ran

@@ -11,13 +11,13 @@ import pytest
 from textual.pilot import Pilot
 
 from kugetsu_engine.client.api import Client
-from tests.support.clients import local_client
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import files
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.connection import Connection
 from kugetsu_tui.screens.base import ConsoleScreen
 from kugetsu_tui.widgets.bars import MessageBar
+from tests.support.clients import local_client
 from tests.support.fleet import NO_FLOORS_ENVIRON
 from tests.support.waiting import Deadline, patience, wait_until
 

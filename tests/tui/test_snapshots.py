@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from kugetsu_engine.client.api import Client
-from tests.support.clients import local_client
 from kugetsu_tui import themes
 from kugetsu_tui.app import KugetsuApp
 from kugetsu_tui.backend.undo import UndoLog
 from screenshots.scene import NOW, Scene, StillConnection, diff_read, fill_form, found, in_the_past, make_worktree
+from tests.support.clients import local_client
 
 from ..support.waiting import Deadline
 from . import snapshots
@@ -87,7 +86,9 @@ async def test_a_screen_looks_as_it_should(screen: Shown, tmp_path: Path, utc: N
     try:
         if screen.worktree:
             await asyncio.to_thread(make_worktree, scene.paths)
-        connection = StillConnection(local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW)
+        connection = StillConnection(
+            local_client(scene.paths.root, {"PATH": os.environ["PATH"]}), embed=False, clock=lambda: NOW
+        )
         app = KugetsuApp(connection)
         async with app.run_test(size=SIZES[0], notifications=True) as pilot:
             deadline = Deadline(LIMIT_S)

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.client.api import Client
-from tests.support.clients import local_client
 from kugetsu_engine.errors import RepositoryError, UsageError
 from kugetsu_engine.git import containing_repository, discovery
+from tests.support.clients import local_client
 from tests.support.repositories import commit, make_repository, run_git
 
 

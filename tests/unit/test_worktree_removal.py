@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.cli.main import run
-from kugetsu_engine.client.api import Client
 from kugetsu_engine.errors import KugetsuError
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.storage import locks
 from kugetsu_engine.worktrees import destroy, prune
 from kugetsu_engine.worktrees.inventory import WorktreeInventory
+from tests.support.clients import local_client
 from tests.support.repositories import IDENTITY, bare_remote, commit, make_repository, run_git
 
 BRANCH = "fix/issue-1"
@@ -276,7 +276,7 @@ def test_one_that_kugetsu_did_not_make_goes_only_where_its_issue_is_named(
 @pytest.mark.parametrize("act", ["clean", "prune", "destroy"])
 def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
     """A person locks it, or writes in it, while the question stands: nothing goes that was not said."""
-    operator = Client(place.paths.root, {})
+    operator = local_client(place.paths.root, {})
     care, orphans, remains = (
         WorktreeInventory(place.paths, {}),
         prune.find_prunable(operator),
@@ -303,7 +303,7 @@ def test_what_happens_after_the_look_is_seen(place: Place, act: str) -> None:
 @pytest.mark.parametrize("act", ["clean", "prune", "destroy"])
 def test_a_read_only_console_removes_nothing(place: Place, act: str) -> None:
     """Each way to remove a worktree asks before it does anything."""
-    operator, care = Client(place.paths.root, {}, read_only=True), WorktreeInventory(place.paths, {}, read_only=True)
+    operator, care = local_client(place.paths.root, {}, read_only=True), WorktreeInventory(place.paths, {}, read_only=True)
     orphans, remains = prune.find_prunable(operator), destroy.inspect_issue(operator, "local/work#1")
     acts: dict[str, Callable[[], object]] = {
         "clean": lambda: care.clean(False, lambda _: None),

@@ -48,7 +48,8 @@ def change_without_attempt(task: Task, reason: str, retry_at: float | None = Non
         retry_at: not before this time, in seconds since 1970; None: at once.
     """
     fields: dict[str, Any] = {
-        "attempt": attempt_before(task), "retry_at": iso(retry_at) if retry_at is not None else None, "token": None, "pid": None,
+        "attempt": attempt_before(task), "retry_at": iso(retry_at) if retry_at is not None else None, "token": None,
+        "pid": None,
     }  # fmt: skip
     return TaskChange(task, fields, "pending", reason)
 
