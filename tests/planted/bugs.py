@@ -70,14 +70,14 @@ BUGS: tuple[Bug, ...] = (
         "a result is ignored on restart",
         "kugetsu_engine/scheduler/attempts.py",
         "                found[self._settle(entry.id)] += 1\n",
-        '                self.give_back(self._ledger.get(entry.id), "restarted")\n',
+        '                self._finisher.give_back(self._store.get(entry.id), "restarted")\n',
         f"{RECOVERY} -k what_ended_while",
     ),
     Bug(
         "an attempt that never began is not given back",
-        "kugetsu_engine/scheduler/attempts.py",
-        '"pending", reason, attempt=_one_less(task), retry_at=retry_at',
-        '"pending", reason, retry_at=retry_at',
+        "kugetsu_engine/domain/decisions/attempt_end.py",
+        '        "attempt": attempt_before(task), "retry_at"',
+        '        "retry_at"',
         f"{RECOVERY} -k never_began",
     ),
     Bug(
@@ -97,8 +97,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the process group instead of the sweep",
         "kugetsu_engine/supervisor/supervisor.py",
-        "        swept = tree.sweep(os.getpid(), self.agent_pid, grace)\n",
-        "        swept = 0\n        tree.send_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
+        "        swept = tree.sweep_tree(os.getpid(), self.agent_pid, grace)\n",
+        "        swept = 0\n        tree.signal_group(self.agent_pid or os.getpid(), signal.SIGTERM)\n",
         f"{FAILURES} -k session_of_its_own",
     ),
     Bug(
@@ -152,7 +152,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what cannot be read counts as empty",
-        "kugetsu_engine/scheduler/queue_control.py",
+        "kugetsu_engine/state/queue_settings.py",
         "UNREADABLE = Control(paused=True)",
         "UNREADABLE = Control()",
         "tests/corrupt -k paused",
@@ -188,8 +188,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the prompt in the command line",
         "kugetsu_engine/supervisor/supervisor.py",
-        "preparing.argv(self.job), stdin=stdin",
-        '[*preparing.argv(self.job), str(self.job["prompt"])], stdin=stdin',
+        "workspace.agent_argv(self.job), stdin=stdin",
+        '[*workspace.agent_argv(self.job), str(self.job["prompt"])], stdin=stdin',
         "tests/engine/test_agent_contract.py -k never_in_argv",
     ),
     Bug(
