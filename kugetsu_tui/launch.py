@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from kugetsu_engine.cli.main import join_error_lines
+from kugetsu_engine.cli.main import report_errors
 from kugetsu_engine.errors import KugetsuError
 
 JOIN_S = 2.0
@@ -21,7 +21,7 @@ SWITCH_S = 0.0005
 
 def start(words: list[str]) -> int:
     """Open the console for `kugetsu [--read-only]` or `kugetsu demo …`; returns the exit code."""
-    return join_error_lines(lambda: _start(words))
+    return report_errors(lambda: _start(words))
 
 
 def _start(words: list[str]) -> int:
@@ -112,22 +112,22 @@ def _replay(words: list[str]) -> int:
     """Show the past in a console that changes nothing and runs no engine."""
     import time
 
-    from kugetsu_engine.cli.commands.replay import parse
+    from kugetsu_engine.cli.commands.replay import parse_arguments
     from kugetsu_engine.domain.text.times import past_moment
     from kugetsu_engine.paths import state_dir_from
 
-    wanted = " ".join(parse(words).time)
+    wanted = " ".join(parse_arguments(words).time)
     if wanted:
         past_moment(wanted, time.time())  # what is no time is said before the screen is taken
     return run_console(state_dir_from(os.environ), read_only=True, replay=wanted)
 
 
 def _demo(words: list[str]) -> int:
-    from kugetsu_engine.cli.commands.demo import parser_of
+    from kugetsu_engine.cli.commands.demo import make_demo_parser
     from kugetsu_engine.client import demo_setup
     from kugetsu_engine.client.snapshot import SnapshotReader
 
-    given = parser_of("demo").parse_args(words)
+    given = make_demo_parser("demo").parse_args(words)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
     environ = demo_setup.undisturbed(os.environ)
     try:
