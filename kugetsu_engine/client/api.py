@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
     from ..domain.changes import WorktreeDiff
     from ..domain.request import Answer, Request, Verb
-    from ..notifications.channels import Tried
+    from ..notifications.channels import ChannelResult
     from .edit import Edit
     from .preflight import Obstacle
 
@@ -290,12 +290,12 @@ class Client:
             return f"{what} is told again"
         return f"{what} is muted" + (f" until {format_upcoming(now + for_s, now)}" if for_s else "")
 
-    def try_telling(self) -> list[Tried]:
+    def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from ..notifications.channels import try_all
+        from ..notifications.channels import send_test_messages
 
         self.refuse_if_read_only()
-        return try_all(self.settings.notify, self.environ)
+        return send_test_messages(self.settings.notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.
@@ -381,7 +381,7 @@ class Client:
         from ..config import loader
 
         settings, faults = loader.load_settings(self.paths, self.environ)
-        names = known.agent_names(settings)
+        names = known.list_agent_names(settings)
         if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
