@@ -9,7 +9,7 @@ from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
-from .context import EngineContext
+from .engine_context import EngineContext
 
 
 class StartObstacles:

@@ -20,7 +20,7 @@ from ..states import COMPLETED, FINAL
 from ..task import Attempt, Task
 from ..text.quantities import format_clock, format_coming
 from ..text.times import epoch
-from ..usage import cost_of, format_money
+from ..usage_sums import cost_of, format_money
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
