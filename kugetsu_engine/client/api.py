@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..domain import refs, request
-from ..domain.decisions import notification_rules
+from ..domain import refs
 from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from ..domain.new_task import task_id as as_task_id
 from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
     from ..domain.changes import WorktreeDiff
     from ..domain.request import Answer, Request, Verb
-    from ..notifications.channels import Tried
+    from ..notifications.channels import ChannelResult
     from .edit import Edit
     from .preflight import Obstacle
 
@@ -150,8 +149,9 @@ class Client:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
+        from ..domain.request import Request
 
-        return self.ask_all([request.Request(verb, task, args)], wait_s)[0]
+        return self.ask_all([Request(verb, task, args)], wait_s)[0]
 
     def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
         """Make several requests as one act and return their answers in order, as `ask` does for one.
@@ -163,6 +163,7 @@ class Client:
             NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
             KugetsuError: one of them cannot be made; none stands.
         """
+        from ..domain.request import Request
         from ..state import requests
 
         self.refuse_if_read_only()
@@ -172,10 +173,10 @@ class Client:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
             task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            parts.append(request.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+            parts.append(Request(wish.verb, task_id, wish.args, _now(self._clock())))
         if not parts:
             return []
-        whole = parts[0] if len(parts) == 1 else request.Request("many", at=_now(self._clock()), parts=parts)
+        whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
         wakeup_fifo.notify(self.paths.bell)
         reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
@@ -277,6 +278,7 @@ class Client:
         Raises:
             NoSuchTask: there is no such task.
         """
+        from ..domain.decisions import notification_rules
         from ..domain.text.quantities import format_coming
         from ..state import notification_mutes, tasks
 
@@ -291,12 +293,12 @@ class Client:
             return f"{what} is told again"
         return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
 
-    def try_telling(self) -> list[Tried]:
+    def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from ..notifications.channels import try_all
+        from ..notifications.channels import send_test_messages
 
         self.refuse_if_read_only()
-        return try_all(self.settings.notify, self.environ)
+        return send_test_messages(self.settings.notify, self.environ)
 
     def diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.
@@ -382,7 +384,7 @@ class Client:
         from ..config import loader
 
         settings, faults = loader.load_settings(self.paths, self.environ)
-        names = known.agent_names(settings)
+        names = known.list_agent_names(settings)
         if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"

@@ -62,8 +62,8 @@ def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[st
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
         raise no_worktree(task)
-    own = settings.agents.get(builder.agent_of(task, settings), AgentSettings())
-    env = environment.build_by_hand(paths, client, task.issue_ref, own.unset) | own.env | {
+    own = settings.agents.get(builder.choose_agent(task, settings), AgentSettings())
+    env = environment.build_manual_environment(paths, client, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
@@ -149,14 +149,14 @@ def _screen(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task
 ) -> tuple[SessionPlace, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
-    agent = builder.agent_of(task, settings)
+    agent = builder.choose_agent(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
         raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
     where = find_session_place(paths, settings, client, task)
     session = sessions.load_session(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = registry.screen(agent, settings, session_id, paths.root)
+    argv = registry.build_screen_command(agent, settings, session_id, paths.root)
     program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
     if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
         raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")

@@ -134,8 +134,8 @@ def wrong_program(
         return None
     from ..agents import program_versions
 
-    return program_versions.refusal_reason(
-        "opencode", program_versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
+    return program_versions.describe_refusal(
+        "opencode", program_versions.read_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
     )
 
 

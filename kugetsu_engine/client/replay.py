@@ -18,7 +18,7 @@ from ..domain.pause import read_pause_reason
 from ..domain.pull_request import KnownPull
 from ..domain.text.times import epoch
 from ..errors import BadFile, KugetsuError
-from ..jobs.work_folders import own_repositories
+from ..jobs.work_folders import list_own_repositories
 from ..paths import StatePaths
 from ..state import journal_file, notifications, pull_requests, queue_settings, tasks
 from ..state.rate_limits import NETWORK
@@ -58,7 +58,7 @@ class Replay:
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
             run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
             hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
-            own_repositories=own_repositories(self._settings),
+            own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ class Replay:
             return {}
         from ..agents import registry
 
-        return registry.cooldowns_by_agent(resting, self._settings)
+        return registry.map_cooldowns_to_agents(resting, self._settings)
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""

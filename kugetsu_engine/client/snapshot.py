@@ -32,7 +32,7 @@ from ..domain.states import NOTIFIED
 from ..domain.task import Notice, State, Task
 from ..domain.text.times import epoch
 from ..errors import BadFile
-from ..jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
+from ..jobs.work_folders import BEFORE_WORKTREE, list_local_repositories, list_own_repositories
 from ..paths import StatePaths
 from ..process import identity
 from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
@@ -112,7 +112,7 @@ class Active(msgspec.Struct, frozen=True):
     @property
     def preparing(self) -> bool:
         """Whether its worktree is not made yet."""
-        return self.task.state == NOTIFIED and self.phase in BEFORE_GIT_IS_DONE
+        return self.task.state == NOTIFIED and self.phase in BEFORE_WORKTREE
 
     @property
     def stalled(self) -> str | None:
@@ -325,7 +325,7 @@ class SnapshotReader:
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
         rest, hosts = rate_limits.current_cooldowns(paused, now), rate_limits.resting_hosts(paused, now)
-        own = own_repositories(self.settings.current) if hosts else frozenset[str]()
+        own = list_own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
@@ -339,7 +339,7 @@ class SnapshotReader:
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
             edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
             by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
-            own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
+            own_repositories=list_local_repositories(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
             gaps=told.gaps if told else self.settings.current.gaps,
         )  # fmt: skip
@@ -374,7 +374,7 @@ class SnapshotReader:
             return {}
         from ..agents import registry as known
 
-        return known.cooldowns_by_agent(rest, self.settings.current)
+        return known.map_cooldowns_to_agents(rest, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:

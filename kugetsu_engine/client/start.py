@@ -72,7 +72,7 @@ def _base_serves(client: Client, agent: str | None) -> bool:
     if base is None or base.session_id is None or (base.agent or "opencode") != name:
         return False
     try:
-        return registry.supports(name, client.settings, WantedSession("fork", base.session_id)).mode == "fork"
+        return registry.adapt_session(name, client.settings, WantedSession("fork", base.session_id)).mode == "fork"
     except ConfigError:
         return False  # its sessions cannot be copied: a new one is begun
 

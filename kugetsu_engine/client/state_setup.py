@@ -77,7 +77,7 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
 def keeps_sessions(client: Client) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
     settings = client.settings
-    return registry.supports(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
+    return registry.adapt_session(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
 
 
 def make_session(client: Client, issue_ref: str, pause: Callable[[float], None]) -> str:

@@ -109,7 +109,7 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., No
 
 def _server(paths: StatePaths, say: Callable[..., None]) -> None:
     """The shared opencode server, where there is one at this moment."""
-    server = keeper_protocol.shown(paths.root)
+    server = keeper_protocol.read_public_status(paths.root)
     if server is None:
         return
     trouble = None

@@ -99,7 +99,7 @@ def _compose(
     context = EngineContext(paths, environ, mode, settings, clock, monotonic, boot_id, alerts, store.add_notice)
     controls = QueueControl(paths, settings.limit, context.lasts, clock)
     gate = ResourceGate((paths.root, paths.worktrees))
-    backoff = ProviderBackoff(paths, clock, lambda agent: registry.provider(agent, settings.current))
+    backoff = ProviderBackoff(paths, clock, lambda agent: registry.find_provider(agent, settings.current))
     obstacles = StartObstacles(context, store=store)
     server = SharedServer(context, store=store, slots=lambda: controls.limit)
 

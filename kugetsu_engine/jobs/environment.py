@@ -61,7 +61,9 @@ def build_server_environment(
     return _common(paths, client, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
 
 
-def build_by_hand(paths: StatePaths, client: Mapping[str, str], issue_ref: str, unset: Sequence[str]) -> dict[str, str]:
+def build_manual_environment(
+    paths: StatePaths, client: Mapping[str, str], issue_ref: str, unset: Sequence[str]
+) -> dict[str, str]:
     """Return the variables of a person who works on an issue by hand: all of their own, with what its agent gets.
 
     Raises:

@@ -5,7 +5,7 @@ from ..domain.decisions import scheduling
 from ..domain.task import Attempt, Base, Notice, Task
 from ..domain.text.quantities import format_coming
 from ..domain.text.times import epoch
-from ..jobs.work_folders import own_repositories
+from ..jobs.work_folders import list_own_repositories
 from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 from .provider_backoff import ProviderBackoff
@@ -31,7 +31,7 @@ class Cooldowns:
                 self._backoff.host_answered(host)
 
     def _host_of(self, task: Task) -> str | None:
-        return scheduling.host_of(task, own_repositories(self._context.settings.current))
+        return scheduling.host_of(task, list_own_repositories(self._context.settings.current))
 
     def _note_host(self, task: Task, attempt: Attempt) -> None:
         """Let a host rest that did not answer when the task's worktree was made."""

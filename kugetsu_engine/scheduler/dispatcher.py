@@ -12,7 +12,7 @@ from ..domain.states import NOTIFIED
 from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
 from ..jobs import builder
-from ..jobs.work_folders import hosts_in_use, own_repositories
+from ..jobs.work_folders import list_local_repositories, list_own_repositories
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
@@ -61,13 +61,13 @@ class Dispatcher:
         """What the decisions need to know now."""
         active = [self._store.entries[task_id] for task_id in self._store.active_ids]
         settings, controls, hosts = self._settings.current, self._controls, self._backoff.hosts()
-        named = own_repositories(settings) if hosts else frozenset[str]()
-        own = hosts_in_use(self._paths, hosts, self._store.entries.values(), named) if hosts else named
+        named = list_own_repositories(settings) if hosts else frozenset[str]()
+        own = list_local_repositories(self._paths, hosts, self._store.entries.values(), named) if hosts else named
         preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
-            default_agent=settings.agent, rests=registry.cooldowns_by_agent(self._backoff.resting(), settings),
+            default_agent=settings.agent, rests=registry.map_cooldowns_to_agents(self._backoff.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
             hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
@@ -135,7 +135,7 @@ class Dispatcher:
         """
         settings = self._settings.current
         planned: Task = msgspec.structs.replace(
-            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.agent_of(task, settings)
+            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.choose_agent(task, settings)
         )
         try:
             job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)

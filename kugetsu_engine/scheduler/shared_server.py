@@ -60,9 +60,9 @@ class SharedServer:
         token = secrets.token_hex(8)
         try:
             env = self._environment(own, token)
-            argv = server_mode.server_command(own)
+            argv = server_mode.build_server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
-            digest = server_mode.digest([*argv, str(limits)], env | {marks.MARK: ""})
+            digest = server_mode.compute_digest([*argv, str(limits)], env | {marks.MARK: ""})
             seat = locks.try_lock(self._paths.server_seat)
             if seat is None:
                 self._renew(digest)
@@ -72,7 +72,7 @@ class SharedServer:
                 assert life is not None
                 spec = {
                     "state_dir": self._paths.root, "token": token, "argv": argv,
-                    "starter": server_mode.starter_command(), "digest": digest, **limits,
+                    "starter": server_mode.build_starter_command(), "digest": digest, **limits,
                     "health_s": HEALTH_S, "look_s": HEALTH_LOOK_S,
                 }  # fmt: skip
                 try:
@@ -102,7 +102,7 @@ class SharedServer:
     def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
         with open_log(self._paths.supervisor_log) as log:
             self._keepers.append(subprocess.Popen(
-                server_mode.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                server_mode.build_keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,
             ))  # fmt: skip
 
@@ -110,7 +110,7 @@ class SharedServer:
         base = environment.build_server_environment(
             self._paths, self._environ, self._settings.current.pass_env, token, own.unset
         )
-        return server_mode.server_environment(own, base)
+        return server_mode.add_server_variables(own, base)
 
     def _uses(self, agent: str | None, issue_ref: str) -> bool:
         call = Invocation(issue_ref, slots=self._slots())

@@ -5,7 +5,7 @@ import msgspec
 from ..domain.new_task import task_id as as_task_id
 from ..domain.obstacles import Obstacles
 from ..domain.states import NOTIFIED
-from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
+from ..jobs.work_folders import BEFORE_WORKTREE, list_repository_names
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
@@ -61,7 +61,7 @@ class StartObstacles:
         known = as_task_id(holder)
         if known == holder and holder in self._store.active_ids:
             self._preparing |= dict.fromkeys(
-                names_of_place(self._context.settings.current, entry.repo, entry.repository), holder
+                list_repository_names(self._context.settings.current, entry.repo, entry.repository), holder
             )
 
     def _still_preparing(self) -> dict[str, str]:
@@ -79,5 +79,5 @@ class StartObstacles:
         record = runs.read_record(self._paths, task_id, entry.attempt)
         return (
             progress is not None and record is not None and record.token == self._store.get(task_id).token
-            and progress.phase not in BEFORE_GIT_IS_DONE
+            and progress.phase not in BEFORE_WORKTREE
         )  # fmt: skip

@@ -22,7 +22,7 @@ from kugetsu_engine.domain.new_task import shown_id
 from kugetsu_engine.domain.request import VERBS, Request, Verb
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
-from kugetsu_engine.notifications.channels import Tried
+from kugetsu_engine.notifications.channels import ChannelResult
 from kugetsu_engine.storage.watch import watch
 
 from ..viewmodels import absence
@@ -203,7 +203,7 @@ class Connection:
         """
         return await self._acts.run(lambda: self.client.mute(name, for_s))
 
-    async def try_telling(self) -> list[Tried]:
+    async def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
         return await self._git.run(self.client.try_telling)
 
@@ -344,7 +344,7 @@ class Connection:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
             approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
-            screenless=registry.without_screen(settings),
+            screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 
     def _watch(self) -> None:

@@ -1,6 +1,6 @@
 """What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
 
-from kugetsu_engine.agents.registry import agent_names
+from kugetsu_engine.agents.registry import list_agent_names
 from kugetsu_engine.client import preflight
 
 from ..backend.connection import Connection
@@ -16,7 +16,7 @@ async def agents(connection: Connection) -> dict[str, str]:
             return "settings not whole"
         return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
 
-    found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in agent_names(settings)})
+    found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in list_agent_names(settings)})
     return found
 
 

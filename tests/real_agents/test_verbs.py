@@ -63,14 +63,14 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     remains = destroy.inspect_issue(operator, "local/work#1")
     assert [words for words in remains.objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
-    assert session_ids.directory_of(str(own.session_id), env) == str(place)
+    assert session_ids.read_directory(str(own.session_id), env) == str(place)
     said = "; ".join(destroy.destroy_issue(operator, remains, force=True))
     assert f"session {own.session_id} deleted" in said
-    with pytest.raises(session_ids.NoSession):
-        session_ids.directory_of(str(own.session_id), env)
+    with pytest.raises(session_ids.MissingSession):
+        session_ids.read_directory(str(own.session_id), env)
     assert not place.exists()
     assert {session.slug for session in sessions.list_sessions(fleet.paths)} == set(SESSIONS.values())
-    assert session_ids.directory_of(base, env) is not None
+    assert session_ids.read_directory(base, env) is not None
 
 
 def said_about_it(fleet: Fleet) -> list[contexts.Message]:

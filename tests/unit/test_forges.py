@@ -282,7 +282,7 @@ def test_a_token_is_meant_for_one_host(
     settings: Settings, tokens: dict[str, str], host: str, wanted: tuple[str, str, str | None] | None
 ) -> None:
     """Nobody is asked without a token or a setting, and no token goes to a host it was not made for."""
-    found = hosts.forge_of(host, settings, tokens)
+    found = hosts.find_forge(host, settings, tokens)
     assert (None if found is None else (found.kind, found.api, found.token)) == wanted
 
 
@@ -303,7 +303,7 @@ def test_a_broken_file_of_tokens_is_told_in_one_line(paths: StatePaths, capsys: 
     """A task may start all the same; who asks is not told that the forge wants a token."""
     Path(paths.config).write_text('[forges."forge.test"]\nkind = "gitea"\n', encoding="utf-8")
     Path(paths.env, "forges.env").mkdir()
-    assert hosts.may_ask(paths, load_settings(paths, {})[0], "forge.test")
+    assert hosts.may_be_usable(paths, load_settings(paths, {})[0], "forge.test")
     assert main(["text", paths.root, "forge.test/o/r#7"]) == 0
     [said] = capsys.readouterr().out.splitlines()
     assert f"{paths.env}/forges.env is no regular file" in json.loads(said)["error"]

@@ -18,7 +18,7 @@ from kugetsu_engine.domain.decisions.scheduling import WaitingReason
 from kugetsu_engine.domain.failures import failure_of_git
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
-from kugetsu_engine.notifications.channels import try_all
+from kugetsu_engine.notifications.channels import send_test_messages
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import slots
 from kugetsu_engine.state.issue_names import name_of
@@ -96,10 +96,10 @@ def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths:
 @pytest.mark.parametrize(("script", "sent"), [("exit 0", True), ("echo 'well: sent' >&2; exit 1", False)])
 def test_a_test_message_counts_as_sent_only_if_it_was(script: str, sent: bool) -> None:
     """The complaint of a program may end like the good news."""
-    (tried,) = try_all(NotifySettings(command=["sh", "-c", script]), os.environ)
+    (tried,) = send_test_messages(NotifySettings(command=["sh", "-c", script]), os.environ)
     assert tried.sent is sent
     assert tried.text.endswith("sent")
-    assert [one.sent for one in try_all(NotifySettings(), {})] == [False]
+    assert [one.sent for one in send_test_messages(NotifySettings(), {})] == [False]
 
 
 def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,7 +288,7 @@ def test_a_table_that_is_none_stops_everything(paths: StatePaths, name: str) -> 
 
 
 def test_the_known_agents_are_those_with_a_driver() -> None:
-    assert set(agent_names.KNOWN) == set(registry.DRIVERS)
+    assert set(agent_names.KNOWN) == set(registry.LAUNCHERS)
 
 
 @pytest.mark.parametrize(

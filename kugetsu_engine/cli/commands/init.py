@@ -57,7 +57,7 @@ def _offer_screen(acting: Client) -> int:
         return 0
     agent, settings = session.agent or "opencode", acting.settings
     try:
-        argv = registry.screen(agent, settings, session.session_id, acting.paths.root)
+        argv = registry.build_screen_command(agent, settings, session.session_id, acting.paths.root)
     except ConfigError:
         return 0  # it has none
     if not confirmed(f"Open {agent}'s own screen, to tell the base session more?"):

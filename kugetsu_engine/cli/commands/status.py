@@ -63,7 +63,7 @@ def _opencode_server() -> dict[str, Any] | None:
         return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
     from ...agents.opencode import keeper_protocol
 
-    return keeper_protocol.shown(state_paths().root)
+    return keeper_protocol.read_public_status(state_paths().root)
 
 
 def draw_bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
