@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..paths import StatePaths, state_dir_from
+from ..paths import StatePaths, find_state_dir
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ def make_client() -> Client:
     from ..client.api import Client
     from ..engine.local import LocalEngine
 
-    root = state_dir_from(os.environ)
+    root = find_state_dir(os.environ)
     return Client(root, local_engine=LocalEngine(StatePaths(root), os.environ))
 
 
 def state_paths() -> StatePaths:
     """The state directory of this command."""
-    return StatePaths(state_dir_from(os.environ))
+    return StatePaths(find_state_dir(os.environ))
 
 
 def standard_input() -> str:

@@ -65,7 +65,7 @@ def open_engine(
     """
     lock, waker = EngineLock(paths), Waker()
     try:
-        files.prepare(paths.folders())
+        files.create_folders(paths.folders())
         lock.acquire(0.0 if mode == "command" or engine_lives(paths) else LOCK_WAIT_S)
         issue_names.keep_older_names(paths)
         engine = _compose(

@@ -9,7 +9,7 @@ import pytest
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.domain import usage_sums
 from kugetsu_engine.domain.alerts import Alerts
-from kugetsu_engine.domain.decisions.scheduling import queue_reason
+from kugetsu_engine.domain.decisions.scheduling import find_queue_reason
 from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
 from kugetsu_engine.domain.history.timeline import Timeline, describe_entry
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason
@@ -141,6 +141,6 @@ def test_console_and_status_know_the_pause_of_an_earlier_engine(paths: StatePath
     written(paths, paused=True, pause_reason=text)
     picture = SnapshotReader(paths, {}).read()
     assert (picture.engine.pause_code, picture.facts.pause) == (OLD[text], OLD[text])
-    why = queue_reason(msgspec.structs.replace(picture.facts, engine_runs=True))
+    why = find_queue_reason(msgspec.structs.replace(picture.facts, engine_runs=True))
     assert why is not None
     assert why.code == ("budget" if OLD[text] is PauseReason.BUDGET else "paused")
