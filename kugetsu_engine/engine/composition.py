@@ -16,10 +16,10 @@ from ..scheduler.attempt_results import ResultCollector
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.conversation_log import ConversationLog
 from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.orphan_reaper import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff

@@ -12,7 +12,7 @@ from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..errors import BadFile
 from ..queue.journal_writer import JournalWriter
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.resource_gate import ResourceGate

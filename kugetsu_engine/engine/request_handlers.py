@@ -17,8 +17,8 @@ from ..errors import ConfigError, Conflict, KugetsuError, NoSuchTask, TryLater, 
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..scheduler.attempts import AttemptTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..state import tasks

@@ -10,7 +10,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..supervisor import outcome
 from ..supervisor.launcher import Launcher
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 
 

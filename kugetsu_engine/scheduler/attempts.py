@@ -19,8 +19,8 @@ from ..state import runs
 from ..storage import locks
 from ..supervisor.launcher import Handle, Launcher, Waker
 from .attempt_results import ResultCollector
-from .context import EngineContext
 from .cooldowns import Cooldowns
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .resource_gate import ResourceGate
 from .session_keeper import SessionKeeper

@@ -8,7 +8,7 @@ from ..domain.pause import PauseReason
 from ..domain.refs import repository_of
 from ..domain.task import Attempt, Notice
 from ..domain.text.times import iso, list_instants, to_wall_clock
-from ..domain.usage import UsageSum, day_of, ended_on, format_money
+from ..domain.usage_sums import UsageSum, day_of, ended_on, format_money
 from ..paths import StatePaths
 from ..state import tasks
 from .queue_control import QueueControl

@@ -6,7 +6,7 @@ from ..domain.task import Attempt, Base, Notice, Task
 from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch
 from ..jobs.work_folders import list_own_repositories
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 from .provider_backoff import ProviderBackoff
 

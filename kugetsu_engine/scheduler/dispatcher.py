@@ -18,8 +18,8 @@ from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
 from ..supervisor.launcher import Launcher
 from .attempts import AttemptTracker
-from .context import EngineContext
 from .conversation_log import ConversationLog
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl

@@ -16,7 +16,7 @@ from ..domain.task import Attempt, Task
 from ..paths import log_name
 from ..queue.task_store import TaskStore
 from ..supervisor.repository_lock import GIVE_BACK_S
-from .context import EngineContext
+from .engine_context import EngineContext
 from .resource_gate import ResourceGate
 from .start_obstacles import StartObstacles
 

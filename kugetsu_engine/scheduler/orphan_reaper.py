@@ -6,7 +6,7 @@ from ..domain.new_task import format_id
 from ..domain.task import Notice
 from ..domain.text.quantities import format_count
 from . import orphans
-from .context import EngineContext
+from .engine_context import EngineContext
 
 EVERY_S = 60.0
 """Seconds between two looks; looking costs a read of every process."""

@@ -12,7 +12,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import json_files
 from .attempts import AttemptTracker
-from .context import EngineContext
+from .engine_context import EngineContext
 from .queue_control import QueueControl
 
 

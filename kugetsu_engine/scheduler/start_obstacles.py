@@ -9,7 +9,7 @@ from ..jobs.work_folders import BEFORE_WORKTREE, list_repository_names
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
-from .context import EngineContext
+from .engine_context import EngineContext
 
 
 class StartObstacles:

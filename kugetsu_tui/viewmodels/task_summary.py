@@ -5,7 +5,7 @@ from kugetsu_engine.domain import failures
 from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
-from kugetsu_engine.domain.usage import format_usage
+from kugetsu_engine.domain.usage_sums import format_usage
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, clean_lines

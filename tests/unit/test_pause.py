@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.domain import usage
+from kugetsu_engine.domain import usage_sums
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.scheduling import find_queue_reason
 from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
@@ -101,7 +101,7 @@ def test_an_earlier_version_reads_the_file_and_leaves_no_code_behind(paths: Stat
 def test_the_pause_of_a_budget_ends_with_a_larger_one(paths: StatePaths, text: str) -> None:
     """One that an earlier version made, and one in other words."""
     code = "" if text != "reworded" else "budget"
-    day = usage.day_of(NOON)
+    day = usage_sums.day_of(NOON)
     controls = written(paths, paused=True, pause_reason=text, pause_code=code, budget_day=day)
     clock: Callable[[], float] = lambda: NOON  # noqa: E731
     Budget(paths, clock, controls).enforce_budget(100.0, Alerts(clock), lambda notice: None)

@@ -12,7 +12,7 @@ from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.domain.usage import format_usage, sum_usage
+from kugetsu_engine.domain.usage_sums import format_usage, sum_usage
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.budget import Budget, sum_by_day_and_repository
 from kugetsu_engine.scheduler.queue_control import QueueControl

@@ -8,7 +8,7 @@ from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock
 from ...domain.text.safe_text import safe_line, safe_text
 from ...domain.text.times import format_stored
-from ...domain.usage import format_usage, sum_usage
+from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
 from ...state.issue_names import name_of
 from ..context import glyph, make_client, state_paths
