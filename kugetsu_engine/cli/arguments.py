@@ -66,9 +66,9 @@ def read_whole_number(text: str) -> int:
 
 def read_duration(text: str) -> float:
     """Read a duration such as 90s for argparse; returns seconds."""
-    from ..domain.text.times import duration
+    from ..domain.text.times import parse_duration
 
-    return duration(text)
+    return parse_duration(text)
 
 
 def list_expectations() -> Sequence[str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from ..domain import agent_names
-from ..paths import JSON, StatePaths, state_dir_from
+from ..paths import JSON, StatePaths, find_state_dir
 from ..storage.files import list_documents
 
 MOST = 200
@@ -13,13 +13,13 @@ MOST = 200
 
 def list_ids(environ: dict[str, str]) -> list[str]:
     """List the numbers of tasks: open ones, then ended ones."""
-    paths = StatePaths(state_dir_from(environ))
+    paths = StatePaths(find_state_dir(environ))
     return [*_numbers(paths.items), *_numbers(paths.done)]
 
 
 def list_references(environ: dict[str, str]) -> list[str]:
     """List the issues of tasks, and the repositories of `[repos]` followed by `#`."""
-    paths = StatePaths(state_dir_from(environ))
+    paths = StatePaths(find_state_dir(environ))
     known: dict[str, None] = {}
     for folder in (paths.items, paths.done):
         for number in _numbers(folder):
@@ -33,12 +33,12 @@ def list_references(environ: dict[str, str]) -> list[str]:
 
 def list_agents(environ: dict[str, str]) -> list[str]:
     """List every agent."""
-    return sorted({*agent_names.KNOWN, *_table(StatePaths(state_dir_from(environ)), "agents")})
+    return sorted({*agent_names.KNOWN, *_table(StatePaths(find_state_dir(environ)), "agents")})
 
 
 def list_servers(environ: dict[str, str]) -> list[str]:
     """List the servers that clones come from."""
-    return sorted({"github.com", *_table(StatePaths(state_dir_from(environ)), "servers")})
+    return sorted({"github.com", *_table(StatePaths(find_state_dir(environ)), "servers")})
 
 
 KINDS: dict[str, Callable[[dict[str, str]], list[str]]] = {

@@ -12,7 +12,7 @@ from kugetsu_engine.cli.commands.task_requests import read_place
 from kugetsu_engine.cli.parser import make_console_parser
 from kugetsu_engine.cli.verbs import VERBS as SHELL_VERBS
 from kugetsu_engine.cli.verbs import list_parts
-from kugetsu_engine.domain.new_task import task_id as as_task_id
+from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
@@ -166,7 +166,7 @@ def _only_given(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _id(word: str) -> str:
-    found = as_task_id(word)
+    found = parse_task_id(word)
     if found is None:
         raise UsageError(f"{word!r} is no task id", "write 41, #41 or q_41")
     return found

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ...client.attach import find_session_place, run_attached
-from ...client.start import wait_until_started
+from ...client.attach import attach_to_issue, find_session_place
+from ...client.start import wait_for_task
 from ...config.loader import load_settings
-from ...domain.new_task import typed_id
+from ...domain.new_task import format_bare_id
 from ...domain.states import ACTIVE
 from ...domain.task import Task
 from ...domain.text.safe_text import safe_line
@@ -37,20 +37,22 @@ def main(verb: str, argv: list[str]) -> int:
 
 
 def _open(verb: str, reference: str, stop: bool) -> int:
-    task = tasks.find_task(make_paths(), make_client().meant(reference, "show"))
+    task = tasks.find_task(make_paths(), make_client().resolve_task(reference, "show"))
     settings, _ = load_settings(make_paths(), os.environ)
     if verb == "shell":
         place = find_session_place(make_paths(), settings, os.environ, task)
         return _run([os.environ.get("SHELL") or "/bin/sh"], place.worktree, place.env)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("attach needs a terminal", "kugetsu continue works without one")
-    attached = run_attached(make_paths(), settings, os.environ, task, _make_stop(task, stop) if task.state in ACTIVE else None)
+    attached = attach_to_issue(
+        make_paths(), settings, os.environ, task, _make_stop(task, stop) if task.state in ACTIVE else None
+    )
     try:
         session = f"session {attached.session_id}" if attached.session_id else "a new session"
         print_note(f"{task.shown} {task.issue_ref}: {session}, in {attached.place.worktree}; it takes a slot until you leave")
         code = _run(attached.argv, attached.place.worktree, attached.place.env)
     finally:
-        attached.give_up()
+        attached.release()
     _offer_retry(task)
     return code
 
@@ -62,11 +64,13 @@ def _make_stop(task: Task, stop: bool) -> Callable[[], None]:
         Conflict: stopping it was not asked for.
     """
     if not stop:
-        raise Conflict(f"an agent is working on {task.shown}", f"to stop it first: kugetsu attach {typed_id(task.id)} --stop")
+        raise Conflict(
+            f"an agent is working on {task.shown}", f"to stop it first: kugetsu attach {format_bare_id(task.id)} --stop"
+        )
 
     def stop_agent() -> None:
         print_note(make_client().do("kill", task.id))
-        wait_until_started(make_client(), task.id, lambda task: task.state not in ACTIVE, pause)
+        wait_for_task(make_client(), task.id, lambda task: task.state not in ACTIVE, pause)
 
     return stop_agent
 

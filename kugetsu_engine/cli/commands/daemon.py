@@ -28,7 +28,7 @@ def main(verb: str, argv: list[str]) -> int:
     part, rest = split_part(verb, argv)
     args = make_parser(f"{verb} {part}").parse_args(rest)
     here = make_paths()
-    files.prepare(here.folders())
+    files.create_folders(here.folders())
     if part in ("start", "restart"):
         return (_start if part == "start" else _restart)(here, args.resume)
     return {"stop": _stop, "status": _status, "logs": _logs}[part](here)

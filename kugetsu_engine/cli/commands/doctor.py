@@ -32,7 +32,7 @@ def main(verb: str, argv: list[str]) -> int:
 
 
 def _agents(as_json: bool) -> int:
-    """Print every agent; 1 when the default program cannot run."""
+    """Print every agent; 1 when the default one cannot run."""
     from ...doctor.agent_programs import inspect_programs
 
     here = make_paths()

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from ...client.edit import TextKept, editor_of, kept_text, run_editor
+from ...client.edit import TextKept, describe_kept_text, find_editor, run_editor
 from ...domain import task_document
 from ...errors import Conflict, KugetsuError, NoAnswer, UsageError
 from ..context import make_client, read_standard_input
@@ -47,9 +47,9 @@ def read_changes(args: dict[str, Any]) -> dict[str, Any]:
 
 def _by_hand(task: str) -> int:
     """Open the task in the user's editor, again and again until the text is valid and the engine accepts it."""
-    editor = editor_of(os.environ)
+    editor = find_editor(os.environ)
     if editor is None or not sys.stdin.isatty():
-        raise UsageError("no change was args", "use --message, --priority ..., or set $EDITOR and run it on a terminal")
+        raise UsageError("no change was given", "use --message, --priority ..., or set $EDITOR and run it on a terminal")
 
     def run(path: str) -> int:
         try:
@@ -58,7 +58,7 @@ def _by_hand(task: str) -> int:
             raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $VISUAL or $EDITOR") from None
 
     client = make_client()
-    edit = client.edit(task)
+    edit = client.start_edit(task)
     finished = False
     try:
         while changes := run_editor(edit, run):
@@ -68,7 +68,7 @@ def _by_hand(task: str) -> int:
             except (Conflict, NoAnswer):
                 raise
             except KugetsuError as error:  # an unknown agent, a cycle of tasks
-                edit.complain(str(error))
+                edit.add_complaint(str(error))
         else:
             print("nothing changed")
         finished = True
@@ -76,6 +76,6 @@ def _by_hand(task: str) -> int:
     except KugetsuError as error:
         if not edit.has_text or isinstance(error, TextKept):
             raise
-        raise type(error)(error.message, kept_text(edit)) from None
+        raise type(error)(error.message, describe_kept_text(edit)) from None
     finally:
-        edit.done() if finished or not edit.has_text else edit.keep()
+        edit.finish() if finished or not edit.has_text else edit.keep_text()

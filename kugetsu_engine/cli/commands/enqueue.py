@@ -55,7 +55,7 @@ def _enqueue_one(issue_ref: str, message: str, as_json: bool = False, **options:
         print(f"Enqueued: {task_id}")
         if repository and sys.stderr.isatty():
             print_note(f"it works in a worktree of {repository}")
-    _warn(client.obstacles(client.reference(issue_ref), options.get("agent"), repository))
+    _warn(client.list_obstacles(client.resolve_reference(issue_ref), options.get("agent"), repository))
     return 0
 
 
@@ -93,11 +93,11 @@ def _enqueue_file(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
         made.append(task_id)
         if not as_json:
             print(f"Enqueued: {task_id}")
-        ref, agent = client.reference(reference), options.get("agent")
+        ref, agent = client.resolve_reference(reference), options.get("agent")
         kind = repository_of(ref), agent, repository is None
         if kind not in checked:
             checked.add(kind)
-            _warn(client.obstacles(ref, agent, repository), printed)
+            _warn(client.list_obstacles(ref, agent, repository), printed)
     if as_json:
         print(json.dumps([{"id": task_id} for task_id in made]))
     return 0

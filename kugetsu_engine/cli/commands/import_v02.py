@@ -26,13 +26,13 @@ def main(verb: str, argv: list[str]) -> int:
         print("Nothing was changed. To import it, run the same without --dry-run")
         return 0
     os.makedirs(client.paths.root, 0o700, exist_ok=True)
-    files.prepare(client.paths.folders())
+    files.create_folders(client.paths.folders())
     lock = EngineLock(client.paths)
     lock.acquire()
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
-        for path in state_setup.make_files(client):
+        for path in state_setup.create_files(client):
             print(safe_line(f"made {path}"))
     finally:
         lock.release()

@@ -23,11 +23,11 @@ def main(verb: str, argv: list[str]) -> int:
     """Create what is missing."""
     args = make_parser(verb).parse_args(argv)
     client = make_client()
-    for path in state_setup.make_files(client):
+    for path in state_setup.create_files(client):
         print(safe_line(f"made {path}"))
     if args.files:
         return 0
-    if not state_setup.keeps_sessions(client):
+    if not state_setup.can_keep_sessions(client):
         print(safe_line(f"{client.settings.agent} has no sessions, so nothing else is created"))
         return 0
     existing = [ref for ref in (BASE, PM_AGENT) if _session(client, ref) is not None]
@@ -39,7 +39,7 @@ def main(verb: str, argv: list[str]) -> int:
     for ref in (BASE, PM_AGENT):
         if _session(client, ref) is None:
             print(safe_line(f"{SESSIONS[ref]}: asking {client.settings.agent} ..."), file=sys.stderr, flush=True)
-            print(safe_line(f"{SESSIONS[ref]} session {state_setup.make_session(client, ref, pause)}"), flush=True)
+            print(safe_line(f"{SESSIONS[ref]} session {state_setup.create_session(client, ref, pause)}"), flush=True)
     if sys.stdin.isatty():
         return _offer_screen(client)
     return 0
@@ -57,7 +57,7 @@ def _offer_screen(client: Client) -> int:
         return 0
     agent, settings = session.agent or "opencode", client.settings
     try:
-        argv = registry.screen(agent, settings, session.session_id, client.paths.root)
+        argv = registry.build_screen_command(agent, settings, session.session_id, client.paths.root)
     except ConfigError:
         return 0  # the agent has no screen
     if not confirm(f"Open {agent}'s own screen, to add to the base session?"):

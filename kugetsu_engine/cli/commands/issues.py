@@ -3,7 +3,7 @@
 import sys
 
 from ...client.api import Client
-from ...domain.new_task import shown_id
+from ...domain.new_task import format_id
 from ...domain.reserved_refs import BASE, PM_AGENT
 from ...domain.text.safe_text import safe_line, safe_text
 from ...errors import Conflict, KugetsuError, UsageError
@@ -17,12 +17,12 @@ def main(verb: str, argv: list[str]) -> int:
 
 
 def find_issue(client: Client, text: str) -> str:
-    """Find an issue by its reference or by the id of item of its tasks."""
+    """Find an issue by its reference or by the id of one of its tasks."""
     if "/" in text:
-        return client.reference(text)
+        return client.resolve_reference(text)
     from ...state import tasks
 
-    return client.reference(tasks.find_task(client.paths, text).issue_ref)
+    return client.resolve_reference(tasks.find_task(client.paths, text).issue_ref)
 
 
 def _context(argv: list[str]) -> int:
@@ -43,7 +43,7 @@ def _context(argv: list[str]) -> int:
         raise KugetsuError(f"{context.issue_ref} has no conversation yet", "it begins with the first agent")
     names = {"user": "you", "assistant": "agent", "note": "kugetsu"}
     for message in context.conversation_history:
-        task = f"  {shown_id(message.task)}" if message.task else ""
+        task = f"  {format_id(message.task)}" if message.task else ""
         print(safe_line(f"── {names.get(message.role, message.role)}  {message.timestamp or ''}{task}"))
         print(f"{safe_text(message.content).rstrip()}\n")
     return 0

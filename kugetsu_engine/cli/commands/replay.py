@@ -9,7 +9,7 @@ from math import inf
 from ...client.replay import Replay
 from ...client.snapshot import EngineView
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import epoch, iso, local, past_moment
+from ...domain.text.times import epoch, format_local, iso, parse_past_moment
 from ..context import choose_glyph, make_paths
 from ..output import print_json
 from ..parser import make_parser
@@ -27,15 +27,15 @@ def main(verb: str, argv: list[str]) -> int:
     """Print the state at a past time, or what happened."""
     args = parse_arguments(argv, verb)
     now = time.time()
-    moment = past_moment(" ".join(args.time), now) if args.time else None
+    moment = parse_past_moment(" ".join(args.time), now) if args.time else None
     replay = Replay(make_paths(), os.environ)
     if args.events or args.since or args.until:
-        since = past_moment(args.since, now) if args.since else moment or 0.0
-        _events(replay, since, past_moment(args.until, now) if args.until else inf, args.json)
+        since = parse_past_moment(args.since, now) if args.since else moment or 0.0
+        _events(replay, since, parse_past_moment(args.until, now) if args.until else inf, args.json)
         return 0
-    when = replay.check(moment) if moment is not None else replay.beginning()
-    snapshot = replay.at(when)
-    missing = replay.gaps(when)
+    when = replay.check_time(moment) if moment is not None else replay.default_start()
+    snapshot = replay.snapshot_at(when)
+    missing = replay.describe_gaps(when)
     if args.json:
         print_json(
             {
@@ -46,7 +46,7 @@ def main(verb: str, argv: list[str]) -> int:
             }
         )
         return 0
-    print(f"{'REPLAY':9}{local(when).replace('T', ' ')}" + (f"  ({missing})" if missing else ""))
+    print(f"{'REPLAY':9}{format_local(when).replace('T', ' ')}" + (f"  ({missing})" if missing else ""))
     print(f"{'engine':9}{_engine(snapshot.engine)}")
     status.print_picture(snapshot)
     print()
@@ -62,11 +62,11 @@ def _engine(engine: EngineView) -> str:
         return f"not running{flow}"
     if engine.pid is None:
         return f"not recorded{flow}"
-    return f"pid {engine.pid}, {engine.mode}, since {local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
+    return f"pid {engine.pid}, {engine.mode}, since {format_local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
 
 
 def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
-    events = replay.events(since, until)
+    events = replay.list_events(since, until)
     if as_json:
         print_json(
             [
@@ -82,6 +82,6 @@ def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
         )
         return
     for event in events:
-        sys.stdout.write(f"{local(event.time).replace('T', ' ')} {choose_glyph(event.level)} {safe_line(event.text)}\n")
+        sys.stdout.write(f"{format_local(event.time).replace('T', ' ')} {choose_glyph(event.level)} {safe_line(event.text)}\n")
     if not events:
         print("No events were recorded in that time.")

@@ -28,8 +28,8 @@ def main(verb: str, argv: list[str]) -> int:
     if part == "list":
         return _list(known, args.json)
     if part == "add":
-        return _add(here, known, refs.host_name(args.name), args.url)
-    name = refs.host_name(args.name) if args.name else None
+        return _add(here, known, refs.parse_host(args.name), args.url)
+    name = refs.parse_host(args.name) if args.name else None
     if name is not None and name not in known.servers:
         raise KugetsuError(f"unknown server {name!r}", "kugetsu server add NAME URL adds it; kugetsu server list lists all")
     if part == "remove":
@@ -98,7 +98,7 @@ def _set_address(document: dict[str, Any], set_in: Callable[..., None], name: st
 
 def _is_host(key: str, name: str) -> bool:
     try:
-        return refs.host_name(key) == name
+        return refs.parse_host(key) == name
     except UsageError:
         return False
 
@@ -106,5 +106,5 @@ def _is_host(key: str, name: str) -> bool:
 def _edit(here: StatePaths, change: Callable[..., None]) -> None:
     from ...config import toml_editor  # loads a library that nothing else needs
 
-    files.prepare(here.folders())
+    files.create_folders(here.folders())
     toml_editor.edit_config(here, lambda document: change(document, toml_editor.set_in_table))

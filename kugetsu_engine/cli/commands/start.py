@@ -6,7 +6,7 @@ import re
 from ...client import start
 from ...client.api import Client
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import duration
+from ...domain.text.times import parse_duration
 from ...errors import Conflict, KugetsuError
 from ...process.waiting import pause
 from ...storage.locks import is_held
@@ -33,20 +33,20 @@ def main(verb: str, argv: list[str]) -> int:
         task_id = start.start_issue(
             client, args.issue_ref, message, folder, repo=args.repo, agent=args.agent, timeout=args.timeout
         )
-    return _print_start(client, task_id, duration(args.wait) if args.wait else None)
+    return _print_start(client, task_id, parse_duration(args.wait) if args.wait else None)
 
 
 def _record_pull_request(client: Client, reference: str, url: str | None) -> None:
     """Record it before the agent starts, which gets it in its prompt."""
     if url is not None:
         try:
-            client.do("set_pr", issue_ref=client.reference(reference), url=url)
+            client.do("set_pr", issue_ref=client.resolve_reference(reference), url=url)
         except Conflict:
             return
 
 
 def _print_start(client: Client, task_id: str, limit_s: float | None) -> int:
-    task = start.wait_until_begun(client, task_id, pause, limit_s)
+    task = start.wait_for_agent(client, task_id, pause, limit_s)
     if task.ended and task.state != "completed":
         raise KugetsuError(f"{task.shown} {task.issue_ref} {task.state}: {task.reason or task.error or ''}")
     if task.attempts and task.started_at is None:

@@ -34,11 +34,11 @@ def _request_for_all(verb: str, ids: list[str], options: dict[str, Any]) -> int:
     code, requests = 0, []
     for task in ids:
         try:
-            requests.append(Request(verb, make_client().meant(task, verb), options))  # type: ignore[arg-type]
+            requests.append(Request(verb, make_client().resolve_task(task, verb), options))  # type: ignore[arg-type]
         except KugetsuError as error:
             print_note(f"kugetsu: {error}")
             code = code or error.exit_code
-    for answer in make_client().ask_all(requests):
+    for answer in make_client().send_requests(requests):
         if answer.ok:
             print(answer.text)
             continue

@@ -3,9 +3,9 @@
 import os
 import time
 
-from ...domain.text.times import duration
-from ...domain.usage import UsageSum, day_of, format_money
-from ...scheduler.budget import by_day_and_repository
+from ...domain.text.times import parse_duration
+from ...domain.usage_sums import UsageSum, day_of, format_money
+from ...scheduler.budget import sum_by_day_and_repository
 from ..context import make_paths
 from ..output import print_json, print_table
 from ..parser import make_parser
@@ -15,7 +15,9 @@ def main(verb: str, argv: list[str]) -> int:
     """Print tokens and cost, the newest day first, with the sum of each day."""
     args = make_parser(verb).parse_args(argv)
     here = make_paths()
-    sums = by_day_and_repository(here, day_of(time.time() - duration(args.since))) if os.path.isdir(here.items) else {}
+    sums = (
+        sum_by_day_and_repository(here, day_of(time.time() - parse_duration(args.since))) if os.path.isdir(here.items) else {}
+    )
     days: dict[str, UsageSum] = {}
     for (day, _), one in sums.items():
         total = days.setdefault(day, UsageSum())

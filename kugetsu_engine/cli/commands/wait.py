@@ -3,10 +3,9 @@
 import os
 import time
 
-from ...domain.new_task import task_id as as_task_id
 from ...domain.states import COMPLETED, FINAL
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import as_read, duration
+from ...domain.text.times import format_stored, parse_duration
 from ...errors import NoSuchTask
 from ...process.waiting import pause
 from ...state import notifications, tasks
@@ -23,15 +22,15 @@ def main(verb: str, argv: list[str]) -> int:
 
 def _wait(argv: list[str]) -> int:
     args = make_parser("wait").parse_args(argv)
-    deadline = time.monotonic() + duration(args.timeout) if args.timeout else None
+    deadline = time.monotonic() + parse_duration(args.timeout) if args.timeout else None
     here = make_paths()
-    open_tasks = {tasks.find_task(here, make_client().meant(text)).id for text in args.id}
+    open_tasks = {tasks.find_task(here, make_client().resolve_task(text)).id for text in args.id}
     code = 0
     while True:
         for task_id in sorted(open_tasks):
             # A task that ends moves to the folder of ended tasks at that moment.
             if not os.path.lexists(here.ended(task_id)):
-                if as_task_id(task_id) and not os.path.lexists(here.item(task_id)) and not os.path.lexists(here.ended(task_id)):
+                if not os.path.lexists(here.item(task_id)) and not os.path.lexists(here.ended(task_id)):
                     raise NoSuchTask(f"{task_id} no longer exists")
                 continue
             task = tasks.find_task(here, task_id)
@@ -50,12 +49,12 @@ def _wait(argv: list[str]) -> int:
 def _watch(argv: list[str]) -> int:
     make_parser("watch").parse_args(argv)
     here = make_paths()
-    notices = notifications.newest_notification(here)
+    notices = notifications.read_newest_notifications(here)
     last = notices[-1] if notices else None
     while True:
-        notices = notifications.newest_notification(here)
+        notices = notifications.read_newest_notifications(here)
         start = notices.index(last) + 1 if last in notices else 0
         for notice in notices[start:]:
-            print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)
+            print(safe_line(f"{format_stored(notice.time)} {notice.level:7} {notice.text}"), flush=True)
             last = notice
         pause(POLL_S)
