@@ -291,7 +291,7 @@ class TestWithAnEngine:
         os.close(output)
         assert engine.returncode == 0, engine.stderr
         assert engine.stderr.count("\n") == 1
-        assert "nothing is printed any more" in engine.stderr
+        assert "cannot print any more" in engine.stderr
         tasks = [shell.json("show", task) for task in ids]
         assert [(task["state"], task["attempt"]) for task in tasks] == [("completed", 1)] * 3
 

@@ -101,7 +101,7 @@ def test_files_are_made_once_and_private(shell: Shell) -> None:
     (shell.state / "env/dev.env").write_text("A=1\n")
     shell.environ["KUGETSU_AGENT"] = "demo"
     done = shell("init")
-    assert (done.returncode, done.stdout) == (0, "demo keeps no sessions, so there is nothing else to make\n")
+    assert (done.returncode, done.stdout) == (0, "demo has no sessions, so nothing else is created\n")
     assert (shell.state / "env/dev.env").read_text() == "A=1\n"
     assert shell("status").returncode == 0
 

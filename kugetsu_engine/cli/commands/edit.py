@@ -70,7 +70,7 @@ def _by_hand(task: str) -> int:
             except KugetsuError as error:  # an unknown agent, a cycle of tasks
                 edit.add_complaint(str(error))
         else:
-            print("nothing changed")
+            print("nothing was changed")
         finished = True
         return 0
     except KugetsuError as error:

@@ -54,7 +54,7 @@ def _print_start(client: Client, task_id: str, limit_s: float | None) -> int:
     print(f"Started: {task.id}")
     if not is_held(client.paths.engine_lock):
         print_note(
-            "no engine is running: the agent runs on, and the next engine records its result (kugetsu queue-daemon start)"
+            "no engine runs: the agent runs on, and the next engine records its result (kugetsu queue-daemon start)"
         )
     return 0
 
