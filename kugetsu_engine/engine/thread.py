@@ -140,7 +140,7 @@ class EngineThread:
     def _tell(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
         if self._messenger is not None:
-            self._messenger.pick_up(notice)
+            self._messenger.submit(notice)
         if self._on_notice is not None:
             try:
                 self._on_notice(notice)

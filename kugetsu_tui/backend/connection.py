@@ -343,7 +343,7 @@ class Connection:
             snapshot, read_only=self.read_only, here=self.runs_engine, starting=self._starting,
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
-            approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
+            approving=self._approvals.list_agents(settings) if snapshot.active or snapshot.pending else {},
             screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 

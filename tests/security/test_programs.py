@@ -39,7 +39,7 @@ def test_s07_no_program_that_is_started_is_a_shell() -> None:
                     first = node.elts[0]
                     if isinstance(first, ast.Constant) and first.value in SHELLS:
                         found.append(f"{path.name}:{node.lineno}")
-    assert [place for place in found if not place.startswith(("completion.py", "demo.py"))] == []
+    assert [place for place in found if not place.startswith(("completion.py", "demo_agent.py"))] == []
 
 
 @pytest.mark.parametrize("text", ["--auto", "-h", "--share", "--version", "-", "$(touch canary)", "; touch canary"])
@@ -150,8 +150,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
                 found |= {(path.name, name) for name in names if name.partition(".")[0] in networks}
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
-    server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
-    server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
+    server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
+    server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
     assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
 
 
