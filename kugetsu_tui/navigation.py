@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from kugetsu_engine.domain.decisions.notification_rules import Need
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment
 
@@ -85,7 +85,7 @@ class Navigator:
         picture, screen = self._app.picture, self._app.talking
         task = picture.snapshot.task(task_id) if picture is not None else None
         if task is None:
-            self._app.say(f"there is no {shown_id(task_id)} in the lists", "warning")
+            self._app.say(f"there is no {format_id(task_id)} in the lists", "warning")
         elif isinstance(screen, HomeScreen):
             screen.jump(task_id)
         else:

@@ -87,7 +87,7 @@ class ApprovalReader:
 
 def list_auto_approving_agents(paths: StatePaths, settings: Settings) -> dict[str, str]:
     """For each agent that approves everything the word that says so, in its command line, its settings or the env files."""
-    env, found = env_files.read_readable(paths), dict[str, str]()
+    env, found = env_files.read_readable_env(paths), dict[str, str]()
     for name in registry.list_agent_names(settings):
         try:
             drive = registry.build_launch_spec(name, settings, "local/any#1")

@@ -61,9 +61,9 @@ def _whole_number(text: str) -> int:
 
 
 def _duration(text: str) -> float:
-    from ..domain.text.times import duration
+    from ..domain.text.times import parse_duration
 
-    return duration(text)
+    return parse_duration(text)
 
 
 def _flag(*names: str, **settings: Any) -> Argument:

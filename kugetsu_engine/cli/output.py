@@ -11,7 +11,7 @@ from ..client.snapshot import Snapshot
 from ..domain.decisions.duration_model import Expected
 from ..domain.refs import key_of
 from ..domain.task import Task
-from ..domain.text.quantities import format_clock, format_coming, format_count, format_span
+from ..domain.text.quantities import format_clock, format_count, format_span, format_upcoming
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso
 
@@ -97,7 +97,7 @@ def describe_start(task: Task, snapshot: Snapshot) -> str:
     start = snapshot.starts_at(task) if task.state == "pending" else None
     if start is None:
         return ""
-    return "now" if start - snapshot.taken_at < 1 else f"~{format_coming(start, snapshot.taken_at)}"
+    return "now" if start - snapshot.taken_at < 1 else f"~{format_upcoming(start, snapshot.taken_at)}"
 
 
 def describe_since(stamp: str, now: float) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import time
 
-from ..domain import refs, request
-from ..domain.decisions import notification_rules
-from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain import refs
+from ..domain.new_task import SESSION_CHOICES, check_expectation, check_priority, check_tags, format_id, parse_task_id
 from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
@@ -75,7 +73,7 @@ class Client:
         """How many slots are held at this moment, by agents or by hand."""
         from ..state import slots
 
-        return slots.taken_slots(self.paths)
+        return slots.count_taken_slots(self.paths)
 
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
@@ -102,16 +100,16 @@ class Client:
         """
         self.refuse_if_read_only()
         now = self._clock()
-        ref = refs.parse(reference, self.default_server)
+        ref = refs.parse_reference(reference, self.default_server)
         if session is not None and session not in SESSION_CHOICES:
             raise UsageError(f"{session!r} is not a valid value of session", f"use one of {', '.join(SESSION_CHOICES)}")
-        options: dict[str, object] = {"priority": checked_priority(priority), "held": hold, "session": session}
+        options: dict[str, object] = {"priority": check_priority(priority), "held": hold, "session": session}
         if expect is not None:
-            options["expect"] = checked_expectation(expect)
+            options["expect"] = check_expectation(expect)
         if agent is not None:
             options["agent"] = self._known_agent(agent)
         if tags:
-            options["tags"] = checked_tags(tags)
+            options["tags"] = check_tags(tags)
         self._programs.refuse(agent)
         options["after"] = [self._existing(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
@@ -136,7 +134,7 @@ class Client:
     def _take_room(self) -> None:
         """Count one more open task; others add to them too, so now and then they are counted anew."""
         if self._room <= 0:
-            self._room = min(creating.check_room(self.paths), COUNTED_AGAIN_AFTER)
+            self._room = min(creating.count_room(self.paths), COUNTED_AGAIN_AFTER)
         if self._room <= 0:
             raise QueueFull(
                 f"{creating.MAX_OPEN} tasks are open, no more are taken", "wait until some have ended, or cancel some"
@@ -150,8 +148,9 @@ class Client:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
+        from ..domain.request import Request
 
-        return self.ask_all([request.Request(verb, task, args)], wait_s)[0]
+        return self.ask_all([Request(verb, task, args)], wait_s)[0]
 
     def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
         """Make several requests as one act and return their answers in order, as `ask` does for one.
@@ -163,6 +162,7 @@ class Client:
             NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
             KugetsuError: one of them cannot be made; none stands.
         """
+        from ..domain.request import Request
         from ..state import requests
 
         self.refuse_if_read_only()
@@ -172,10 +172,10 @@ class Client:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
                 self._known_agent(wish.args["agent"])
             task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            parts.append(request.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+            parts.append(Request(wish.verb, task_id, wish.args, _now(self._clock())))
         if not parts:
             return []
-        whole = parts[0] if len(parts) == 1 else request.Request("many", at=_now(self._clock()), parts=parts)
+        whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
         wakeup_fifo.notify(self.paths.bell)
         reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
@@ -233,10 +233,10 @@ class Client:
             NoSuchTask: no task of that issue.
         """
         if "/" not in text:
-            return as_task_id(text) or text
+            return parse_task_id(text) or text
         from ..state import issue_tasks
 
-        ref = str(refs.parse(text, self.default_server))
+        ref = str(refs.parse_reference(text, self.default_server))
         return issue_tasks.find_issue_task(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
 
     def reference(self, text: str) -> str:
@@ -245,7 +245,7 @@ class Client:
         Raises:
             UsageError: it is none.
         """
-        return str(refs.parse(text, self.default_server))
+        return str(refs.parse_reference(text, self.default_server))
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -277,7 +277,8 @@ class Client:
         Raises:
             NoSuchTask: there is no such task.
         """
-        from ..domain.text.quantities import format_coming
+        from ..domain.decisions import notification_rules
+        from ..domain.text.quantities import format_upcoming
         from ..state import notification_mutes, tasks
 
         self.refuse_if_read_only()
@@ -286,10 +287,10 @@ class Client:
         now = self._clock()
         until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
         notification_mutes.set_mute(self.paths, known, until, now)
-        what = "everything" if known == notification_rules.ALL else shown_id(known)
+        what = "everything" if known == notification_rules.ALL else format_id(known)
         if until is None:
             return f"{what} is told again"
-        return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
+        return f"{what} is muted" + (f" until {format_upcoming(now + for_s, now)}" if for_s else "")
 
     def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
@@ -311,14 +312,14 @@ class Client:
         found = tasks.find_task(self.paths, self.meant(task))
         worktree = self.worktree(found.issue_ref)
         if not os.path.isdir(worktree):
-            from ..domain.task import no_worktree
+            from ..domain.task import make_no_worktree_error
 
-            raise no_worktree(found)
+            raise make_no_worktree_error(found)
         return diff.read_worktree_diff(worktree)
 
     def worktree(self, issue_ref: str) -> str:
         """Where the agents of an issue work, whether or not it is there yet."""
-        return self.paths.worktree(name_of(self.paths, str(refs.parse(issue_ref, self.default_server))))
+        return self.paths.worktree(name_of(self.paths, str(refs.parse_reference(issue_ref, self.default_server))))
 
     def settle(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
@@ -332,7 +333,7 @@ class Client:
 
     def _prepare(self) -> None:
         if not self._prepared:
-            files.prepare(self.paths.folders())
+            files.create_folders(self.paths.folders())
             self._prepared = True
 
     def refuse_if_read_only(self) -> None:
@@ -362,7 +363,7 @@ class Client:
         """
         from . import preflight
 
-        ref = refs.parse(reference, self.default_server)
+        ref = refs.parse_reference(reference, self.default_server)
         repository = self._repository(ref, repo, folder)
         return preflight.list_obstacles(self.paths, self.environ, str(ref), agent, repository)
 
@@ -390,7 +391,7 @@ class Client:
         return agent
 
     def _existing(self, text: str) -> str:
-        task_id = as_task_id(text)
+        task_id = parse_task_id(text)
         if task_id is None or not any(os.path.lexists(path(task_id)) for path in (self.paths.item, self.paths.ended)):
             raise NoSuchTask(f"no task {text!r} to come after", "kugetsu queue list --all shows them")
         return task_id
@@ -417,9 +418,9 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
 
     found: dict[str, object] = {}
     if at is not None:
-        found["not_before"] = times.iso(times.moment(at, now))
+        found["not_before"] = times.iso(times.parse_moment(at, now))
     if timeout is not None:
-        found["timeout_s"] = times.time_limit(timeout)
+        found["timeout_s"] = times.parse_time_limit(timeout)
     return found
 
 

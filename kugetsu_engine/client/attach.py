@@ -15,8 +15,8 @@ from ..config.loader import AgentSettings
 from ..config.settings import Settings
 from ..domain import refs
 from ..domain.manual_session import ManualSession
-from ..domain.new_task import typed_id
-from ..domain.task import Task, no_worktree
+from ..domain.new_task import format_bare_id
+from ..domain.task import Task, make_no_worktree_error
 from ..domain.text.quantities import choose_form
 from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
@@ -58,10 +58,10 @@ def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[st
     Raises:
         KugetsuError: there is no worktree yet, or an env file cannot be read.
     """
-    ref = refs.parse(task.issue_ref, settings.default_server)
+    ref = refs.parse_reference(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
-        raise no_worktree(task)
+        raise make_no_worktree_error(task)
     own = settings.agents.get(builder.choose_agent(task, settings), AgentSettings())
     env = environment.build_manual_environment(paths, client, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
@@ -98,11 +98,13 @@ def run_attached(
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
-        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
+        raise Conflict(
+            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
+        )
     _screen(paths, settings, client, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
-    mark = manual_sessions.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), hand)
     if mark is None:
         raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
     attached: Attached | None = None
@@ -141,7 +143,9 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
         slots = choose_form(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, gate.SlotRefusal):
-        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
+        raise Conflict(
+            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
+        )
     return entered
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain import states, task_document
-from ..domain.new_task import shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import format_id, parse_task_id
 from ..domain.task import Task
 from ..errors import BadFile, Conflict, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..state import edit_locks, tasks
-from ..state.new_tasks import checked_message
+from ..state.new_tasks import check_message
 from ..storage import wakeup_fifo
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
@@ -42,7 +41,7 @@ class Edit:
         self._paths = paths
         self._hands = hands
         self._clock = clock
-        self._original = task_document.task_document(task)
+        self._original = task_document.format_document(task)
         left = hands.abandoned_text()
         if left is None:
             hands.put_aside()  # what cannot be read is not to be written over either
@@ -77,7 +76,7 @@ class Edit:
         fields, message = task_document.parse_document(text)
         found = task_document.list_changes(self.task, fields, message, self._clock())
         if "message" in found:
-            checked_message(found["message"])
+            check_message(found["message"])
         if found.get("repo"):
             found["repo"] = os.path.abspath(os.path.expanduser(found["repo"]))
         return found
@@ -87,8 +86,8 @@ class Edit:
         try:
             fields, message = task_document.parse_document(self._text())
         except UsageError:
-            return task_document.fields_of(self.task), self.task.message
-        return task_document.fields_of(self.task) | fields, message
+            return task_document.format_fields(self.task), self.task.message
+        return task_document.format_fields(self.task) | fields, message
 
     def put(self, fields: Mapping[str, str], message: str) -> None:
         """Write what stands in a form as the text."""
@@ -96,7 +95,7 @@ class Edit:
 
     def complain(self, words: str) -> None:
         """Put what is wrong at the top of the text."""
-        self._last = task_document.with_complaint(self._text(), words)
+        self._last = task_document.add_complaint(self._text(), words)
         self._hands.write(self._last)
 
     def _text(self) -> str:
@@ -135,7 +134,7 @@ def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
         NoSuchTask: there is none.
         AlreadySo: it does not wait, or someone edits it already.
     """
-    task_id = as_task_id(text)
+    task_id = parse_task_id(text)
     if task_id is None or not os.path.lexists(paths.item(task_id)):
         found = tasks.find_task(paths, text)
         raise Conflict(f"{found.shown} has ended already ({found.state})")
@@ -144,7 +143,7 @@ def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
         what = (
             "is being edited already" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
         )
-        raise Conflict(f"{shown_id(task_id)} {what}")
+        raise Conflict(f"{format_id(task_id)} {what}")
     try:
         task = tasks.find_task(paths, task_id)  # with the lock: from here on it cannot start
         if task.state != states.PENDING:

@@ -54,7 +54,7 @@ def list_obstacles(
     if settings is not None and (gap := settings.gaps.reason(name, issue_ref)):
         found.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
-        found += _without_repository(settings, refs.parse(issue_ref))
+        found += _without_repository(settings, refs.parse_reference(issue_ref))
     known = agent is not None or settings is None or not settings.gaps.everything
     if known and (program := missing_program(paths, environ, settings, name)) is not None:
         found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
@@ -154,7 +154,7 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 def _path_of_env_files(paths: StatePaths) -> str:
     from ..config import env_files
 
-    return env_files.read_readable(paths).get("PATH", "")
+    return env_files.read_readable_env(paths).get("PATH", "")
 
 
 def _is_there(program: str, path: str) -> bool:

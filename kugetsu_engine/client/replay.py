@@ -8,7 +8,7 @@ import msgspec
 
 from ..config.loader import SettingsSource
 from ..config.settings import Settings
-from ..domain.decisions.duration_model import learned
+from ..domain.decisions.duration_model import learn_from_tasks
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import Flow
@@ -56,7 +56,7 @@ class Replay:
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
             active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
             hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
             own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
@@ -68,14 +68,14 @@ class Replay:
         Raises:
             KugetsuError: nothing was written down yet at that time, or it is still to come.
         """
-        from ..domain.text.times import local
+        from ..domain.text.times import format_local
 
         if when > self.loaded_at:
-            raise KugetsuError(f"{_said(local(when))} is still to come", "name a time that is past")
+            raise KugetsuError(f"{_said(format_local(when))} is still to come", "name a time that is past")
         if self.past.first is None:
             raise KugetsuError("nothing is recorded yet", "put a task in the queue first: n, or kugetsu enqueue")
         if when < self.past.first:
-            raise KugetsuError(f"nothing is recorded before {_said(local(self.past.first))}")
+            raise KugetsuError(f"nothing is recorded before {_said(format_local(self.past.first))}")
         return when
 
     def beginning(self) -> float:

@@ -17,7 +17,7 @@ from ..domain import states
 from ..domain.changes import Changes
 from ..domain.config_faults import Gaps
 from ..domain.decisions import forecast, notification_rules, scheduling
-from ..domain.decisions.duration_model import Expected, RunTimes, learned
+from ..domain.decisions.duration_model import Expected, RunTimes, learn_from_tasks
 from ..domain.decisions.forecast import Plan
 from ..domain.decisions.scheduling import Cooldown, SchedulingFacts, WaitingReason
 from ..domain.engine_state import Alert, EngineState
@@ -38,10 +38,10 @@ from ..process import identity
 from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
 from ..state import notifications as notices
 from ..state import pull_requests as pulls
-from ..state.tasks import UNREADABLE, state_on_disk
+from ..state.tasks import UNREADABLE, read_state
 from ..storage import files, json_files
 from ..storage.locks import is_held
-from ..storage.quarantine import is_aside
+from ..storage.quarantine import is_quarantined
 from .task_folder import TaskFolder
 
 STALE_S = 5.0
@@ -187,13 +187,13 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
-            own_repositories=self.own_repositories, probes=scheduling.probes(preparing, self.hosts, self.own_repositories),
+            own_repositories=self.own_repositories, probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
     def why(self, task: Task, now: float | None = None) -> WaitingReason:
         """Why a pending task waits, by the function the engine decides with."""
-        return scheduling.waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        return scheduling.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
     def expected(self, task: Task) -> Expected | None:
         """How long an attempt of a task probably takes."""
@@ -209,12 +209,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         busy = tuple(
             forecast.Busy(
                 one.task.id, one.task.issue_ref,
-                forecast.expected_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
+                forecast.estimate_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
             )
             for one in self.active if one.alive
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
-        return forecast.simulate(self.pending, busy, facts, self.expected, self.taken_at, most)
+        return forecast.simulate_queue(self.pending, busy, facts, self.expected, self.taken_at, most)
 
     @cached_property
     def plan(self) -> Plan:
@@ -324,15 +324,15 @@ class SnapshotReader:
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
-        rest, hosts = rate_limits.current_cooldowns(paused, now), rate_limits.resting_hosts(paused, now)
+        rest, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
         own = list_own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.newest_notification(self.paths)) if with_history else (),
+            notices=tuple(notices.read_newest_notifications(self.paths)) if with_history else (),
             read_until=notices.read_until(self.paths),
             alerts=self._alerts(
-                engine, state, faults, rate_limits.describe_pause(rest, now), rate_limits.silent_hosts(hosts, now)
+                engine, state, faults, rate_limits.describe_cooldowns(rest, now), rate_limits.describe_silent_hosts(hosts, now)
             ),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
@@ -410,7 +410,7 @@ class SnapshotReader:
         known = {task_id: self._earlier[task_id] for task_id in missing if task_id in self._earlier}
         for task_id in missing:
             if known.get(task_id, UNREADABLE) == UNREADABLE:
-                known[task_id] = state_on_disk(self.paths, task_id, partial(is_aside, self.paths))
+                known[task_id] = read_state(self.paths, task_id, partial(is_quarantined, self.paths))
         self._earlier = known
         return {task_id: state for task_id, state in known.items() if state is not None}
 
@@ -456,7 +456,7 @@ class SnapshotReader:
         """What the engine has learned; where none has yet, what the ended tasks tell."""
         signature = files.read_signature(self.paths.run_times)
         if signature is None:
-            return learned(done, self.settings.current.agent) if done else RunTimes()
+            return learn_from_tasks(done, self.settings.current.agent) if done else RunTimes()
         if self._learned is None or self._learned[0] != signature:
             self._learned = (signature, run_times.load_run_times(self.paths) or RunTimes())
         return self._learned[1]

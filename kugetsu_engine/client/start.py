@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..agents import registry
 from ..domain import mentions
-from ..domain.new_task import typed_id
+from ..domain.new_task import format_bare_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import WantedSession
 from ..domain.states import ACTIVE
@@ -14,7 +14,7 @@ from ..domain.task import Task
 from ..errors import ConfigError, KugetsuError, TryLater
 from ..state import issue_tasks, runs, sessions, tasks
 from ..state.issue_names import session_name
-from ..state.new_tasks import checked_message
+from ..state.new_tasks import check_message
 from ..storage.locks import is_held
 from .api import Client
 
@@ -51,11 +51,11 @@ def continue_session(client: Client, reference: str, message: str | None, folder
     Raises:
         KugetsuError: as for `start`.
     """
-    said = checked_message(message) if message is not None else GO_ON
+    said = check_message(message) if message is not None else GO_ON
     if "/" not in reference:
         reference = tasks.find_task(client.paths, reference).issue_ref
     ref = client.reference(reference)
-    earlier = issue_tasks.tasks_of(client.paths, ref, client.default_server)
+    earlier = issue_tasks.list_issue_tasks(client.paths, ref, client.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == said:
             client.do("start", task.id, keep=True)
@@ -79,7 +79,7 @@ def _base_serves(client: Client, agent: str | None) -> bool:
 
 def delegate_task(client: Client, message: str, folder: str | None = None) -> list[tuple[str, str]]:
     """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
-    checked_message(message)
+    check_message(message)
     found = [str(ref) for ref in mentions.find_mentions(message, client.default_server)]
     if found:
         return [(client.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
@@ -101,7 +101,7 @@ def wait_until_begun(client: Client, task_id: str, pause: Callable[[float], None
         if task.ended or task.state == "running" or task.attempts or _has_agent(client, task):
             return True
         if deadline is not None and time.monotonic() >= deadline:
-            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {typed_id(task_id)}")
+            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {format_bare_id(task_id)}")
         return False
 
     return wait_until_started(client, task_id, begun, pause)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ..agents import registry
 from ..config.prompt_template import RULES
-from ..domain.new_task import typed_id
+from ..domain.new_task import format_bare_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import WantedSession
 from ..errors import KugetsuError
@@ -50,7 +50,7 @@ PM_FIRST_WORDS = 'There is nothing to do yet. Answer with the one word "ready", 
 def make_files(client: Client) -> list[str]:
     """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
     paths, made = client.paths, []
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     wanted = {f"{paths.env}/{name}": text for name, text in ENV.items()}
     if not os.path.lexists(paths.shell_config):
         wanted[paths.config] = CONFIG
@@ -98,5 +98,5 @@ def make_session(client: Client, issue_ref: str, pause: Callable[[float], None])
         return session.session_id
     raise KugetsuError(
         f"no {SESSIONS[issue_ref]} session was made: {task.reason or task.state}",
-        f"kugetsu logs {typed_id(task_id)}, then init again",
+        f"kugetsu logs {format_bare_id(task_id)}, then init again",
     )

@@ -16,10 +16,10 @@ from ..scheduler.attempt_results import ResultCollector
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.conversation_log import ConversationLog
 from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.orphan_reaper import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
@@ -65,7 +65,7 @@ def open_engine(
     """
     lock, waker = EngineLock(paths), Waker()
     try:
-        files.prepare(paths.folders())
+        files.create_folders(paths.folders())
         lock.acquire(0.0 if mode == "command" or engine_lives(paths) else LOCK_WAIT_S)
         issue_names.keep_older_names(paths)
         engine = _compose(

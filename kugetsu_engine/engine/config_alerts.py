@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..config.env_files import EnvFiles
 from ..config.prompt_template import PromptFile
 from ..domain.task import Notice
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 
 
 class ConfigAlerts:

@@ -7,12 +7,12 @@ import msgspec
 
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
-from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
+from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, find_differences
 from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..errors import BadFile
 from ..queue.journal_writer import JournalWriter
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.resource_gate import ResourceGate
@@ -54,7 +54,7 @@ class FlowRecorder:
         flow = self._now()
         if flow == self._last:
             return
-        was, now = differences(self._last, flow, Flow.__struct_fields__)
+        was, now = find_differences(self._last, flow, Flow.__struct_fields__)
         self._last = flow
         self._journal.changed([Change(msgspec.to_builtins(was), msgspec.to_builtins(now))])
 

@@ -10,7 +10,7 @@ from ..domain.engine_state import EngineState
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..process import identity
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..storage import files, json_files
 from ..storage.quarantine import Quarantine
 

@@ -8,7 +8,7 @@ from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
 from ..queue.task_store import TaskStore
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..state import sessions
 from ..storage import files
 

@@ -15,8 +15,7 @@ import msgspec
 
 from ..domain.decisions import notification_rules, scheduling
 from ..domain.engine_state import EngineState
-from ..domain.new_task import shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import format_id, parse_task_id
 from ..domain.pause import PauseReason
 from ..domain.task import Notice
 from ..domain.text.quantities import format_clock, format_count
@@ -29,8 +28,8 @@ from ..queue.task_store import TaskStore
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.orphan_reaper import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -236,7 +235,7 @@ class Engine:
 
     def hint_new_tasks(self, written: bytes) -> None:
         """Take a word from the wake-up pipe: the ids of tasks that are new."""
-        ids = (as_task_id(word) for word in written.decode("ascii", "replace").split())
+        ids = (parse_task_id(word) for word in written.decode("ascii", "replace").split())
         self._hints |= {task_id for task_id in ids if task_id is not None}
 
     def apply_requests(self, within_s: float = math.inf) -> bool:
@@ -253,7 +252,7 @@ class Engine:
     def _rescan(self, now: float) -> None:
         self._rescan_at = now + RESCAN_S
         self._hints = set()
-        files.make_again(self.paths.folders())
+        files.recreate_folders(self.paths.folders())
         if (fault := rate_limits.find_fault(self.paths)) is not None:
             self.store.quarantine.set_aside(self.paths.pauses, fault)
         self.store.rescan()
@@ -295,9 +294,9 @@ class Engine:
             self._cooldowns_seen = self.backoff.version
             self.store.rests_changed()
         rest = self.backoff.resting()
-        self.alerts.warn("rate_limit", rate_limits.describe_pause(rest, now))
-        self.alerts.warn("network", rate_limits.silent_hosts(self.backoff.hosts(), now))
-        stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
+        self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(rest, now))
+        self.alerts.warn("network", rate_limits.describe_silent_hosts(self.backoff.hosts(), now))
+        stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
         self.changes.turn(self.store.active())
 
@@ -338,7 +337,7 @@ class Engine:
     def kept_by_settings(self) -> str:
         """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
         facts, now = self.dispatcher.facts(), self._clock()
-        reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.store.in_order())
+        reasons = (scheduling.find_waiting_reason(entry, facts, now) for entry in self.store.in_order())
         kept = [why.text for why in reasons if why.code == "config"]
         return f"{format_count(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
@@ -352,7 +351,7 @@ class Engine:
         if facts.paused or facts.draining or facts.gaps.everything:
             return True
         for entry in self.store.in_order():
-            why = scheduling.own_reason(entry, facts, now)
+            why = scheduling.find_own_reason(entry, facts, now)
             stuck = why is not None and (
                 why.code in ("held", "config")
                 or (why.code == "after" and not self.store.states.may_still_complete(entry.after))

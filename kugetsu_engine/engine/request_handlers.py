@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..domain import states
-from ..domain.new_task import checked_priority, checked_tags, shown_id, typed_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import check_priority, check_tags, format_bare_id, format_id, parse_task_id
 from ..domain.request import Answer, Request, Undo
 from ..domain.session import Mode
 from ..domain.task import Expect, Task
@@ -18,12 +17,12 @@ from ..errors import ConfigError, Conflict, KugetsuError, NoSuchTask, TryLater, 
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..scheduler.attempts import AttemptTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..state import tasks
-from ..state.new_tasks import checked_message
+from ..state.new_tasks import check_message
 from . import issue_requests
 
 CLEARED_AT_ONCE = 100
@@ -106,7 +105,7 @@ class RequestHandlers:
 
     def _cancel(self, task: Task, args: dict[str, Any]) -> Handled:
         if task.state in states.ACTIVE:
-            raise Conflict(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {typed_id(task.id)}")
+            raise Conflict(f"{task.shown} has an agent already", f"to stop it: kugetsu kill {format_bare_id(task.id)}")
         if task.ended:
             raise Conflict(f"{task.shown} has ended already ({task.state})")
         self._store.change(task, "cancelled", "cancelled by you")
@@ -201,7 +200,7 @@ class RequestHandlers:
         if to == "number":
             return max(min(int(args["number"]) - 1, len(others)), 0)
         if to == "before":
-            wanted = as_task_id(str(args.get("before", "")))
+            wanted = parse_task_id(str(args.get("before", "")))
             for place, entry in enumerate(others):
                 if entry.id == wanted:
                     return place
@@ -238,22 +237,22 @@ class RequestHandlers:
 
     def _check(self, task: Task, changes: dict[str, Any]) -> None:
         if "message" in changes:
-            checked_message(changes["message"])
+            check_message(changes["message"])
         if "priority" in changes:
-            checked_priority(changes["priority"])
+            check_priority(changes["priority"])
         if changes.get("timeout_s") is not None and not changes["timeout_s"] > 0:
             raise UsageError("a time limit of nothing leaves no time to work")
         if "tags" in changes:
-            changes["tags"] = checked_tags(changes["tags"])
+            changes["tags"] = check_tags(changes["tags"])
         for name in ("not_before", "expires_at"):
             if changes.get(name) is not None and epoch(changes[name]) is None:
                 raise UsageError(f"{name} is no time")
         for earlier in changes.get("after", ()):
-            if earlier == task.id or as_task_id(earlier) != earlier:
+            if earlier == task.id or parse_task_id(earlier) != earlier:
                 raise UsageError(f"{task.shown} cannot come after {earlier!r}")
             tasks.find_task(self._store.paths, earlier)
             if self._waits_for(earlier, task.id):
-                raise UsageError(f"{task.shown} and {shown_id(earlier)} would wait for each other")
+                raise UsageError(f"{task.shown} and {format_id(earlier)} would wait for each other")
 
     def _waits_for(self, task_id: str, other: str) -> bool:
         """Whether a task waits for another one, also by way of further tasks."""

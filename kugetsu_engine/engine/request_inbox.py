@@ -2,7 +2,7 @@
 
 from ..domain.request import Answer, Request
 from ..errors import BadFile, TransientReadError
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..state import requests
 from ..storage import files
 from ..storage.quarantine import Quarantine

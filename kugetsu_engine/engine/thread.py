@@ -178,7 +178,7 @@ class EngineThread:
 
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
-        if pull_requests.due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
+        if pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
             forge_questions.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:

@@ -11,7 +11,7 @@ from ..config.settings import Settings
 from ..domain import refs
 from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
-from ..domain.text.quantities import format_coming
+from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
@@ -85,7 +85,7 @@ class CachedForges:
         from concurrent.futures import ThreadPoolExecutor
 
         asked = (
-            pull_requests.due_refreshes(pull_requests.load_pull_requests(self._paths), self._clock())
+            pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self._paths), self._clock())
             if wanted is None
             else wanted
         )
@@ -95,7 +95,7 @@ class CachedForges:
 
     def _fault(self, reference: str, branch: str) -> str | None:
         try:
-            self.fetch_pull_request(refs.parse(reference, self._settings.default_server), branch)
+            self.fetch_pull_request(refs.parse_reference(reference, self._settings.default_server), branch)
         except KugetsuError as error:  # also a reference that someone wrote into the file by hand
             return str(error)
         return None
@@ -108,7 +108,7 @@ class CachedForges:
         before = pull_requests.load_pull_requests(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
-            raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
+            raise ForgeError(f"{before.text}; it is asked again at {format_upcoming(until, self._clock())}", until=until)
         try:
             answer = question()
         except ForgeError as error:

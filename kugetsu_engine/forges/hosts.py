@@ -96,7 +96,7 @@ def read_tokens(paths: StatePaths) -> dict[str, str]:
         ForgeError: a file cannot be read, so nobody knows which token it has.
     """
     try:
-        return env_files.read_files(paths, TOKEN_FILES, {})
+        return env_files.read_env_files(paths, TOKEN_FILES, {})
     except (env_files.BrokenEnvFile, TransientReadError) as error:
         raise ForgeError(error.message, error.hint) from None
 

@@ -14,7 +14,7 @@ from ..domain.job import Job
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
-from ..domain.usage import cost_of
+from ..domain.usage_sums import sum_cost
 from ..errors import ConfigError
 from ..forges import hosts
 from ..git import discovery
@@ -41,7 +41,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         KugetsuError: the settings or the task do not say what to run, or where.
         OSError: the system refuses to read an env file now.
     """
-    ref = refs.parse(task.issue_ref, settings.default_server)
+    ref = refs.parse_reference(task.issue_ref, settings.default_server)
     own = settings.repos.get(ref.repository_key) or RepoSettings()
     repository = task.repo or own.path
     if repository is None and task.issue_ref in SESSIONS:
@@ -95,7 +95,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        secrets=sorted(secret_values.given_names(paths, settings, client)),
+        secrets=sorted(secret_values.collect_secrets(paths, settings, client)),
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
 
 def _left(task: Task, budget: float) -> float | None:
     """What a further attempt may cost; None where there is no budget."""
-    return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
+    return max(budget - sum_cost(task.attempts, task.attempts_before), 0.0) if budget else None
 
 
 def _go_on(task: Task, session: WantedSession) -> str | None:

@@ -32,7 +32,7 @@ def list_local_repositories(
     """The repositories that need no host: those with a folder in the settings, and those whose clone is there already."""
     if not hosts:
         return named
-    wanted = {task.repository for task in waiting if scheduling.host_of(task, named) in hosts}
+    wanted = {task.repository for task in waiting if scheduling.find_clone_host(task, named) in hosts}
     return named | {name for name in wanted if os.path.isdir(f"{paths.repositories}/{name}/.git")}
 
 

@@ -74,6 +74,6 @@ class Expiry:
         heapq.heapify(self._times)
 
     def _expires(self, entry: Entry) -> float | None:
-        when = scheduling.expiry(entry, self.timing) if self.timing else None
+        when = scheduling.compute_expiry(entry, self.timing) if self.timing else None
         since, jump = self._jumps.get(entry.id, (None, 0.0))
         return when + jump if when is not None and entry.expires_at is None and since == entry.pending_since else when

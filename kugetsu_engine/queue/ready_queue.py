@@ -80,7 +80,7 @@ class ReadyQueue:
 
     def next_to_start(self, facts: SchedulingFacts, now: float) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
-        if scheduling.queue_reason(facts):
+        if scheduling.find_queue_reason(facts):
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
@@ -89,14 +89,14 @@ class ReadyQueue:
                 for task_id in self._parked.pop(code):
                     self._unpark(task_id)
             self._told[code] = of_facts(facts)
-        return scheduling.next_to_start(self._front(facts, now), facts, now)
+        return scheduling.choose_next(self._front(facts, now), facts, now)
 
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
         while self._ready:
             key = self._ready[0]
             entry = self._entries[key[3]]
-            why = scheduling.own_reason(entry, facts, now)
+            why = scheduling.find_own_reason(entry, facts, now)
             if why is None:
                 yield entry
                 return

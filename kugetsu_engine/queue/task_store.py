@@ -12,9 +12,17 @@ import msgspec
 
 from ..domain import states
 from ..domain.decisions.scheduling import SchedulingFacts, Timing
-from ..domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
-from ..domain.new_task import task_id as as_task_id
-from ..domain.refs import canonical
+from ..domain.history.journal_entries import (
+    BETWEEN_STATES,
+    OF_ENTRIES,
+    REMOVED,
+    TRACKED,
+    Change,
+    find_differences,
+    find_task_change,
+)
+from ..domain.new_task import parse_task_id
+from ..domain.refs import normalize_reference
 from ..domain.task import Notice, State, Task, TaskChange, move_task
 from ..domain.text.times import epoch, iso
 from ..errors import BadFile, NoSuchTask, TransientReadError
@@ -101,7 +109,7 @@ class TaskStore:
         try:
             data, status = files.read_with_stat(path)
             task = tasks.decode_task(data, task_id)
-            if as_task_id(task_id) != task_id:
+            if parse_task_id(task_id) != task_id:
                 raise BadFile(f"{task_id!r} is no task id")
             if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
                 raise BadFile(f"{task_id} has ended already: queue/done holds it")
@@ -125,10 +133,10 @@ class TaskStore:
             return
         before = self.entries.get(task_id)
         self._index(task, data)
-        if task.issue_ref != canonical(task.issue_ref, self.default_server):
+        if task.issue_ref != normalize_reference(task.issue_ref, self.default_server):
             self._name_host(task)
         if before is not None:  # edited by hand
-            was, now = differences(before, self.entries[task_id], OF_ENTRIES)
+            was, now = find_differences(before, self.entries[task_id], OF_ENTRIES)
             self.journal.changed([Change(was, now, task_id)] if was else [])
 
     def _name_host(self, task: Task) -> None:
@@ -212,7 +220,7 @@ class TaskStore:
             NoSuchTask: there is none.
             BadFile: its file cannot be read.
         """
-        task_id = as_task_id(text)
+        task_id = parse_task_id(text)
         return self.get(task_id) if task_id in self._active_files else tasks.find_task(self.paths, text)
 
     # changing tasks
@@ -230,7 +238,7 @@ class TaskStore:
             after, notice = move_task(before, change.to, iso(self._now()), change.reason, **change.fields)
             notice = msgspec.structs.replace(notice, level=change.level or notice.level, failure=change.failure)
         self._save(after, durable=change.to != states.RUNNING)  # the record of the run proves that one already
-        if (changed := task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
+        if (changed := find_task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
             self.journal.changed([changed])
         if notice is not None:
             self.add_notice(notice)
@@ -265,7 +273,7 @@ class TaskStore:
             self._on_notice(notice)
 
     def _save(self, task: Task, durable: bool = True) -> None:
-        if (written := canonical(task.issue_ref, self.default_server)) != task.issue_ref:
+        if (written := normalize_reference(task.issue_ref, self.default_server)) != task.issue_ref:
             task = msgspec.structs.replace(task, issue_ref=written)
         data = tasks.save_task(self.paths, task, durable)
         self._sign(task.id)
@@ -284,7 +292,7 @@ class TaskStore:
         try:
             if os.path.lexists(self.paths.ended(task_id)):
                 self.quarantine.set_aside(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
-            tasks.file_ended(self.paths, task_id)
+            tasks.archive_task(self.paths, task_id)
         except OSError:
             self._signatures.pop(task_id, None)
             self._suspects[task_id] = self._monotonic()  # looked at again soon

@@ -10,7 +10,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..supervisor import outcome
 from ..supervisor.launcher import Launcher
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 
 
@@ -36,7 +36,7 @@ class ResultCollector:
         self._store.issue_free(task.issue_key)
         run = (self._paths, task.id, task.attempt)
         result = runs.read_result(*run, task.token)
-        broken = runs.is_unreadable(*run) if result is None else {}
+        broken = runs.find_unreadable_files(*run) if result is None else {}
         if result is None:
             for path, why in broken.items():
                 self._store.quarantine.set_aside(path, why)

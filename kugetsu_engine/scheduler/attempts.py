@@ -8,7 +8,7 @@ import signal
 
 from ..domain import silence
 from ..domain.decisions.recovery_report import Recovered, RecoveryCounts
-from ..domain.new_task import shown_id
+from ..domain.new_task import format_id
 from ..domain.supervisor_messages import Received, SupervisorMessage
 from ..domain.task import Notice, Task
 from ..errors import NoSuchTask
@@ -19,8 +19,8 @@ from ..state import runs
 from ..storage import locks
 from ..supervisor.launcher import Handle, Launcher, Waker
 from .attempt_results import ResultCollector
-from .context import EngineContext
 from .cooldowns import Cooldowns
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .resource_gate import ResourceGate
 from .session_keeper import SessionKeeper
@@ -209,14 +209,14 @@ class AttemptTracker:
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
+            text = f"{format_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
             self._context.notify(Notice(
                 self._context.now(), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
                 silent_s=silent_s,
             ))  # fmt: skip
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
-            text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
+            text = f"{format_id(task_id)} {entry.issue_ref} is no longer stalled"
             self._context.notify(Notice(self._context.now(), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:

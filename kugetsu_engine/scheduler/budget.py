@@ -7,8 +7,8 @@ from ..domain.alerts import Alerts
 from ..domain.pause import PauseReason
 from ..domain.refs import repository_of
 from ..domain.task import Attempt, Notice
-from ..domain.text.times import instants, iso, wall_clock
-from ..domain.usage import UsageSum, day_of, ended_on, format_money
+from ..domain.text.times import iso, list_instants, to_wall_clock
+from ..domain.usage_sums import UsageSum, day_of, ended_on, format_money
 from ..paths import StatePaths
 from ..state import tasks
 from .queue_control import QueueControl
@@ -81,5 +81,5 @@ class Budget:
 
     def next_day(self) -> float:
         """Seconds since 1970 at which the next day begins here."""
-        tomorrow = wall_clock(self._clock()) + timedelta(days=1)
-        return instants(tomorrow.replace(hour=0, minute=0, second=0, microsecond=0))[0]
+        tomorrow = to_wall_clock(self._clock()) + timedelta(days=1)
+        return list_instants(tomorrow.replace(hour=0, minute=0, second=0, microsecond=0))[0]

@@ -11,7 +11,7 @@ from ..git.change_counts import count_changes
 from ..git.gitfile import common_folder
 from ..queue.entry import Entry
 from ..state import runs
-from .context import EngineContext
+from .engine_context import EngineContext
 
 EVERY_S = 10.0
 COST_SHARE = 50.0

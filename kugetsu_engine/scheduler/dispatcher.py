@@ -18,8 +18,8 @@ from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
 from ..supervisor.launcher import Launcher
 from .attempts import AttemptTracker
-from .context import EngineContext
 from .conversation_log import ConversationLog
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl
@@ -70,7 +70,7 @@ class Dispatcher:
             default_agent=settings.agent, rests=registry.map_cooldowns_to_agents(self._backoff.resting(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
-            hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
+            hosts=hosts, own_repositories=own, probes=scheduling.find_probes(preparing, hosts, own),
             obstacles=self.obstacles.now(), gaps=settings.gaps,
         )  # fmt: skip
 
@@ -95,7 +95,7 @@ class Dispatcher:
     def start_now(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
         entry, facts = self._store.entries[task_id], self.facts()
-        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._context.clock())
+        why = scheduling.find_queue_reason(facts) or scheduling.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
         if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
@@ -118,7 +118,7 @@ class Dispatcher:
             return entered is not slots.SlotRefusal.SLOTS
         try:
             task = self._store.get(entry.id)
-            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._context.clock()) is not None:
+            if task.state != "pending" or scheduling.find_own_reason(task, self.facts(), self._context.clock()) is not None:
                 self._store.reread({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)

@@ -12,7 +12,15 @@ from ..domain import failures
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.text.times import epoch, iso
 from ..paths import StatePaths
-from ..state.rate_limits import BELIEVED_S, FORGET_AFTER_S, NETWORK, Pause, current_cooldowns, load_pauses, resting_hosts
+from ..state.rate_limits import (
+    BELIEVED_S,
+    FORGET_AFTER_S,
+    NETWORK,
+    Pause,
+    list_host_cooldowns,
+    list_provider_cooldowns,
+    load_pauses,
+)
 from ..storage import files
 
 NEWS_S = 60.0
@@ -39,7 +47,7 @@ class ProviderBackoff:
 
     def resting(self) -> dict[str, Cooldown]:
         """The rests that last still, by provider."""
-        return current_cooldowns(self._backoff, self._now())
+        return list_provider_cooldowns(self._backoff, self._now())
 
     def hit(
         self, agent: str, failure: str, text: str, started: float | None, ended: float | None, resets_at: float | None,
@@ -55,7 +63,7 @@ class ProviderBackoff:
             delay_max: the longest such rest, longer for what takes longer to mend.
         """
         now, provider = self._now(), self._provider_of(agent)
-        policy = failures.policy_for(failure)
+        policy = failures.get_policy(failure)
         before = self._backoff.get(provider)
         before = before if before and _age(before, now) < FORGET_AFTER_S else None
         # Agents that ran side by side run into one limit together: that is one rest, not several in a row. So is an attempt
@@ -84,7 +92,7 @@ class ProviderBackoff:
 
     def hosts(self) -> dict[str, Cooldown]:
         """The hosts that did not answer, until one of their tasks has been prepared; their rest may be over."""
-        return resting_hosts(self._backoff, self._now())
+        return list_host_cooldowns(self._backoff, self._now())
 
     def host_failed(self, host: str, text: str, started: float | None) -> Cooldown | None:
         """Take in that a host did not answer a task that was being prepared; the rest that this begins, else None.

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, machine_restarted, write_report
+from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, describe_recovery, was_machine_restarted
 from ..domain.engine_state import EngineState
 from ..domain.pause import PauseReason
 from ..domain.task import Notice
@@ -12,7 +12,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import json_files
 from .attempts import AttemptTracker
-from .context import EngineContext
+from .engine_context import EngineContext
 from .queue_control import QueueControl
 
 
@@ -42,7 +42,7 @@ class Recovery:
             resume: the operator wants the queue to go on all the same.
         """
         last = _last_state(self._paths)
-        self._restarted = bool(self._store.entries) and machine_restarted(last, self._lost_boots(), self._context.boot_id())
+        self._restarted = bool(self._store.entries) and was_machine_restarted(last, self._lost_boots(), self._context.boot_id())
         self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
         if resume:
             self._controls.lift(PauseReason.MACHINE_RESTARTED)
@@ -61,7 +61,7 @@ class Recovery:
         if not self._begun or self._told or (self._suspects & self._store.suspects and not at_once):
             return
         self._told = True
-        self.words = write_report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
+        self.words = describe_recovery(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
         if self.words:
             bad = self._restarted or self.found.lost or self.found.set_aside
             text = f"engine started: {self.words}"

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..domain.alerts import Alerts
-from ..domain.decisions.resources import Disk, Floors, HostFacts, refusal
+from ..domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
 from ..domain.task import Notice
 
 FRESH_S = 1.0
@@ -63,8 +63,8 @@ class ResourceGate:
         looked = self._facts is None or now >= self._until
         if self._facts is None or looked:
             self._facts = self._read(self._folders)
-        self.pressure = refusal(self._facts, floors, running, len(self._starts)) or ""
-        self.short = bool(self.pressure) and refusal(self._facts, floors, running) is not None
+        self.pressure = find_shortage(self._facts, floors, running, len(self._starts)) or ""
+        self.short = bool(self.pressure) and find_shortage(self._facts, floors, running) is not None
         if looked:
             self._until = now + (LOOK_AGAIN_S if self.pressure else FRESH_S)
         return not self.pressure

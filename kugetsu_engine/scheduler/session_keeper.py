@@ -2,7 +2,7 @@
 
 from ..domain.task import Task
 from ..jobs import session_choice
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 
 

@@ -15,7 +15,7 @@ from ..process import marks
 from ..queue.task_store import TaskStore
 from ..storage import locks
 from ..supervisor.launcher import open_log
-from .context import EngineContext
+from .engine_context import EngineContext
 
 LOOK_S = 2.0
 HEALTH_S = 60.0

@@ -2,14 +2,14 @@
 
 import msgspec
 
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import parse_task_id
 from ..domain.obstacles import Obstacles
 from ..domain.states import NOTIFIED
 from ..jobs.work_folders import BEFORE_WORKTREE, list_repository_names
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
-from .context import EngineContext
+from .engine_context import EngineContext
 
 
 class StartObstacles:
@@ -41,7 +41,7 @@ class StartObstacles:
         """Take in that a lock was refused which the books say is free."""
         if what is slots.SlotRefusal.SLOTS:
             known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
-            self._strangers = max(slots.taken_slots(self._paths) - known, 1)
+            self._strangers = max(slots.count_taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
 
@@ -58,7 +58,7 @@ class StartObstacles:
         Args:
             holder: the task that git works for, as its supervisor wrote it down; it may be none.
         """
-        known = as_task_id(holder)
+        known = parse_task_id(holder)
         if known == holder and holder in self._store.active_ids:
             self._preparing |= dict.fromkeys(
                 list_repository_names(self._context.settings.current, entry.repo, entry.repository), holder

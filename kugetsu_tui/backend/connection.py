@@ -18,7 +18,7 @@ from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.config.settings import Settings
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.request import VERBS, Request, Verb
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
@@ -175,7 +175,7 @@ class Connection:
         def job() -> str:
             task_id, repository = self.client.enqueue(reference, message, folder=self.folder, **options)
             where = f", works in {repository}" if repository else ""
-            return f"queued {shown_id(task_id)}{where}"
+            return f"queued {format_id(task_id)}{where}"
 
         told = await self._acts.run(job)
         self._hint_here()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
@@ -116,7 +116,7 @@ class CommandRunner:
     def _report(self, words: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if words == ["context"]:
-            words += [shown_id(task.id) for task in screen.targets()[:1]]
+            words += [format_id(task.id) for task in screen.targets()[:1]]
         self._app.run_worker(cli_output.show_output(self._app, words), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
@@ -190,7 +190,7 @@ class CommandRunner:
             if (reason := writable(screen.situation())) is not None:
                 self._app.say(reason, "warning")
             elif task is None:
-                self._app.say(f"there is no {shown_id(tasks[0])} in the lists", "warning")
+                self._app.say(f"there is no {format_id(tasks[0])} in the lists", "warning")
             else:
                 self._views.attach_session(command.verb, task)
         elif command.verb == "edit" and not command.args:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kugetsu_engine.client import start
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.worktrees import destroy
 from kugetsu_engine.worktrees.destroy import IssueResources
@@ -38,7 +38,7 @@ def _start(app: Console, args: dict[str, str]) -> str:
 
 def _delegated(app: Console, message: str) -> str:
     made = start.delegate_task(app.connection.client, message, app.connection.folder)
-    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{format_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: Console, reference: str, force: bool) -> None:

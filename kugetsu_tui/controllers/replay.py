@@ -8,7 +8,7 @@ from kugetsu_engine.client.replay import Replay
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.timeline import Event
 from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.domain.text.times import past_moment
+from kugetsu_engine.domain.text.times import parse_past_moment
 from kugetsu_engine.errors import KugetsuError
 
 from ..backend.worker_thread import WorkerThread
@@ -61,7 +61,7 @@ class ReplayController:
         """Show the past from a time on.
 
         Args:
-            text: a time as `times.past_moment` reads it; empty for an hour ago, or the first record.
+            text: a time as `times.parse_past_moment` reads it; empty for an hour ago, or the first record.
             last: begin at the last thing that happened.
         """
         if text.strip().lower() == "now":
@@ -72,7 +72,7 @@ class ReplayController:
     async def _open(self, text: str, last: bool) -> None:
         app, connection = self._app, self._app.connection
         try:
-            wanted = past_moment(text, connection.now()) if text.strip() else None
+            wanted = parse_past_moment(text, connection.now()) if text.strip() else None
             app.say("reading what was recorded")
             replay = await self._work.run(
                 lambda: Replay(connection.client.paths, connection.client.environ, clock=connection.now)

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
@@ -200,7 +200,7 @@ class ConsoleScreen(Screen[None]):
             alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
             return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
         if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
-            return f"{self._word(action, replace(now.kinds[0], marked=0))} {shown_id(now.kinds[0].task or '')}"
+            return f"{self._word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":

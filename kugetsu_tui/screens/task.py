@@ -1,6 +1,6 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 
 from ..availability import ActionContext
 from ..viewmodels import status_bar, task_summary
@@ -45,7 +45,7 @@ class TaskScreen(LogScreen):
         header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
         if task is None:
-            header.show([[(f"{shown_id(self.task_id)} is no longer among the tasks", "muted")]], room)
+            header.show([[(f"{format_id(self.task_id)} is no longer among the tasks", "muted")]], room)
             self.log_pane.show(None, 0, False, [], NOTHING)
             return
         attempt = self.attempt

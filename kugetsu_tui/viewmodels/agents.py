@@ -4,7 +4,7 @@ from typing import Any
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
@@ -108,7 +108,7 @@ class AgentsView:
     def _tail(self, one: Active) -> tuple[Cell, ...]:
         """What stands behind the title: that it is not the first attempt, and who else changes its files."""
         overlap = self._picture.snapshot.overlap(one.task.id)
-        others = [shown_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
+        others = [format_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {one.task.attempt}", "warning"),) if one.task.attempt > 1 else ()
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
 

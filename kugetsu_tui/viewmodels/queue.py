@@ -9,7 +9,7 @@ from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import WaitingReason
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import format_coming, format_moment
+from kugetsu_engine.domain.text.quantities import format_moment, format_upcoming
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
@@ -38,7 +38,7 @@ class QueueView:
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
-        self._shared = scheduling.queue_reason(picture.snapshot.facts)
+        self._shared = scheduling.find_queue_reason(picture.snapshot.facts)
         """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
         self._starting = picture.starting
         first = self._pending[:60]
@@ -155,4 +155,4 @@ def reason_text(why: WaitingReason, now: float) -> str:
         return why.text
     words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code, why.without_time and f"{why.without_time},")
     # Seconds matter for what is near, as a retry is; they do not for tonight.
-    return f"{words} {format_coming(why.until, now)}" if words else why.text
+    return f"{words} {format_upcoming(why.until, now)}" if words else why.text

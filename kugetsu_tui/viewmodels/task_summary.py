@@ -2,10 +2,10 @@
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
-from kugetsu_engine.domain.usage import sum_consumed
+from kugetsu_engine.domain.usage_sums import format_usage
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, clean_lines
@@ -107,7 +107,7 @@ def _facts(picture: ConsoleState, task: Task) -> Spans:
     if task.tags:
         spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
     if task.after:
-        spans += [("  after ", "muted"), (clean(" ".join(shown_id(one) for one in task.after), 120), "text")]
+        spans += [("  after ", "muted"), (clean(" ".join(format_id(one) for one in task.after), 120), "text")]
     return spans
 
 
@@ -125,7 +125,7 @@ def _now(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:
-            spans += [("  used ", "muted"), (sum_consumed(progress.usage), "text")]
+            spans += [("  used ", "muted"), (format_usage(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
@@ -169,7 +169,7 @@ def _overlap(picture: ConsoleState, task: Task) -> Spans:
     found = picture.snapshot.overlap(task.id)
     if found is None:
         return []
-    other = shown_id(found.other(task.id))
+    other = format_id(found.other(task.id))
     return [(f"  {glyphs.glyph('warning')} {clean(f'{other} changes {found.what} too', 200)}", "warning")]
 
 
@@ -207,7 +207,7 @@ def attempt_text(ended: Attempt, delivers: bool = True) -> Spans:
         spans.append((f"  signal {ended.signal}", "muted"))
     if ended.elapsed_s is not None:
         spans.append((f"  {format_span(ended.elapsed_s)}", "muted"))
-    if ended.usage is not None and (used := sum_consumed(ended.usage)):
+    if ended.usage is not None and (used := format_usage(ended.usage)):
         spans.append((f"  {used}", "muted"))
     if ended.delivered is not None:
         spans.append(

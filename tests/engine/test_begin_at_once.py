@@ -93,4 +93,4 @@ def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet
         for verb, kinds in issue_tasks.PREFERRED.items()
     }
     assert (meant["retry"], meant["logs"], meant["hold"], meant["show"]) == (done, done, second, second)
-    assert [task.id for task in issue_tasks.tasks_of(fleet.paths, "local/work#1")] == [second, first, done]
+    assert [task.id for task in issue_tasks.list_issue_tasks(fleet.paths, "local/work#1")] == [second, first, done]

@@ -86,7 +86,7 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
     """The project manager's have names of their own."""
     task = Task("q_1", issue_ref, state="completed")
     files.replace(handy.paths.ended(task.id), msgspec.json.encode(task))
-    worktree = handy.paths.worktree(refs.parse(issue_ref).slug)
+    worktree = handy.paths.worktree(refs.parse_reference(issue_ref).slug)
     os.makedirs(worktree)
     sessions.save_session(handy.paths, Session(slug, issue_ref, agent="handy", session_id=f"ses_{whose}"))
     for name, value in (("default", "all"), ("dev", "dev"), ("pm-agent", "pm")):
@@ -162,7 +162,7 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
     assert manual_sessions.list_manual_sessions(handy.paths) == ()
     handy.tables = handy.tables.replace('["no-such-program"', '["sh"')
     handy.configure()
-    mark = manual_sessions.set_mark(
+    mark = manual_sessions.mark_manual_session(
         handy.paths, "local-work-1", ManualSession(running, "local/work#1", "2026-11-29T12:00:00.000Z")
     )
     assert mark is not None
@@ -179,7 +179,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
         "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
         "from kugetsu_engine.domain.manual_session import ManualSession\n"
         "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
-        "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
+        "mark = hands.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", program, handy.paths.root], check=False, timeout=60)

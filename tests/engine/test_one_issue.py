@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 ISSUE, NAME = "github.com/acme/app#7", "github.com-acme-app-7"
 AS_WRITTEN = "github.com/Acme/App#7"
-OLD_NAME = refs.slug(AS_WRITTEN)
+OLD_NAME = refs.make_slug(AS_WRITTEN)
 """What an older version called the worktree of that very text."""
 
 
@@ -164,7 +164,7 @@ class TestUpgrade:
 
     def test_of_two_old_names_the_one_with_the_session_is_used(self, older: Fleet) -> None:
         """The other stays where it is, and is no orphan to be pruned."""
-        second = refs.slug("github.com/acme/App#7")
+        second = refs.make_slug("github.com/acme/App#7")
         run_git(older.repository, "worktree", "add", "--quiet", "--detach", older.paths.worktree(second))
         put_item(older, "q_901", "github.com/acme/App#7", {}, held=True)
         assert issue_names.name_of(older.paths, ISSUE) == OLD_NAME

@@ -42,7 +42,7 @@ def _codes(world: World) -> set[str]:
 
 
 def _types(world: World) -> list[str]:
-    return [notice.type for notice in notifications.newest_notification(world.paths)]
+    return [notice.type for notice in notifications.read_newest_notifications(world.paths)]
 
 
 # F32: how editors save

@@ -58,7 +58,7 @@ class World:
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="kugetsu-model-", dir=base))
         self.paths = StatePaths(str(self.folder / "state"))
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         Path(self.paths.config).write_text(CONFIG, encoding="utf-8")
         self.now, self.mono = 1_790_000_000.0, 1000.0
         self.operator = local_client(self.paths.root, {}, clock=lambda: self.now)

@@ -21,7 +21,7 @@ from kugetsu_engine.state import pull_requests
 from tests.support.forge import FakeForge, Reply, later
 from tests.support.waiting import patience
 
-REF = refs.parse("forge.test/o/r#7")
+REF = refs.parse_reference("forge.test/o/r#7")
 BRANCH = "fix/issue-7"
 SECRET = "s3cr3t-token"
 
@@ -212,16 +212,16 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
     known = asking.read_known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
     old = CachedForges(paths, {}, lambda: time.time() - 1000)
     old.fetch_pull_request(REF, BRANCH)
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
     assert asking.refresh_pull_requests() == []
     known = asking.read_known(REF)
     assert known is not None
     assert str(known.pull) == "PR #4 merged"
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
     assert asking.read_known(REF) is None
     asking.fetch_pull_request(REF, BRANCH)

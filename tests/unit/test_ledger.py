@@ -376,7 +376,7 @@ def test_the_index_and_the_plain_decision_agree(books: Books) -> None:
     books.store.rescan()
     started: list[str] = []
     for turn in range(200):
-        plain = scheduling.next_to_start(books.store.in_order(), books.facts(), books.now)
+        plain = scheduling.choose_next(books.store.in_order(), books.facts(), books.now)
         assert books.next() == (plain.id if plain else None)
         if plain:
             books.start(plain.id)

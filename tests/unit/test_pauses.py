@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.domain.decisions.scheduling import Cooldown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.provider_backoff import ProviderBackoff
-from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, current_cooldowns, describe_pause, load_pauses
+from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, describe_cooldowns, list_provider_cooldowns, load_pauses
 from kugetsu_engine.storage import files
 
 START = 1_800_000_000.0
@@ -31,7 +31,7 @@ class Bench:
         self.told: Cooldown | None = None
         """What the last limit gave to tell."""
         self.paths = StatePaths(str(folder / "state"))
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         self.open()
 
     def open(self) -> None:
@@ -168,7 +168,7 @@ def test_a_rest_without_an_end_in_sight_is_not_believed(bench: Bench) -> None:
     bench.hit()
     bench.clock.now -= 365 * 86400
     assert bench.rests() == set()
-    assert current_cooldowns(load_pauses(bench.paths), START - 365 * 86400) == {}
+    assert list_provider_cooldowns(load_pauses(bench.paths), START - 365 * 86400) == {}
 
 
 def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +184,6 @@ def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench,
 
 def test_all_rests_are_told_in_one_line() -> None:
     """For the alert."""
-    text = describe_pause({"a": Cooldown("a", START + 7200), "b": Cooldown("b", START + 60, "quota")}, START)
+    text = describe_cooldowns({"a": Cooldown("a", START + 7200), "b": Cooldown("b", START + 60, "quota")}, START)
     assert text.startswith("a: rate limit, its tasks wait until ")
     assert "; b: quota, its tasks wait until " in text

@@ -100,7 +100,12 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
         assert told[0].text == "after #1, which ended as error: retry it"
         assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
         engines = SchedulingFacts(3, 0, states=engine.store.states)
-        assert [scheduling.own_reason(task, engines, NOW) is None for task in picture.pending] == [False, True, True, False]
+        assert [scheduling.find_own_reason(task, engines, NOW) is None for task in picture.pending] == [
+            False,
+            True,
+            True,
+            False,
+        ]
     os.unlink(paths.ended("q_1"))
     _add(paths, 1, state="completed", completed_at=iso(NOW))  # retried
     assert reader.read().why(picture.pending[0]).code == "next"

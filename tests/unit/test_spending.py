@@ -12,7 +12,7 @@ from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.domain.usage import sum_consumed, sum_usage
+from kugetsu_engine.domain.usage_sums import format_usage, sum_usage
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.budget import Budget, by_day_and_repository
 from kugetsu_engine.scheduler.queue_control import QueueControl
@@ -95,7 +95,7 @@ def test_what_attempts_told_is_added_up_and_what_none_told_stays_unknown() -> No
     """In words as in `show`."""
     assert sum_usage([attempt(None), attempt(0.25), attempt(0.5)]) == Usage(20, 0.75)
     assert sum_usage([attempt(None)]) == Usage(None, None)
-    assert [sum_consumed(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
+    assert [format_usage(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
         "1,234,567 tokens, cost 0.0031", "5 tokens", "cost 2.00", "",
     ]  # fmt: skip
 
@@ -104,10 +104,10 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     """A retry by the operator has the whole budget again."""
     timing = Timing(5, 1.0, 1.0, None, 1.0)
     task = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2)
-    assert scheduling.after_attempt(task, attempt(0.2, number=2), timing).state == "pending"
-    assert scheduling.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
+    assert scheduling.decide_next_state(task, attempt(0.2, number=2), timing).state == "pending"
+    assert scheduling.decide_next_state(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
-    assert scheduling.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = scheduling.queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
+    assert scheduling.decide_next_state(asked, attempt(0.4, number=2), timing).state == "pending"
+    why = scheduling.find_queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

@@ -126,7 +126,7 @@ def test_retry_of_an_ended_task_forgets_the_failure_and_counts_anew(desk: Desk) 
     assert os.path.exists(desk.paths.item(task_id))
     assert not os.path.exists(desk.paths.ended(task_id))
     assert desk.order == [1]
-    assert [notice.type for notice in notifications.newest_notification(desk.paths)] == ["task_retry"]
+    assert [notice.type for notice in notifications.read_newest_notifications(desk.paths)] == ["task_retry"]
 
 
 def test_hold_and_release(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from kugetsu_engine.doctor import agent_logins, checks
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather_evidence
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Recovered, RecoveryCounts
 from kugetsu_engine.domain.decisions.scheduling import WaitingReason
-from kugetsu_engine.domain.failures import failure_of_git
+from kugetsu_engine.domain.failures import classify_git_error
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
 from kugetsu_engine.notifications.channels import send_test_messages
@@ -135,4 +135,4 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
     assert outcome.of_preparation(error)["failure"] == failure
-    assert failure_of_git(str(GitTimeout(verb, 60.0))) is None
+    assert classify_git_error(str(GitTimeout(verb, 60.0))) is None

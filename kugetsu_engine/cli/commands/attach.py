@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from ...client.attach import find_session_place, run_attached
 from ...client.start import wait_until_started
 from ...config.loader import load_settings
-from ...domain.new_task import typed_id
+from ...domain.new_task import format_bare_id
 from ...domain.states import ACTIVE
 from ...domain.task import Task
 from ...domain.text.safe_text import safe_line
@@ -59,7 +59,7 @@ def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
     """What ends the agent that is at work on the task, if that is wanted."""
     if not wanted:
         raise Conflict(
-            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {typed_id(task.id)} --stop"
+            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {format_bare_id(task.id)} --stop"
         )
 
     def stop() -> None:

@@ -26,7 +26,7 @@ def main(verb: str, words: list[str]) -> int:
         print("Nothing was changed. To take it over: the same without --dry-run")
         return 0
     os.makedirs(acting.paths.root, 0o700, exist_ok=True)
-    files.prepare(acting.paths.folders())
+    files.create_folders(acting.paths.folders())
     lock = EngineLock(acting.paths)
     lock.acquire()
     try:

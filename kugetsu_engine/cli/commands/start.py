@@ -6,7 +6,7 @@ import re
 from ...client import start
 from ...client.api import Client
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import duration
+from ...domain.text.times import parse_duration
 from ...errors import Conflict, KugetsuError
 from ...process.waiting import pause
 from ...storage.locks import is_held
@@ -33,7 +33,7 @@ def main(verb: str, words: list[str]) -> int:
         task_id = start.start_issue(
             acting, given.issue_ref, message, folder, repo=given.repo, agent=given.agent, timeout=given.timeout
         )
-    return _tell(acting, task_id, duration(given.wait) if given.wait else None)
+    return _tell(acting, task_id, parse_duration(given.wait) if given.wait else None)
 
 
 def _note_pull_request(acting: Client, reference: str, url: str | None) -> None:
