@@ -34,9 +34,9 @@ def build_command(program: str, model: str | None, args: list[str], title: str) 
     return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
 
 
-def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+def build_screen_command(settings: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
     """Return the command line of its own interface, for a person."""
-    return [own.program or "opencode", *(["-s", session_id] if session_id else [])]
+    return [settings.program or "opencode", *(["-s", session_id] if session_id else [])]
 
 
 reader = OpencodeReader

@@ -20,15 +20,15 @@ _LOGIN_VARIABLES = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLO
 """Variables that differ from login to login: a change in them needs no new server."""
 
 
-def uses_server(own: AgentSettings, call: Invocation) -> bool:
+def uses_server(settings: AgentSettings, call: Invocation) -> bool:
     """Whether an attempt runs on the shared server. The project manager never does, as it has its own environment.
 
     Raises:
         ConfigError: the settings ask for it, but have arguments that only `opencode run` understands.
     """
-    unknown = _find_unknown_argument(own.args)
+    unknown = _find_unknown_argument(settings.args)
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
-    if own.command is not None or own.mode == "process" or alone or (own.mode == "auto" and (call.slots < 2 or unknown)):
+    if settings.command is not None or settings.mode == "process" or alone or (settings.mode == "auto" and (call.slots < 2 or unknown)):
         return False
     if unknown:
         raise ConfigError(
@@ -38,24 +38,24 @@ def uses_server(own: AgentSettings, call: Invocation) -> bool:
     return True
 
 
-def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
+def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
     """Return how to run an attempt on the server: by the run client, which prints what `opencode run` prints."""
-    argv = [f"--title={call.issue_ref}", *(["-m", own.model] if own.model else []), *own.args]
+    argv = [f"--title={call.issue_ref}", *(["-m", settings.model] if settings.model else []), *settings.args]
     return LaunchSpec(
-        interpreter.build_command("opencode-client", *argv), program=own.program or "opencode",
+        interpreter.build_command("opencode-client", *argv), program=settings.program or "opencode",
         errors_apart=True, reader="opencode", reader_options={"directory": call.worktree}, max_steps=MAX_STEPS,
         prepare="opencode-server" if call.session.mode != "new" else None, resumes_itself=True, after="opencode-server",
     )  # fmt: skip
 
 
-def build_server_command(own: AgentSettings) -> list[str]:
+def build_server_command(settings: AgentSettings) -> list[str]:
     """Return the command line of the server; port 0 means any free one."""
-    return [own.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
+    return [settings.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
 
 
-def add_server_variables(own: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
+def add_server_variables(settings: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server and of its tools, with our plugin configured."""
-    env = {**base, **ENVIRONMENT, **own.env}
+    env = {**base, **ENVIRONMENT, **settings.env}
     try:
         content = json.loads(env.get("OPENCODE_CONFIG_CONTENT") or "{}")
         content["plugin"] = [*content.get("plugin", ()), f"file://{PLUGIN}"]
