@@ -128,3 +128,6 @@ class AiderReader(Reader):
         self.used = UsedTokens((self.used.tokens or 0) + count, spent)
         self._error, self._answer = None, []
         return Event("step", tokens.string.strip())
+
+
+reader = AiderReader

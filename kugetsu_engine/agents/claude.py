@@ -8,7 +8,7 @@ tool that needs a permission is refused at once, so it never waits for an answer
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..domain.text.quantities import format_count
+from ..domain.text.quantities import format_count, format_money
 from . import tool_calls
 from .stream_events import Event, Reader, UsedTokens
 
@@ -173,8 +173,11 @@ class ClaudeReader(Reader):
             self.last_text = event["result"]
         if event.get("is_error") or event.get("subtype") != "success":
             return [Event("error", _message(event) or str(event.get("subtype")), failed=True)]
-        steps, cost_text = format_count(self.steps, "step"), format_money(self.used.cost or 0)
-        return [Event("step", f"done: {steps}, {self.used.tokens} tokens, {cost_text}")]
+        steps, spent = format_count(self.steps, "step"), format_money(self.used.cost or 0)
+        return [Event("step", f"done: {steps}, {self.used.tokens} tokens, {spent} $")]
+
+
+reader = ClaudeReader
 
 
 def _message(end: dict[str, Any]) -> str:

@@ -28,7 +28,13 @@ FAILURES = (
 
 def build_command(settings: "AgentSettings", call: "Invocation") -> list[str]:
     """Return the command line of a run."""
-    argv = [settings.program or "codex", "exec", "--json", *([f"--model={settings.model}"] if settings.model else []), *settings.args]
+    argv = [
+        settings.program or "codex",
+        "exec",
+        "--json",
+        *([f"--model={settings.model}"] if settings.model else []),
+        *settings.args,
+    ]
     if call.session.mode == "continue":
         argv += ["resume", str(call.session.session_id)]
     elif call.session.mode == "fork":
@@ -146,6 +152,9 @@ class CodexReader(Reader):
             return [Event("note", text)]
         self._error = text
         return [Event("error", text, failed=True)]
+
+
+reader = CodexReader
 
 
 def _result(item: dict[str, Any]) -> str:

@@ -11,15 +11,15 @@ def build_launch_spec(settings: AgentSettings, call: Invocation) -> LaunchSpec:
     mode = call.session.mode
     template = {"new": settings.command, "continue": settings.resume, "fork": settings.fork}[mode] or []
     values = {
-        "dir": call.worktree, "title": call.issue_ref, "issue": call.issue_ref, "branch": call.branch, "model": settings.model or "",
-        "session": call.new_id if mode == "new" else call.session.session_id or "", "new_session": call.new_id,
-        "prompt": PROMPT, "prompt_file": call.prompt_file,
+        "dir": call.worktree, "title": call.issue_ref, "issue": call.issue_ref, "branch": call.branch,
+        "model": settings.model or "", "session": call.new_id if mode == "new" else call.session.session_id or "",
+        "new_session": call.new_id, "prompt": PROMPT, "prompt_file": call.prompt_file,
     }  # fmt: skip
     session = call.session.session_id if mode == "continue" else call.new_id if json_paths.chooses_id(settings.stream) else None
-    found = LaunchSpec([*fill_template(template, values), *settings.args], prompt_on_stdin=settings.prompt == "stdin")
+    argv, prompt_on_stdin = [*fill_template(template, values), *settings.args], settings.prompt == "stdin"
     if settings.stream is None:
-        return found
+        return LaunchSpec(argv, prompt_on_stdin=prompt_on_stdin)
     return LaunchSpec(
-        found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader="template",
+        argv, prompt_on_stdin=prompt_on_stdin, errors_apart=True, reader="template",
         reader_options={"stream": json_paths.compile_stream(settings.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

@@ -28,7 +28,12 @@ def uses_server(settings: AgentSettings, call: Invocation) -> bool:
     """
     unknown = _find_unknown_argument(settings.args)
     alone = call.slots < 1 or call.issue_ref == PM_AGENT
-    if settings.command is not None or settings.mode == "process" or alone or (settings.mode == "auto" and (call.slots < 2 or unknown)):
+    if (
+        settings.command is not None
+        or settings.mode == "process"
+        or alone
+        or (settings.mode == "auto" and (call.slots < 2 or unknown))
+    ):
         return False
     if unknown:
         raise ConfigError(
