@@ -48,7 +48,7 @@ class Attached(NamedTuple):
     def give_up(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
         self.mark.remove()
-        self.entered.give_up()
+        self.entered.release()
         bell.notify(self.bell)
 
 
@@ -111,14 +111,14 @@ def run_attached(
     try:
         entered = _enter(paths, settings, task, stop)
         try:
-            attached = Attached(*_screen(paths, settings, client, task), entered, mark, paths.bell)
+            attached = Attached(*_screen(paths, settings, client, task), entered, mark, paths.wakeup_fifo)
         except BaseException:
-            entered.give_up()
+            entered.release()
             raise
     finally:
         if attached is None:
             mark.remove()
-            bell.notify(paths.bell)
+            bell.notify(paths.wakeup_fifo)
     return attached
 
 

@@ -129,7 +129,7 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
         attach.run_attached(fleet.paths, settings, {}, fleet.task(broken))
     attached = attach.run_attached(fleet.paths, settings, {}, fleet.task(whole))
-    attached.entered.give_up()
+    attached.entered.release()
     assert attached.argv == ["true"]
 
 

@@ -321,8 +321,8 @@ def test_an_agent_in_a_slot_above_a_lowered_limit_counts(paths: StatePaths) -> N
     assert slots.acquire_slot(paths, "q_1", "local/a#1", 1) == "slots"
     found = slots.acquire_slot(paths, "q_1", "local/a#1", 2)
     assert isinstance(found, slots.SlotLease)
-    found.give_up()
+    found.release()
     locks.unlock(second)
     found = slots.acquire_slot(paths, "q_1", "local/a#1", 1)
     assert isinstance(found, slots.SlotLease)
-    found.give_up()
+    found.release()
