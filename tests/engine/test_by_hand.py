@@ -176,10 +176,11 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     """The process that worked by hand was killed: its slot is free, and so is the issue."""
     first = ended_task(handy)
     program = (
-        "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
+        "import os, signal, sys; from kugetsu_engine.paths import StatePaths\n"
+        "from kugetsu_engine.state import manual_sessions\n"
         "from kugetsu_engine.domain.manual_session import ManualSession\n"
-        "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
-        "mark = hands.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
+        "hand = ManualSession('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
+        "mark = manual_sessions.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", program, handy.paths.root], check=False, timeout=60)

@@ -270,7 +270,7 @@ def test_the_engine_lock_is_free_after_its_process_was_killed(paths: StatePaths)
     """SIGKILL of the holder: the next one has the lock at once."""
     program = (
         "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage.engine_lock import EngineLock\n"
-        "lock = EngineLock(StatePaths(sys.argv[1])); lock.take(); print('there', flush=True); sys.stdin.read()"
+        "lock = EngineLock(StatePaths(sys.argv[1])); lock.acquire(); print('there', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, paths.root], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE

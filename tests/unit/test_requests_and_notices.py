@@ -87,9 +87,9 @@ def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     """800 of 800 lines are there and whole."""
     program = (
-        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import notices\n"
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.state import notifications\n"
         "from kugetsu_engine.domain.task import Notice\n"
-        "for n in range(200): notices.append(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
+        "for n in range(200): notifications.append_notification(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
