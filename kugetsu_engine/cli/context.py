@@ -48,10 +48,10 @@ def decode_text(data: bytes, name: str) -> str:
 
 def glyph(name: str) -> str:
     """The sign of a state or a level, in ASCII where standard output takes nothing else."""
-    from ..domain.text import glyphs
+    from ..domain.text import glyph_tables
 
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return (glyphs.UTF8 if encoding == "utf8" else glyphs.ASCII).get(name, "*")
+    return (glyph_tables.UTF8 if encoding == "utf8" else glyph_tables.ASCII).get(name, "*")
 
 
 def print_note(text: str) -> None:

@@ -239,7 +239,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def glyph_name(self) -> str:
-        """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyphs`."""
+        """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyph_tables`."""
         if self.state == PENDING:
             return "held" if self.held else "retry" if self.attempt else PENDING
         if self.stop and not self.ended:

@@ -14,7 +14,7 @@ from ..domain.job import Job
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
-from ..domain.usage import sum_cost
+from ..domain.usage_sums import sum_cost
 from ..errors import ConfigError
 from ..forges import hosts
 from ..git import discovery

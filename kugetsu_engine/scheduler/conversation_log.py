@@ -11,7 +11,7 @@ from ..errors import BadFile, KugetsuError
 from ..state import contexts
 from ..state.contexts import Context, Message
 from ..storage.quarantine import Quarantine
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 
 
