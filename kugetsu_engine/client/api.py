@@ -177,7 +177,7 @@ class Client:
             return []
         whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
-        wakeup_fifo.notify(self.paths.bell)
+        wakeup_fifo.notify(self.paths.wakeup_fifo)
         reply = self._wait_for_answer(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 

@@ -311,8 +311,8 @@ class Engine:
             os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.start_ticks(os.getpid()) or 0,
             time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.now(), self.gate.pressure,
-            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
+            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.list_current(),
+            self.gate.pressure, self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
             self.settings.current.agent, self.controls.pause,
         )  # fmt: skip

@@ -202,5 +202,5 @@ def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(han
     wait_until(lambda: picture(handy).engine.obstacles.slots == 1, 10, "the engine to find it")
     seen = picture(handy)
     assert (seen.used, seen.explain_wait(seen.pending[0]).text) == (1, "slots 1/1, 1 by another program")
-    entered.give_up()
+    entered.release()
     assert handy.wait_for_end([waiting])[0].state == "completed"

@@ -114,7 +114,7 @@ def test_a_rest_outlives_the_engine_and_the_operator_can_end_it(fleet: Fleet) ->
     assert fleet.operator.do("resume", agent="scripted") == "the tasks of scripted go on"
     assert fleet.wait_for_end([limited], limit_s=5)[0].state == "completed"
     assert fleet.operator.send_request("resume", agent="scripted").exit_code == 3
-    assert picture(fleet).rests == {}
+    assert picture(fleet).cooldowns == {}
 
 
 def test_without_an_engine_a_rest_is_ended_by_the_command_itself(fleet: Fleet) -> None:
