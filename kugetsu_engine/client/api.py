@@ -12,7 +12,7 @@ from ..domain import refs, request
 from ..domain.decisions import notification_rules
 from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
 from ..domain.new_task import task_id as as_task_id
-from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, ReadOnlyError, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
 from ..state import new_tasks as creating
@@ -337,7 +337,7 @@ class Client:
 
     def refuse_if_read_only(self) -> None:
         if self.read_only:
-            raise KugetsuError("read-only: nothing is changed", "start without --read-only")
+            raise ReadOnlyError("read-only: nothing is changed", "start without --read-only")
 
     def default_server(self) -> str:
         """The host of references that name none.
