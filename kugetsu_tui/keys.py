@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kugetsu_engine.domain.config_faults import did_you_mean
+from kugetsu_engine.domain.config_faults import suggest_name
 
 from .availability import (
     REPLAY_REFUSAL,
@@ -295,7 +295,7 @@ class Registry:
             keys_by_action: by the id of an action its key, or several separated by commas.
         """
         problems = [
-            f"config.toml: [keys] {name} is not an action{did_you_mean(name, self._by_id)}"
+            f"config.toml: [keys] {name} is not an action{suggest_name(name, self._by_id)}"
             for name in keys_by_action if name not in self._by_id
         ]  # fmt: skip
         registry = self

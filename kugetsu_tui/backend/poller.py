@@ -134,7 +134,7 @@ class Poller:
         if every_file:
             self._every_file, self._last_full_read = False, now
         snapshot = self.snapshot = self.reader.read(with_history, every_file)
-        _ = snapshot.plan, snapshot.places, snapshot.task("")  # computed here, so that the event loop need not
+        _ = snapshot.plan, snapshot.places, snapshot.find_task("")  # computed here, so that the event loop need not
         state = self._make_state(snapshot)
         if with_history:  # without it there are no notifications, and later all of them would be news
             self._report_news(state)
@@ -148,7 +148,7 @@ class Poller:
             self._post(AttentionCalled(text))
         if not self._greeted:
             self._greeted = True
-            if (cell := absence.since(state, self._client.last_seen())) is not None:
+            if (cell := absence.since(state, self._client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
 
     def _make_state(self, snapshot: Snapshot) -> ConsoleState:
@@ -157,7 +157,7 @@ class Poller:
             snapshot, read_only=self._client.read_only, here=engine.is_running, starting=engine.is_starting,
             fault=engine.fault, max_attempts=settings.max_attempts, load=usage.load, free_bytes=usage.free_bytes,
             cpu=usage.cpu, approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
-            screenless=registry.without_screen(settings),
+            screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 
     def _watch_files(self) -> None:

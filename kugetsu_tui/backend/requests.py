@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from textual.message import Message
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.request import VERBS, Request, Verb
 from kugetsu_engine.errors import KugetsuError, ReadOnlyError, UsageError
 
@@ -72,7 +72,7 @@ class RequestSender:
             lambda: self._client.enqueue(reference, message, folder=self._folder, **options)
         )
         self._wake()
-        return f"queued {shown_id(task_id)}{f', works in {repository}' if repository else ''}"
+        return f"queued {format_id(task_id)}{f', works in {repository}' if repository else ''}"
 
     async def run_change(self, job: Callable[[], Result]) -> Result:
         """Run a job after the changes that were asked for before; returns what it returns, raises what it raises."""
@@ -96,7 +96,7 @@ class RequestSender:
             self._post(Answered(str(error), False))
 
     async def _send(self, requests: Sequence[Request], undoable: bool = True) -> None:
-        answering = asyncio.ensure_future(self._changes.run(lambda: self._client.ask_all(requests)))
+        answering = asyncio.ensure_future(self._changes.run(lambda: self._client.send_requests(requests)))
         if not (await asyncio.wait({answering}, timeout=SLOW_S))[0]:
             self._post(Answered("request sent; waiting for the engine's answer", True))
         try:

@@ -31,6 +31,6 @@ async def _try_all(app: Console) -> None:
     settings, environ = app.connection.settings.notify, app.connection.client.environ
     app.write(terminal_notifications.build_attention_sequence("a test: this is how you are told", settings, environ))
     here = [(("here", "muted"), (clean(line, 300), "text")) for line in terminal_notifications.describe_test(settings, environ)]
-    tried = await app.connection.requests.run_slow(app.connection.client.try_telling)
+    tried = await app.connection.requests.run_slow(app.connection.client.send_test_notifications)
     there = [(("engine", "muted"), (clean(one.text, 300), "good" if one.sent else "warning")) for one in tried]
     app.push_screen(TaskEventsDialog("How you are told: which of these reached you?", [*here, *there]))

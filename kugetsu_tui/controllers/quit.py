@@ -47,7 +47,7 @@ class QuitFlow:
             if app.connection.engine.is_running:
                 try:
                     by_hand = len(app.live_state.snapshot.by_hand) if app.live_state is not None else 0
-                    taken = await asyncio.wait_for(self._checks.run(app.connection.client.taken_slots), CHECK_LIMIT_S)
+                    taken = await asyncio.wait_for(self._checks.run(app.connection.client.count_taken_slots), CHECK_LIMIT_S)
                     known = max(taken - by_hand, 0)
                 except (TimeoutError, OSError):
                     pass  # a disk that hangs keeps nobody here: what was known counts

@@ -36,7 +36,7 @@ def make_context(
     if state is None:
         return ActionContext(pane=pane, read_only=read_only)
     snapshot, in_replay = state.snapshot, state.replaying is not None
-    task = snapshot.task(task_id) if task_id else None
+    task = snapshot.find_task(task_id) if task_id else None
     if task is None:
         return ActionContext(pane=pane, read_only=read_only, limit=snapshot.limit, in_replay=in_replay)
     return replace(

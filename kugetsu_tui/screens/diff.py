@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 
@@ -140,7 +140,7 @@ class DiffScreen(ConsoleScreen):
     async def _read(self) -> None:
         try:
             client = self.console.connection.client
-            self._text = await self.console.connection.requests.run_slow(lambda: DiffText(client.diff(self.task_id)))
+            self._text = await self.console.connection.requests.run_slow(lambda: DiffText(client.read_diff(self.task_id)))
         except (KugetsuError, OSError) as error:
             self._text = None
             self.view.show(None, clean(str(error), 600))
@@ -158,8 +158,8 @@ class DiffScreen(ConsoleScreen):
         await self.view.find()
 
     def _describe(self) -> None:
-        task = self.state.snapshot.task(self.task_id) if self.state is not None else None
-        name = shown_id(self.task_id)
+        task = self.state.snapshot.find_task(self.task_id) if self.state is not None else None
+        name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
             spans += [(clean(short_ref(task.issue_ref), 60), "accent")]
