@@ -236,7 +236,7 @@ class Scene:
                 notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
                 file.write(msgspec.json.encode(notice) + b"\n")
         begun = Act("2026-11-21T09:12:00.000Z", STARTED, engine={"pid": 812, "mode": "console", "flow": {"limit": 3}})
-        Path(self.paths.acts).write_bytes(msgspec.json.encode(begun) + b"\n")
+        Path(self.paths.journal).write_bytes(msgspec.json.encode(begun) + b"\n")
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 

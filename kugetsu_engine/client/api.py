@@ -127,7 +127,7 @@ class Client:
                 f"the task was not written: {error.strerror}", f"look at the disk of {self.paths.root}"
             ) from None
         creating.announce_task(self.paths, task_id, str(ref), now)
-        wakeup_fifo.notify(self.paths.bell, task_id)
+        wakeup_fifo.notify(self.paths.wakeup_fifo, task_id)
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
@@ -177,7 +177,7 @@ class Client:
             return []
         whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
-        wakeup_fifo.notify(self.paths.bell)
+        wakeup_fifo.notify(self.paths.wakeup_fifo)
         reply = self._wait_for_answer(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
