@@ -10,7 +10,7 @@ import time
 
 from ..domain import refs
 from ..domain.new_task import SESSION_CHOICES, check_expectation, check_priority, check_tags, format_id, parse_task_id
-from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
+from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, ReadOnlyError, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
 from ..state import new_tasks as creating
@@ -338,7 +338,7 @@ class Client:
 
     def refuse_if_read_only(self) -> None:
         if self.read_only:
-            raise KugetsuError("read-only: nothing is changed", "start without --read-only")
+            raise ReadOnlyError("read-only: nothing is changed", "start without --read-only")
 
     def default_server(self) -> str:
         """The host of references that name none.

@@ -22,14 +22,14 @@ SEARCH_LIMIT = 10_000
 SCAN_BATCH = 2_000
 
 
-class Coloured(Protocol):
+class HasColours(Protocol):
     """Anything with the colours of a line."""
 
     @property
     def colours(self) -> tuple[Colour, ...]: ...
 
 
-def colours_of(lines: Sequence[Coloured]) -> tuple[tuple[Colour, ...], ...]:
+def collect_colours(lines: Sequence[HasColours]) -> tuple[tuple[Colour, ...], ...]:
     """The colours of lines, as a `LogPart` has them."""
     return tuple(line.colours for line in lines) if any(line.colours for line in lines) else ()
 
@@ -204,7 +204,7 @@ class LogFeed:
             times = line_times.column([self._times.time_of(offset) for offset, _ in placed], dated)
         lines = tuple(SafeText(line.text) for line in drawn)
         streams = self._of is not None and os.path.exists(self._paths.readable_log(*self._of))
-        return LogPart(reader.line_count, reader.size, first, lines, times, colours_of(drawn), streams)
+        return LogPart(reader.line_count, reader.size, first, lines, times, collect_colours(drawn), streams)
 
     def _draw(self, placed: Sequence[tuple[int, bytes]]) -> list[ShownLine]:
         """What is seen of lines."""
