@@ -129,7 +129,7 @@ def _demo(words: list[str]) -> int:
 
     given = parser_of("demo").parse_args(words)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
-    environ = demo_setup.undisturbed(os.environ)
+    environ = demo_setup.without_settings(os.environ)
     try:
         return run_console(state_dir, False, environ)
     finally:

@@ -63,7 +63,7 @@ class Navigator:
     def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
         """Tell what happened to a task; where it can be tried again, by a key."""
         picture = self._app.picture
-        task = picture.snapshot.task(task_id) if picture is not None else None
+        task = picture.snapshot.find_task(task_id) if picture is not None else None
         if task is not None and picture is not None:
             title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
             self._app.push_screen(TaskEventsDialog(title, describe_event(picture, task), key, again))
@@ -83,7 +83,7 @@ class Navigator:
     def jump(self, task_id: str) -> None:
         """Go to a task, wherever it is listed."""
         picture, screen = self._app.picture, self._app.talking
-        task = picture.snapshot.task(task_id) if picture is not None else None
+        task = picture.snapshot.find_task(task_id) if picture is not None else None
         if task is None:
             self._app.say(f"there is no {format_id(task_id)} in the lists", "warning")
         elif isinstance(screen, HomeScreen):

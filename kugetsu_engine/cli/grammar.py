@@ -5,7 +5,7 @@ It is data, so that whoever asks for a hint at each key makes no parser, and loa
 
 from __future__ import annotations
 
-from ..client.verbs import ABOUT
+from ..client.verbs import VERB_HELP
 from ..domain.new_task import EXPECTATIONS, SESSION_CHOICES
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -279,7 +279,7 @@ def parser_of(verb: str) -> VerbParser:
     """Make the parser of a verb, or of a verb and the word it goes on with."""
     from .parser import VerbParser
 
-    parser = VerbParser(verb, ABOUT[verb])
+    parser = VerbParser(verb, VERB_HELP[verb])
     add_arguments(parser, GRAMMAR[verb])
     return parser
 

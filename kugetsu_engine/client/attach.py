@@ -35,20 +35,20 @@ class SessionPlace(NamedTuple):
     env: dict[str, str]
 
 
-class Attached(NamedTuple):
+class AttachedSession(NamedTuple):
     """The right to work on an issue by hand, and with what."""
 
     place: SessionPlace
     argv: list[str]
     session_id: str | None
-    entered: gate.SlotLease
+    lease: gate.SlotLease
     mark: manual_sessions.ManualSessionMark
     bell: str
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
         self.mark.remove()
-        self.entered.give_up()
+        self.lease.give_up()
         bell.notify(self.bell)
 
 
@@ -77,15 +77,15 @@ def check_attachable(paths: StatePaths, settings: Settings, client: Mapping[str,
         KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
         AlreadySo: someone works on the issue by hand.
     """
-    _screen(paths, settings, client, task)
+    _find_screen(paths, settings, client, task)
     for hand in manual_sessions.list_manual_sessions(paths):
         if hand.issue_key == task.issue_key:
             raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
 
-def run_attached(
+def attach_to_issue(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
-) -> Attached:
+) -> AttachedSession:
     """Take a slot and the issue, and say what to run there. The caller gives the locks up.
 
     Args:
@@ -101,17 +101,17 @@ def run_attached(
         raise Conflict(
             f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
         )
-    _screen(paths, settings, client, task)
+    _find_screen(paths, settings, client, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
     mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), hand)
     if mark is None:
         raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
-    attached: Attached | None = None
+    attached: AttachedSession | None = None
     try:
-        entered = _enter(paths, settings, task, stop)
+        entered = _acquire_slot(paths, settings, task, stop)
         try:
-            attached = Attached(*_screen(paths, settings, client, task), entered, mark, paths.bell)
+            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.bell)
         except BaseException:
             entered.give_up()
             raise
@@ -122,7 +122,7 @@ def run_attached(
     return attached
 
 
-def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
+def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
     """Take a slot and the issue; the slot of an agent that is stopped for this."""
     limit = effective_limit(load_control(paths), settings.max_concurrent_agents)
     if stop is not None:
@@ -149,7 +149,7 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
     return entered
 
 
-def _screen(
+def _find_screen(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task
 ) -> tuple[SessionPlace, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""

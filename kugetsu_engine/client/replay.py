@@ -41,16 +41,16 @@ class Replay:
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
         every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
-        self.past = Timeline(
+        self.timeline = Timeline(
             every, notifications.read_notifications(paths), journal_file.read_journal(paths), _last_alive(paths)
         )
         self._pulls = pull_requests.load_pull_requests(paths).issues
         self._read_until = notifications.read_until(paths)
         self._limit = queue_settings.effective_limit(queue_settings.load_control(paths), self._settings.max_concurrent_agents)
 
-    def at(self, when: float) -> Snapshot:
+    def snapshot_at(self, when: float) -> Snapshot:
         """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""
-        then = self.past.at(when)
+        then = self.timeline.at(when)
         default = self._settings.agent
         return Snapshot(
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
@@ -62,7 +62,7 @@ class Replay:
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
-    def check(self, when: float) -> float:
+    def check_time(self, when: float) -> float:
         """Return the time, or the nearest one that the past knows.
 
         Raises:
@@ -72,30 +72,30 @@ class Replay:
 
         if when > self.loaded_at:
             raise KugetsuError(f"{_said(format_local(when))} is still to come", "name a time that is past")
-        if self.past.first is None:
+        if self.timeline.first is None:
             raise KugetsuError("nothing is recorded yet", "put a task in the queue first: n, or kugetsu enqueue")
-        if when < self.past.first:
-            raise KugetsuError(f"nothing is recorded before {_said(format_local(self.past.first))}")
+        if when < self.timeline.first:
+            raise KugetsuError(f"nothing is recorded before {_said(format_local(self.timeline.first))}")
         return when
 
-    def beginning(self) -> float:
+    def default_start(self) -> float:
         """Where a replay begins that no time was named for: an hour ago, or at the first record.
 
         Raises:
             KugetsuError: nothing was written down yet.
         """
-        return self.check(max(self.loaded_at - BACK_S, self.past.first or 0.0))
+        return self.check_time(max(self.loaded_at - BACK_S, self.timeline.first or 0.0))
 
-    def gaps(self, when: float) -> str:
+    def describe_gaps(self, when: float) -> str:
         """What the picture of a moment does not know, in a sentence; empty where it knows all it can."""
-        begin = self.past.recorded_from
+        begin = self.timeline.recorded_from
         if begin is not None and when >= begin:
             return ""
         return "what operators set is not recorded for that time: limit, pause and order are as known later"
 
-    def events(self, since: float, until: float) -> list[Event]:
+    def list_events(self, since: float, until: float) -> list[Event]:
         """What happened in some time, in order."""
-        return self.past.events(since, until)
+        return self.timeline.events(since, until)
 
     def _engine(self, then: Moment) -> EngineView:
         flow, engine = then.flow or Flow(self._limit), then.engine

@@ -191,11 +191,11 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
-    def why(self, task: Task, now: float | None = None) -> WaitingReason:
+    def explain_wait(self, task: Task, now: float | None = None) -> WaitingReason:
         """Why a pending task waits, by the function the engine decides with."""
         return scheduling.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
-    def expected(self, task: Task) -> Expected | None:
+    def expected_run_time(self, task: Task) -> Expected | None:
         """How long an attempt of a task probably takes."""
         return self.run_times.expected(repository_of(task.issue_ref), task.agent or self.default_agent)
 
@@ -209,12 +209,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         busy = tuple(
             forecast.Busy(
                 one.task.id, one.task.issue_ref,
-                forecast.estimate_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
+                forecast.estimate_end(one.elapsed_s, one.timeout_s, self.expected_run_time(one.task), self.taken_at),
             )
             for one in self.active if one.alive
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
-        return forecast.simulate_queue(self.pending, busy, facts, self.expected, self.taken_at, most)
+        return forecast.simulate_queue(self.pending, busy, facts, self.expected_run_time, self.taken_at, most)
 
     @cached_property
     def plan(self) -> Plan:
@@ -226,7 +226,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """The place in the queue, from 1, by id of the task."""
         return {task.id: place for place, task in enumerate(self.pending, 1)}
 
-    def starts_at(self, task: Task) -> float | None:
+    def estimate_start(self, task: Task) -> float | None:
         """Seconds since 1970 at which a waiting task probably starts; None when nobody knows."""
         place = self.places.get(task.id)
         return forecast.estimate_start(task, place, self.plan, self.facts) if place is not None else None
@@ -237,15 +237,15 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         overall = self.run_times.overall
         return overall.seconds if overall is not None else None
 
-    def overlap(self, task_id: str) -> Overlap | None:
+    def find_overlap(self, task_id: str) -> Overlap | None:
         """The first running task that changes the same files as this one."""
         return next((one for one in self.engine.overlaps if task_id in one.tasks), None)
 
-    def changes(self, task_id: str) -> Changes | None:
+    def changes_of(self, task_id: str) -> Changes | None:
         """What a running task has changed so far; None where nobody has counted it."""
         return self.engine.changes.get(task_id)
 
-    def task(self, task_id: str) -> Task | None:
+    def find_task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
         place = self.places.get(task_id)
         return self.pending[place - 1] if place is not None else self._others.get(task_id)
@@ -273,7 +273,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return notification_rules.list_needs(self.notices, self.read_until, self.stalled, self.alerts)
 
     @property
-    def needing(self) -> int:
+    def needs_count(self) -> int:
         """How many things wait for a person."""
         return len(self.needs)
 

@@ -18,12 +18,12 @@ from ..state.new_tasks import check_message
 from ..storage.locks import is_held
 from .api import Client
 
-GO_ON = """\
+CONTINUE_MESSAGE = """\
 Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where
 there is a pull request, its reviews and checks. Finish what is missing, and say in the end what you did.
 """
 """What `continue` says without a message."""
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 def start_issue(client: Client, reference: str, message: str, folder: str | None = None, **options: str | None) -> str:
@@ -36,7 +36,7 @@ def start_issue(client: Client, reference: str, message: str, folder: str | None
         TryLater: all slots are taken, or another thing that passes keeps it from starting; there is no waiting task then.
         KugetsuError: something about it is wrong.
     """
-    ref = client.reference(reference)
+    ref = client.resolve_reference(reference)
     options.setdefault("session", "fork" if _base_serves(client, options.get("agent")) else None)
     task_id, _ = client.enqueue(ref, message, folder=folder, hold=True, **options)  # type: ignore[arg-type]
     client.do("start", task_id)
@@ -51,10 +51,10 @@ def continue_session(client: Client, reference: str, message: str | None, folder
     Raises:
         KugetsuError: as for `start`.
     """
-    said = check_message(message) if message is not None else GO_ON
+    said = check_message(message) if message is not None else CONTINUE_MESSAGE
     if "/" not in reference:
         reference = tasks.find_task(client.paths, reference).issue_ref
-    ref = client.reference(reference)
+    ref = client.resolve_reference(reference)
     earlier = issue_tasks.list_issue_tasks(client.paths, ref, client.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == said:
@@ -88,7 +88,7 @@ def delegate_task(client: Client, message: str, folder: str | None = None) -> li
     return [(client.enqueue(PM_AGENT, message, session="continue")[0], PM_AGENT)]
 
 
-def wait_until_begun(client: Client, task_id: str, pause: Callable[[float], None], limit_s: float | None = None) -> Task:
+def wait_for_agent(client: Client, task_id: str, pause: Callable[[float], None], limit_s: float | None = None) -> Task:
     """Wait until the agent of a task runs, or the task has ended; returns the task.
 
     Raises:
@@ -104,10 +104,10 @@ def wait_until_begun(client: Client, task_id: str, pause: Callable[[float], None
             raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {format_bare_id(task_id)}")
         return False
 
-    return wait_until_started(client, task_id, begun, pause)
+    return wait_for_task(client, task_id, begun, pause)
 
 
-def wait_until_started(client: Client, task_id: str, wanted: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
+def wait_for_task(client: Client, task_id: str, wanted: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
     """Wait until a task is as wanted, and return it. Where no engine runs, the end of its attempt is entered meanwhile.
 
     Raises:
@@ -116,11 +116,11 @@ def wait_until_started(client: Client, task_id: str, wanted: Callable[[Task], ob
     while True:
         task = tasks.find_task(client.paths, task_id)
         if task.state in ACTIVE and _is_over(client, task):
-            client.settle()
+            client.settle_attempts()
             task = tasks.find_task(client.paths, task_id)
         if wanted(task):
             return task
-        pause(LOOK_S)
+        pause(POLL_S)
 
 
 def _is_over(client: Client, task: Task) -> bool:

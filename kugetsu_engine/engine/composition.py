@@ -36,7 +36,7 @@ from ..storage.engine_lock import EngineLock
 from ..supervisor.launcher import Launcher, Waker
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
-from .heartbeat import engine_lives
+from .heartbeat import is_engine_alive
 from .index_file import IndexFile
 from .loop import Engine
 from .request_handlers import RequestHandlers
@@ -66,7 +66,7 @@ def open_engine(
     lock, waker = EngineLock(paths), Waker()
     try:
         files.create_folders(paths.folders())
-        lock.acquire(0.0 if mode == "command" or engine_lives(paths) else LOCK_WAIT_S)
+        lock.acquire(0.0 if mode == "command" or is_engine_alive(paths) else LOCK_WAIT_S)
         issue_names.keep_older_names(paths)
         engine = _compose(
             paths, dict(environ), mode, clock, monotonic, boot_id, lock=lock, waker=waker,
@@ -75,7 +75,7 @@ def open_engine(
         engine.controls.draining = drain
         engine.read_state()
         if engine.context.lasts and (fd := wakeup_fifo.listen(paths.bell)) is not None:
-            waker.listen(fd, engine.hint_new_tasks)
+            waker.listen(fd, engine.note_new_tasks)
         return engine
     except BaseException:
         waker.close()
@@ -117,7 +117,7 @@ def _compose(
     finisher = AttemptFinisher(
         context, store=store, gate=gate, obstacles=obstacles,
         before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(learn_run_time, lambda finished: budget.count(finished.attempt)),
+        after=(learn_run_time, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
     collector = ResultCollector(context, store=store, launcher=launcher, finisher=finisher)
     attempts = AttemptTracker(

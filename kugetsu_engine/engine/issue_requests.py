@@ -34,13 +34,13 @@ def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> tupl
 def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
     """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
     issue_ref = _ref(store, args)
-    active = [entry for entry in store.active() if entry.issue_key == refs.key_of(issue_ref)]
+    active = [entry for entry in store.list_active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
         task_id = active[0].id
         raise Conflict(
             f"{issue_ref} has an agent ({format_id(task_id)})", f"kugetsu kill {format_bare_id(task_id)}, or --force"
         )
-    waiting = [entry for entry in store.in_order() if entry.issue_key == refs.key_of(issue_ref)]
+    waiting = [entry for entry in store.list_pending() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         store.change(store.get(entry.id), "cancelled", "its issue was destroyed")
     done = [f"{format_count(len(waiting), 'waiting task')} cancelled"] if waiting else []

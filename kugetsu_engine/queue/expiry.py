@@ -29,7 +29,7 @@ class Expiry:
             self.timing = timing
             self._count_again()
 
-    def note(self, entry: Entry) -> None:
+    def track(self, entry: Entry) -> None:
         """Take in that a task waits, or waits otherwise than before."""
         if len(self._times) > SPARE + 2 * len(self._entries):
             self._count_again()  # most are of tasks that have long ended; this one's is among the others
@@ -54,11 +54,11 @@ class Expiry:
                 heapq.heappush(self._times, (when, task_id))
         return list(over.values())
 
-    def next_due(self) -> float | None:
+    def next_check(self) -> float | None:
         """Seconds since 1970 of the next look."""
         return self._times[0][0] if self._times else None
 
-    def clock_jumped(self, by_s: float) -> None:
+    def adjust_to_clock_jump(self, by_s: float) -> None:
         """The clock was set: nobody has waited longer or shorter for it."""
         before, self._jumps = self._jumps, {}
         for entry in self._entries.values():

@@ -53,7 +53,7 @@ class JournalWriter:
         """A request is about to be applied: what changes until `answered` belongs to it."""
         self._asked = []
 
-    def answered(self, request: Request, reply: Answer) -> None:
+    def record_request(self, request: Request, reply: Answer) -> None:
         """Write down a request, what was answered, and what it changed."""
         changes, self._asked = self._asked or [], None
         task = request.task[:CUT] if request.task else None
@@ -61,18 +61,18 @@ class JournalWriter:
             request.verb, changes, task=task, args=shorten_arguments(request.args), ok=reply.ok, text=reply.text[: CUT * 2]
         )
 
-    def changed(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
+    def record_changes(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
         """Write down changes: with the request under way if there is one, else by themselves."""
         if self._asked is not None and verb == CHANGED:
             self._asked += changes
         elif changes:
             self._write(verb, changes)
 
-    def removed(self, ended_before: float, count: int) -> None:
+    def record_removal(self, ended_before: float, count: int) -> None:
         """Write down that ended tasks were removed; from any thread."""
         self._write(REMOVED, (), args={"ended_before": iso(ended_before), "count": count})
 
-    def engine(self, verb: str, facts: Mapping[str, Any]) -> None:
+    def record_engine(self, verb: str, facts: Mapping[str, Any]) -> None:
         """Write down that an engine starts or ends."""
         self._write(verb, (), engine=dict(facts))
 

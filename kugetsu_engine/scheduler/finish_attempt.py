@@ -68,7 +68,7 @@ class AttemptFinisher:
             self._wait_for_git(finished)
             return
         if failures.was_refused(finished.attempt.outcome, finished.attempt.failure):
-            self._gate.record_start(finished.attempt.reason or finished.attempt.outcome)
+            self._gate.record_refusal(finished.attempt.reason or finished.attempt.outcome)
         for note in self._before:
             note(finished)
         timing, now = self._context.settings.current.timing, self._context.clock()
@@ -76,7 +76,7 @@ class AttemptFinisher:
         for note in self._after:
             note(finished)
 
-    def give_back(self, task: Task, reason: str) -> None:
+    def requeue(self, task: Task, reason: str) -> None:
         """Put a task back whose attempt never began; it does not count, but three in a row end it."""
         count = self._false_starts[task.id] = self._false_starts.get(task.id, 0) + 1
         if count >= MAX_FALSE_STARTS:
@@ -86,7 +86,7 @@ class AttemptFinisher:
         delay = compute_retry_delay(count, self._context.settings.current.timing)
         self._store.apply(make_requeue_change(task, reason, self._context.clock() + delay))
 
-    def refuse(self, task: Task, number: int) -> None:
+    def requeue_refused_start(self, task: Task, number: int) -> None:
         """Put a task back that disk or machine had no room for; it keeps its place, and all wait a moment.
 
         Args:
@@ -94,12 +94,12 @@ class AttemptFinisher:
         """
         reason = f"the start was refused: {os.strerror(number)}"
         if failures.classify_errno(number) not in failures.REFUSALS:
-            self.give_back(task, reason)
+            self.requeue(task, reason)
             return
-        self._gate.record_start(reason)
+        self._gate.record_refusal(reason)
         self._store.apply(make_requeue_change(task, reason))
 
-    def cancel(self, task: Task) -> None:
+    def cancel_stopped_start(self, task: Task) -> None:
         """End a task that was stopped before its attempt began."""
         self._store.change(task, "cancelled", "stopped by you before it began", attempt=attempt_before(task))
 
@@ -110,6 +110,6 @@ class AttemptFinisher:
     def _wait_for_git(self, finished: FinishedAttempt) -> None:
         """Put a task back that only waited for another one's git; nothing was done, so it was no attempt."""
         task, reason = finished.task, f"{finished.attempt.reason or ''}; its slot is free for others"
-        self._obstacles.git_is_busy(self._store.entries[task.id], finished.result.git_holder)
+        self._obstacles.record_busy_git(self._store.entries[task.id], finished.result.git_holder)
         change = make_requeue_change(task, reason, self._context.clock() + GIVE_BACK_S)
         self._store.apply(change._replace(level="info"))

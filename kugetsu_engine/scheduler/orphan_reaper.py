@@ -19,12 +19,12 @@ class OrphanReaper:
         self._context = context
         self._due_at = 0.0
 
-    def sweep_if_due(self) -> None:
+    def end_orphans_if_due(self) -> None:
         """Look, if the last time is long enough ago."""
         if time.monotonic() >= self._due_at:
-            self.sweep()
+            self.end_orphans()
 
-    def sweep(self) -> int:
+    def end_orphans(self) -> int:
         """Look now; how many processes were ended."""
         self._due_at = time.monotonic() + EVERY_S
         found = orphans.find_orphans(self._context.paths)

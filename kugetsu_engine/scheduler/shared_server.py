@@ -17,10 +17,10 @@ from ..storage import locks
 from ..supervisor.launcher import open_log
 from .engine_context import EngineContext
 
-LOOK_S = 2.0
+CHECK_S = 2.0
 HEALTH_S = 60.0
 """Silence after which the server is taken for dead; on a busy machine it may take seconds to answer."""
-HEALTH_LOOK_S = 5.0
+HEALTH_CHECK_S = 5.0
 
 
 class SharedServer:
@@ -35,23 +35,23 @@ class SharedServer:
         self._store = store
         self._slots = slots
         self._keepers: list[subprocess.Popen[bytes]] = []
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def check(self) -> None:
+    def check_keeper(self) -> None:
         """Now and then: start a keeper if attempts are under way that need one, and tell of a server that does not start."""
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_check:
             return
-        self._next_look = time.monotonic() + LOOK_S
+        self._next_check = time.monotonic() + CHECK_S
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
-        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.active()):
-            self.ensure()
+        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.list_active()):
+            self.ensure_keeper()
         elif self._keepers or os.path.exists(self._paths.server):
             state = keeper_protocol.read_status(self._paths.root)
             self._alerts.warn("opencode_server", str((state or {}).get("fault") or ""))
         else:
             self._alerts.clear("opencode_server")
 
-    def ensure(self) -> None:
+    def ensure_keeper(self) -> None:
         """Have a keeper in office whose server was started as one would be now; not by settings that are not whole."""
         gaps = self._settings.current.gaps
         if gaps.everything or "opencode" in gaps.agents:
@@ -73,7 +73,7 @@ class SharedServer:
                 spec = {
                     "state_dir": self._paths.root, "token": token, "argv": argv,
                     "starter": server_mode.build_starter_command(), "digest": digest, **limits,
-                    "health_s": HEALTH_S, "look_s": HEALTH_LOOK_S,
+                    "health_s": HEALTH_S, "look_s": HEALTH_CHECK_S,
                 }  # fmt: skip
                 try:
                     self._start(seat, life, spec, env)

@@ -25,19 +25,19 @@ class StartObstacles:
         self._strangers = 0
         self._preparing: dict[str, str] = {}
 
-    def now(self) -> Obstacles:
+    def list_current(self) -> Obstacles:
         """What stands in the way of the next start; what the system refused is tried again, so it does not."""
         return Obstacles(sorted(self._issues), self._strangers, self._still_preparing())
 
     def summary(self) -> Obstacles:
         """The same for everyone who explains why nothing has started."""
-        return msgspec.structs.replace(self.now(), trouble=self.trouble)
+        return msgspec.structs.replace(self.list_current(), trouble=self.trouble)
 
-    def holds(self, issue_key: str) -> bool:
+    def blocks_issue(self, issue_key: str) -> bool:
         """Whether someone else was found at work on an issue."""
         return issue_key in self._issues
 
-    def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
+    def record_refusal(self, what: slots.SlotRefusal, entry: Entry) -> None:
         """Take in that a lock was refused which the books say is free."""
         if what is slots.SlotRefusal.SLOTS:
             known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
@@ -49,10 +49,10 @@ class StartObstacles:
         """Ask again for the locks that were refused."""
         self._strangers = 0
         for issue_key in self._issues:
-            self._store.issue_free(issue_key)
+            self._store.release_issue(issue_key)
         self._issues = set()
 
-    def git_is_busy(self, entry: Entry, holder: str) -> None:
+    def record_busy_git(self, entry: Entry, holder: str) -> None:
         """Take in that a task gave its slot back as git was busy for long in its repository.
 
         Args:

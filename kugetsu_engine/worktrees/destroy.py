@@ -158,7 +158,7 @@ def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Itera
                 raise Conflict(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
             # As one act: a task of the issue that waits would else take the place of the agent.
             waiting = [Request("cancel", task.id) for task in remains.waiting]
-            client.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
+            client.send_requests([*waiting, *(Request("kill", task.id) for task in remains.active)])
         deadline = time.monotonic() + loader.load_settings(client.paths, client.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:

@@ -205,7 +205,7 @@ class Connection:
 
     async def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
-        return await self._git.run(self.client.try_telling)
+        return await self._git.run(self.client.send_test_notifications)
 
     def reload(self) -> None:
         """Read everything again."""
@@ -223,10 +223,10 @@ class Connection:
         Raises:
             KugetsuError: there is no worktree, or git refused.
         """
-        return await self._git.run(lambda: DiffText(self.client.diff(task)))
+        return await self._git.run(lambda: DiffText(self.client.read_diff(task)))
 
     async def _send(self, wishes: Sequence[Request], undoable: bool) -> None:
-        asking = asyncio.ensure_future(self._acts.run(lambda: self.client.ask_all(wishes)))
+        asking = asyncio.ensure_future(self._acts.run(lambda: self.client.send_requests(wishes)))
         if not (await asyncio.wait({asking}, timeout=SLOW_S))[0]:
             self._post(Answered("asked; waiting for the engine's answer", True))
         try:
@@ -322,14 +322,14 @@ class Connection:
             self._every_file, self._last_full = False, now
         snapshot = self.reader.read(with_history, every_file)
         self._last = snapshot
-        _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
+        _ = snapshot.plan, snapshot.places, snapshot.find_task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
         # A picture without history has no notifications: after it, all of them would be news.
         if with_history and (calling := self._listener.check_snapshot(snapshot)) is not None:
             self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True
-            if (cell := absence.since(picture, self.client.last_seen())) is not None:
+            if (cell := absence.since(picture, self.client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
         if self._posted is not None and without_times(picture) == without_times(self._posted):
             return None

@@ -47,7 +47,7 @@ def about(client: Client, picture: ConsoleState | None, task: Task) -> dict[str,
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
     found = {"number": format_bare_id(task.id), "reference": task.issue_ref}
     active = find_active(picture, task.id) if picture is not None else None
-    worktree = client.worktree(task.issue_ref)
+    worktree = client.worktree_path(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None
     session = session or next((one.session_id for one in reversed(task.attempts) if one.session_id), None)
     pull = picture.snapshot.pulls.get(task.issue_key) if picture is not None else None

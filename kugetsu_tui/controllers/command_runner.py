@@ -186,7 +186,7 @@ class CommandRunner:
         elif command.verb == "diff":
             self._views.open_diff(tasks[0])
         elif command.verb in ("attach", "shell"):
-            task = self._app.picture.snapshot.task(tasks[0]) if self._app.picture is not None else None
+            task = self._app.picture.snapshot.find_task(tasks[0]) if self._app.picture is not None else None
             if (reason := writable(screen.situation())) is not None:
                 self._app.say(reason, "warning")
             elif task is None:
@@ -197,7 +197,9 @@ class CommandRunner:
             self._views.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self._app.connection.read_only and self._app.picture is not None:
-                found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
+                found = [
+                    task for task_id in tasks if (task := self._app.picture.snapshot.find_task(task_id)) and not task.ended
+                ]
                 asked = {task.id for task in found}
                 if found:
                     TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
@@ -209,7 +211,7 @@ class CommandRunner:
         connection, reference = self._app.connection, args.pop("reference")
         told = await connection.enqueue(reference, args.pop("message"), **args)
         found = await connection.apart(
-            lambda: connection.client.obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
+            lambda: connection.client.list_obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
         )
         if found:
             told += f"; as things stand it cannot run: {'; '.join(one.text for one in found)}"

@@ -24,7 +24,7 @@ async def run_issue_command(app: Console, command: Command) -> None:
             f"#{start.continue_session(client, args['reference'], args['message'] or None, app.connection.folder)[2:]} starts"
         ),
         "delegate": lambda: _delegated(app, args["message"]),
-        "set-pr": lambda: client.do("set_pr", issue_ref=client.reference(args["reference"]), url=args["url"]),
+        "set-pr": lambda: client.do("set_pr", issue_ref=client.resolve_reference(args["reference"]), url=args["url"]),
     }
     if command.verb == "destroy":
         await _destroy(app, args["reference"], args["force"])
@@ -46,7 +46,7 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     client = app.connection.client
     if client.read_only:
         raise UsageError("read-only: nothing is changed")
-    ref = client.reference(reference)
+    ref = client.resolve_reference(reference)
     remains = await app.connection.aside(lambda: destroy.inspect_issue(client, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")

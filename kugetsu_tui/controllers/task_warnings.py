@@ -14,7 +14,7 @@ async def agents(connection: Connection) -> dict[str, str]:
     def remark(name: str) -> str:
         if settings.gaps.everything or name in settings.gaps.agents:
             return "settings not whole"
-        return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
+        return "not installed" if preflight.find_missing_program(paths, environ, settings, name) is not None else ""
 
     found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in list_agent_names(settings)})
     return found
@@ -23,7 +23,9 @@ async def agents(connection: Connection) -> dict[str, str]:
 async def doubts(connection: Connection, draft: FormDraft) -> list[FormWarning]:
     """What would keep a task from running as things stand, in the words of the form's fields."""
     found = await connection.apart(
-        lambda: connection.client.obstacles(draft.reference, draft.agent or None, draft.repo.strip() or None, connection.folder)
+        lambda: connection.client.list_obstacles(
+            draft.reference, draft.agent or None, draft.repo.strip() or None, connection.folder
+        )
     )
     return [FormWarning(one.about, _words(one)) for one in found]
 

@@ -278,7 +278,7 @@ class ConsoleScreen(Screen[None]):
     def selected(self) -> Task | None:
         """The task that the keys are about."""
         now = self.situation()
-        return self.picture.snapshot.task(now.task) if self.picture is not None and now.task else None
+        return self.picture.snapshot.find_task(now.task) if self.picture is not None and now.task else None
 
     def targets(self) -> list[Task]:
         """The tasks that acts are about: here the selected one."""
@@ -295,7 +295,7 @@ class ConsoleScreen(Screen[None]):
     def with_console(self, now: ActionContext) -> ActionContext:
         """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
         act = self.console.undo_log.latest
-        needing = self.picture.snapshot.needing if self.picture is not None else 0
+        needing = self.picture.snapshot.needs_count if self.picture is not None else 0
         return replace(now, undo=act.words if act is not None else None, needing=needing)
 
     def drop_marks(self) -> None:

@@ -157,7 +157,7 @@ class DiffScreen(ConsoleScreen):
         await self.view.find()
 
     def _describe(self) -> None:
-        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
+        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
         name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:

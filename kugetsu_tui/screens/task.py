@@ -41,7 +41,7 @@ class TaskScreen(LogScreen):
             return
         self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
         self.query_one(Banner).show(status_bar.banner(picture, at_home=False))
-        task = picture.snapshot.task(self.task_id)
+        task = picture.snapshot.find_task(self.task_id)
         header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
         if task is None:
@@ -59,7 +59,7 @@ class TaskScreen(LogScreen):
     @property
     def attempt(self) -> int:
         """The attempt whose log is shown."""
-        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
+        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
         if task is None:
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt

@@ -112,7 +112,7 @@ def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
             return [(label, (clean(f"{words} A person should look: {evidence}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         words = f"It waits: {reason_text(why, now)}"
         place = picture.snapshot.places.get(task.id)
         if place is not None:

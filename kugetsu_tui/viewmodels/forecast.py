@@ -64,7 +64,7 @@ def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
 
 def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple[int, int, int]) -> Spans:
     time_width, id_width, width = widths
-    task = snapshot.task(task_id)
+    task = snapshot.find_task(task_id)
     if task is None:
         return [(fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (clean(task_id, 40), "muted")]
     look = glyphs.of_task(task)

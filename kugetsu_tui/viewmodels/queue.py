@@ -67,7 +67,7 @@ class QueueView:
         """One waiting task."""
         task = self._pending[index]
         look = glyphs.of_task(task)
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         return Row(
             task.id,
             (
@@ -85,7 +85,7 @@ class QueueView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._pending[index]
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {tags_of(task)}"
         agent, repository = task.agent or self._snapshot.default_agent, repository_of(task.issue_ref)
         return row_text(
@@ -106,9 +106,9 @@ class QueueView:
         if by == "agent":
             return task.agent or self._snapshot.default_agent
         if by == "start":
-            start = self._snapshot.starts_at(task)
+            start = self._snapshot.estimate_start(task)
             return start if start is not None else inf
-        return self._snapshot.why(task).code if by == "reason" else (not task.tags, task.tags)
+        return self._snapshot.explain_wait(task).code if by == "reason" else (not task.tags, task.tags)
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
@@ -116,7 +116,7 @@ class QueueView:
 
     def _why(self, task: Task) -> str:
         """The reason it waits, if it is one of its own."""
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         if self._shared is not None and why.code == self._shared.code:
             return ""
         failure = f", {failures.describe_failure(task.failure)}" if why.code == "retry_at" and task.failure else ""
@@ -124,7 +124,7 @@ class QueueView:
 
     def _start(self, task: Task) -> str:
         """About when it starts, as a time of day, where that can be known."""
-        start = start_estimate(task, self._snapshot.why(task), self._snapshot)
+        start = start_estimate(task, self._snapshot.explain_wait(task), self._snapshot)
         return f"~{format_moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
@@ -143,7 +143,7 @@ def start_estimate(task: Task, why: WaitingReason, snapshot: Snapshot) -> float 
     """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
     if why.code in ("next", "held"):
         return None
-    start = snapshot.starts_at(task)
+    start = snapshot.estimate_start(task)
     if start is not None and why.until is not None and start - why.until < SAID_ALREADY_S:
         return None
     return start

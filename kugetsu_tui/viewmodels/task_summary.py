@@ -19,7 +19,7 @@ Spans = list[Cell]
 
 def summary_line(picture: ConsoleState, task_id: str | None) -> Spans:
     """The selected task in one line."""
-    task = picture.snapshot.task(task_id) if task_id else None
+    task = picture.snapshot.find_task(task_id) if task_id else None
     if task is None:
         return []
     head: Spans = [(f"{task.shown} {clean(short_ref(task.issue_ref), 120)}", "text"), ("  ", "text")]
@@ -35,7 +35,7 @@ def state_text(picture: ConsoleState, task: Task) -> Spans:
         spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
         spans += [("  ", "text"), phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         spans.append((f"  {clean(reason_text(why, picture.snapshot.taken_at), 300)}", "text"))
         place = picture.snapshot.places.get(task.id)
         if place is not None:
@@ -84,7 +84,7 @@ def header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
 
 def _reason(picture: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         spans: Spans = [("waits   ", "muted"), (clean(reason_text(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     told = task.error or task.reason
@@ -160,13 +160,13 @@ def _pull(picture: ConsoleState, task: Task) -> Spans:
 
 def _changes(picture: ConsoleState, task: Task) -> Spans:
     """What its agent has changed so far."""
-    changes = picture.snapshot.changes(task.id)
+    changes = picture.snapshot.changes_of(task.id)
     return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
 def _overlap(picture: ConsoleState, task: Task) -> Spans:
     """Which other running task changes the same files."""
-    found = picture.snapshot.overlap(task.id)
+    found = picture.snapshot.find_overlap(task.id)
     if found is None:
         return []
     other = format_id(found.other(task.id))
@@ -229,7 +229,7 @@ def card(picture: ConsoleState, task: Task) -> list[Spans]:
     ]
     place = picture.snapshot.places.get(task.id)
     if place is not None:
-        start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
+        start = start_estimate(task, picture.snapshot.explain_wait(task), picture.snapshot)
         about = f", starts about {format_moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task))

@@ -138,7 +138,7 @@ def _status(world: World) -> dict[str, Any]:
 def _why(world: World, task_id: str) -> str:
     """Why a task waits; empty where it does not."""
     seen = SnapshotReader(world.paths, {}, clock=lambda: world.now).read()
-    return next((seen.why(task).code for task in seen.pending if task.id == task_id), "")
+    return next((seen.explain_wait(task).code for task in seen.pending if task.id == task_id), "")
 
 
 def _codes(world: World) -> set[str]:

@@ -139,7 +139,7 @@ class TestUpgrade:
     @pytest.mark.parametrize("text", ["acme/app#7", "Acme/App#7", "https://github.com/ACME/APP/issues/7"])
     def test_work_goes_on_where_it_is(self, older: Fleet, text: str) -> None:
         """In the same folder, as sessions belong to theirs; nothing is moved, nothing begins anew."""
-        assert older.operator.worktree(text) == older.paths.worktree(OLD_NAME)
+        assert older.operator.worktree_path(text) == older.paths.worktree(OLD_NAME)
         older.start_engine()
         task_id = older.enqueue(text, write="more")
         older.wait_for_end([task_id])
@@ -181,7 +181,7 @@ class TestUpgrade:
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
         with pytest.raises(Conflict, match="someone is at work"):
-            attach.run_attached(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
+            attach.attach_to_issue(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)

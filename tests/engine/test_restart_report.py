@@ -113,7 +113,7 @@ def test_after_a_power_cut_the_attempts_count_and_nothing_starts_until_the_opera
         assert (task.attempt, "machine restarted" in str(task.reason)) == (1, True)
     wait_until(lambda: "machine_restarted" in alerts(fleet), 5, "the alert")
     seen = picture(fleet)
-    why = seen.why(next(task for task in seen.pending if task.id == waiting))
+    why = seen.explain_wait(next(task for task in seen.pending if task.id == waiting))
     assert (why.code, why.text) == ("paused", "queue paused: machine restarted")
     assert len(fleet.starts()) == 3
     assert "resumed" in fleet.operator.do("resume")

@@ -195,7 +195,7 @@ def turn():
     engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
     engine.recover()
     for _ in range(3):
-        engine.take_turn()
+        engine.run_turn()
     engine.close()
 attempt(turn)
 attempt(lambda: SnapshotReader(paths, {}).read())

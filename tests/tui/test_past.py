@@ -209,7 +209,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         )
         new = enqueue("local/web#9")
         await here.until(
-            lambda: here.app.present is not None and here.app.present.snapshot.task(new), "the present to know of it"
+            lambda: here.app.present is not None and here.app.present.snapshot.find_task(new), "the present to know of it"
         )
         assert [task.id for task in shown(here).pending] == ["q_2"]
         await here.press("4")

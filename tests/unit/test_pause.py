@@ -57,9 +57,9 @@ def test_the_code_counts_whatever_the_sentence_says(paths: StatePaths, reason: P
     again = QueueControl(paths, lambda: 3)
     assert (again.pause, again.pause_reason) == (reason, text)
     for other in set(PauseReason) - {reason}:
-        again.lift(other)
+        again.end_pause(other)
         assert again.paused
-    again.lift(reason)
+    again.end_pause(reason)
     assert (again.paused, stored(paths)["pause_code"]) == (False, "")
 
 
@@ -68,9 +68,9 @@ def test_the_operators_own_pause_has_no_code_and_a_brake_takes_it_away(paths: St
     controls = QueueControl(paths, lambda: 3)
     controls.pause_for_budget("reworded", "2026-11-21")
     assert stored(paths)["pause_code"] == "budget"
-    assert controls.brake()
+    assert controls.pause_by_operator()
     assert (stored(paths)["pause_code"], controls.pause) == ("", PauseReason.OPERATOR)
-    controls.lift(PauseReason.BUDGET)
+    controls.end_pause(PauseReason.BUDGET)
     assert controls.paused
 
 
@@ -104,7 +104,7 @@ def test_the_pause_of_a_budget_ends_with_a_larger_one(paths: StatePaths, text: s
     day = usage_sums.day_of(NOON)
     controls = written(paths, paused=True, pause_reason=text, pause_code=code, budget_day=day)
     clock: Callable[[], float] = lambda: NOON  # noqa: E731
-    Budget(paths, clock, controls).hold_the_budget(100.0, Alerts(clock), lambda notice: None)
+    Budget(paths, clock, controls).enforce_budget(100.0, Alerts(clock), lambda notice: None)
     assert not controls.paused
 
 

@@ -163,7 +163,7 @@ class Ground:
 
         engine.dispatcher._launch = launch  # type: ignore[method-assign]
         try:
-            engine.take_turn()
+            engine.run_turn()
             return SnapshotReader(self.paths, self.environ).read()
         finally:
             engine.close()
@@ -197,12 +197,12 @@ def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
 
 def _unreachable(ground: Ground, stack: ExitStack) -> None:
     book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
-    book.host_failed("github.com", "no route", None)
+    book.record_host_failure("github.com", "no route", None)
 
 
 def _rest(ground: Ground, stack: ExitStack) -> None:
     book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
-    book.hit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
+    book.record_limit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
 
 
 def _control(ground: Ground, text: bytes) -> None:
@@ -251,7 +251,7 @@ def see_that_every_wait_is_explained(ground: Ground, what: frozenset[str]) -> No
         for name in sorted(what, key=lambda name: name == "the items cannot be written"):
             OBSTACLES[name](ground, stack)
         picture = ground.turn()
-        reasons = {task.id: picture.why(task) for task in picture.pending}
+        reasons = {task.id: picture.explain_wait(task) for task in picture.pending}
     assert not [task_id for task_id, why in reasons.items() if why.code == "next"], (what, reasons, ground.started)
     assert len(ground.started) <= 2
 

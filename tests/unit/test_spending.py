@@ -14,7 +14,7 @@ from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.domain.usage_sums import format_usage, sum_usage
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.budget import Budget, by_day_and_repository
+from kugetsu_engine.scheduler.budget import Budget, sum_by_day_and_repository
 from kugetsu_engine.scheduler.queue_control import QueueControl
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
@@ -47,10 +47,10 @@ def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
     def hold(limit: float, now: float = NOON, *new: Attempt, resume: bool = False) -> tuple[str, list[str]]:
         state["now"] = now
         for one in new:
-            budget_keeper.count(one)
+            budget_keeper.add_attempt(one)
         if resume:
             controls.set_flow("resume")
-        budget_keeper.hold_the_budget(limit, alerts, told.append)
+        budget_keeper.enforce_budget(limit, alerts, told.append)
         assert bool(alerts.now()) == bool(controls.pause_reason)
         return controls.pause_reason, [notice.type for notice in told]
 
@@ -84,11 +84,11 @@ def test_sums_are_by_day_and_repository_and_odd_files_are_passed_over(paths: Sta
     keep(paths, "q_1", attempt(1.0), attempt(0.5, NOON - 86400))
     keep(paths, "q_2", attempt(2.0), ref="h/o/r#7")
     files.create(paths.ended("q_3"), b"{")
-    found = by_day_and_repository(paths, "2026-11-21")
+    found = sum_by_day_and_repository(paths, "2026-11-21")
     assert {key: (one.attempts, one.tokens, one.cost) for key, one in found.items()} == {
         ("2026-11-21", "local/a"): (1, 10, 1.0), ("2026-11-21", "h/o/r"): (1, 10, 2.0),
     }  # fmt: skip
-    assert len(by_day_and_repository(paths, "2026-11-20")) == 3
+    assert len(sum_by_day_and_repository(paths, "2026-11-20")) == 3
 
 
 def test_what_attempts_told_is_added_up_and_what_none_told_stays_unknown() -> None:

@@ -81,16 +81,16 @@ def test_settings_that_cannot_be_read_as_a_whole_say_so_in_a_field(paths: StateP
 
 def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths: StatePaths) -> None:
     """Whether the hint names the file or not."""
-    edit = editing.begin_edit(paths, create_task(paths, REF, "Do it", time.time()), time.time)
+    edit = editing.start_edit(paths, create_task(paths, REF, "Do it", time.time()), time.time)
     with pytest.raises(editing.TextKept, match=edit.path):
-        editing.read_edited(edit, -9)
+        editing.judge_text(edit, -9)
     with pytest.raises(KugetsuError, match="returned at once") as failed:
-        editing.read_edited(edit, 0, 0.0)
+        editing.judge_text(edit, 0, 0.0)
     assert not isinstance(failed.value, editing.TextKept)
     files.replace(edit.path, b"\xff\xfe\x00")
     with pytest.raises(editing.TextKept):
-        editing.read_edited(edit, 0)
-    edit.done()
+        editing.judge_text(edit, 0)
+    edit.finish()
 
 
 @pytest.mark.parametrize(("script", "sent"), [("exit 0", True), ("echo 'well: sent' >&2; exit 1", False)])

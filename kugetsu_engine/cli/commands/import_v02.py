@@ -32,7 +32,7 @@ def main(verb: str, words: list[str]) -> int:
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
-        for path in state_setup.make_files(acting):
+        for path in state_setup.create_files(acting):
             print(safe_line(f"made {path}"))
     finally:
         lock.release()

@@ -19,10 +19,10 @@ def main(verb: str, words: list[str]) -> int:
 def issue_of(acting: Client, text: str) -> str:
     """The issue a person means, by its reference or by the id of a task of it."""
     if "/" in text:
-        return acting.reference(text)
+        return acting.resolve_reference(text)
     from ...state import tasks
 
-    return acting.reference(tasks.find_task(acting.paths, text).issue_ref)
+    return acting.resolve_reference(tasks.find_task(acting.paths, text).issue_ref)
 
 
 def _context(words: list[str]) -> int:

@@ -33,7 +33,7 @@ def main(verb: str, words: list[str]) -> int:
         if given.times:
             raise UsageError("the lines of the engine's own log tell their times", f"kugetsu {verb}")
         return print_log(LogReader(here.engine_log), given.raw, given.lines)
-    task = tasks.find_task(here, make_client().meant(given.id, "logs"))
+    task = tasks.find_task(here, make_client().resolve_task(given.id, "logs"))
     attempt = given.attempt or task.attempt
     if not given.follow:
         path = choose_log(here, task.id, attempt, given.raw)

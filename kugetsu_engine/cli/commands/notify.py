@@ -23,7 +23,7 @@ def main(verb: str, words: list[str]) -> int:
         return _mute(action, rest)
     if action == "test":
         parser_of("notify test").parse_args(rest)
-        tried = make_client().try_telling()
+        tried = make_client().send_test_notifications()
         print("\n".join(safe_line(one.text) for one in tried))
         return 0 if all(one.sent for one in tried) else 1
     if action != "list":

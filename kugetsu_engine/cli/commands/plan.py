@@ -53,7 +53,7 @@ def document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _start_document(one: Start, snapshot: Snapshot) -> dict[str, Any]:
-    task = snapshot.task(one.task_id)
+    task = snapshot.find_task(one.task_id)
     expected = one.expected
     return {
         "id": one.task_id, "issue_ref": task.issue_ref if task else None, "position_in_queue": one.place,
@@ -74,14 +74,14 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
         print(line)
     rows = []
     for busy in plan.busy:
-        task = snapshot.task(busy.task_id)
+        task = snapshot.find_task(busy.task_id)
         sign, title = (task.glyph_name, task.title) if task else ("running", "")
         shown = format_id(busy.task_id)
         rows.append([glyph(sign), "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
     for hand in snapshot.by_hand:
         rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", describe_since(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
-        if (task := snapshot.task(one.task_id)) is not None:
+        if (task := snapshot.find_task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else about(one.start, plan.now)
             why = "" if plan.waits_for_a_slot(one) else one.why.text
             row = [glyph(task.glyph_name), start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]

@@ -33,9 +33,9 @@ def main(verb: str, words: list[str]) -> int:
         since = parse_past_moment(given.since, now) if given.since else wanted or 0.0
         _events(replay, since, parse_past_moment(given.until, now) if given.until else inf, given.json)
         return 0
-    when = replay.check(wanted) if wanted is not None else replay.beginning()
-    snapshot = replay.at(when)
-    missing = replay.gaps(when)
+    when = replay.check_time(wanted) if wanted is not None else replay.default_start()
+    snapshot = replay.snapshot_at(when)
+    missing = replay.describe_gaps(when)
     if given.json:
         print_json(
             {
@@ -66,7 +66,7 @@ def _engine(engine: EngineView) -> str:
 
 
 def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
-    events = replay.events(since, until)
+    events = replay.list_events(since, until)
     if as_json:
         print_json(
             [

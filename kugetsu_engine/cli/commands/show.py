@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
 def _show(words: list[str]) -> int:
     given = parser_of("show").parse_args(words)
     here = state_paths()
-    task = tasks.find_task(here, make_client().meant(given.id, "show"))
+    task = tasks.find_task(here, make_client().resolve_task(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
     if given.json:
@@ -44,7 +44,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         ("state", f"{glyph(task.glyph_name)} {task.state}"),
     ]
     if position is not None:
-        lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
+        lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.explain_wait(task).text}"))
         if start := describe_start(task, snapshot):
             lines.append(("starts", start))
     if task.reason:
@@ -54,7 +54,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("expects", task.expect))
     if task.tags:
         lines.append(("tags", " ".join(task.tags)))
-    if task.state == "pending" and (expected := snapshot.expected(task)) is not None:
+    if task.state == "pending" and (expected := snapshot.expected_run_time(task)) is not None:
         lines.append(("takes about", describe_sample(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))

@@ -40,13 +40,13 @@ def _note_pull_request(acting: Client, reference: str, url: str | None) -> None:
     """Remember it before the agent starts, which is told."""
     if url is not None:
         try:
-            acting.do("set_pr", issue_ref=acting.reference(reference), url=url)
+            acting.do("set_pr", issue_ref=acting.resolve_reference(reference), url=url)
         except Conflict:
             return
 
 
 def _tell(acting: Client, task_id: str, limit_s: float | None) -> int:
-    task = start.wait_until_begun(acting, task_id, pause, limit_s)
+    task = start.wait_for_agent(acting, task_id, pause, limit_s)
     if task.ended and task.state != "completed":
         raise KugetsuError(f"{task.shown} {task.issue_ref} {task.state}: {task.reason or task.error or ''}")
     if task.attempts and task.started_at is None:

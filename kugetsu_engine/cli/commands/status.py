@@ -51,7 +51,7 @@ def render_picture(snapshot: Snapshot) -> dict[str, Any]:
         "engine": msgspec.to_builtins(snapshot.engine),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
-        "active": [_active(one, snapshot.changes(one.task.id)) for one in snapshot.active],
+        "active": [_active(one, snapshot.changes_of(one.task.id)) for one in snapshot.active],
         "by_hand": [
             {"id": one.task_id, "issue_ref": one.issue_ref, "since": one.since, "pid": one.pid} for one in snapshot.by_hand
         ],
@@ -161,7 +161,7 @@ def print_picture(snapshot: Snapshot) -> None:
                     times,
                     cpu,
                     memory,
-                    str(snapshot.changes(one.task.id) or ""),
+                    str(snapshot.changes_of(one.task.id) or ""),
                 ]
             )
         print()

@@ -25,7 +25,7 @@ def _wait(words: list[str]) -> int:
     given = parser_of("wait").parse_args(words)
     deadline = time.monotonic() + parse_duration(given.timeout) if given.timeout else None
     here = state_paths()
-    open_tasks = {tasks.find_task(here, make_client().meant(text)).id for text in given.id}
+    open_tasks = {tasks.find_task(here, make_client().resolve_task(text)).id for text in given.id}
     code = 0
     while True:
         for task_id in sorted(open_tasks):
