@@ -73,7 +73,7 @@ def open_engine(
         )  # fmt: skip
         engine.controls.draining = drain
         engine.read_state()
-        if engine.context.lasts and (fd := wakeup_fifo.listen(paths.bell)) is not None:
+        if engine.context.lasts and (fd := wakeup_fifo.listen(paths.wakeup_fifo)) is not None:
             waker.listen(fd, engine.note_new_tasks)
         return engine
     except BaseException:

@@ -37,7 +37,7 @@ def read_status(state_dir: str) -> dict[str, Any] | None:
 def read_public_status(state_dir: str) -> dict[str, Any] | None:
     """How the shared server stands, for those who look on; None where there is none."""
     state = read_status(state_dir)
-    if state is None or not locks.is_held(StatePaths(state_dir).server_seat):
+    if state is None or not locks.is_held(StatePaths(state_dir).server_lock):
         return None
     return {name: state.get(name) for name in PUBLIC_FIELDS}
 
