@@ -38,7 +38,7 @@ def read_status(state_dir: str) -> dict[str, Any] | None:
 def read_public_status(state_dir: str) -> dict[str, Any] | None:
     """Return the shared server's status for display, without secrets; None if no keeper is active."""
     status = read_status(state_dir)
-    if status is None or not locks.is_held(StatePaths(state_dir).server_seat):
+    if status is None or not locks.is_held(StatePaths(state_dir).server_lock):
         return None
     return {name: status.get(name) for name in PUBLIC_FIELDS}
 
