@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .command import git
-from .containing_repository import main_folder
-from .gitfile import admin_dir, common_folder
-from .isolation import NOTHING_KNOWN, isolated_view
-from .repositories import common_dir
+from .containing_repository import resolve_main_folder
+from .gitfile import read_admin_dir, read_common_dir
+from .isolation import NO_REFS, open_isolated_view
+from .repositories import ask_common_dir
 
 MAX_REFS = 20_000
 """Refs whose commits are known to be older than the attempt; a larger repository is looked at in part."""
@@ -24,12 +24,12 @@ STATUS = (
 )  # fmt: skip
 
 
-class Standing(NamedTuple):
+class CheckoutState(NamedTuple):
     """Where a worktree's HEAD is, and what lies there uncommitted."""
 
     head: str | None
     """Commit that is checked out; None where there is none yet."""
-    on: str | None
+    branch: str | None
     """Branch that is checked out; None: a commit on its own."""
     dirty: frozenset[int]
     """One number for each uncommitted file, which changes when the file does."""
@@ -41,16 +41,16 @@ class Baseline(NamedTuple):
     worktree: str
     branch: str
     base_branch: str | None
-    shared: str
+    common_dir: str
     """The folder that all worktrees of the repository share; it outlives a worktree that the agent removes."""
-    folder: str
+    admin_dir: str
     """git's own folder of the worktree."""
     commit: str | None
     """Newest commit of the branch; None where there is no such branch."""
     known: tuple[str, ...]
     """Commits that refs pointed at: whatever they hold is older than the attempt."""
-    standing: Standing
-    moves: int
+    checkout: CheckoutState
+    reflog_bytes: int
     """Bytes of git's record of where the worktree's HEAD has been."""
 
 
@@ -61,30 +61,30 @@ def record_baseline(repository: str, worktree: str, branch: str, base_branch: st
         GitError: git cannot tell.
         RepositoryError: the repository is none.
     """
-    shared, folder = _shared(repository, worktree), os.path.realpath(admin_dir(worktree))
+    shared, folder = _shared(repository, worktree), os.path.realpath(read_admin_dir(worktree))
     told = git(shared, "for-each-ref", f"--count={MAX_REFS}", "--format=%(objectname) %(refname)")
     refs = [line.split(" ", 1) for line in told.split("\n") if line]  # names may hold what Python takes for the end of a line
     own = f"refs/heads/{branch}"
-    standing = inspect_worktree(worktree, {name: commit for commit, name in refs})
+    standing = read_checkout_state(worktree, {name: commit for commit, name in refs})
     commit = next((commit for commit, name in refs if name == own), None)
     if commit is None and len(refs) == MAX_REFS:
-        commit = commit_of(shared, own)
+        commit = read_ref(shared, own)
     known = {commit for commit, name in refs if name != own} | ({standing.head} if standing.head else set())
     return Baseline(
         worktree, branch, base_branch, shared, folder, commit, tuple(sorted(known - {commit})), standing,
-        moves_length(folder),
+        measure_reflog(folder),
     )  # fmt: skip
 
 
 def _shared(repository: str, worktree: str) -> str:
     """The folder that all worktrees of the repository share."""
-    found = common_folder(worktree)
-    if found is not None and main_folder(worktree) == main_folder(repository):
+    found = read_common_dir(worktree)
+    if found is not None and resolve_main_folder(worktree) == resolve_main_folder(repository):
         return found
-    return os.path.realpath(common_dir(repository))
+    return os.path.realpath(ask_common_dir(repository))
 
 
-def inspect_worktree(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Standing:
+def read_checkout_state(worktree: str, refs: Mapping[str, str] = NO_REFS) -> CheckoutState:
     """Ask git how a worktree stands.
 
     Args:
@@ -95,7 +95,7 @@ def inspect_worktree(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> 
     """
     dirty: list[int] = []
     head, on = None, None
-    with isolated_view(worktree, refs) as found:
+    with open_isolated_view(worktree, refs) as found:
         entries = found.git(*STATUS).split("\0")
     for entry in entries:
         if entry.startswith("# branch.oid "):
@@ -104,10 +104,10 @@ def inspect_worktree(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> 
             on = None if entry.endswith("(detached)") else entry[14:]
         elif entry and entry[0] != "#" and len(dirty) < MAX_DIRTY:
             dirty.append(_mark(worktree, entry))
-    return Standing(head, on, frozenset(dirty))
+    return CheckoutState(head, on, frozenset(dirty))
 
 
-def commit_of(shared: str, name: str) -> str | None:
+def read_ref(shared: str, name: str) -> str | None:
     """The commit that a ref points at; None where there is no such ref.
 
     Raises:
@@ -116,7 +116,7 @@ def commit_of(shared: str, name: str) -> str | None:
     return git(shared, "for-each-ref", "--format=%(objectname)", name).strip() or None
 
 
-def moves_length(folder: str) -> int:
+def measure_reflog(folder: str) -> int:
     """Bytes of git's record of where a worktree's HEAD has been; 0 where git keeps none."""
     try:
         return os.stat(f"{folder}/logs/HEAD").st_size

@@ -4,8 +4,8 @@ import os
 import stat
 
 from ..domain.changes import Changes
-from .isolation import isolated_view
-from .worktrees import base_commit
+from .isolation import open_isolated_view
+from .worktrees import read_base_commit
 
 MAX_NAMES = 5_000
 MAX_COUNTED = 500
@@ -20,8 +20,8 @@ def count_changes(worktree: str) -> tuple[Changes, frozenset[str]]:
     Raises:
         GitError: git cannot tell.
     """
-    base = base_commit(worktree) or "HEAD"
-    with isolated_view(worktree) as look:
+    base = read_base_commit(worktree) or "HEAD"
+    with open_isolated_view(worktree) as look:
         counted = look.git(
             "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", base, "--"
         )

@@ -18,7 +18,7 @@ NETWORK_TIMEOUT_S = 1800.0
 """For a clone of a large repository."""
 ASK_TIMEOUT_S = 60.0
 """For a question to a remote, which has little to send."""
-NOWHERE_ELSE: dict[str, str] = {}
+NO_VARIABLES: dict[str, str] = {}
 """The repository is where git is run."""
 
 _NEUTRAL = (
@@ -43,7 +43,7 @@ _remotes_until: float | None = None
 """Monotonic time by which every call that speaks with a remote must have ended; None: each has its own limit."""
 
 
-def bound_remotes(seconds: float) -> None:
+def limit_remote_time(seconds: float) -> None:
     """Let all calls of this process that speak with a remote end within a time, from now on: together, not each."""
     global _remotes_until
     _remotes_until = time.monotonic() + seconds
@@ -63,7 +63,7 @@ _OF_REMOTES = re.compile(
 _passed: dict[str, str] = {}
 
 
-def pass_to_remotes(variables: Mapping[str, str]) -> None:
+def set_remote_variables(variables: Mapping[str, str]) -> None:
     """Give git, wherever it may speak with remotes, those of these variables that are about that; for this process.
 
     Args:
@@ -74,7 +74,7 @@ def pass_to_remotes(variables: Mapping[str, str]) -> None:
     _passed.update({name: value for name, value in variables.items() if _OF_REMOTES.fullmatch(name)})
 
 
-def environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """The variables git gets: ours without `GIT_*`, and none that would let it ask."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
@@ -82,7 +82,7 @@ def environment() -> dict[str, str]:
 
 def git(
     folder: str, *args: str, feed: str = "", timeout_s: float = TIMEOUT_S, remote: bool = False, upwards: bool = False,
-    where: dict[str, str] = NOWHERE_ELSE, names: bool = False,
+    where: dict[str, str] = NO_VARIABLES, names: bool = False,
 ) -> str:  # fmt: skip
     """Run git in a folder and return what it printed.
 
@@ -116,7 +116,7 @@ def git(
 
 def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
     """The variables of one call: it finds no repository above the folder, and asks no remote, unless it may."""
-    environ = environment()
+    environ = build_environment()
     if not upwards:
         environ["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(folder))
     if remote:
@@ -126,8 +126,8 @@ def _bounded(folder: str, remote: bool, upwards: bool) -> dict[str, str]:
     return environ
 
 
-def git_start(
-    folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S, where: dict[str, str] = NOWHERE_ELSE
+def run_git_limited(
+    folder: str, *args: str, limit: int, timeout_s: float = TIMEOUT_S, where: dict[str, str] = NO_VARIABLES
 ) -> tuple[bytes, bool]:
     """Run git in a folder and return the first `limit` bytes it printed, and whether there was more; git then stops.
 
@@ -196,7 +196,7 @@ def _refused(verb: str, code: int, stderr: bytes) -> GitError:
     return GitError(f"git {verb}: {said[:500] or f'exit {code}'}")
 
 
-def answers(folder: str, *args: str) -> bool:
+def git_succeeds(folder: str, *args: str) -> bool:
     """Whether git says yes to a question."""
     try:
         git(folder, *args)

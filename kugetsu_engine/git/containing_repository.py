@@ -4,10 +4,10 @@ import os
 
 from ..errors import GitError, RepositoryError
 from .command import git
-from .gitfile import admin_dir, common_folder
+from .gitfile import read_admin_dir, read_common_dir
 
 
-def main_repository(folder: str, upwards: bool = False) -> str | None:
+def find_main_repository(folder: str, upwards: bool = False) -> str | None:
     """The repository that a folder is, with all its worktrees; None where it is none, or git cannot tell.
 
     Of a linked worktree it is the one that the worktree belongs to; of a submodule the submodule itself.
@@ -34,29 +34,29 @@ def main_repository(folder: str, upwards: bool = False) -> str | None:
         return None
 
 
-def enclosing_worktree(repository: str) -> str:
+def require_repository(repository: str) -> str:
     """The repository for a task to work in; a linked worktree stands for the one it belongs to.
 
     Raises:
         RepositoryError: it is none.
     """
-    found = main_repository(repository)
+    found = find_main_repository(repository)
     if found is not None:
         return found
     from .repositories import ask_git
 
-    if (above := main_repository(repository, upwards=True)) is not None:
+    if (above := find_main_repository(repository, upwards=True)) is not None:
         raise RepositoryError(f"{repository} is no repository; it only lies in {above}")
     ask_git(repository, "rev-parse", "--git-dir")  # says in git's own words what is wrong
     raise RepositoryError(f"{repository} is no git repository")
 
 
-def main_folder(path: str) -> str:
+def resolve_main_folder(path: str) -> str:
     """One name for a repository, from whichever of its folders; what is not there yet stands for itself. Runs nothing."""
     found = path
     if os.path.isfile(f"{path}/.git"):
         try:
-            found = common_folder(path) or os.path.normpath(admin_dir(path))
+            found = read_common_dir(path) or os.path.normpath(read_admin_dir(path))
         except OSError:
             found = path
     return os.path.realpath(found).removesuffix("/.git")

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from ..errors import AttemptFailed, GitError
 from . import baseline
-from .baseline import Baseline, Standing
+from .baseline import Baseline, CheckoutState
 from .command import git
-from .gitfile import common_folder
-from .worktrees import base_commit
+from .gitfile import read_common_dir
+from .worktrees import read_base_commit
 
 Measured = tuple[dict[str, Any] | None, str | None]
 """The numbers, None where there are none; and what could not be measured and why, None where all was."""
@@ -62,7 +62,7 @@ def measure_delivery(start: Baseline, task_began: str | None = None) -> Measured
         missing = missing or error.message
     if missing is None:
         try:
-            standing = baseline.inspect_worktree(start.worktree, refs or {})
+            standing = baseline.read_checkout_state(start.worktree, refs or {})
         except GitError as error:
             missing = error.message
     if refs is None:
@@ -75,7 +75,7 @@ def measure_delivery(start: Baseline, task_began: str | None = None) -> Measured
         if not found["commits"]:
             return None, f"{missing}, and {start.branch} has no new commit"
         return found, f"uncommitted files: {missing}"
-    changed = standing.dirty - start.standing.dirty
+    changed = standing.dirty - start.checkout.dirty
     return found | {"dirty": len(changed), "dirty_before": len(standing.dirty) - len(changed)}, None
 
 
@@ -83,13 +83,13 @@ def _what_is_wrong(start: Baseline) -> str | None:
     """Why the worktree cannot be looked at, in words; None when it can. Runs nothing in it."""
     if not os.path.isdir(start.worktree):
         return "the worktree is gone"
-    if common_folder(start.worktree) != start.shared:
+    if read_common_dir(start.worktree) != start.common_dir:
         return "what is in the worktree's place belongs to no repository of this issue"
     return None
 
 
 def _on_branch(
-    start: Baseline, standing: Standing | None, task_began: str | None, refs: Mapping[str, str]
+    start: Baseline, standing: CheckoutState | None, task_began: str | None, refs: Mapping[str, str]
 ) -> dict[str, Any]:  # fmt: skip
     """What the repository tells; it knows the branch even where the worktree is gone.
 
@@ -126,10 +126,10 @@ def _added(start: Baseline, end: str, others: list[str]) -> dict[str, int]:
         return {"brought": new}
     numstat = ("--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
     if start.commit is not None and commits == new:
-        told = git(start.shared, "diff", *numstat, start.commit, end, "--")
+        told = git(start.common_dir, "diff", *numstat, start.commit, end, "--")
     else:
         told = git(
-            start.shared, "log", *numstat, "--format=", "--ignore-missing", "--stdin",
+            start.common_dir, "log", *numstat, "--format=", "--ignore-missing", "--stdin",
             feed=_revisions([end], [start.commit, *others]),
         )  # fmt: skip
     rows = [row for line in told.splitlines() if len(row := line.split("\t", 2)) == 3]
@@ -142,31 +142,35 @@ def _added(start: Baseline, end: str, others: list[str]) -> dict[str, int]:
 
 def _of_branch(start: Baseline, end: str, bases: list[str]) -> dict[str, int | None]:
     """How many commits the whole branch has, and how many of them no remote is known to have."""
-    made_from = base_commit(start.worktree) or start.commit
+    made_from = read_base_commit(start.worktree) or start.commit
     total = _count(start, [end], [made_from, *bases])
-    if not total or not git(start.shared, "remote").strip():
+    if not total or not git(start.common_dir, "remote").strip():
         return {"total": total, "unpushed": None}
-    unpushed = git(start.shared, "rev-list", "--count", end, *([f"^{made_from}"] if made_from else []), "--not", "--remotes")
+    unpushed = git(
+        start.common_dir, "rev-list", "--count", end, *([f"^{made_from}"] if made_from else []), "--not", "--remotes"
+    )
     return {"total": total, "unpushed": int(unpushed)}
 
 
 def _elsewhere(
-    start: Baseline, end: str | None, standing: Standing | None, moves: BranchMoves, bases: list[str]
+    start: Baseline, end: str | None, standing: CheckoutState | None, moves: BranchMoves, bases: list[str]
 ) -> dict[str, int | str | None]:
     """Commits that were made in the worktree and are not on the branch: on another one, or on none."""
     tips = list(moves.left)
-    if standing is not None and standing.head is not None and standing.on != start.branch:
+    if standing is not None and standing.head is not None and standing.branch != start.branch:
         tips.insert(0, standing.head)
     if not tips:
         return {}
     told = git(
-        start.shared, "rev-list", f"--max-count={MAX_ELSEWHERE}", "--ignore-missing", "--stdin",
+        start.common_dir, "rev-list", f"--max-count={MAX_ELSEWHERE}", "--ignore-missing", "--stdin",
         feed=_revisions(tips, [end, start.commit, *start.known, *bases]),
     ).split()  # fmt: skip
     lost = [commit for commit in told if commit in moves.made] if moves.kept else told
     if not lost:
         return {}
-    names = git(start.shared, "for-each-ref", "--count=1", "--format=%(refname:short)", f"--contains={lost[0]}", "refs/heads")
+    names = git(
+        start.common_dir, "for-each-ref", "--count=1", "--format=%(refname:short)", f"--contains={lost[0]}", "refs/heads"
+    )
     return {"elsewhere": len(lost), "elsewhere_on": names.strip() or None}
 
 
@@ -180,14 +184,14 @@ def _refs(start: Baseline) -> dict[str, str]:
     names = [start.base_branch] if start.base_branch else ["HEAD", "main", "master"]
     patterns = [f"refs/remotes/*/{name}" for name in names] + [f"refs/heads/{name}" for name in names]
     patterns.append(f"refs/heads/{start.branch}")
-    told = git(start.shared, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
+    told = git(start.common_dir, "for-each-ref", "--format=%(objectname) %(refname)", *patterns)
     return {name: commit for commit, _, name in (line.partition(" ") for line in told.split("\n")) if name}
 
 
 def _moves(start: Baseline) -> BranchMoves:
     """Read where HEAD has been, where git keeps a record. Only names of commits are taken, as agents can write there."""
     try:
-        with open(f"{start.folder}/logs/HEAD", "rb") as file:
+        with open(f"{start.admin_dir}/logs/HEAD", "rb") as file:
             length = os.fstat(file.fileno()).st_size
             begin = file.seek(max(length - MAX_MOVES, 0))
             data = file.read(MAX_MOVES)
@@ -196,7 +200,7 @@ def _moves(start: Baseline) -> BranchMoves:
     left: list[str] = []
     made, ever = set(), set()
     for line in data.splitlines(keepends=True):
-        recent, begin = begin >= start.moves, begin + len(line)
+        recent, begin = begin >= start.reflog_bytes, begin + len(line)
         found = _MOVE.fullmatch(line.decode("utf-8", "replace").rstrip("\n"))
         if found is None:
             continue
@@ -209,7 +213,7 @@ def _moves(start: Baseline) -> BranchMoves:
 
 
 def _count(start: Baseline, tips: list[str], without: list[str | None]) -> int:
-    return int(git(start.shared, "rev-list", "--count", "--ignore-missing", "--stdin", feed=_revisions(tips, without)))
+    return int(git(start.common_dir, "rev-list", "--count", "--ignore-missing", "--stdin", feed=_revisions(tips, without)))
 
 
 def _revisions(tips: list[str], without: list[str | None]) -> str:

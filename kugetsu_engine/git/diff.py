@@ -12,8 +12,8 @@ from ..domain.text.quantities import format_size
 from ..errors import GitError
 from .change_counts import MAX_UNTRACKED_BYTES, is_binary, read_untracked
 from .command import git
-from .isolation import IsolatedView, isolated_view
-from .worktrees import base_commit
+from .isolation import IsolatedView, open_isolated_view
+from .worktrees import read_base_commit
 
 MAX_BYTES = 4 << 20
 """Of git's answer; what is beyond is not asked for."""
@@ -38,7 +38,7 @@ def read_worktree_diff(worktree: str) -> WorktreeDiff:
     if not os.path.isdir(worktree):
         raise GitError(f"{worktree} is not there")
     base, commits = _base(worktree)
-    with isolated_view(worktree) as look:
+    with open_isolated_view(worktree) as look:
         uncommitted, untracked, names_cut = _status(look)
         head, lines, patch_cut = _compare(look, base or "HEAD")
     starts = _file_starts(lines)
@@ -61,7 +61,7 @@ def read_worktree_diff(worktree: str) -> WorktreeDiff:
 
 def _base(worktree: str) -> tuple[str | None, int]:
     """The merge base of the work, and the number of commits over it."""
-    mark = base_commit(worktree)
+    mark = read_base_commit(worktree)
     if mark is None:
         return None, 0
     try:
@@ -75,7 +75,7 @@ def _base(worktree: str) -> tuple[str | None, int]:
 
 def _status(look: IsolatedView) -> tuple[set[str], list[str], bool]:
     """The names of tracked files with uncommitted changes, the untracked ones, and whether there are more."""
-    answer, cut = look.start(
+    answer, cut = look.git_limited(
         "status", "--porcelain=v2", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
         limit=MAX_BYTES, timeout_s=TIMEOUT_S,
     )  # fmt: skip
@@ -92,7 +92,7 @@ _Counted = dict[str, tuple[str, int | None, int | None]]
 
 def _compare(look: IsolatedView, base: str) -> tuple[_Counted, list[str], bool]:
     """State and line counts by file, and the lines of the diff."""
-    answer, cut = look.start(
+    answer, cut = look.git_limited(
         "diff", "--raw", "--numstat", "--patch", "-z", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv",
         "--no-relative", "--ignore-submodules=dirty", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
         "--inter-hunk-context=0", "--output-indicator-new=+", "--output-indicator-old=-", "--output-indicator-context= ",

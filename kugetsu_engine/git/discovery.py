@@ -19,7 +19,7 @@ def find_enclosing_repository(folder: str) -> str | None:
         place = os.path.dirname(place)
     from . import containing_repository
 
-    return containing_repository.main_repository(folder, upwards=True)
+    return containing_repository.find_main_repository(folder, upwards=True)
 
 
 def find_named_repository(path: str) -> str:
@@ -32,29 +32,29 @@ def find_named_repository(path: str) -> str:
     from ..errors import UsageError
     from . import containing_repository
 
-    found = containing_repository.main_repository(path)
+    found = containing_repository.find_main_repository(path)
     if found is None and (above := find_enclosing_repository(path)) is not None:
         raise UsageError(f"{path} is no repository; it only lies in {above}", f"if that is meant: --repo {above}")
     return found or path
 
 
-def find_repository(worktree: str) -> str | None:
+def find_worktree_repository(worktree: str) -> str | None:
     """The repository that a linked worktree belongs to; None where there is no such worktree. Runs nothing."""
     if not os.path.lexists(f"{worktree}/.git"):
         return None
-    from .gitfile import common_folder, repository_folder
+    from .gitfile import derive_repository_folder, read_common_dir
 
-    common = common_folder(worktree)
-    home = repository_folder(common) if common is not None else None
+    common = read_common_dir(worktree)
+    home = derive_repository_folder(common) if common is not None else None
     return home if home is not None and os.path.isdir(home) else None
 
 
-def may_hold(repository: str, ref_repository: str) -> bool:
+def can_be_issue_repository(repository: str, ref_repository: str) -> bool:
     """Whether a local repository can be the one an issue is about: a remote of it says so, or none says otherwise."""
     from ..errors import RepositoryError
     from . import remotes
 
     try:
-        return remotes.may_hold(repository, ref_repository)
+        return remotes.can_be_issue_repository(repository, ref_repository)
     except RepositoryError:
         return False

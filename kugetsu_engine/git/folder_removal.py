@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 
 from ..errors import GitError
 from .command import git
-from .gitfile import admin_dir, common_folder
+from .gitfile import read_admin_dir, read_common_dir
 
-ASIDE = ".removed-"
+REMOVED_PREFIX = ".removed-"
 """Begins the name of what was moved aside, in the same folder."""
 Judge = Callable[[str], str | None]
 
 
-def remove_folder(
+def remove_worktree_folder(
     common: str, worktree: str, judge: Judge = lambda aside: None, in_spite_of_lock: bool = False
 ) -> str | None:  # fmt: skip
     """Remove a worktree, and have git forget it; a sentence about what could not be deleted, None where nothing is left.
@@ -45,7 +45,7 @@ def remove_folder(
     return _delete(aside)
 
 
-def delete_removed(folder: str) -> str | None:
+def remove_plain_folder(folder: str) -> str | None:
     """Remove what lies in the place of a worktree and git does not know; returns as `clear` does.
 
     Raises:
@@ -73,7 +73,7 @@ def finish_removals(folder: str) -> list[str]:
     return faults
 
 
-def put_back(worktree: str) -> bool:
+def restore_worktree_folder(worktree: str) -> bool:
     """Put a worktree back into its place if a crash stopped its removal before it was decided."""
     found = [aside for aside, place in _left_aside(os.path.dirname(worktree)) if place == worktree]
     return any(_is_linked(aside, worktree) and _put_back(aside, worktree) for aside in found)
@@ -81,18 +81,20 @@ def put_back(worktree: str) -> bool:
 
 def _is_linked(aside: str, worktree: str) -> bool:
     """Whether git still knows what was moved aside, under the place that it had; a new worktree there has taken that over."""
-    if common_folder(aside) is None:
+    if read_common_dir(aside) is None:
         return False
-    return common_folder(worktree) is None or os.path.realpath(admin_dir(aside)) != os.path.realpath(admin_dir(worktree))
+    return read_common_dir(worktree) is None or os.path.realpath(read_admin_dir(aside)) != os.path.realpath(
+        read_admin_dir(worktree)
+    )
 
 
 def _left_aside(folder: str) -> list[tuple[str, str]]:
     """What lies aside in a folder of worktrees, with the place that it had."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(ASIDE))
+        names = sorted(name for name in os.listdir(folder) if name.startswith(REMOVED_PREFIX))
     except OSError:
         return []
-    return [(f"{folder}/{name}", f"{folder}/{name.removeprefix(ASIDE).rpartition('-')[0]}") for name in names]
+    return [(f"{folder}/{name}", f"{folder}/{name.removeprefix(REMOVED_PREFIX).rpartition('-')[0]}") for name in names]
 
 
 def _put_back(aside: str, worktree: str) -> bool:
@@ -111,7 +113,7 @@ def _move_aside(worktree: str) -> str:
     if why is not None:
         raise GitError(f"{why}, so nothing of it was removed")
     parent, name = os.path.split(worktree)
-    aside = f"{parent}/{ASIDE}{name}-{os.urandom(4).hex()}"
+    aside = f"{parent}/{REMOVED_PREFIX}{name}-{os.urandom(4).hex()}"
     try:
         os.rename(worktree, aside)
     except OSError as error:

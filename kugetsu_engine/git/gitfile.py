@@ -3,34 +3,34 @@
 import os
 import stat
 
-MOST_BYTES = 8192
+MAX_BYTES = 8192
 """Longer than any path that such a file can hold."""
 
 
-def admin_dir(worktree: str) -> str:
+def read_admin_dir(worktree: str) -> str:
     """git's own folder of a worktree, from the `.git` file; runs nothing.
 
     Raises:
         OSError: there is no such file.
     """
-    return os.path.join(worktree, read_small(f"{worktree}/.git").removeprefix("gitdir:").strip())
+    return os.path.join(worktree, read_small_file(f"{worktree}/.git").removeprefix("gitdir:").strip())
 
 
-def common_folder(worktree: str) -> str | None:
+def read_common_dir(worktree: str) -> str | None:
     """The folder that all worktrees of its repository share; None where it is no worktree. Runs nothing."""
     try:
-        folder = admin_dir(worktree)
-        return os.path.realpath(os.path.join(folder, read_small(f"{folder}/commondir").strip()))
+        folder = read_admin_dir(worktree)
+        return os.path.realpath(os.path.join(folder, read_small_file(f"{folder}/commondir").strip()))
     except (OSError, ValueError):  # the second: no text, or a path that no file can have
         return None
 
 
-def repository_folder(common: str) -> str:
+def derive_repository_folder(common: str) -> str:
     """The folder that a person calls the repository: the one that git's folder lies in, where it is called `.git`."""
     return os.path.dirname(common) if os.path.basename(common) == ".git" else common
 
 
-def read_small(path: str) -> str:
+def read_small_file(path: str) -> str:
     """Read a file that an agent may have put there: one that is no file is not waited for, and no more than little is read.
 
     Raises:
@@ -41,6 +41,6 @@ def read_small(path: str) -> str:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(f"{path} is no file")
-        return os.read(fd, MOST_BYTES).decode("utf-8")
+        return os.read(fd, MAX_BYTES).decode("utf-8")
     finally:
         os.close(fd)

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import GitError
-from .command import TIMEOUT_S, git, git_start
-from .gitfile import admin_dir, common_folder, read_small
+from .command import TIMEOUT_S, git, run_git_limited
+from .gitfile import read_admin_dir, read_common_dir, read_small_file
 
-TAKEN = frozenset({
+KEPT_SETTINGS = frozenset({
     "core.filemode", "core.ignorecase", "core.symlinks", "core.precomposeunicode", "core.autocrlf", "core.eol",
     "core.trustctime", "core.checkstat", "core.excludesfile", "core.attributesfile", "core.sparsecheckout",
     "core.sparsecheckoutcone", "index.sparse", "core.bigfilethreshold", "diff.algorithm", "diff.indentheuristic",
@@ -28,7 +28,7 @@ _FILTER = re.compile(r"filter\.(.*)\.(?:clean|process)", re.DOTALL)
 _STAT = re.compile(
     r"\A\s*ctime: \d+:\d+\s+mtime: (\d+):(\d+)\s+dev: \d+\tino: (\d+)\s+uid: \d+\tgid: \d+\s+size: (\d+)\tflags: \w+\s*"
 )
-NOTHING_KNOWN: Mapping[str, str] = {}
+NO_REFS: Mapping[str, str] = {}
 _AT_ONCE = 500
 """Names that are given to git in one command line."""
 
@@ -53,27 +53,27 @@ class IsolatedView:
         """
         return git(self.worktree, *self._settings, *args, feed=feed, timeout_s=timeout_s, where=self._where, names=names)
 
-    def start(self, *args: str, limit: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+    def git_limited(self, *args: str, limit: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
         """Run git for the beginning of what it prints, as `command.git_start` does.
 
         Raises:
             GitError: git refused.
         """
-        return git_start(self.worktree, *self._settings, *args, limit=limit, timeout_s=timeout_s, where=self._where)
+        return run_git_limited(self.worktree, *self._settings, *args, limit=limit, timeout_s=timeout_s, where=self._where)
 
-    def go_by(self, settings: list[tuple[str, str]]) -> None:
+    def apply_settings(self, settings: list[tuple[str, str]]) -> None:
         """Take the settings that a look goes by."""
         for name, value in settings:
-            if name in TAKEN:
+            if name in KEPT_SETTINGS:
                 self._settings += ["-c", f"{name}={os.path.expanduser(value) if name.endswith('file') else value}"]
 
-    def repositories_within(self) -> list[str]:
+    def list_nested_repositories(self) -> list[str]:
         """Folders of the worktree that are repositories of their own and that git knows: what they hold, no status tells."""
         told = self.git("ls-files", "--stage", "-z", names=True).split("\0")
         names = [entry.partition("\t")[2] for entry in told if entry.startswith("160000 ")]
         return [name for name in names if os.path.lexists(os.path.join(self.worktree, name, ".git"))]
 
-    def pass_over_filtered(self, drivers: set[str]) -> None:
+    def ignore_filtered_files(self, drivers: set[str]) -> None:
         """Take files that a filter has written for unchanged where they are as git left them.
 
         Without its filter a file seems to differ from what was committed of it. One that has been written since, by its size
@@ -108,7 +108,7 @@ class IsolatedView:
 
 
 @contextmanager
-def isolated_view(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Iterator[IsolatedView]:
+def open_isolated_view(worktree: str, refs: Mapping[str, str] = NO_REFS) -> Iterator[IsolatedView]:
     """Look at a worktree.
 
     Args:
@@ -117,10 +117,10 @@ def isolated_view(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Ite
     Raises:
         GitError: it is no worktree, or there is no room for a copy of its index.
     """
-    common = common_folder(worktree)
+    common = read_common_dir(worktree)
     if common is None:
         raise GitError(f"{worktree} is no worktree")
-    own = os.path.realpath(admin_dir(worktree))
+    own = os.path.realpath(read_admin_dir(worktree))
     folder = f"{os.environ.get('TMPDIR') or '/tmp'}/.kugetsu-look-{os.urandom(8).hex()}"
     try:
         os.mkdir(folder, 0o700)
@@ -128,10 +128,10 @@ def isolated_view(worktree: str, refs: Mapping[str, str] = NOTHING_KNOWN) -> Ite
             look = IsolatedView(worktree, os.path.realpath(folder))
             settings = _settings(worktree, own)
             _fill(look.folder, own, common, _head(worktree, own, refs), dict(settings).get(_FORMAT, ""))
-            look.go_by(settings)
+            look.apply_settings(settings)
             drivers = {found[1] for name, _ in settings if (found := _FILTER.fullmatch(name))}
             if drivers:
-                look.pass_over_filtered(drivers)
+                look.ignore_filtered_files(drivers)
             yield look
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -147,7 +147,7 @@ def _settings(worktree: str, own: str) -> list[tuple[str, str]]:
 
 def _head(worktree: str, own: str, refs: Mapping[str, str]) -> tuple[str, str | None]:
     """What is to stand in HEAD, and the commit it stands for."""
-    if refs and (name := read_small(f"{own}/HEAD").removeprefix("ref: ").removesuffix("\n")) in refs:
+    if refs and (name := read_small_file(f"{own}/HEAD").removeprefix("ref: ").removesuffix("\n")) in refs:
         return name, refs[name]
     where = {"GIT_DIR": own, "GIT_WORK_TREE": worktree}
     try:

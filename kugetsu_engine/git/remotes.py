@@ -29,14 +29,14 @@ def list_remotes(repository: str) -> dict[str, str]:
     return found
 
 
-def remote_of_issue(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
+def list_issue_remotes(repository: str, known: dict[str, str], issue_repository: str) -> list[str]:
     """The remotes that are the repository of an issue: as it is written in the settings, or as `insteadOf` has it."""
-    fitting = {name for name, address in known.items() if belongs_to(address, issue_repository)}
-    fitting |= {name for name, address in _written(repository)[0] if name in known and belongs_to(address, issue_repository)}
+    fitting = {name for name, address in known.items() if is_address_of(address, issue_repository)}
+    fitting |= {name for name, address in _written(repository)[0] if name in known and is_address_of(address, issue_repository)}
     return [name for name in known if name in fitting]
 
 
-def may_hold(repository: str, issue_repository: str) -> bool:
+def can_be_issue_repository(repository: str, issue_repository: str) -> bool:
     """Whether a repository can be the one of an issue: a remote of it says so, or none says otherwise.
 
     Raises:
@@ -44,10 +44,10 @@ def may_hold(repository: str, issue_repository: str) -> bool:
     """
     written, rewritten = _written(repository)
     addresses = [address for _, address in written]
-    if rewritten and not any(belongs_to(address, issue_repository) for address in addresses):
+    if rewritten and not any(is_address_of(address, issue_repository) for address in addresses):
         addresses += list_remotes(repository).values()
-    named = [address for address in addresses if key_of(address) is not None]
-    return not named or any(belongs_to(address, issue_repository) for address in named)
+    named = [address for address in addresses if read_address_key(address) is not None]
+    return not named or any(is_address_of(address, issue_repository) for address in named)
 
 
 def _written(repository: str) -> tuple[list[tuple[str, str]], bool]:
@@ -75,7 +75,7 @@ def choose_remote(
             if name.startswith(f"{remote}/"):
                 return remote, name.removeprefix(f"{remote}/")
         name = base_branch
-    fitting = remote_of_issue(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
+    fitting = list_issue_remotes(repository, known, issue_repository) if issue_repository and len(known) > 1 else []
     preferred = [remote for remote in _PREFERRED if remote in known]
     # Two remotes may be the issue's, by ssh and by https.
     candidates = [*(one for one in preferred if one in fitting), *fitting, *preferred]
@@ -84,16 +84,16 @@ def choose_remote(
     return next(iter([*candidates, *known]), None), name
 
 
-def belongs_to(address: str, issue_repository: str) -> bool:
+def is_address_of(address: str, issue_repository: str) -> bool:
     """Whether an address is that of the repository of an issue, `host/owner/repo`.
 
     A port of the web server is no part of an address for ssh, so it counts only where both have one.
     """
-    key, wanted = key_of(address), refs.key_of(issue_repository)
+    key, wanted = read_address_key(address), refs.key_of(issue_repository)
     return key is not None and (key == wanted or (":" not in key and key == _PORT.sub("/", wanted, count=1)))
 
 
-def key_of(address: str) -> str | None:
+def read_address_key(address: str) -> str | None:
     """The key of the repository that a remote's address is about, as `domain.refs` has it; None for a folder or the like."""
     if "://" not in address and _SCP.match(address) is None:
         return None

@@ -6,7 +6,7 @@ from ..errors import GitError, GitNotStarted, RepositoryError
 from .command import ASK_TIMEOUT_S, NETWORK_TIMEOUT_S, git
 
 
-def clone_address(server: str, path: str) -> str:
+def build_clone_address(server: str, path: str) -> str:
     """Where to clone `owner/repo` from: the server's address with the path; a folder on this disk may end in `.git`."""
     address = f"{server.rstrip('/')}/{path}"
     expanded = os.path.expanduser(address)
@@ -15,7 +15,7 @@ def clone_address(server: str, path: str) -> str:
     return address
 
 
-def common_dir(repository: str) -> str:
+def ask_common_dir(repository: str) -> str:
     """The folder that all worktrees of a repository share.
 
     Raises:
@@ -49,7 +49,7 @@ def clone_repository(url: str, folder: str) -> bool:
     return True
 
 
-def count_commits(repository: str, *names: str) -> list[str | None]:
+def resolve_commits(repository: str, *names: str) -> list[str | None]:
     """The commits that names stand for, None for a name that is none."""
     said = ask_git(
         repository, "cat-file", "--batch-check=%(objectname)", feed="".join(f"{name}^{{commit}}\n" for name in names)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ..errors import GitError, GitTimeout, RepositoryError
 from . import remotes
-from .command import ASK_TIMEOUT_S, answers, git
-from .repositories import ask_git, count_commits
+from .command import ASK_TIMEOUT_S, git, git_succeeds
+from .repositories import ask_git, resolve_commits
 
 FETCH_TIMEOUT_S = 1800.0
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -106,7 +106,7 @@ def decide_start_point(
         raise RepositoryError(f"{repository} {what}{also}")
     ref, commit = found
     start, how, note = _branch(repository, remote, told, branch, commit)
-    age = told.ages[commit] if told is not None and commit in told.ages else fetch_age(repository, commit)
+    age = told.ages[commit] if told is not None and commit in told.ages else read_commit_age(repository, commit)
     return StartPoint(
         commit, ref, start, how, age, remote, known[remote] if remote else None, told is not None,
         trouble or (None if remote else "the repository has no remote"), note, timed_out=timed_out,
@@ -197,18 +197,18 @@ def _fetch(repository: str, remote: str, told: _Told, wanted: list[str], branche
     told.ages.update({one.commit: one.age_s for one in had.values() if one.age_s is not None})
     current = all(place in had and had[place].commit == told.refs[one] for one, place in tracking.items())
     others = [told.refs[one] for one in wanted if one not in tracking]
-    if not current or (others and None in count_commits(repository, *others)):
+    if not current or (others and None in resolve_commits(repository, *others)):
         try:
             _fetch_by_name(repository, remote, [f"+{one}:{tracking[one]}" if one in tracking else one for one in wanted])
         except GitError:
             # What the repository remembers of the remote may stand in the way: `release` where `release/1` is to be kept.
             _fetch_by_name(repository, remote, wanted)
-        if None in count_commits(repository, *(told.refs[one] for one in wanted)):
+        if None in resolve_commits(repository, *(told.refs[one] for one in wanted)):
             raise GitError(f"{remote} changed while it was asked")
     if told.default is not None:  # what `git remote set-head --auto` does
         target = f"refs/remotes/{remote}/{told.default}"
-        if (had[head].target if head in had else None) != target and count_commits(repository, target)[0] is not None:
-            answers(repository, "symbolic-ref", head, target)
+        if (had[head].target if head in had else None) != target and resolve_commits(repository, target)[0] is not None:
+            git_succeeds(repository, "symbolic-ref", head, target)
 
 
 def _fetch_by_name(repository: str, remote: str, specs: list[str]) -> None:
@@ -226,7 +226,7 @@ def _refs(repository: str, names: list[str]) -> dict[str, _Ref]:
     try:
         said = git(repository, "for-each-ref", f"--format={_FIELDS}", *names)
     except GitError:  # a ref whose commit is missing, which the remote may have
-        return {name: _Ref(commit) for name, commit in zip(names, count_commits(repository, *names), strict=True) if commit}
+        return {name: _Ref(commit) for name, commit in zip(names, resolve_commits(repository, *names), strict=True) if commit}
     found = (line.split("\0") for line in said.split("\n") if line)
     now = time.time()
     return {
@@ -251,7 +251,7 @@ def _base(
         return _default(repository, remote, told)
     if not name.isprintable():
         return None
-    local, tag, plain = count_commits(
+    local, tag, plain = resolve_commits(
         repository, f"refs/heads/{name}", f"refs/tags/{name}", name if _COMMIT.fullmatch(name) else "refs/0"
     )
     there = None
@@ -259,7 +259,7 @@ def _base(
         there = told.refs.get(f"refs/heads/{name}")
         tag = tag or told.refs.get(f"refs/tags/{name}")
     elif remote is not None:
-        there = count_commits(repository, f"refs/remotes/{remote}/{name}")[0]
+        there = resolve_commits(repository, f"refs/remotes/{remote}/{name}")[0]
     if base_branch != name:  # the operator wrote `upstream/main`, and means no local branch
         local = None
     if own and there is not None:
@@ -267,7 +267,7 @@ def _base(
     if there is not None and not (local is not None and local != there and is_ancestor(repository, there, local)):
         return f"{remote}/{name}", there
     found = ((name, local), (name, tag), ("the commit that was named", plain))
-    exact = count_commits(repository, name)[0] if name.startswith("refs/") else None
+    exact = resolve_commits(repository, name)[0] if name.startswith("refs/") else None
     return next(((ref, commit) for ref, commit in (*found, (name, exact)) if commit), None)
 
 
@@ -280,7 +280,7 @@ def _default(repository: str, remote: str | None, told: _Told | None) -> tuple[s
         if usual is not None:
             return f"{remote}/{usual}", told.refs[f"refs/heads/{usual}"]
     names = [f"{remote}/{one}" for one in ("HEAD", *_USUAL)] if remote is not None and told is None else []
-    found = count_commits(repository, *(f"refs/remotes/{one}" for one in names), "HEAD")
+    found = resolve_commits(repository, *(f"refs/remotes/{one}" for one in names), "HEAD")
     name, commit = next((pair for pair in zip((*names, "HEAD"), found, strict=True) if pair[1]), ("", None))
     if commit is None:
         return None
@@ -294,7 +294,7 @@ def _branch(repository: str, remote: str | None, told: _Told | None, branch: str
     if told is not None:
         here, there = told.here.get(own), told.refs.get(own)
     else:
-        here, there = count_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
+        here, there = resolve_commits(repository, own, f"refs/remotes/{remote}/{branch}" if remote else "refs/0")
     if there is not None and is_ancestor(repository, there, base):
         there = None  # all of it has arrived: nothing to go on with
     if here is None:
@@ -315,10 +315,10 @@ def _branch(repository: str, remote: str | None, told: _Told | None, branch: str
 
 def is_ancestor(repository: str, older: str, newer: str) -> bool:
     """Whether one commit is the other or came before it, as far as the repository has their past."""
-    return older == newer or answers(repository, "merge-base", "--is-ancestor", older, newer)
+    return older == newer or git_succeeds(repository, "merge-base", "--is-ancestor", older, newer)
 
 
-def fetch_age(repository: str, commit: str) -> float | None:
+def read_commit_age(repository: str, commit: str) -> float | None:
     """How old a commit is, in seconds; None where the repository does not have it."""
     try:
         said = ask_git(repository, "rev-list", "--max-count=1", "--format=%ct", commit)

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import GitError
-from .command import answers, git
-from .folder_removal import remove_folder
-from .gitfile import admin_dir, common_folder, read_small, repository_folder
-from .isolation import IsolatedView, isolated_view
-from .worktrees import base_commit
+from .command import git, git_succeeds
+from .folder_removal import remove_worktree_folder
+from .gitfile import derive_repository_folder, read_admin_dir, read_common_dir, read_small_file
+from .isolation import IsolatedView, open_isolated_view
+from .worktrees import read_base_commit
 
 TIMEOUT_S = 60.0
 STATUS = (
     "status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--no-renames", "--ignore-submodules=dirty",
 )  # fmt: skip
-UNDER_WAY = {
+OPERATIONS = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge", "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert", "sequencer": "a cherry-pick or revert of several commits", "BISECT_LOG": "a bisection",
     "index.lock": "git itself",
@@ -23,10 +23,10 @@ UNDER_WAY = {
 """Files in git's own folder of a worktree that tell that something is under way there."""
 
 
-class Condition(NamedTuple):
+class WorktreeState(NamedTuple):
     """What was found in one worktree."""
 
-    common: str
+    common_dir: str
     """git's folder of the repository, which all its worktrees share."""
     branch: str | None
     """None: no branch is checked out."""
@@ -37,7 +37,7 @@ class Condition(NamedTuple):
     """Commits over the one it was made from; all of them where that is not known."""
     unpushed: int | None
     """How many of them no remote is known to have; None: the repository has no remote."""
-    homeless: int
+    on_no_branch: int
     """Commits that no branch, tag or remote has: they would be lost."""
     issue_branch: str | None
     """The branch that was made for the issue; None where there is none."""
@@ -47,22 +47,22 @@ class Condition(NamedTuple):
     """How its work came into the branch it started from: `merged`, `rebased` or `squashed`; None where it did not."""
     upstream_gone: bool
     """Whether the branch it was pushed to has been removed on the remote, as far as git was told."""
-    ours: bool
+    made_by_kugetsu: bool
     """Whether kugetsu made it."""
-    under_way: str | None
+    operation: str | None
     """What git is in the middle of: `a rebase`."""
     locked: str | None
     """Why somebody locked it, "" where they did not say; None: it is not locked."""
-    within: tuple[str, ...]
+    nested: tuple[str, ...]
     """Submodules and other repositories of their own in it; what they hold is not looked at."""
 
     @property
     def repository(self) -> str:
         """The folder of the repository it belongs to."""
-        return repository_folder(self.common)
+        return derive_repository_folder(self.common_dir)
 
 
-def read_condition(worktree: str, target: str | None = None, issue_branch: str | None = None) -> Condition:
+def read_worktree_state(worktree: str, target: str | None = None, issue_branch: str | None = None) -> WorktreeState:
     """Look at a worktree.
 
     Args:
@@ -72,31 +72,31 @@ def read_condition(worktree: str, target: str | None = None, issue_branch: str |
     Raises:
         GitError: git does not take it for a worktree.
     """
-    common = common_folder(worktree)
+    common = read_common_dir(worktree)
     if common is None:
         raise GitError(f"{worktree} is no worktree")
-    with isolated_view(worktree) as look:
-        status, within = _status(look), look.repositories_within()
+    with open_isolated_view(worktree) as look:
+        status, within = _status(look), look.list_nested_repositories()
     branch: str | None = status.branch
-    base = base_commit(worktree)
+    base = read_base_commit(worktree)
     since = [f"^{base}"] if base else []
     issue_branch = issue_branch or (branch if branch and branch.startswith("fix/") else None)
-    if issue_branch and not answers(common, "rev-parse", "--verify", "--quiet", f"refs/heads/{issue_branch}"):
+    if issue_branch and not git_succeeds(common, "rev-parse", "--verify", "--quiet", f"refs/heads/{issue_branch}"):
         issue_branch = None
     head = [status.head] if status.head else []
     ahead = _count(worktree, head, *since)
-    folder = admin_dir(worktree)
-    return Condition(
-        common=common, branch=branch, head=status.head, dirty=status.dirty, ahead=ahead,
+    folder = read_admin_dir(worktree)
+    return WorktreeState(
+        common_dir=common, branch=branch, head=status.head, dirty=status.dirty, ahead=ahead,
         unpushed=_count(worktree, head, *since, "--not", "--remotes") if _ask(worktree, "remote").strip() else None,
-        homeless=_count(worktree, head, "--not", "--branches", "--tags", "--remotes"), issue_branch=issue_branch,
+        on_no_branch=_count(worktree, head, "--not", "--branches", "--tags", "--remotes"), issue_branch=issue_branch,
         only_here=_count_only_of(worktree, issue_branch, head),
         merged=_merged(worktree, status.head, base, target) if target and ahead else None,
         upstream_gone=branch is not None and "gone" in _ask(
             worktree, "for-each-ref", "--format=%(upstream:track)", f"refs/heads/{branch}"
         ),
-        ours=base is not None, under_way=_under_way(folder), locked=_lock_of(folder),
-        within=(*within, *(["its submodules"] if os.path.isdir(f"{folder}/modules") and not within else [])),
+        made_by_kugetsu=base is not None, operation=_under_way(folder), locked=_lock_of(folder),
+        nested=(*within, *(["its submodules"] if os.path.isdir(f"{folder}/modules") and not within else [])),
     )  # fmt: skip
 
 
@@ -117,14 +117,14 @@ def _status(look: IsolatedView) -> _Status:
 
 def _merged(worktree: str, head: str, base: str | None, target: str) -> str | None:
     """How a head's work came into a target: as it is, commit by commit, or all in one."""
-    if answers(worktree, "merge-base", "--is-ancestor", head, target):
+    if git_succeeds(worktree, "merge-base", "--is-ancestor", head, target):
         return "merged"
     cherry = _ask(worktree, "cherry", target, head, *([base] if base else [])).split("\n")[:-1]
     only_lines = not _count(worktree, [head], "--merges", f"^{target}")  # `cherry` passes over merges, which may hold work
     if cherry and only_lines and all(line.startswith("-") for line in cherry):
         return "rebased"
     try:  # what merging it would add to the target: nothing, once all of it is there
-        with isolated_view(worktree) as look:
+        with open_isolated_view(worktree) as look:
             tree = look.git("merge-tree", "--write-tree", target, head, timeout_s=TIMEOUT_S).split("\n", 1)[0]
         if tree == _ask(worktree, "rev-parse", f"{target}^{{tree}}").strip():
             return "squashed"
@@ -143,14 +143,14 @@ def _patch_id(worktree: str, *command: str) -> str:
 
 def _under_way(folder: str) -> str | None:
     """What git is in the middle of, by the files in its own folder of a worktree."""
-    return next((what for name, what in UNDER_WAY.items() if os.path.lexists(f"{folder}/{name}")), None)
+    return next((what for name, what in OPERATIONS.items() if os.path.lexists(f"{folder}/{name}")), None)
 
 
 def _lock_of(folder: str) -> str | None:
     if not os.path.lexists(f"{folder}/locked"):
         return None
     try:
-        return " ".join(read_small(f"{folder}/locked").split())[:200]
+        return " ".join(read_small_file(f"{folder}/locked").split())[:200]
     except (OSError, ValueError):
         return ""
 
@@ -172,7 +172,7 @@ def _ask(worktree: str, *args: str) -> str:
 
 
 def remove_checkout(
-    worktree: str, found: Condition, *, in_spite_of_lock: bool = False, in_spite_of_changes: bool = False
+    worktree: str, found: WorktreeState, *, in_spite_of_lock: bool = False, in_spite_of_changes: bool = False
 ) -> str | None:
     """Remove a worktree; a sentence about what could not be deleted. The branch stays. The caller holds the repository's lock.
 
@@ -184,20 +184,20 @@ def remove_checkout(
     """
 
     def changed_meanwhile(aside: str) -> str | None:
-        with isolated_view(aside) as look:
+        with open_isolated_view(aside) as look:
             now = _status(look)
-        if now.dirty or now.head != found.head or _under_way(admin_dir(aside)) != found.under_way:
+        if now.dirty or now.head != found.head or _under_way(read_admin_dir(aside)) != found.operation:
             return "something was written in it meanwhile"
         return None
 
-    return remove_folder(
-        found.common, worktree, (lambda _: None) if in_spite_of_changes else changed_meanwhile, in_spite_of_lock
+    return remove_worktree_folder(
+        found.common_dir, worktree, (lambda _: None) if in_spite_of_changes else changed_meanwhile, in_spite_of_lock
     )
 
 
-def remove_branch(found: Condition) -> bool:
+def remove_branch(found: WorktreeState) -> bool:
     """Delete the issue's branch if all its commits are elsewhere; whether it is gone."""
     branch = found.issue_branch
-    if branch is None or _count_only_of(found.common, branch):
+    if branch is None or _count_only_of(found.common_dir, branch):
         return False
-    return answers(found.common, "branch", "--quiet", "-D", "--", branch)
+    return git_succeeds(found.common_dir, "branch", "--quiet", "-D", "--", branch)

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..errors import GitError, RepositoryError
 from ..storage import files
-from .command import NETWORK_TIMEOUT_S, answers, git
-from .containing_repository import main_folder
-from .folder_removal import put_back
-from .gitfile import admin_dir, common_folder, read_small
-from .repositories import common_dir, count_commits
-from .start_point import StartPoint, decide_start_point, fetch_age
+from .command import NETWORK_TIMEOUT_S, git, git_succeeds
+from .containing_repository import resolve_main_folder
+from .folder_removal import restore_worktree_folder
+from .gitfile import read_admin_dir, read_common_dir, read_small_file
+from .repositories import ask_common_dir, resolve_commits
+from .start_point import StartPoint, decide_start_point, read_commit_age
 
 BASE_FILE = "kugetsu-base"
 """In git's own folder of a worktree: the commit it was made from, which is also the mark that kugetsu made it."""
@@ -36,7 +36,7 @@ def prepare_worktree(
         RepositoryError: the repository is none, or another one owns the worktree.
         GitError: git refused; nothing that this call made is left.
     """
-    if os.path.lexists(worktree) or put_back(worktree):
+    if os.path.lexists(worktree) or restore_worktree_folder(worktree):
         note = _same_repository(repository, worktree)
         mark = _mark(worktree)
         if mark is None and os.listdir(worktree) == [".git"]:
@@ -48,7 +48,7 @@ def prepare_worktree(
     arguments = ["--", worktree, branch]
     if base.branch in ("new", "remote"):
         arguments = ["--no-track", "-b", branch, "--", worktree, base.start]
-    elif base.branch == "moved" and not answers(repository, "branch", "--force", "--no-track", "--", branch, base.start):
+    elif base.branch == "moved" and not git_succeeds(repository, "branch", "--force", "--no-track", "--", branch, base.start):
         note = f"goes on with the branch {branch}, which is checked out elsewhere and lacks newer commits"
         base = base._replace(branch="kept", note=note)
     os.makedirs(os.path.dirname(worktree), 0o700, exist_ok=True)
@@ -58,7 +58,7 @@ def prepare_worktree(
     except BaseException:
         _take_back(repository, worktree)
         if base.branch in ("new", "remote"):  # as it is, it would hold the next attempt to a base of the past
-            answers(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
+            git_succeeds(repository, "update-ref", "-d", f"refs/heads/{branch}", base.start)
         raise
     return base
 
@@ -70,7 +70,7 @@ def _add(repository: str, worktree: str, arguments: list[str]) -> None:
             git(repository, *add)
         except GitError:
             # Someone removed the folder of an earlier worktree by hand: git still knows it, under this very path.
-            if os.path.lexists(worktree) or not answers(repository, "worktree", "remove", "--force", "--", worktree):
+            if os.path.lexists(worktree) or not git_succeeds(repository, "worktree", "remove", "--force", "--", worktree):
                 raise
             git(repository, *add)
     except GitError as error:
@@ -95,18 +95,25 @@ def _mark_of(base: StartPoint) -> dict[str, Any]:
 def _of_mark(repository: str, mark: dict[str, Any] | None, note: str | None) -> StartPoint:
     """What the mark of a worktree that was there says of its beginning."""
     if mark is None:
-        head = count_commits(repository, "HEAD")[0] or ""
+        head = resolve_commits(repository, "HEAD")[0] or ""
         return StartPoint(
             head, "an unknown commit", head, "kept", kept=True, note=note or "the worktree was not made by kugetsu"
         )
     commit = str(mark["base"])
     known = {name: mark[name] for name in ("remote", "address") if isinstance(mark.get(name), str)}
     return StartPoint(
-        commit, str(mark.get("ref") or "a commit"), commit, "kept", fetch_age(repository, commit), kept=True, note=note, **known
+        commit,
+        str(mark.get("ref") or "a commit"),
+        commit,
+        "kept",
+        read_commit_age(repository, commit),
+        kept=True,
+        note=note,
+        **known,
     )
 
 
-def base_commit(worktree: str) -> str | None:
+def read_base_commit(worktree: str) -> str | None:
     """The commit a worktree was made from; None when kugetsu did not make it."""
     mark = _mark(worktree)
     return str(mark["base"]) if mark else None
@@ -121,10 +128,12 @@ def _same_repository(repository: str, worktree: str) -> str | None:
     note = None
     if not os.path.islink(worktree) and os.path.isdir(worktree) and not os.path.lexists(f"{worktree}/.git"):
         note = _link_again(repository, worktree)
-    owner = common_folder(worktree) if not os.path.islink(worktree) else None
+    owner = read_common_dir(worktree) if not os.path.islink(worktree) else None
     if owner is None:
         raise RepositoryError(f"{worktree} is no worktree of ours: move it away, or remove it by kugetsu destroy with --force")
-    if main_folder(worktree) != main_folder(repository) and owner != os.path.realpath(common_dir(repository)):
+    if resolve_main_folder(worktree) != resolve_main_folder(repository) and owner != os.path.realpath(
+        ask_common_dir(repository)
+    ):
         raise RepositoryError(f"{worktree} belongs to another repository than {repository}: move one of them away")
     return note
 
@@ -135,18 +144,18 @@ def _link_again(repository: str, worktree: str) -> str | None:
     if f"worktree {os.path.realpath(worktree)}" not in known:
         return None
     git(repository, "worktree", "repair")
-    answers(worktree, "checkout-index", "--all", "--quiet")
+    git_succeeds(worktree, "checkout-index", "--all", "--quiet")
     return "its worktree had lost its link to the repository, and has it again"
 
 
 def _take_back(repository: str, worktree: str) -> None:
     """Undo a half-made worktree."""
-    answers(repository, "worktree", "remove", "--force", "--", worktree)
+    git_succeeds(repository, "worktree", "remove", "--force", "--", worktree)
 
 
 def _mark(worktree: str) -> dict[str, Any] | None:
     try:
-        mark = json.loads(read_small(f"{admin_dir(worktree)}/{BASE_FILE}"))
+        mark = json.loads(read_small_file(f"{read_admin_dir(worktree)}/{BASE_FILE}"))
     except (OSError, ValueError, RecursionError):
         return None
     # The agent can write there; what is no commit must not reach git as an option.
@@ -154,4 +163,4 @@ def _mark(worktree: str) -> dict[str, Any] | None:
 
 
 def _set_mark(worktree: str, mark: dict[str, Any], ready: bool) -> None:
-    files.replace(f"{admin_dir(worktree)}/{BASE_FILE}", json.dumps(mark | {"ready": ready}).encode(), durable=False)
+    files.replace(f"{read_admin_dir(worktree)}/{BASE_FILE}", json.dumps(mark | {"ready": ready}).encode(), durable=False)

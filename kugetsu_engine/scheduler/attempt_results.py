@@ -41,7 +41,7 @@ class ResultCollector:
             for path, why in broken.items():
                 self._store.quarantine.set_aside(path, why)
             if task.token:
-                self._launcher.end_what_is_left(self._paths.root, task.id, task.token)
+                self._launcher.kill_attempt(self._paths.root, task.id, task.token)
             result = runs.read_outcome(*run, task.token)
         if result is not None:
             self._finisher.finish_attempt(task, result)

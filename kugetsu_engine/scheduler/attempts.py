@@ -133,7 +133,7 @@ class AttemptTracker:
         record = runs.read_record(self._paths, entry.id, entry.attempt)
         pidfd = None
         if record is not None:
-            pidfd = self._launcher.death_of(record)
+            pidfd = self._launcher.open_pidfd(record)
         self.wait_for(entry.id, None, pidfd)
         self._look(entry.id)
 
@@ -143,7 +143,7 @@ class AttemptTracker:
         self.stalled.pop(running.task_id, None)
         if running.handle is not None:
             self._waker.discard(running.handle.control)
-            self._launcher.forget(running.handle)
+            self._launcher.release(running.handle)
         if running.pidfd is not None:
             self._waker.discard(running.pidfd)
             os.close(running.pidfd)
@@ -153,7 +153,7 @@ class AttemptTracker:
         if locks.is_held(self._paths.task_lock(task_id)):
             return True
         record = runs.read_record(self._paths, task_id, attempt)
-        return record is not None and self._launcher.lives(record)
+        return record is not None and self._launcher.is_alive(record)
 
     def check_missed(self) -> None:
         """Enter what ended while no engine ran, where this one only acts for a moment: it takes no slot, and no issue."""
@@ -245,4 +245,4 @@ def send_stop(paths: StatePaths, task: Task, launcher: Launcher) -> bool:
     record = runs.read_record(paths, task.id, task.attempt)
     if record is None or record.token != task.token:
         return False
-    return launcher.signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)
+    return launcher.send_signal(record, signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM)

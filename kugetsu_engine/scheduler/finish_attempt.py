@@ -15,7 +15,7 @@ from ..domain.job import Result
 from ..domain.task import Attempt, Task
 from ..paths import log_name
 from ..queue.task_store import TaskStore
-from ..supervisor.repository_lock import GIVE_BACK_S
+from ..supervisor.repository_lock import GIVE_UP_S
 from .context import EngineContext
 from .resource_gate import ResourceGate
 from .start_obstacles import StartObstacles
@@ -111,5 +111,5 @@ class AttemptFinisher:
         """Put a task back that only waited for another one's git; nothing was done, so it was no attempt."""
         task, reason = finished.task, f"{finished.attempt.reason or ''}; its slot is free for others"
         self._obstacles.git_is_busy(self._store.entries[task.id], finished.result.git_holder)
-        change = change_without_attempt(task, reason, self._context.clock() + GIVE_BACK_S)
+        change = change_without_attempt(task, reason, self._context.clock() + GIVE_UP_S)
         self._store.apply(change._replace(level="info"))

@@ -243,7 +243,7 @@ def test_a_repository_of_sha256(tmp_path: Path) -> None:
     wanted = commit(source, "b", "b")
     assert len(wanted) == 64
     found = worktrees.prepare_worktree(str(tmp_path / "clone"), str(tmp_path / "worktree"), BRANCH, None)
-    assert (found.commit, worktrees.base_commit(str(tmp_path / "worktree"))) == (wanted, wanted)
+    assert (found.commit, worktrees.read_base_commit(str(tmp_path / "worktree"))) == (wanted, wanted)
 
 
 def test_a_remote_without_commits_and_one_with_a_detached_head(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_repository_that_lost_its_git_folder_is_not_taken_for_the_one_above(tm
     with pytest.raises(RepositoryError, match="is no git repository"):
         decide_start_point(str(lost), BRANCH, None)
     with pytest.raises(RepositoryError, match="is no git repository"):
-        repositories.common_dir(str(lost))
+        repositories.ask_common_dir(str(lost))
 
 
 def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def test_a_beginning_needs_few_git_processes(place: Place, monkeypatch: pytest.M
     for most in (8, 4):
         log.write_text("", encoding="utf-8")
         worktrees.prepare_worktree(
-            containing_repository.enclosing_worktree(str(place.clone)), str(place.folder / "worktree"), BRANCH, None
+            containing_repository.require_repository(str(place.clone)), str(place.folder / "worktree"), BRANCH, None
         )
         baseline.record_baseline(str(place.clone), str(place.folder / "worktree"), BRANCH, None)
         assert 0 < len(log.read_text(encoding="utf-8").splitlines()) <= most
