@@ -409,7 +409,11 @@ class Client:
         enclosing = discovery.find_enclosing_repository(folder) if folder is not None else None
         if enclosing is None or enclosing.startswith(f"{os.path.realpath(self.paths.root)}/"):
             return None
-        return enclosing if ref.is_local or discovery.can_be_issue_repository(enclosing, ref.repository) else None
+        if ref.is_local:
+            return enclosing
+        from ..git.remotes import can_be_issue_repository
+
+        return enclosing if can_be_issue_repository(enclosing, ref.repository) else None
 
 
 def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]:

@@ -11,7 +11,7 @@ from ..domain.refs import repository_of
 from ..domain.start_point import describe_start_point
 from ..domain.text.command_template import PROMPT
 from ..errors import BadPrompt, GitError, RepositoryError, SetupFailed
-from ..git import containing_repository, include_files, repositories, worktrees
+from ..git import discovery, include_files, repositories, worktrees
 from ..git.command import NETWORK_TIMEOUT_S, limit_remote_time, set_remote_variables
 from ..paths import RunPaths, repository_lock
 from ..process import tree
@@ -109,13 +109,13 @@ def _worktree(job: dict[str, Any], log: LogFile, tell: SetPhase) -> None:
         raise RepositoryError(f"no repository is known for {job['issue_ref']}: use --repo or [repos]")
     tell("waiting for git")
     turn = turns.acquire_repository_lock(
-        repository_lock(job["repository_locks"], containing_repository.resolve_main_folder(str(where))), str(job["task_id"])
+        repository_lock(job["repository_locks"], discovery.resolve_main_folder(str(where))), str(job["task_id"])
     )
     try:
         tell("worktree")
         limit_remote_time(float(job.get("prepare_timeout_s", NETWORK_TIMEOUT_S)))
         own = repository is None
-        where = where if own else containing_repository.require_repository(str(where))
+        where = where if own else discovery.require_repository(str(where))
         fresh = own and repositories.clone_repository(str(job["clone_url"]), str(where))
         rests = turn.describe_cooldown()
         base = worktrees.prepare_worktree(

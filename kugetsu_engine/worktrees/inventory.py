@@ -13,7 +13,7 @@ from ..config.settings import Settings
 from ..domain.refs import key_of, repository_of
 from ..engine.local import LocalEngine
 from ..errors import AttemptFailed, KugetsuError
-from ..git import containing_repository, folder_removal, start_point
+from ..git import discovery, folder_removal, start_point
 from ..git.command import set_remote_variables
 from ..git.gitfile import read_admin_dir, read_common_dir
 from ..git.worktree_state import WorktreeState
@@ -128,7 +128,7 @@ class WorktreeInventory:
             if one.repository:
                 known.setdefault(one.repository, set()).update([one.branch] if one.branch else [])
         for repository, branches in sorted(known.items()):
-            with hold_lock(self._paths.repository_lock(containing_repository.resolve_main_folder(repository))) as quiet:
+            with hold_lock(self._paths.repository_lock(discovery.resolve_main_folder(repository))) as quiet:
                 fault = self._refresh(repository, branches) if quiet else "git works in it"
             if fault:
                 faults.append(f"{repository}: {fault}")

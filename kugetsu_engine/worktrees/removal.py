@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..domain.text.quantities import format_count
 from ..domain.text.safe_text import safe_line
 from ..errors import KugetsuError
-from ..git import containing_repository, folder_removal
+from ..git import discovery, folder_removal
 from ..git import worktree_state as condition
 from ..git.worktree_state import WorktreeState
 from ..paths import StatePaths
@@ -145,7 +145,7 @@ def remove_worktree(
     found = state.state
     if found is None:
         return RemovalResult(False, folder_removal.remove_plain_folder(state.path))
-    with hold_lock(paths.repository_lock(containing_repository.resolve_main_folder(found.repository)), wait) as held:
+    with hold_lock(paths.repository_lock(discovery.resolve_main_folder(found.repository)), wait) as held:
         if not held:
             raise KugetsuError("git works in its repository")
         left = condition.remove_checkout(

@@ -72,8 +72,8 @@ def test_what_belongs_to_another_user_keeps_all_of_it(repository: Path, worktree
     os.chown(worktree / "build/sub", 12345, 12345)
     (worktree / "build/sub").chmod(0o755)
     code = (
-        "import sys; from kugetsu_engine.git import condition; from kugetsu_engine.errors import GitError\n"
-        "try: condition.remove(sys.argv[1], condition.of_worktree(sys.argv[1]))\n"
+        "import sys; from kugetsu_engine.git import worktree_state as state; from kugetsu_engine.errors import GitError\n"
+        "try: state.remove_checkout(sys.argv[1], state.read_worktree_state(sys.argv[1]))\n"
         "except GitError as error: print(error.message)"
     )
     done = subprocess.run(
@@ -81,7 +81,7 @@ def test_what_belongs_to_another_user_keeps_all_of_it(repository: Path, worktree
          str(worktree)],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    assert "build/sub belongs to another user, so nothing of it was removed" in done.stdout
+    assert "build/sub belongs to another user, so nothing was removed" in done.stdout
     assert _whole(repository, worktree)
 
 
@@ -142,7 +142,7 @@ def test_a_removal_that_was_not_decided_is_undone_by_the_next_cleaning(
     assert _whole(repository, worktree)
     worktree.rename(aside)
     worktree.mkdir()
-    assert "look at it" in folder_removal.finish_removals(paths.worktrees)[0]
+    assert "check both" in folder_removal.finish_removals(paths.worktrees)[0]
     assert aside.exists()
 
 
@@ -207,7 +207,7 @@ def test_neither_a_whole_repository_nor_what_a_link_leads_to_is_thrown_away(tmp_
     """Whatever was forced: all of a repository's history lies in its folder."""
     made, link = make_repository(tmp_path / "repository"), tmp_path / "link"
     link.symlink_to(made)
-    with pytest.raises(GitError, match="repository of its own"):
+    with pytest.raises(GitError, match="is a whole repository"):
         folder_removal.remove_plain_folder(str(made))
     with pytest.raises(GitError, match="is a link"):
         folder_removal.remove_worktree_folder(_common(made), str(link))

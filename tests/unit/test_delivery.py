@@ -260,7 +260,7 @@ def test_what_cannot_be_measured_says_so_and_is_no_delivery(place: Place, damage
         commit(make_repository(place.worktree), "own.txt", "x\n")
     found, unknown = delivery.measure_delivery(start)
     assert unknown is not None
-    assert ("is gone" if "remove" in damage else "belongs to no repository of this issue") in unknown
+    assert ("is gone" if "remove" in damage else "belongs to another repository") in unknown
     assert (found["commits"] if found else None) == (1 if committed else None)
     result = {"outcome": "ok", "failure": None, "reason": "exit code 0", "delivered": found, "not_measured": unknown}
     verdict = outcome.judge_delivery({"expect": "changes", "branch": BRANCH}, result)

@@ -129,7 +129,7 @@ def test_what_is_not_ours_is_refused_and_never_touched(tmp_path: Path, repositor
             target.mkdir()
             (target / "precious.txt").write_text("mine", encoding="utf-8")
         worktree.symlink_to(target)
-    with pytest.raises(RepositoryError, match=f"{worktree} (is no worktree of ours|belongs to another repository)"):
+    with pytest.raises(RepositoryError, match=f"{worktree} (is not a worktree of kugetsu|belongs to another repository)"):
         _ready(repository, worktree)
     if kind != "dangling link":
         assert precious.read_text(encoding="utf-8") == "mine"
@@ -144,7 +144,7 @@ def test_a_worktree_that_a_crash_left_half_made_is_finished(repository: Path, wo
         branch = f"fix/{place.name}"
         run_git(repository, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(place), "main")
         if stage != "added":
-            worktrees._set_mark(str(place), {"base": _head(repository)}, ready=False)
+            worktrees._write_record(str(place), {"base": _head(repository)}, ready=False)
         if stage == "partly filled":
             (place / "README.md").write_text("# a rep", encoding="utf-8")
         _ready(repository, place, branch=branch)
@@ -218,7 +218,7 @@ def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
     """Missing, a plain folder, one without a commit."""
     with pytest.raises(RepositoryError, match="is not there"):
         repositories.ask_common_dir(str(tmp_path / "gone"))
-    with pytest.raises(RepositoryError, match="no git repository"):
+    with pytest.raises(RepositoryError, match="not a git repository"):
         repositories.ask_common_dir(str(tmp_path))
     run_git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(RepositoryError, match="has no commit yet"):
