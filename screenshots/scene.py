@@ -14,7 +14,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.history.journal_entries import STARTED, Act
 from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
@@ -106,7 +106,7 @@ class Scene:
     def __init__(self, root: str, restarted: bool = False) -> None:
         """Lay it out; `restarted`: its engine has just started and found agents at work."""
         self.paths = StatePaths(root)
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         Path(self.paths.config).write_text("max_concurrent_agents = 3\nmax_attempts = 3\n", encoding="utf-8")
         self._lock = EngineLock(self.paths)
         self._lock.acquire()
@@ -172,7 +172,7 @@ class Scene:
         for number, line in enumerate(lines, 1):
             length += len(line)
             stamps.append(Stamp(since + (until - since) * number / len(lines), length, 0))
-        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
+        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(format_stamp(stamp) + b"\n" for stamp in stamps))
 
     def _fleet(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
@@ -236,7 +236,7 @@ class Scene:
                 notice = Notice(f"2026-11-21T{at}.000Z", kind, text, level, f"q_{number}", ref)  # type: ignore[arg-type]
                 file.write(msgspec.json.encode(notice) + b"\n")
         begun = Act("2026-11-21T09:12:00.000Z", STARTED, engine={"pid": 812, "mode": "console", "flow": {"limit": 3}})
-        Path(self.paths.acts).write_bytes(msgspec.json.encode(begun) + b"\n")
+        Path(self.paths.journal).write_bytes(msgspec.json.encode(begun) + b"\n")
         Path(self.paths.notifications_read).write_text("2026-11-21T13:57:30.000Z", encoding="ascii")
 
 
@@ -280,7 +280,7 @@ def logout(request):
 
 def make_worktree(paths: StatePaths) -> None:
     """Give the selected task a worktree with work in it."""
-    from kugetsu_engine.domain.refs import parse
+    from kugetsu_engine.domain.refs import parse_reference
     from kugetsu_engine.git import worktrees
     from tests.support.repositories import commit, make_repository
 
@@ -290,7 +290,7 @@ def make_worktree(paths: StatePaths) -> None:
         (repository / folder).mkdir()
     commit(repository, "src/auth.py", AUTH)
     commit(repository, "tests/test_auth.py", "def test_login():\n    assert login()\n")
-    worktree = Path(paths.worktree(parse("github.com/moon/api#88").slug))
+    worktree = Path(paths.worktree(parse_reference("github.com/moon/api#88").slug))
     worktrees.prepare_worktree(str(repository), str(worktree), "fix/issue-88", None)
     renewed = '    if cookie.expires <= now:\n        return renew(cookie, path="/")\n'
     commit(worktree, "src/auth.py", AUTH.replace('    log.debug("no cookie")\n', renewed).replace('"/login"', '"/"'))
@@ -317,7 +317,7 @@ async def found(app: KugetsuApp) -> None:
     from kugetsu_tui.widgets.bars import MessageBar
 
     deadline = time.monotonic() + 20
-    while app.talking is None or "hit " not in app.talking.query_one(MessageBar).said:
+    while app.active_screen is None or "hit " not in app.active_screen.query_one(MessageBar).said:
         assert time.monotonic() < deadline, "nothing was found"
         await asyncio.sleep(0.05)
 
@@ -326,13 +326,13 @@ async def in_the_past(app: KugetsuApp) -> None:
     """Show the scene as it was a while ago."""
     from kugetsu_tui.widgets.bars import MessageBar
 
-    app.past.open("2026-11-21T14:00:20Z")
+    app.replay.open("2026-11-21T14:00:20Z")
     deadline = time.monotonic() + 20
-    while app.picture is None or app.picture.replaying is None:
+    while app.state is None or app.state.replaying is None:
         assert time.monotonic() < deadline, "the past was never shown"
         await asyncio.sleep(0.01)
-    assert app.talking is not None
-    app.talking.query_one(MessageBar).hush()  # what was said goes by itself, after a while
+    assert app.active_screen is not None
+    app.active_screen.query_one(MessageBar).hush()  # what was said goes by itself, after a while
 
 
 async def fill_form(app: KugetsuApp) -> None:

@@ -47,14 +47,14 @@ class Fault(msgspec.Struct, frozen=True):
     """Whether all of `config.toml` could not be read, so that nobody knows what it sets."""
 
     @property
-    def in_short(self) -> str:
+    def summary(self) -> str:
         """The setting and what is wrong with it."""
         colon = "" if self.text.startswith(VERBS) else ":"
         return f"{self.setting}{colon} {self.text}" if self.setting else self.text
 
     def __str__(self) -> str:
         where = f"{self.source}, line {self.line}" if self.line is not None else self.source
-        said = f"{where}: {self.in_short}" if self.setting else self.text
+        said = f"{where}: {self.summary}" if self.setting else self.text
         then = self._consequence()
         return f"{said}; {then}" if then else said
 
@@ -73,19 +73,19 @@ class Gaps(msgspec.Struct, frozen=True):
     everything: str = ""
     agents: dict[str, str] = {}
     repositories: dict[str, str] = {}
-    """By their key, see `refs.repository_key`."""
+    """By their key, see `refs.parse_repository_key`."""
     hosts: dict[str, str] = {}
 
     @classmethod
-    def of(cls, faults: Iterable[Fault]) -> "Gaps":
+    def from_faults(cls, faults: Iterable[Fault]) -> "Gaps":
         """What a number of faults stop; of several about one thing the first is told."""
         found: dict[str, dict[str, str]] = {"everything": {}, "agent": {}, "repository": {}, "host": {}}
         for fault in faults:
             for stop in fault.stops:
-                found[stop.kind].setdefault(stop.name, f"settings: {fault.in_short}")
+                found[stop.kind].setdefault(stop.name, f"settings: {fault.summary}")
         return cls(found["everything"].get("", ""), found["agent"], found["repository"], found["host"])
 
-    def with_further(self, other: "Gaps") -> "Gaps":
+    def merge(self, other: "Gaps") -> "Gaps":
         """These and others."""
         return Gaps(
             self.everything or other.everything, {**other.agents, **self.agents},
@@ -102,7 +102,7 @@ class Gaps(msgspec.Struct, frozen=True):
         return self.repositories.get(repository) or self.hosts.get(repository.partition("/")[0], "")
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one is most like, if one is alike at all."""
     import difflib  # only whoever made a mistake waits for it
 
@@ -111,7 +111,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return lower[found[0]] if found else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, known: Iterable[str]) -> str:
     """`, did you mean "max_steps"?`, or nothing where nothing is alike."""
-    found = nearest(name, known)
+    found = find_nearest(name, known)
     return f", did you mean {found}?" if found is not None else ""

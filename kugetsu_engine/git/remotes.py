@@ -96,7 +96,7 @@ def _read_address_key(address: str) -> str | None:
     if "://" not in address and _SCP.match(address) is None:
         return None
     try:
-        return refs.repository_key(address)
+        return refs.parse_repository_key(address)
     except UsageError:
         return None
 

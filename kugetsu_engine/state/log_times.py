@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 
-from ..domain.text.log_stamps import stamp_of
+from ..domain.text.log_stamps import parse_stamp
 from ..paths import StatePaths
 from ..storage.tail import FileTail
-from .log_reader import show_lines
+from .log_reader import choose_log
 
 MOST_BYTES = 4 << 20
 """Of a longer file, which no supervisor writes, the rest is not read."""
@@ -14,9 +14,9 @@ MOST_BYTES = 4 << 20
 class LogTimes:
     """The times of one attempt's log, which may grow, be written anew, or have none. Not for several threads at once."""
 
-    def __init__(self, path: str, told: bool) -> None:
+    def __init__(self, path: str, readable: bool) -> None:
         """Begin with nothing known; `told`: of the readable log, not of what the agent printed."""
-        self.told = told
+        self.readable = readable
         self._file = FileTail(path)
         self._taken = 0
         self._part = b""
@@ -26,7 +26,7 @@ class LogTimes:
     @classmethod
     def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
         """Read the times of the log that `logs.shown` names."""
-        times = cls.beside(show_lines(paths, task_id, attempt, raw), paths, task_id, attempt)
+        times = cls.beside(choose_log(paths, task_id, attempt, raw), paths, task_id, attempt)
         times.refresh()
         return times
 
@@ -86,10 +86,10 @@ class LogTimes:
         self._forget()
 
     def _take_in(self, line: bytes) -> None:
-        stamp = stamp_of(line)
+        stamp = parse_stamp(line)
         if stamp is None:
             return
-        length = stamp.told if self.told else stamp.log
+        length = stamp.readable if self.readable else stamp.log
         if self._times and (stamp.at < self._times[-1] or length < self._lengths[-1]):
             return  # broken: neither goes back
         self._times.append(stamp.at)

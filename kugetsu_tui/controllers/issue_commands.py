@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kugetsu_engine.client import start
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.worktrees import destroy
 from kugetsu_engine.worktrees.destroy import IssueResources
@@ -24,12 +24,12 @@ async def run_issue_command(app: Console, command: Command) -> None:
             f"#{start.continue_session(client, args['reference'], args['message'] or None, app.connection.folder)[2:]} starts"
         ),
         "delegate": lambda: _delegated(app, args["message"]),
-        "set-pr": lambda: client.do("set_pr", issue_ref=client.reference(args["reference"]), url=args["url"]),
+        "set-pr": lambda: client.do("set_pr", issue_ref=client.resolve_reference(args["reference"]), url=args["url"]),
     }
     if command.verb == "destroy":
         await _destroy(app, args["reference"], args["force"])
     else:
-        app.say(clean(await app.connection.apart(jobs[command.verb]), 300), "good")
+        app.say(clean(await app.connection.requests.run_change(jobs[command.verb]), 300), "good")
 
 
 def _start(app: Console, args: dict[str, str]) -> str:
@@ -38,7 +38,7 @@ def _start(app: Console, args: dict[str, str]) -> str:
 
 def _delegated(app: Console, message: str) -> str:
     made = start.delegate_task(app.connection.client, message, app.connection.folder)
-    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{format_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: Console, reference: str, force: bool) -> None:
@@ -46,12 +46,12 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     client = app.connection.client
     if client.read_only:
         raise UsageError("read-only: nothing is changed")
-    ref = client.reference(reference)
-    remains = await app.connection.aside(lambda: destroy.inspect_issue(client, ref))
+    ref = client.resolve_reference(reference)
+    remains = await app.connection.requests.run_slow(lambda: destroy.inspect_issue(client, ref))
     if remains.is_empty:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")
         return
-    state = await app.connection.aside(lambda: destroy.read_pull_request_state(client, ref, lambda _: None))
+    state = await app.connection.requests.run_slow(lambda: destroy.read_pull_request_state(client, ref, lambda _: None))
     against = remains.list_objections(state)
     if against and not force:
         app.say(clean(f"not destroyed: {'; '.join(against)} (destroy REF --force)", 400), "warning")
@@ -66,5 +66,5 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
 
 
 async def _remove(app: Console, client: Client, remains: IssueResources, force: bool) -> None:
-    done = await app.connection.aside(lambda: list(destroy.destroy_issue(client, remains, force=force)))
+    done = await app.connection.requests.run_slow(lambda: list(destroy.destroy_issue(client, remains, force=force)))
     app.say(clean("; ".join(done), 400), "good")

@@ -98,7 +98,7 @@ def test_s12_a_state_directory_of_another_user_is_refused_with_the_cure(state_di
     """One that others may write to is `test_a_state_directory_others_may_write_to_is_refused_with_the_cure`."""
     os.chown(state_dir, 65534, 65534)
     with pytest.raises(StateDirError) as refused:
-        files.prepare(StatePaths(str(state_dir)).folders())
+        files.create_folders(StatePaths(str(state_dir)).folders())
     assert "belongs to another user" in refused.value.message
     assert "KUGETSU_DIR" in refused.value.hint
 
@@ -139,11 +139,11 @@ def test_s12_an_env_file_of_another_user_or_a_link_is_left_alone(paths: StatePat
 KINDS = ("link", "hard link", "pipe", "folder", "device link")
 PLACES: dict[str, Callable[[StatePaths], str]] = {
     "config.toml": lambda p: p.config, "config": lambda p: p.shell_config, "default.env": lambda p: f"{p.env}/default.env",
-    "engine.lock": lambda p: p.engine_lock, "engine.json": lambda p: p.engine, "engine.bell": lambda p: p.bell,
+    "engine.lock": lambda p: p.engine_lock, "engine.json": lambda p: p.engine, "engine.bell": lambda p: p.wakeup_fifo,
     "item": lambda p: p.item("q_1"), "ended": lambda p: p.ended("q_1"), "request": lambda p: f"{p.requests}/000000001.json",
     "answer": lambda p: f"{p.answers}/000000001.json", "control": lambda p: p.control, "number": lambda p: p.task_number,
     "request-number": lambda p: p.request_number, "slot": lambda p: p.slot_lock(1), "task lock": lambda p: p.task_lock("q_1"),
-    "acts": lambda p: p.acts, "notifications": lambda p: p.notifications,
+    "acts": lambda p: p.journal, "notifications": lambda p: p.notifications,
     "read": lambda p: p.notifications_read, "engine.log": lambda p: p.engine_log,
     "log": lambda p: p.log("q_2", 1), "run.json": lambda p: f"{p.run('q_2', 1)}/run.json", "index": lambda p: p.index,
     "pauses": lambda p: p.pauses, "run times": lambda p: p.run_times, "edit": lambda p: p.edit("q_1"),
@@ -195,7 +195,7 @@ def turn():
     engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
     engine.recover()
     for _ in range(3):
-        engine.take_turn()
+        engine.run_turn()
     engine.close()
 attempt(turn)
 attempt(lambda: SnapshotReader(paths, {}).read())
@@ -211,7 +211,7 @@ def test_s13_what_is_no_plain_file_hangs_nothing_and_its_target_is_untouched(tmp
         if kind == "hard link" and place in WRITTEN_IN_PLACE:
             continue
         paths = StatePaths(str(tmp_path / kind.replace(" ", "-") / "state"))
-        files.prepare(paths.folders())
+        files.create_folders(paths.folders())
         target = tmp_path / kind.replace(" ", "-") / "precious"
         target.write_bytes(b"precious")
         plant(PLACES[place](paths), kind, target)
@@ -293,7 +293,7 @@ def test_s24_another_user_can_neither_read_nor_stop_anything(open_folder: Path) 
 def test_the_round_of_s13_sees_a_file_that_is_one(tmp_path: Path) -> None:
     """The counter-proof: with nothing planted the round enqueues, and the engine enters the lost attempt."""
     paths = StatePaths(str(tmp_path / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     done = subprocess.run(
         [sys.executable, "-c", ROUND, paths.root], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

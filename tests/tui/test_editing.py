@@ -139,7 +139,7 @@ async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Ope
 async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Opener, operator: Client, enqueue: Put) -> None:
     """`being edited` in the why column of another console, and a second edit is refused in words."""
     task_id = enqueue()
-    edit = operator.edit(task_id)
+    edit = operator.start_edit(task_id)
     async with console() as here:
         await here.shows("being edited")
         await here.press("2", "e")
@@ -155,7 +155,7 @@ async def test_what_cannot_be_edited_says_why(console: Opener, operator: Client,
     operator.do("cancel", enqueue())
     async with console() as here:
         await here.press("5")
-        await here.until(lambda: here.app.picture is not None and here.app.picture.snapshot.done)
+        await here.until(lambda: here.app.state is not None and here.app.state.snapshot.done)
         await here.press("e")
         await here.until(lambda: "only a waiting task can be edited" in here.said)
     async with console(read_only=True) as here:

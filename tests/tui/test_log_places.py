@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens import base as console_screen
@@ -35,7 +35,7 @@ def write(operator: Client, printed: str, told: str = "", seconds: int = 0) -> N
             Stamp(BEGAN + second, len("".join(lines[: second * each])), len("".join(readable[: second * every])))
             for second in range(seconds + 1)
         ]
-        files.replace(paths.times("q_1", 1), b"".join(line_of(one) + b"\n" for one in stamps), durable=False)
+        files.replace(paths.times("q_1", 1), b"".join(format_stamp(one) + b"\n" for one in stamps), durable=False)
 
 
 async def test_raw_keeps_the_moment(console: Opener, operator: Client) -> None:
@@ -144,7 +144,7 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(
     console: Opener, enqueue: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that finds its task answers for the one that found none; moving takes it away once it has been seen."""
-    monkeypatch.setattr(console_screen, "SEEN_S", 1000.0)
+    monkeypatch.setattr(console_screen, "READ_AFTER_S", 1000.0)
     enqueue()
     enqueue()
     async with console((100, 30)) as here:
@@ -161,6 +161,6 @@ async def test_an_error_is_said_no_longer_when_something_else_is_done(
         await here.until(lambda: "99" not in here.said)
         here.app.commands.typed("99")
         await here.until(lambda: "99" in here.said)
-        monkeypatch.setattr(console_screen, "SEEN_S", 0.0)
+        monkeypatch.setattr(console_screen, "READ_AFTER_S", 0.0)
         await here.press("j")
         await here.until(lambda: "99" not in here.said)

@@ -11,7 +11,7 @@ from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.journal_entries import Act, Change
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, notifications
@@ -35,7 +35,7 @@ def night(operator: Client) -> StatePaths:
     """What was written down of two hours."""
     paths = operator.paths
     flow = {"limit": 2, "paused": False, "draining": False, "pause_reason": "", "pressure": "", "rests": []}
-    journal_file.append_entries(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
+    journal_file.append_entry(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
     first = Task("q_1", "local/web#1", "the first", pending_since=_stamp(0), position=1.0, agent="demo")
     second = Task("q_2", "local/web#2", "the second", pending_since=_stamp(0), position=2.0, agent="demo")
     for task in (first, second):
@@ -49,11 +49,11 @@ def night(operator: Client) -> StatePaths:
     ):  # fmt: skip
         first, notice = move_task(first, to, _stamp(when), "exit code 1" if to == "error" else None, **fields)  # type: ignore[arg-type]
         notifications.append_notification(paths, notice)
-    journal_file.append_entries(
+    journal_file.append_entry(
         paths,
         Act(_stamp(3000), "pause", text="paused: nothing new starts", changes=(Change({"paused": False}, {"paused": True}),)),
     )
-    journal_file.append_entries(
+    journal_file.append_entry(
         paths, Act(_stamp(3100), "resume", text="resumed", changes=(Change({"paused": True}, {"paused": False}),))
     )
     files.replace(paths.ended("q_1"), msgspec.json.encode(first), durable=False)
@@ -65,14 +65,14 @@ def night(operator: Client) -> StatePaths:
 
 
 async def _replay(here: Console, text: str) -> None:
-    here.app.past.open(text)
-    await here.until(lambda: here.app.picture is not None and here.app.picture.replaying is not None, "the past")
+    here.app.replay.open(text)
+    await here.until(lambda: here.app.state is not None and here.app.state.replaying is not None, "the past")
 
 
 def shown(here: Console) -> Snapshot:
     """What is on the screens, and no longer on its way."""
-    assert here.app.picture is not None
-    return here.app.picture.snapshot
+    assert here.app.state is not None
+    return here.app.state.snapshot
 
 
 def _at(seconds: float) -> str:
@@ -110,7 +110,7 @@ async def test_steps_jumps_and_ends(console: Opener, night: StatePaths) -> None:
         await here.press("full_stop")
         await here.until(lambda: "paused: nothing new starts" in here.said)
         await here.press("<")
-        await here.until(lambda: here.app.connection.moment == pytest.approx(BEGAN + 2400, abs=0.1))
+        await here.until(lambda: here.app.connection.replay_moment == pytest.approx(BEGAN + 2400, abs=0.1))
         await here.press(">", ">", "full_stop")
         await here.until(lambda: "nothing was recorded after this" in here.said)
         await here.press(*["comma"] * 12)
@@ -122,12 +122,12 @@ async def test_playing_skips_what_is_idle(console: Opener, night: StatePaths) ->
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
         await here.press("+", "+", "space")
-        await here.until(lambda: here.app.picture.replaying.playing)  # type: ignore[union-attr]
+        await here.until(lambda: here.app.state.replaying.playing)  # type: ignore[union-attr]
         await here.until(lambda: "this is now" in here.said)
-        await here.until(lambda: not here.app.picture.replaying.playing)  # type: ignore[union-attr]
-        assert here.app.picture is not None
-        assert here.app.picture.replaying is not None
-        assert here.app.picture.replaying.speed == 3600
+        await here.until(lambda: not here.app.state.replaying.playing)  # type: ignore[union-attr]
+        assert here.app.state is not None
+        assert here.app.state.replaying is not None
+        assert here.app.state.replaying.speed == 3600
         await here.press("-")
         await here.shows("600")
 
@@ -144,13 +144,13 @@ async def test_the_past_ends_at_the_present(console: Opener, night: StatePaths, 
     )
     async with console((140, 40)) as here:
         await _replay(here, _at(610))
-        here.app.past.faster(4)
+        here.app.replay.faster(4)
         moments: list[float] = []
-        present = here.app.past._replay.loaded_at  # type: ignore[union-attr]
-        here.app.past.play()
+        present = here.app.replay._replay.loaded_at  # type: ignore[union-attr]
+        here.app.replay.play()
 
         def ended() -> bool:
-            moments.append(here.app.picture.snapshot.taken_at)  # type: ignore[union-attr]
+            moments.append(here.app.state.snapshot.taken_at)  # type: ignore[union-attr]
             return "this is now" in here.said
 
         await here.until(ended)
@@ -202,14 +202,14 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         assert here.said == "this is the past: esc goes back to now"
         assert "this is the past" in str(
             {
-                action.refusal(ActionContext("queue", task="q_2", state="pending", past=True))
+                action.refusal(ActionContext("queue", task="q_2", state="pending", in_replay=True))
                 for action in ACTIONS
                 if action.id == "task.hold"
             }
         )
         new = enqueue("local/web#9")
         await here.until(
-            lambda: here.app.present is not None and here.app.present.snapshot.task(new), "the present to know of it"
+            lambda: here.app.live_state is not None and here.app.live_state.snapshot.find_task(new), "the present to know of it"
         )
         assert [task.id for task in shown(here).pending] == ["q_2"]
         await here.press("4")
@@ -228,7 +228,7 @@ async def test_a_log_is_shown_as_long_as_it_was(console: Opener, night: StatePat
         await here.shows("all, times unknown")
 
     stamps = [Stamp(BEGAN + 61, 0, 0), Stamp(BEGAN + 70, 11, 0), Stamp(BEGAN + 500, 21, 0)]
-    files.replace(night.times("q_1", 1), b"".join(line_of(one) + b"\n" for one in stamps), durable=False)
+    files.replace(night.times("q_1", 1), b"".join(format_stamp(one) + b"\n" for one in stamps), durable=False)
     async with console((140, 40)) as here:
         await _replay(here, _at(120))
         await here.press("1")
@@ -256,4 +256,4 @@ async def test_what_cannot_be_shown_is_said(console: Opener, enqueue: Callable[.
         for text, words in (("soonish", "is no point in time"), ("9h", "nothing is recorded before"), ("now", "this is now")):
             here.app.commands.typed(f"replay {text}")
             await here.until(lambda words=words: words in here.said)  # type: ignore[misc]
-        assert not here.app.past.on
+        assert not here.app.replay.on

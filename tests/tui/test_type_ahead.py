@@ -33,8 +33,8 @@ def packet(here: Console, text: str) -> None:
 
 def held(here: Console, *ids: str) -> bool:
     """Whether all of some tasks are held, as far as the console knows."""
-    assert here.app.picture is not None
-    tasks = [here.app.picture.snapshot.task(task_id) for task_id in ids]
+    assert here.app.state is not None
+    tasks = [here.app.state.snapshot.find_task(task_id) for task_id in ids]
     return all(task is not None and task.held for task in tasks)
 
 
@@ -43,21 +43,21 @@ async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is
 ) -> None:
     """Not `3p`: the task that the command went to is held. Several commands are run one after the other."""
     ids = [enqueue(f"local/web#{number}") for number in (1, 2, 3)]
-    operator.ask("pause")
+    operator.send_request("pause")
     async with console() as here:
         await here.shows("web#3")
         packet(here, "2:3\rp")
         await here.until(lambda: held(here, ids[2]), "#3 to be held")
         packet(here, ":hold 2\r:limit 7\r#1\rp")
         await here.until(lambda: held(here, *ids), "all to be held")
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.limit == 7, "the limit")
+        await here.until(lambda: here.app.state and here.app.state.snapshot.limit == 7, "the limit")
         assert not isinstance(here.app.screen, CommandLine)
 
 
 async def test_a_filter_has_all_its_letters_when_it_is_left(console: Opener, enqueue: Put, operator: Client) -> None:
     """By enter or tab; escape takes all of them away. The keys after it are about the rows that are left."""
     ids = [enqueue(f"local/{name}#1", name) for name in ("alpha", "beta", "gamma")]
-    operator.ask("pause")
+    operator.send_request("pause")
     async with console() as here:
         await here.shows("gamma#1")
         packet(here, "2/beta\rp")
@@ -103,5 +103,5 @@ async def test_help_does_what_was_searched_for(console: Opener, operator: Client
     """And the key after it is heard."""
     async with console() as here:
         packet(here, "?one more agent\r:limit 9\r")
-        await here.until(lambda: here.app.picture and here.app.picture.snapshot.limit == 9, "both to be done")
+        await here.until(lambda: here.app.state and here.app.state.snapshot.limit == 9, "both to be done")
         await here.shows("9 agents")

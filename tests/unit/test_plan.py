@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 
 from kugetsu_engine.domain.decisions import forecast as planning
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learned
-from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_start, expected_end, simulate
+from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learn_from_tasks
+from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_end, estimate_start, simulate_queue
 from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Attempt, Task
@@ -28,7 +28,7 @@ def _task(number: int, **fields: Any) -> Task:
 def _plan(tasks: list[Task], busy: tuple[Busy, ...] = (), minutes: float | None = 10, **facts: Any) -> Plan:
     known = Expected(minutes * MINUTE, 3, "repository") if minutes is not None else None
     given_facts: dict[str, Any] = {"limit": 2, "used": len(busy), "default_agent": "mine"} | facts
-    return simulate(tasks, busy, SchedulingFacts(**given_facts), lambda task: known, NOW)
+    return simulate_queue(tasks, busy, SchedulingFacts(**given_facts), lambda task: known, NOW)
 
 
 def _starts(plan: Plan) -> dict[str, float]:
@@ -62,7 +62,7 @@ def test_a_task_waits_for_each_of_its_own_reasons() -> None:
     ]  # fmt: skip
     busy = (Busy("q_99", "local/a#99", NOW + 2 * MINUTE),)
     rests = {"resting": Cooldown("resting", NOW + 9 * MINUTE)}
-    found = _plan(tasks, busy, limit=20, rests=rests, states={"q_4": "pending"})
+    found = _plan(tasks, busy, limit=20, cooldowns=rests, states={"q_4": "pending"})
     assert _starts(found) == {"q_4": 2, "q_1": 5, "q_2": 7, "q_3": 9, "q_5": 12}
     assert [(one.task_id, one.why.code, one.start) for one in found.others] == [("q_6", "held", None)]
 
@@ -114,8 +114,8 @@ def test_far_down_the_queue_the_pace_is_carried_on() -> None:
     tasks = [_task(n) for n in range(1, 1001)]
     facts = SchedulingFacts(limit=2, used=0)
     known = Expected(600.0, 1, "all")
-    short = simulate(tasks, (), facts, lambda task: known, NOW, most=100)
-    whole = simulate(tasks, (), facts, lambda task: known, NOW)
+    short = simulate_queue(tasks, (), facts, lambda task: known, NOW, most=100)
+    whole = simulate_queue(tasks, (), facts, lambda task: known, NOW)
     assert len(short.starts) == 100
     guess, exact = estimate_start(tasks[899], 900, short, facts), whole.by_id["q_900"].start
     assert guess is not None
@@ -127,20 +127,20 @@ def test_far_down_the_queue_the_pace_is_carried_on() -> None:
 def test_an_agent_that_is_late_has_some_time_left_and_never_more_than_its_limit() -> None:
     """Half of what it was expected to take, as nobody knows better."""
     expected = Expected(600.0, 3, "agent")
-    assert expected_end(100.0, 3600.0, expected, NOW) == NOW + 500.0
-    assert expected_end(900.0, 3600.0, expected, NOW) == NOW + 300.0
-    assert expected_end(900.0, 1000.0, expected, NOW) == NOW + 100.0
-    assert expected_end(100.0, 3600.0, None, NOW) is None
+    assert estimate_end(100.0, 3600.0, expected, NOW) == NOW + 500.0
+    assert estimate_end(900.0, 3600.0, expected, NOW) == NOW + 300.0
+    assert estimate_end(900.0, 1000.0, expected, NOW) == NOW + 100.0
+    assert estimate_end(100.0, 3600.0, None, NOW) is None
 
 
 def test_run_times_are_known_by_repository_and_agent_and_else_by_what_is_near() -> None:
     """The median; of the agent elsewhere where the repository is new; of all where the agent is."""
     known = RunTimes().learn("local/a", "one", 10.0).learn("local/a", "one", 30.0).learn("local/a", "one", 1000.0)
     known = known.learn("local/b", "two", 5.0)
-    assert known.expected("local/a", "one") == Expected(30.0, 3, "repository")
-    assert known.expected("local/new", "two") == Expected(5.0, 1, "agent")
-    assert known.expected("local/new", "three") == Expected(20.0, 4, "all")
-    assert RunTimes().expected("local/a", "one") is None
+    assert known.estimate("local/a", "one") == Expected(30.0, 3, "repository")
+    assert known.estimate("local/new", "two") == Expected(5.0, 1, "agent")
+    assert known.estimate("local/new", "three") == Expected(20.0, 4, "all")
+    assert RunTimes().estimate("local/a", "one") is None
 
 
 def test_what_is_learned_stays_small_and_sound() -> None:
@@ -154,13 +154,13 @@ def test_what_is_learned_stays_small_and_sound() -> None:
     assert len(known.runs) == MOST_PAIRS
     assert known.learn("local/a", "one", float("nan")) is known
     broken = msgspec.json.decode(b'{"runs": [{"repository": "r", "agent": "a", "seconds": [-1, 0]}]}', type=RunTimes)
-    assert broken.expected("r", "a") is None
+    assert broken.estimate("r", "a") is None
 
 
 def test_ended_tasks_teach_what_the_engine_would_have_learned() -> None:
     """From the attempts that went well."""
     ended = _task(1, attempts=[Attempt(1, outcome="failed", elapsed_s=3.0), Attempt(2, outcome="ok", elapsed_s=60.0)])
-    assert learned([ended], "mine").expected(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
+    assert learn_from_tasks([ended], "mine").estimate(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
 
 
 _tasks = some.lists(
@@ -181,7 +181,7 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
     tasks = [_task(number, **fields) for number, fields in enumerate(drawn, 1)]
     known = Expected(float(seconds), 1, "all")
     states = {task.id: task.state for task in tasks}
-    found = simulate(tasks, (), SchedulingFacts(limit=limit, used=0, states=states), lambda task: known, NOW)
+    found = simulate_queue(tasks, (), SchedulingFacts(limit=limit, used=0, states=states), lambda task: known, NOW)
     by_id = {task.id: task for task in tasks}
     assert {one.task_id for one in (*found.starts, *found.others)} == set(by_id)
     for one in found.starts:
@@ -199,14 +199,14 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
 def test_ten_thousand_tasks_that_cannot_start_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for something is not asked again before that has happened."""
     asked = 0
-    real: Callable[..., Any] = scheduling.own_reason
+    real: Callable[..., Any] = scheduling.find_own_reason
 
     def counted(*args: Any) -> Any:
         nonlocal asked
         asked += 1
         return real(*args)
 
-    monkeypatch.setattr(planning, "own_reason", counted)
+    monkeypatch.setattr(planning, "find_own_reason", counted)
     tasks = [_task(n, issue_ref=f"local/a#{n % 3}") for n in range(1, 1001)]
     assert len(_plan(tasks, limit=5).starts) == 1000
     assert asked < 10_000

@@ -79,21 +79,21 @@ def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths
     with open(paths.notifications, "ab") as file:
         file.write(b'garbage\n\xff\xfe\n{"time": 1}\n[[[[\n\n')
     notifications.append_notification(paths, _notice("two"))
-    assert [notice.text for notice in notifications.newest_notification(paths)] == ["one", "two"]
-    assert notifications.newest_notification(paths)[0] == _notice("one")
-    assert [notice.text for notice in notifications.newest_notification(paths, 1)] == ["two"]
+    assert [notice.text for notice in notifications.read_newest_notifications(paths)] == ["one", "two"]
+    assert notifications.read_newest_notifications(paths)[0] == _notice("one")
+    assert [notice.text for notice in notifications.read_newest_notifications(paths, 1)] == ["two"]
 
 
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     """800 of 800 lines are there and whole."""
     program = (
-        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import notices\n"
+        "import sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.state import notifications\n"
         "from kugetsu_engine.domain.task import Notice\n"
-        "for n in range(200): notices.append(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
+        "for n in range(200): notifications.append_notification(StatePaths(sys.argv[1]), Notice('t', 'x', f'{sys.argv[2]}{n}'))"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    assert {notice.text for notice in notifications.newest_notification(paths, 1000)} == {
+    assert {notice.text for notice in notifications.read_newest_notifications(paths, 1000)} == {
         f"{name}{n}" for name in "abcd" for n in range(200)
     }
 
@@ -101,7 +101,7 @@ def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
 def test_a_long_text_is_cut_so_that_its_line_stays_whole(paths: StatePaths) -> None:
     """A megabyte of error becomes a line below a page."""
     notifications.append_notification(paths, _notice("x" * (1 << 20)))
-    (found,) = notifications.newest_notification(paths)
+    (found,) = notifications.read_newest_notifications(paths)
     assert found.text == "x" * 1500 + "…"
 
 
@@ -109,7 +109,7 @@ def test_only_the_end_of_a_long_file_is_read(paths: StatePaths) -> None:
     """The newest come from the tail, and none of them is a torn line."""
     for number in range(3000):
         notifications.append_notification(paths, _notice(f"{number:06}" + "x" * 100))
-    found = notifications.newest_notification(paths, 10_000)
+    found = notifications.read_newest_notifications(paths, 10_000)
     assert 500 < len(found) < 3000
     assert [int(notice.text[:6]) for notice in found] == list(range(3000 - len(found), 3000))
 
@@ -133,22 +133,22 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
         os.mkdir(paths.notifications)
     elif kind == "symlink":
         os.symlink("/dev/zero", paths.notifications)
-    assert notifications.newest_notification(paths) == []
+    assert notifications.read_newest_notifications(paths) == []
 
 
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:
     """No listener, a file in its place, a full pipe: ringing is always quick and writes nothing elsewhere."""
-    wakeup_fifo.notify(paths.bell, "q_1")
-    assert not os.path.exists(paths.bell)
-    fd = wakeup_fifo.listen(paths.bell)
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_1")
+    assert not os.path.exists(paths.wakeup_fifo)
+    fd = wakeup_fifo.listen(paths.wakeup_fifo)
     assert fd is not None
-    wakeup_fifo.notify(paths.bell, "q_41")
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_41")
     assert os.read(fd, 100) == b"q_41\n"
     for _ in range(40_000):
-        wakeup_fifo.notify(paths.bell, "q_41")
+        wakeup_fifo.notify(paths.wakeup_fifo, "q_41")
     os.close(fd)
-    os.unlink(paths.bell)
-    Path(paths.bell).write_bytes(b"a file")
-    wakeup_fifo.notify(paths.bell, "q_1")
-    assert Path(paths.bell).read_bytes() == b"a file"
-    assert wakeup_fifo.listen(paths.bell) is None
+    os.unlink(paths.wakeup_fifo)
+    Path(paths.wakeup_fifo).write_bytes(b"a file")
+    wakeup_fifo.notify(paths.wakeup_fifo, "q_1")
+    assert Path(paths.wakeup_fifo).read_bytes() == b"a file"
+    assert wakeup_fifo.listen(paths.wakeup_fifo) is None

@@ -17,7 +17,7 @@ class Stamp(NamedTuple):
     at: float
     """Seconds since 1970."""
     log: int
-    told: int
+    readable: int
 
 
 class Cut(NamedTuple):
@@ -28,30 +28,30 @@ class Cut(NamedTuple):
     head: int
     """Bytes at the beginning that stayed."""
 
-    def moved(self, length: int) -> int:
+    def shift(self, length: int) -> int:
         """Where a place of the log is now; one that was dropped is the end of the head."""
         return length + self.after - self.before if length > self.before else min(length, self.head)
 
 
-def line_of(stamp: Stamp) -> bytes:
+def format_stamp(stamp: Stamp) -> bytes:
     """A stamp as a line, without its end."""
     return b"@%.2f %d %d" % stamp
 
 
-def stamp_of(line: bytes) -> Stamp | None:
+def parse_stamp(line: bytes) -> Stamp | None:
     """Read a line; None for one that is broken."""
     found = _LINE.fullmatch(line)
     return Stamp(float(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def repair_stamp(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
+def shift_stamps(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
     """The stamps of logs whose middles were dropped; those that tell nothing any more are left out."""
     kept: list[Stamp] = []
     for stamp in stamps:
         for cut in log:
-            stamp = stamp._replace(log=cut.moved(stamp.log))
+            stamp = stamp._replace(log=cut.shift(stamp.log))
         for cut in told:
-            stamp = stamp._replace(told=cut.moved(stamp.told))
+            stamp = stamp._replace(readable=cut.shift(stamp.readable))
         if not kept or stamp[1:] != kept[-1][1:]:
             kept.append(stamp)
     return kept
