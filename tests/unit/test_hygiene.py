@@ -316,7 +316,6 @@ VAGUE_ALLOWED: dict[str, str] = {
     "kugetsu_engine/cli/commands/completion.py:complete_words": "the words of the command line",
     "kugetsu_engine/client/edit.py:begin_edit": "to be renamed",
     "kugetsu_engine/engine/loop.py:Engine.take_turn": "to be renamed",
-    "kugetsu_engine/git/isolation.py:IsolatedView.pass_over_filtered": "to be renamed",
     "kugetsu_tui/screens/multi_select.py:Marking.words": "to be renamed",
     "kugetsu_tui/widgets/row_list.py:RowList.begin_range": "to be renamed",
 }
