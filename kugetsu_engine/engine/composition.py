@@ -49,7 +49,7 @@ def open_engine(
     paths: StatePaths, environ: Mapping[str, str], mode: str, *, clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic, launcher: Launcher | None = None,
     on_notice: Callable[[Notice], None] | None = None, resume: bool = False,
-    boot_id: Callable[[], str] = identity.boot_id, drain: bool = False,
+    boot_id: Callable[[], str] = identity.read_boot_id, drain: bool = False,
 ) -> Engine:  # fmt: skip
     """Take the engine's lock of a state directory and build the engine.
 

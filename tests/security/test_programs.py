@@ -38,7 +38,7 @@ def test_s07_no_program_that_is_started_is_a_shell() -> None:
                     first = node.elts[0]
                     if isinstance(first, ast.Constant) and first.value in SHELLS:
                         found.append(f"{path.name}:{node.lineno}")
-    assert [place for place in found if not place.startswith(("completion.py", "demo.py"))] == []
+    assert [place for place in found if not place.startswith(("completion.py", "demo_agent.py"))] == []
 
 
 @pytest.mark.parametrize("text", ["--auto", "-h", "--share", "--version", "-", "$(touch canary)", "; touch canary"])
@@ -92,10 +92,10 @@ def test_s20_a_stop_reaches_nobody_but_the_supervisor_that_is_proved(paths: Stat
     """A run record with another pid, start, boot or token, or of a wrong type: no signal is sent."""
     stranger = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"])
     try:
-        wait_until(lambda: identity.start_ticks(stranger.pid), 5, "the process")
+        wait_until(lambda: identity.read_start_ticks(stranger.pid), 5, "the process")
         good = {
             "task_id": "q_1", "attempt": 1, "token": "t" * 16, "supervisor_pid": stranger.pid,
-            "start_ticks": identity.start_ticks(stranger.pid), "boot_id": identity.boot_id(),
+            "start_ticks": identity.read_start_ticks(stranger.pid), "boot_id": identity.read_boot_id(),
             "started_at": "2026-01-01T00:00:00.000Z", "timeout_s": 60.0,
         }  # fmt: skip
         run = Path(paths.run("q_1", 1))
@@ -149,8 +149,8 @@ def test_s22_only_named_modules_know_sockets_and_protocols() -> None:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
                 found |= {(path.name, name) for name in names if name.partition(".")[0] in networks}
     forges = {("client.py", "httpx"), ("client.py", "urllib.parse")}
-    server = {(f"opencode_{name}.py", "socket") for name in ("desk", "keeper", "visits")}
-    server |= {("opencode_http.py", "http.client"), ("opencode_http.py", "urllib.parse")}
+    server = {(f"{name}.py", "socket") for name in ("keeper_protocol", "server_keeper", "server_clients")}
+    server |= {("http_api.py", "http.client"), ("http_api.py", "urllib.parse")}
     assert found == {("launcher.py", "socket"), ("supervisor.py", "socket")} | forges | server
 
 
