@@ -6,7 +6,7 @@ from textual import events
 from textual.binding import Binding
 
 from ..formatting.cells import fit, width_of
-from ..keys import shown_key
+from ..keys import format_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
 from ..widgets.pane import shown_title
@@ -57,7 +57,7 @@ class TaskEventsDialog(TextDialog):
 
     def hints(self) -> Sequence[str]:
         """With the key that tries the task again, where that can be."""
-        again = f"{shown_key(self._key)} tries it again, " if self._again is not None else ""
+        again = f"{format_key(self._key)} tries it again, " if self._again is not None else ""
         return [again + hint for hint in self.HINTS]
 
     def on_key(self, event: events.Key) -> None:

@@ -6,7 +6,7 @@ from textual import events
 
 from ..formatting.cells import clean, width_of
 from ..formatting.glyphs import glyph
-from ..keys import Action, shown_key
+from ..keys import Action, format_key
 from .line_widget import Line, Lines, Span, between, filled
 
 
@@ -134,7 +134,7 @@ class KeyBar(Lines):
             return Line(filled([*spans, *key_spans(self._field)], width), "bar")
         used = 1
         for action, why_not, words in self._actions:
-            key = shown_key(action.keys[0])
+            key = format_key(action.keys[0])
             length = width_of(key) + 1 + width_of(words) + 2
             if used + length - 2 > width:
                 continue

@@ -20,11 +20,11 @@ def main(verb: str, argv: list[str]) -> int:
         raise UsageError("--dry-run needs --clean")
     client = make_client()
     inventory = WorktreeInventory(client.paths, client.environ, read_only=client.read_only)
-    for fault in inventory.fetch() if args.fetch else ():
+    for fault in inventory.fetch_remotes() if args.fetch_remotes else ():
         print_note(f"kugetsu: {fault}")
     if args.clean:
         return _clean(inventory, args.dry_run, args.json)
-    worktrees = inventory.all()
+    worktrees = inventory.list_worktrees()
     if args.json:
         print_json([_document(one) for one in worktrees])
     elif worktrees:
@@ -46,7 +46,7 @@ def _clean(inventory: WorktreeInventory, dry_run: bool, as_json: bool) -> int:
         if not as_json:
             print(_describe_removal(removal, dry_run))
 
-    removals = inventory.clean(dry_run, print_removal)
+    removals = inventory.remove_safe(dry_run, print_removal)
     gone = [one.worktree for one in removals if one.removed or (dry_run and one.worktree.safe)]
     if as_json:
         print_json([_document(one.worktree) | {"removed": one.removed, "why": one.why} for one in removals])
