@@ -20,7 +20,7 @@ def main(verb: str, argv: list[str]) -> int:
         raise UsageError("--dry-run needs --clean")
     client = make_client()
     inventory = WorktreeInventory(client.paths, client.environ, read_only=client.read_only)
-    for fault in inventory.fetch_remotes() if args.fetch_remotes else ():
+    for fault in inventory.fetch_remotes() if args.fetch else ():
         print_note(f"kugetsu: {fault}")
     if args.clean:
         return _clean(inventory, args.dry_run, args.json)
