@@ -121,7 +121,7 @@ def test_words_on_the_error_output_hide_no_event_and_are_none(log: LogFile, tmp_
     log.write(RESULT)
     reads.finish()
     assert reads.finished
-    assert reads.failure(0) is None
+    assert reads.read_failure(0) is None
     assert reads.result()["last_text"] == "done"
     told = (tmp_path / "1.txt").read_text("utf-8")
     assert "made by setup\n" in told
