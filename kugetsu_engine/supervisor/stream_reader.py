@@ -213,10 +213,8 @@ class StreamReader:
         used, steps = self._used(), self._reader.steps
         left = self._limits["max_cost"]
         if left is not None and used["cost"] is not None and used["cost"] >= left:
-            return (
-                "budget",
-                f"it has used up the budget of its task: {format_money(used['cost'])} in this attempt, {format_money(left)} was left",
-            )
+            spent = f"{format_money(used['cost'])} in this attempt, {format_money(left)} was left"
+            return "budget", f"it has used up the budget of its task: {spent}"
         for name, have, unit in (("max_steps", steps, "steps"), ("max_tokens", used["tokens"], "tokens")):
             limit = self._limits[name]
             if limit is not None and isinstance(have, int) and have >= limit:
