@@ -23,7 +23,7 @@ FRAME = 6
 class ScrollingLines(Lines, can_focus=True):
     """Lines that are laid out for the width, and scrolled."""
 
-    DEFAULT_CSS = "ReadingLines { height: 1fr; }"
+    DEFAULT_CSS = "ScrollingLines { height: 1fr; }"
 
     class Rest(Message):
         """How many lines stand below what is seen has changed."""

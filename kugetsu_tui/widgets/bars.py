@@ -67,7 +67,7 @@ class Banner(Lines):
 class MessageBar(Lines):
     """The line at the bottom: the answer to the last act, else the selected task in a few words."""
 
-    DEFAULT_CSS = "Talk { height: 1; }"
+    DEFAULT_CSS = "MessageBar { height: 1; }"
 
     def __init__(self) -> None:
         super().__init__("talk")
