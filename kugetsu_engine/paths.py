@@ -20,7 +20,7 @@ ENV_FORGES = "forges.env"
 """Beside them, for kugetsu itself: no agent gets what it says."""
 
 
-def state_dir_from(environ: "os._Environ[str] | dict[str, str]") -> str:
+def find_state_dir(environ: "os._Environ[str] | dict[str, str]") -> str:
     """Return the absolute state directory that `KUGETSU_DIR` names, or the default.
 
     Raises:

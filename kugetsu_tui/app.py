@@ -201,7 +201,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         if screen is not None and screen.stands:
             screen.say(text, tone)
 
-    def on_picture_changed(self, event: StateChanged) -> None:
+    def on_state_changed(self, event: StateChanged) -> None:
         """Show what is known now, on every screen that is open."""
         told = status_bar.start_report(self.present, event.picture)
         self.present = event.picture
@@ -227,7 +227,7 @@ class KugetsuApp(App[None], inherit_bindings=False):
         """Say what happened since the operator was last here."""
         self.say(event.text, event.tone)
 
-    def on_called(self, event: AttentionCalled) -> None:
+    def on_attention_called(self, event: AttentionCalled) -> None:
         """Call the operator through the terminal."""
         self.write(
             terminal_notifications.call_attention(event.text, self.connection.settings.notify, self.connection.client.environ)

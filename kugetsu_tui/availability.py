@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.states import ACTIVE, FINAL
 
 PAST_REFUSAL = "this is the past: esc goes back to now"
@@ -67,7 +67,7 @@ def needs_task(now: ActionContext) -> str | None:
 
 
 def _shown(now: ActionContext) -> str:
-    return shown_id(now.task or "")
+    return format_id(now.task or "")
 
 
 def pending(verb: str) -> WhyNot:

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kugetsu_engine.domain.config_faults import did_you_mean
+from kugetsu_engine.domain.config_faults import suggest_name
 
 from .availability import (
     PAST_REFUSAL,
@@ -292,7 +292,7 @@ class Registry:
             wanted: for the id of an action its key, or several with commas.
         """
         problems = [
-            f"config.toml: [keys] {name} is no action{did_you_mean(name, self._by_id)}"
+            f"config.toml: [keys] {name} is no action{suggest_name(name, self._by_id)}"
             for name in wanted if name not in self._by_id
         ]  # fmt: skip
         registry = self

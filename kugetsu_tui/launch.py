@@ -29,9 +29,9 @@ def _start(words: list[str]) -> int:
         return _replay(words[1:])
     if words[:1] == ["demo"]:
         return _demo(words[1:])
-    from kugetsu_engine.paths import state_dir_from
+    from kugetsu_engine.paths import find_state_dir
 
-    return run_console(state_dir_from(os.environ), "--read-only" in words, resume="--resume" in words)
+    return run_console(find_state_dir(os.environ), "--read-only" in words, resume="--resume" in words)
 
 
 def run_console(
@@ -113,13 +113,13 @@ def _replay(words: list[str]) -> int:
     import time
 
     from kugetsu_engine.cli.commands.replay import parse
-    from kugetsu_engine.domain.text.times import past_moment
-    from kugetsu_engine.paths import state_dir_from
+    from kugetsu_engine.domain.text.times import parse_past_moment
+    from kugetsu_engine.paths import find_state_dir
 
     wanted = " ".join(parse(words).time)
     if wanted:
-        past_moment(wanted, time.time())  # what is no time is said before the screen is taken
-    return run_console(state_dir_from(os.environ), read_only=True, replay=wanted)
+        parse_past_moment(wanted, time.time())  # what is no time is said before the screen is taken
+    return run_console(find_state_dir(os.environ), read_only=True, replay=wanted)
 
 
 def _demo(words: list[str]) -> int:
@@ -129,7 +129,7 @@ def _demo(words: list[str]) -> int:
 
     given = parser_of("demo").parse_args(words)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
-    environ = demo_setup.undisturbed(os.environ)
+    environ = demo_setup.without_settings(os.environ)
     try:
         return run_console(state_dir, False, environ)
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from kugetsu_engine.domain.decisions.notification_rules import Need
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_moment
 
@@ -63,7 +63,7 @@ class Navigator:
     def open_story(self, task_id: str, key: str = "", again: Callable[[], None] | None = None) -> None:
         """Tell what happened to a task; where it can be tried again, by a key."""
         picture = self._app.picture
-        task = picture.snapshot.task(task_id) if picture is not None else None
+        task = picture.snapshot.find_task(task_id) if picture is not None else None
         if task is not None and picture is not None:
             title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
             self._app.push_screen(TaskEventsDialog(title, describe_event(picture, task), key, again))
@@ -83,9 +83,9 @@ class Navigator:
     def jump(self, task_id: str) -> None:
         """Go to a task, wherever it is listed."""
         picture, screen = self._app.picture, self._app.talking
-        task = picture.snapshot.task(task_id) if picture is not None else None
+        task = picture.snapshot.find_task(task_id) if picture is not None else None
         if task is None:
-            self._app.say(f"there is no {shown_id(task_id)} in the lists", "warning")
+            self._app.say(f"there is no {format_id(task_id)} in the lists", "warning")
         elif isinstance(screen, HomeScreen):
             screen.jump(task_id)
         else:

@@ -10,7 +10,7 @@ from typing import Any
 from textual.app import App, InvalidThemeError
 from textual.theme import Theme
 
-from kugetsu_engine.domain.config_faults import did_you_mean
+from kugetsu_engine.domain.config_faults import suggest_name
 
 from .formatting.cells import clean
 
@@ -208,7 +208,7 @@ def start(app: App[Any], wanted: str | None, colourless: bool) -> list[str]:
     except InvalidThemeError:
         app.theme = DEFAULT
         known = ", ".join(theme.name.removeprefix("kugetsu-") for theme in ALL)
-        meant = did_you_mean(wanted, [name.removeprefix("kugetsu-") for name in app.available_themes])
+        meant = suggest_name(wanted, [name.removeprefix("kugetsu-") for name in app.available_themes])
         return [f"there is no theme {clean(wanted, 40)!r}{meant}; there are {known}, and more that :theme completes"]
     return []
 

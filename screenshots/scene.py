@@ -14,7 +14,7 @@ from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.history.journal_entries import STARTED, Act
 from kugetsu_engine.domain.job import Progress, RunRecord
 from kugetsu_engine.domain.task import Attempt, Delivered, Notice, Task, Usage
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.domain.text.times import epoch, iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.process import identity
@@ -106,7 +106,7 @@ class Scene:
     def __init__(self, root: str, restarted: bool = False) -> None:
         """Lay it out; `restarted`: its engine has just started and found agents at work."""
         self.paths = StatePaths(root)
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         Path(self.paths.config).write_text("max_concurrent_agents = 3\nmax_attempts = 3\n", encoding="utf-8")
         self._lock = EngineLock(self.paths)
         self._lock.acquire()
@@ -172,7 +172,7 @@ class Scene:
         for number, line in enumerate(lines, 1):
             length += len(line)
             stamps.append(Stamp(since + (until - since) * number / len(lines), length, 0))
-        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
+        Path(self.paths.times(task_id, attempt)).write_bytes(b"".join(format_stamp(stamp) + b"\n" for stamp in stamps))
 
     def _fleet(self) -> None:
         api, web = "github.com/moon/api", "github.com/moon/web"
@@ -280,7 +280,7 @@ def logout(request):
 
 def make_worktree(paths: StatePaths) -> None:
     """Give the selected task a worktree with work in it."""
-    from kugetsu_engine.domain.refs import parse
+    from kugetsu_engine.domain.refs import parse_reference
     from kugetsu_engine.git import worktrees
     from tests.support.repositories import commit, make_repository
 
@@ -290,7 +290,7 @@ def make_worktree(paths: StatePaths) -> None:
         (repository / folder).mkdir()
     commit(repository, "src/auth.py", AUTH)
     commit(repository, "tests/test_auth.py", "def test_login():\n    assert login()\n")
-    worktree = Path(paths.worktree(parse("github.com/moon/api#88").slug))
+    worktree = Path(paths.worktree(parse_reference("github.com/moon/api#88").slug))
     worktrees.prepare_worktree(str(repository), str(worktree), "fix/issue-88", None)
     renewed = '    if cookie.expires <= now:\n        return renew(cookie, path="/")\n'
     commit(worktree, "src/auth.py", AUTH.replace('    log.debug("no cookie")\n', renewed).replace('"/login"', '"/"'))

@@ -40,51 +40,51 @@ _ERROR = re.compile(r"litellm\.(\w+)|^The API provider|^API key|has hit a token 
 _DONE = re.compile(r"(.{0,100}\]: )?(Applied edit to |Commit [0-9a-f]{7,} |Added .{1,300} to the chat|Repo-map: |Git repo: )")
 
 
-class NoHistory(AttemptFailed):
+class MissingConversation(AttemptFailed):
     """The conversation to go on with is not there."""
 
     failure = "session"
 
 
-def command(own: "AgentSettings", call: "Invocation") -> list[str]:
+def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     session = call.session_id or ""
     argv = [own.program or "aider", *OPTIONS, f"--message-file={call.prompt_file}"]
-    argv += [f"--chat-history-file={history(call.state_dir, session)}", f"--input-history-file={os.devnull}"]
+    argv += [f"--chat-history-file={_history_path(call.state_dir, session)}", f"--input-history-file={os.devnull}"]
     if call.session.mode != "new":
         argv.append("--restore-chat-history")
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
-def screen(own: "AgentSettings", session_id: str | None, state_dir: str) -> list[str]:
+def build_screen_command(own: "AgentSettings", session_id: str | None, state_dir: str) -> list[str]:
     """Return the command line of its own screen, for a person."""
-    going_on = [f"--chat-history-file={history(state_dir, session_id)}", "--restore-chat-history"] if session_id else []
+    going_on = [f"--chat-history-file={_history_path(state_dir, session_id)}", "--restore-chat-history"] if session_id else []
     return [own.program or "aider", *going_on]
 
 
-def history(state_dir: str, session: str) -> str:
+def _history_path(state_dir: str, session: str) -> str:
     """The file of a conversation."""
     return StatePaths(state_dir).conversation(session)
 
 
-def delete(state_dir: str, session: str) -> None:
+def delete_conversation(state_dir: str, session: str) -> None:
     """Delete a conversation; one that is gone already is no error."""
     if "/" not in session:
-        files.remove(history(state_dir, session))
+        files.remove(_history_path(state_dir, session))
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
     """Look whether the conversation to go on with is there, and copy the one to fork.
 
     Raises:
-        NoHistory: it is not.
+        MissingConversation: it is not.
     """
     wanted, options, state_dir = job["session"], job["reader_options"], str(job["state_dir"])
-    path = history(state_dir, str(wanted["session_id"]))
+    path = _history_path(state_dir, str(wanted["session_id"]))
     if "/" in str(wanted["session_id"]) or not os.path.exists(path):
-        raise NoHistory(f"aider has no conversation {str(wanted['session_id'])[:60]} any more")
+        raise MissingConversation(f"aider has no conversation {str(wanted['session_id'])[:60]} any more")
     if wanted["mode"] == "fork":
-        files.replace(history(state_dir, str(options["session"])), files.read(path, 64 << 20), durable=False)
+        files.replace(_history_path(state_dir, str(options["session"])), files.read(path, 64 << 20), durable=False)
     return {}
 
 

@@ -18,28 +18,28 @@ FLAGS = frozenset({
     "--dangerously-allow-all", "--auto-approve", "--skip-permissions-unsafe", "--always-approve",
 })  # fmt: skip
 """Options that approve everything: of opencode, gemini, codex, claude, aider and others."""
-CHOICES = frozenset({
+OPTIONS_WITH_VALUE = frozenset({
     ("--permission-mode", "bypassPermissions"), ("--permission-mode", "dontAsk"), ("--approval-mode", "yolo"),
     ("--ask-for-approval", "never"), ("-a", "never"), ("--sandbox", "danger-full-access"), ("-s", "danger-full-access"),
     ("-c", "approval_policy=never"), ("-c", 'approval_policy="never"'),
 })  # fmt: skip
 """Options that do so with a certain value, in the next word or after `=`."""
-SHORT = {"gemini": "-y", "cursor-agent": "-f", "agent": "-f"}
+SHORT_FLAGS = {"gemini": "-y", "cursor-agent": "-f", "agent": "-f"}
 """Short options that mean it for one program."""
 VARIABLES = {"AIDER_YES_ALWAYS": ("1", "true", "yes"), "AIDER_YES": ("1", "true", "yes"), "GOOSE_MODE": ("auto",)}
 """Variables that mean it with one of these values."""
 RISKY_TOOLS = ("*", "bash")
 
 
-def is_auto_approved(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
+def find_approval(argv: Sequence[str], env: Mapping[str, str]) -> str | None:
     """By which word an agent is told to approve everything; None where it is not."""
     for word, following in zip(argv[1:], [*argv[2:], ""], strict=False):
         option, _, value = word.partition("=")
-        if (option in FLAGS and value.lower() not in ("false", "0", "no")) or (option, value) in CHOICES:
+        if (option in FLAGS and value.lower() not in ("false", "0", "no")) or (option, value) in OPTIONS_WITH_VALUE:
             return word
-        if (word, following) in CHOICES:
+        if (word, following) in OPTIONS_WITH_VALUE:
             return f"{word} {following}"
-        if word == SHORT.get(os.path.basename(argv[0])):
+        if word == SHORT_FLAGS.get(os.path.basename(argv[0])):
             return word
     for name, values in VARIABLES.items():
         if env.get(name, "").lower() in values:
@@ -87,13 +87,13 @@ class ApprovalReader:
 
 def list_auto_approving_agents(paths: StatePaths, settings: Settings) -> dict[str, str]:
     """For each agent that approves everything the word that says so, in its command line, its settings or the env files."""
-    env, found = env_files.read_readable(paths), dict[str, str]()
-    for name in registry.agent_names(settings):
+    env, found = env_files.read_readable_env(paths), dict[str, str]()
+    for name in registry.list_agent_names(settings):
         try:
             drive = registry.build_launch_spec(name, settings, "local/any#1")
         except KugetsuError:
             continue
-        word = is_auto_approved(drive.argv, {**env, **drive.env})
+        word = find_approval(drive.argv, {**env, **drive.env})
         if word is not None:
             found[name] = word
     return found

@@ -32,7 +32,7 @@ ENDS = {"error_max_turns": "endless", "error_max_budget_usd": "budget"}
 """What the subtype of its last event means, where it is no success."""
 
 
-def command(own: "AgentSettings", call: "Invocation") -> list[str]:
+def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     argv = [own.program or "claude", "-p", "--output-format=stream-json", "--verbose"]
     if call.session.mode == "new":
@@ -44,7 +44,7 @@ def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, *([f"--model={own.model}"] if own.model else []), *own.args]
 
 
-def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
     """Return the command line of its own screen, for a person."""
     return [own.program or "claude", *(["--resume", session_id] if session_id else [])]
 

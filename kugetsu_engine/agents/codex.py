@@ -26,7 +26,7 @@ FAILURES = (
 """What its own words mean, beside what all programs print."""
 
 
-def command(own: "AgentSettings", call: "Invocation") -> list[str]:
+def build_command(own: "AgentSettings", call: "Invocation") -> list[str]:
     """Return its command line."""
     argv = [own.program or "codex", "exec", "--json", *([f"--model={own.model}"] if own.model else []), *own.args]
     if call.session.mode == "continue":
@@ -36,7 +36,7 @@ def command(own: "AgentSettings", call: "Invocation") -> list[str]:
     return [*argv, "-"]
 
 
-def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
     """Return the command line of its own screen, for a person."""
     return [own.program or "codex", *(["resume", session_id] if session_id else [])]
 

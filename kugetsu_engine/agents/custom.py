@@ -22,5 +22,5 @@ def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
         return found
     return LaunchSpec(
         found.argv, prompt_on_stdin=found.prompt_on_stdin, errors_apart=True, reader="template",
-        reader_options={"stream": json_paths.compile_path(own.stream), "session": session, "directory": call.worktree},
+        reader_options={"stream": json_paths.compile_stream(own.stream), "session": session, "directory": call.worktree},
     )  # fmt: skip

@@ -33,13 +33,13 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def git(*args: str) -> str:
+def run_git(*args: str) -> str:
     """Run git in the worktree."""
     done = subprocess.run(["git", *args], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     return (done.stdout or done.stderr).strip()
 
 
-def behaviour(prompt: str) -> dict[str, str]:
+def parse_behaviour(prompt: str) -> dict[str, str]:
     """The words of the last `demo:` line of the prompt."""
     line = next((line for line in reversed(prompt.splitlines()) if line.startswith("demo:")), "demo:")
     return dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
@@ -47,7 +47,7 @@ def behaviour(prompt: str) -> dict[str, str]:
 
 def edit_files(steps: int, task: str) -> None:
     """Look at the repository and change files in it, a step at a time."""
-    files = [name for name in git("ls-files").splitlines() if name.endswith((".py", ".md"))] or ["README.md"]
+    files = [name for name in run_git("ls-files").splitlines() if name.endswith((".py", ".md"))] or ["README.md"]
     os.makedirs("notes", exist_ok=True)
     for step in range(steps):
         kind, text = NOTES[step % len(NOTES)]
@@ -63,24 +63,25 @@ def edit_files(steps: int, task: str) -> None:
             print_line(f"      notes/{task}.md +1")
         if kind == "bash":
             print_line("      $ git status --short")
-            for line in git("status", "--short").splitlines()[:3]:
+            for line in run_git("status", "--short").splitlines()[:3]:
                 print_line(f"      {line}")
         pause(0.7)
 
 
 def commit(task: str) -> None:
     """Commit what was changed, under a name of the demo's own."""
-    git("add", "-A")
+    run_git("add", "-A")
     who = ("-c", "user.name=kugetsu demo", "-c", "user.email=demo@localhost")
     print_line(
-        git(*who, "commit", "--quiet", "-m", f"Work on {task}") or f"      committed {git('rev-parse', '--short', 'HEAD')}"
+        run_git(*who, "commit", "--quiet", "-m", f"Work on {task}")
+        or f"      committed {run_git('rev-parse', '--short', 'HEAD')}"
     )
 
 
 def main() -> int:
     """Do as the prompt says and return the exit code."""
     prompt = sys.stdin.read()
-    how = behaviour(prompt)
+    how = parse_behaviour(prompt)
     task = os.environ.get("KUGETSU_TASK_ID", "task")
     attempt = int(os.environ.get("KUGETSU_ATTEMPT", "1"))
     end = how.get("end", "ok")
@@ -106,8 +107,8 @@ def main() -> int:
         )
         print_line("      a development server was left running")
     if end == "nothing":
-        git("checkout", "--", ".")
-        git("clean", "-fdq", "notes")
+        run_git("checkout", "--", ".")
+        run_git("clean", "-fdq", "notes")
         print_line("      no change needed")
         return 0
     commit(task)

@@ -107,7 +107,7 @@ class JsonStreamReader(Reader):
         return [value for value in self._values(name, event) if isinstance(value, str) and value]
 
     def _at(self, place: dict[str, Any], event: dict[str, Any]) -> list[Any]:
-        return list(json_paths.value_at(event, place["at"])) if json_paths.condition_holds(event, place["when"]) else []
+        return list(json_paths.find_values(event, place["at"])) if json_paths.condition_holds(event, place["when"]) else []
 
     def _holds(self, name: str, event: dict[str, Any]) -> bool:
         return any(json_paths.condition_holds(event, condition) for condition in self._stream.get(name, ()))

@@ -25,12 +25,12 @@ PACKAGES = {
     "claude": "@anthropic-ai/claude-code", "codex": "@openai/codex", "gemini": "@google/gemini-cli", "opencode": "opencode-",
 }  # fmt: skip
 """What the names of their packages begin with."""
-ASK_S = 20.0
+ASK_LIMIT_S = 20.0
 """Seconds that a program may take to tell its version; aider loads for ten on a busy machine."""
 OUTPUT_BYTES = 4096
-NOWHERE = "http://127.0.0.1:9"
+DEAD_PROXY = "http://127.0.0.1:9"
 """A proxy that is not there: nothing is fetched for the sake of a version."""
-SCRIPT_S = 600.0
+SCRIPT_CACHE_S = 600.0
 """How long the answer of a script counts: it may start another program tomorrow and stay the same file."""
 _LINE = re.compile(
     r"(?:[A-Za-z][\w-]*(?:\s+|/))?(?:version:?\s+)?v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)(?:\s+\(.*\)|\s+\w+-\w+ node-v[\d.]+)?"
@@ -45,7 +45,7 @@ class WrongProgram(AttemptFailed):
     failure = "wrong_program"
 
 
-def kind_of_program(kind: str | None, program: str) -> str | None:
+def detect_kind(kind: str | None, program: str) -> str | None:
     """The known program that is started; a command of the operator's own may name one too.
 
     Args:
@@ -55,7 +55,7 @@ def kind_of_program(kind: str | None, program: str) -> str | None:
     return kind or (name if name in TESTED else None)
 
 
-def check_version(job: dict[str, Any], note: Callable[[str], None]) -> None:
+def check(job: dict[str, Any], note: Callable[[str], None]) -> None:
     """Look at the program of an attempt before it is started; what is worth a word goes into its log.
 
     Only opencode is asked where no package tells: of no other one a version is refused.
@@ -65,19 +65,19 @@ def check_version(job: dict[str, Any], note: Callable[[str], None]) -> None:
     """
     import shutil
 
-    kind, env = kind_of_program(job["kind"], str(job["program"])) or "", dict(job["env"])
+    kind, env = detect_kind(job["kind"], str(job["program"])) or "", dict(job["env"])
     path = shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
     if path is None:
         return
-    job["version"] = version = known_version(kind, path, env, str(job["state_dir"]), ask=kind == "opencode")
-    if refused := refusal_reason(kind, version):
+    job["version"] = version = read_version(kind, path, env, str(job["state_dir"]), ask=kind == "opencode")
+    if refused := describe_refusal(kind, version):
         raise WrongProgram(refused)
-    if untested := advice(kind, version):
+    if untested := describe_untested(kind, version):
         note(untested)
 
 
-def known_version(
-    kind: str, path: str, env: Mapping[str, str], state_dir: str, *, ask: bool, limit_s: float = ASK_S
+def read_version(
+    kind: str, path: str, env: Mapping[str, str], state_dir: str, *, ask: bool, limit_s: float = ASK_LIMIT_S
 ) -> str | None:
     """The version of a program; None where it is not known.
 
@@ -95,7 +95,7 @@ def known_version(
         return str(kept["version"]) if kept.get("version") else None
     if not ask or identity is None:
         return None
-    version = ask_program(path, env, limit_s)
+    version = ask_version(path, env, limit_s)
     try:
         entry = {"identity": identity, "version": version, "at": time.time()}
         files.replace(cache, json.dumps(_kept(cache) | {path: entry}).encode(), durable=False)
@@ -104,7 +104,7 @@ def known_version(
     return version
 
 
-def refusal_reason(kind: str | None, version: str | None) -> str | None:
+def describe_refusal(kind: str | None, version: str | None) -> str | None:
     """Why a version cannot be driven, and what to do; None where it can, or nobody knows."""
     if kind == "opencode" and (first := _first(version)) is not None and first >= 2:
         return (
@@ -115,7 +115,7 @@ def refusal_reason(kind: str | None, version: str | None) -> str | None:
     return None
 
 
-def advice(kind: str | None, version: str | None) -> str:
+def describe_untested(kind: str | None, version: str | None) -> str:
     """A word about a version that kugetsu was never tried with; empty where there is none."""
     tested = TESTED.get(kind or "")
     if tested is None or (first := _first(version)) is None or first == _first(tested):
@@ -123,12 +123,12 @@ def advice(kind: str | None, version: str | None) -> str:
     return f"{kind} {version}: kugetsu is tested with {kind} {tested}, so what it tells may not all be understood"
 
 
-def ask_program(path: str, env: Mapping[str, str], limit_s: float = ASK_S) -> str | None:
+def ask_version(path: str, env: Mapping[str, str], limit_s: float = ASK_LIMIT_S) -> str | None:
     """The version a program tells; None when it tells none in time."""
     import signal
     import subprocess  # `enqueue` has no need of it where the answer is kept
 
-    given = dict(env) | {name: NOWHERE for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    given = dict(env) | {name: DEAD_PROXY for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
     given |= {"NO_PROXY": "", "no_proxy": "", "NO_COLOR": "1", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     try:
         asking = subprocess.Popen(
@@ -200,7 +200,7 @@ def _counts(path: str, at: Any) -> bool:
             small = os.fstat(file.fileno()).st_size < 4 << 20  # a launcher of versions that others manage
     except OSError:
         return False
-    return (is_binary and not small) or (isinstance(at, (int, float)) and 0 <= time.time() - at < SCRIPT_S)
+    return (is_binary and not small) or (isinstance(at, (int, float)) and 0 <= time.time() - at < SCRIPT_CACHE_S)
 
 
 def _kept(cache: str) -> dict[str, Any]:

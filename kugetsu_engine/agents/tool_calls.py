@@ -2,7 +2,7 @@
 
 from typing import Any
 
-TELLING = (
+SUBJECT_KEYS = (
     "command", "cmd", "file_path", "filePath", "notebook_path", "absolute_path", "path", "dir_path", "pattern", "query", "url",
     "skill", "name", "title", "description", "prompt",
 )  # fmt: skip
@@ -16,7 +16,7 @@ def describe_call(name: str, given: Any, directory: str = "") -> str:
     Args:
         directory: the worktree, in front of which paths are shortened.
     """
-    about = next((given[key] for key in TELLING if given.get(key)), "") if isinstance(given, dict) else given
+    about = next((given[key] for key in SUBJECT_KEYS if given.get(key)), "") if isinstance(given, dict) else given
     if isinstance(about, list):
         about = " ".join(str(word) for word in about)
     text = about if isinstance(about, str) else ""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from ..domain import agent_names
-from ..paths import JSON, StatePaths, state_dir_from
+from ..paths import JSON, StatePaths, find_state_dir
 from ..storage.files import list_documents
 
 MOST = 200
@@ -13,13 +13,13 @@ MOST = 200
 
 def ids(environ: dict[str, str]) -> list[str]:
     """Numbers of tasks: the open ones, then those that ended lately."""
-    paths = StatePaths(state_dir_from(environ))
+    paths = StatePaths(find_state_dir(environ))
     return [*_numbers(paths.items), *_numbers(paths.done)]
 
 
 def references(environ: dict[str, str]) -> list[str]:
     """Issues that tasks are about, and the repositories of `[repos]` that a number would make an issue of."""
-    paths = StatePaths(state_dir_from(environ))
+    paths = StatePaths(find_state_dir(environ))
     found: dict[str, None] = {}
     for folder in (paths.items, paths.done):
         for number in _numbers(folder):
@@ -33,12 +33,12 @@ def references(environ: dict[str, str]) -> list[str]:
 
 def agents(environ: dict[str, str]) -> list[str]:
     """Every agent that can be asked for."""
-    return sorted({*agent_names.KNOWN, *_table(StatePaths(state_dir_from(environ)), "agents")})
+    return sorted({*agent_names.KNOWN, *_table(StatePaths(find_state_dir(environ)), "agents")})
 
 
 def servers(environ: dict[str, str]) -> list[str]:
     """The hosts that clones come from."""
-    return sorted({"github.com", *_table(StatePaths(state_dir_from(environ)), "servers")})
+    return sorted({"github.com", *_table(StatePaths(find_state_dir(environ)), "servers")})
 
 
 KINDS: dict[str, Callable[[dict[str, str]], list[str]]] = {

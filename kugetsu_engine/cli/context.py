@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..paths import StatePaths, state_dir_from
+from ..paths import StatePaths, find_state_dir
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ def make_client() -> Client:
     from ..client.api import Client
     from ..engine.local import LocalEngine
 
-    root = state_dir_from(os.environ)
+    root = find_state_dir(os.environ)
     return Client(root, local_engine=LocalEngine(StatePaths(root), os.environ))
 
 
 def state_paths() -> StatePaths:
     """The state directory of this command."""
-    return StatePaths(state_dir_from(os.environ))
+    return StatePaths(find_state_dir(os.environ))
 
 
 def standard_input() -> str:
@@ -48,10 +48,10 @@ def decode_text(data: bytes, name: str) -> str:
 
 def glyph(name: str) -> str:
     """The sign of a state or a level, in ASCII where standard output takes nothing else."""
-    from ..domain.text import glyphs
+    from ..domain.text import glyph_tables
 
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return (glyphs.UTF8 if encoding == "utf8" else glyphs.ASCII).get(name, "*")
+    return (glyph_tables.UTF8 if encoding == "utf8" else glyph_tables.ASCII).get(name, "*")
 
 
 def print_note(text: str) -> None:

@@ -5,7 +5,7 @@ It is data, so that whoever asks for a hint at each key makes no parser, and loa
 
 from __future__ import annotations
 
-from ..client.verbs import ABOUT
+from ..client.verbs import VERB_HELP
 from ..domain.new_task import EXPECTATIONS, SESSION_CHOICES
 
 TYPE_CHECKING = False  # the one of `typing` would load it
@@ -61,9 +61,9 @@ def _whole_number(text: str) -> int:
 
 
 def _duration(text: str) -> float:
-    from ..domain.text.times import duration
+    from ..domain.text.times import parse_duration
 
-    return duration(text)
+    return parse_duration(text)
 
 
 def _flag(*names: str, **settings: Any) -> Argument:
@@ -279,7 +279,7 @@ def parser_of(verb: str) -> VerbParser:
     """Make the parser of a verb, or of a verb and the word it goes on with."""
     from .parser import VerbParser
 
-    parser = VerbParser(verb, ABOUT[verb])
+    parser = VerbParser(verb, VERB_HELP[verb])
     add_arguments(parser, GRAMMAR[verb])
     return parser
 

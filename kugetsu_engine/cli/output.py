@@ -11,7 +11,7 @@ from ..client.snapshot import Snapshot
 from ..domain.decisions.duration_model import Expected
 from ..domain.refs import key_of
 from ..domain.task import Task
-from ..domain.text.quantities import format_clock, format_coming, format_count, format_span
+from ..domain.text.quantities import format_clock, format_count, format_span, format_upcoming
 from ..domain.text.safe_text import safe_line
 from ..domain.text.times import epoch, iso
 
@@ -83,21 +83,21 @@ def task_document(task: Task, snapshot: Snapshot, position: int | None = None) -
     """A task as `--json` shows it: its fields, its place in the queue and why it waits. Without the attempt's secret mark."""
     document: dict[str, Any] = msgspec.to_builtins(task)
     del document["token"]
-    why = snapshot.why(task) if task.state == "pending" else None
+    why = snapshot.explain_wait(task) if task.state == "pending" else None
     document["failure"] = task.failure
     document["pull_request"] = pull_document(snapshot, task.issue_ref)
     document["empty_handed"] = task.empty_handed
-    start = snapshot.starts_at(task) if why else None
+    start = snapshot.estimate_start(task) if why else None
     document["start_estimate"] = iso(start) if start is not None else None
     return document | {"position_in_queue": position, "why": {"code": why.code, "text": why.text} if why else None}
 
 
 def describe_start(task: Task, snapshot: Snapshot) -> str:
     """About when a waiting task starts, in local time; empty when nobody knows."""
-    start = snapshot.starts_at(task) if task.state == "pending" else None
+    start = snapshot.estimate_start(task) if task.state == "pending" else None
     if start is None:
         return ""
-    return "now" if start - snapshot.taken_at < 1 else f"~{format_coming(start, snapshot.taken_at)}"
+    return "now" if start - snapshot.taken_at < 1 else f"~{format_upcoming(start, snapshot.taken_at)}"
 
 
 def describe_since(stamp: str, now: float) -> str:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import time
 
-from ..domain import refs, request
-from ..domain.decisions import notification_rules
-from ..domain.new_task import SESSION_CHOICES, checked_expectation, checked_priority, checked_tags, shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain import refs
+from ..domain.new_task import SESSION_CHOICES, check_expectation, check_priority, check_tags, format_id, parse_task_id
 from ..errors import ConfigError, Conflict, KugetsuError, NoAnswer, NoSuchTask, QueueFull, TryLater, UsageError
 from ..git import discovery
 from ..paths import StatePaths, is_utf8
 from ..state import new_tasks as creating
 from ..state.issue_names import name_of
 from ..storage import files, wakeup_fifo
-from .preflight import Programs
+from .preflight import ProgramCheck
 
 TYPE_CHECKING = False  # the one of `typing` would load it
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
     from ..domain.changes import WorktreeDiff
     from ..domain.request import Answer, Request, Verb
-    from ..notifications.channels import Tried
+    from ..notifications.channels import ChannelResult
     from .edit import Edit
     from .preflight import Obstacle
 
@@ -67,15 +65,15 @@ class Client:
         self._clock = clock
         self._local_engine = local_engine
         self._prepared = False
-        self._programs = Programs(self.paths, environ)
-        self._room = 0
+        self._programs = ProgramCheck(self.paths, environ)
+        self._room_left = 0
         """Tasks that may be added before they are counted again."""
 
-    def taken_slots(self) -> int:
+    def count_taken_slots(self) -> int:
         """How many slots are held at this moment, by agents or by hand."""
         from ..state import slots
 
-        return slots.taken_slots(self.paths)
+        return slots.count_taken_slots(self.paths)
 
     def enqueue(
         self, reference: str, message: str, *, repo: str | None = None, folder: str | None = None,
@@ -102,26 +100,26 @@ class Client:
         """
         self.refuse_if_read_only()
         now = self._clock()
-        ref = refs.parse(reference, self.default_server)
+        ref = refs.parse_reference(reference, self.default_server)
         if session is not None and session not in SESSION_CHOICES:
             raise UsageError(f"{session!r} is not a valid value of session", f"use one of {', '.join(SESSION_CHOICES)}")
-        options: dict[str, object] = {"priority": checked_priority(priority), "held": hold, "session": session}
+        options: dict[str, object] = {"priority": check_priority(priority), "held": hold, "session": session}
         if expect is not None:
-            options["expect"] = checked_expectation(expect)
+            options["expect"] = check_expectation(expect)
         if agent is not None:
-            options["agent"] = self._known_agent(agent)
+            options["agent"] = self._check_agent(agent)
         if tags:
-            options["tags"] = checked_tags(tags)
-        self._programs.refuse(agent)
-        options["after"] = [self._existing(earlier) for earlier in after or ()]
+            options["tags"] = check_tags(tags)
+        self._programs.refuse_wrong_program(agent)
+        options["after"] = [self._check_earlier_task(earlier) for earlier in after or ()]
         options |= _times(at, timeout, now)
-        options["repo"] = found = self._repository(ref, repo, folder)
+        options["repo"] = found = self._find_repository(ref, repo, folder)
         if found is not None and not is_utf8(found):
             raise UsageError(
                 f"the name of the repository {found!r} is not UTF-8", "rename its folder, or name another with --repo"
             )
         self._prepare()
-        self._take_room()
+        self._reserve_room()
         try:
             task_id = creating.create_task(self.paths, str(ref), message, now, **options)
         except OSError as error:
@@ -133,27 +131,28 @@ class Client:
         repository = options["repo"]
         return task_id, str(repository) if repository else None
 
-    def _take_room(self) -> None:
+    def _reserve_room(self) -> None:
         """Count one more open task; others add to them too, so now and then they are counted anew."""
-        if self._room <= 0:
-            self._room = min(creating.check_room(self.paths), COUNTED_AGAIN_AFTER)
-        if self._room <= 0:
+        if self._room_left <= 0:
+            self._room_left = min(creating.count_room(self.paths), COUNTED_AGAIN_AFTER)
+        if self._room_left <= 0:
             raise QueueFull(
                 f"{creating.MAX_OPEN} tasks are open, no more are taken", "wait until some have ended, or cancel some"
             )
-        self._room -= 1
+        self._room_left -= 1
 
-    def ask(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
+    def send_request(self, verb: Verb, task: str | None = None, wait_s: float = ANSWER_WAIT_S, **args: Any) -> Answer:
         """Make a request and return the answer. Without an engine it is applied here, by the engine's own code.
 
         Raises:
             NoAnswer: an engine runs and has not answered in time; the request stands.
             KugetsuError: the request could not be made.
         """
+        from ..domain.request import Request
 
-        return self.ask_all([request.Request(verb, task, args)], wait_s)[0]
+        return self.send_requests([Request(verb, task, args)], wait_s)[0]
 
-    def ask_all(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
+    def send_requests(self, wishes: Sequence[Request], wait_s: float = ANSWER_WAIT_S) -> list[Answer]:
         """Make several requests as one act and return their answers in order, as `ask` does for one.
 
         They are one file, which the engine applies as a whole before it starts anything: a slot that the first of them frees
@@ -163,6 +162,7 @@ class Client:
             NoAnswer: they were not answered within `wait_s`, and longer where they are many; they stand.
             KugetsuError: one of them cannot be made; none stands.
         """
+        from ..domain.request import Request
         from ..state import requests
 
         self.refuse_if_read_only()
@@ -170,18 +170,18 @@ class Client:
         parts = []
         for wish in wishes:
             if wish.args.get("agent") is not None and wish.verb != "resume":  # it also takes the name of a provider
-                self._known_agent(wish.args["agent"])
-            task_id = self.meant(wish.task, wish.verb) if wish.task is not None else None
-            parts.append(request.Request(wish.verb, task_id, wish.args, _now(self._clock())))
+                self._check_agent(wish.args["agent"])
+            task_id = self.resolve_task(wish.task, wish.verb) if wish.task is not None else None
+            parts.append(Request(wish.verb, task_id, wish.args, _now(self._clock())))
         if not parts:
             return []
-        whole = parts[0] if len(parts) == 1 else request.Request("many", at=_now(self._clock()), parts=parts)
+        whole = parts[0] if len(parts) == 1 else Request("many", at=_now(self._clock()), parts=parts)
         number = requests.submit_request(self.paths, whole)
         wakeup_fifo.notify(self.paths.bell)
-        reply = self._answer_to(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
+        reply = self._wait_for_answer(number, wait_s + len(parts) * ANSWER_WAIT_MORE_S)
         return reply.parts or [reply] * len(parts)
 
-    def _answer_to(self, number: int, wait_s: float) -> Answer:
+    def _wait_for_answer(self, number: int, wait_s: float) -> Answer:
         from ..process.waiting import pause
         from ..state import requests
 
@@ -207,13 +207,13 @@ class Client:
         Raises:
             KugetsuError: it was refused; `exit_code` tells why.
         """
-        reply = self.ask(verb, task, **args)
+        reply = self.send_request(verb, task, **args)
         if reply.ok:
             return reply.text
         kind = {2: TryLater, 3: Conflict, 4: NoSuchTask, 64: UsageError}.get(reply.exit_code, KugetsuError)
         raise kind(reply.text, reply.hint)
 
-    def edit(self, task: str) -> Edit:
+    def start_edit(self, task: str) -> Edit:
         """Begin to edit a waiting task by hand: it cannot start before the edit is ended.
 
         Raises:
@@ -224,28 +224,28 @@ class Client:
 
         self.refuse_if_read_only()
         self._prepare()
-        return edit.begin_edit(self.paths, self.meant(task, "edit"), self._clock)
+        return edit.start_edit(self.paths, self.resolve_task(task, "edit"), self._clock)
 
-    def meant(self, text: str, verb: str = "") -> str:
+    def resolve_task(self, text: str, verb: str = "") -> str:
         """The id of the task a person means, by its id or by its issue: of several the newest that the verb is about.
 
         Raises:
             NoSuchTask: no task of that issue.
         """
         if "/" not in text:
-            return as_task_id(text) or text
+            return parse_task_id(text) or text
         from ..state import issue_tasks
 
-        ref = str(refs.parse(text, self.default_server))
+        ref = str(refs.parse_reference(text, self.default_server))
         return issue_tasks.find_issue_task(self.paths, ref, issue_tasks.PREFERRED.get(verb, ()), self.default_server).id
 
-    def reference(self, text: str) -> str:
+    def resolve_reference(self, text: str) -> str:
         """The whole form of an issue reference.
 
         Raises:
             UsageError: it is none.
         """
-        return str(refs.parse(text, self.default_server))
+        return str(refs.parse_reference(text, self.default_server))
 
     def mark_read(self, until: str) -> None:
         """Remember that notifications up to a time have been read."""
@@ -261,7 +261,7 @@ class Client:
         self._prepare()
         files.touch(self.paths.last_seen)
 
-    def last_seen(self) -> float | None:
+    def read_last_seen(self) -> float | None:
         """Seconds since 1970 at which the operator was last here; None before the first time."""
         try:
             return os.lstat(self.paths.last_seen).st_mtime
@@ -277,7 +277,8 @@ class Client:
         Raises:
             NoSuchTask: there is no such task.
         """
-        from ..domain.text.quantities import format_coming
+        from ..domain.decisions import notification_rules
+        from ..domain.text.quantities import format_upcoming
         from ..state import notification_mutes, tasks
 
         self.refuse_if_read_only()
@@ -286,19 +287,19 @@ class Client:
         now = self._clock()
         until = notification_mutes.FOR_EVER if for_s is None else _now(now + for_s) if for_s else None
         notification_mutes.set_mute(self.paths, known, until, now)
-        what = "everything" if known == notification_rules.ALL else shown_id(known)
+        what = "everything" if known == notification_rules.ALL else format_id(known)
         if until is None:
             return f"{what} is told again"
-        return f"{what} is muted" + (f" until {format_coming(now + for_s, now)}" if for_s else "")
+        return f"{what} is muted" + (f" until {format_upcoming(now + for_s, now)}" if for_s else "")
 
-    def try_telling(self) -> list[Tried]:
+    def send_test_notifications(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
-        from ..notifications.channels import try_all
+        from ..notifications.channels import send_test_messages
 
         self.refuse_if_read_only()
-        return try_all(self.settings.notify, self.environ)
+        return send_test_messages(self.settings.notify, self.environ)
 
-    def diff(self, task: str) -> WorktreeDiff:
+    def read_diff(self, task: str) -> WorktreeDiff:
         """Compare the worktree of a task's issue with what its work began from; changes nothing.
 
         Raises:
@@ -308,19 +309,19 @@ class Client:
         from ..git import diff
         from ..state import tasks
 
-        found = tasks.find_task(self.paths, self.meant(task))
-        worktree = self.worktree(found.issue_ref)
+        found = tasks.find_task(self.paths, self.resolve_task(task))
+        worktree = self.worktree_path(found.issue_ref)
         if not os.path.isdir(worktree):
-            from ..domain.task import no_worktree
+            from ..domain.task import make_no_worktree_error
 
-            raise no_worktree(found)
+            raise make_no_worktree_error(found)
         return diff.read_worktree_diff(worktree)
 
-    def worktree(self, issue_ref: str) -> str:
+    def worktree_path(self, issue_ref: str) -> str:
         """Where the agents of an issue work, whether or not it is there yet."""
-        return self.paths.worktree(name_of(self.paths, str(refs.parse(issue_ref, self.default_server))))
+        return self.paths.worktree(name_of(self.paths, str(refs.parse_reference(issue_ref, self.default_server))))
 
-    def settle(self) -> None:
+    def settle_attempts(self) -> None:
         """Enter how attempts ended, where no engine runs to do it."""
         if self._local_engine is not None:
             self._local_engine.settle_attempts()
@@ -332,7 +333,7 @@ class Client:
 
     def _prepare(self) -> None:
         if not self._prepared:
-            files.prepare(self.paths.folders())
+            files.create_folders(self.paths.folders())
             self._prepared = True
 
     def refuse_if_read_only(self) -> None:
@@ -352,7 +353,7 @@ class Client:
             )
         return found
 
-    def obstacles(
+    def list_obstacles(
         self, reference: str, agent: str | None = None, repo: str | None = None, folder: str | None = None
     ) -> Sequence[Obstacle]:
         """What would keep a task from running as things stand, see `preflight`; the arguments are those of `enqueue`.
@@ -362,8 +363,8 @@ class Client:
         """
         from . import preflight
 
-        ref = refs.parse(reference, self.default_server)
-        repository = self._repository(ref, repo, folder)
+        ref = refs.parse_reference(reference, self.default_server)
+        repository = self._find_repository(ref, repo, folder)
         return preflight.list_obstacles(self.paths, self.environ, str(ref), agent, repository)
 
     @property
@@ -373,35 +374,35 @@ class Client:
 
         return loader.load_settings(self.paths, self.environ)[0]
 
-    def _has_path(self, repository: str) -> bool:
+    def _has_configured_path(self, repository: str) -> bool:
         own = self.settings.repos.get(repository)
         return own is not None and own.path is not None
 
-    def _known_agent(self, agent: str) -> str:
+    def _check_agent(self, agent: str) -> str:
         from ..agents import registry as known
         from ..config import loader
 
         settings, faults = loader.load_settings(self.paths, self.environ)
-        names = known.agent_names(settings)
+        names = known.list_agent_names(settings)
         if agent not in names and not any(fault.unread for fault in faults):
             raise UsageError(
                 f"there is no agent {agent!r}", f"use one of {', '.join(names)}, or add [agents.{agent}] to config.toml"
             )
         return agent
 
-    def _existing(self, text: str) -> str:
-        task_id = as_task_id(text)
+    def _check_earlier_task(self, text: str) -> str:
+        task_id = parse_task_id(text)
         if task_id is None or not any(os.path.lexists(path(task_id)) for path in (self.paths.item, self.paths.ended)):
             raise NoSuchTask(f"no task {text!r} to come after", "kugetsu queue list --all shows them")
         return task_id
 
-    def _repository(self, ref: refs.IssueRef, repo: str | None, folder: str | None) -> str | None:
+    def _find_repository(self, ref: refs.IssueRef, repo: str | None, folder: str | None) -> str | None:
         if repo is not None:
             path = os.path.abspath(os.path.join(folder or "", os.path.expanduser(repo)))
             if not os.path.isdir(path):
                 raise UsageError(f"the repository {path} is not there", "name an existing folder")
             return discovery.find_named_repository(path)
-        if os.path.exists(self.paths.config) and self._has_path(ref.repository_key):
+        if os.path.exists(self.paths.config) and self._has_configured_path(ref.repository_key):
             return None
         begun_in = discovery.find_repository(self.paths.worktree(name_of(self.paths, str(ref))))
         if begun_in is not None:  # work on the issue goes on where it is
@@ -417,9 +418,9 @@ def _times(at: str | None, timeout: str | None, now: float) -> dict[str, object]
 
     found: dict[str, object] = {}
     if at is not None:
-        found["not_before"] = times.iso(times.moment(at, now))
+        found["not_before"] = times.iso(times.parse_moment(at, now))
     if timeout is not None:
-        found["timeout_s"] = times.time_limit(timeout)
+        found["timeout_s"] = times.parse_time_limit(timeout)
     return found
 
 

@@ -15,8 +15,8 @@ from ..config.loader import AgentSettings
 from ..config.settings import Settings
 from ..domain import refs
 from ..domain.manual_session import ManualSession
-from ..domain.new_task import typed_id
-from ..domain.task import Task, no_worktree
+from ..domain.new_task import format_bare_id
+from ..domain.task import Task, make_no_worktree_error
 from ..domain.text.quantities import choose_form
 from ..domain.text.times import iso
 from ..errors import ConfigError, Conflict, KugetsuError, TryLater
@@ -35,20 +35,20 @@ class SessionPlace(NamedTuple):
     env: dict[str, str]
 
 
-class Attached(NamedTuple):
+class AttachedSession(NamedTuple):
     """The right to work on an issue by hand, and with what."""
 
     place: SessionPlace
     argv: list[str]
     session_id: str | None
-    entered: gate.SlotLease
+    lease: gate.SlotLease
     mark: manual_sessions.ManualSessionMark
     bell: str
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Give slot and issue back, and say so to the engine, which then starts what waited for them."""
         self.mark.remove()
-        self.entered.give_up()
+        self.lease.give_up()
         bell.notify(self.bell)
 
 
@@ -58,12 +58,12 @@ def find_session_place(paths: StatePaths, settings: Settings, client: Mapping[st
     Raises:
         KugetsuError: there is no worktree yet, or an env file cannot be read.
     """
-    ref = refs.parse(task.issue_ref, settings.default_server)
+    ref = refs.parse_reference(task.issue_ref, settings.default_server)
     worktree = paths.worktree(issue_names.name_of(paths, str(ref)))
     if not os.path.isdir(worktree):
-        raise no_worktree(task)
-    own = settings.agents.get(builder.agent_of(task, settings), AgentSettings())
-    env = environment.build_by_hand(paths, client, task.issue_ref, own.unset) | own.env | {
+        raise make_no_worktree_error(task)
+    own = settings.agents.get(builder.choose_agent(task, settings), AgentSettings())
+    env = environment.build_manual_environment(paths, client, task.issue_ref, own.unset) | own.env | {
         "KUGETSU_TASK_ID": task.id, "KUGETSU_ISSUE_REF": task.issue_ref, "KUGETSU_WORKTREE": worktree,
         "KUGETSU_BRANCH": ref.branch, "KUGETSU_DIR": paths.root, "PWD": worktree,
     }  # fmt: skip
@@ -77,15 +77,15 @@ def check_attachable(paths: StatePaths, settings: Settings, client: Mapping[str,
         KugetsuError: there is no worktree, the agent has no screen of its own, or its program is not there.
         AlreadySo: someone works on the issue by hand.
     """
-    _screen(paths, settings, client, task)
+    _find_screen(paths, settings, client, task)
     for hand in manual_sessions.list_manual_sessions(paths):
         if hand.issue_key == task.issue_key:
             raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
 
 
-def run_attached(
+def attach_to_issue(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task, stop: Callable[[], None] | None = None
-) -> Attached:
+) -> AttachedSession:
     """Take a slot and the issue, and say what to run there. The caller gives the locks up.
 
     Args:
@@ -98,18 +98,20 @@ def run_attached(
         KugetsuError: there is no worktree, or the agent has no screen of its own.
     """
     if stop is None and (at_work := issue_tasks.find_running_task(paths, task.issue_ref, settings.default_server)) is not None:
-        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(at_work.id)}")
-    _screen(paths, settings, client, task)
+        raise Conflict(
+            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(at_work.id)}"
+        )
+    _find_screen(paths, settings, client, task)
     # The mark comes first: a waiting task of the issue would else start in the moment in which its agent has been stopped.
     hand = ManualSession(task.id, task.issue_ref, iso(time.time()), os.getpid())
-    mark = manual_sessions.set_mark(paths, issue_names.name_of(paths, task.issue_ref), hand)
+    mark = manual_sessions.mark_manual_session(paths, issue_names.name_of(paths, task.issue_ref), hand)
     if mark is None:
         raise Conflict(f"someone works on {task.issue_ref} by hand", "kugetsu status says since when")
-    attached: Attached | None = None
+    attached: AttachedSession | None = None
     try:
-        entered = _enter(paths, settings, task, stop)
+        entered = _acquire_slot(paths, settings, task, stop)
         try:
-            attached = Attached(*_screen(paths, settings, client, task), entered, mark, paths.bell)
+            attached = AttachedSession(*_find_screen(paths, settings, client, task), entered, mark, paths.bell)
         except BaseException:
             entered.give_up()
             raise
@@ -120,7 +122,7 @@ def run_attached(
     return attached
 
 
-def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
+def _acquire_slot(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[], None] | None) -> gate.SlotLease:
     """Take a slot and the issue; the slot of an agent that is stopped for this."""
     limit = effective_limit(load_control(paths), settings.max_concurrent_agents)
     if stop is not None:
@@ -141,22 +143,24 @@ def _enter(paths: StatePaths, settings: Settings, task: Task, stop: Callable[[],
         slots = choose_form(limit, "the only slot is", f"all {limit} slots are")
         raise TryLater(f"{slots} taken", "wait for an agent to end, or raise the limit: kugetsu limit N")
     if isinstance(entered, gate.SlotRefusal):
-        raise Conflict(f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {typed_id(task.id)}")
+        raise Conflict(
+            f"someone is at work on {task.issue_ref}", f"stop its agent first: kugetsu kill {format_bare_id(task.id)}"
+        )
     return entered
 
 
-def _screen(
+def _find_screen(
     paths: StatePaths, settings: Settings, client: Mapping[str, str], task: Task
 ) -> tuple[SessionPlace, list[str], str | None]:
     """Where the agent's own screen is opened, its command line, and the session it shows."""
-    agent = builder.agent_of(task, settings)
+    agent = builder.choose_agent(task, settings)
     if gap := settings.gaps.reason(agent, task.issue_ref):
         raise ConfigError(gap, "correct that first")  # what can be read of them may let the agent do more than was meant
     where = find_session_place(paths, settings, client, task)
     session = sessions.load_session(paths, issue_names.session_name(paths, task.issue_ref))
     same = session is not None and (session.agent or "opencode") == agent and session.worktree in (None, where.worktree)
     session_id = session.session_id if session is not None and same else None
-    argv = registry.screen(agent, settings, session_id, paths.root)
+    argv = registry.build_screen_command(agent, settings, session_id, paths.root)
     program = os.path.join(where.worktree, argv[0]) if "/" in argv[0] else argv[0]
     if shutil.which(program, path=where.env.get("PATH", os.defpath)) is None:
         raise KugetsuError(f"no such program: {argv[0]}", "install it, or set `program` or `attach` for the agent")

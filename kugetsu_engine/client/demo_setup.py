@@ -83,7 +83,7 @@ def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Map
     os.mkdir(state_dir, 0o700)
     with open(StatePaths(state_dir).config, "x", encoding="utf-8") as config:
         config.write(CONFIG.format(speed=speed, repository=repository))
-    client = Client(state_dir, undisturbed(environ))
+    client = Client(state_dir, without_settings(environ))
     for number in range(1, task_count + 1):
         message, behaviour, options = SCRIPT[(number - 1) % len(SCRIPT)]
         timeout = options.get("timeout")
@@ -95,7 +95,7 @@ def prepare_demo(task_count: int = len(SCRIPT), speed: float = 1.0, environ: Map
     return state_dir
 
 
-def undisturbed(environ: Mapping[str, str]) -> dict[str, str]:
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """The operator's variables without those that are settings of kugetsu: the demo has its own."""
     return {name: value for name, value in environ.items() if not name.startswith("KUGETSU_") and name not in OLD_NAMES}
 
@@ -107,7 +107,7 @@ def remove_demo(state_dir: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def expected_state(number: int) -> str:
+def get_expected_state(number: int) -> str:
     """The final state of a task of the demo."""
     return EXPECTED.get((number - 1) % len(SCRIPT) + 1, "completed")
 

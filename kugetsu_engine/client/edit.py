@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain import states, task_document
-from ..domain.new_task import shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import format_id, parse_task_id
 from ..domain.task import Task
 from ..errors import BadFile, Conflict, KugetsuError, UsageError
 from ..paths import StatePaths
 from ..state import edit_locks, tasks
-from ..state.new_tasks import checked_message
+from ..state.new_tasks import check_message
 from ..storage import wakeup_fifo
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
@@ -40,22 +39,22 @@ class Edit:
         self.path = hands.path
         """The file to edit."""
         self._paths = paths
-        self._hands = hands
+        self._lock = hands
         self._clock = clock
-        self._original = task_document.task_document(task)
+        self._original = task_document.format_document(task)
         left = hands.abandoned_text()
         if left is None:
             hands.put_aside()  # what cannot be read is not to be written over either
         left = (left or "").replace(UNFINISHED, "")
         self.unfinished = bool(left.strip()) and left != self._original
         """Whether it begins with the text of an earlier edit that came to no end."""
-        self._last = f"{UNFINISHED}{left}" if self.unfinished else self._original
-        hands.write(self._last)
+        self._last_text = f"{UNFINISHED}{left}" if self.unfinished else self._original
+        hands.write(self._last_text)
 
     @property
     def touched(self) -> bool:
         """Whether the text is another one than when it was shown last."""
-        return self._text() != self._last
+        return self._text() != self._last_text
 
     @property
     def has_text(self) -> bool:
@@ -65,7 +64,7 @@ class Edit:
         except UsageError:
             return True
 
-    def changes(self) -> dict[str, Any]:
+    def read_changes(self) -> dict[str, Any]:
         """What the text changes, as the arguments of an `edit`; empty when it changes nothing, or is empty itself.
 
         Raises:
@@ -77,65 +76,65 @@ class Edit:
         fields, message = task_document.parse_document(text)
         found = task_document.list_changes(self.task, fields, message, self._clock())
         if "message" in found:
-            checked_message(found["message"])
+            check_message(found["message"])
         if found.get("repo"):
             found["repo"] = os.path.abspath(os.path.expanduser(found["repo"]))
         return found
 
-    def form(self) -> tuple[dict[str, str], str]:
+    def read_form(self) -> tuple[dict[str, str], str]:
         """Fields and message as they stand in the text, for a form; those of the task where the text is broken."""
         try:
             fields, message = task_document.parse_document(self._text())
         except UsageError:
-            return task_document.fields_of(self.task), self.task.message
-        return task_document.fields_of(self.task) | fields, message
+            return task_document.format_fields(self.task), self.task.message
+        return task_document.format_fields(self.task) | fields, message
 
-    def put(self, fields: Mapping[str, str], message: str) -> None:
+    def write_form(self, fields: Mapping[str, str], message: str) -> None:
         """Write what stands in a form as the text."""
-        self._hands.write(task_document.compose_document(self.task, fields, message))
+        self._lock.write(task_document.compose_document(self.task, fields, message))
 
-    def complain(self, words: str) -> None:
+    def add_complaint(self, words: str) -> None:
         """Put what is wrong at the top of the text."""
-        self._last = task_document.with_complaint(self._text(), words)
-        self._hands.write(self._last)
+        self._last_text = task_document.add_complaint(self._text(), words)
+        self._lock.write(self._last_text)
 
     def _text(self) -> str:
         try:
-            return self._hands.text()
+            return self._lock.text()
         except FileNotFoundError:
-            return self._last
+            return self._last_text
         except BadFile as error:
             raise Unreadable(error.message) from None
 
-    def put_aside(self) -> str:
+    def set_text_aside(self) -> str:
         """Keep a text that cannot be read where nothing writes over it; returns where, in words."""
-        where = self._hands.put_aside()
-        self._hands.write(self._original)
+        where = self._lock.put_aside()
+        self._lock.write(self._original)
         return f"nothing was changed; the text is kept as {where}" if where else "nothing was changed"
 
-    def done(self) -> None:
+    def finish(self) -> None:
         """It came to its end; the text is not needed any more."""
         self._end(False)
 
-    cancel = done
+    cancel = finish
 
-    def keep(self) -> None:
+    def keep_text(self) -> None:
         """It came to no end: the text stays, and the next edit takes it up."""
         self._end(True)
 
     def _end(self, keep_text: bool) -> None:
-        self._hands.let_go(keep_text)
+        self._lock.let_go(keep_text)
         wakeup_fifo.notify(self._paths.bell, self.task.id)
 
 
-def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
+def start_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit:
     """Begin to edit the task an operator means by `41`, `#41` or `q_41`.
 
     Raises:
         NoSuchTask: there is none.
         AlreadySo: it does not wait, or someone edits it already.
     """
-    task_id = as_task_id(text)
+    task_id = parse_task_id(text)
     if task_id is None or not os.path.lexists(paths.item(task_id)):
         found = tasks.find_task(paths, text)
         raise Conflict(f"{found.shown} has ended already ({found.state})")
@@ -144,7 +143,7 @@ def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
         what = (
             "is being edited already" if task_id in edit_locks.list_edited(paths) else "has an agent, or had one a moment ago"
         )
-        raise Conflict(f"{shown_id(task_id)} {what}")
+        raise Conflict(f"{format_id(task_id)} {what}")
     try:
         task = tasks.find_task(paths, task_id)  # with the lock: from here on it cannot start
         if task.state != states.PENDING:
@@ -155,7 +154,7 @@ def begin_edit(paths: StatePaths, text: str, clock: Callable[[], float]) -> Edit
         raise
 
 
-def editor_of(environ: Mapping[str, str]) -> list[str] | None:
+def find_editor(environ: Mapping[str, str]) -> list[str] | None:
     """The operator's editor as words of a command; None when none is set.
 
     It may have options, begin with `~` or with variables (`FOO=1 vim`), or be the path of a program with a blank in it.
@@ -191,12 +190,12 @@ def run_editor(edit: Edit, run: Callable[[str], int]) -> dict[str, Any]:
     Raises:
         KugetsuError: it was left broken; the text is kept.
     """
-    while (changes := read_edited(edit, run(edit.path))) is None:
+    while (changes := judge_text(edit, run(edit.path))) is None:
         pass
     return changes
 
 
-def read_edited(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
+def judge_text(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> dict[str, Any] | None:
     """Judge a text that came back from an editor: what it changes; None when it makes no sense and is to be edited again.
 
     Args:
@@ -207,30 +206,30 @@ def read_edited(edit: Edit, code: int, took_s: float = RETURNED_AT_ONCE_S) -> di
         KugetsuError: the editor failed, or left it broken; the text is kept and named.
     """
     if code < 0:
-        raise TextKept(f"the editor was killed by signal {-code}", kept_text(edit))
+        raise TextKept(f"the editor was killed by signal {-code}", describe_kept_text(edit))
     try:
         if code > 0:  # the editor's own way to say no, such as vim's :cq
             if edit.touched and edit.has_text:
-                raise TextKept(f"nothing was changed, as the editor ended with code {code}", kept_text(edit))
+                raise TextKept(f"nothing was changed, as the editor ended with code {code}", describe_kept_text(edit))
             return {}
         if edit.unfinished and not edit.touched:
-            raise TextKept("nothing was changed", kept_text(edit))
+            raise TextKept("nothing was changed", describe_kept_text(edit))
         if took_s < RETURNED_AT_ONCE_S and not edit.touched:
             raise KugetsuError(
                 "nothing was changed: the editor returned at once",
                 "one with a window of its own must be told to wait (code --wait, gvim -f); what you still save there, "
                 f"the next edit of {edit.task.shown} takes up",
             )
-        return edit.changes()
+        return edit.read_changes()
     except Unreadable as error:
-        raise TextKept(edit.put_aside(), error.message) from None
+        raise TextKept(edit.set_text_aside(), error.message) from None
     except UsageError as error:
         if not edit.touched:
-            raise TextKept(f"nothing was changed: {error.message}", kept_text(edit)) from None
-        edit.complain(str(error))
+            raise TextKept(f"nothing was changed: {error.message}", describe_kept_text(edit)) from None
+        edit.add_complaint(str(error))
         return None
 
 
-def kept_text(edit: Edit) -> str:
+def describe_kept_text(edit: Edit) -> str:
     """Where the text is, in words."""
     return f"the text is kept, editing {edit.task.shown} again takes it up: {edit.path}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..config.settings import Settings
 
-LOOK_AGAIN_S = 60.0
+CHECK_AGAIN_S = 60.0
 
 
 class Obstacle:
@@ -48,20 +48,20 @@ def list_obstacles(
         agent: None for the one of the settings.
         repo: the repository it will work in; None where `[repos]` or a clone decides.
     """
-    settings = settings_if_any(paths, environ)
+    settings = load_settings_if_any(paths, environ)
     name = agent or (settings.agent if settings is not None else agent_names.DEFAULT)
     found = []
     if settings is not None and (gap := settings.gaps.reason(name, issue_ref)):
         found.append(Obstacle("settings", gap))
     if repo is None and issue_ref not in SESSIONS:
-        found += _without_repository(settings, refs.parse(issue_ref))
+        found += _without_repository(settings, refs.parse_reference(issue_ref))
     known = agent is not None or settings is None or not settings.gaps.everything
-    if known and (program := missing_program(paths, environ, settings, name)) is not None:
+    if known and (program := find_missing_program(paths, environ, settings, name)) is not None:
         found.append(Obstacle("agent", f"{program} is not installed, or not on the PATH", "kugetsu doctor agents says more"))
     return found
 
 
-def settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings | None:
+def load_settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings | None:
     """The settings; None where all of them are the defaults, which is known without reading them."""
     named = any(name.startswith("KUGETSU_") and name != "KUGETSU_DIR" for name in environ)
     if not named and not any(map(os.path.lexists, (paths.config, paths.shell_config))):
@@ -71,7 +71,7 @@ def settings_if_any(paths: StatePaths, environ: Mapping[str, str]) -> Settings |
     return load_settings(paths, environ)[0]
 
 
-def missing_program(
+def find_missing_program(
     paths: StatePaths, environ: Mapping[str, str], settings: Settings | None, agent: str
 ) -> str | None:  # fmt: skip
     """The program that an agent is, if it is nowhere to be found."""
@@ -90,31 +90,31 @@ def missing_program(
     return program if not _is_there(program, _path_of_env_files(paths)) else None
 
 
-class Programs:
+class ProgramCheck:
     """Refuses tasks for a program that can never be driven. Many tasks in a row are one look."""
 
     def __init__(self, paths: StatePaths, environ: Mapping[str, str]) -> None:
         self._paths = paths
         self._environ = environ
-        self._looked: dict[str | None, float] = {}
+        self._checked_at: dict[str | None, float] = {}
         """When the program of an agent was last found to be a right one, by the monotonic clock."""
 
-    def refuse(self, agent: str | None) -> None:
+    def refuse_wrong_program(self, agent: str | None) -> None:
         """Look at the program of an agent, None for the one of the settings.
 
         Raises:
             ConfigError: it is a version that kugetsu cannot drive.
         """
-        if (looked := self._looked.get(agent)) is not None and time.monotonic() - looked < LOOK_AGAIN_S:
+        if (looked := self._checked_at.get(agent)) is not None and time.monotonic() - looked < CHECK_AGAIN_S:
             return
-        settings = settings_if_any(self._paths, self._environ)
+        settings = load_settings_if_any(self._paths, self._environ)
         name = agent or (settings.agent if settings is not None else agent_names.DEFAULT)
-        if refused := wrong_program(self._paths, self._environ, settings, name):
+        if refused := explain_wrong_program(self._paths, self._environ, settings, name):
             raise ConfigError(refused)
-        self._looked[agent] = time.monotonic()
+        self._checked_at[agent] = time.monotonic()
 
 
-def wrong_program(
+def explain_wrong_program(
     paths: StatePaths, environ: Mapping[str, str], settings: Settings | None, agent: str
 ) -> str | None:  # fmt: skip
     """Why the program that an agent is can never be driven; None where it can, or is not there."""
@@ -134,8 +134,8 @@ def wrong_program(
         return None
     from ..agents import program_versions
 
-    return program_versions.refusal_reason(
-        "opencode", program_versions.known_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
+    return program_versions.describe_refusal(
+        "opencode", program_versions.read_version("opencode", found, environ, paths.root, ask=True, limit_s=5.0)
     )
 
 
@@ -154,7 +154,7 @@ def _without_repository(settings: Settings | None, ref: refs.IssueRef) -> list[O
 def _path_of_env_files(paths: StatePaths) -> str:
     from ..config import env_files
 
-    return env_files.read_readable(paths).get("PATH", "")
+    return env_files.read_readable_env(paths).get("PATH", "")
 
 
 def _is_there(program: str, path: str) -> bool:

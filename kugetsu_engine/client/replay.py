@@ -8,7 +8,7 @@ import msgspec
 
 from ..config.loader import SettingsSource
 from ..config.settings import Settings
-from ..domain.decisions.duration_model import learned
+from ..domain.decisions.duration_model import learn_from_tasks
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
 from ..domain.history.journal_entries import Flow
@@ -18,7 +18,7 @@ from ..domain.pause import read_pause_reason
 from ..domain.pull_request import KnownPull
 from ..domain.text.times import epoch
 from ..errors import BadFile, KugetsuError
-from ..jobs.work_folders import own_repositories
+from ..jobs.work_folders import list_own_repositories
 from ..paths import StatePaths
 from ..state import journal_file, notifications, pull_requests, queue_settings, tasks
 from ..state.rate_limits import NETWORK
@@ -41,61 +41,61 @@ class Replay:
         """The past ends here, in seconds since 1970."""
         self._settings: Settings = SettingsSource(paths, environ).current
         every = [task for folder in (paths.items, paths.done) for task in tasks.read_folder(folder)]
-        self.past = Timeline(
+        self.timeline = Timeline(
             every, notifications.read_notifications(paths), journal_file.read_journal(paths), _last_alive(paths)
         )
         self._pulls = pull_requests.load_pull_requests(paths).issues
         self._read_until = notifications.read_until(paths)
         self._limit = queue_settings.effective_limit(queue_settings.load_control(paths), self._settings.max_concurrent_agents)
 
-    def at(self, when: float) -> Snapshot:
+    def snapshot_at(self, when: float) -> Snapshot:
         """The picture of a moment, in seconds since 1970. What nobody wrote down is not in it."""
-        then = self.past.at(when)
+        then = self.timeline.at(when)
         default = self._settings.agent
         return Snapshot(
             taken_at=when, engine=self._engine(then), limit=then.flow.limit if then.flow else self._limit,
             active=tuple(self._active(one, when) for one in then.active), pending=then.pending, done=then.done,
             done_count=then.done_count, notices=then.notices, read_until=self._read_until, alerts=(),
-            run_times=learned(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
+            run_times=learn_from_tasks(then.done[:LEARNED_FROM], default), rests=self._rests(then, when), default_agent=default,
             hosts={one.provider: one for one in then.flow.rests if one.failure == NETWORK} if then.flow else {},
-            own_repositories=own_repositories(self._settings),
+            own_repositories=list_own_repositories(self._settings),
             pulls=self._pulls_at(when), earlier=then.earlier,
         )  # fmt: skip
 
-    def check(self, when: float) -> float:
+    def check_time(self, when: float) -> float:
         """Return the time, or the nearest one that the past knows.
 
         Raises:
             KugetsuError: nothing was written down yet at that time, or it is still to come.
         """
-        from ..domain.text.times import local
+        from ..domain.text.times import format_local
 
         if when > self.loaded_at:
-            raise KugetsuError(f"{_said(local(when))} is still to come", "name a time that is past")
-        if self.past.first is None:
+            raise KugetsuError(f"{_said(format_local(when))} is still to come", "name a time that is past")
+        if self.timeline.first is None:
             raise KugetsuError("nothing is recorded yet", "put a task in the queue first: n, or kugetsu enqueue")
-        if when < self.past.first:
-            raise KugetsuError(f"nothing is recorded before {_said(local(self.past.first))}")
+        if when < self.timeline.first:
+            raise KugetsuError(f"nothing is recorded before {_said(format_local(self.timeline.first))}")
         return when
 
-    def beginning(self) -> float:
+    def default_start(self) -> float:
         """Where a replay begins that no time was named for: an hour ago, or at the first record.
 
         Raises:
             KugetsuError: nothing was written down yet.
         """
-        return self.check(max(self.loaded_at - BACK_S, self.past.first or 0.0))
+        return self.check_time(max(self.loaded_at - BACK_S, self.timeline.first or 0.0))
 
-    def gaps(self, when: float) -> str:
+    def describe_gaps(self, when: float) -> str:
         """What the picture of a moment does not know, in a sentence; empty where it knows all it can."""
-        begin = self.past.recorded_from
+        begin = self.timeline.recorded_from
         if begin is not None and when >= begin:
             return ""
         return "what operators set is not recorded for that time: limit, pause and order are as known later"
 
-    def events(self, since: float, until: float) -> list[Event]:
+    def list_events(self, since: float, until: float) -> list[Event]:
         """What happened in some time, in order."""
-        return self.past.events(since, until)
+        return self.timeline.events(since, until)
 
     def _engine(self, then: Moment) -> EngineView:
         flow, engine = then.flow or Flow(self._limit), then.engine
@@ -126,7 +126,7 @@ class Replay:
             return {}
         from ..agents import registry
 
-        return registry.cooldowns_by_agent(resting, self._settings)
+        return registry.map_cooldowns_to_agents(resting, self._settings)
 
     def _pulls_at(self, when: float) -> Mapping[str, KnownPull]:
         """Only the last answer of a forge is kept: where it is younger than the moment, nothing is known."""

@@ -17,7 +17,7 @@ from ..domain import states
 from ..domain.changes import Changes
 from ..domain.config_faults import Gaps
 from ..domain.decisions import forecast, notification_rules, scheduling
-from ..domain.decisions.duration_model import Expected, RunTimes, learned
+from ..domain.decisions.duration_model import Expected, RunTimes, learn_from_tasks
 from ..domain.decisions.forecast import Plan
 from ..domain.decisions.scheduling import Cooldown, SchedulingFacts, WaitingReason
 from ..domain.engine_state import Alert, EngineState
@@ -32,16 +32,16 @@ from ..domain.states import NOTIFIED
 from ..domain.task import Notice, State, Task
 from ..domain.text.times import epoch
 from ..errors import BadFile
-from ..jobs.work_folders import BEFORE_GIT_IS_DONE, hosts_in_use, own_repositories
+from ..jobs.work_folders import BEFORE_WORKTREE, list_local_repositories, list_own_repositories
 from ..paths import StatePaths
 from ..process import identity
 from ..state import edit_locks, manual_sessions, queue_settings, rate_limits, run_times, runs
 from ..state import notifications as notices
 from ..state import pull_requests as pulls
-from ..state.tasks import UNREADABLE, state_on_disk
+from ..state.tasks import UNREADABLE, read_state
 from ..storage import files, json_files
 from ..storage.locks import is_held
-from ..storage.quarantine import is_aside
+from ..storage.quarantine import is_quarantined
 from .task_folder import TaskFolder
 
 STALE_S = 5.0
@@ -112,7 +112,7 @@ class Active(msgspec.Struct, frozen=True):
     @property
     def preparing(self) -> bool:
         """Whether its worktree is not made yet."""
-        return self.task.state == NOTIFIED and self.phase in BEFORE_GIT_IS_DONE
+        return self.task.state == NOTIFIED and self.phase in BEFORE_WORKTREE
 
     @property
     def stalled(self) -> str | None:
@@ -187,15 +187,15 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             pause=self.engine.pause_code, pause_reason=self.engine.pause_reason, pressure=self.engine.pressure,
             busy_refs=frozenset(one.task.issue_key for one in self.active), states=known,
             rests=self.rests, default_agent=self.default_agent, edited=self.edited, by_hand=self.by_hand, hosts=self.hosts,
-            own_repositories=self.own_repositories, probes=scheduling.probes(preparing, self.hosts, self.own_repositories),
+            own_repositories=self.own_repositories, probes=scheduling.find_probes(preparing, self.hosts, self.own_repositories),
             obstacles=self.engine.obstacles, gaps=self.gaps,
         )  # fmt: skip
 
-    def why(self, task: Task, now: float | None = None) -> WaitingReason:
+    def explain_wait(self, task: Task, now: float | None = None) -> WaitingReason:
         """Why a pending task waits, by the function the engine decides with."""
-        return scheduling.waiting_reason(task, self.facts, self.taken_at if now is None else now)
+        return scheduling.find_waiting_reason(task, self.facts, self.taken_at if now is None else now)
 
-    def expected(self, task: Task) -> Expected | None:
+    def expected_run_time(self, task: Task) -> Expected | None:
         """How long an attempt of a task probably takes."""
         return self.run_times.expected(repository_of(task.issue_ref), task.agent or self.default_agent)
 
@@ -209,12 +209,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         busy = tuple(
             forecast.Busy(
                 one.task.id, one.task.issue_ref,
-                forecast.expected_end(one.elapsed_s, one.timeout_s, self.expected(one.task), self.taken_at),
+                forecast.estimate_end(one.elapsed_s, one.timeout_s, self.expected_run_time(one.task), self.taken_at),
             )
             for one in self.active if one.alive
         )  # fmt: skip
         facts = self.facts if limit is None else msgspec.structs.replace(self.facts, limit=limit)
-        return forecast.simulate(self.pending, busy, facts, self.expected, self.taken_at, most)
+        return forecast.simulate_queue(self.pending, busy, facts, self.expected_run_time, self.taken_at, most)
 
     @cached_property
     def plan(self) -> Plan:
@@ -226,7 +226,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """The place in the queue, from 1, by id of the task."""
         return {task.id: place for place, task in enumerate(self.pending, 1)}
 
-    def starts_at(self, task: Task) -> float | None:
+    def estimate_start(self, task: Task) -> float | None:
         """Seconds since 1970 at which a waiting task probably starts; None when nobody knows."""
         place = self.places.get(task.id)
         return forecast.estimate_start(task, place, self.plan, self.facts) if place is not None else None
@@ -237,15 +237,15 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         overall = self.run_times.overall
         return overall.seconds if overall is not None else None
 
-    def overlap(self, task_id: str) -> Overlap | None:
+    def find_overlap(self, task_id: str) -> Overlap | None:
         """The first running task that changes the same files as this one."""
         return next((one for one in self.engine.overlaps if task_id in one.tasks), None)
 
-    def changes(self, task_id: str) -> Changes | None:
+    def changes_of(self, task_id: str) -> Changes | None:
         """What a running task has changed so far; None where nobody has counted it."""
         return self.engine.changes.get(task_id)
 
-    def task(self, task_id: str) -> Task | None:
+    def find_task(self, task_id: str) -> Task | None:
         """The task of an id, if the picture holds it."""
         place = self.places.get(task_id)
         return self.pending[place - 1] if place is not None else self._others.get(task_id)
@@ -273,7 +273,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return notification_rules.list_needs(self.notices, self.read_until, self.stalled, self.alerts)
 
     @property
-    def needing(self) -> int:
+    def needs_count(self) -> int:
         """How many things wait for a person."""
         return len(self.needs)
 
@@ -324,22 +324,22 @@ class SnapshotReader:
         active, pending = self._read_open(every_file)
         faults = (*self._open.faults, *self._done.faults)
         paused = rate_limits.load_pauses(self.paths)
-        rest, hosts = rate_limits.current_cooldowns(paused, now), rate_limits.resting_hosts(paused, now)
-        own = own_repositories(self.settings.current) if hosts else frozenset[str]()
+        rest, hosts = rate_limits.list_provider_cooldowns(paused, now), rate_limits.list_host_cooldowns(paused, now)
+        own = list_own_repositories(self.settings.current) if hosts else frozenset[str]()
         return Snapshot(
             taken_at=now, engine=engine, limit=self._limit(engine, state), pending=pending, done=done,
             active=tuple(self._active(task, now, engine.running) for task in active), done_count=self._done.count,
-            notices=tuple(notices.newest_notification(self.paths)) if with_history else (),
+            notices=tuple(notices.read_newest_notifications(self.paths)) if with_history else (),
             read_until=notices.read_until(self.paths),
             alerts=self._alerts(
-                engine, state, faults, rate_limits.describe_pause(rest, now), rate_limits.silent_hosts(hosts, now)
+                engine, state, faults, rate_limits.describe_cooldowns(rest, now), rate_limits.describe_silent_hosts(hosts, now)
             ),
             rests=self._by_agent(rest),
             run_times=self._run_times(done),
             default_agent=(told.default_agent if told else "") or self.settings.current.agent,
             edited=edit_locks.list_edited(self.paths), pulls=self._read_pulls(),
             by_hand=manual_sessions.list_manual_sessions(self.paths), hosts=hosts,
-            own_repositories=hosts_in_use(self.paths, hosts, (*pending, *active), own) if hosts else own,
+            own_repositories=list_local_repositories(self.paths, hosts, (*pending, *active), own) if hosts else own,
             earlier=self._read_earlier(pending, active, done),
             gaps=told.gaps if told else self.settings.current.gaps,
         )  # fmt: skip
@@ -374,7 +374,7 @@ class SnapshotReader:
             return {}
         from ..agents import registry as known
 
-        return known.cooldowns_by_agent(rest, self.settings.current)
+        return known.map_cooldowns_to_agents(rest, self.settings.current)
 
     def _limit(self, engine: EngineView, state: EngineState | None) -> int:
         if state is not None and engine.pid is not None:
@@ -410,7 +410,7 @@ class SnapshotReader:
         known = {task_id: self._earlier[task_id] for task_id in missing if task_id in self._earlier}
         for task_id in missing:
             if known.get(task_id, UNREADABLE) == UNREADABLE:
-                known[task_id] = state_on_disk(self.paths, task_id, partial(is_aside, self.paths))
+                known[task_id] = read_state(self.paths, task_id, partial(is_quarantined, self.paths))
         self._earlier = known
         return {task_id: state for task_id, state in known.items() if state is not None}
 
@@ -456,7 +456,7 @@ class SnapshotReader:
         """What the engine has learned; where none has yet, what the ended tasks tell."""
         signature = files.read_signature(self.paths.run_times)
         if signature is None:
-            return learned(done, self.settings.current.agent) if done else RunTimes()
+            return learn_from_tasks(done, self.settings.current.agent) if done else RunTimes()
         if self._learned is None or self._learned[0] != signature:
             self._learned = (signature, run_times.load_run_times(self.paths) or RunTimes())
         return self._learned[1]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..agents import registry
 from ..domain import mentions
-from ..domain.new_task import typed_id
+from ..domain.new_task import format_bare_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import WantedSession
 from ..domain.states import ACTIVE
@@ -14,16 +14,16 @@ from ..domain.task import Task
 from ..errors import ConfigError, KugetsuError, TryLater
 from ..state import issue_tasks, runs, sessions, tasks
 from ..state.issue_names import session_name
-from ..state.new_tasks import checked_message
+from ..state.new_tasks import check_message
 from ..storage.locks import is_held
 from .api import Client
 
-GO_ON = """\
+CONTINUE_MESSAGE = """\
 Go on with the work on this issue. Look at what is there first: the commits on this branch, what lies uncommitted, and, where
 there is a pull request, its reviews and checks. Finish what is missing, and say in the end what you did.
 """
 """What `continue` says without a message."""
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 def start_issue(client: Client, reference: str, message: str, folder: str | None = None, **options: str | None) -> str:
@@ -36,7 +36,7 @@ def start_issue(client: Client, reference: str, message: str, folder: str | None
         TryLater: all slots are taken, or another thing that passes keeps it from starting; there is no waiting task then.
         KugetsuError: something about it is wrong.
     """
-    ref = client.reference(reference)
+    ref = client.resolve_reference(reference)
     options.setdefault("session", "fork" if _base_serves(client, options.get("agent")) else None)
     task_id, _ = client.enqueue(ref, message, folder=folder, hold=True, **options)  # type: ignore[arg-type]
     client.do("start", task_id)
@@ -51,11 +51,11 @@ def continue_session(client: Client, reference: str, message: str | None, folder
     Raises:
         KugetsuError: as for `start`.
     """
-    said = checked_message(message) if message is not None else GO_ON
+    said = check_message(message) if message is not None else CONTINUE_MESSAGE
     if "/" not in reference:
         reference = tasks.find_task(client.paths, reference).issue_ref
-    ref = client.reference(reference)
-    earlier = issue_tasks.tasks_of(client.paths, ref, client.default_server)
+    ref = client.resolve_reference(reference)
+    earlier = issue_tasks.list_issue_tasks(client.paths, ref, client.default_server)
     for task in earlier:
         if task.state == "pending" and task.message == said:
             client.do("start", task.id, keep=True)
@@ -72,14 +72,14 @@ def _base_serves(client: Client, agent: str | None) -> bool:
     if base is None or base.session_id is None or (base.agent or "opencode") != name:
         return False
     try:
-        return registry.supports(name, client.settings, WantedSession("fork", base.session_id)).mode == "fork"
+        return registry.adapt_session(name, client.settings, WantedSession("fork", base.session_id)).mode == "fork"
     except ConfigError:
         return False  # its sessions cannot be copied: a new one is begun
 
 
 def delegate_task(client: Client, message: str, folder: str | None = None) -> list[tuple[str, str]]:
     """Put a message in the queue: for each issue it names, else for the project manager; returns ids and references."""
-    checked_message(message)
+    check_message(message)
     found = [str(ref) for ref in mentions.find_mentions(message, client.default_server)]
     if found:
         return [(client.enqueue(ref, message, folder=folder, session="continue")[0], ref) for ref in found]
@@ -88,7 +88,7 @@ def delegate_task(client: Client, message: str, folder: str | None = None) -> li
     return [(client.enqueue(PM_AGENT, message, session="continue")[0], PM_AGENT)]
 
 
-def wait_until_begun(client: Client, task_id: str, pause: Callable[[float], None], limit_s: float | None = None) -> Task:
+def wait_for_agent(client: Client, task_id: str, pause: Callable[[float], None], limit_s: float | None = None) -> Task:
     """Wait until the agent of a task runs, or the task has ended; returns the task.
 
     Raises:
@@ -101,13 +101,13 @@ def wait_until_begun(client: Client, task_id: str, pause: Callable[[float], None
         if task.ended or task.state == "running" or task.attempts or _has_agent(client, task):
             return True
         if deadline is not None and time.monotonic() >= deadline:
-            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {typed_id(task_id)}")
+            raise TryLater(f"{task.shown} has not begun yet", f"it goes on: kugetsu show {format_bare_id(task_id)}")
         return False
 
-    return wait_until_started(client, task_id, begun, pause)
+    return wait_for_task(client, task_id, begun, pause)
 
 
-def wait_until_started(client: Client, task_id: str, wanted: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
+def wait_for_task(client: Client, task_id: str, wanted: Callable[[Task], object], pause: Callable[[float], None]) -> Task:
     """Wait until a task is as wanted, and return it. Where no engine runs, the end of its attempt is entered meanwhile.
 
     Raises:
@@ -116,11 +116,11 @@ def wait_until_started(client: Client, task_id: str, wanted: Callable[[Task], ob
     while True:
         task = tasks.find_task(client.paths, task_id)
         if task.state in ACTIVE and _is_over(client, task):
-            client.settle()
+            client.settle_attempts()
             task = tasks.find_task(client.paths, task_id)
         if wanted(task):
             return task
-        pause(LOOK_S)
+        pause(POLL_S)
 
 
 def _is_over(client: Client, task: Task) -> bool:

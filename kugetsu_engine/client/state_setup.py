@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ..agents import registry
 from ..config.prompt_template import RULES
-from ..domain.new_task import typed_id
+from ..domain.new_task import format_bare_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import WantedSession
 from ..errors import KugetsuError
@@ -38,19 +38,19 @@ ENV = {
     ENV_DEV: "# KEY=VALUE for the agents of issues; wins over default.env.\n",
     ENV_PM: "# KEY=VALUE for the project manager alone; wins over default.env.\n",
 }
-FIRST_WORDS = f"""\
+BASE_MESSAGE = f"""\
 This is the conversation that the agents of all issues begin from. Keep these rules in mind; there is nothing to do now.
 
 {RULES}
 Answer with the one word "ready", and use no tool.
 """
-PM_FIRST_WORDS = 'There is nothing to do yet. Answer with the one word "ready", and use no tool.\n'
+PM_MESSAGE = 'There is nothing to do yet. Answer with the one word "ready", and use no tool.\n'
 
 
-def make_files(client: Client) -> list[str]:
+def create_files(client: Client) -> list[str]:
     """Make what is missing of the state directory; returns what was made. Nothing that is there is changed."""
     paths, made = client.paths, []
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     wanted = {f"{paths.env}/{name}": text for name, text in ENV.items()}
     if not os.path.lexists(paths.shell_config):
         wanted[paths.config] = CONFIG
@@ -74,23 +74,23 @@ def _repository(paths: StatePaths, issue_ref: str) -> str | None:
     return folder
 
 
-def keeps_sessions(client: Client) -> bool:
+def can_keep_sessions(client: Client) -> bool:
     """Whether the agent of tasks that name none has conversations that can be gone on with."""
     settings = client.settings
-    return registry.supports(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
+    return registry.adapt_session(settings.agent, settings, WantedSession("continue", "any")).mode == "continue"
 
 
-def make_session(client: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
+def create_session(client: Client, issue_ref: str, pause: Callable[[float], None]) -> str:
     """Make the base's or the project manager's session, and wait for it; returns its id.
 
     Raises:
         TryLater: all slots are taken.
         KugetsuError: the agent failed, in its words.
     """
-    words = FIRST_WORDS if issue_ref == BASE else PM_FIRST_WORDS
+    words = BASE_MESSAGE if issue_ref == BASE else PM_MESSAGE
     task_id = start.start_issue(client, issue_ref, words, session="new", timeout="10m")
     # a further attempt is not waited for
-    task = start.wait_until_started(client, task_id, lambda task: task.ended or task.attempts, pause)
+    task = start.wait_for_task(client, task_id, lambda task: task.ended or task.attempts, pause)
     if not task.ended:
         client.do("cancel", task_id)
     session = sessions.load_session(client.paths, SESSIONS[issue_ref])
@@ -98,5 +98,5 @@ def make_session(client: Client, issue_ref: str, pause: Callable[[float], None])
         return session.session_id
     raise KugetsuError(
         f"no {SESSIONS[issue_ref]} session was made: {task.reason or task.state}",
-        f"kugetsu logs {typed_id(task_id)}, then init again",
+        f"kugetsu logs {format_bare_id(task_id)}, then init again",
     )

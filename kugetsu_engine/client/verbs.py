@@ -3,7 +3,7 @@
 The first sentence says it all to whoever reads it in a list.
 """
 
-ABOUT = {
+VERB_HELP = {
     "--headless": "The engine without a screen. Ending it never ends an agent; the next engine adopts them.",
     "attach": "Take over by hand: the agent's own screen with the session of the task's issue, in its worktree. A slot stays "
     "taken, and nothing else starts on the issue meanwhile.",
@@ -71,7 +71,7 @@ ABOUT = {
 }
 
 
-def short_help(verb: str) -> str:
+def format_short_help(verb: str) -> str:
     """The first sentence, as a part of another one."""
-    first = ABOUT[verb if verb in ABOUT else f"queue {verb}"].partition(". ")[0].removesuffix(".")
+    first = VERB_HELP[verb if verb in VERB_HELP else f"queue {verb}"].partition(". ")[0].removesuffix(".")
     return first[0].lower() + first[1:]

@@ -10,19 +10,19 @@ from ..domain.text import json_paths
 from ..domain.text.command_template import PromptBy
 from ..domain.text.command_template import find_fault as fault_of_argv
 from .parsers import (
-    command_line,
-    count,
-    failure_classes,
-    flag,
-    length_of_time,
-    line_of_text,
-    list_of_names,
     parse_choice,
-    prompt_kind,
-    size,
-    table,
-    texts,
-    variables,
+    parse_command,
+    parse_count,
+    parse_failure_classes,
+    parse_flag,
+    parse_line,
+    parse_names,
+    parse_prompt_kind,
+    parse_seconds,
+    parse_size,
+    parse_table,
+    parse_texts,
+    parse_variables,
 )  # fmt: skip
 
 Mode = Literal["process", "server", "auto"]
@@ -70,31 +70,31 @@ class AgentSettings(msgspec.Struct, frozen=True):
 
 
 AGENT_READERS: dict[str, Callable[[Any], Any]] = {
-    "command": command_line,
-    "resume": texts,
-    "fork": texts,
+    "command": parse_command,
+    "resume": parse_texts,
+    "fork": parse_texts,
     "prompt": parse_choice(*get_args(PromptBy)),
     "kind": parse_choice(*KNOWN),
-    "program": line_of_text,
-    "args": texts,
-    "model": line_of_text,
+    "program": parse_line,
+    "args": parse_texts,
+    "model": parse_line,
     "mode": parse_choice(*get_args(Mode)),
-    "server_memory": size,
-    "server_idle": length_of_time,
-    "env": variables,
-    "unset": list_of_names,
-    "stream": table,
-    "session_bound_to_directory": flag,
-    "failures": failure_classes,
-    "max_steps": count(0, 2**53 - 1),
-    "max_tokens": count(0, 2**53 - 1),
-    "attach": command_line,
-    "prompt_template": prompt_kind,
+    "server_memory": parse_size,
+    "server_idle": parse_seconds,
+    "env": parse_variables,
+    "unset": parse_names,
+    "stream": parse_table,
+    "session_bound_to_directory": parse_flag,
+    "failures": parse_failure_classes,
+    "max_steps": parse_count(0, 2**53 - 1),
+    "max_tokens": parse_count(0, 2**53 - 1),
+    "attach": parse_command,
+    "prompt_template": parse_prompt_kind,
 }
 """For each key of the table how its value is read."""
 
 
-def fault_of_agent(own: AgentSettings) -> str | None:
+def find_agent_fault(own: AgentSettings) -> str | None:
     """What is wrong with an agent's command lines and its stream, in a sentence; None when nothing is."""
     if own.command is None:
         moved = None if own.prompt == "stdin" else own.prompt
@@ -112,10 +112,10 @@ def fault_of_agent(own: AgentSettings) -> str | None:
         if fault is not None:
             return f"{name} {fault}"
     try:
-        stream = json_paths.compile_path(own.stream or {})
+        stream = json_paths.compile_stream(own.stream or {})
     except ValueError as error:
         return f"stream: {error}"
-    if (own.resume or own.fork) and not json_paths.tells_session(own.stream):
+    if (own.resume or own.fork) and not json_paths.has_session_id(own.stream):
         return "has a command for sessions, but its stream does not say where their id stands"
     if own.fork and own.session_bound_to_directory:
         return "has a fork, but session_bound_to_directory is not false: each issue has a directory of its own"

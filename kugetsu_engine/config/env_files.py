@@ -23,7 +23,7 @@ REFUSED = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_L
 """Names that change what a program *is*; an env file may not set them."""
 
 
-def env_file_names(issue_ref: str) -> tuple[str, str]:
+def choose_env_files(issue_ref: str) -> tuple[str, str]:
     """The env files of an issue's agent, later ones win: the project manager has one of its own, all others share one."""
     return (ENV_DEFAULT, ENV_PM if issue_ref == PM_AGENT else ENV_DEV)
 
@@ -67,7 +67,7 @@ class BrokenEnvFile(ConfigError):
     """An env file is there and cannot be read."""
 
 
-def read_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+def read_env_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
     """What some env files set, later ones win; one that is missing sets nothing.
 
     Args:
@@ -90,7 +90,7 @@ def read_files(paths: StatePaths, names: Sequence[str], known: Mapping[str, str]
     return found
 
 
-def read_readable(paths: StatePaths) -> dict[str, str]:
+def read_readable_env(paths: StatePaths) -> dict[str, str]:
     """What the env files of agents set that can be read, for those who only look: masks, warnings, a first check."""
     found: dict[str, str] = {}
     for name in NAMES:
@@ -99,7 +99,7 @@ def read_readable(paths: StatePaths) -> dict[str, str]:
     return found
 
 
-def read_faults(paths: StatePaths) -> list[Fault]:
+def find_env_faults(paths: StatePaths) -> list[Fault]:
     """Each env file of agents that cannot be read, with the tasks that must not start meanwhile."""
     found = []
     for name in NAMES:

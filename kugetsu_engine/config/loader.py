@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..domain import agent_names, refs
-from ..domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, did_you_mean, nearest
+from ..domain.config_faults import EVERYTHING, NOTHING, Fault, Gaps, Stop, find_nearest, suggest_name
 from ..domain.text import shell_assignments as assignments
 from ..domain.text.safe_text import safe_line
 from ..errors import BadFile, KugetsuError
@@ -23,23 +23,23 @@ from ..storage import files
 from . import env_files
 from .agent_settings import AgentSettings as AgentSettings
 from .parsers import (
-    ceiling,
-    count,
-    flag,
-    floor,
-    length_of_time,
-    limit_of_time,
-    line_of_text,
-    list_of_names,
-    or_never,
-    prompt_kind,
-    size,
+    parse_ceiling,
+    parse_count,
+    parse_flag,
+    parse_floor,
+    parse_line,
+    parse_names,
+    parse_or_never,
+    parse_positive_seconds,
+    parse_prompt_kind,
+    parse_seconds,
+    parse_size,
 )  # fmt: skip
 from .settings import ForgeSettings as ForgeSettings
 from .settings import NotifySettings as NotifySettings
 from .settings import RepoSettings as RepoSettings
 from .settings import Settings
-from .tables import HARMLESS, TABLES, Tables, as_written, host_or_none
+from .tables import HARMLESS, TABLES, Tables, format_setting_path, parse_host_or_none
 
 TOML, VARIABLES = CONFIG, "environment"
 OTHER_VARIABLES = frozenset({
@@ -54,37 +54,37 @@ MOST_FAULTS = 30
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    "max_concurrent_agents": count(1, 1000),
-    "max_attempts": count(1, 100),
-    "retry_delay": length_of_time,
-    "retry_delay_max": length_of_time,
-    "rate_limit_delay": length_of_time,
-    "rate_limit_delay_max": length_of_time,
-    "task_timeout": limit_of_time,
-    "prepare_timeout": limit_of_time,
-    "stall_after": length_of_time,
-    "stall_kills": flag,
-    "require_delivery": flag,
-    "issue_text": flag,
-    "queue_expiry": or_never(length_of_time),
-    "cleanup_age": or_never(length_of_time),
-    "budget_per_task": ceiling(1_000_000),
-    "budget_per_day": ceiling(1_000_000),
-    "stop_grace": length_of_time,
-    "result_grace": length_of_time,
-    "agent": line_of_text,
-    "prompt_template": prompt_kind,
-    "log_cap": size,
-    "base_branch": line_of_text,
-    "default_server": lambda value: refs.host_name(line_of_text(value)),
-    "pass_env": list_of_names,
-    "min_free_memory": floor,
-    "min_free_disk": floor,
-    "max_load_per_core": ceiling(1000),
-    "max_memory_pressure": ceiling(100),
-    "max_cpu_pressure": ceiling(100),
-    "max_io_pressure": ceiling(100),
-    "theme": line_of_text,
+    "max_concurrent_agents": parse_count(1, 1000),
+    "max_attempts": parse_count(1, 100),
+    "retry_delay": parse_seconds,
+    "retry_delay_max": parse_seconds,
+    "rate_limit_delay": parse_seconds,
+    "rate_limit_delay_max": parse_seconds,
+    "task_timeout": parse_positive_seconds,
+    "prepare_timeout": parse_positive_seconds,
+    "stall_after": parse_seconds,
+    "stall_kills": parse_flag,
+    "require_delivery": parse_flag,
+    "issue_text": parse_flag,
+    "queue_expiry": parse_or_never(parse_seconds),
+    "cleanup_age": parse_or_never(parse_seconds),
+    "budget_per_task": parse_ceiling(1_000_000),
+    "budget_per_day": parse_ceiling(1_000_000),
+    "stop_grace": parse_seconds,
+    "result_grace": parse_seconds,
+    "agent": parse_line,
+    "prompt_template": parse_prompt_kind,
+    "log_cap": parse_size,
+    "base_branch": parse_line,
+    "default_server": lambda value: refs.parse_host(parse_line(value)),
+    "pass_env": parse_names,
+    "min_free_memory": parse_floor,
+    "min_free_disk": parse_floor,
+    "max_load_per_core": parse_ceiling(1000),
+    "max_memory_pressure": parse_ceiling(100),
+    "max_cpu_pressure": parse_ceiling(100),
+    "max_io_pressure": parse_ceiling(100),
+    "theme": parse_line,
 }
 """For each plain setting how its value is read; the same for TOML, environment and the v0.2 file."""
 
@@ -123,7 +123,7 @@ def load_settings(paths: StatePaths, environ: Mapping[str, str], last: Settings 
 
 def _with_env_files(settings: Settings, paths: StatePaths) -> Settings:
     """The settings, with what must not start as an env file cannot be read."""
-    gaps = Gaps.of(env_files.read_faults(paths))
+    gaps = Gaps.of(env_files.find_env_faults(paths))
     return msgspec.structs.replace(settings, gaps=settings.gaps.with_further(gaps)) if gaps != Gaps() else settings
 
 
@@ -199,8 +199,8 @@ class _Reading:
                     self._values[name] = self._last.failures | self._values[name]  # of a pattern that is being written anew
             elif name not in READERS:
                 every = (*READERS, *TABLES)
-                tables.unknown((name,), every, NOTHING if nearest(name, every) in HARMLESS else EVERYTHING)
-        older = {known: url for host, url in old_servers.items() if (known := host_or_none(host)) is not None}
+                tables.unknown((name,), every, NOTHING if find_nearest(name, every) in HARMLESS else EVERYTHING)
+        older = {known: url for host, url in old_servers.items() if (known := parse_host_or_none(host)) is not None}
         self._values["servers"] = Settings().servers | older | self._values.get("servers", {})
 
     def variables(self, environ: Mapping[str, str]) -> None:
@@ -216,7 +216,7 @@ class _Reading:
             if name in known:
                 self.take(known[name], value, VARIABLES, f"${variable}")
             elif variable not in OTHER_VARIABLES and not variable.startswith("KUGETSU_TOKEN_"):
-                meant = nearest(name, known)
+                meant = find_nearest(name, known)
                 if meant is not None:
                     stops = NOTHING if known[meant] in HARMLESS else EVERYTHING
                     text = f"no such variable, did you mean KUGETSU_{meant}?"
@@ -227,7 +227,7 @@ class _Reading:
         found = msgspec.structs.replace(Settings(), **self._values)
         if found.agent not in {*agent_names.KNOWN, *found.agents}:
             source, called = self._from.get("agent", (TOML, "agent"))
-            words = did_you_mean(found.agent, {*agent_names.KNOWN, *found.agents})
+            words = suggest_name(found.agent, {*agent_names.KNOWN, *found.agents})
             line = self._line(("agent",)) if source == TOML else None
             text = f"there is no agent {found.agent!r}{words}"
             self._faults.append(Fault(source, called, text, (Stop("agent", found.agent),), line=line))
@@ -275,7 +275,7 @@ class _Reading:
 
     def _note(self, path: tuple[str, ...], text: str, stops: tuple[Stop, ...], meanwhile: str) -> None:
         if len(self._faults) < MOST_FAULTS:
-            setting, line = safe_line(as_written(path), 120).strip() or "a key without a name", self._line(path)
+            setting, line = safe_line(format_setting_path(path), 120).strip() or "a key without a name", self._line(path)
             self._faults.append(Fault(TOML, setting, safe_line(text, 300), stops, meanwhile, line))
         elif len(self._faults) == MOST_FAULTS:
             self._faults.append(Fault(TOML, "", f"{TOML}: more than {MOST_FAULTS} things are wrong", EVERYTHING))

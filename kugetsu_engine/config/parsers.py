@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..domain.config_faults import did_you_mean
-from ..domain.decisions.notification_rules import are_hours
-from ..domain.failures import fault_of
-from ..domain.text.times import duration, time_limit
+from ..domain.config_faults import suggest_name
+from ..domain.decisions.notification_rules import is_time_range
+from ..domain.failures import find_pattern_fault
+from ..domain.text.times import parse_duration, parse_time_limit
 from ..errors import UsageError
 
 SIZE_UNITS = {"kib": 1 << 10, "kb": 10**3, "mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9, "b": 1}
@@ -15,7 +15,7 @@ LARGEST = 1 << 60
 """No disk is that large; so that a size is a number of 64 bits, also in the job of a supervisor."""
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as whoever wrote it would know it again, and not as Python has it."""
     if isinstance(value, (dict, list)):
         return "a table" if isinstance(value, dict) else "a list"
@@ -24,35 +24,35 @@ def shown(value: Any) -> str:
     return f"{value!r:.60}" if isinstance(value, (str, int, float)) else str(value)
 
 
-def length_of_time(value: Any) -> float:
+def parse_seconds(value: Any) -> float:
     """Read `90`, `"10m"` or `"1h30m"` as seconds."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UsageError(f"{shown(value)} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
-    return duration(value)
+        raise UsageError(f"{format_value(value)} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
+    return parse_duration(value)
 
 
-def limit_of_time(value: Any) -> float:
+def parse_positive_seconds(value: Any) -> float:
     """A length of time in which something can be done."""
-    return time_limit(length_of_time(value))
+    return parse_time_limit(parse_seconds(value))
 
 
-def size(value: Any) -> int:
+def parse_size(value: Any) -> int:
     """Read `1048576` or `"256MiB"` as bytes."""
     text = str(value).strip().lower()
     unit = next((unit for unit in SIZE_UNITS if text.endswith(unit)), "")
     number = text.removesuffix(unit).strip()
     if isinstance(value, bool) or not _is_whole(number) or (found := int(number) * SIZE_UNITS.get(unit, 1)) >= LARGEST:
-        raise UsageError(f"{shown(value)} is not a size", "write it like 256MiB")
+        raise UsageError(f"{format_value(value)} is not a size", "write it like 256MiB")
     return found
 
 
-def count(low: int, high: int) -> Callable[[Any], int]:
+def parse_count(low: int, high: int) -> Callable[[Any], int]:
     """A whole number in these bounds."""
 
     def read(value: Any) -> int:
         text = str(value).strip()
         if isinstance(value, bool) or not _is_whole(text) or not low <= (found := int(text)) <= high:
-            raise UsageError(f"{shown(value)} is not a number from {low} to {high}")
+            raise UsageError(f"{format_value(value)} is not a number from {low} to {high}")
         return found
 
     return read
@@ -63,56 +63,56 @@ def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 20
 
 
-def or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
+def parse_or_never(read: Callable[[Any], float]) -> Callable[[Any], float | None]:
     """The same, or "never"."""
     return lambda value: None if value == "never" else read(value)
 
 
-def floor(value: Any) -> int | None:
+def parse_floor(value: Any) -> int | None:
     """A size, "auto" or "off"."""
-    return None if value == "auto" else 0 if value == "off" else size(value)
+    return None if value == "auto" else 0 if value == "off" else parse_size(value)
 
 
-def ceiling(most: float) -> Callable[[Any], float]:
+def parse_ceiling(most: float) -> Callable[[Any], float]:
     """A number up to `most`, or "off"."""
 
     def read(value: Any) -> float:
         text = "0" if value == "off" else str(value).strip()
         if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) > most:
             point = f"write {text.replace(',', '.')}" if re.fullmatch("[0-9]+,[0-9]+", text) else 'write a number, or "off"'
-            raise UsageError(f"{shown(value)} is not a number from 0 to {most:.0f}", point)
+            raise UsageError(f"{format_value(value)} is not a number from 0 to {most:.0f}", point)
         return float(text)
 
     return read
 
 
-def flag(value: Any) -> bool:
+def parse_flag(value: Any) -> bool:
     """true or false."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if str(value).lower() not in known:
-        raise UsageError(f"{shown(value)} is neither true nor false")
+        raise UsageError(f"{format_value(value)} is neither true nor false")
     return known[str(value).lower()]
 
 
-def line_of_text(value: Any) -> str:
+def parse_line(value: Any) -> str:
     """Text without control characters."""
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
-        raise UsageError(f"{shown(value)} is not a line of text")
+        raise UsageError(f"{format_value(value)} is not a line of text")
     return value
 
 
-def prompt_kind(value: Any) -> str:
+def parse_prompt_kind(value: Any) -> str:
     """Read `dev` or `plain`."""
     if value not in ("dev", "plain"):
-        raise UsageError(f"{shown(value)} is not a kind of prompt", "dev or plain")
+        raise UsageError(f"{format_value(value)} is not a kind of prompt", "dev or plain")
     return str(value)
 
 
-def list_of_names(value: Any) -> list[str]:
+def parse_names(value: Any) -> list[str]:
     """Names of variables, also as one text with commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{shown(value)} is not a list of names")
+        raise UsageError(f"{format_value(value)} is not a list of names")
     names = [name.strip() for name in names if name.strip()]
     for name in names:
         if not _is_variable(name) or "*" in name or "$" in name:  # it would match nothing
@@ -132,13 +132,13 @@ def parse_choice(*known: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
             return value
-        meant = did_you_mean(str(value), [one for one in known if isinstance(one, str)])
-        raise UsageError(f"{shown(value)} is none of {choices}{meant}")
+        meant = suggest_name(str(value), [one for one in known if isinstance(one, str)])
+        raise UsageError(f"{format_value(value)} is none of {choices}{meant}")
 
     return read
 
 
-def texts(value: Any) -> list[str]:
+def parse_texts(value: Any) -> list[str]:
     """A list of texts, which may be empty."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise UsageError("is not a list of texts", 'write it like ["one", "two"]')
@@ -147,25 +147,25 @@ def texts(value: Any) -> list[str]:
     return value
 
 
-def command_line(value: Any) -> list[str]:
+def parse_command(value: Any) -> list[str]:
     """The words of a command, as a list: no shell takes them apart."""
     if isinstance(value, str) and value.strip():
         raise UsageError("is one text; a command is a list of words", 'write it like ["npm", "ci"]')
-    if not texts(value) or not value[0].strip():
+    if not parse_texts(value) or not value[0].strip():
         raise UsageError("does not name a program", 'write it like ["npm", "ci"]')
-    return texts(value)
+    return parse_texts(value)
 
 
-def commands(value: Any) -> list[list[str]]:
+def parse_commands(value: Any) -> list[list[str]]:
     """Several command lines, or a single one."""
     if isinstance(value, list) and not value:
         return []
     if isinstance(value, list) and all(isinstance(one, list) for one in value):
-        return [command_line(one) for one in value]
-    return [command_line(value)]
+        return [parse_command(one) for one in value]
+    return [parse_command(value)]
 
 
-def table_of_texts(value: Any) -> dict[str, str]:
+def parse_text_table(value: Any) -> dict[str, str]:
     """A table whose values are texts."""
     if not isinstance(value, dict):
         raise UsageError("is not a table", 'write it like { NAME = "value" }')
@@ -175,9 +175,9 @@ def table_of_texts(value: Any) -> dict[str, str]:
     return value
 
 
-def variables(value: Any) -> dict[str, str]:
+def parse_variables(value: Any) -> dict[str, str]:
     """Values of variables by their names."""
-    found = table_of_texts(value)
+    found = parse_text_table(value)
     for name, one in found.items():
         if not _is_variable(name):
             raise UsageError(f"{name!r:.60} is not the name of a variable")
@@ -190,31 +190,31 @@ def _without_nul(text: str) -> None:
         raise UsageError("has a character NUL, which no program can be given")  # the text may be a secret
 
 
-def table(value: Any) -> dict[str, Any]:
+def parse_table(value: Any) -> dict[str, Any]:
     """A table."""
     if not isinstance(value, dict):
-        raise UsageError(f"{shown(value)} is not a table")
+        raise UsageError(f"{format_value(value)} is not a table")
     return value
 
 
-def folder(value: Any) -> str:
+def parse_folder(value: Any) -> str:
     """A path that means the same wherever it is read."""
-    path = line_of_text(value)
+    path = parse_line(value)
     if not path.startswith(("/", "~")):
         raise UsageError(f"{path!r:.60} is a relative path, and an engine may run anywhere", "begin it with / or ~/")
     return path
 
 
-def failure_classes(value: Any) -> dict[str, str]:
+def parse_failure_classes(value: Any) -> dict[str, str]:
     """Classes of failure by regular expression."""
-    found = table_of_texts(value)
-    if (fault := fault_of(found)) is not None:
+    found = parse_text_table(value)
+    if (fault := find_pattern_fault(found)) is not None:
         raise UsageError(fault)
     return found
 
 
-def hours(value: Any) -> str:
+def parse_hours(value: Any) -> str:
     """A span of the day."""
-    if not isinstance(value, str) or not are_hours(value):
-        raise UsageError(f"{shown(value)} is not a span of the day", "write it like 22:00-07:00")
+    if not isinstance(value, str) or not is_time_range(value):
+        raise UsageError(f"{format_value(value)} is not a span of the day", "write it like 22:00-07:00")
     return value

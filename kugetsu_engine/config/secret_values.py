@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from ..domain.text.masking import Mask, secrets_of
+from ..domain.text.masking import Mask, find_secrets
 from ..paths import StatePaths
 from ..storage import files
 from . import env_files
@@ -13,17 +13,17 @@ from .settings import Settings
 _PROXIES = tuple(f"{kind}_{end}" for kind in ("HTTP", "HTTPS", "ALL", "http", "https", "all") for end in ("PROXY", "proxy"))
 
 
-def given_names(paths: StatePaths, settings: Settings, client: Mapping[str, str]) -> set[str]:
+def collect_secrets(paths: StatePaths, settings: Settings, client: Mapping[str, str]) -> set[str]:
     """All secrets that an agent may know of.
 
     Args:
         operator: the environment that `pass_env` takes from.
     """
-    found = secrets_of({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
-    found |= secrets_of({f"{host}_URL": address for host, address in settings.servers.items()})
+    found = find_secrets({name: client[name] for name in (*settings.pass_env, *_PROXIES) if name in client})
+    found |= find_secrets({f"{host}_URL": address for host, address in settings.servers.items()})
     for agent in settings.agents.values():
-        found |= secrets_of(agent.env)
-    return found | secrets_of(env_files.read_readable(paths))
+        found |= find_secrets(agent.env)
+    return found | find_secrets(env_files.read_readable_env(paths))
 
 
 class Secrets:
@@ -41,5 +41,5 @@ class Secrets:
         seen = [files.read_signature(path) for path in self._files]
         if seen != self._seen:
             self._seen = seen
-            self._mask = Mask(given_names(self._paths, load_settings(self._paths, self._environ)[0], self._environ))
+            self._mask = Mask(collect_secrets(self._paths, load_settings(self._paths, self._environ)[0], self._environ))
         return self._mask

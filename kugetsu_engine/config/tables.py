@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from ..domain import agent_names, refs
-from ..domain.config_faults import EVERYTHING, NOTHING, Stop, did_you_mean, nearest
+from ..domain.config_faults import EVERYTHING, NOTHING, Stop, find_nearest, suggest_name
 from ..domain.decisions.notification_rules import WORTHS
 from ..errors import KugetsuError, UsageError
-from .agent_settings import AGENT_READERS, AgentSettings, fault_of_agent
+from .agent_settings import AGENT_READERS, AgentSettings, find_agent_fault
 from .parsers import (  # fmt: skip
-    command_line,
-    commands,
-    count,
-    failure_classes,
-    flag,
-    folder,
-    hours,
-    line_of_text,
+    format_value,
     parse_choice,
-    shown,
-    texts,
+    parse_command,
+    parse_commands,
+    parse_count,
+    parse_failure_classes,
+    parse_flag,
+    parse_folder,
+    parse_hours,
+    parse_line,
+    parse_texts,
 )
 from .settings import ForgeSettings, NotifySettings, RepoSettings
 
@@ -29,20 +29,20 @@ Note = Callable[[tuple[str, ...], str, tuple[Stop, ...], str], None]
 
 NOTIFY_READERS: dict[str, Callable[[Any], Any]] = {
     "on": parse_choice(*WORTHS),
-    "bell": flag,
+    "bell": parse_flag,
     "terminal": parse_choice("auto", "osc9", "osc777", "osc99", "off"),
     "desktop": parse_choice(True, False, "auto"),
-    "command": lambda value: command_line(value) if value != [] else [],
-    "urls": texts,
-    "quiet_hours": hours,
-    "digest_after": count(1, 1_000_000),
+    "command": lambda value: parse_command(value) if value != [] else [],
+    "urls": parse_texts,
+    "quiet_hours": parse_hours,
+    "digest_after": parse_count(1, 1_000_000),
 }
 REPO_READERS: dict[str, Callable[[Any], Any]] = {
-    "path": folder, "setup": commands, "teardown": commands, "base_branch": line_of_text,
+    "path": parse_folder, "setup": parse_commands, "teardown": parse_commands, "base_branch": parse_line,
 }  # fmt: skip
 FORGE_READERS: dict[str, Callable[[Any], Any]] = {
     "kind": parse_choice("github", "gitea", "forgejo", "off"),
-    "api": line_of_text,
+    "api": parse_line,
 }
 
 TABLES = ("agents", "failures", "repos", "servers", "keys", "notify", "forges")
@@ -77,17 +77,19 @@ class Tables:
         """Read one of `TABLES`."""
         if not isinstance(value, dict):
             stops = NOTHING if name in HARMLESS else EVERYTHING
-            self._note((name,), f"{shown(value)} is not a table: write [{name}] and its keys below", stops, "it is ignored")
+            self._note(
+                (name,), f"{format_value(value)} is not a table: write [{name}] and its keys below", stops, "it is ignored"
+            )
             return {} if name != "notify" else NotifySettings()
         if name == "notify":
             return NotifySettings(**self._keys((name,), value, NOTIFY_READERS, NOTHING, "the default holds"))
         if name == "agents":
             return {agent: self._agent(agent, own, value) for agent, own in value.items() if self._is_agent(agent, own)}
         if name == "repos":
-            entries = self._named(name, value, lambda key: refs.repository_key(key, default_server))
+            entries = self._named(name, value, lambda key: refs.parse_repository_key(key, default_server))
             return {repository: self._repo(key, repository, own) for repository, (key, own) in entries.items()}
         if name == "forges":
-            return {host: self._forge(key, host, own) for host, (key, own) in self._named(name, value, refs.host_name).items()}
+            return {host: self._forge(key, host, own) for host, (key, own) in self._named(name, value, refs.parse_host).items()}
         return self._texts(name, value)
 
     def _named(self, name: str, value: Mapping[str, Any], canonical: Callable[[str], str]) -> dict[str, tuple[str, Any]]:
@@ -111,13 +113,13 @@ class Tables:
     def unknown(self, path: tuple[str, ...], known: Iterable[str], stops: tuple[Stop, ...], meanwhile: str = "") -> None:
         """Note a key that nobody knows; it may be one that stands in the wrong place."""
         name, known = path[-1], [*known]
-        meant = name if name in self._plain else None if nearest(name, known) else nearest(name, self._plain)
+        meant = name if name in self._plain else None if find_nearest(name, known) else find_nearest(name, self._plain)
         if len(path) > 1 and meant is not None:
             stops = stops if meant in HARMLESS else EVERYTHING
             stands = "" if meant == name else f", did you mean {meant}"
             self._note(path, f"no such setting here{stands}: settings for all go above the first [table]", stops, meanwhile)
             return
-        self._note(path, f"no such setting{did_you_mean(name, known)}", stops, meanwhile)
+        self._note(path, f"no such setting{suggest_name(name, known)}", stops, meanwhile)
 
     def _keys(
         self, path: tuple[str, ...], value: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]],
@@ -146,16 +148,16 @@ class Tables:
         path, before = ("agents", name), self._noted
         stops: tuple[Stop, ...] = (Stop("agent", name),)
         is_unknown = "command" not in value and "kind" not in value and name not in agent_names.KNOWN
-        meant = nearest(name, agent_names.KNOWN) if is_unknown else None
+        meant = find_nearest(name, agent_names.KNOWN) if is_unknown else None
         if meant is not None and meant not in all_agents:
             stops = (*stops, Stop("agent", meant))  # what was to hold for that one does not
         own = AgentSettings(**self._keys(path, value, AGENT_READERS, stops))
         if self._noted > before:
             return own
-        if (fault := fault_of_agent(own)) is not None:
+        if (fault := find_agent_fault(own)) is not None:
             self._note(path, fault, stops)
         elif is_unknown:
-            words = did_you_mean(name, agent_names.KNOWN) or f"; those are {', '.join(agent_names.KNOWN)}"
+            words = suggest_name(name, agent_names.KNOWN) or f"; those are {', '.join(agent_names.KNOWN)}"
             self._note(path, f"has no command, and is not a known agent{words}", stops)
         return own
 
@@ -165,7 +167,7 @@ class Tables:
         if isinstance(value, str):
             value = {"path": value}
         if not isinstance(value, dict):
-            self._note(path, f"{shown(value)} is neither a path nor a table", stops)
+            self._note(path, f"{format_value(value)} is neither a path nor a table", stops)
             return RepoSettings()
         return RepoSettings(**self._keys(path, value, REPO_READERS, stops))
 
@@ -174,7 +176,7 @@ class Tables:
         path, meanwhile, before = ("forges", key), f"{host} is not asked", self._noted
         entry = {"kind": value} if isinstance(value, str) else value
         if not isinstance(entry, dict):
-            self._note(path, f"{shown(value)} is neither a kind nor a table", NOTHING, meanwhile)
+            self._note(path, f"{format_value(value)} is neither a kind nor a table", NOTHING, meanwhile)
             return ForgeSettings("off")
         found = self._keys(path, entry, FORGE_READERS, NOTHING, meanwhile)
         if "kind" not in entry:
@@ -184,16 +186,16 @@ class Tables:
     def _texts(self, name: str, value: Mapping[str, Any]) -> dict[str, str]:
         """A table of texts: `servers`, `keys` or `failures`."""
         found: dict[str, str] = {}
-        for host, (key, one) in self._named(name, value, refs.host_name if name == "servers" else str).items():
+        for host, (key, one) in self._named(name, value, refs.parse_host if name == "servers" else str).items():
             stops = (Stop("host", host),) if name == "servers" else NOTHING
             try:
-                found |= failure_classes({key: one}) if name == "failures" else {host: line_of_text(one)}
+                found |= parse_failure_classes({key: one}) if name == "failures" else {host: parse_line(one)}
             except KugetsuError as error:
                 self._note((name, key), str(error), stops, "it is ignored")
         return found
 
 
-def as_written(path: tuple[str, ...]) -> str:
+def format_setting_path(path: tuple[str, ...]) -> str:
     """A setting as whoever wrote it would say it: `[agents.claude] max_steps`, `[repos] owner/repo`."""
     if len(path) == 1:
         return path[0] if path[0] not in TABLES else f"[{path[0]}]"
@@ -205,9 +207,9 @@ def as_written(path: tuple[str, ...]) -> str:
     return f"[{path[0]}.{inner}] {'.'.join(path[2:])}"
 
 
-def host_or_none(text: str) -> str | None:
+def parse_host_or_none(text: str) -> str | None:
     """The canonical name of a host; None where it is none."""
     try:
-        return refs.host_name(text)
+        return refs.parse_host(text)
     except UsageError:
         return None

@@ -50,14 +50,14 @@ def inspect_programs(paths: StatePaths, settings: Settings, environ: Mapping[str
     Args:
         environ: the variables of whoever asks; an engine that runs elsewhere may have others.
     """
-    names = registry.agent_names(settings)
+    names = registry.list_agent_names(settings)
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(lambda name: _look_at(name, paths, settings, environ), names))
 
 
 def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[str, str]) -> Program:
     own = settings.agents.get(name, AgentSettings())
-    kind = registry.kind_of(name, own)
+    kind = registry.find_kind(name, own)
     try:
         drive = registry.build_launch_spec(name, settings, "local/doctor#1")
         task = Task(id="q_0", issue_ref="local/doctor#1")
@@ -71,18 +71,18 @@ def _look_at(name: str, paths: StatePaths, settings: Settings, environ: Mapping[
         return Program(name, kind, program, None, None, None, "no", INSTALL.get(kind or "", f"install {program}"))
     if kind is None or kind == "demo":
         told = refused = None
-        if (started := program_versions.kind_of_program(kind, program)) in program_versions.TESTED:
-            told = program_versions.known_version(started, path, env, paths.root, ask=started == "opencode")
-            refused = program_versions.refusal_reason(started, told)
+        if (started := program_versions.detect_kind(kind, program)) in program_versions.TESTED:
+            told = program_versions.read_version(started, path, env, paths.root, ask=started == "opencode")
+            refused = program_versions.describe_refusal(started, told)
         return Program(name, kind, program, path, told, None, "no" if refused else "yes" if kind else "unknown", refused or "")
     login, todo = where_logged_in(kind, env, sys.platform)
     ready: Ready = "yes" if login else "unknown" if may_be_logged_in(kind, sys.platform) else "no"
-    told = program_versions.known_version(kind, path, env, paths.root, ask=True)
-    if refused := program_versions.refusal_reason(kind, told):
+    told = program_versions.read_version(kind, path, env, paths.root, ask=True)
+    if refused := program_versions.describe_refusal(kind, told):
         return Program(name, kind, program, path, told, login, "no", refused)
     if told is None and ready == "yes":
         ready, todo = "unknown", f"it does not tell its version: look whether `{program} --version` works"
     return Program(
         name, kind, program, path, told, login, ready, "" if ready == "yes" else todo,
-        "; ".join(filter(None, (program_versions.advice(kind, told), unattended(kind, drive.argv, env)))),
+        "; ".join(filter(None, (program_versions.describe_untested(kind, told), unattended(kind, drive.argv, env)))),
     )  # fmt: skip

@@ -13,7 +13,7 @@ I9 is held by tests alone: the books do not tell what the operator has moved.
 from collections.abc import Callable, Iterator
 
 from ..domain import states
-from ..domain.new_task import shown_id
+from ..domain.new_task import format_id
 from ..domain.task import Task
 from ..domain.text.quantities import choose_form, format_count
 from ..paths import JSON, StatePaths
@@ -36,23 +36,23 @@ def run_checks(seen: Evidence, *, strict: bool = False) -> list[Finding]:
 def _in_one_place(seen: Evidence) -> Iterator[Finding]:
     for task_id in sorted(seen.open.keys() & seen.done.keys()):
         yield Finding(
-            "task_twice", f"{shown_id(task_id)} is among the open and among the ended tasks", "I1", task=task_id,
+            "task_twice", f"{format_id(task_id)} is among the open and among the ended tasks", "I1", task=task_id,
             path=StatePaths(seen.root).item(task_id), fix="set the open one aside", remedy="aside",
         )  # fmt: skip
     kept = {*seen.open, *seen.done, *(bad.path.rpartition("/")[2][:-5] for bad in seen.unreadable)}
     for task_id in seen.enqueued:
         if task_id not in kept and not any(f"-{task_id}{JSON}" in name for name in seen.set_aside):
-            yield Finding("task_lost", f"{shown_id(task_id)} was acknowledged and is nowhere", "I1", task=task_id)
+            yield Finding("task_lost", f"{format_id(task_id)} was acknowledged and is nowhere", "I1", task=task_id)
     for task_id in sorted(seen.open):
         if seen.open[task_id].ended and not seen.engine_runs:
             yield Finding(
-                "not_filed", f"{shown_id(task_id)} has ended and lies among the open tasks", "I1", task=task_id,
+                "not_filed", f"{format_id(task_id)} has ended and lies among the open tasks", "I1", task=task_id,
                 fix=ENGINE_MENDS, remedy="file",
             )  # fmt: skip
     for task_id, task in sorted(seen.done.items()):
         if not task.ended:
             yield Finding(
-                "not_final", f"{shown_id(task_id)} is {task.state} and lies among the ended tasks", "I1", task=task_id,
+                "not_final", f"{format_id(task_id)} is {task.state} and lies among the ended tasks", "I1", task=task_id,
                 path=StatePaths(seen.root).ended(task_id), fix="move it to queue/items to have it worked on",
             )  # fmt: skip
 
@@ -81,11 +81,11 @@ def _never_two_of_one(seen: Evidence) -> Iterator[Finding]:
             started[line.task, line.attempt] = started.get((line.task, line.attempt), 0) + 1
     for (task_id, attempt), count in sorted(started.items()):
         if count > 1:
-            text = f"attempt {attempt} of {shown_id(task_id)} had {count} agents"
+            text = f"attempt {attempt} of {format_id(task_id)} had {count} agents"
             yield Finding("attempt_started_twice", text, "I3", task=task_id)
     for task_id in sorted(seen.held_tasks & seen.open.keys()):
         if seen.open[task_id].state == states.PENDING and not seen.engine_runs:
-            text = f"{shown_id(task_id)} waits in the queue and has an agent"
+            text = f"{format_id(task_id)} waits in the queue and has an agent"
             yield Finding("waits_with_agent", text, "I3", task=task_id, fix="it will not start before that agent has ended")
 
 
@@ -99,7 +99,7 @@ def _attempts_within_limit(seen: Evidence) -> Iterator[Finding]:
     for task_id, task in _all(seen):
         allowed = task.attempts_before + max(seen.max_attempts, 1)
         if task.attempt > allowed:
-            text = f"{shown_id(task_id)} is at attempt {task.attempt}, allowed are {allowed}"
+            text = f"{format_id(task_id)} is at attempt {task.attempt}, allowed are {allowed}"
             yield Finding("too_many_attempts", text, "I5", task=task_id)
 
 
@@ -111,11 +111,11 @@ def _attempts(seen: Evidence) -> Iterator[Finding]:
     for task_id, task in _all(seen):
         for number in went_well.get(task_id, ()):
             if task.attempts_before < number < task.attempt:
-                text = f"attempt {number} of {shown_id(task_id)} went well and attempt {task.attempt} was made"
+                text = f"attempt {number} of {format_id(task_id)} went well and attempt {task.attempt} was made"
                 yield Finding("ran_again", text, "I5", task=task_id)
         numbers = [attempt.number for attempt in task.attempts]
         if numbers != sorted(set(numbers)):
-            yield Finding("attempts_mixed_up", f"the attempts of {shown_id(task_id)} are {numbers}", "I5", task=task_id)
+            yield Finding("attempts_mixed_up", f"the attempts of {format_id(task_id)} are {numbers}", "I5", task=task_id)
 
 
 def _results_agree(seen: Evidence) -> Iterator[Finding]:
@@ -123,11 +123,11 @@ def _results_agree(seen: Evidence) -> Iterator[Finding]:
     for task_id, task in _all(seen):
         last = task.last_attempt
         if task.state == states.COMPLETED and task.attempt and (last is None or last.outcome != "ok"):
-            text = f"{shown_id(task_id)} is completed, but no attempt of it went well"
+            text = f"{format_id(task_id)} is completed, but no attempt of it went well"
             yield Finding("completed_without_success", text, "I6", task=task_id)
         went_well = last is not None and last.outcome == "ok" and last.number > task.attempts_before
         if task.ended and went_well and task.state != states.COMPLETED:
-            text = f"the last attempt of {shown_id(task_id)} went well, but it is {task.state}"
+            text = f"the last attempt of {format_id(task_id)} went well, but it is {task.state}"
             yield Finding("success_not_taken", text, "I6", task=task_id)
         for attempt in task.attempts:
             run = by_attempt.get((task_id, attempt.number))
@@ -135,12 +135,12 @@ def _results_agree(seen: Evidence) -> Iterator[Finding]:
                 continue
             if run.result.outcome != attempt.outcome:
                 text = (
-                    f"attempt {attempt.number} of {shown_id(task_id)} ended as {run.result.outcome}, "
+                    f"attempt {attempt.number} of {format_id(task_id)} ended as {run.result.outcome}, "
                     f"its task says {attempt.outcome}"
                 )
                 yield Finding("result_disagrees", text, "I6", task=task_id)
         if task.state in states.ACTIVE and not seen.engine_runs and task_id not in seen.held_tasks:
-            text = f"{shown_id(task_id)} is {task.state}, but nobody works on it"
+            text = f"{format_id(task_id)} is {task.state}, but nobody works on it"
             yield Finding("not_settled", text, "I6", task=task_id, fix="enter how it ended", remedy="settle")
 
 
@@ -158,14 +158,14 @@ def _final_stays_final(seen: Evidence) -> Iterator[Finding]:
         # A crash may keep the word of a retry from being told; the retry is in the books all the same.
         if task is None or not task.ended or states.EVENTS[task.state] == kind or task.attempts_before:
             continue
-        yield Finding("changed_after_end", f"{shown_id(task_id)} was told as {kind} and is {task.state}", "I7", task=task_id)
+        yield Finding("changed_after_end", f"{format_id(task_id)} was told as {kind} and is {task.state}", "I7", task=task_id)
 
 
 def _no_leftovers(seen: Evidence) -> Iterator[Finding]:
     for left in seen.leftovers:
         one = left.process
         if left.surely_ours:
-            text = f"process {one.pid} outlived attempt {left.attempt} of {shown_id(one.task_id)}"
+            text = f"process {one.pid} outlived attempt {left.attempt} of {format_id(one.task_id)}"
             yield Finding("leftover", text, "I8", task=one.task_id, fix="end it", remedy="leftovers")
         else:
             text = f"process {one.pid} says it belongs to {one.task_id[:40]}, but no attempt has its mark"
@@ -202,7 +202,7 @@ def _tidy(seen: Evidence) -> Iterator[Finding]:
     for path in seen.litter:
         yield Finding("litter", f"a writer that crashed left {path}", "I12", path=path, fix="remove it", remedy="tidy")
     for task_id in seen.half_removed:
-        text = f"the removal of {shown_id(task_id)} was interrupted"
+        text = f"the removal of {format_id(task_id)} was interrupted"
         yield Finding("half_removed", text, "I12", task=task_id, fix="remove the rest", remedy="tidy")
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ..config.settings import Settings
 from ..domain.engine_state import Control, EngineState
 from ..domain.job import Result, RunRecord
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import parse_task_id
 from ..domain.task import Notice, Task
 from ..errors import BadFile
 from ..paths import JSON, LOCK, REMOVED, StatePaths
@@ -114,7 +114,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
                 continue
             path = f"{folder}/{task_id}{JSON}"
             try:
-                if as_task_id(task_id) != task_id:
+                if parse_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id[:60]!r} is no name of a task")
                 into[task_id] = tasks.read_task(path, task_id)
             except FileNotFoundError:
@@ -134,7 +134,7 @@ def _read_tasks(paths: StatePaths, found: Evidence) -> None:
 def _read_runs(paths: StatePaths, found: Evidence) -> None:
     for name in files.list_names(paths.runs):
         task_id, _, attempt = name.rpartition(".")
-        if not (attempt.isascii() and attempt.isdigit()) or as_task_id(task_id) != task_id:
+        if not (attempt.isascii() and attempt.isdigit()) or parse_task_id(task_id) != task_id:
             continue
         number = int(attempt)
         record = runs.read_record(paths, task_id, number)
@@ -217,5 +217,5 @@ def _must_decode(path: str, kind: type[msgspec.Struct], found: Evidence) -> "Eng
 
 def _lock_names(folder: str) -> Iterator[str]:
     for name in files.list_names(folder):
-        if name.endswith(LOCK) and as_task_id(name.removesuffix(LOCK)) == name.removesuffix(LOCK):
+        if name.endswith(LOCK) and parse_task_id(name.removesuffix(LOCK)) == name.removesuffix(LOCK):
             yield name.removesuffix(LOCK)

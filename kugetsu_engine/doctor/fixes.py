@@ -70,7 +70,7 @@ def _file(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _settle(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    found = engine.attempts.recover().describe
+    found = engine.attempts.recover_attempts().describe
     return [f"entered how attempts ended: {found}"] if found else []
 
 
@@ -80,7 +80,7 @@ def _apply_requests(engine: Engine, found: Sequence[Finding]) -> list[str]:
 
 
 def _end_leftovers(engine: Engine, _found: Sequence[Finding]) -> list[str]:
-    ended = engine.reaper.sweep()
+    ended = engine.reaper.end_orphans()
     return [_ended(ended)] if ended else []
 
 

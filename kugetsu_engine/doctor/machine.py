@@ -55,7 +55,7 @@ def inspect_machine(paths: StatePaths, environ: Mapping[str, str]) -> tuple[list
     say("tmux", shutil.which("tmux", path=path) or "missing; only wanted where the console is to outlive its terminal")
     _state_dir(paths, say)
     settings = SettingsSource(paths, environ)
-    for fault in (*settings.faults, *env_files.read_faults(paths)):
+    for fault in (*settings.faults, *env_files.find_env_faults(paths)):
         where = paths.config if fault.source == TOML else None
         found.append(Finding("config", str(fault), path=where, fix=f"correct it in {where or fault.source}"))
     facts.append(Fact("settings", paths.config if os.path.exists(paths.config) else "defaults", not settings.faults))
@@ -109,7 +109,7 @@ def _engine(paths: StatePaths, environ: Mapping[str, str], say: Callable[..., No
 
 def _server(paths: StatePaths, say: Callable[..., None]) -> None:
     """The shared opencode server, where there is one at this moment."""
-    server = keeper_protocol.shown(paths.root)
+    server = keeper_protocol.read_public_status(paths.root)
     if server is None:
         return
     trouble = None

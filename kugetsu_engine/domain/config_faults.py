@@ -73,7 +73,7 @@ class Gaps(msgspec.Struct, frozen=True):
     everything: str = ""
     agents: dict[str, str] = {}
     repositories: dict[str, str] = {}
-    """By their key, see `refs.repository_key`."""
+    """By their key, see `refs.parse_repository_key`."""
     hosts: dict[str, str] = {}
 
     @classmethod
@@ -102,7 +102,7 @@ class Gaps(msgspec.Struct, frozen=True):
         return self.repositories.get(repository) or self.hosts.get(repository.partition("/")[0], "")
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one is most like, if one is alike at all."""
     import difflib  # only whoever made a mistake waits for it
 
@@ -111,7 +111,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return lower[found[0]] if found else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, known: Iterable[str]) -> str:
     """`, did you mean "max_steps"?`, or nothing where nothing is alike."""
-    found = nearest(name, known)
+    found = find_nearest(name, known)
     return f", did you mean {found}?" if found is not None else ""

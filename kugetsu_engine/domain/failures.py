@@ -91,29 +91,29 @@ ERRNOS: dict[int, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS,
 REFUSALS = frozenset(ERRNOS.values())
 
 
-def failure_of_errno(number: int | None) -> str:
+def classify_errno(number: int | None) -> str:
     """The class of an error of the system."""
     return ERRNOS.get(number or 0, "unknown")
 
 
-def refused(outcome: str, failure: str | None) -> bool:
+def was_refused(outcome: str, failure: str | None) -> bool:
     """Whether an attempt never began because disk or machine had no room: that is not the task's fault, and does not count."""
     return outcome == "not_started" and failure in REFUSALS
 
 
-def unreachable(outcome: str, failure: str | None) -> bool:
+def was_unreachable(outcome: str, failure: str | None) -> bool:
     """Whether an attempt never began because no network or no host answered: a reason to wait, and not the task's fault."""
     return outcome == "not_started" and failure == "network"
 
 
-def failure_of_git(words: str) -> str | None:
+def classify_git_error(words: str) -> str | None:
     """The class that git's own words name; None where they are no more than a refusal."""
     import re
 
     return next((kind for pattern, kind in GIT if re.search(pattern, words)), None)
 
 
-def policy_for(failure: str | None) -> Policy:
+def get_policy(failure: str | None) -> Policy:
     """What follows from a class; one that this version does not know is treated like `unknown`."""
     return CLASSES.get(failure or "unknown", CLASSES["unknown"])
 
@@ -126,21 +126,21 @@ def describe_failure(failure: str | None) -> str:
     return known.words if known else failure
 
 
-def describe_limit(failure: str | None, reason: str) -> str:
+def prefix_class(failure: str | None, reason: str) -> str:
     """A reason with its class in front, where the reason alone would not name it."""
     known = CLASSES.get(failure or "")
     return f"{known.words}: {reason}" if known and known.prefixed else reason
 
 
-def uncounted_in_a_row(failures: Iterable[str | None]) -> int:
+def count_uncounted(failures: Iterable[str | None]) -> int:
     """How many of the newest attempts did not count; `failures` are the classes, oldest first."""
     count = 0
     for failure in failures:
-        count = count + 1 if failure is not None and not policy_for(failure).counts else 0
+        count = count + 1 if failure is not None and not get_policy(failure).counts else 0
     return count
 
 
-def fault_of(patterns: Mapping[str, str]) -> str | None:
+def find_pattern_fault(patterns: Mapping[str, str]) -> str | None:
     """What is wrong with patterns an operator wrote, in a sentence; None when nothing is."""
     import re
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .new_task import shown_id
+from .new_task import format_id
 from .refs import key_of
 
 
@@ -23,4 +23,4 @@ class ManualSession(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The task it began with, as operators read it: `#41`."""
-        return shown_id(self.task_id)
+        return format_id(self.task_id)

@@ -23,7 +23,7 @@ def find_mentions(text: str, default_host: str | Callable[[], str] = "github.com
         if match["address"] and not words.startswith("http"):
             words = f"https://{words}"
         try:
-            ref = refs.parse(words, default_host)
+            ref = refs.parse_reference(words, default_host)
         except UsageError:
             continue
         found.setdefault(ref.key, ref)

@@ -36,7 +36,7 @@ def make_task(number: int, issue_ref: str, message: str, pending_since: str) -> 
     }  # fmt: skip
 
 
-def checked_tags(tags: "list[str]") -> "list[str]":
+def check_tags(tags: "list[str]") -> "list[str]":
     """Return tags in small letters, each once, or say why they cannot be; a `+` in front is how they are shown."""
     found: dict[str, None] = {}
     for tag in tags:
@@ -49,21 +49,21 @@ def checked_tags(tags: "list[str]") -> "list[str]":
     return list(found)
 
 
-def checked_priority(value: "int | str") -> int:
+def check_priority(value: "int | str") -> int:
     """Return a priority, or say what one is."""
     if str(value) not in {*"0123456789"}:
         raise UsageError("a priority is a number from 0 to 9", "9 starts first")
     return int(value)
 
 
-def checked_expectation(value: str) -> str:
+def check_expectation(value: str) -> str:
     """Return what an attempt must leave, or say what can be asked for."""
     if value not in EXPECTATIONS:
         raise UsageError(f"{value[:40]!r} is not a valid value of expect", f"use one of {', '.join(EXPECTATIONS)}")
     return value
 
 
-def task_id(text: str) -> str | None:
+def parse_task_id(text: str) -> str | None:
     """Read `41`, `#41` or `q_41` as `q_41`; None when it is no task id. The bash kugetsu had ids such as `q_17_ab`."""
     rest = text.strip().removeprefix("#").removeprefix("q_")
     if rest.isascii() and rest.isdigit():
@@ -72,11 +72,11 @@ def task_id(text: str) -> str | None:
     return f"q_{rest}" if legal and text.strip().startswith("q_") else None
 
 
-def shown_id(task: str) -> str:
+def format_id(task: str) -> str:
     """Write `q_41` as operators read it: `#41`."""
-    return f"#{typed_id(task)}"
+    return f"#{format_bare_id(task)}"
 
 
-def typed_id(task: str) -> str:
+def format_bare_id(task: str) -> str:
     """Write `q_41` as it is typed in a command: `41`."""
     return task.removeprefix("q_")

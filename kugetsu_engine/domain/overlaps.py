@@ -5,7 +5,7 @@ from itertools import combinations
 
 import msgspec
 
-from .new_task import shown_id
+from .new_task import format_id
 from .text.quantities import format_count
 
 MAX_NAMED = 5
@@ -22,7 +22,7 @@ class Overlap(msgspec.Struct, frozen=True):
     """How many they are in all."""
 
     def __str__(self) -> str:
-        first, second = (shown_id(task) for task in self.tasks)
+        first, second = (format_id(task) for task in self.tasks)
         return f"{first} and {second} both change {self.what}"
 
     @property

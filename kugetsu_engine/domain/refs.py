@@ -83,10 +83,10 @@ class IssueRef:
     @property
     def slug(self) -> str:
         """A file name of this issue's own, also where the file system folds case."""
-        return slug(self.key)
+        return make_slug(self.key)
 
 
-def parse(text: str, default_host: str | Callable[[], str] = "github.com") -> IssueRef:
+def parse_reference(text: str, default_host: str | Callable[[], str] = "github.com") -> IssueRef:
     """Read a reference in any accepted form.
 
     Args:
@@ -119,14 +119,14 @@ def parse(text: str, default_host: str | Callable[[], str] = "github.com") -> Is
             host = _host(first, "ssh" if scp else scheme)
             return IssueRef(host, "/".join(_names(rest, host)), int(number))
         if rest and not scheme and not scp and match is None:
-            host = host_name(default_host if isinstance(default_host, str) else default_host())
+            host = parse_host(default_host if isinstance(default_host, str) else default_host())
             return IssueRef(host, "/".join(_names(f"{first}/{rest}", host)), int(number))
     except ValueError:
         pass
     raise _not_a_reference(text)
 
 
-def canonical(text: str, default_host: str | Callable[[], str] = "") -> str:
+def normalize_reference(text: str, default_host: str | Callable[[], str] = "") -> str:
     """Write a reference of a file canonically; one that cannot be read is returned as it is.
 
     Args:
@@ -135,7 +135,7 @@ def canonical(text: str, default_host: str | Callable[[], str] = "") -> str:
     if len(text) <= MAX_LENGTH and re.fullmatch(_CANONICAL, text):
         return text
     try:
-        return str(parse(text, default_host))
+        return str(parse_reference(text, default_host))
     except UsageError:
         return text
 
@@ -150,7 +150,7 @@ def key_of(reference: str) -> str:
     return reference if reference.startswith(f"{LOCAL}/") else reference.lower()
 
 
-def repository_key(text: str, default_host: str | Callable[[], str] = "github.com") -> str:
+def parse_repository_key(text: str, default_host: str | Callable[[], str] = "github.com") -> str:
     """Read a repository in any form that a reference may have in front of its number, as a key of `[repos]`.
 
     Raises:
@@ -158,13 +158,13 @@ def repository_key(text: str, default_host: str | Callable[[], str] = "github.co
     """
     if "#" not in text and len(text) < MAX_LENGTH:
         try:
-            return parse(f"{text.strip()}#1", default_host).repository_key
+            return parse_reference(f"{text.strip()}#1", default_host).repository_key
         except UsageError:
             pass
     raise UsageError(f"{_shortened(text)!r} is not a repository", "write host/owner/repo, owner/repo or local/name")
 
 
-def host_name(text: str) -> str:
+def parse_host(text: str) -> str:
     """Write the name of a host canonically; an address without a path stands for its host.
 
     Raises:
@@ -241,7 +241,7 @@ def _is_name(part: str) -> bool:
     return part.isprintable() and part not in ("", ".", "..") and not {" ", "#", "\\"}.intersection(part)
 
 
-def slug(ref: str) -> str:
+def make_slug(ref: str) -> str:
     """Name files after any reference: readable, legal, at most 80 characters, and never the same for two references.
 
     A part with anything but `a-z 0-9 . _` makes the name end in `--` and ten digits of a hash; no plain name has `--`.

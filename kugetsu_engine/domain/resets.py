@@ -1,5 +1,5 @@
-"""For one release: where supervisors that were started before an upgrade look when a limit of a provider is over."""
+"""For one release: where supervisors started before an upgrade import `reset_time` from."""
 
-from .text.reset_times import reset_time
+from .text.reset_times import parse_reset_time as reset_time
 
 __all__ = ["reset_time"]

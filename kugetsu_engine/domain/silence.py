@@ -6,7 +6,7 @@ changed file.
 
 from collections.abc import Collection
 
-from .new_task import shown_id
+from .new_task import format_id
 from .text.quantities import choose_form, format_span
 
 SHOWN_S = 60.0
@@ -18,9 +18,9 @@ def format_evidence(evidence: str, silent_s: float | None) -> str:
     return evidence if silent_s is None else f"{evidence} for {format_span(silent_s)}"
 
 
-def caveat(stalled: Collection[str]) -> str:
+def format_caveat(stalled: Collection[str]) -> str:
     """What must be said of a plan while the agents of some tasks are stalled."""
-    names, many = " ".join(map(shown_id, stalled)), len(stalled)
+    names, many = " ".join(map(format_id, stalled)), len(stalled)
     return (
         f"{names} {choose_form(many, 'is', 'are')} stalled: the times hold only if {choose_form(many, 'it goes', 'they go')} on"
     )

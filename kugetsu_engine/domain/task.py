@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from ..errors import KugetsuError
-from .new_task import SCHEMA, shown_id, typed_id
+from .new_task import SCHEMA, format_bare_id, format_id
 from .refs import key_of, repository_of
 from .reserved_refs import SESSIONS
 from .session import Mode
@@ -24,9 +24,9 @@ Order = tuple[int, float, int, str]
 """Sorts tasks into the order in which they start: priority (9 first), position, number, id."""
 
 
-def start_order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
+def make_order(task_id: str, priority: int, position: float, pending_since: str | None) -> Order:
     """Return the sort key of a task; one without a number in its id counts by its age."""
-    digits = typed_id(task_id)
+    digits = format_bare_id(task_id)
     number = int(digits) if digits.isdigit() else int(epoch(pending_since) or 0)
     return (-priority, position, number, task_id)
 
@@ -210,7 +210,7 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The id as operators read it: `#41`."""
-        return shown_id(self.id)
+        return format_id(self.id)
 
     @property
     def issue_key(self) -> str:
@@ -230,7 +230,7 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def order(self) -> "Order":
         """Sorts tasks into the order in which they start."""
-        return start_order(self.id, self.priority, self.position, self.pending_since)
+        return make_order(self.id, self.priority, self.position, self.pending_since)
 
     @property
     def ended(self) -> bool:
@@ -239,7 +239,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def glyph_name(self) -> str:
-        """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyphs`."""
+        """The name of its glyph: its state, or what says more about it, as `held` or `stopping`; see `text.glyph_tables`."""
         if self.state == PENDING:
             return "held" if self.held else "retry" if self.attempt else PENDING
         if self.stop and not self.ended:
@@ -348,13 +348,13 @@ VERBS: dict[str, str] = {
 }  # fmt: skip
 
 
-def no_worktree(task: Task) -> KugetsuError:
+def make_no_worktree_error(task: Task) -> KugetsuError:
     """Say why a task has no worktree: its first attempt makes it, and it can be removed afterwards."""
     if task.attempts:
         return KugetsuError(
-            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {typed_id(task.id)}"
+            f"the worktree of {task.shown} is gone", f"another attempt makes it anew: kugetsu retry {format_bare_id(task.id)}"
         )
     if task.ended:
-        hint = f"kugetsu retry {typed_id(task.id)} makes one"
+        hint = f"kugetsu retry {format_bare_id(task.id)} makes one"
         return KugetsuError(f"{task.shown} never had a worktree: it is {task.state}", hint)
     return KugetsuError(f"{task.shown} has no worktree yet", "its first attempt makes it")

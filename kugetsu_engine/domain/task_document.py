@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
-from .new_task import EXPECTATIONS, checked_expectation, checked_priority, checked_tags, shown_id, task_id
+from .new_task import EXPECTATIONS, check_expectation, check_priority, check_tags, format_id, parse_task_id
 from .task import Task
-from .text.times import epoch, iso, local, moment, time_limit
+from .text.times import epoch, format_local, iso, parse_moment, parse_time_limit
 
 RULE = "---"
 FIELDS = ("priority", "agent", "after", "at", "timeout", "repo", "expect", "tags")
@@ -20,19 +20,19 @@ HELP = {
 COMPLAINT = "# ! "
 
 
-def fields_of(task: Task) -> dict[str, str]:
+def format_fields(task: Task) -> dict[str, str]:
     """The fields of a task as a person writes them."""
     at = epoch(task.not_before)
     return {
-        "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(shown_id(one)[1:] for one in task.after),
-        "at": local(at) if at is not None else "", "timeout": f"{task.timeout_s:g}s" if task.timeout_s else "",
+        "priority": str(task.priority), "agent": task.agent or "", "after": " ".join(format_id(one)[1:] for one in task.after),
+        "at": format_local(at) if at is not None else "", "timeout": f"{task.timeout_s:g}s" if task.timeout_s else "",
         "repo": task.repo or "", "expect": task.expect, "tags": " ".join(task.tags),
     }  # fmt: skip
 
 
-def task_document(task: Task, note: str = "") -> str:
+def format_document(task: Task, note: str = "") -> str:
     """Write a task as a text; `note` stands at its top."""
-    return compose_document(task, fields_of(task), task.message, note)
+    return compose_document(task, format_fields(task), task.message, note)
 
 
 def compose_document(task: Task, fields: Mapping[str, str], message: str, note: str = "") -> str:
@@ -45,7 +45,7 @@ def compose_document(task: Task, fields: Mapping[str, str], message: str, note: 
     return "\n".join([*lines, RULE, message.rstrip("\n"), ""])
 
 
-def with_complaint(text: str, words: str) -> str:
+def add_complaint(text: str, words: str) -> str:
     """The text with what is wrong with it at its top, in place of what was wrong before."""
     lines = text.splitlines(keepends=True)
     # The message is left as it is. Where its rule is missing nobody knows where it begins: then only the first line may go.
@@ -89,7 +89,7 @@ def list_changes(task: Task, fields: dict[str, str], message: str, now: float) -
     Raises:
         UsageError: a value makes no sense.
     """
-    before, _ = parse_document(task_document(task))  # as it is read, so that what cannot be written is no change
+    before, _ = parse_document(format_document(task))  # as it is read, so that what cannot be written is no change
     changed: dict[str, Any] = {}
     if message != task.message.rstrip("\n"):
         changed["message"] = message
@@ -107,23 +107,23 @@ def read_field(name: str, text: str, now: float) -> dict[str, Any]:
     """
     match name:
         case "priority":
-            return {name: checked_priority(text)}
+            return {name: check_priority(text)}
         case "after":
             return {name: [_id(word) for word in text.replace(",", " ").split()]}
         case "at":
-            return {"not_before": iso(moment(text, now)) if text else None}
+            return {"not_before": iso(parse_moment(text, now)) if text else None}
         case "expect":
-            return {name: checked_expectation(text or EXPECTATIONS[0])}
+            return {name: check_expectation(text or EXPECTATIONS[0])}
         case "timeout":
-            return {"timeout_s": time_limit(text) if text else None}
+            return {"timeout_s": parse_time_limit(text) if text else None}
         case "tags":
-            return {name: checked_tags(text.replace(",", " ").split())}
+            return {name: check_tags(text.replace(",", " ").split())}
         case _:
             return {name: text or None}
 
 
 def _id(word: str) -> str:
-    found = task_id(word)
+    found = parse_task_id(word)
     if found is None:
         raise UsageError(f"after: {word[:40]!r} is no task id", "write 41, #41 or q_41")
     return found

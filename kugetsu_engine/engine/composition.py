@@ -16,10 +16,10 @@ from ..scheduler.attempt_results import ResultCollector
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.conversation_log import ConversationLog
 from ..scheduler.cooldowns import Cooldowns
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.finish_attempt import AttemptFinisher, FinishedAttempt
 from ..scheduler.orphan_reaper import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
@@ -36,7 +36,7 @@ from ..storage.engine_lock import EngineLock
 from ..supervisor.launcher import Launcher, Waker
 from .config_alerts import ConfigAlerts
 from .flow_recorder import FlowRecorder
-from .heartbeat import engine_lives
+from .heartbeat import is_engine_alive
 from .index_file import IndexFile
 from .loop import Engine
 from .request_handlers import RequestHandlers
@@ -65,8 +65,8 @@ def open_engine(
     """
     lock, waker = EngineLock(paths), Waker()
     try:
-        files.prepare(paths.folders())
-        lock.acquire(0.0 if mode == "command" or engine_lives(paths) else LOCK_WAIT_S)
+        files.create_folders(paths.folders())
+        lock.acquire(0.0 if mode == "command" or is_engine_alive(paths) else LOCK_WAIT_S)
         issue_names.keep_older_names(paths)
         engine = _compose(
             paths, dict(environ), mode, clock, monotonic, boot_id, lock=lock, waker=waker,
@@ -75,7 +75,7 @@ def open_engine(
         engine.controls.draining = drain
         engine.read_state()
         if engine.context.lasts and (fd := wakeup_fifo.listen(paths.bell)) is not None:
-            waker.listen(fd, engine.hint_new_tasks)
+            waker.listen(fd, engine.note_new_tasks)
         return engine
     except BaseException:
         waker.close()
@@ -99,7 +99,7 @@ def _compose(
     context = EngineContext(paths, environ, mode, settings, clock, monotonic, boot_id, alerts, store.add_notice)
     controls = QueueControl(paths, settings.limit, context.lasts, clock)
     gate = ResourceGate((paths.root, paths.worktrees))
-    backoff = ProviderBackoff(paths, clock, lambda agent: registry.provider(agent, settings.current))
+    backoff = ProviderBackoff(paths, clock, lambda agent: registry.find_provider(agent, settings.current))
     obstacles = StartObstacles(context, store=store)
     server = SharedServer(context, store=store, slots=lambda: controls.limit)
 
@@ -117,7 +117,7 @@ def _compose(
     finisher = AttemptFinisher(
         context, store=store, gate=gate, obstacles=obstacles,
         before=(cooldowns.note_result, sessions.note_result, conversations.note_result),
-        after=(learn_run_time, lambda finished: budget.count(finished.attempt)),
+        after=(learn_run_time, lambda finished: budget.add_attempt(finished.attempt)),
     )  # fmt: skip
     collector = ResultCollector(context, store=store, launcher=launcher, finisher=finisher)
     attempts = AttemptTracker(

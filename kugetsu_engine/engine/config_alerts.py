@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..config.env_files import EnvFiles
 from ..config.prompt_template import PromptFile
 from ..domain.task import Notice
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 
 
 class ConfigAlerts:
@@ -19,7 +19,7 @@ class ConfigAlerts:
         self._now = context.now
         self._env_files = env_files
         self._prompt_file = prompt_file
-        self._told: tuple[str, ...] = ()
+        self._reported: tuple[str, ...] = ()
 
     def refresh(self) -> bool:
         """Take one look; whether the settings are others now."""
@@ -38,7 +38,7 @@ class ConfigAlerts:
     def _report_problems(self, notify: Callable[[Notice], None]) -> None:
         """Say what is wrong since the last look, and when all of it is right again."""
         problems = (*self._settings.problems, *self._env_files.problems, *filter(None, [self._prompt_file.problem]))
-        before, self._told = self._told, problems
+        before, self._reported = self._reported, problems
         for text in problems:
             if text not in before:
                 notify(Notice(self._now(), "engine_settings", text, "warning"))

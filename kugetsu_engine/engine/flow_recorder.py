@@ -7,12 +7,12 @@ import msgspec
 
 from ..domain.decisions.scheduling import Cooldown
 from ..domain.engine_state import EngineState
-from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, differences
+from ..domain.history.journal_entries import ENDED, STARTED, Change, Flow, find_differences
 from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..errors import BadFile
 from ..queue.journal_writer import JournalWriter
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
 from ..scheduler.resource_gate import ResourceGate
@@ -33,44 +33,53 @@ class FlowRecorder:
         self._controls = controls
         self._gate = gate
         self._backoff = backoff
-        self._rests: tuple[int, tuple[Cooldown, ...]] = (-1, ())
+        self._cooldowns: tuple[int, tuple[Cooldown, ...]] = (-1, ())
         """The rests that last, and the version of the pauses they were taken from."""
         self._last = Flow()
         self._last = self._now()
         if self._lasts:
-            journal.engine(STARTED, self._start())
+            journal.record_engine(STARTED, self._start())
 
-    def open_window(self) -> None:
+    def open_entry(self) -> None:
         """A request is about to be applied."""
         self._journal.open_entry()
 
-    def answered(self, request: Request, reply: Answer) -> None:
+    def record_request(self, request: Request, reply: Answer) -> None:
         """A request was applied: write it down with all that it changed."""
-        self.turn()
-        self._journal.answered(request, reply)
+        self.record_changes()
+        self._journal.record_request(request, reply)
 
-    def turn(self) -> None:
+    def record_changes(self) -> None:
         """Write down what has changed since last time."""
         flow = self._now()
         if flow == self._last:
             return
-        was, now = differences(self._last, flow, Flow.__struct_fields__)
+        was, now = find_differences(self._last, flow, Flow.__struct_fields__)
         self._last = flow
-        self._journal.changed([Change(msgspec.to_builtins(was), msgspec.to_builtins(now))])
+        self._journal.record_changes([Change(msgspec.to_builtins(was), msgspec.to_builtins(now))])
 
-    def end(self) -> None:
+    def record_end(self) -> None:
         """The engine ends in an orderly way."""
         if self._lasts:
-            self._journal.engine(ENDED, {"pid": os.getpid()})
+            self._journal.record_engine(ENDED, {"pid": os.getpid()})
 
     def _now(self) -> Flow:
-        if self._rests[0] != self._backoff.version:
-            self._rests = self._backoff.version, (*self._backoff.resting().values(), *self._backoff.hosts().values())
+        if self._cooldowns[0] != self._backoff.version:
+            self._cooldowns = (
+                self._backoff.version,
+                (*self._backoff.list_cooldowns().values(), *self._backoff.list_unreachable_hosts().values()),
+            )
         controls, pressure = self._controls, self._gate.pressure
         # The words of what the machine lacks change with every figure: those of when it began to lack something are kept.
         pressure = pressure and (self._last.pressure or pressure)
         return Flow(
-            controls.limit, controls.paused, controls.draining, controls.pause_reason, pressure, self._rests[1], controls.pause
+            controls.limit,
+            controls.paused,
+            controls.draining,
+            controls.pause_reason,
+            pressure,
+            self._cooldowns[1],
+            controls.pause,
         )
 
     def _start(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..domain.engine_state import EngineState
 from ..errors import BadFile
 from ..paths import StatePaths
 from ..process import identity
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..storage import files, json_files
 from ..storage.quarantine import Quarantine
 
@@ -32,16 +32,16 @@ class Heartbeat:
         self.next_at = 0.0
         """Monotonic time of the next heartbeat."""
 
-    def beat(self, now: float) -> None:
+    def write_if_due(self, now: float) -> None:
         """Write if something changed or the heartbeat is due."""
         seen = _without_heartbeat(self._state(False))
         if now < self.next_at and self._written == seen:
             return
         self.next_at = now + HEARTBEAT_S
         self._written = seen
-        self.write(stopped=False)
+        self.write_state(stopped=False)
 
-    def write(self, stopped: bool) -> None:
+    def write_state(self, stopped: bool) -> None:
         """Write the file; a disk that refuses is an alert."""
         try:
             files.replace(self._paths.engine, msgspec.json.encode(self._state(stopped)), durable=False)
@@ -67,7 +67,7 @@ class Heartbeat:
             os.close(fd)
 
 
-def engine_lives(paths: StatePaths) -> bool:
+def is_engine_alive(paths: StatePaths) -> bool:
     """Whether the process that last said to be the engine is there, and did not say that it ended. Only the lock is proof."""
     try:
         state = json_files.read(paths.engine, EngineState)

@@ -8,7 +8,7 @@ from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..errors import BadFile
 from ..paths import JSON, StatePaths
 from ..queue.task_store import TaskStore
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..state import sessions
 from ..storage import files
 
@@ -27,7 +27,7 @@ class IndexFile:
         self._seen: object = None
         self._next_at = 0.0
 
-    def keep(self, now: float) -> None:
+    def update_if_due(self, now: float) -> None:
         """Write it anew if something changed, and not too often: a large queue takes its time to list.
 
         Raises:
@@ -35,17 +35,17 @@ class IndexFile:
         """
         if now < self._next_at:
             return
-        self.write()
+        self.update()
         self._next_at = now + max(EVERY_S, 20 * (self._monotonic() - now))
 
-    def write(self) -> None:
+    def update(self) -> None:
         """Write it anew if something changed, or it is gone."""
         seen = (self._store.version, files.read_signature(self._paths.sessions), files.read_signature(self._paths.index))
         if seen == self._seen and seen[2] is not None:
             return
         if self._seen is None:
             self._keep_old()
-        files.replace(self._paths.index, msgspec.json.encode(index_document(self._paths, self._store)), durable=False)
+        files.replace(self._paths.index, msgspec.json.encode(build_index(self._paths, self._store)), durable=False)
         self._seen = (*seen[:2], files.read_signature(self._paths.index))
 
     def _keep_old(self) -> None:
@@ -58,7 +58,7 @@ class IndexFile:
             os.rename(self._paths.index, self._paths.old_index)
 
 
-def index_document(paths: StatePaths, store: TaskStore) -> dict[str, object]:
+def build_index(paths: StatePaths, store: TaskStore) -> dict[str, object]:
     """What stands in the file; the first three names are those of the bash kugetsu."""
     known = {session.slug: session for session in sessions.list_sessions(paths)}
     reserved = {ref: known.pop(slug, None) for ref, slug in SESSIONS.items()}
@@ -67,6 +67,6 @@ def index_document(paths: StatePaths, store: TaskStore) -> dict[str, object]:
         "base": base.session_id if base else None,
         "pm_agent": manager.session_id if manager else None,
         "issues": {session.issue_ref: f"{slug}{JSON}" for slug, session in known.items() if session.issue_ref},
-        "active": {entry.id: entry.issue_ref for entry in store.active()},
-        "queued": [entry.id for entry in store.in_order()],
+        "active": {entry.id: entry.issue_ref for entry in store.list_active()},
+        "queued": [entry.id for entry in store.list_pending()],
     }

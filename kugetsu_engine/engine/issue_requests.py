@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ..domain import refs
-from ..domain.new_task import shown_id, typed_id
+from ..domain.new_task import format_bare_id, format_id
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import Session
 from ..domain.text.quantities import format_count
@@ -34,11 +34,13 @@ def set_pull_request(store: TaskStore, args: dict[str, Any], now: float) -> tupl
 def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
     """Take the waiting tasks of an issue out of the queue, and forget its session and what was said; ended tasks stay."""
     issue_ref = _ref(store, args)
-    active = [entry for entry in store.active() if entry.issue_key == refs.key_of(issue_ref)]
+    active = [entry for entry in store.list_active() if entry.issue_key == refs.key_of(issue_ref)]
     if active:
         task_id = active[0].id
-        raise Conflict(f"{issue_ref} has an agent ({shown_id(task_id)})", f"kugetsu kill {typed_id(task_id)}, or --force")
-    waiting = [entry for entry in store.in_order() if entry.issue_key == refs.key_of(issue_ref)]
+        raise Conflict(
+            f"{issue_ref} has an agent ({format_id(task_id)})", f"kugetsu kill {format_bare_id(task_id)}, or --force"
+        )
+    waiting = [entry for entry in store.list_pending() if entry.issue_key == refs.key_of(issue_ref)]
     for entry in waiting:
         store.change(store.get(entry.id), "cancelled", "its issue was destroyed")
     done = [f"{format_count(len(waiting), 'waiting task')} cancelled"] if waiting else []
@@ -53,4 +55,4 @@ def forget_session(store: TaskStore, args: dict[str, Any]) -> str:
 
 def _ref(store: TaskStore, args: dict[str, Any]) -> str:
     issue_ref = str(args.get("issue_ref", ""))
-    return issue_ref if issue_ref in SESSIONS else str(refs.parse(issue_ref, store.default_server))
+    return issue_ref if issue_ref in SESSIONS else str(refs.parse_reference(issue_ref, store.default_server))

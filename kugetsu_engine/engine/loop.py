@@ -1,6 +1,6 @@
 """The engine: recover, then apply requests, collect results, expire, dispatch; again and again, woken by events.
 
-`take_turn` is one turn. It never waits on git, on a clone or on an agent: supervisors do that. Everything it decides is decided
+`run_turn` is one turn. It never waits on git, on a clone or on an agent: supervisors do that. Everything it decides is decided
 by `domain.decisions`; everything it changes goes through the `TaskStore`.
 """
 
@@ -15,8 +15,7 @@ import msgspec
 
 from ..domain.decisions import notification_rules, scheduling
 from ..domain.engine_state import EngineState
-from ..domain.new_task import shown_id
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import format_id, parse_task_id
 from ..domain.pause import PauseReason
 from ..domain.task import Notice
 from ..domain.text.quantities import format_clock, format_count
@@ -29,8 +28,8 @@ from ..queue.task_store import TaskStore
 from ..scheduler.attempts import AttemptTracker
 from ..scheduler.budget import Budget
 from ..scheduler.change_tracker import ChangeTracker
-from ..scheduler.context import EngineContext
 from ..scheduler.dispatcher import Dispatcher
+from ..scheduler.engine_context import EngineContext
 from ..scheduler.orphan_reaper import OrphanReaper
 from ..scheduler.provider_backoff import ProviderBackoff
 from ..scheduler.queue_control import QueueControl
@@ -124,16 +123,16 @@ class Engine:
 
     def _write_stopped(self) -> None:
         if self.context.lasts and self.lock.still_ours():
-            self.recovery.report(at_once=True)
-            self.flow.end()
-            self.heartbeat.write(stopped=True)
+            self.recovery.report_recovery(at_once=True)
+            self.flow.record_end()
+            self.heartbeat.write_state(stopped=True)
 
-    def recover(self) -> str:
+    def recover_attempts(self) -> str:
         """Find out what became of every attempt that was under way, and say so in a sentence."""
-        self.recovery.start_recovery(self._resume)
-        self.recovery.report()
-        self.reaper.sweep()
-        return self.recovery.words
+        self.recovery.recover_attempts(self._resume)
+        self.recovery.report_recovery()
+        self.reaper.end_orphans()
+        return self.recovery.summary
 
     def run(self, stop: threading.Event, until_idle: bool = False, took_turn: Callable[[int], None] | None = None) -> None:
         """Take turns until `stop` is set (`waker.wake()` makes it look at once), or the queue is drained.
@@ -142,10 +141,10 @@ class Engine:
             until_idle: also end when nothing runs and nothing will start by itself.
             took_turn: called after each turn with their number.
         """
-        self.recover()
+        self.recover_attempts()
         turns = 0
         while not stop.is_set():
-            wait_s = self.take_turn()
+            wait_s = self.run_turn()
             turns += 1
             if took_turn is not None:
                 took_turn(turns)
@@ -156,11 +155,11 @@ class Engine:
                 try:
                     self.attempts.handle_message(task_id)
                 except OSError as error:
-                    self._refused(error)
+                    self._note_refusal(error)
 
     # one turn
 
-    def take_turn(self) -> float:
+    def run_turn(self) -> float:
         """Take one turn; returns the seconds until the next one is needed, should nothing happen before."""
         now = self._monotonic()
         if not self.lock.still_ours():
@@ -176,13 +175,13 @@ class Engine:
             self._requests_left = self.apply_requests(request_inbox.TURN_S)
             if full:
                 self.attempts.check_all()
-            self.reaper.sweep_if_due()
+            self.reaper.end_orphans_if_due()
             self._expire()
             self._refresh_cooldowns()
-            self.budget.hold_the_budget(self.settings.current.budget_per_day, self.alerts, self.context.notify)
-            self.server.check()
+            self.budget.enforce_budget(self.settings.current.budget_per_day, self.alerts, self.context.notify)
+            self.server.check_keeper()
             if self.inbox.settled:
-                self.dispatcher.dispatch()
+                self.dispatcher.start_ready_tasks()
             self.gate.report_shortage(self.alerts, self.context.notify, self.context.now)
             if (wait_s := self.dispatcher.try_again_s) is not None:
                 self._rescan_at = min(self._rescan_at, self._monotonic() + wait_s)
@@ -190,27 +189,27 @@ class Engine:
             if full:  # all that was refused has been tried again
                 self.alerts.clear("disk")
         except OSError as error:
-            self._refused(error)
+            self._note_refusal(error)
         self._publish_state(now)
         return self._until_next_turn()
 
     def _read_changes(self, now: float, full: bool) -> None:
         """Read what others changed in the folder of open tasks: all of it now and then, else what there was a hint of."""
         if full:
-            self._rescan(now)
+            self._rescan_folders(now)
         elif self._hints or self.store.suspects:
             hints, self._hints = self._hints, set()
             self.store.reread(hints | self.store.suspects)
 
     def _publish_state(self, now: float) -> None:
         """Write down how the engine stands, for all who look on."""
-        self.flow.turn()
-        self.recovery.report()
-        self.recovery.remind()
-        self.heartbeat.beat(now)
+        self.flow.record_changes()
+        self.recovery.report_recovery()
+        self.recovery.update_alert()
+        self.heartbeat.write_if_due(now)
         self._keep_index(now)
 
-    def _refused(self, error: OSError) -> None:
+    def _note_refusal(self, error: OSError) -> None:
         """The disk or the system refuses something: say so, and look at everything again in a moment."""
         self.alerts.warn("disk", f"the disk or the system refuses: {error}")
         self.dispatcher.obstacles.trouble = (
@@ -221,22 +220,22 @@ class Engine:
 
     def _keep_index(self, now: float) -> None:
         try:
-            self.index.keep(now)
+            self.index.update_if_due(now)
         except IsADirectoryError:
             self.store.quarantine.set_aside(self.paths.index, "a folder where a file belongs")
         except OSError as error:
             self.alerts.warn("disk", f"cannot write {self.paths.index}: {error}")
 
-    def hint(self, changed: set[str]) -> None:
+    def note_changed_files(self, changed: set[str]) -> None:
         """Take a watcher's word that files changed; from any thread."""
         folder = f"{self.paths.items}/"
         names = (path.removeprefix(folder) for path in changed if path.startswith(folder))
         self._hints |= {name.removesuffix(JSON) for name in names if name.endswith(JSON) and name[0] != "."}
         self.waker.wake()
 
-    def hint_new_tasks(self, written: bytes) -> None:
+    def note_new_tasks(self, written: bytes) -> None:
         """Take a word from the wake-up pipe: the ids of tasks that are new."""
-        ids = (as_task_id(word) for word in written.decode("ascii", "replace").split())
+        ids = (parse_task_id(word) for word in written.decode("ascii", "replace").split())
         self._hints |= {task_id for task_id in ids if task_id is not None}
 
     def apply_requests(self, within_s: float = math.inf) -> bool:
@@ -248,12 +247,12 @@ class Engine:
         ahead = self._clock() - now
         jump, self._clock_ahead = ahead - self._clock_ahead, ahead
         if abs(jump) > JUMP_S:
-            self.store.clock_jumped(jump)
+            self.store.adjust_to_clock_jump(jump)
 
-    def _rescan(self, now: float) -> None:
+    def _rescan_folders(self, now: float) -> None:
         self._rescan_at = now + RESCAN_S
         self._hints = set()
-        files.make_again(self.paths.folders())
+        files.recreate_folders(self.paths.folders())
         if (fault := rate_limits.find_fault(self.paths)) is not None:
             self.store.quarantine.set_aside(self.paths.pauses, fault)
         self.store.rescan()
@@ -262,8 +261,8 @@ class Engine:
         self._rescan_at = now + max(RESCAN_S, 20 * cost)
 
     def _expire(self) -> None:
-        expired = self.store.expired()
-        facts = self.dispatcher.facts() if expired else None
+        expired = self.store.list_expired()
+        facts = self.dispatcher.collect_facts() if expired else None
         for entry in expired:
             try:
                 if facts is not None:
@@ -293,27 +292,27 @@ class Engine:
             self.context.notify(Notice(iso(now), "engine_rate_limit_over", f"{provider}: the rest is over, its tasks go on"))
         if self.backoff.version != self._cooldowns_seen:
             self._cooldowns_seen = self.backoff.version
-            self.store.rests_changed()
-        rest = self.backoff.resting()
-        self.alerts.warn("rate_limit", rate_limits.describe_pause(rest, now))
-        self.alerts.warn("network", rate_limits.silent_hosts(self.backoff.hosts(), now))
-        stalled = (f"{shown_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
+            self.store.recheck_cooldowns()
+        rest = self.backoff.list_cooldowns()
+        self.alerts.warn("rate_limit", rate_limits.describe_cooldowns(rest, now))
+        self.alerts.warn("network", rate_limits.describe_silent_hosts(self.backoff.list_unreachable_hosts(), now))
+        stalled = (f"{format_id(task_id)} is stalled: {evidence}" for task_id, evidence in self.attempts.stalled.items())
         self.alerts.warn(notification_rules.STALLED, "; ".join(stalled))
-        self.changes.turn(self.store.active())
+        self.changes.report_changes(self.store.list_active())
 
     # telling
 
     def _apply_settings(self) -> None:
         self.store.set_timing(self.settings.current.timing)
-        self.store.rests_changed()  # another model may have another provider
+        self.store.recheck_cooldowns()  # another model may have another provider
 
     def _state(self, stopped: bool) -> EngineState:
         return EngineState(
             os.getpid(), self.context.mode, self._since, self.context.boot_id(), identity.start_ticks(os.getpid()) or 0,
             time.monotonic(),
             self.controls.limit, self.controls.paused, self.controls.draining, stopped,
-            self.run_times.median_s(self.settings.current.agent), self.recovery.words, self.alerts.now(), self.gate.pressure,
-            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.found),
+            self.run_times.median_s(self.settings.current.agent), self.recovery.summary, self.alerts.now(), self.gate.pressure,
+            self.controls.pause_reason, msgspec.structs.asdict(self.recovery.counts),
             list(self.changes.overlaps), self.changes.changes, self.settings.current.gaps, self.dispatcher.obstacles.summary(),
             self.settings.current.agent, self.controls.pause,
         )  # fmt: skip
@@ -321,11 +320,11 @@ class Engine:
     def _until_next_turn(self) -> float:
         now = self._monotonic()
         waits = [self.heartbeat.next_at - now, self._rescan_at - now]
-        due = self.store.next_due()
+        due = self.store.next_due_time()
         if due is not None:
             waits.append(max(due - self._clock(), 0.0) + 0.001)
         if self.controls.pause is PauseReason.BUDGET:
-            waits.append(max(self.budget.next_day() - self._clock(), 0.0) + 0.001)
+            waits.append(max(self.budget.next_midnight() - self._clock(), 0.0) + 0.001)
         if self.gate.next_check is not None:
             waits.append(self.gate.next_check - now)
         if self.store.suspects:
@@ -335,10 +334,10 @@ class Engine:
         return max(min(waits), 0.0)
 
     @property
-    def kept_by_settings(self) -> str:
+    def blocked_by_settings(self) -> str:
         """How many waiting tasks the settings keep from starting, and by what, in a sentence; empty when none."""
-        facts, now = self.dispatcher.facts(), self._clock()
-        reasons = (scheduling.waiting_reason(entry, facts, now) for entry in self.store.in_order())
+        facts, now = self.dispatcher.collect_facts(), self._clock()
+        reasons = (scheduling.find_waiting_reason(entry, facts, now) for entry in self.store.list_pending())
         kept = [why.text for why in reasons if why.code == "config"]
         return f"{format_count(len(kept), 'task')} cannot start ({kept[0]})" if kept else ""
 
@@ -347,12 +346,12 @@ class Engine:
         """Whether nothing runs and nothing will start without the operator."""
         if self.store.active_ids:
             return False
-        facts = self.dispatcher.facts()
+        facts = self.dispatcher.collect_facts()
         now = self._clock()
         if facts.paused or facts.draining or facts.gaps.everything:
             return True
-        for entry in self.store.in_order():
-            why = scheduling.own_reason(entry, facts, now)
+        for entry in self.store.list_pending():
+            why = scheduling.find_own_reason(entry, facts, now)
             stuck = why is not None and (
                 why.code in ("held", "config")
                 or (why.code == "after" and not self.store.states.may_still_complete(entry.after))

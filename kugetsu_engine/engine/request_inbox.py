@@ -2,7 +2,7 @@
 
 from ..domain.request import Answer, Request
 from ..errors import BadFile, TransientReadError
-from ..scheduler.context import EngineContext
+from ..scheduler.engine_context import EngineContext
 from ..state import requests
 from ..storage import files
 from ..storage.quarantine import Quarantine
@@ -27,7 +27,7 @@ class RequestInbox:
         self._flow = flow
         self._unanswered: dict[int, Answer] = {}
         """What was done, and the disk refused the answer: it is not done again."""
-        self._begun: dict[int, list[Answer]] = {}
+        self._partly_done: dict[int, list[Answer]] = {}
         """The answers to the first parts of requests whose other parts had to wait for the next turn."""
         self.settled = True
         """Whether everything that was asked for has been applied; before that nothing may start, as it may be about that."""
@@ -58,7 +58,7 @@ class RequestInbox:
                 if answered and self._monotonic() >= until:
                     return True
                 try:
-                    reply = self._unanswered.get(number) or self._apply(number, until)
+                    reply = self._unanswered.get(number) or self._answer_request(number, until)
                 except FileNotFoundError:
                     continue
                 except TransientReadError as error:
@@ -77,7 +77,7 @@ class RequestInbox:
                 files.flush_folder(self._paths.requests)
         return False
 
-    def _apply(self, number: int, until: float) -> Answer | None:
+    def _answer_request(self, number: int, until: float) -> Answer | None:
         """Do what a request asks for, and write it down; None where further parts of it must wait for the next turn."""
         try:
             request = requests.load_request(self._paths, number)
@@ -87,18 +87,18 @@ class RequestInbox:
             self._quarantine.set_aside(requests.file_of(self._paths, number), error.message)
             return Answer(False, error.message, "", 1)
         if request.verb != "many":
-            return self._one(request, str(number))
-        done = self._begun.setdefault(number, [])
+            return self._apply_one(request, str(number))
+        done = self._partly_done.setdefault(number, [])
         while len(done) < len(request.parts):
-            done.append(self._one(request.parts[len(done)], f"{number}.{len(done)}"))
+            done.append(self._apply_one(request.parts[len(done)], f"{number}.{len(done)}"))
             if self._monotonic() >= until and len(done) < len(request.parts):
                 return None
-        del self._begun[number]
+        del self._partly_done[number]
         ok = all(reply.ok for reply in done)
         return Answer(ok, f"{sum(reply.ok for reply in done)} of {len(done)} done", "", 0 if ok else 1, parts=done)
 
-    def _one(self, request: Request, name: str) -> Answer:
-        self._flow.open_window()
-        reply = self.handlers.apply(request, name)
-        self._flow.answered(request, reply)
+    def _apply_one(self, request: Request, name: str) -> Answer:
+        self._flow.open_entry()
+        reply = self.handlers.apply_request(request, name)
+        self._flow.record_request(request, reply)
         return reply

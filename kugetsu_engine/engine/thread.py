@@ -23,8 +23,8 @@ from ..supervisor import forge_questions
 from .composition import open_engine
 from .loop import Engine
 
-LOOK_AT_PULLS_S = 60.0
-FIRST_LOOK_AT_WORK_S = 5.0
+ASK_FORGES_S = 60.0
+FIRST_COUNT_S = 5.0
 FIRST_TIDY_S = 60.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the engine is started again after its first, second … failure in a row."""
@@ -43,7 +43,7 @@ class EngineThread:
         """The last failure in one line; None while all is well."""
         self.held_by: str | None = None
         """Who runs the engine, when it is not us."""
-        self.kept_by_settings = ""
+        self.blocked_by_settings = ""
         """When it has ended as nothing was left to do: what the settings keep from starting, in a sentence."""
         self.running = threading.Event()
         self.ended = threading.Event()
@@ -58,7 +58,7 @@ class EngineThread:
         """Whether nothing new starts; kept when the engine fails and is started again."""
         self._stop = threading.Event()
         self._engine: Engine | None = None
-        self._messenger: NotificationSender | None = None
+        self._sender: NotificationSender | None = None
         self._failures = 0
         self._thread = threading.Thread(target=self._supervise, name="kugetsu-engine", daemon=True)
 
@@ -101,28 +101,28 @@ class EngineThread:
 
     def _run_once(self) -> None:
         engine = open_engine(
-            self.paths, self._environ, self._mode, on_notice=self._tell, resume=self._resume, boot_id=self._boot_id,
+            self.paths, self._environ, self._mode, on_notice=self._pass_on_notice, resume=self._resume, boot_id=self._boot_id,
             drain=self._drain,
         )  # fmt: skip
         end_of_watch = threading.Event()
         messenger = NotificationSender(self.paths, lambda: engine.settings.current, self._environ, self._note)
         try:  # whatever fails from here on, the lock is given back
             messenger.start()
-            self._messenger = messenger
+            self._sender = messenger
             if self.fault is not None:
                 engine.alerts.warn("engine_crashed", f"the engine failed and was started again: {self.fault}")
             self._engine = engine
             self.running.set()
             folders = (self.paths.items, self.paths.requests, self.paths.root)
             watcher = threading.Thread(
-                target=watch, args=(folders, end_of_watch, engine.hint), name="kugetsu-watch", daemon=True
+                target=watch, args=(folders, end_of_watch, engine.note_changed_files), name="kugetsu-watch", daemon=True
             )
             watcher.start()
             self._repeat("tidy", FIRST_TIDY_S, TIDY_S, partial(self._tidy, engine), end_of_watch)
-            self._repeat("work", FIRST_LOOK_AT_WORK_S, EVERY_S, engine.changes.refresh, end_of_watch)
-            self._repeat("forges", LOOK_AT_PULLS_S, LOOK_AT_PULLS_S, self._ask_forges, end_of_watch)
-            engine.run(self._stop, until_idle=self._until_idle, took_turn=self._took_turn)
-            self.kept_by_settings = engine.kept_by_settings if self._until_idle and not self._stop.is_set() else ""
+            self._repeat("work", FIRST_COUNT_S, EVERY_S, engine.changes.count_changes, end_of_watch)
+            self._repeat("forges", ASK_FORGES_S, ASK_FORGES_S, self._ask_forges, end_of_watch)
+            engine.run(self._stop, until_idle=self._until_idle, took_turn=self._note_turn)
+            self.blocked_by_settings = engine.blocked_by_settings if self._until_idle and not self._stop.is_set() else ""
         finally:
             end_of_watch.set()
             self._engine = None
@@ -130,17 +130,17 @@ class EngineThread:
             try:
                 engine.close()
             finally:
-                self._messenger = None
+                self._sender = None
                 messenger.close()
 
-    def _took_turn(self, turns: int) -> None:
+    def _note_turn(self, turns: int) -> None:
         if turns > 100:
             self._failures, self.fault = 0, None
 
-    def _tell(self, notice: Notice) -> None:
+    def _pass_on_notice(self, notice: Notice) -> None:
         self._log(f"{notice.time} {notice.level} {notice.text}")
-        if self._messenger is not None:
-            self._messenger.pick_up(notice)
+        if self._sender is not None:
+            self._sender.pick_up(notice)
         if self._on_notice is not None:
             try:
                 self._on_notice(notice)
@@ -174,11 +174,11 @@ class EngineThread:
         """Put old things away."""
         age, now = engine.settings.current.cleanup_age, time.time()
         if (removed := tidy_state_directory(self.paths, now, age)) and age is not None:
-            engine.store.journal.removed(now - age, removed)
+            engine.store.journal.record_removal(now - age, removed)
 
     def _ask_forges(self) -> None:
         """Have forges asked again about pull requests that are known; without any, nothing is started."""
-        if pull_requests.due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
+        if pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self.paths), time.time()):
             forge_questions.refresh(self.paths.root)
 
     def _note(self, text: str) -> None:

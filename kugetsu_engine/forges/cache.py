@@ -11,17 +11,17 @@ from ..config.settings import Settings
 from ..domain import refs
 from ..domain.pull_request import IssueText, KnownPull, PullRequest
 from ..domain.refs import IssueRef
-from ..domain.text.quantities import format_coming
+from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch, iso
 from ..errors import ForgeError, KugetsuError
 from ..paths import StatePaths
 from ..state import pull_requests
-from .hosts import Forge, forge_of, read_tokens
+from .hosts import Forge, find_forge, read_tokens
 
 AT_ONCE = 4
-SILENCE_S = 60.0
+BACK_OFF_S = 60.0
 """After the first failure in a row; doubles."""
-MAX_SILENCE_S = 1800.0
+MAX_BACK_OFF_S = 1800.0
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +45,7 @@ class CachedForges:
             return None
         if self._tokens is None:
             self._tokens = read_tokens(self._paths)
-        return forge_of(ref.host, self._settings, self._tokens)
+        return find_forge(ref.host, self._settings, self._tokens)
 
     def issue_text(self, ref: IssueRef) -> IssueText | None:
         """Title and body of an issue; None when there is no forge to ask.
@@ -58,7 +58,7 @@ class CachedForges:
             return None
         from . import queries
 
-        return self._ask(forge, lambda: queries.issue_text(forge, ref))
+        return self._ask(forge, lambda: queries.fetch_issue_text(forge, ref))
 
     def pull_request_of(self, ref: IssueRef, branch: str) -> PullRequest | None:
         """The pull request of a branch as the forge knows it now; None when there is none, or no forge to ask.
@@ -71,7 +71,7 @@ class CachedForges:
             return None
         from . import queries
 
-        found = self._ask(forge, lambda: queries.pull_request_of(forge, ref, branch))
+        found = self._ask(forge, lambda: queries.fetch_pull_request(forge, ref, branch))
         known = KnownPull(iso(self._clock()), branch, found)
         self._remember(lambda now: msgspec.structs.replace(now, issues=now.issues | {ref.key: known}))
         return found
@@ -85,7 +85,7 @@ class CachedForges:
         from concurrent.futures import ThreadPoolExecutor
 
         asked = (
-            pull_requests.due_refreshes(pull_requests.load_pull_requests(self._paths), self._clock())
+            pull_requests.list_due_refreshes(pull_requests.load_pull_requests(self._paths), self._clock())
             if wanted is None
             else wanted
         )
@@ -95,7 +95,7 @@ class CachedForges:
 
     def _fault(self, reference: str, branch: str) -> str | None:
         try:
-            self.pull_request_of(refs.parse(reference, self._settings.default_server), branch)
+            self.pull_request_of(refs.parse_reference(reference, self._settings.default_server), branch)
         except KugetsuError as error:  # also a reference that someone wrote into the file by hand
             return str(error)
         return None
@@ -108,7 +108,7 @@ class CachedForges:
         before = pull_requests.load_pull_requests(self._paths).silent.get(forge.host)
         until = epoch(before.until) if before else None
         if before is not None and until is not None and self._clock() < until < self._clock() + 90000:
-            raise ForgeError(f"{before.text}; it is asked again at {format_coming(until, self._clock())}", until=until)
+            raise ForgeError(f"{before.text}; it is asked again at {format_upcoming(until, self._clock())}", until=until)
         try:
             answer = question()
         except ForgeError as error:
@@ -120,7 +120,7 @@ class CachedForges:
         return answer
 
     def _fall_silent(self, host: str, error: ForgeError, failures: int) -> None:
-        wait = min(SILENCE_S * 2 ** min(failures, 10), MAX_SILENCE_S)
+        wait = min(BACK_OFF_S * 2 ** min(failures, 10), MAX_BACK_OFF_S)
         until = error.until if error.until is not None else self._clock() + wait
         silence = pull_requests.Silence(iso(until), error.message, failures + 1)
         self._remember(lambda now: msgspec.structs.replace(now, silent=now.silent | {host: silence}))

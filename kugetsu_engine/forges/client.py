@@ -133,7 +133,7 @@ class ForgeClient:
         return ForgeError(f"{forge.host} answered {code}")
 
 
-def quoted(path: str) -> str:
+def quote_path(path: str) -> str:
     """`owner/repo` as it stands in an address."""
     return "/".join(quote(part, safe="") for part in path.split("/"))
 

@@ -31,10 +31,10 @@ def _answer(verb: str, root: str, reference: str = "", branch: str = "") -> dict
     forges = CachedForges(paths, os.environ)
     if verb == "refresh":
         return {
-            "asked": len(pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time())),
+            "asked": len(pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time())),
             "faults": forges.ask_again(),
         }
-    ref = refs.parse(reference)
+    ref = refs.parse_reference(reference)
     if verb == "text":
         text = forges.issue_text(ref)
         return {"title": text.title, "body": text.body} if text else {}

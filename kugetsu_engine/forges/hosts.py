@@ -14,7 +14,7 @@ TOKEN_FILES = (*env_files.NAMES, ENV_FORGES)
 """In the folder `env`; later ones win. `forges.env` is for kugetsu alone: agents do not get it."""
 GITHUB_NAMES = ("GITHUB_TOKEN", "GH_TOKEN")
 GITEA_NAMES = ("FORGEJO_TOKEN", "GITEA_TOKEN")
-PUBLIC = {"github.com": "github", "codeberg.org": "forgejo"}
+PUBLIC_KINDS = {"github.com": "github", "codeberg.org": "forgejo"}
 """What is known without being told."""
 
 
@@ -33,7 +33,7 @@ class Forge(NamedTuple):
         return f"Forge({self.host!r}, {self.kind!r}, {self.api!r})"  # a token belongs in no traceback
 
 
-def forge_of(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge | None:
+def find_forge(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge | None:
     """The forge at a host; None when nobody asked for its use.
 
     A token is only ever meant for one host: its own by name, GitHub's for github.com, Gitea's for the one such host there is.
@@ -41,7 +41,7 @@ def forge_of(host: str, settings: Settings, tokens: Mapping[str, str]) -> Forge 
     told = settings.forges.get(host)
     if told is not None and told.kind == "off":
         return None
-    own = token_name(host)
+    own = build_token_name(host)
     kind = _kind(host, told, settings, tokens)
     if kind is None:
         return None
@@ -62,9 +62,9 @@ def _kind(host: str, told: ForgeSettings | None, settings: Settings, tokens: Map
     known: str
     if told is not None:
         known = told.kind
-    elif host in PUBLIC:
-        known = PUBLIC[host]
-    elif tokens.get(token_name(host)) or host == settings.default_server:
+    elif host in PUBLIC_KINDS:
+        known = PUBLIC_KINDS[host]
+    elif tokens.get(build_token_name(host)) or host == settings.default_server:
         known = "gitea"
     else:
         return None
@@ -75,10 +75,10 @@ def _gitea_hosts(settings: Settings) -> set[str]:
     """The hosts a token without a host's name can be meant for."""
     told = {host for host, one in settings.forges.items() if one.kind in ("gitea", "forgejo")}
     default = settings.default_server
-    return told if default in PUBLIC or default in settings.forges else told | {default}
+    return told if default in PUBLIC_KINDS or default in settings.forges else told | {default}
 
 
-def token_name(host: str) -> str:
+def build_token_name(host: str) -> str:
     """`KUGETSU_TOKEN_GIT_EXAMPLE_ORG` for `git.example.org`."""
     return f"KUGETSU_TOKEN_{re.sub('[^A-Za-z0-9]', '_', host).upper()}"
 
@@ -96,14 +96,14 @@ def read_tokens(paths: StatePaths) -> dict[str, str]:
         ForgeError: a file cannot be read, so nobody knows which token it has.
     """
     try:
-        return env_files.read_files(paths, TOKEN_FILES, {})
+        return env_files.read_env_files(paths, TOKEN_FILES, {})
     except (env_files.BrokenEnvFile, TransientReadError) as error:
         raise ForgeError(error.message, error.hint) from None
 
 
-def may_ask(paths: StatePaths, settings: Settings, host: str) -> bool:
+def may_be_usable(paths: StatePaths, settings: Settings, host: str) -> bool:
     """Whether a host is a forge whose use was asked for, or may be, as a file of tokens cannot be read."""
     try:
-        return forge_of(host, settings, read_tokens(paths)) is not None
+        return find_forge(host, settings, read_tokens(paths)) is not None
     except ForgeError:
         return True  # whoever asks it is told which file it is

@@ -5,27 +5,27 @@ from typing import Any
 from ..domain.pull_request import Checks, IssueText, PullRequest
 from ..domain.refs import IssueRef
 from ..errors import ForgeError
-from .client import ForgeClient, quoted
+from .client import ForgeClient, quote_path
 from .hosts import Forge
 
 MAX_BODY = 64 << 10
 """Characters of an issue's body that are kept."""
 FAILED = frozenset({"failure", "error", "cancelled", "timed_out", "action_required", "startup_failure", "stale"})
-UNDER_WAY = frozenset({"queued", "in_progress", "waiting", "requested", "pending", "expected"})
+RUNNING = frozenset({"queued", "in_progress", "waiting", "requested", "pending", "expected"})
 
 
-def issue_text(forge: Forge, ref: IssueRef) -> IssueText:
+def fetch_issue_text(forge: Forge, ref: IssueRef) -> IssueText:
     """Title and body of an issue.
 
     Raises:
         ForgeError: the forge did not give it.
     """
     with ForgeClient(forge) as client:
-        found = _object(client.get(f"/repos/{quoted(ref.path)}/issues/{ref.number}"), forge)
+        found = _object(client.get(f"/repos/{quote_path(ref.path)}/issues/{ref.number}"), forge)
     return IssueText(_text(found, "title")[:1000], _text(found, "body")[:MAX_BODY])
 
 
-def pull_request_of(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | None:
+def fetch_pull_request(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | None:
     """The pull request of a branch: the open one, else the newest; None when there is none.
 
     Raises:
@@ -53,7 +53,7 @@ def pull_request_of(forge: Forge, ref: IssueRef, branch: str) -> PullRequest | N
 
 
 def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, Any]]:
-    path = f"/repos/{quoted(ref.path)}/pulls"
+    path = f"/repos/{quote_path(ref.path)}/pulls"
     if client.forge.kind == "github":
         owner = ref.path.partition("/")[0]
         pages = client.pages(path, head=f"{owner}:{branch}", state="all", per_page=100)
@@ -66,7 +66,7 @@ def _pulls(client: ForgeClient, ref: IssueRef, branch: str) -> list[dict[str, An
 
 
 def _check_states(client: ForgeClient, ref: IssueRef, commit: str) -> list[str]:
-    base = f"/repos/{quoted(ref.path)}/commits/{commit}"
+    base = f"/repos/{quote_path(ref.path)}/commits/{commit}"
     combined = client.get(f"{base}/status")
     states = []
     for one in _inner(combined, "statuses", list):
@@ -83,7 +83,7 @@ def _added_up(states: list[str]) -> Checks | None:
     if not states:
         return None
     failed = sum(1 for state in states if state in FAILED)
-    waiting = any(state in UNDER_WAY for state in states)
+    waiting = any(state in RUNNING for state in states)
     return Checks("failure" if failed else "pending" if waiting else "success", len(states), failed)
 
 

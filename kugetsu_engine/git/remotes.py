@@ -98,7 +98,7 @@ def key_of(address: str) -> str | None:
     if "://" not in address and _SCP.match(address) is None:
         return None
     try:
-        return refs.repository_key(address)
+        return refs.parse_repository_key(address)
     except UsageError:
         return None
 

@@ -14,7 +14,7 @@ from ..domain.job import Job
 from ..domain.reserved_refs import SESSIONS
 from ..domain.session import WantedSession
 from ..domain.task import Attempt, Task
-from ..domain.usage import cost_of
+from ..domain.usage_sums import sum_cost
 from ..errors import ConfigError
 from ..forges import hosts
 from ..git import discovery
@@ -25,11 +25,11 @@ from ..storage import files
 from . import environment, session_choice
 from . import prompt as prompts
 
-ISSUE_MARK = "\x00issue\x00"
+ISSUE_PLACEHOLDER = "\x00issue\x00"
 """Stands in a prompt for the issue's words, which a supervisor asks a forge for; no message holds a NUL."""
 
 
-def agent_of(task: Task, settings: Settings) -> str:
+def choose_agent(task: Task, settings: Settings) -> str:
     """Name of the agent that works on a task."""
     return task.agent or settings.agent
 
@@ -41,7 +41,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         KugetsuError: the settings or the task do not say what to run, or where.
         OSError: the system refuses to read an env file now.
     """
-    ref = refs.parse(task.issue_ref, settings.default_server)
+    ref = refs.parse_reference(task.issue_ref, settings.default_server)
     own = settings.repos.get(ref.repository_key) or RepoSettings()
     repository = task.repo or own.path
     if repository is None and task.issue_ref in SESSIONS:
@@ -57,14 +57,16 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
             raise ConfigError(f"no address is known for {ref.host}", "use --repo PATH, or add it to [servers] in config.toml")
         clone_dir = _clone_of(paths, ref, worktree)
         clone_url = clone_address(settings.servers[ref.host], ref.path)
-    forge = not ref.is_local and hosts.may_ask(paths, settings, ref.host)
+    forge = not ref.is_local and hosts.may_be_usable(paths, settings, ref.host)
     run_dir = paths.run(task.id, task.attempt)
-    agent = agent_of(task, settings)
-    kind = registry.kind_of(agent, settings.agents.get(agent, AgentSettings()))
+    agent = choose_agent(task, settings)
+    kind = registry.find_kind(agent, settings.agents.get(agent, AgentSettings()))
     wanted = session_choice.choose_session(paths, task, issue_names.session_name(paths, str(ref)), agent, kind, worktree)
-    session = registry.supports(agent, settings, wanted)
+    session = registry.adapt_session(agent, settings, wanted)
     go_on = _go_on(task, session)
-    mark = ISSUE_MARK if forge and settings.issue_text and go_on is None else ""  # a session that goes on knows its issue
+    mark = (
+        ISSUE_PLACEHOLDER if forge and settings.issue_text and go_on is None else ""
+    )  # a session that goes on knows its issue
     prompt = _prompt(paths, settings, task, ref, mark)
     call = Invocation(task.issue_ref, worktree, ref.branch, RunPaths(run_dir).prompt, paths.root, session, _new_id(task), slots)
     drive = registry.build_launch_spec(agent, settings, call)
@@ -84,7 +86,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         told=paths.readable_log(task.id, task.attempt) if drive.reader else None, prepare=drive.prepare,
         times=paths.times(task.id, task.attempt), after=drive.after,
         kind=kind, program=program,
-        check="versions" if program_versions.kind_of_program(kind, program) in program_versions.TESTED else None,
+        check="versions" if program_versions.detect_kind(kind, program) in program_versions.TESTED else None,
         session=session, prompt_continued=go_on,
         max_steps=drive.max_steps, max_tokens=drive.max_tokens, max_cost=_left(task, settings.budget_per_task),
         prepare_timeout_s=settings.prepare_timeout,
@@ -93,7 +95,7 @@ def build_job(paths: StatePaths, settings: Settings, client: Mapping[str, str], 
         stall_kills=settings.stall_kills, patterns=list(drive.patterns),
         task_began=_began(task), task_dirty=_left_files(task), pr_before=_known_pull(paths, task),
         expect=_expected(task, settings), setup=own.setup, teardown=own.teardown,
-        secrets=sorted(secret_values.given_names(paths, settings, client)),
+        secrets=sorted(secret_values.collect_secrets(paths, settings, client)),
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def _clone_of(paths: StatePaths, ref: refs.IssueRef, worktree: str) -> str:
 
 def _left(task: Task, budget: float) -> float | None:
     """What a further attempt may cost; None where there is no budget."""
-    return max(budget - cost_of(task.attempts, task.attempts_before), 0.0) if budget else None
+    return max(budget - sum_cost(task.attempts, task.attempts_before), 0.0) if budget else None
 
 
 def _go_on(task: Task, session: WantedSession) -> str | None:
@@ -131,7 +133,7 @@ def _go_on(task: Task, session: WantedSession) -> str | None:
 
 def _prompt(paths: StatePaths, settings: Settings, task: Task, ref: refs.IssueRef, issue: str) -> str:
     session, told = sessions.load_session(paths, issue_names.session_name(paths, str(ref))), _known_pull(paths, task)
-    plain = registry.is_plain(agent_of(task, settings), settings)
+    plain = registry.is_plain(choose_agent(task, settings), settings)
     pr_url = (session.pr_url if session else None) or told
     return prompts.build_prompt(paths, settings, task, ref, plain=plain, pr_url=pr_url, issue=issue)
 

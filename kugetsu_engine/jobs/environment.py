@@ -39,7 +39,7 @@ def build_environment(
         BrokenEnvFile: an env file cannot be read.
         OSError: the system refuses to read one now.
     """
-    built = _common(paths, client, pass_env, env_files.env_file_names(task.issue_ref), unset)
+    built = _common(paths, client, pass_env, env_files.choose_env_files(task.issue_ref), unset)
     if task.issue_ref == PM_AGENT:  # it hands work on with `kugetsu`, which need not be on the operator's path
         built["PATH"] = os.pathsep.join([part for part in (built.get("PATH"), os.path.dirname(sys.executable)) if part])
     built |= drive_env
@@ -61,14 +61,16 @@ def build_server_environment(
     return _common(paths, client, pass_env, names, unset) | {MARK: f"{SERVER}:{token}", "KUGETSU_DIR": paths.root}
 
 
-def build_by_hand(paths: StatePaths, client: Mapping[str, str], issue_ref: str, unset: Sequence[str]) -> dict[str, str]:
+def build_manual_environment(
+    paths: StatePaths, client: Mapping[str, str], issue_ref: str, unset: Sequence[str]
+) -> dict[str, str]:
     """Return the variables of a person who works on an issue by hand: all of their own, with what its agent gets.
 
     Raises:
         BrokenEnvFile: an env file cannot be read.
         NotNow: the system refuses to read one now.
     """
-    built = {**client, **env_files.read_files(paths, env_files.env_file_names(issue_ref), client)}
+    built = {**client, **env_files.read_env_files(paths, env_files.choose_env_files(issue_ref), client)}
     return {name: value for name, value in built.items() if name not in unset}
 
 
@@ -78,7 +80,7 @@ def _common(
     wanted = PASSED | set(pass_env)
     built = {name: value for name, value in client.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
     try:
-        built |= env_files.read_files(paths, names, built)
+        built |= env_files.read_env_files(paths, names, built)
     except TransientReadError as error:  # no fault of the task, which waits until the system has recovered
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None

@@ -11,7 +11,7 @@ from string import Template
 from ..config.loader import AgentSettings
 from ..config.prompt_template import RULES, load_template
 from ..config.settings import Settings
-from ..domain.new_task import shown_id
+from ..domain.new_task import format_id
 from ..domain.refs import IssueRef
 from ..domain.reserved_refs import BASE, PM_AGENT
 from ..domain.task import Task
@@ -116,7 +116,7 @@ def _context(paths: StatePaths, task: Task) -> str:
     lines: list[str] = []
     room = CONTEXT_CHARS
     for message in reversed(said):
-        when = shown_id(message.task) if message.task else "earlier"
+        when = format_id(message.task) if message.task else "earlier"
         line = f"{names.get(message.role, message.role)} ({when}): {message.content}"
         room -= len(line)
         if room < 0 and lines:

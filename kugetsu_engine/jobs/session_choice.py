@@ -57,7 +57,7 @@ def keep_session(paths: StatePaths, task: Task, session_id: str, default_server:
         OSError: the disk refused.
     """
     try:
-        ref = refs.parse(task.issue_ref, default_server)
+        ref = refs.parse_reference(task.issue_ref, default_server)
         slug = issue_names.session_name(paths, str(ref))
         before = sessions.load_session(paths, slug)
         session = before or Session(slug, created_at=now)
@@ -74,7 +74,9 @@ def keep_session(paths: StatePaths, task: Task, session_id: str, default_server:
 def forget_session(paths: StatePaths, task: Task, default_server: str, now: str) -> None:
     """The issue's session is gone: the next attempt begins another; worktree, branch and pull request stay known."""
     try:
-        session = sessions.load_session(paths, issue_names.session_name(paths, str(refs.parse(task.issue_ref, default_server))))
+        session = sessions.load_session(
+            paths, issue_names.session_name(paths, str(refs.parse_reference(task.issue_ref, default_server)))
+        )
         if session is not None and session.session_id is not None:
             sessions.save_session(paths, msgspec.structs.replace(session, session_id=None, updated_at=now))
     except (KugetsuError, BadFile):

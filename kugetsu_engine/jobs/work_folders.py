@@ -8,11 +8,11 @@ from ..domain.decisions import scheduling
 from ..domain.decisions.scheduling import Cooldown
 from ..paths import StatePaths
 
-BEFORE_GIT_IS_DONE = frozenset({"starting", "waiting for git", "worktree"})
+BEFORE_WORKTREE = frozenset({"starting", "waiting for git", "worktree"})
 """Phases of an attempt in which its worktree is not made yet."""
 
 
-def names_of_place(settings: Settings, repo: str | None, repository: str) -> frozenset[str]:
+def list_repository_names(settings: Settings, repo: str | None, repository: str) -> frozenset[str]:
     """Everything that tasks which work in one repository may call it: its folder, and what `[repos]` maps to that."""
     folders = {name: _whole(own.path) for name, own in settings.repos.items() if own.path is not None}
     folder = repo or folders.get(repository)
@@ -21,18 +21,18 @@ def names_of_place(settings: Settings, repo: str | None, repository: str) -> fro
     return frozenset({folder, _whole(folder), *(name for name, other in folders.items() if other == _whole(folder))})
 
 
-def own_repositories(settings: Settings) -> frozenset[str]:
+def list_own_repositories(settings: Settings) -> frozenset[str]:
     """The repositories for which the settings name a folder."""
     return frozenset(name for name, own in settings.repos.items() if own.path is not None)
 
 
-def hosts_in_use(
+def list_local_repositories(
     paths: StatePaths, hosts: Mapping[str, Cooldown], waiting: Iterable[scheduling.Waiting], named: frozenset[str]
 ) -> frozenset[str]:
     """The repositories that need no host: those with a folder in the settings, and those whose clone is there already."""
     if not hosts:
         return named
-    wanted = {task.repository for task in waiting if scheduling.host_of(task, named) in hosts}
+    wanted = {task.repository for task in waiting if scheduling.find_clone_host(task, named) in hosts}
     return named | {name for name in wanted if os.path.isdir(f"{paths.repositories}/{name}/.git")}
 
 

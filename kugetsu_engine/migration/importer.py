@@ -16,7 +16,7 @@ import msgspec
 from ..config import env_files, toml_editor
 from ..config.loader import OLD_NAMES, OLD_SERVERS, READERS, load_settings
 from ..domain import refs
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import parse_task_id
 from ..domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 from ..domain.session import Session
 from ..domain.states import FINAL
@@ -110,7 +110,7 @@ class BashImporter:
         yield f"backup: {', '.join(there)} are copied to {self.backup}"
         if self.dry_run:
             return
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         for name in there:
             target = f"{self.backup}/{name}"
             os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
@@ -231,7 +231,7 @@ class BashImporter:
             ref = BASE if name == "base.json" else PM_AGENT
         else:
             try:
-                parsed = refs.parse(str(document.get("issue_ref", "")))
+                parsed = refs.parse_reference(str(document.get("issue_ref", "")))
             except UsageError:
                 return None
             ref = str(parsed)
@@ -284,11 +284,11 @@ class BashImporter:
             document = self._document(f"context/{name}")
             try:
                 context = msgspec.convert(document, contexts.Context)
-                ref = str(refs.parse(context.issue_ref))
+                ref = str(refs.parse_reference(context.issue_ref))
             except (msgspec.ValidationError, UsageError):
                 yield f"context/{name}: not taken over: it cannot be read; {self._in_backup(f'context/{name}')}"
                 continue
-            target = contexts.file_of(self.paths, ref)
+            target = contexts.context_path(self.paths, ref)
             if os.path.lexists(target) and not (self.same and os.path.basename(target) == name):
                 there = f"context/{os.path.basename(target)}"
                 yield f"context/{name}: not taken over: there is a {there} already; {self._in_backup(f'context/{name}')}"
@@ -308,7 +308,7 @@ class BashImporter:
             task_id = name.removesuffix(".json")
             try:
                 task = tasks.read_task(f"{self.old}/{ITEMS}/{name}", task_id)
-                if as_task_id(task_id) != task_id:
+                if parse_task_id(task_id) != task_id:
                     raise BadFile(f"{task_id!r} is no task id")
             except (FileNotFoundError, BadFile) as error:
                 then = "the engine moves it to queue/corrupt; " if self.same else ""
@@ -333,7 +333,7 @@ class BashImporter:
 
     def _note_host(self, task: Task) -> None:
         try:
-            self._hosts.add(refs.parse(task.issue_ref).host)
+            self._hosts.add(refs.parse_reference(task.issue_ref).host)
         except UsageError:
             return
 

@@ -21,7 +21,7 @@ class NotSent(KugetsuError):
     """A message could not be sent, for the reason it tells."""
 
 
-class Tried(NamedTuple):
+class ChannelResult(NamedTuple):
     """How one way did with a test message."""
 
     text: str
@@ -40,16 +40,16 @@ def list_channels(settings: NotifySettings, environ: Mapping[str, str]) -> dict[
     return found
 
 
-def try_all(settings: NotifySettings, environ: Mapping[str, str]) -> list[Tried]:
+def send_test_messages(settings: NotifySettings, environ: Mapping[str, str]) -> list[ChannelResult]:
     """Send a test message by every way; a sentence on each."""
     tried = []
     for name, send in list_channels(settings, environ).items():
         try:
             send(Message("kugetsu", "a test: this is how you are told", "test"))
-            tried.append(Tried(f"{name}: sent", True))
+            tried.append(ChannelResult(f"{name}: sent", True))
         except NotSent as error:
-            tried.append(Tried(f"{name}: {error}", False))
-    return tried or [Tried("nothing else is set up: command, desktop and urls of [notify] in config.toml", False)]
+            tried.append(ChannelResult(f"{name}: {error}", False))
+    return tried or [ChannelResult("nothing else is set up: command, desktop and urls of [notify] in config.toml", False)]
 
 
 def has_desktop(environ: Mapping[str, str]) -> bool:

@@ -111,7 +111,7 @@ def _message(notices: list[Notice]) -> Message:
         one = notices[0]
         return Message(
             notification_rules.TITLE,
-            notification_rules.digest_line(one),
+            notification_rules.format_notice(one),
             one.type,
             one.id,
             one.issue_ref,
@@ -119,4 +119,6 @@ def _message(notices: list[Notice]) -> Message:
             notification_rules.needs_you(one),
         )
     urgent = any(notification_rules.needs_you(notice) for notice in notices)
-    return Message(notification_rules.TITLE, notification_rules.digest(notices), "digest", None, None, len(notices), urgent)
+    return Message(
+        notification_rules.TITLE, notification_rules.format_digest(notices), "digest", None, None, len(notices), urgent
+    )

@@ -12,7 +12,7 @@ PROGRAMS = {
     "forge-questions": "kugetsu_engine.forges.helper:main",
     "opencode-client": "kugetsu_engine.agents.opencode.run_client:main",
     "opencode-keeper": "kugetsu_engine.agents.opencode.server_keeper:main",
-    "opencode-server": "kugetsu_engine.agents.opencode.server_keeper:become",
+    "opencode-server": "kugetsu_engine.agents.opencode.server_keeper:run_server",
 }
 """Module and function; it is given the arguments, and returns the exit code."""
 WITH_PACKAGES = ("forge-questions",)

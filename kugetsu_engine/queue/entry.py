@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from ..domain.refs import key_of, repository_of
-from ..domain.task import Order, State, start_order
+from ..domain.task import Order, State, make_order
 from ..paths import StatePaths
-from ..state.tasks import UNREADABLE, state_on_disk
+from ..state.tasks import UNREADABLE, read_state
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def key(self) -> Order:
         """Sorts entries into the order in which they start."""
-        return start_order(self.id, self.priority, self.position, self.pending_since)
+        return make_order(self.id, self.priority, self.position, self.pending_since)
 
 
 class TaskStates(Mapping[str, str]):
@@ -64,7 +64,7 @@ class TaskStates(Mapping[str, str]):
             self._ended.pop(task_id, None)
             return entry.state
         if task_id not in self._ended:
-            state = state_on_disk(self._paths, task_id, self._set_aside)
+            state = read_state(self._paths, task_id, self._set_aside)
             if state == UNREADABLE:
                 return state
             if state is None:

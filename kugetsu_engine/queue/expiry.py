@@ -29,7 +29,7 @@ class Expiry:
             self.timing = timing
             self._count_again()
 
-    def note(self, entry: Entry) -> None:
+    def track(self, entry: Entry) -> None:
         """Take in that a task waits, or waits otherwise than before."""
         if len(self._times) > SPARE + 2 * len(self._entries):
             self._count_again()  # most are of tasks that have long ended; this one's is among the others
@@ -54,11 +54,11 @@ class Expiry:
                 heapq.heappush(self._times, (when, task_id))
         return list(over.values())
 
-    def next_due(self) -> float | None:
+    def next_check(self) -> float | None:
         """Seconds since 1970 of the next look."""
         return self._times[0][0] if self._times else None
 
-    def clock_jumped(self, by_s: float) -> None:
+    def adjust_to_clock_jump(self, by_s: float) -> None:
         """The clock was set: nobody has waited longer or shorter for it."""
         before, self._jumps = self._jumps, {}
         for entry in self._entries.values():
@@ -74,6 +74,6 @@ class Expiry:
         heapq.heapify(self._times)
 
     def _expires(self, entry: Entry) -> float | None:
-        when = scheduling.expiry(entry, self.timing) if self.timing else None
+        when = scheduling.compute_expiry(entry, self.timing) if self.timing else None
         since, jump = self._jumps.get(entry.id, (None, 0.0))
         return when + jump if when is not None and entry.expires_at is None and since == entry.pending_since else when

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shorten_value
+from ..domain.history.journal_entries import CHANGED, CHANGES_IN_LINE, CUT, REMOVED, Act, Change, shorten_arguments
 from ..domain.request import Answer, Request
 from ..domain.text.times import iso
 from ..paths import StatePaths
@@ -28,7 +28,7 @@ class LineGuard:
             if self._torn:
                 json_lines.repair_last_line(self._path)
             self._torn = False
-            if json_lines.find_misplaced(self._path):
+            if json_lines.is_misplaced(self._path):
                 self._set_aside(self._path, f"something else has the place of the {self._what}")
             append()
         except OSError as error:
@@ -53,31 +53,33 @@ class JournalWriter:
         """A request is about to be applied: what changes until `answered` belongs to it."""
         self._asked = []
 
-    def answered(self, request: Request, reply: Answer) -> None:
+    def record_request(self, request: Request, reply: Answer) -> None:
         """Write down a request, what was answered, and what it changed."""
         changes, self._asked = self._asked or [], None
         task = request.task[:CUT] if request.task else None
-        self._write(request.verb, changes, task=task, args=shorten_value(request.args), ok=reply.ok, text=reply.text[: CUT * 2])
+        self._write(
+            request.verb, changes, task=task, args=shorten_arguments(request.args), ok=reply.ok, text=reply.text[: CUT * 2]
+        )
 
-    def changed(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
+    def record_changes(self, changes: Sequence[Change], verb: str = CHANGED) -> None:
         """Write down changes: with the request under way if there is one, else by themselves."""
         if self._asked is not None and verb == CHANGED:
             self._asked += changes
         elif changes:
             self._write(verb, changes)
 
-    def removed(self, ended_before: float, count: int) -> None:
+    def record_removal(self, ended_before: float, count: int) -> None:
         """Write down that ended tasks were removed; from any thread."""
         self._write(REMOVED, (), args={"ended_before": iso(ended_before), "count": count})
 
-    def engine(self, verb: str, facts: Mapping[str, Any]) -> None:
+    def record_engine(self, verb: str, facts: Mapping[str, Any]) -> None:
         """Write down that an engine starts or ends."""
         self._write(verb, (), engine=dict(facts))
 
     def _write(self, verb: str, changes: Sequence[Change], **fields: Any) -> None:
         stamp = iso(self._now())
         act = Act(stamp, verb, changes=tuple(changes[:CHANGES_IN_LINE]), **fields)
-        self._guard.write(lambda: journal_file.append_entries(self._paths, act))
+        self._guard.write(lambda: journal_file.append_entry(self._paths, act))
         for start in range(CHANGES_IN_LINE, len(changes), CHANGES_IN_LINE):
             more = Act(stamp, CHANGED, changes=tuple(changes[start : start + CHANGES_IN_LINE]))
-            self._guard.write(lambda more=more: journal_file.append_entries(self._paths, more))  # type: ignore[misc]
+            self._guard.write(lambda more=more: journal_file.append_entry(self._paths, more))  # type: ignore[misc]

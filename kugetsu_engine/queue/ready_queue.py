@@ -14,7 +14,7 @@ from ..domain.decisions.scheduling import SchedulingFacts, WhyCode
 from ..domain.task import Order
 from .entry import Entry
 
-TOLD_BY_FACTS: dict[WhyCode, Callable[[SchedulingFacts], object]] = {
+READ_FROM_FACTS: dict[WhyCode, Callable[[SchedulingFacts], object]] = {
     "edited": lambda facts: facts.edited,
     "by_hand": lambda facts: facts.by_hand,
     "network": lambda facts: (facts.hosts, facts.probes, facts.own_repositories),
@@ -52,12 +52,12 @@ class ReadyQueue:
         for waiting in self._parked_after.pop(task_id, ()):
             self._unpark(waiting)
 
-    def issue_free(self, issue_key: str) -> None:
+    def release_issue(self, issue_key: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
         for task_id in self._parked_busy.pop(issue_key, ()):
             self._unpark(task_id)
 
-    def rests_changed(self) -> None:
+    def recheck_cooldowns(self) -> None:
         """Look again at the tasks whose provider rests or whose settings are not whole, as that is otherwise now."""
         parked, self._parked_resting = self._parked_resting, set()
         for task_id in parked:
@@ -68,40 +68,40 @@ class ReadyQueue:
         for earlier in [task_id for task_id in self._parked_after if task_id not in self._entries]:
             self.release_dependants(earlier)
 
-    def clock_jumped(self) -> None:
+    def recheck_due(self) -> None:
         """Look again at the tasks that wait for a time."""
         for _, task_id in self._due:
             self._unpark(task_id)
         self._due = []
 
-    def next_due(self) -> float | None:
+    def next_due_time(self) -> float | None:
         """Seconds since 1970 at which a parked task may start; None when none waits for a time."""
         return self._due[0][0] if self._due else None
 
     def next_to_start(self, facts: SchedulingFacts, now: float) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
-        if scheduling.queue_reason(facts):
+        if scheduling.find_queue_reason(facts):
             return None
         while self._due and self._due[0][0] <= now:
             self._unpark(heapq.heappop(self._due)[1])
-        for code, of_facts in TOLD_BY_FACTS.items():
+        for code, of_facts in READ_FROM_FACTS.items():
             if self._parked.get(code) and self._told.get(code) != of_facts(facts):
                 for task_id in self._parked.pop(code):
                     self._unpark(task_id)
             self._told[code] = of_facts(facts)
-        return scheduling.next_to_start(self._front(facts, now), facts, now)
+        return scheduling.choose_next(self._front(facts, now), facts, now)
 
     def _front(self, facts: SchedulingFacts, now: float) -> Iterator[Entry]:
         """The tasks at the front of the queue; those with a reason of their own to wait are parked on the way."""
         while self._ready:
             key = self._ready[0]
             entry = self._entries[key[3]]
-            why = scheduling.own_reason(entry, facts, now)
+            why = scheduling.find_own_reason(entry, facts, now)
             if why is None:
                 yield entry
                 return
             del self._ready[0]
-            if why.code in TOLD_BY_FACTS:
+            if why.code in READ_FROM_FACTS:
                 self._parked.setdefault(why.code, set()).add(entry.id)
             if why.code in ("rate_limit", "config"):
                 self._parked_resting.add(entry.id)

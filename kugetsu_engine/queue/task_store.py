@@ -12,9 +12,17 @@ import msgspec
 
 from ..domain import states
 from ..domain.decisions.scheduling import SchedulingFacts, Timing
-from ..domain.history.journal_entries import BETWEEN_STATES, OF_ENTRIES, REMOVED, TRACKED, Change, differences, task_change
-from ..domain.new_task import task_id as as_task_id
-from ..domain.refs import canonical
+from ..domain.history.journal_entries import (
+    BETWEEN_STATES,
+    OF_ENTRIES,
+    REMOVED,
+    TRACKED,
+    Change,
+    find_differences,
+    find_task_change,
+)
+from ..domain.new_task import parse_task_id
+from ..domain.refs import normalize_reference
 from ..domain.task import Notice, State, Task, TaskChange, move_task
 from ..domain.text.times import epoch, iso
 from ..errors import BadFile, NoSuchTask, TransientReadError
@@ -46,7 +54,7 @@ class TaskStore:
             default_server: the host of references that name none; empty while nobody knows.
         """
         self.paths = paths
-        self.quarantine = Quarantine(paths, now, alert, self._tell_corrupt)
+        self.quarantine = Quarantine(paths, now, alert, self._report_quarantined)
         self.journal = JournalWriter(paths, now, self.quarantine.set_aside, alert)
         self.entries: dict[str, Entry] = {}
         self.states = TaskStates(paths, self.entries, self.quarantine.holds)
@@ -62,10 +70,10 @@ class TaskStore:
         self._active_files: dict[str, bytes] = {}
         """What the engine wrote last of each task that is notified or running: those files are its alone."""
         self._newer: set[str] = set()
-        self._told = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
+        self._notices_file = LineGuard(paths.notifications, "notifications", self.quarantine.set_aside, alert)
         self._signatures: dict[str, files.Signature] = {}
         self._suspects: dict[str, float] = {}
-        self._line = ReadyQueue(self.entries)
+        self._ready = ReadyQueue(self.entries)
         self._expiry = Expiry(self.entries, now)
 
     # what is on disk
@@ -76,10 +84,10 @@ class TaskStore:
         for task_id, status in files.scan_documents(self.paths.items):
             seen.add(task_id)
             if self._signatures.get(task_id) != files.signature_of(status):
-                self._take_in(task_id)
+                self._read_file(task_id)
         for task_id in {*self._signatures, *self.entries, *self._suspects, *self._newer} - seen:
-            self._gone(task_id)
-        self._line.recheck_unknown()
+            self._note_removed_file(task_id)
+        self._ready.recheck_unknown()
 
     def reread(self, task_ids: set[str]) -> None:
         """Take in the changes of some tasks, for which a watcher gave a hint."""
@@ -87,72 +95,72 @@ class TaskStore:
             try:
                 status = os.stat(self.paths.item(task_id), follow_symlinks=False)
             except FileNotFoundError:
-                self._gone(task_id)
+                self._note_removed_file(task_id)
                 continue
             if self._signatures.get(task_id) != files.signature_of(status):
-                self._take_in(task_id)
+                self._read_file(task_id)
 
-    def _take_in(self, task_id: str) -> None:
+    def _read_file(self, task_id: str) -> None:
         path = self.paths.item(task_id)
         if task_id in self._active_files:
-            self._defend(task_id)
-            self._sign(task_id)
+            self._restore_active_file(task_id)
+            self._remember_signature(task_id)
             return
         try:
             data, status = files.read_with_stat(path)
             task = tasks.decode_task(data, task_id)
-            if as_task_id(task_id) != task_id:
+            if parse_task_id(task_id) != task_id:
                 raise BadFile(f"{task_id!r} is no task id")
             if task_id not in self.entries and os.path.lexists(self.paths.ended(task_id)):
                 raise BadFile(f"{task_id} has ended already: queue/done holds it")
         except FileNotFoundError:
-            self._forget(task_id)
+            self._drop_from_index(task_id)
             return
         except tasks.NewerSchema as error:
-            self._leave_alone(task_id, error)
+            self._skip_newer(task_id, error)
             return
         except TransientReadError as error:
             self._alert("disk", error.message)
             return
         except BadFile as error:
-            self._suspect(task_id, path, error)
+            self._wait_or_quarantine(task_id, path, error)
             return
         self._suspects.pop(task_id, None)
-        self._no_longer_newer(task_id)
+        self._clear_newer(task_id)
         self._signatures[task_id] = files.signature_of(status)
         if task.ended:
             self._file_ended(task_id)
             return
         before = self.entries.get(task_id)
         self._index(task, data)
-        if task.issue_ref != canonical(task.issue_ref, self.default_server):
-            self._name_host(task)
+        if task.issue_ref != normalize_reference(task.issue_ref, self.default_server):
+            self._write_host(task)
         if before is not None:  # edited by hand
-            was, now = differences(before, self.entries[task_id], OF_ENTRIES)
-            self.journal.changed([Change(was, now, task_id)] if was else [])
+            was, now = find_differences(before, self.entries[task_id], OF_ENTRIES)
+            self.journal.record_changes([Change(was, now, task_id)] if was else [])
 
-    def _name_host(self, task: Task) -> None:
+    def _write_host(self, task: Task) -> None:
         """Write the host of the default server into a task that names none: a later default is not meant."""
         try:
             self._save(task)
         except OSError as error:
-            self._line.drop(task.id)  # nobody knows yet which issue it is of
+            self._ready.drop(task.id)  # nobody knows yet which issue it is of
             self._signatures.pop(task.id, None)
             self._alert("disk", f"cannot write {self.paths.item(task.id)}: {error.strerror}")
 
-    def _leave_alone(self, task_id: str, error: BadFile) -> None:
+    def _skip_newer(self, task_id: str, error: BadFile) -> None:
         """Take a task out of the order that a newer kugetsu wrote; its file is not touched."""
-        self._forget(task_id)
+        self._drop_from_index(task_id)
         self._newer.add(task_id)
         self._alert("newer_schema", str(error))
 
-    def _no_longer_newer(self, task_id: str) -> None:
+    def _clear_newer(self, task_id: str) -> None:
         if task_id in self._newer:
             self._newer.discard(task_id)
             if not self._newer:
                 self._alert("newer_schema", "")
 
-    def _defend(self, task_id: str) -> bytes:
+    def _restore_active_file(self, task_id: str) -> bytes:
         """Give the file of an active task its contents again if someone changed or removed it; theirs are set aside."""
         path, ours = self.paths.item(task_id), self._active_files[task_id]
         try:
@@ -174,16 +182,16 @@ class TaskStore:
             self._alert("disk", f"cannot write {path}: {error.strerror}")
         return ours
 
-    def _suspect(self, task_id: str, path: str, error: BadFile) -> None:
+    def _wait_or_quarantine(self, task_id: str, path: str, error: BadFile) -> None:
         first_seen = self._suspects.setdefault(task_id, self._monotonic())
         if self._monotonic() - first_seen < CORRUPT_GRACE_S:
-            self._line.drop(task_id)  # it cannot be started as it is
+            self._ready.drop(task_id)  # it cannot be started as it is
             return
         del self._suspects[task_id]
         self.quarantine.set_aside(path, error.message)
-        self._gone(task_id)
+        self._note_removed_file(task_id)
 
-    def _tell_corrupt(self, text: str) -> None:
+    def _report_quarantined(self, text: str) -> None:
         self.add_notice(Notice(iso(self._now()), "engine_corrupt", text, "error"))
 
     @property
@@ -198,7 +206,7 @@ class TaskStore:
             NoSuchTask: it is gone, or cannot be read.
         """
         if task_id in self._active_files:
-            return tasks.decode_task(self._defend(task_id), task_id)
+            return tasks.decode_task(self._restore_active_file(task_id), task_id)
         try:
             return tasks.read_task(self.paths.item(task_id), task_id)
         except (FileNotFoundError, BadFile) as error:
@@ -212,7 +220,7 @@ class TaskStore:
             NoSuchTask: there is none.
             BadFile: its file cannot be read.
         """
-        task_id = as_task_id(text)
+        task_id = parse_task_id(text)
         return self.get(task_id) if task_id in self._active_files else tasks.find_task(self.paths, text)
 
     # changing tasks
@@ -230,8 +238,8 @@ class TaskStore:
             after, notice = move_task(before, change.to, iso(self._now()), change.reason, **change.fields)
             notice = msgspec.structs.replace(notice, level=change.level or notice.level, failure=change.failure)
         self._save(after, durable=change.to != states.RUNNING)  # the record of the run proves that one already
-        if (changed := task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
-            self.journal.changed([changed])
+        if (changed := find_task_change(before, after, TRACKED if change.to is None else BETWEEN_STATES)) is not None:
+            self.journal.record_changes([changed])
         if notice is not None:
             self.add_notice(notice)
         if after.ended:
@@ -260,18 +268,18 @@ class TaskStore:
 
     def add_notice(self, notice: Notice) -> None:
         """Append a notification; a full disk is told by the alert, not by an end of the engine."""
-        self._told.write(lambda: notifications.append_notification(self.paths, notice))
+        self._notices_file.write(lambda: notifications.append_notification(self.paths, notice))
         if self._on_notice is not None:
             self._on_notice(notice)
 
     def _save(self, task: Task, durable: bool = True) -> None:
-        if (written := canonical(task.issue_ref, self.default_server)) != task.issue_ref:
+        if (written := normalize_reference(task.issue_ref, self.default_server)) != task.issue_ref:
             task = msgspec.structs.replace(task, issue_ref=written)
         data = tasks.save_task(self.paths, task, durable)
-        self._sign(task.id)
+        self._remember_signature(task.id)
         self._index(task, data)
 
-    def _sign(self, task_id: str) -> None:
+    def _remember_signature(self, task_id: str) -> None:
         """Remember which file it was that we have seen."""
         try:
             status = os.lstat(self.paths.item(task_id))
@@ -284,26 +292,26 @@ class TaskStore:
         try:
             if os.path.lexists(self.paths.ended(task_id)):
                 self.quarantine.set_aside(self.paths.ended(task_id), f"{task_id} ended, and queue/done held one of its name")
-            tasks.file_ended(self.paths, task_id)
+            tasks.archive_task(self.paths, task_id)
         except OSError:
             self._signatures.pop(task_id, None)
             self._suspects[task_id] = self._monotonic()  # looked at again soon
             raise
-        self._forget(task_id)
+        self._drop_from_index(task_id)
 
     # the index
 
     def _index(self, task: Task, data: bytes) -> None:
         self.version += 1
-        self._line.drop(task.id)
+        self._ready.drop(task.id)
         entry = Entry(
             task.id, task.issue_ref, task.state, task.priority, task.position, task.held, tuple(task.after), task.not_before,
             task.retry_at, task.attempt, task.pending_since, task.expires_at, task.agent, task.repo,
         )  # fmt: skip
         self.entries[task.id] = entry
         if entry.state == states.PENDING:
-            self._line.add(entry)
-            self._expiry.note(entry)
+            self._ready.add(entry)
+            self._expiry.track(entry)
         if entry.state in states.ACTIVE:
             self.active_ids.add(task.id)
             self._active_files[task.id] = data
@@ -311,49 +319,49 @@ class TaskStore:
             self.active_ids.discard(task.id)
             self._active_files.pop(task.id, None)
 
-    def _gone(self, task_id: str) -> None:
+    def _note_removed_file(self, task_id: str) -> None:
         """The file of a task was taken away by someone else."""
         entry = self.entries.get(task_id)
         if entry is not None and entry.state == states.PENDING:
-            self.journal.changed([Change({"state": entry.state}, {"state": None}, task_id)], REMOVED)
-        self._forget(task_id)
+            self.journal.record_changes([Change({"state": entry.state}, {"state": None}, task_id)], REMOVED)
+        self._drop_from_index(task_id)
 
-    def _forget(self, task_id: str) -> None:
+    def _drop_from_index(self, task_id: str) -> None:
         if task_id in self._active_files:
-            self._defend(task_id)
+            self._restore_active_file(task_id)
             return
         self.version += 1
         self._signatures.pop(task_id, None)
-        self._no_longer_newer(task_id)
+        self._clear_newer(task_id)
         self._suspects.pop(task_id, None)
         self.states.forget(task_id)
-        self._line.drop(task_id)
+        self._ready.drop(task_id)
         self.entries.pop(task_id, None)
         self.active_ids.discard(task_id)
-        self._line.release_dependants(task_id)
+        self._ready.release_dependants(task_id)
 
-    def issue_free(self, issue_key: str) -> None:
+    def release_issue(self, issue_key: str) -> None:
         """Tasks of an issue may start again, as its agent has ended."""
-        self._line.issue_free(issue_key)
+        self._ready.release_issue(issue_key)
 
-    def rests_changed(self) -> None:
+    def recheck_cooldowns(self) -> None:
         """Look again at the tasks whose provider rests, as other ones rest now."""
-        self._line.rests_changed()
+        self._ready.recheck_cooldowns()
 
     def next_to_start(self, facts: SchedulingFacts) -> Entry | None:
         """The task that starts next, by `policy.next_to_start` over those that are not parked."""
-        return self._line.next_to_start(facts, self._now())
+        return self._ready.next_to_start(facts, self._now())
 
-    def next_due(self) -> float | None:
+    def next_due_time(self) -> float | None:
         """Seconds since 1970 at which a parked task may start or a waiting one expires; None when there is none."""
-        times = (self._line.next_due(), self._expiry.next_due())
+        times = (self._ready.next_due_time(), self._expiry.next_check())
         return min((when for when in times if when is not None), default=None)
 
-    def in_order(self) -> list[Entry]:
+    def list_pending(self) -> list[Entry]:
         """All pending tasks in the order in which they start; sorts, so not for the hot path."""
         return sorted((entry for entry in self.entries.values() if entry.state == states.PENDING), key=lambda entry: entry.key)
 
-    def active(self) -> list[Entry]:
+    def list_active(self) -> list[Entry]:
         """The tasks that are notified or running."""
         return [self.entries[task_id] for task_id in sorted(self.active_ids)]
 
@@ -361,17 +369,17 @@ class TaskStore:
         """Count expiry by these settings from now on."""
         self._expiry.set_timing(timing)
 
-    def expired(self) -> list[Entry]:
+    def list_expired(self) -> list[Entry]:
         """The waiting tasks whose time is over."""
         return self._expiry.list_expired()
 
-    def clock_jumped(self, by_s: float) -> None:
+    def adjust_to_clock_jump(self, by_s: float) -> None:
         """Someone set the clock: what waits for a retry, or grows old, has the same time to wait as before."""
-        self._expiry.clock_jumped(by_s)
-        for entry in self.in_order():
+        self._expiry.adjust_to_clock_jump(by_s)
+        for entry in self.list_pending():
             if (retry_at := epoch(entry.retry_at)) is not None and entry.id not in self._suspects:
                 try:
                     self.update(self.get(entry.id), retry_at=iso(retry_at + by_s))
                 except NoSuchTask:
                     continue
-        self._line.clock_jumped()
+        self._ready.recheck_due()

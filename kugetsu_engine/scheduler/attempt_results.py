@@ -10,7 +10,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..supervisor import outcome
 from ..supervisor.launcher import Launcher
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 
 
@@ -24,7 +24,7 @@ class ResultCollector:
         self._launcher = launcher
         self._finisher = finisher
 
-    def settle(self, task: Task, refusal: int | None) -> Recovered:
+    def settle_attempt(self, task: Task, refusal: int | None) -> Recovered:
         """Enter the end of an attempt; what became of it.
 
         Args:
@@ -33,10 +33,10 @@ class ResultCollector:
         Raises:
             OSError: the disk refused; the task is as it was.
         """
-        self._store.issue_free(task.issue_key)
+        self._store.release_issue(task.issue_key)
         run = (self._paths, task.id, task.attempt)
         result = runs.read_result(*run, task.token)
-        broken = runs.is_unreadable(*run) if result is None else {}
+        broken = runs.find_unreadable_files(*run) if result is None else {}
         if result is None:
             for path, why in broken.items():
                 self._store.quarantine.set_aside(path, why)
@@ -61,11 +61,11 @@ class ResultCollector:
     def _give_back(self, task: Task, refusal: int | None) -> None:
         """Put a task back whose attempt never began."""
         if task.stop is not None:
-            self._finisher.cancel(task)
+            self._finisher.cancel_stopped_start(task)
         elif refusal is not None:
-            self._finisher.refuse(task, refusal)
+            self._finisher.requeue_refused_start(task, refusal)
         else:
-            self._finisher.give_back(task, "the start did not happen")
+            self._finisher.requeue(task, "the start did not happen")
 
     def _lost(self, task: Task, reason: str, started_at: str | None) -> Result:
         """The result of an attempt that wrote none, with what is known of it from its last progress."""

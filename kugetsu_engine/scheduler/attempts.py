@@ -8,7 +8,7 @@ import signal
 
 from ..domain import silence
 from ..domain.decisions.recovery_report import Recovered, RecoveryCounts
-from ..domain.new_task import shown_id
+from ..domain.new_task import format_id
 from ..domain.supervisor_messages import Received, SupervisorMessage
 from ..domain.task import Notice, Task
 from ..errors import NoSuchTask
@@ -19,8 +19,8 @@ from ..state import runs
 from ..storage import locks
 from ..supervisor.launcher import Handle, Launcher, Waker
 from .attempt_results import ResultCollector
-from .context import EngineContext
 from .cooldowns import Cooldowns
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .resource_gate import ResourceGate
 from .session_keeper import SessionKeeper
@@ -59,17 +59,17 @@ class AttemptTracker:
         self._running: dict[str, RunningAttempt] = {}
         self._session_kept: set[str] = set()
 
-    def wait_for(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
+    def track_attempt(self, task_id: str, handle: Handle | None, pidfd: int | None = None) -> None:
         """Be woken when an attempt has something to say."""
         self._running[task_id] = RunningAttempt(task_id, handle, pidfd)
         source = handle.control if handle else pidfd
         if source is not None:
             self._waker.add(source, task_id)
 
-    def recover(self) -> RecoveryCounts:
+    def recover_attempts(self) -> RecoveryCounts:
         """Find out what became of every attempt that an earlier engine left; how many of each kind."""
         found = dict.fromkeys(Recovered, 0)
-        for entry in self._store.active():
+        for entry in self._store.list_active():
             if self._is_alive(entry.id, entry.attempt):
                 self._adopt(entry)
                 found[Recovered.ADOPTED] += 1
@@ -83,8 +83,8 @@ class AttemptTracker:
     def check_all(self) -> None:
         """Look at every attempt for oneself: words of supervisors may have been missed."""
         for task_id in [*self._running]:
-            self._look(task_id)
-        for entry in self._store.active():
+            self._check_attempt(task_id)
+        for entry in self._store.list_active():
             if entry.id not in self._running:  # made active by hand
                 if self._is_alive(entry.id, entry.attempt):
                     self._adopt(entry)
@@ -106,7 +106,7 @@ class AttemptTracker:
                 self._note_session(task_id)
             if SupervisorMessage.ENDED not in received.messages and not received.closed:
                 return
-        self._look(task_id)
+        self._check_attempt(task_id)
 
     def _receive(self, running: RunningAttempt) -> Received:
         """What a supervisor said since last time."""
@@ -115,7 +115,7 @@ class AttemptTracker:
             self._refused[running.task_id] = received.refusal
         return received
 
-    def stop(self, task: Task) -> None:
+    def stop_attempt(self, task: Task) -> None:
         """Pass the operator's stop on to the supervisor. It is passed on again at every look, so it may fail."""
         number = signal.SIGUSR1 if task.stop == "kill" else signal.SIGTERM
         running = self._running.get(task.id)
@@ -134,8 +134,8 @@ class AttemptTracker:
         pidfd = None
         if record is not None:
             pidfd = self._launcher.death_of(record)
-        self.wait_for(entry.id, None, pidfd)
-        self._look(entry.id)
+        self.track_attempt(entry.id, None, pidfd)
+        self._check_attempt(entry.id)
 
     def _let_go(self, running: RunningAttempt) -> None:
         self._running.pop(running.task_id, None)
@@ -155,12 +155,12 @@ class AttemptTracker:
         record = runs.read_record(self._paths, task_id, attempt)
         return record is not None and self._launcher.lives(record)
 
-    def check_missed(self) -> None:
+    def settle_missed(self) -> None:
         """Enter what ended while no engine ran, where this one only acts for a moment: it takes no slot, and no issue."""
         if not self._context.lasts:
             self.check_all()
 
-    def _look(self, task_id: str) -> None:
+    def _check_attempt(self, task_id: str) -> None:
         """Settle an attempt that has ended; tell the supervisor of one that is to stop."""
         running = self._running[task_id]
         try:
@@ -181,7 +181,7 @@ class AttemptTracker:
         self._note_stall(task_id)
         self._note_session(task_id)
         if task.stop is not None:
-            self.stop(task)
+            self.stop_attempt(task)
 
     def _mark_started(self, task_id: str) -> None:
         """Move a task to `running` once its agent is."""
@@ -193,10 +193,10 @@ class AttemptTracker:
         task = self._store.get(task_id)
         if record is not None and record.token == task.token and progress is not None and progress.pid is not None:
             self._store.change(task, "running", pid=progress.pid)
-            self._cooldowns.note_started(task, progress.base)
+            self._cooldowns.note_agent_start(task, progress.base)
             self._finisher.forget_false_starts(task_id)
             self._refused.pop(task_id, None)
-            self._gate.record_start("")
+            self._gate.record_refusal("")
 
     def _note_stall(self, task_id: str) -> None:
         """Tell when an agent is stalled, and when it is no longer."""
@@ -209,14 +209,14 @@ class AttemptTracker:
         if evidence is not None and before is None:
             self.stalled[task_id] = evidence
             silent_s = progress.silent_s if progress else None
-            text = f"{shown_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
+            text = f"{format_id(task_id)} {entry.issue_ref} is stalled: {silence.format_evidence(evidence, silent_s)}"
             self._context.notify(Notice(
                 self._context.now(), "task_stalled", text, "warning", task_id, entry.issue_ref, "stalled", reason=evidence,
                 silent_s=silent_s,
             ))  # fmt: skip
         elif evidence is None and before is not None and progress is not None and progress.phase == "agent":
             del self.stalled[task_id]
-            text = f"{shown_id(task_id)} {entry.issue_ref} is no longer stalled"
+            text = f"{format_id(task_id)} {entry.issue_ref} is no longer stalled"
             self._context.notify(Notice(self._context.now(), "task_moves", text, "info", task_id, entry.issue_ref))
 
     def _note_session(self, task_id: str) -> None:
@@ -226,7 +226,7 @@ class AttemptTracker:
             return
         progress = runs.read_progress(self._paths, task_id, entry.attempt)
         if progress is not None and progress.session_id is not None:
-            self._sessions.keep(self._store.get(task_id), progress.session_id)
+            self._sessions.keep_session(self._store.get(task_id), progress.session_id)
             self._session_kept.add(task_id)
 
     def _settle(self, task_id: str) -> Recovered:
@@ -235,7 +235,7 @@ class AttemptTracker:
             task = self._store.get(task_id)
         except NoSuchTask:
             return Recovered.LOST
-        became = self._collector.settle(task, self._refused.get(task_id))
+        became = self._collector.settle_attempt(task, self._refused.get(task_id))
         self._refused.pop(task_id, None)
         return became
 

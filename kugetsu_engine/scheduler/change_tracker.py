@@ -11,12 +11,12 @@ from ..git.change_counts import count_changes
 from ..git.gitfile import common_folder
 from ..queue.entry import Entry
 from ..state import runs
-from .context import EngineContext
+from .engine_context import EngineContext
 
 EVERY_S = 10.0
 COST_SHARE = 50.0
 """Times that a look took until the next one, so that it takes a small part of a processor."""
-MAX_TOLD = 5
+MAX_REPORTED = 5
 """Pairs that are told at once: a file that every task changes, such as a changelog, makes many."""
 MAX_KEPT = 100
 
@@ -27,29 +27,29 @@ class ChangeTracker:
     def __init__(self, context: EngineContext) -> None:
         self._context = context
         self._running: tuple[tuple[str, int], ...] = ()
-        self._told: set[tuple[str, str]] = set()
-        self._found: tuple[Mapping[str, Changes], tuple[Overlap, ...]] = ({}, ())
+        self._reported: set[tuple[str, str]] = set()
+        self._counted: tuple[Mapping[str, Changes], tuple[Overlap, ...]] = ({}, ())
         self.changes: dict[str, Changes] = {}
         """What is known of the tasks that run."""
         self.overlaps: tuple[Overlap, ...] = ()
         """The overlaps among them."""
 
-    def turn(self, active: Iterable[Entry]) -> None:
+    def report_changes(self, active: Iterable[Entry]) -> None:
         """Take in what was found, in the engine's turn; of two tasks that overlap it is told once."""
         self._running = tuple((entry.id, entry.attempt) for entry in active if entry.state == "running")
         ids = {task_id for task_id, _ in self._running}
-        changes, found = self._found
+        changes, found = self._counted
         self.changes = {task_id: changes[task_id] for task_id in sorted(ids & changes.keys())}
         self.overlaps = tuple(one for one in found if ids.issuperset(one.tasks))
-        new = [one for one in self.overlaps if one.tasks not in self._told]
-        for one in new[:MAX_TOLD]:
+        new = [one for one in self.overlaps if one.tasks not in self._reported]
+        for one in new[:MAX_REPORTED]:
             text = f"{one}: whichever is merged second may conflict"
             self._context.notify(Notice(self._context.now(), "task_overlap", text, "warning", one.tasks[1]))
-        self._told = {one.tasks for one in self.overlaps} | {pair for pair in self._told if ids.issuperset(pair)}
-        rest = f"; and {len(self.overlaps) - MAX_TOLD} more pairs" if len(self.overlaps) > MAX_TOLD else ""
-        self._context.alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_TOLD])) + rest)
+        self._reported = {one.tasks for one in self.overlaps} | {pair for pair in self._reported if ids.issuperset(pair)}
+        rest = f"; and {len(self.overlaps) - MAX_REPORTED} more pairs" if len(self.overlaps) > MAX_REPORTED else ""
+        self._context.alerts.warn("overlap", "; ".join(map(str, self.overlaps[:MAX_REPORTED])) + rest)
 
-    def refresh(self) -> float:
+    def count_changes(self) -> float:
         """Ask git about each worktree; in a thread of its own. Seconds until the next look."""
         began = time.monotonic()
         changes: dict[str, Changes] = {}
@@ -64,5 +64,5 @@ class ChangeTracker:
             except (GitError, OSError):
                 continue  # it is being made, or gone
             by_repository[task_id] = (where, names)
-        self._found = changes, find_overlaps(by_repository)[:MAX_KEPT]
+        self._counted = changes, find_overlaps(by_repository)[:MAX_KEPT]
         return max(EVERY_S, COST_SHARE * (time.monotonic() - began))

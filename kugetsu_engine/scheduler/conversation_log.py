@@ -11,7 +11,7 @@ from ..errors import BadFile, KugetsuError
 from ..state import contexts
 from ..state.contexts import Context, Message
 from ..storage.quarantine import Quarantine
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 
 
@@ -50,14 +50,14 @@ class ConversationLog:
         try:
             context = contexts.load_context(self._paths, issue_ref)
         except BadFile as error:
-            self._quarantine.set_aside(contexts.file_of(self._paths, issue_ref), error.message)
+            self._quarantine.set_aside(contexts.context_path(self._paths, issue_ref), error.message)
             return Context(issue_ref)
-        same = refs.key_of(refs.canonical(context.issue_ref)) == refs.key_of(issue_ref)
+        same = refs.key_of(refs.normalize_reference(context.issue_ref)) == refs.key_of(issue_ref)
         return msgspec.structs.replace(context, issue_ref=issue_ref) if same else Context(issue_ref)
 
     def _add(self, context: Context, task: Task, role: contexts.Role, text: str) -> Context:
         said = Message(role, text, self._context.now(), task.id, task.attempt)
-        context = contexts.with_message(context, said, _branch(task.issue_ref))
+        context = contexts.add_message(context, said, _branch(task.issue_ref))
         try:
             contexts.save_context(self._paths, context)
         except OSError:
@@ -67,6 +67,6 @@ class ConversationLog:
 
 def _branch(issue_ref: str) -> str | None:
     try:
-        return refs.parse(issue_ref).branch
+        return refs.parse_reference(issue_ref).branch
     except KugetsuError:
         return None

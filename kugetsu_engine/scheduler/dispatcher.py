@@ -12,14 +12,14 @@ from ..domain.states import NOTIFIED
 from ..domain.task import Task
 from ..errors import KugetsuError, NoSuchTask
 from ..jobs import builder
-from ..jobs.work_folders import hosts_in_use, own_repositories
+from ..jobs.work_folders import list_local_repositories, list_own_repositories
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import edit_locks, manual_sessions, slots
 from ..supervisor.launcher import Launcher
 from .attempts import AttemptTracker
-from .context import EngineContext
 from .conversation_log import ConversationLog
+from .engine_context import EngineContext
 from .finish_attempt import AttemptFinisher
 from .provider_backoff import ProviderBackoff
 from .queue_control import QueueControl
@@ -57,68 +57,71 @@ class Dispatcher:
         self.try_again_s: float | None = None
         """Seconds after which to ask for such a lock again; None: none was refused."""
 
-    def facts(self) -> SchedulingFacts:
+    def collect_facts(self) -> SchedulingFacts:
         """What the decisions need to know now."""
         active = [self._store.entries[task_id] for task_id in self._store.active_ids]
-        settings, controls, hosts = self._settings.current, self._controls, self._backoff.hosts()
-        named = own_repositories(settings) if hosts else frozenset[str]()
-        own = hosts_in_use(self._paths, hosts, self._store.entries.values(), named) if hosts else named
+        settings, controls, hosts = self._settings.current, self._controls, self._backoff.list_unreachable_hosts()
+        named = list_own_repositories(settings) if hosts else frozenset[str]()
+        own = list_local_repositories(self._paths, hosts, self._store.entries.values(), named) if hosts else named
         preparing = [one for one in active if hosts and one.state == NOTIFIED and not self.obstacles.is_prepared(one.id)]
         return SchedulingFacts(
             limit=controls.limit, used=len(active), paused=controls.paused, draining=controls.draining,
             busy_refs=frozenset(entry.issue_key for entry in active), states=self._store.states,
-            default_agent=settings.agent, rests=registry.cooldowns_by_agent(self._backoff.resting(), settings),
+            default_agent=settings.agent, rests=registry.map_cooldowns_to_agents(self._backoff.list_cooldowns(), settings),
             pause=controls.pause, pause_reason=controls.pause_reason,
             edited=edit_locks.list_edited(self._paths), by_hand=manual_sessions.list_manual_sessions(self._paths),
-            hosts=hosts, own_repositories=own, probes=scheduling.probes(preparing, hosts, own),
-            obstacles=self.obstacles.now(), gaps=settings.gaps,
+            hosts=hosts, own_repositories=own, probes=scheduling.find_probes(preparing, hosts, own),
+            obstacles=self.obstacles.list_current(), gaps=settings.gaps,
         )  # fmt: skip
 
-    def dispatch(self) -> None:
+    def start_ready_tasks(self) -> None:
         """Start tasks, in order, as long as there are slots."""
         self.try_again_s = None
-        self._start_all()
+        self._start_in_order()
         self._refusals = self._refusals + 1 if self.try_again_s is not None else 0
 
-    def _start_all(self) -> None:
-        while (entry := self._store.next_to_start(self.facts())) is not None:
+    def _start_in_order(self) -> None:
+        while (entry := self._store.next_to_start(self.collect_facts())) is not None:
             if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
                 break
-            if not self._start(entry):
+            if not self._acquire_and_launch(entry):
                 break
         else:
-            self._gate.forget()
-        active = self._store.active()
+            self._gate.reset()
+        active = self._store.list_active()
         if not active or any(entry.state == "running" for entry in active):
             self._launcher.warm()  # not while the only agent is about to start: it would take the processor from it
 
-    def start_now(self, task_id: str) -> WaitingReason | None:
+    def start_task(self, task_id: str) -> WaitingReason | None:
         """Start one task whatever the order says, by the same gate; why it may not start, None when it does."""
-        entry, facts = self._store.entries[task_id], self.facts()
-        why = scheduling.queue_reason(facts) or scheduling.own_reason(entry, facts, self._context.clock())
+        entry, facts = self._store.entries[task_id], self.collect_facts()
+        why = scheduling.find_queue_reason(facts) or scheduling.find_own_reason(entry, facts, self._context.clock())
         if why is not None:
             return why
         if not self._gate.may_start(self._settings.current.floors, len(self._store.active_ids)):
             return WaitingReason("pressure", self._gate.pressure)
-        self._start(entry)
+        self._acquire_and_launch(entry)
         after = self._store.entries.get(task_id)
         if after is None or after.state != "pending":
             return None
-        if self.obstacles.holds(entry.issue_key):
+        if self.obstacles.blocks_issue(entry.issue_key):
             return WaitingReason("issue_busy", "the issue has an agent already")
         return WaitingReason("slots", self._store.get(task_id).reason or "all slots are taken")
 
-    def _start(self, entry: Entry) -> bool:
+    def _acquire_and_launch(self, entry: Entry) -> bool:
         """Start a task's next attempt; False when there is no slot after all."""
         entered = slots.acquire_slot(self._paths, entry.id, entry.issue_ref, self._controls.limit)
         if isinstance(entered, slots.SlotRefusal):
-            self.obstacles.refused(entered, entry)
+            self.obstacles.record_refusal(entered, entry)
             # A supervisor gives its locks back in a moment; a person who works by hand does not.
             self.try_again_s = min(TRY_AGAIN_S * 2 ** min(self._refusals, 8), TRY_AGAIN_MAX_S)
             return entered is not slots.SlotRefusal.SLOTS
         try:
             task = self._store.get(entry.id)
-            if task.state != "pending" or scheduling.own_reason(task, self.facts(), self._context.clock()) is not None:
+            if (
+                task.state != "pending"
+                or scheduling.find_own_reason(task, self.collect_facts(), self._context.clock()) is not None
+            ):
                 self._store.reread({entry.id})  # someone edited it a moment ago
                 return True
             return self._launch(task, entered)
@@ -135,7 +138,7 @@ class Dispatcher:
         """
         settings = self._settings.current
         planned: Task = msgspec.structs.replace(
-            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.agent_of(task, settings)
+            task, attempt=task.attempt + 1, token=secrets.token_hex(8), agent=builder.choose_agent(task, settings)
         )
         try:
             job = builder.build_job(self._paths, settings, self._context.environ, planned, self._controls.limit)
@@ -151,12 +154,12 @@ class Dispatcher:
         )
         try:
             if job.after is not None:
-                self._server.ensure()
+                self._server.ensure_keeper()
             handle = self._launcher.launch(job, entered.fds)
         except OSError as error:
-            self._finisher.refuse(task, error.errno or 0)
+            self._finisher.requeue_refused_start(task, error.errno or 0)
             return True
-        self._attempts.wait_for(task.id, handle)
+        self._attempts.track_attempt(task.id, handle)
         self._conversations.note_request(task)
-        self._gate.started()
+        self._gate.note_launch()
         return True

@@ -2,11 +2,11 @@
 
 import time
 
-from ..domain.new_task import shown_id
+from ..domain.new_task import format_id
 from ..domain.task import Notice
 from ..domain.text.quantities import format_count
 from . import orphans
-from .context import EngineContext
+from .engine_context import EngineContext
 
 EVERY_S = 60.0
 """Seconds between two looks; looking costs a read of every process."""
@@ -19,16 +19,16 @@ class OrphanReaper:
         self._context = context
         self._due_at = 0.0
 
-    def sweep_if_due(self) -> None:
+    def end_orphans_if_due(self) -> None:
         """Look, if the last time is long enough ago."""
         if time.monotonic() >= self._due_at:
-            self.sweep()
+            self.end_orphans()
 
-    def sweep(self) -> int:
+    def end_orphans(self) -> int:
         """Look now; how many processes were ended."""
         self._due_at = time.monotonic() + EVERY_S
         found = orphans.find_orphans(self._context.paths)
-        ours = sorted({shown_id(one.process.task_id) for one in found if one.surely_ours})
+        ours = sorted({format_id(one.process.task_id) for one in found if one.surely_ours})
         ended = orphans.end_orphans(self._context.paths, found)
         if ended:
             text = f"ended {format_count(ended, 'process', 'processes')} that outlived the attempts of {', '.join(ours)}"

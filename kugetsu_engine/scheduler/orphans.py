@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..domain.job import RunRecord
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import parse_task_id
 from ..errors import BadFile, NoSuchTask
 from ..paths import StatePaths
 from ..process import marks as marked
@@ -62,7 +62,7 @@ def end_orphans(paths: StatePaths, found: Iterable[OrphanProcess]) -> int:
 
 def _attempt_of(paths: StatePaths, one: MarkedProcess) -> RunRecord | None:
     """The attempt of this state directory whose token the process carries."""
-    if as_task_id(one.task_id) != one.task_id:
+    if parse_task_id(one.task_id) != one.task_id:
         return None
     for number in _attempt_numbers(paths, one.task_id):
         record = runs.read_record(paths, one.task_id, number)
@@ -90,4 +90,4 @@ def _is_live(paths: StatePaths, record: RunRecord) -> bool:
 
 def _has_supervisor(paths: StatePaths, one: MarkedProcess) -> bool:
     """Whether the task has a supervisor; then the process may be its agent, whose record we cannot read."""
-    return as_task_id(one.task_id) == one.task_id and is_held(paths.task_lock(one.task_id))
+    return parse_task_id(one.task_id) == one.task_id and is_held(paths.task_lock(one.task_id))

@@ -84,7 +84,7 @@ class QueueControl:
         if not self.paused or self.pause_reason:
             self._pause(pause, reason, budget_day="")
 
-    def brake(self) -> bool:
+    def pause_by_operator(self) -> bool:
         """Pause the queue until the operator resumes it, whatever has paused it so far; False when they had done so."""
         if self.paused and not self.pause_reason and self.fault is None:
             return False
@@ -108,7 +108,7 @@ class QueueControl:
         self._pause(PauseReason.BUDGET, reason, budget_day=day)
         return True
 
-    def lift(self, pause: PauseReason) -> None:
+    def end_pause(self, pause: PauseReason) -> None:
         """Let the queue go on if it is paused for that reason."""
         if self.paused and self.pause is pause:
             self._go_on()

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, machine_restarted, write_report
+from ..domain.decisions.recovery_report import MACHINE_RESTARTED, RecoveryCounts, describe_recovery, was_machine_restarted
 from ..domain.engine_state import EngineState
 from ..domain.pause import PauseReason
 from ..domain.task import Notice
@@ -12,7 +12,7 @@ from ..queue.task_store import TaskStore
 from ..state import runs
 from ..storage import json_files
 from .attempts import AttemptTracker
-from .context import EngineContext
+from .engine_context import EngineContext
 from .queue_control import QueueControl
 
 
@@ -22,52 +22,52 @@ class Recovery:
     def __init__(
         self, context: EngineContext, *, store: TaskStore, controls: QueueControl, attempts: AttemptTracker
     ) -> None:  # fmt: skip
-        self.words = ""
+        self.summary = ""
         """What was found, in a sentence; empty until all of it is known."""
-        self.found = RecoveryCounts()
+        self.counts = RecoveryCounts()
         self._context = context
         self._paths = context.paths
         self._store = store
         self._controls = controls
         self._attempts = attempts
         self._restarted = False
-        self._begun = self._told = False
+        self._recovered = self._reported = False
         self._suspects: set[str] = set()
         """Files that could not be read: they belong to the report, and get a moment to become readable."""
 
-    def start_recovery(self, resume: bool) -> None:
+    def recover_attempts(self, resume: bool) -> None:
         """Enter what became of every attempt; after a restart of the machine the queue waits for the operator.
 
         Args:
             resume: the operator wants the queue to go on all the same.
         """
         last = _last_state(self._paths)
-        self._restarted = bool(self._store.entries) and machine_restarted(last, self._lost_boots(), self._context.boot_id())
-        self.found = msgspec.structs.replace(self._attempts.recover(), set_aside=self.found.set_aside)
+        self._restarted = bool(self._store.entries) and was_machine_restarted(last, self._lost_boots(), self._context.boot_id())
+        self.counts = msgspec.structs.replace(self._attempts.recover_attempts(), set_aside=self.counts.set_aside)
         if resume:
-            self._controls.lift(PauseReason.MACHINE_RESTARTED)
+            self._controls.end_pause(PauseReason.MACHINE_RESTARTED)
         elif self._restarted:
             self._controls.pause_for(PauseReason.MACHINE_RESTARTED, MACHINE_RESTARTED)
         self._suspects = set(self._store.suspects)
-        self._begun = True
+        self._recovered = True
 
     def add_quarantined(self, notice: Notice) -> None:
         """Take notice of files that are set aside while the report is not told yet."""
-        if notice.type == "engine_corrupt" and not self._told:
-            self.found = msgspec.structs.replace(self.found, set_aside=self.found.set_aside + 1)
+        if notice.type == "engine_corrupt" and not self._reported:
+            self.counts = msgspec.structs.replace(self.counts, set_aside=self.counts.set_aside + 1)
 
-    def report(self, at_once: bool = False) -> None:
+    def report_recovery(self, at_once: bool = False) -> None:
         """Tell what was found, once all of it is known, or at once as far as it is."""
-        if not self._begun or self._told or (self._suspects & self._store.suspects and not at_once):
+        if not self._recovered or self._reported or (self._suspects & self._store.suspects and not at_once):
             return
-        self._told = True
-        self.words = write_report(self.found, self._restarted, self._controls.pause if self._controls.paused else None)
-        if self.words:
-            bad = self._restarted or self.found.lost or self.found.set_aside
-            text = f"engine started: {self.words}"
+        self._reported = True
+        self.summary = describe_recovery(self.counts, self._restarted, self._controls.pause if self._controls.paused else None)
+        if self.summary:
+            bad = self._restarted or self.counts.lost or self.counts.set_aside
+            text = f"engine started: {self.summary}"
             self._context.notify(Notice(self._context.now(), "engine_recovered", text, "warning" if bad else "info"))
 
-    def remind(self) -> None:
+    def update_alert(self) -> None:
         """Keep the alert up for as long as the queue waits for the operator."""
         if self._controls.pause is PauseReason.MACHINE_RESTARTED:
             self._context.alerts.warn(
@@ -81,7 +81,7 @@ class Recovery:
         """Boot ids of the attempts that an earlier engine left and that have no result."""
         records = (
             runs.read_record(self._paths, entry.id, entry.attempt)
-            for entry in self._store.active()
+            for entry in self._store.list_active()
             if runs.read_result(self._paths, entry.id, entry.attempt, None) is None
             and runs.read_outcome(self._paths, entry.id, entry.attempt, None) is None
         )

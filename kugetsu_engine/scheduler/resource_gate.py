@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..domain.alerts import Alerts
-from ..domain.decisions.resources import Disk, Floors, HostFacts, refusal
+from ..domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
 from ..domain.task import Notice
 
 FRESH_S = 1.0
 """What was read is good for this long, so a burst of starts reads once."""
-LOOK_AGAIN_S = 2.0
+CHECK_AGAIN_S = 2.0
 """After a no."""
 SETTLE_S = 30.0
 """Within this time of its start an agent has not taken all of its memory."""
@@ -23,7 +23,7 @@ REFUSED_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds in which nothing starts after the first, second … start in a row that disk or machine refused."""
 FORGET_S = 30.0
 """A refusal that none has followed for so long is over, also if no start has gone well."""
-TOLD_AGAIN_S = 600.0
+NOTIFY_AGAIN_S = 600.0
 """A machine that is short of something again and again is told as a notification once in this time."""
 HUGE = 1 << 60
 """A cgroup without a limit says a number beyond any machine, or `max`."""
@@ -43,7 +43,7 @@ class ResourceGate:
         self._facts: HostFacts | None = None
         self._until = 0.0
         self._starts: deque[float] = deque(maxlen=1000)
-        self._told_at: float | None = None
+        self._notified_at: float | None = None
         self.pressure = ""
         """Why nothing starts, as of the last look; empty when something may."""
         self.short = False
@@ -63,17 +63,17 @@ class ResourceGate:
         looked = self._facts is None or now >= self._until
         if self._facts is None or looked:
             self._facts = self._read(self._folders)
-        self.pressure = refusal(self._facts, floors, running, len(self._starts)) or ""
-        self.short = bool(self.pressure) and refusal(self._facts, floors, running) is not None
+        self.pressure = find_shortage(self._facts, floors, running, len(self._starts)) or ""
+        self.short = bool(self.pressure) and find_shortage(self._facts, floors, running) is not None
         if looked:
-            self._until = now + (LOOK_AGAIN_S if self.pressure else FRESH_S)
+            self._until = now + (CHECK_AGAIN_S if self.pressure else FRESH_S)
         return not self.pressure
 
-    def started(self) -> None:
+    def note_launch(self) -> None:
         """An agent was started: its memory is still to be taken."""
         self._starts.append(time.monotonic())
 
-    def record_start(self, refusal: str) -> None:
+    def record_refusal(self, refusal: str) -> None:
         """Take in how a start went: what it was refused for, whatever the floors say; empty when it went well."""
         self._refusal = refusal
         self._refusals = self._refusals + 1 if refusal else 0
@@ -83,17 +83,17 @@ class ResourceGate:
     def report_shortage(self, alerts: Alerts, tell: Callable[[Notice], None], now: Callable[[], str]) -> None:
         """Keep the alert up for as long as the machine lacks something, and send a notification now and then."""
         if self._refusal and time.monotonic() > self._refused_until + FORGET_S:
-            self.record_start("")
+            self.record_refusal("")
         if not self.short and not self._refusal:
             alerts.clear("pressure")
             return
         text = f"nothing new starts: {self.pressure or self._refusal}"
         alerts.warn("pressure", text)
-        if self._told_at is None or time.monotonic() - self._told_at >= TOLD_AGAIN_S:
-            self._told_at = time.monotonic()
+        if self._notified_at is None or time.monotonic() - self._notified_at >= NOTIFY_AGAIN_S:
+            self._notified_at = time.monotonic()
             tell(Notice(now(), "engine_pressure", text, "warning"))
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Nothing waits for the machine any more."""
         self.pressure, self.short, self._facts = "", False, None
 
@@ -123,13 +123,13 @@ def read_memory(meminfo: str = "/proc/meminfo") -> tuple[int | None, int | None]
 
         memory = psutil.virtual_memory()
         free, total = int(memory.available), int(memory.total)
-    for limit, left in cgroup_limits():
+    for limit, left in read_cgroup_limits():
         free = left if free is None else min(free, left)
         total = limit if total is None else min(total, limit)
     return free, total
 
 
-def cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> list[tuple[int, int]]:
+def read_cgroup_limits(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> list[tuple[int, int]]:
     """Limit and what is left of it in bytes, for each memory cgroup above this process that has a limit; both versions."""
     found = []
     for line in _text(membership).splitlines():

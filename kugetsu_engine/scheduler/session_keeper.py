@@ -2,7 +2,7 @@
 
 from ..domain.task import Task
 from ..jobs import session_choice
-from .context import EngineContext
+from .engine_context import EngineContext
 from .finish_attempt import FinishedAttempt
 
 
@@ -12,7 +12,7 @@ class SessionKeeper:
     def __init__(self, context: EngineContext) -> None:
         self._context = context
 
-    def keep(self, task: Task, session_id: str) -> None:
+    def keep_session(self, task: Task, session_id: str) -> None:
         """Keep the session of an attempt; where the disk refuses, the attempt's result says it again."""
         server = self._context.settings.current.default_server
         try:
@@ -24,7 +24,7 @@ class SessionKeeper:
         """An attempt has ended: keep its session, or forget one that the agent does not know any more."""
         task, attempt = finished.task, finished.attempt
         if attempt.session_id is not None:
-            self.keep(task, attempt.session_id)
+            self.keep_session(task, attempt.session_id)
         elif attempt.failure == "session":
             server = self._context.settings.current.default_server
             session_choice.forget_session(self._context.paths, task, server, self._context.now())

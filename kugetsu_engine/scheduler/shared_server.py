@@ -15,12 +15,12 @@ from ..process import marks
 from ..queue.task_store import TaskStore
 from ..storage import locks
 from ..supervisor.launcher import open_log
-from .context import EngineContext
+from .engine_context import EngineContext
 
-LOOK_S = 2.0
+CHECK_S = 2.0
 HEALTH_S = 60.0
 """Silence after which the server is taken for dead; on a busy machine it may take seconds to answer."""
-HEALTH_LOOK_S = 5.0
+HEALTH_CHECK_S = 5.0
 
 
 class SharedServer:
@@ -35,23 +35,23 @@ class SharedServer:
         self._store = store
         self._slots = slots
         self._keepers: list[subprocess.Popen[bytes]] = []
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def check(self) -> None:
+    def check_keeper(self) -> None:
         """Now and then: start a keeper if attempts are under way that need one, and tell of a server that does not start."""
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_check:
             return
-        self._next_look = time.monotonic() + LOOK_S
+        self._next_check = time.monotonic() + CHECK_S
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
-        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.active()):
-            self.ensure()
+        if any(self._uses(entry.agent, entry.issue_ref) for entry in self._store.list_active()):
+            self.ensure_keeper()
         elif self._keepers or os.path.exists(self._paths.server):
             state = keeper_protocol.read_status(self._paths.root)
             self._alerts.warn("opencode_server", str((state or {}).get("fault") or ""))
         else:
             self._alerts.clear("opencode_server")
 
-    def ensure(self) -> None:
+    def ensure_keeper(self) -> None:
         """Have a keeper in office whose server was started as one would be now; not by settings that are not whole."""
         gaps = self._settings.current.gaps
         if gaps.everything or "opencode" in gaps.agents:
@@ -60,9 +60,9 @@ class SharedServer:
         token = secrets.token_hex(8)
         try:
             env = self._environment(own, token)
-            argv = server_mode.server_command(own)
+            argv = server_mode.build_server_command(own)
             limits = {"memory": own.server_memory, "idle_s": own.server_idle}
-            digest = server_mode.digest([*argv, str(limits)], env | {marks.MARK: ""})
+            digest = server_mode.compute_digest([*argv, str(limits)], env | {marks.MARK: ""})
             seat = locks.try_lock(self._paths.server_seat)
             if seat is None:
                 self._renew(digest)
@@ -72,8 +72,8 @@ class SharedServer:
                 assert life is not None
                 spec = {
                     "state_dir": self._paths.root, "token": token, "argv": argv,
-                    "starter": server_mode.starter_command(), "digest": digest, **limits,
-                    "health_s": HEALTH_S, "look_s": HEALTH_LOOK_S,
+                    "starter": server_mode.build_starter_command(), "digest": digest, **limits,
+                    "health_s": HEALTH_S, "look_s": HEALTH_CHECK_S,
                 }  # fmt: skip
                 try:
                     self._start(seat, life, spec, env)
@@ -102,7 +102,7 @@ class SharedServer:
     def _start(self, seat: int, life: int, spec: Mapping[str, object], env: Mapping[str, str]) -> None:
         with open_log(self._paths.supervisor_log) as log:
             self._keepers.append(subprocess.Popen(
-                server_mode.keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                server_mode.build_keeper_command(seat, life, spec), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(env), cwd="/", pass_fds=(seat, life), start_new_session=True,
             ))  # fmt: skip
 
@@ -110,7 +110,7 @@ class SharedServer:
         base = environment.build_server_environment(
             self._paths, self._environ, self._settings.current.pass_env, token, own.unset
         )
-        return server_mode.server_environment(own, base)
+        return server_mode.add_server_variables(own, base)
 
     def _uses(self, agent: str | None, issue_ref: str) -> bool:
         call = Invocation(issue_ref, slots=self._slots())

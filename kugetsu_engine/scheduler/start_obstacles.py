@@ -2,14 +2,14 @@
 
 import msgspec
 
-from ..domain.new_task import task_id as as_task_id
+from ..domain.new_task import parse_task_id
 from ..domain.obstacles import Obstacles
 from ..domain.states import NOTIFIED
-from ..jobs.work_folders import BEFORE_GIT_IS_DONE, names_of_place
+from ..jobs.work_folders import BEFORE_WORKTREE, list_repository_names
 from ..queue.entry import Entry
 from ..queue.task_store import TaskStore
 from ..state import manual_sessions, runs, slots
-from .context import EngineContext
+from .engine_context import EngineContext
 
 
 class StartObstacles:
@@ -25,23 +25,23 @@ class StartObstacles:
         self._strangers = 0
         self._preparing: dict[str, str] = {}
 
-    def now(self) -> Obstacles:
+    def list_current(self) -> Obstacles:
         """What stands in the way of the next start; what the system refused is tried again, so it does not."""
         return Obstacles(sorted(self._issues), self._strangers, self._still_preparing())
 
     def summary(self) -> Obstacles:
         """The same for everyone who explains why nothing has started."""
-        return msgspec.structs.replace(self.now(), trouble=self.trouble)
+        return msgspec.structs.replace(self.list_current(), trouble=self.trouble)
 
-    def holds(self, issue_key: str) -> bool:
+    def blocks_issue(self, issue_key: str) -> bool:
         """Whether someone else was found at work on an issue."""
         return issue_key in self._issues
 
-    def refused(self, what: slots.SlotRefusal, entry: Entry) -> None:
+    def record_refusal(self, what: slots.SlotRefusal, entry: Entry) -> None:
         """Take in that a lock was refused which the books say is free."""
         if what is slots.SlotRefusal.SLOTS:
             known = len(self._store.active_ids) + len(manual_sessions.list_manual_sessions(self._paths))
-            self._strangers = max(slots.taken_slots(self._paths) - known, 1)
+            self._strangers = max(slots.count_taken_slots(self._paths) - known, 1)
         else:
             self._issues.add(entry.issue_key)
 
@@ -49,19 +49,19 @@ class StartObstacles:
         """Ask again for the locks that were refused."""
         self._strangers = 0
         for issue_key in self._issues:
-            self._store.issue_free(issue_key)
+            self._store.release_issue(issue_key)
         self._issues = set()
 
-    def git_is_busy(self, entry: Entry, holder: str) -> None:
+    def record_busy_git(self, entry: Entry, holder: str) -> None:
         """Take in that a task gave its slot back as git was busy for long in its repository.
 
         Args:
             holder: the task that git works for, as its supervisor wrote it down; it may be none.
         """
-        known = as_task_id(holder)
+        known = parse_task_id(holder)
         if known == holder and holder in self._store.active_ids:
             self._preparing |= dict.fromkeys(
-                names_of_place(self._context.settings.current, entry.repo, entry.repository), holder
+                list_repository_names(self._context.settings.current, entry.repo, entry.repository), holder
             )
 
     def _still_preparing(self) -> dict[str, str]:
@@ -79,5 +79,5 @@ class StartObstacles:
         record = runs.read_record(self._paths, task_id, entry.attempt)
         return (
             progress is not None and record is not None and record.token == self._store.get(task_id).token
-            and progress.phase not in BEFORE_GIT_IS_DONE
+            and progress.phase not in BEFORE_WORKTREE
         )  # fmt: skip

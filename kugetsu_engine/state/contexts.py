@@ -41,7 +41,7 @@ class Context(msgspec.Struct, frozen=True):
     conversation_history: list[Message] = []
 
 
-def file_of(paths: StatePaths, issue_ref: str) -> str:
+def context_path(paths: StatePaths, issue_ref: str) -> str:
     """Where the context of an issue is kept."""
     return paths.context_of(name_of(paths, issue_ref))
 
@@ -53,24 +53,24 @@ def load_context(paths: StatePaths, issue_ref: str) -> Context:
         BadFile: the file cannot be read.
     """
     try:
-        return json_files.read(file_of(paths, issue_ref), Context)
+        return json_files.read(context_path(paths, issue_ref), Context)
     except FileNotFoundError:
         return Context(issue_ref)
 
 
 def save_context(paths: StatePaths, context: Context) -> None:
     """Write a context; raises `OSError` where the disk refuses."""
-    files.replace(file_of(paths, context.issue_ref), msgspec.json.encode(context), durable=False)
+    files.replace(context_path(paths, context.issue_ref), msgspec.json.encode(context), durable=False)
 
 
 def remove_context(paths: StatePaths, issue_ref: str) -> bool:
     """Forget what was said; whether there was something."""
-    there = os.path.lexists(file_of(paths, issue_ref))
-    files.remove(file_of(paths, issue_ref))
+    there = os.path.lexists(context_path(paths, issue_ref))
+    files.remove(context_path(paths, issue_ref))
     return there
 
 
-def with_message(context: Context, said: Message, branch: str | None) -> Context:
+def add_message(context: Context, said: Message, branch: str | None) -> Context:
     """The context after one more message; the oldest ones beyond `KEPT` are dropped."""
     said = msgspec.structs.replace(said, content=_shortened(said.content))
     return Context(

@@ -25,8 +25,8 @@ _read: dict[str, tuple[object, dict[str, str]]] = {}
 
 def name_of(paths: StatePaths, reference: str) -> str:
     """The name of an issue in the state directory: one name, however the issue is written."""
-    key = refs.key_of(refs.canonical(reference))
-    return _older(paths).get(key) or refs.slug(key)
+    key = refs.key_of(refs.normalize_reference(reference))
+    return _older(paths).get(key) or refs.make_slug(key)
 
 
 def session_name(paths: StatePaths, reference: str) -> str:
@@ -45,8 +45,8 @@ def keep_older_names(paths: StatePaths) -> None:
     found = _Older(paths)
     names = found.names()
     for text in found.texts:
-        older = paths.context_of(refs.slug(text))
-        newer = paths.context_of(names.get(_key(text)) or refs.slug(_key(text)))
+        older = paths.context_of(refs.make_slug(text))
+        newer = paths.context_of(names.get(_key(text)) or refs.make_slug(_key(text)))
         if older != newer and os.path.lexists(older) and not os.path.lexists(newer):
             os.rename(older, newer)
     files.replace(paths.issue_names, json.dumps({"schema": 1, "names": names}, ensure_ascii=False).encode())
@@ -86,10 +86,10 @@ class _Older:
         there = self._worktrees | self._sessions | self._active
         candidates: dict[str, set[str]] = {}
         for text in self.texts:
-            names = {refs.slug(text), refs.slug(_as_before(text)), refs.slug(_key(text))}
+            names = {refs.make_slug(text), refs.make_slug(_as_before(text)), refs.make_slug(_key(text))}
             candidates.setdefault(_key(text), set()).update(names & there)
         best = {key: max(names, key=self._worth) for key, names in sorted(candidates.items()) if names}
-        return {key: name for key, name in best.items() if name != refs.slug(key)}
+        return {key: name for key, name in best.items() if name != refs.make_slug(key)}
 
     def _references(self) -> Iterator[str]:
         for name in sorted(self._sessions):
@@ -99,7 +99,7 @@ class _Older:
                 document = _document(f"{folder}/{name}{JSON}")
                 for text in _reference(document):
                     if document.get("state") in ACTIVE:
-                        self._active |= {refs.slug(_as_before(text))}
+                        self._active |= {refs.make_slug(_as_before(text))}
                     yield text
 
     def _worth(self, name: str) -> tuple[bool, bool, str, bool, str]:
@@ -113,7 +113,7 @@ class _Older:
 
 
 def _key(text: str) -> str:
-    return refs.key_of(refs.canonical(text))
+    return refs.key_of(refs.normalize_reference(text))
 
 
 def _as_before(text: str) -> str:

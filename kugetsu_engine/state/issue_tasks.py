@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Literal
 
-from ..domain.new_task import typed_id
-from ..domain.refs import canonical, key_of
+from ..domain.new_task import format_bare_id
+from ..domain.refs import key_of, normalize_reference
 from ..domain.states import ACTIVE, PENDING
 from ..domain.task import Task
 from ..errors import NoSuchTask
@@ -20,17 +20,17 @@ PREFERRED: dict[str, tuple[Kind, ...]] = {
 """Of which tasks of an issue a verb is most likely meant, where a reference stands for an id."""
 
 
-def tasks_of(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> list[Task]:
+def list_issue_tasks(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> list[Task]:
     """All tasks of an issue, the newest first; those that cannot be read are passed over.
 
     Args:
         default_host: the host of tasks that name none.
     """
-    key = key_of(canonical(issue_ref, default_host))
+    key = key_of(normalize_reference(issue_ref, default_host))
     found: dict[str, Task] = {}
     for folder in (paths.items, paths.done):
         for task in tasks.read_folder(folder):
-            if key_of(canonical(task.issue_ref, default_host)) == key:
+            if key_of(normalize_reference(task.issue_ref, default_host)) == key:
                 found.setdefault(task.id, task)
     return sorted(found.values(), key=_age, reverse=True)
 
@@ -43,7 +43,7 @@ def find_issue_task(
     Raises:
         NoSuchTask: there is none.
     """
-    known = tasks_of(paths, issue_ref, default_host)
+    known = list_issue_tasks(paths, issue_ref, default_host)
     for kind in (*preferred, "active", "pending", "ended"):
         for task in known:
             if _kind(task) == kind:
@@ -53,7 +53,7 @@ def find_issue_task(
 
 def find_running_task(paths: StatePaths, issue_ref: str, default_host: str | Callable[[], str] = "") -> Task | None:
     """A task of an issue whose agent lives, also one that an older kugetsu started under another name of the issue."""
-    known = tasks_of(paths, issue_ref, default_host)
+    known = list_issue_tasks(paths, issue_ref, default_host)
     return next((task for task in known if task.state in ACTIVE and is_held(paths.task_lock(task.id))), None)
 
 
@@ -62,5 +62,5 @@ def _kind(task: Task) -> Kind:
 
 
 def _age(task: Task) -> tuple[int, str, str]:
-    digits = typed_id(task.id)
+    digits = format_bare_id(task.id)
     return (int(digits) if digits.isdigit() else 0, task.pending_since or "", task.id)

@@ -13,7 +13,7 @@ _decoder = msgspec.json.Decoder(Act)
 _encoder = msgspec.json.Encoder()
 
 
-def append_entries(paths: StatePaths, act: Act) -> None:
+def append_entry(paths: StatePaths, act: Act) -> None:
     """Add one line.
 
     Raises:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from ..domain.text.masking import Mask
-from ..domain.text.terminal_line import ShownLine, part_that_matters, shown_line
+from ..domain.text.terminal_line import ShownLine, cut_line, render_line
 from ..paths import StatePaths
 from ..storage.tail import FileTail
 
@@ -26,15 +26,15 @@ _MOVES = re.compile(rb"[\x08\r\x1b]")
 _MOVES_OR_TABS = re.compile(rb"[\x08\t\r\x1b]")
 
 
-def show_lines(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
+def choose_log(paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> str:
     """The log that a person wants to see: of an agent that prints a stream of JSON what it told, else what it printed."""
     told = paths.readable_log(task_id, attempt)
     return told if not raw and os.path.exists(told) else paths.log(task_id, attempt)
 
 
-def mask_lines(line: bytes, mask: Mask) -> ShownLine:
+def mask_line(line: bytes, mask: Mask) -> ShownLine:
     """What is seen of a line, without secrets: neither those that were printed nor those that come about by writing over."""
-    seen = shown_line(mask.whole(line.decode("utf-8", "replace")))
+    seen = render_line(mask.whole(line.decode("utf-8", "replace")))
     text = mask(seen.text)
     return seen if text == seen.text else ShownLine(text)  # its colours would stand in other places
 
@@ -124,7 +124,7 @@ class LogReader:
         """Of a long line the part that is shown."""
         if end - begin <= MAX_LINE:
             return head
-        return part_that_matters(head[:MAX_LINE] + self._file.read(MAX_LINE, end - MAX_LINE), MAX_LINE, CUT)
+        return cut_line(head[:MAX_LINE] + self._file.read(MAX_LINE, end - MAX_LINE), MAX_LINE, CUT)
 
     def line_at(self, offset: int) -> int:
         """The number of the line that holds the byte at an offset."""
@@ -208,7 +208,7 @@ def _as_shown(block: bytes, tabs: bool, room: int) -> tuple[bytes, int]:
     drawn, lines = 0, block.split(b"\n")
     for place, line in enumerate(lines):
         if drawn < room and moves.search(line) is not None:
-            part = part_that_matters(line, MAX_LINE)
+            part = cut_line(line, MAX_LINE)
             drawn += len(part)
-            lines[place] = shown_line(part.decode("utf-8", "replace")).text.encode()
+            lines[place] = render_line(part.decode("utf-8", "replace")).text.encode()
     return b"\n".join(lines), drawn

@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 
-from ..domain.text.log_stamps import stamp_of
+from ..domain.text.log_stamps import parse_stamp
 from ..paths import StatePaths
 from ..storage.tail import FileTail
-from .log_reader import show_lines
+from .log_reader import choose_log
 
 MOST_BYTES = 4 << 20
 """Of a longer file, which no supervisor writes, the rest is not read."""
@@ -26,7 +26,7 @@ class LogTimes:
     @classmethod
     def load(cls, paths: StatePaths, task_id: str, attempt: int, raw: bool = False) -> "LogTimes":
         """Read the times of the log that `logs.shown` names."""
-        times = cls.beside(show_lines(paths, task_id, attempt, raw), paths, task_id, attempt)
+        times = cls.beside(choose_log(paths, task_id, attempt, raw), paths, task_id, attempt)
         times.refresh()
         return times
 
@@ -86,7 +86,7 @@ class LogTimes:
         self._forget()
 
     def _take_in(self, line: bytes) -> None:
-        stamp = stamp_of(line)
+        stamp = parse_stamp(line)
         if stamp is None:
             return
         length = stamp.told if self.told else stamp.log

@@ -33,7 +33,7 @@ class ManualSessionMark:
             unlock(fd)
 
 
-def set_mark(paths: StatePaths, name: str, hand: ManualSession) -> ManualSessionMark | None:
+def mark_manual_session(paths: StatePaths, name: str, hand: ManualSession) -> ManualSessionMark | None:
     """Say that someone works on an issue by hand; None when someone else does.
 
     Args:

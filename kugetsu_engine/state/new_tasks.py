@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..domain.new_task import MAX_MESSAGE_BYTES, make_task, shown_id, typed_id
+from ..domain.new_task import MAX_MESSAGE_BYTES, format_bare_id, format_id, make_task
 from ..domain.text.times import iso
 from ..errors import UsageError
 from ..paths import JSON, StatePaths
@@ -14,7 +14,7 @@ MAX_OPEN = 100_000
 """Open tasks that may be in the queue; a script in a loop must not fill the disk."""
 
 
-def check_room(paths: StatePaths) -> int:
+def count_room(paths: StatePaths) -> int:
     """How many tasks may be added to the queue now.
 
     A folder's size in bytes is, on every local file system, at least the number of its entries; so most of the time nothing
@@ -38,7 +38,7 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
         UsageError: the message is empty, too long, or no text.
         OSError: the disk refused; there is no task.
     """
-    checked_message(message)
+    check_message(message)
     number = next_number(paths.task_number)
     while True:
         task = make_task(number, issue_ref, message, iso(now)) | options
@@ -57,7 +57,7 @@ def create_task(paths: StatePaths, issue_ref: str, message: str, now: float, **o
 
 def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -> None:
     """Tell that a task waits. A full disk must not undo the enqueue, so a failure is let go."""
-    line = {"time": iso(now), "type": "task_queued", "text": f"{shown_id(task_id)} {issue_ref} queued", "level": "info",
+    line = {"time": iso(now), "type": "task_queued", "text": f"{format_id(task_id)} {issue_ref} queued", "level": "info",
             "id": task_id, "issue_ref": issue_ref, "state": "pending"}  # fmt: skip
     try:
         files.append_line(paths.notifications, json.dumps(line).encode())
@@ -65,7 +65,7 @@ def announce_task(paths: StatePaths, task_id: str, issue_ref: str, now: float) -
         return
 
 
-def checked_message(message: str) -> str:
+def check_message(message: str) -> str:
     """Return the message, or say why it cannot be one."""
     if not message.strip():
         raise UsageError("the message is empty", "say what the agent is to do")
@@ -85,6 +85,6 @@ def checked_message(message: str) -> str:
 def _highest_number(paths: StatePaths) -> int:
     numbers = [0]
     for folder in (paths.items, paths.done, paths.logs):
-        names = (typed_id(name.removesuffix(JSON)) for name in os.listdir(folder))
+        names = (format_bare_id(name.removesuffix(JSON)) for name in os.listdir(folder))
         numbers += [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS]
     return max(numbers)

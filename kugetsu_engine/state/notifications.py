@@ -30,11 +30,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
-def newest_notification(paths: StatePaths, count: int = 200) -> list[Notice]:
+def read_newest_notifications(paths: StatePaths, count: int = 200) -> list[Notice]:
     """The last notifications, oldest first, also of the file that was put away; lines that are none are passed over."""
     found = _read(json_lines.read_last(paths.notifications))
     if len(found) < count:
-        found = _read(json_lines.read_last(files.older_log(paths.notifications))) + found
+        found = _read(json_lines.read_last(files.older_log_path(paths.notifications))) + found
     return found[-count:]
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import msgspec
 
 from ..domain.pull_request import KnownPull
-from ..domain.refs import canonical, key_of
+from ..domain.refs import key_of, normalize_reference
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
@@ -47,12 +47,14 @@ def load_pull_requests(paths: StatePaths) -> PullRequests:
     """What is known; nothing where the file is missing or cannot be read."""
     try:
         known = json_files.read(paths.pulls, PullRequests)
-        return msgspec.structs.replace(known, issues={key_of(canonical(ref)): one for ref, one in known.issues.items()})
+        return msgspec.structs.replace(
+            known, issues={key_of(normalize_reference(ref)): one for ref, one in known.issues.items()}
+        )
     except (FileNotFoundError, BadFile):
         return PullRequests()
 
 
-def due_refreshes(known: PullRequests, now: float) -> dict[str, str]:
+def list_due_refreshes(known: PullRequests, now: float) -> dict[str, str]:
     """The issues to be asked about again, with their branches, the oldest answer first; settled ones are not.
 
     Args:

@@ -6,7 +6,7 @@ import msgspec
 
 from ..domain import failures
 from ..domain.decisions.scheduling import Cooldown
-from ..domain.text.quantities import format_coming
+from ..domain.text.quantities import format_upcoming
 from ..domain.text.times import epoch
 from ..errors import BadFile
 from ..paths import StatePaths
@@ -58,7 +58,7 @@ def find_fault(paths: StatePaths) -> str | None:
     return None
 
 
-def current_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
+def list_provider_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
     """The rests of providers that last still."""
     found = {}
     for provider, pause in pauses.items():
@@ -68,7 +68,7 @@ def current_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cool
     return found
 
 
-def resting_hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
+def list_host_cooldowns(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown]:
     """The hosts that did not answer when a clone was to be made; nobody has tried whether they do since."""
     found = {}
     for host, pause in pauses.items():
@@ -78,18 +78,18 @@ def resting_hosts(pauses: Mapping[str, Pause], now: float) -> dict[str, Cooldown
     return found
 
 
-def silent_hosts(rest: Mapping[str, Cooldown], now: float) -> str:
+def describe_silent_hosts(rest: Mapping[str, Cooldown], now: float) -> str:
     """The hosts that are not asked now, in one line, for an alert."""
     return "; ".join(
-        f"{name} does not answer: tasks that need a clone from it wait, next try {format_coming(one.until, now)}"
+        f"{name} does not answer: tasks that need a clone from it wait, next try {format_upcoming(one.until, now)}"
         for name, one in rest.items()
         if one.until > now
     )
 
 
-def describe_pause(rest: Mapping[str, Cooldown], now: float) -> str:
+def describe_cooldowns(rest: Mapping[str, Cooldown], now: float) -> str:
     """All rests in one line, for an alert."""
     return "; ".join(
-        f"{name}: {failures.describe_failure(one.failure)}, its tasks wait until {format_coming(one.until, now)}"
+        f"{name}: {failures.describe_failure(one.failure)}, its tasks wait until {format_upcoming(one.until, now)}"
         for name, one in rest.items()
     )

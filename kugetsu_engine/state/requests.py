@@ -29,10 +29,10 @@ def submit_request(paths: StatePaths, request: Request) -> int:
 def list_waiting(paths: StatePaths) -> list[int]:
     """The numbers of the requests that are not yet applied, in order."""
     names = (name.removesuffix(JSON) for name in os.listdir(paths.requests) if name.endswith(JSON))
-    return sorted(int(name) for name in names if is_number(name))
+    return sorted(int(name) for name in names if is_request_name(name))
 
 
-def is_number(name: str) -> bool:
+def is_request_name(name: str) -> bool:
     """Whether this is a number as requests are named by."""
     return name.isascii() and name.isdigit() and len(name) <= 15 and name == f"{int(name):09}"
 
@@ -40,7 +40,7 @@ def is_number(name: str) -> bool:
 def list_foreign_files(paths: StatePaths) -> list[str]:
     """Files among the requests that are none by their name."""
     names = [name for name in os.listdir(paths.requests) if name[0] != "." and name.endswith(JSON)]
-    return [f"{paths.requests}/{name}" for name in sorted(names) if not is_number(name.removesuffix(JSON))]
+    return [f"{paths.requests}/{name}" for name in sorted(names) if not is_request_name(name.removesuffix(JSON))]
 
 
 def load_request(paths: StatePaths, number: int) -> Request:

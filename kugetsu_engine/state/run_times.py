@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.decisions.duration_model import RunTimes, learned
+from ..domain.decisions.duration_model import RunTimes, learn_from_tasks
 from ..domain.refs import repository_of
 from ..domain.task import Task
 from ..errors import BadFile
@@ -27,7 +27,7 @@ class RunTimesFile:
             self._known = load_run_times(self._paths)
         if self._known is None:
             try:
-                self._known = learned(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
+                self._known = learn_from_tasks(list(tasks.read_folder(self._paths.done, newest=LEARNED_FROM)), default_agent)
             except OSError:  # without them there is no estimate, and no more is lost
                 return RunTimes()
             if self._known.runs:

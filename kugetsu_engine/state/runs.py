@@ -32,7 +32,7 @@ def read_outcome(paths: StatePaths, task_id: str, attempt: int, token: str | Non
     return _about(_read(paths.run_files(task_id, attempt).outcome, Result), task_id, attempt, token)
 
 
-def is_unreadable(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
+def find_unreadable_files(paths: StatePaths, task_id: str, attempt: int) -> dict[str, str]:
     """The files of an attempt that are there and cannot be read, with the reason. For a free task lock only.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..domain.refs import canonical
+from ..domain.refs import normalize_reference
 from ..domain.session import SCHEMA, Session
 from ..errors import BadFile, TransientReadError
 from ..paths import StatePaths
@@ -18,7 +18,7 @@ def load_session(paths: StatePaths, slug: str) -> Session | None:
     try:
         document = _document(paths, slug)
         session = msgspec.convert({**document, "slug": slug}, Session)
-        session = msgspec.structs.replace(session, issue_ref=canonical(session.issue_ref))
+        session = msgspec.structs.replace(session, issue_ref=normalize_reference(session.issue_ref))
     except (FileNotFoundError, BadFile, msgspec.ValidationError):
         return None
     return session if session.schema <= SCHEMA else None

@@ -60,7 +60,7 @@ def acquire_claimed_slot(paths: StatePaths, issue_ref: str, claimed: int) -> Slo
     return SlotLease([claimed, fd]) if fd is not None else None
 
 
-def taken_slots(paths: StatePaths) -> int:
+def count_taken_slots(paths: StatePaths) -> int:
     """How many slots are held at this moment: the truth about agents that run, whatever the files say."""
     names = (name.removesuffix(LOCK) for name in os.listdir(paths.slots))
     return sum(is_held(paths.slot_lock(int(name))) for name in names if name.isascii() and name.isdigit())

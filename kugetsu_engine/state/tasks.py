@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..domain.new_task import SCHEMA
-from ..domain.new_task import task_id as as_task_id
-from ..domain.refs import canonical
+from ..domain.new_task import SCHEMA, parse_task_id
+from ..domain.refs import normalize_reference
 from ..domain.task import Task
 from ..errors import BadFile, NoSuchTask
 from ..paths import JSON, StatePaths
@@ -51,7 +50,7 @@ def decode_task(data: bytes, expected_id: str) -> Task:
         raise BadFile(f"{expected_id} holds the task {task.id[:40]!r}")
     if not 0 <= task.priority <= 9 or not 0 <= task.attempts_before <= task.attempt or task.position != task.position:
         raise BadFile(f"{expected_id} has a priority, attempt or position out of range")
-    written = canonical(task.issue_ref)
+    written = normalize_reference(task.issue_ref)
     return task if written == task.issue_ref else msgspec.structs.replace(task, issue_ref=written)
 
 
@@ -65,7 +64,7 @@ def encode_task(task: Task, unknown: dict[str, Any]) -> bytes:
         return json.dumps(msgspec.to_builtins(task) | unknown, ensure_ascii=False).encode()
 
 
-def unknown_fields(data: bytes) -> dict[str, Any]:
+def find_unknown_fields(data: bytes) -> dict[str, Any]:
     """The fields of a task file that this version does not know; none where they cannot be read."""
     try:
         document = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
@@ -105,9 +104,9 @@ def find_task(paths: StatePaths, text: str) -> Task:
         NoSuchTask: there is none.
         BadFile: its file cannot be read.
     """
-    task_id = as_task_id(text) or text
+    task_id = parse_task_id(text) or text
     for _ in range(2):  # it may move from one folder to the other between the two looks
-        for path in (paths.item(task_id), paths.ended(task_id)) if as_task_id(text) else ():
+        for path in (paths.item(task_id), paths.ended(task_id)) if parse_task_id(text) else ():
             try:
                 return read_task(path, task_id)
             except FileNotFoundError:
@@ -123,7 +122,7 @@ def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
     """
     path = paths.item(task.id)
     try:
-        unknown = unknown_fields(files.read(path))
+        unknown = find_unknown_fields(files.read(path))
     except (FileNotFoundError, BadFile):
         unknown = {}
     data = encode_task(task, unknown)
@@ -131,7 +130,7 @@ def save_task(paths: StatePaths, task: Task, durable: bool = True) -> bytes:
     return data
 
 
-def file_ended(paths: StatePaths, task_id: str) -> None:
+def archive_task(paths: StatePaths, task_id: str) -> None:
     """Move an ended task out of the folder of open ones; its contents are final already."""
     files.move_between(paths.item(task_id), paths.ended(task_id))
 
@@ -153,13 +152,13 @@ UNREADABLE = "unreadable"
 """Stands for the state of a task whose file says none; what comes after it waits, as nobody knows how it ended."""
 
 
-def state_on_disk(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
+def read_state(paths: StatePaths, task_id: str, set_aside: Callable[[str], bool]) -> str | None:
     """The state of a task that is not among the open ones; None when there is none: it ended long ago, or never was.
 
     Args:
         set_aside: whether the file of a task lies in `queue/corrupt`.
     """
-    if as_task_id(task_id) != task_id:
+    if parse_task_id(task_id) != task_id:
         return None  # no task can have had that name
     if os.path.lexists(paths.item(task_id)) or set_aside(task_id):
         return UNREADABLE

@@ -223,7 +223,7 @@ def _is_document(name: str) -> bool:
     return name[0] != "." and name.endswith(JSON)
 
 
-def older_log(path: str) -> str:
+def older_log_path(path: str) -> str:
     """The name that the older part of a log has: `engine.log.1`, `acts.1.jsonl`."""
     stem, _, ending = path.rpartition(".")
     return f"{path}.1" if ending == "log" else f"{stem}.1.{ending}"
@@ -237,7 +237,7 @@ def rotate_log(path: str, kept_bytes: int = LOG_KEPT_BYTES) -> None:
     """
     try:
         if os.stat(path).st_size > kept_bytes:
-            os.rename(path, older_log(path))
+            os.rename(path, older_log_path(path))
     except FileNotFoundError:
         return
 
@@ -260,7 +260,7 @@ def make_private(path: str) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
-def make_again(folders: tuple[str, ...]) -> None:
+def recreate_folders(folders: tuple[str, ...]) -> None:
     """Make those folders that went missing; parents come first.
 
     Raises:
@@ -274,7 +274,7 @@ def make_again(folders: tuple[str, ...]) -> None:
                 raise NotADirectoryError(errno.ENOTDIR, "is no folder", folder) from None
 
 
-def prepare(folders: tuple[str, ...]) -> None:
+def create_folders(folders: tuple[str, ...]) -> None:
     """Make the folders of a state directory, private to the operator; the first one is its root.
 
     Raises:

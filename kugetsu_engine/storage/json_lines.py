@@ -37,7 +37,7 @@ def repair_last_line(path: str) -> None:
         os.close(fd)
 
 
-def find_misplaced(path: str) -> bool:
+def is_misplaced(path: str) -> bool:
     """Whether something that is no regular file has the name of the lines."""
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
@@ -63,4 +63,4 @@ def read_last(path: str, most_bytes: int = TAIL_BYTES) -> list[bytes]:
 
 def read_all(path: str) -> list[bytes]:
     """Every line that is kept, oldest first, also of the file that was put away."""
-    return [*read_last(files.older_log(path), 4 * KEEP_BYTES), *read_last(path, 4 * KEEP_BYTES)]
+    return [*read_last(files.older_log_path(path), 4 * KEEP_BYTES), *read_last(path, 4 * KEEP_BYTES)]

@@ -72,7 +72,7 @@ class Quarantine:
         return _is_among(self._held, task_id)
 
 
-def is_aside(paths: StatePaths, task_id: str) -> bool:
+def is_quarantined(paths: StatePaths, task_id: str) -> bool:
     """Whether the file of a task lies in `queue/corrupt`, as one sees who is not the engine."""
     return _is_among(_held(files.list_names(paths.corrupt)), task_id)
 

@@ -11,7 +11,7 @@ from ..domain.text.log_stamps import Cut
 from ..domain.text.masking import Mask
 from ..domain.text.quantities import format_count
 from ..domain.text.safe_text import safe_line
-from ..domain.text.terminal_line import shown_line
+from ..domain.text.terminal_line import render_line
 from ..storage.files import write_all
 
 TAIL_KEPT = 1 << 20
@@ -136,7 +136,7 @@ class LogFile:
             return []
         found: list[str] = []
         for raw in reversed(text.splitlines()):
-            line = self.mask(safe_line(shown_line(raw).text, 2000)).strip()
+            line = self.mask(safe_line(render_line(raw).text, 2000)).strip()
             if line and not line.startswith("[kugetsu]"):
                 found.append(line)
                 if len(found) == count:

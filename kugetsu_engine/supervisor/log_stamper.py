@@ -2,7 +2,7 @@
 
 import time
 
-from ..domain.text.log_stamps import Cut, Stamp, line_of, repair_stamp, stamp_of
+from ..domain.text.log_stamps import Cut, Stamp, format_stamp, parse_stamp, shift_stamps
 from ..errors import BadFile
 from ..storage import files
 from .agent_log import LogFile
@@ -42,7 +42,7 @@ class LogStamper:
             return
         self._last = stamp
         try:
-            files.append_line(self._path, line_of(stamp))
+            files.append_line(self._path, format_stamp(stamp))
         except OSError:
             return
         self._count += 1
@@ -53,11 +53,11 @@ class LogStamper:
         """Write the stamps anew as they are right now; where that cannot be, none are better than wrong ones."""
         assert self._path is not None
         try:
-            found = [stamp for line in files.read(self._path, MOST_BYTES).splitlines() if (stamp := stamp_of(line))]
-            kept = repair_stamp(found, log_cuts, told_cuts)
+            found = [stamp for line in files.read(self._path, MOST_BYTES).splitlines() if (stamp := parse_stamp(line))]
+            kept = shift_stamps(found, log_cuts, told_cuts)
             if len(kept) >= MOST:
                 kept = [*kept[:-1:2], kept[-1]]
-            files.replace(self._path, b"".join(line_of(stamp) + b"\n" for stamp in kept), durable=False)
+            files.replace(self._path, b"".join(format_stamp(stamp) + b"\n" for stamp in kept), durable=False)
             self._count = len(kept)
         except (OSError, BadFile):
             self._count = 0

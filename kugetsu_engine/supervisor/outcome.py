@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ..domain.failures import EXIT_CODES, failure_of_errno, failure_of_git
+from ..domain.failures import EXIT_CODES, classify_errno, classify_git_error
 from ..domain.text.times import iso
 from ..errors import AttemptFailed, GitBusy
 from .agent_log import LogFile
@@ -138,13 +138,13 @@ def of_preparation(error: AttemptFailed | OSError | ValueError | OverflowError, 
     if isinstance(error, (ValueError, OverflowError)):  # a NUL in a command, a time limit of a million years
         return {"outcome": "not_started", "failure": "config", "reason": f"the settings make no sense: {error}"}
     if isinstance(error, AttemptFailed):
-        words = failure_of_git(error.message)
+        words = classify_git_error(error.message)
         failure = words if words and error.failure == "git" else error.failure
         if failure == "git" and _is_full(folder):  # git does not always say why it cannot write
             failure = "disk"
         holder = {"git_holder": error.holder} if isinstance(error, GitBusy) else {}
         return {"outcome": "not_started", "failure": failure, "reason": error.message, **holder}
-    return {"outcome": "not_started", "failure": failure_of_errno(error.errno), "reason": str(error)}
+    return {"outcome": "not_started", "failure": classify_errno(error.errno), "reason": str(error)}
 
 
 def of_unwatched(error: Exception) -> Found:
@@ -228,11 +228,11 @@ def _give_up(_number: int, _frame: FrameType | None) -> None:
 
 def _reset_near(lines: Sequence[str], place: int) -> str | None:
     """The time of the reset that the line of the failure names, or else one nearby."""
-    from ..domain.text.reset_times import reset_time
+    from ..domain.text.reset_times import parse_reset_time
 
     now = time.time()
     for line in (lines[place], *lines[max(place - NEARBY, 0) : place + NEARBY + 1]):
-        found = reset_time(line, now)
+        found = parse_reset_time(line, now)
         if found is not None:
             return iso(found)
     return None

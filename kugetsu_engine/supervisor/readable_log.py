@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..domain.text.log_stamps import Cut
-from ..domain.text.terminal_line import shown_line
+from ..domain.text.terminal_line import render_line
 from .agent_log import LogFile
 
 RESULT_LINES = 20
@@ -81,7 +81,7 @@ def _lines(text: str, limit: int) -> list[str]:
 
 def _short(line: str) -> str:
     """The beginning of a long line, and of one that was written over again and again what is seen of it at last."""
-    seen = shown_line(line).text if "\r" in line else line
+    seen = render_line(line).text if "\r" in line else line
     return seen if len(seen) <= LINE_CHARACTERS else f"{seen[:LINE_CHARACTERS]}…"
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..domain.failures import failure_of_git
+from ..domain.failures import classify_git_error
 from ..errors import GitBusy
 from ..paths import LOCK, REMOTE
 from ..process.waiting import pause
@@ -57,7 +57,7 @@ class RepositoryLock:
 
     def note_remote(self, trouble: str | None, timed_out: bool = False) -> None:
         """Keep how the remote answered; None: it did. What was refused at once costs nobody time, and is asked again."""
-        said = trouble is not None and failure_of_git(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
+        said = trouble is not None and classify_git_error(trouble) == "network" and _TIMED_OUT.search(trouble) is not None
         if not timed_out and not said:
             if os.path.lexists(self._remote):
                 files.remove(self._remote)

@@ -2,7 +2,7 @@
 
 import os
 
-from ..domain.failures import REFUSALS, failure_of_errno
+from ..domain.failures import REFUSALS, classify_errno
 from ..paths import RunPaths
 from ..storage import files
 
@@ -37,7 +37,7 @@ def use_reserve(run_dir: str, data: bytes) -> bool:
             os.close(fd)
         os.rename(RunPaths(run_dir).reserve, RunPaths(run_dir).result)
     except OSError as error:
-        if failure_of_errno(error.errno) not in REFUSALS:
+        if classify_errno(error.errno) not in REFUSALS:
             raise
         return False
     return True

@@ -87,7 +87,7 @@ class IssueResources(msgspec.Struct, frozen=True):
 
 def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
     """Find out what there is of an issue; changes nothing."""
-    ref = refs.parse(issue_ref)
+    ref = refs.parse_reference(issue_ref)
     path = client.paths.worktree(issue_names.name_of(client.paths, issue_ref))
     worktree, against = _inspect(path, ref.branch) if os.path.lexists(path) else (None, [])
     try:
@@ -95,7 +95,7 @@ def inspect_issue(client: Client, issue_ref: str) -> IssueResources:
     except KugetsuError:
         said = 0
     session = sessions.load_session(client.paths, issue_names.session_name(client.paths, issue_ref))
-    tasks = issue_tasks.tasks_of(client.paths, issue_ref, client.default_server)
+    tasks = issue_tasks.list_issue_tasks(client.paths, issue_ref, client.default_server)
     return IssueResources(
         issue_ref, ref.branch, worktree, tuple(against), session, said,
         tuple(task for task in tasks if task.state in ACTIVE), tuple(task for task in tasks if task.state == PENDING),
@@ -109,7 +109,7 @@ def _inspect(path: str, branch: str) -> tuple[WorktreeState, list[Objection]]:
 
 def pull_request_state(client: Client, issue_ref: str, complain: Callable[[str], None]) -> str | None:
     """`open`, `closed` or `merged`, as the forge has it now; None where there is none, or nobody can tell."""
-    ref = refs.parse(issue_ref)
+    ref = refs.parse_reference(issue_ref)
     if ref.is_local:
         return None
     forges = CachedForges(client.paths, client.environ)
@@ -158,7 +158,7 @@ def _issue_locked(client: Client, remains: IssueResources, force: bool) -> Itera
                 raise Conflict(f"{remains.issue_ref} has an agent", "kugetsu kill stops it, --force does both")
             # As one act: a task of the issue that waits would else take the place of the agent.
             waiting = [Request("cancel", task.id) for task in remains.waiting]
-            client.ask_all([*waiting, *(Request("kill", task.id) for task in remains.active)])
+            client.send_requests([*waiting, *(Request("kill", task.id) for task in remains.active)])
         deadline = time.monotonic() + loader.load_settings(client.paths, client.environ)[0].stop_grace + WAIT_S
         while any(map(is_held, tasks)) or (fd is None and (fd := try_lock(path)) is None):
             if time.monotonic() >= deadline:

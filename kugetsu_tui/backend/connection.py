@@ -18,11 +18,11 @@ from kugetsu_engine.agents.auto_approval import ApprovalReader
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
 from kugetsu_engine.config.settings import Settings
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.request import VERBS, Request, Verb
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.errors import KugetsuError, UsageError
-from kugetsu_engine.notifications.channels import Tried
+from kugetsu_engine.notifications.channels import ChannelResult
 from kugetsu_engine.storage.watch import watch
 
 from ..viewmodels import absence
@@ -175,7 +175,7 @@ class Connection:
         def job() -> str:
             task_id, repository = self.client.enqueue(reference, message, folder=self.folder, **options)
             where = f", works in {repository}" if repository else ""
-            return f"queued {shown_id(task_id)}{where}"
+            return f"queued {format_id(task_id)}{where}"
 
         told = await self._acts.run(job)
         self._hint_here()
@@ -203,9 +203,9 @@ class Connection:
         """
         return await self._acts.run(lambda: self.client.mute(name, for_s))
 
-    async def try_telling(self) -> list[Tried]:
+    async def try_telling(self) -> list[ChannelResult]:
         """Send a test message by every way that is set up; a sentence on each."""
-        return await self._git.run(self.client.try_telling)
+        return await self._git.run(self.client.send_test_notifications)
 
     def reload(self) -> None:
         """Read everything again."""
@@ -223,10 +223,10 @@ class Connection:
         Raises:
             KugetsuError: there is no worktree, or git refused.
         """
-        return await self._git.run(lambda: DiffText(self.client.diff(task)))
+        return await self._git.run(lambda: DiffText(self.client.read_diff(task)))
 
     async def _send(self, wishes: Sequence[Request], undoable: bool) -> None:
-        asking = asyncio.ensure_future(self._acts.run(lambda: self.client.ask_all(wishes)))
+        asking = asyncio.ensure_future(self._acts.run(lambda: self.client.send_requests(wishes)))
         if not (await asyncio.wait({asking}, timeout=SLOW_S))[0]:
             self._post(Answered("asked; waiting for the engine's answer", True))
         try:
@@ -322,14 +322,14 @@ class Connection:
             self._every_file, self._last_full = False, now
         snapshot = self.reader.read(with_history, every_file)
         self._last = snapshot
-        _ = snapshot.plan, snapshot.places, snapshot.task("")  # made here, so that the event loop finds them
+        _ = snapshot.plan, snapshot.places, snapshot.find_task("")  # made here, so that the event loop finds them
         picture = self._picture(snapshot)
         # A picture without history has no notifications: after it, all of them would be news.
         if with_history and (calling := self._listener.check_snapshot(snapshot)) is not None:
             self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True
-            if (cell := absence.since(picture, self.client.last_seen())) is not None:
+            if (cell := absence.since(picture, self.client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
         if self._posted is not None and without_times(picture) == without_times(self._posted):
             return None
@@ -344,7 +344,7 @@ class Connection:
             fault=engine.fault if engine is not None and not engine.running.is_set() else None,
             max_attempts=settings.max_attempts, load=gauged.load, free_bytes=gauged.free_bytes, cpu=gauged.cpu,
             approving=self._approvals.by_agent(settings) if snapshot.active or snapshot.pending else {},
-            screenless=registry.without_screen(settings),
+            screenless=registry.list_agents_without_screen(settings),
         )  # fmt: skip
 
     def _watch(self) -> None:

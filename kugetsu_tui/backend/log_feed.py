@@ -7,9 +7,9 @@ from typing import Protocol
 
 from kugetsu_engine.config.secret_values import Secrets
 from kugetsu_engine.domain.text.masking import Mask
-from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, shown_line
+from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine, render_line
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state.log_reader import LogReader, mask_lines, show_lines
+from kugetsu_engine.state.log_reader import LogReader, choose_log, mask_line
 from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
@@ -64,7 +64,7 @@ class LogFeed:
 
         def job() -> LogPart:
             self._of = (task_id, attempt)
-            reader = self._begin(show_lines(self._paths, *self._of, self.raw))
+            reader = self._begin(choose_log(self._paths, *self._of, self.raw))
             self._limit(reader)
             reader.refresh()
             return self._tail(reader)
@@ -76,7 +76,7 @@ class LogFeed:
 
         def job() -> LogPart | None:
             if self._reader is not None and self._of is not None:
-                path = show_lines(self._paths, *self._of, self.raw)
+                path = choose_log(self._paths, *self._of, self.raw)
                 if self._reader.path != path:  # what the agent tells begins a moment after its log
                     self._begin(path)
             reader, times = self._reader, self._times
@@ -120,7 +120,7 @@ class LogFeed:
             times.refresh()
             place = next((offset for offset, _ in reader.placed(line, 1)), 0)
             share, moment = line / max(reader.line_count, 1), times.time_of(place)
-            other = self._begin(show_lines(self._paths, *self._of, raw))
+            other = self._begin(choose_log(self._paths, *self._of, raw))
             self._limit(other)
             other.refresh()
             assert self._times is not None
@@ -157,7 +157,7 @@ class LogFeed:
                 lines = reader.lines(first, SCAN_BATCH if by > 0 else place - first + 1)
                 numbered = list(enumerate(lines, first))
                 for number, line in numbered if by > 0 else reversed(numbered):
-                    if looks_wrong(shown_line(line.decode("utf-8", "replace")).text):
+                    if looks_wrong(render_line(line.decode("utf-8", "replace")).text):
                         return number, True
                 place = first + len(lines) if by > 0 else first - 1
                 if not lines:
@@ -213,6 +213,6 @@ class LogFeed:
         drawn: dict[int, tuple[bytes, ShownLine]] = {}
         for offset, line in placed:
             known = before.get(offset)
-            drawn[offset] = known if known is not None and known[0] == line else (line, mask_lines(line, mask))
+            drawn[offset] = known if known is not None and known[0] == line else (line, mask_line(line, mask))
         self._drawn = mask, drawn
         return [seen for _, seen in drawn.values()]

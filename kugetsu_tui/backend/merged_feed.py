@@ -8,10 +8,10 @@ from math import inf
 from typing import NamedTuple
 
 from kugetsu_engine.config.secret_values import Secrets
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.terminal_line import Colour, ShownLine
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.state.log_reader import LogReader, mask_lines, show_lines
+from kugetsu_engine.state.log_reader import LogReader, choose_log, mask_line
 from kugetsu_engine.state.log_times import LogTimes
 
 from ..formatting import line_times
@@ -157,7 +157,7 @@ class MergedFeed:
         dated, fresh = False, list[tuple[float, Taken]]()
         for key in attempts:
             if key not in self._sources:
-                path = show_lines(self._paths, *key)
+                path = choose_log(self._paths, *key)
                 reader = LogReader(path)
                 reader.refresh()
                 times = LogTimes.beside(path, self._paths, *key)
@@ -180,11 +180,11 @@ class MergedFeed:
     def _take(self, key: tuple[str, int], times: LogTimes, placed: Sequence[tuple[int, bytes]]) -> list[tuple[float, Taken]]:
         """Lines of one log, each with its place among those of others: by time, and what has none yet comes last."""
         mask = self._secrets.mask()
-        name = fit(shown_id(key[0]), GUTTER)
+        name = fit(format_id(key[0]), GUTTER)
         bar = glyph("gutter")
         came: list[tuple[float, Taken]] = []
         for offset, line in placed:
-            taken = Taken(key, offset, f"{name}{bar} ", mask_lines(line, mask))
+            taken = Taken(key, offset, f"{name}{bar} ", mask_line(line, mask))
             taken.at = times.time_of(offset)
             came.append((taken.at if taken.at is not None else 0.0 if offset < times.known_to else inf, taken))
         return came

@@ -45,7 +45,7 @@ class NotificationWatch:
             return None
         self._called_at = now
         waiting, self._waiting = self._waiting, []
-        return notification_rules.digest_line(waiting[0]) if len(waiting) == 1 else notification_rules.digest(waiting)
+        return notification_rules.format_notice(waiting[0]) if len(waiting) == 1 else notification_rules.format_digest(waiting)
 
     def _worth(self, fresh: list[Notice]) -> list[Notice]:
         settings = self._settings()

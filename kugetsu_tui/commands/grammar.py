@@ -9,7 +9,7 @@ from typing import Any
 from kugetsu_engine.cli.commands.edit import changes_of
 from kugetsu_engine.cli.commands.task_requests import place_of
 from kugetsu_engine.cli.grammar import GRAMMAR, Argument, console_parser_of, parts_of
-from kugetsu_engine.domain.new_task import task_id as as_task_id
+from kugetsu_engine.domain.new_task import parse_task_id
 from kugetsu_engine.errors import UsageError
 
 OF_TASKS = ("kill", "cancel", "retry", "hold", "release", "move", "edit", "show", "diff", "attach", "shell")
@@ -162,7 +162,7 @@ def _only_given(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _id(word: str) -> str:
-    found = as_task_id(word)
+    found = parse_task_id(word)
     if found is None:
         raise UsageError(f"{word!r} is no task id", "write 41, #41 or q_41")
     return found

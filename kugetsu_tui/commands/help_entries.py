@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kugetsu_engine.client.verbs import short_help
+from kugetsu_engine.client.verbs import format_short_help
 
 from ..availability import ActionContext
 from ..formatting import glyphs
@@ -95,7 +95,7 @@ def entries() -> list[Entry]:
     """All that stands after the keys."""
     commands = []
     for verb in VERBS:
-        written, told = usage(verb), _OF_CONSOLE.get(verb) or short_help(verb)
+        written, told = usage(verb), _OF_CONSOLE.get(verb) or format_short_help(verb)
         commands.append(Entry(COMMANDS, f":{verb}", f"{told}; {written}" if written != verb else told))
     return [
         *commands,

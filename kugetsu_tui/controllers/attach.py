@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from kugetsu_engine.client.attach import check_attachable
-from kugetsu_engine.domain.new_task import typed_id
+from kugetsu_engine.domain.new_task import format_bare_id
 from kugetsu_engine.domain.states import ACTIVE
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.process.interpreter import build_cli_command
@@ -21,7 +21,7 @@ TMUX_LIMIT_S = 5.0
 
 async def attach_session(app: Console, guest: Guest, verb: str, task_id: str, stop: bool = False) -> None:
     """Run `kugetsu attach` or `kugetsu shell` for a task, and say what comes of it."""
-    number = typed_id(task_id)
+    number = format_bare_id(task_id)
     argv = build_cli_command(verb, number, "--pause", *(["--stop"] if stop else []))
     environ = {**app.connection.client.environ, "KUGETSU_DIR": app.connection.client.paths.root}
     what = "the agent's own screen" if verb == "attach" else "a shell"

@@ -3,7 +3,7 @@
 import os
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.new_task import typed_id
+from kugetsu_engine.domain.new_task import format_bare_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.safe_text import safe_text
 
@@ -45,9 +45,9 @@ def _short(name: str, text: str) -> str:
 
 def about(client: Client, picture: ConsoleState | None, task: Task) -> dict[str, str]:
     """What of a task may be wanted elsewhere, by name: harmless wherever it is pasted."""
-    found = {"number": typed_id(task.id), "reference": task.issue_ref}
+    found = {"number": format_bare_id(task.id), "reference": task.issue_ref}
     active = find_active(picture, task.id) if picture is not None else None
-    worktree = client.worktree(task.issue_ref)
+    worktree = client.worktree_path(task.issue_ref)
     session = active.progress.session_id if active is not None and active.progress is not None else None
     session = session or next((one.session_id for one in reversed(task.attempts) if one.session_id), None)
     pull = picture.snapshot.pulls.get(task.issue_key) if picture is not None else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_span
 from kugetsu_engine.errors import KugetsuError
 
@@ -116,7 +116,7 @@ class CommandRunner:
     def _report(self, words: list[str], screen: ActiveScreen) -> None:
         """Run a verb of the command line and show what it prints; `context` alone is about the selected task."""
         if words == ["context"]:
-            words += [shown_id(task.id) for task in screen.targets()[:1]]
+            words += [format_id(task.id) for task in screen.targets()[:1]]
         self._app.run_worker(cli_output.show_output(self._app, words), exit_on_error=False)
 
     def _ask_clear(self, args: Mapping[str, Any]) -> None:
@@ -186,18 +186,20 @@ class CommandRunner:
         elif command.verb == "diff":
             self._views.open_diff(tasks[0])
         elif command.verb in ("attach", "shell"):
-            task = self._app.picture.snapshot.task(tasks[0]) if self._app.picture is not None else None
+            task = self._app.picture.snapshot.find_task(tasks[0]) if self._app.picture is not None else None
             if (reason := writable(screen.situation())) is not None:
                 self._app.say(reason, "warning")
             elif task is None:
-                self._app.say(f"there is no {shown_id(tasks[0])} in the lists", "warning")
+                self._app.say(f"there is no {format_id(tasks[0])} in the lists", "warning")
             else:
                 self._views.attach_session(command.verb, task)
         elif command.verb == "edit" and not command.args:
             self._views.edit_task(tasks[0])
         else:
             if command.verb in ("kill", "cancel") and not self._app.connection.read_only and self._app.picture is not None:
-                found = [task for task_id in tasks if (task := self._app.picture.snapshot.task(task_id)) and not task.ended]
+                found = [
+                    task for task_id in tasks if (task := self._app.picture.snapshot.find_task(task_id)) and not task.ended
+                ]
                 asked = {task.id for task in found}
                 if found:
                     TaskActions(self._app, screen).action_stop(bool(command.args.get("now")), found)
@@ -209,7 +211,7 @@ class CommandRunner:
         connection, reference = self._app.connection, args.pop("reference")
         told = await connection.enqueue(reference, args.pop("message"), **args)
         found = await connection.apart(
-            lambda: connection.client.obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
+            lambda: connection.client.list_obstacles(reference, args.get("agent"), args.get("repo"), connection.folder)
         )
         if found:
             told += f"; as things stand it cannot run: {'; '.join(one.text for one in found)}"

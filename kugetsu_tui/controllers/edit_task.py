@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kugetsu_engine.client.edit import Edit, editor_of, kept_text, read_edited
+from kugetsu_engine.client.edit import Edit, describe_kept_text, find_editor, judge_text
 from kugetsu_engine.domain.request import Request
 from kugetsu_engine.errors import Conflict, KugetsuError, NoAnswer
 
@@ -20,8 +20,8 @@ async def edit_by_hand(app: Console, guest: Guest, task_id: str) -> None:
     """Edit one task from beginning to end; it cannot start meanwhile."""
     client = app.connection.client
     try:
-        editor = editor_of(client.environ)
-        edit: Edit = await app.connection.apart(lambda: client.edit(task_id))
+        editor = find_editor(client.environ)
+        edit: Edit = await app.connection.apart(lambda: client.start_edit(task_id))
     except (KugetsuError, OSError) as error:
         app.say(str(error), "warning")
         return
@@ -43,7 +43,7 @@ async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) ->
         began = time.monotonic()
         code = await guest.run([*editor, edit.path], app.connection.client.environ)
         took_s = time.monotonic() - began
-        changes = await app.connection.apart(partial(read_edited, edit, code, took_s))
+        changes = await app.connection.apart(partial(judge_text, edit, code, took_s))
         if changes is None:
             continue
         if not changes:
@@ -52,7 +52,7 @@ async def _outside(app: Console, guest: Guest, edit: Edit, editor: list[str]) ->
         refused = await _apply(app, edit, changes)
         if refused is None:
             return True
-        edit.complain(refused)
+        edit.add_complaint(refused)
 
 
 async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | None:
@@ -63,7 +63,7 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
     """
     wish = Request("edit", edit.task.id, dict(changes))
     try:
-        [answer] = await app.connection.apart(lambda: app.connection.client.ask_all([wish]))
+        [answer] = await app.connection.apart(lambda: app.connection.client.send_requests([wish]))
     except NoAnswer:
         raise
     except KugetsuError as error:
@@ -72,25 +72,25 @@ async def _apply(app: Console, edit: Edit, changes: Mapping[str, Any]) -> str | 
         app.post_message(summed_up([wish], [answer]))
         return None
     if answer.exit_code in (Conflict.exit_code, 4):
-        raise KugetsuError(in_full(answer), kept_text(edit))
+        raise KugetsuError(in_full(answer), describe_kept_text(edit))
     return in_full(answer)
 
 
 async def _end(app: Console, edit: Edit, finished: bool) -> None:
-    await app.connection.apart(edit.done if finished or not edit.has_text else edit.keep)
+    await app.connection.apart(edit.finish if finished or not edit.has_text else edit.keep_text)
 
 
 def _open_form(app: Console, edit: Edit) -> None:
     """Edit in a form; what was typed is kept when it is left."""
-    fields, message = edit.form()
+    fields, message = edit.read_form()
     latest: list[FormDraft] = []
 
     def put(draft: FormDraft) -> None:
-        edit.put(fields | draft.fields(), draft.message)
+        edit.write_form(fields | draft.fields(), draft.message)
 
     async def submit(draft: FormDraft) -> str:
         await app.connection.apart(partial(put, draft))
-        changes = edit.changes()
+        changes = edit.read_changes()
         if changes and (refused := await _apply(app, edit, changes)) is not None:
             raise KugetsuError(refused)
         return "" if changes else "nothing was changed"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kugetsu_engine.client import start
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.worktrees import destroy
 from kugetsu_engine.worktrees.destroy import IssueResources
@@ -24,7 +24,7 @@ async def run_issue_command(app: Console, command: Command) -> None:
             f"#{start.continue_session(client, args['reference'], args['message'] or None, app.connection.folder)[2:]} starts"
         ),
         "delegate": lambda: _delegated(app, args["message"]),
-        "set-pr": lambda: client.do("set_pr", issue_ref=client.reference(args["reference"]), url=args["url"]),
+        "set-pr": lambda: client.do("set_pr", issue_ref=client.resolve_reference(args["reference"]), url=args["url"]),
     }
     if command.verb == "destroy":
         await _destroy(app, args["reference"], args["force"])
@@ -38,7 +38,7 @@ def _start(app: Console, args: dict[str, str]) -> str:
 
 def _delegated(app: Console, message: str) -> str:
     made = start.delegate_task(app.connection.client, message, app.connection.folder)
-    return f"queued {', '.join(f'{shown_id(task_id)} for {reference}' for task_id, reference in made)}"
+    return f"queued {', '.join(f'{format_id(task_id)} for {reference}' for task_id, reference in made)}"
 
 
 async def _destroy(app: Console, reference: str, force: bool) -> None:
@@ -46,7 +46,7 @@ async def _destroy(app: Console, reference: str, force: bool) -> None:
     client = app.connection.client
     if client.read_only:
         raise UsageError("read-only: nothing is changed")
-    ref = client.reference(reference)
+    ref = client.resolve_reference(reference)
     remains = await app.connection.aside(lambda: destroy.inspect_issue(client, ref))
     if remains.nothing:
         app.say(f"{clean(ref, 100)}: there is nothing to destroy", "warning")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kugetsu_engine.domain.new_task import typed_id
+from kugetsu_engine.domain.new_task import format_bare_id
 
 from .. import themes
 from ..commands.completion import KnownValues
@@ -112,7 +112,7 @@ class Preferences:
             groups["ended"] = [one.id for one in snapshot.done]
             for state, ids in groups.items():
                 first = [task_id for task_id in here if task_id in ids[:COMPLETED]]
-                tasks[state] = [typed_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
+                tasks[state] = [format_bare_id(one) for one in dict.fromkeys([*first, *ids[:COMPLETED]])]
         settings = app.connection.settings
         agents = dict.fromkeys([settings.agent, *settings.agents])
         pane = app.talking.focused_pane if app.talking is not None else None

@@ -47,7 +47,7 @@ class QuitFlow:
             if app.connection.runs_engine:
                 try:
                     by_hand = len(app.present.snapshot.by_hand) if app.present is not None else 0
-                    taken = await asyncio.wait_for(self._looks.run(app.connection.client.taken_slots), LOOK_S)
+                    taken = await asyncio.wait_for(self._looks.run(app.connection.client.count_taken_slots), LOOK_S)
                     known = max(taken - by_hand, 0)
                 except (TimeoutError, OSError):
                     pass  # a disk that hangs keeps nobody here: what was known counts

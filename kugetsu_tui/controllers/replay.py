@@ -8,7 +8,7 @@ from kugetsu_engine.client.replay import Replay
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.timeline import Event
 from kugetsu_engine.domain.text.quantities import format_moment
-from kugetsu_engine.domain.text.times import past_moment
+from kugetsu_engine.domain.text.times import parse_past_moment
 from kugetsu_engine.errors import KugetsuError
 
 from ..backend.worker_thread import WorkerThread
@@ -61,7 +61,7 @@ class ReplayController:
         """Show the past from a time on.
 
         Args:
-            text: a time as `times.past_moment` reads it; empty for an hour ago, or the first record.
+            text: a time as `times.parse_past_moment` reads it; empty for an hour ago, or the first record.
             last: begin at the last thing that happened.
         """
         if text.strip().lower() == "now":
@@ -72,14 +72,14 @@ class ReplayController:
     async def _open(self, text: str, last: bool) -> None:
         app, connection = self._app, self._app.connection
         try:
-            wanted = past_moment(text, connection.now()) if text.strip() else None
+            wanted = parse_past_moment(text, connection.now()) if text.strip() else None
             app.say("reading what was recorded")
             replay = await self._work.run(
                 lambda: Replay(connection.client.paths, connection.client.environ, clock=connection.now)
             )
             if wanted is None:
-                wanted = replay.past.before(replay.loaded_at) if last else None
-            when = replay.check(wanted) if wanted is not None else replay.beginning()
+                wanted = replay.timeline.before(replay.loaded_at) if last else None
+            when = replay.check_time(wanted) if wanted is not None else replay.default_start()
         except (KugetsuError, OSError) as error:
             app.say(str(error), "warning")
             return
@@ -112,7 +112,7 @@ class ReplayController:
         if replay is None:
             return
         self._stop()
-        wanted = self._after(replay) if by > 0 else replay.past.before(self._when)
+        wanted = self._after(replay) if by > 0 else replay.timeline.before(self._when)
         if wanted is None:
             self._say_end(by)
             return
@@ -123,7 +123,7 @@ class ReplayController:
         replay = self._replay
         if replay is None:
             return
-        first = replay.past.first or replay.loaded_at
+        first = replay.timeline.first or replay.loaded_at
         wanted = max(min(self._when + by_s, replay.loaded_at), first)
         if wanted == self._when:
             self._say_end(1 if by_s > 0 else -1)
@@ -131,7 +131,7 @@ class ReplayController:
 
     def _after(self, replay: Replay) -> float | None:
         """When something happened next, as far as that is known: no clock of a file leads beyond the present."""
-        following = replay.past.after(self._when)
+        following = replay.timeline.after(self._when)
         return following if following is not None and following <= replay.loaded_at else None
 
     def _say_end(self, by: int) -> None:
@@ -230,7 +230,7 @@ class ReplayController:
 
     def _tell(self, replay: Replay, events: list[Event], arrived: bool) -> None:
         """Say what happened in this moment, and once what the recorder does not know of that time."""
-        gaps = replay.gaps(self._when)
+        gaps = replay.describe_gaps(self._when)
         if gaps and not self._said_gaps:
             self._said_gaps = True
             self._app.say(gaps, "warning")
@@ -255,7 +255,7 @@ class ReplayController:
 
 def _look(replay: Replay, before: float | None, when: float) -> tuple[Snapshot, list[Event]]:
     """The picture of a moment, and what happened in it, or since the moment shown before if time went on."""
-    snapshot = replay.at(when)
+    snapshot = replay.snapshot_at(when)
     _ = snapshot.plan, snapshot.places  # made here, so that the rows find it
-    passed = replay.events(before if before is not None and before < when else when, when)
+    passed = replay.list_events(before if before is not None and before < when else when, when)
     return snapshot, [event for event in passed if before is None or event.time > before or event.time == when]

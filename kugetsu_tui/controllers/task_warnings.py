@@ -1,6 +1,6 @@
 """What the form for a task says before it is queued: which agents could run at all, and what would keep this task from it."""
 
-from kugetsu_engine.agents.registry import agent_names
+from kugetsu_engine.agents.registry import list_agent_names
 from kugetsu_engine.client import preflight
 
 from ..backend.connection import Connection
@@ -14,16 +14,18 @@ async def agents(connection: Connection) -> dict[str, str]:
     def remark(name: str) -> str:
         if settings.gaps.everything or name in settings.gaps.agents:
             return "settings not whole"
-        return "not installed" if preflight.missing_program(paths, environ, settings, name) is not None else ""
+        return "not installed" if preflight.find_missing_program(paths, environ, settings, name) is not None else ""
 
-    found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in agent_names(settings)})
+    found: dict[str, str] = await connection.apart(lambda: {name: remark(name) for name in list_agent_names(settings)})
     return found
 
 
 async def doubts(connection: Connection, draft: FormDraft) -> list[FormWarning]:
     """What would keep a task from running as things stand, in the words of the form's fields."""
     found = await connection.apart(
-        lambda: connection.client.obstacles(draft.reference, draft.agent or None, draft.repo.strip() or None, connection.folder)
+        lambda: connection.client.list_obstacles(
+            draft.reference, draft.agent or None, draft.repo.strip() or None, connection.folder
+        )
     )
     return [FormWarning(one.about, _words(one)) for one in found]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text import glyphs
+from kugetsu_engine.domain.text import glyph_tables
 
 Tone = str
 """A colour of the theme: text, muted, faint, accent, title, good, warning, danger, info, border, focus, bar, removed."""
@@ -24,12 +24,12 @@ class Glyph(NamedTuple):
     tone: Tone
 
 
-_UTF8 = glyphs.UTF8 | {
+_UTF8 = glyph_tables.UTF8 | {
     "slot_free": "·", "slot_used": "▆", "slot_running": "▒", "gutter": "│", "quiet": "◔", "marker": "▌", "dot": "·",
     "loose": "*", "mark": "◆", "more": "▼", "limit": "/", "times": "×",
     "tl": "╭", "tr": "╮", "bl": "╰", "br": "╯", "h": "─", "v": "│", "thumb": "┃", "spark": "▁▂▃▄▅▆▇█", "ellipsis": "…",
 }  # fmt: skip
-_ASCII = glyphs.ASCII | {
+_ASCII = glyph_tables.ASCII | {
     "slot_free": ".", "slot_used": "=", "slot_running": "~", "gutter": "|", "quiet": "?", "marker": "[", "dot": "-",
     "loose": "*", "mark": "*", "more": "v", "limit": "/", "times": "x",
     "tl": "+", "tr": "+", "bl": "+", "br": "+", "h": "-", "v": "|", "thumb": "#", "spark": "_.:-=+*#", "ellipsis": "~",

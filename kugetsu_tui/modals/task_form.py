@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from textual.worker import Worker
 
-from kugetsu_engine.domain.new_task import EXPECTATIONS, checked_priority
+from kugetsu_engine.domain.new_task import EXPECTATIONS, check_priority
 
 from ..formatting.cells import clean
 from ..formatting.glyphs import draws_ascii, plain_style
@@ -66,7 +66,7 @@ class FormDraft:
             if value := getattr(self, name):
                 given[name] = value
         if self.priority.strip():
-            given["priority"] = checked_priority(self.priority.strip())
+            given["priority"] = check_priority(self.priority.strip())
         for name in ("repo", "at", "timeout"):
             if value := getattr(self, name).strip():
                 given[name] = value

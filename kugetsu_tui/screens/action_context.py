@@ -36,7 +36,7 @@ def context_of(
     if picture is None:
         return ActionContext(pane=pane, read_only=read_only)
     snapshot, past = picture.snapshot, picture.replaying is not None
-    task = snapshot.task(task_id) if task_id else None
+    task = snapshot.find_task(task_id) if task_id else None
     if task is None:
         return ActionContext(pane=pane, read_only=read_only, limit=snapshot.limit, past=past)
     return replace(

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
@@ -200,7 +200,7 @@ class ConsoleScreen(Screen[None]):
             alike = {self._word(action, replace(kind, marked=0)) for kind in now.kinds}
             return f"{alike.pop() if len(alike) == 1 else action.words} {glyph('times')}{now.marked}"
         if action.many and now.marked == 1 and now.kinds:  # one mark is one task, and not the one at the cursor
-            return f"{self._word(action, replace(now.kinds[0], marked=0))} {shown_id(now.kinds[0].task or '')}"
+            return f"{self._word(action, replace(now.kinds[0], marked=0))} {format_id(now.kinds[0].task or '')}"
         if action.id == "task.hold" and now.held:
             return "release"
         if action.id == "task.stop" and now.state == "pending":
@@ -278,7 +278,7 @@ class ConsoleScreen(Screen[None]):
     def selected(self) -> Task | None:
         """The task that the keys are about."""
         now = self.situation()
-        return self.picture.snapshot.task(now.task) if self.picture is not None and now.task else None
+        return self.picture.snapshot.find_task(now.task) if self.picture is not None and now.task else None
 
     def targets(self) -> list[Task]:
         """The tasks that acts are about: here the selected one."""
@@ -295,7 +295,7 @@ class ConsoleScreen(Screen[None]):
     def with_console(self, now: ActionContext) -> ActionContext:
         """What the keys need to know of all tasks: what can be taken back, and how much needs the operator."""
         act = self.console.undo_log.latest
-        needing = self.picture.snapshot.needing if self.picture is not None else 0
+        needing = self.picture.snapshot.needs_count if self.picture is not None else 0
         return replace(now, undo=act.words if act is not None else None, needing=needing)
 
     def drop_marks(self) -> None:

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import KugetsuError
 
@@ -157,8 +157,8 @@ class DiffScreen(ConsoleScreen):
         await self.view.find()
 
     def _describe(self) -> None:
-        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
-        name = shown_id(self.task_id)
+        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
+        name = format_id(self.task_id)
         spans: list[Cell] = [(f"{clean(name, 40)} ", "title")]
         if task is not None:
             spans += [(clean(short_ref(task.issue_ref), 60), "accent")]

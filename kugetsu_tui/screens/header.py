@@ -7,7 +7,7 @@ from ..widgets.line_widget import EMPTY, Line, Lines, filled
 class Header(Lines):
     """What stands above: a line for each thing, as many as there is room for."""
 
-    DEFAULT_CSS = "Head { height: auto; margin: 1 1 0 2; }"
+    DEFAULT_CSS = "Header { height: auto; margin: 1 1 0 2; }"
 
     def __init__(self) -> None:
         super().__init__("header")

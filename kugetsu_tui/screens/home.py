@@ -342,7 +342,7 @@ class HomeScreen(ConsoleScreen):
         task_id = self.selected_id()
         if task_id != self._shown_task:
             self._shown_task, self._attempt = task_id, None
-        task = picture.snapshot.task(task_id) if task_id else None
+        task = picture.snapshot.find_task(task_id) if task_id else None
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(
@@ -378,7 +378,7 @@ class HomeScreen(ConsoleScreen):
         return self.log_pane.line_in_sight() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
-        return self.picture.snapshot.task(task_id) if self.picture is not None and task_id else None
+        return self.picture.snapshot.find_task(task_id) if self.picture is not None and task_id else None
 
     def targets(self) -> list[Task]:
         """The marked tasks; without marks the selected one."""

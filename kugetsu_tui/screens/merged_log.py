@@ -1,6 +1,6 @@
 """The logs of all agents at once."""
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import choose_form
 
 from ..availability import ActionContext
@@ -84,9 +84,9 @@ class MergedScreen(LogScreen):
     def _whose(self) -> str:
         """Whose lines are shown, and which of them, for the title."""
         choice = self.view.choice
-        words = f"of {shown_id(choice.only)} only" if choice.only is not None else "of all agents"
+        words = f"of {format_id(choice.only)} only" if choice.only is not None else "of all agents"
         if choice.only is None and choice.without:
-            words += f" but {' '.join(shown_id(task) for task in sorted(choice.without))}"
+            words += f" but {' '.join(format_id(task) for task in sorted(choice.without))}"
         return f"{words}, with {clean(choice.words, 40)}" if choice.words else words
 
     def _choose(self, choice: Choice) -> None:
@@ -103,7 +103,7 @@ class MergedScreen(LogScreen):
         picture, choice = self.picture, self.view.choice
         tasks = [one.task for one in picture.snapshot.active] if picture is not None else []
         named = {task.id: f"{task.shown} {short_ref(task.issue_ref)} {task.title}" for task in tasks}
-        named |= {task: shown_id(task) for task in choice.without if task not in named}
+        named |= {task: format_id(task) for task in choice.without if task not in named}
         choices = {"all": choice._replace(only=None, without=frozenset())}
         options = [("all", "all agents")]
         for task, name in named.items():

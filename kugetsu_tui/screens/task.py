@@ -1,6 +1,6 @@
 """One task on the whole screen: its story above, the log of an attempt below."""
 
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 
 from ..availability import ActionContext
 from ..viewmodels import status_bar, task_summary
@@ -41,11 +41,11 @@ class TaskScreen(LogScreen):
             return
         self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
         self.query_one(Banner).show(status_bar.banner(picture, at_home=False))
-        task = picture.snapshot.task(self.task_id)
+        task = picture.snapshot.find_task(self.task_id)
         header = self.query_one(Header)
         room = max(self.size.height // 3, 3)
         if task is None:
-            header.show([[(f"{shown_id(self.task_id)} is no longer among the tasks", "muted")]], room)
+            header.show([[(f"{format_id(self.task_id)} is no longer among the tasks", "muted")]], room)
             self.log_pane.show(None, 0, False, [], NOTHING)
             return
         attempt = self.attempt
@@ -59,7 +59,7 @@ class TaskScreen(LogScreen):
     @property
     def attempt(self) -> int:
         """The attempt whose log is shown."""
-        task = self.picture.snapshot.task(self.task_id) if self.picture is not None else None
+        task = self.picture.snapshot.find_task(self.task_id) if self.picture is not None else None
         if task is None:
             return 0
         return min(self._attempt, task.attempt) if self._attempt is not None else task.attempt

@@ -24,7 +24,7 @@ def since(picture: ConsoleState, last_seen: float | None) -> Cell | None:
     counts = [(sum(task.state == state for task in ended), word) for state, word in
               (("completed", "done"), ("error", "failed"), ("cancelled", "cancelled"), ("expired", "expired"))]  # fmt: skip
     parts = [f"{count}{more} {word}" for count, word in counts if count]
-    needing = snapshot.needing
+    needing = snapshot.needs_count
     if needing:
         parts.append(f"{needing} {choose_form(needing, 'needs', 'need')} you")
     if not parts:

@@ -4,7 +4,7 @@ from typing import Any
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_size, format_span
 from kugetsu_engine.domain.text.times import epoch
@@ -69,7 +69,7 @@ class AgentsView:
         task, progress = one.task, one.progress
         look = glyphs.of_task(task)
         quiet = one.stalled is not None
-        shared = self._picture.snapshot.overlap(task.id) is not None
+        shared = self._picture.snapshot.find_overlap(task.id) is not None
         glyph: Cell = (glyphs.glyph("warning"), "warning") if shared else (look.glyph, look.tone)
         if quiet:
             glyph = (glyphs.glyph("attention"), "danger")
@@ -95,7 +95,7 @@ class AgentsView:
 
     def _hand_row(self, index: int) -> Row:
         hand = self._hands[index - len(self._active)]
-        task, begun = self._picture.snapshot.task(hand.task_id), epoch(hand.since)
+        task, begun = self._picture.snapshot.find_task(hand.task_id), epoch(hand.since)
         since = format_span(self._picture.snapshot.taken_at - begun) if begun is not None else ""
         cells: dict[str, Cell] = {
             "state": (glyphs.glyph("mark"), "accent"), "id": (clean(hand.shown, 40), "muted"),
@@ -107,8 +107,8 @@ class AgentsView:
 
     def _tail(self, one: Active) -> tuple[Cell, ...]:
         """What stands behind the title: that it is not the first attempt, and who else changes its files."""
-        overlap = self._picture.snapshot.overlap(one.task.id)
-        others = [shown_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
+        overlap = self._picture.snapshot.find_overlap(one.task.id)
+        others = [format_id(other) for other in overlap.tasks if other != one.task.id] if overlap is not None else []
         again: tuple[Cell, ...] = ((f"attempt {one.task.attempt}", "warning"),) if one.task.attempt > 1 else ()
         return (*again, (f"same files as {clean(', '.join(others), 40)}", "warning")) if others else again
 
@@ -176,13 +176,13 @@ def phase(one: Active) -> Cell:
 
 def lines(picture: ConsoleState, one: Active) -> Cell:
     """Lines that it added and removed so far; empty where nobody has counted them."""
-    changes = picture.snapshot.changes(one.task.id)
+    changes = picture.snapshot.changes_of(one.task.id)
     return (changes.lines, "text") if changes and changes.files else (str(changes or ""), "muted")
 
 
 def files(picture: ConsoleState, one: Active) -> Cell:
     """In how many files."""
-    changes = picture.snapshot.changes(one.task.id)
+    changes = picture.snapshot.changes_of(one.task.id)
     return (changes.where if changes and changes.files else "", "muted")
 
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.new_task import typed_id
+from kugetsu_engine.domain.new_task import format_bare_id
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_day, format_span
@@ -84,7 +84,7 @@ class DoneView:
         """What a row is sorted by: the longest first, and what failed."""
         task = self._done[index]
         if by == "number":
-            digits = typed_id(task.id)
+            digits = format_bare_id(task.id)
             return (int(digits), "") if digits.isdigit() else (0, task.id)
         if by == "repository":
             return place_of(task.issue_ref)

@@ -1,7 +1,7 @@
 """What happened to a task, in sentences, in the order in which it happened."""
 
 from kugetsu_engine.domain import silence
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.domain.text.quantities import format_limit, format_moment, format_span
 from kugetsu_engine.domain.text.times import epoch
@@ -48,7 +48,7 @@ def _asked(task: Task, asked_at: str | None, now: float) -> Sentence:
     if task.priority != 5:
         words.append(f"Its priority is {task.priority} of 9.")
     if task.after:
-        words.append(f"It comes after {', '.join(shown_id(one) for one in task.after)}.")
+        words.append(f"It comes after {', '.join(format_id(one) for one in task.after)}.")
     if task.not_before:
         words.append(f"It is not to start before {format_moment(task.not_before, now)}.")
     return _line(asked_at, now, " ".join(words))
@@ -92,7 +92,7 @@ def _others(picture: ConsoleState, task: Task) -> list[Notice]:
 
 def _of_notice(notice: Notice, now: float) -> Sentence:
     text = notice.text
-    for name in (f"{shown_id(notice.id or '')} ", f"{notice.issue_ref or ''} "):
+    for name in (f"{format_id(notice.id or '')} ", f"{notice.issue_ref or ''} "):
         text = text.removeprefix(name)
     return _line(notice.time, now, f"{text[:1].upper()}{text[1:]}.", glyphs.of_level(notice.level).tone)
 
@@ -112,7 +112,7 @@ def _now(picture: ConsoleState, task: Task) -> list[Sentence]:
             return [(label, (clean(f"{words} A person should look: {evidence}.", 600), "danger"))]
         return [(label, (clean(words, 600), "text"))]
     if task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         words = f"It waits: {reason_text(why, now)}"
         place = picture.snapshot.places.get(task.id)
         if place is not None:

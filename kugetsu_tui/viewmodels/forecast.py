@@ -5,7 +5,7 @@ from collections.abc import Collection
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain import silence
 from kugetsu_engine.domain.decisions.forecast import Plan, Start
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.text.quantities import format_count, format_moment
 
 from ..formatting import glyphs
@@ -31,7 +31,7 @@ def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[
     if plan.blocked is not None:
         lines.append([(clean(f"{plan.blocked.text}: nothing starts; the plan if that were over now", 200), "warning")])
     if stalled:
-        lines.append([(silence.caveat(stalled), "warning")])
+        lines.append([(silence.format_caveat(stalled), "warning")])
     if plan.unknown:
         lines.append([("no agent has ended well yet, so nobody knows how long one takes", "muted")])
     return lines
@@ -47,7 +47,7 @@ def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
     day = any(len(_about(one.start, plan.now)) > FAR for one in plan.starts)
     time_width = 14 if day else FAR
     tasks = [*(one.task_id for one in plan.busy), *(one.task_id for one in (*plan.starts, *plan.others))]
-    id_width = widest((shown_id(task_id) for task_id in tasks), 2, 8)
+    id_width = widest((format_id(task_id) for task_id in tasks), 2, 8)
     lines: list[Spans] = []
     for busy in plan.busy:
         ends = f"until {_about(busy.ends_at, plan.now)}"
@@ -64,7 +64,7 @@ def rows(plan: Plan, snapshot: Snapshot, more: int, width: int) -> list[Spans]:
 
 def _row(snapshot: Snapshot, task_id: str, start: Cell, why: Cell, widths: tuple[int, int, int]) -> Spans:
     time_width, id_width, width = widths
-    task = snapshot.task(task_id)
+    task = snapshot.find_task(task_id)
     if task is None:
         return [(fit(start[0], time_width, right=True), start[1]), ("  ", "text"), (clean(task_id, 40), "muted")]
     look = glyphs.of_task(task)

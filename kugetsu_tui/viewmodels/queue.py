@@ -9,7 +9,7 @@ from kugetsu_engine.domain.decisions import scheduling
 from kugetsu_engine.domain.decisions.scheduling import WaitingReason
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text.quantities import format_coming, format_moment
+from kugetsu_engine.domain.text.quantities import format_moment, format_upcoming
 
 from ..formatting import glyphs
 from ..formatting.cells import clean
@@ -38,7 +38,7 @@ class QueueView:
     def __init__(self, picture: ConsoleState) -> None:
         self._snapshot = picture.snapshot
         self._pending = picture.snapshot.pending
-        self._shared = scheduling.queue_reason(picture.snapshot.facts)
+        self._shared = scheduling.find_queue_reason(picture.snapshot.facts)
         """What keeps all of them waiting; it is said once, beside the title, and not in every row."""
         self._starting = picture.starting
         first = self._pending[:60]
@@ -67,7 +67,7 @@ class QueueView:
         """One waiting task."""
         task = self._pending[index]
         look = glyphs.of_task(task)
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         return Row(
             task.id,
             (
@@ -85,7 +85,7 @@ class QueueView:
     def text(self, index: int) -> str:
         """What a filter looks at."""
         task = self._pending[index]
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         plain = f"{task.shown} {task.issue_ref} {task.title} {task.agent or ''} {why.text} {tags_of(task)}"
         agent, repository = task.agent or self._snapshot.default_agent, repository_of(task.issue_ref)
         return row_text(
@@ -106,9 +106,9 @@ class QueueView:
         if by == "agent":
             return task.agent or self._snapshot.default_agent
         if by == "start":
-            start = self._snapshot.starts_at(task)
+            start = self._snapshot.estimate_start(task)
             return start if start is not None else inf
-        return self._snapshot.why(task).code if by == "reason" else (not task.tags, task.tags)
+        return self._snapshot.explain_wait(task).code if by == "reason" else (not task.tags, task.tags)
 
     def task_id(self, index: int) -> str | None:
         """The task the row is about."""
@@ -116,7 +116,7 @@ class QueueView:
 
     def _why(self, task: Task) -> str:
         """The reason it waits, if it is one of its own."""
-        why = self._snapshot.why(task)
+        why = self._snapshot.explain_wait(task)
         if self._shared is not None and why.code == self._shared.code:
             return ""
         failure = f", {failures.describe_failure(task.failure)}" if why.code == "retry_at" and task.failure else ""
@@ -124,7 +124,7 @@ class QueueView:
 
     def _start(self, task: Task) -> str:
         """About when it starts, as a time of day, where that can be known."""
-        start = start_estimate(task, self._snapshot.why(task), self._snapshot)
+        start = start_estimate(task, self._snapshot.explain_wait(task), self._snapshot)
         return f"~{format_moment(start, self._snapshot.taken_at)}" if start is not None else ""
 
 
@@ -143,7 +143,7 @@ def start_estimate(task: Task, why: WaitingReason, snapshot: Snapshot) -> float 
     """Seconds since 1970 at which a task probably starts; None when nobody knows, or the reason says it already."""
     if why.code in ("next", "held"):
         return None
-    start = snapshot.starts_at(task)
+    start = snapshot.estimate_start(task)
     if start is not None and why.until is not None and start - why.until < SAID_ALREADY_S:
         return None
     return start
@@ -155,4 +155,4 @@ def reason_text(why: WaitingReason, now: float) -> str:
         return why.text
     words = {"retry_at": "retry at", "not_before": "starts at"}.get(why.code, why.without_time and f"{why.without_time},")
     # Seconds matter for what is near, as a retry is; they do not for tonight.
-    return f"{words} {format_coming(why.until, now)}" if words else why.text
+    return f"{words} {format_upcoming(why.until, now)}" if words else why.text

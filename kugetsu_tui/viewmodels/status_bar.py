@@ -20,7 +20,7 @@ def fleet(picture: ConsoleState, key: str = "!") -> list[list[Cell]]:
     """
     snapshot = picture.snapshot
     used, waiting = snapshot.used, len(snapshot.pending)
-    needing = snapshot.needing
+    needing = snapshot.needs_count
     groups: list[list[Cell]] = [[(f"{key} {needing} {choose_form(needing, 'needs', 'need')} you", "danger")]] if needing else []
     groups += [
         [("agents ", "muted"), (f"{used}{glyphs.glyph('limit')}{snapshot.limit}", "title" if used else "text")],

@@ -2,10 +2,10 @@
 
 from kugetsu_engine.client.snapshot import Active
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.domain.text.quantities import format_clock, format_limit, format_moment, format_size, format_span
-from kugetsu_engine.domain.usage import sum_consumed
+from kugetsu_engine.domain.usage_sums import format_usage
 
 from ..formatting import glyphs
 from ..formatting.cells import clean, clean_lines
@@ -19,7 +19,7 @@ Spans = list[Cell]
 
 def summary_line(picture: ConsoleState, task_id: str | None) -> Spans:
     """The selected task in one line."""
-    task = picture.snapshot.task(task_id) if task_id else None
+    task = picture.snapshot.find_task(task_id) if task_id else None
     if task is None:
         return []
     head: Spans = [(f"{task.shown} {clean(short_ref(task.issue_ref), 120)}", "text"), ("  ", "text")]
@@ -35,7 +35,7 @@ def state_text(picture: ConsoleState, task: Task) -> Spans:
         spans += [(f"  attempt {task.attempt} of {attempts_allowed(picture, task)}", "muted")]
         spans += [("  ", "text"), phase(active), *_changes(picture, task), *_stall(active), *_overlap(picture, task)]
     elif task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         spans.append((f"  {clean(reason_text(why, picture.snapshot.taken_at), 300)}", "text"))
         place = picture.snapshot.places.get(task.id)
         if place is not None:
@@ -84,7 +84,7 @@ def header(picture: ConsoleState, task: Task, attempt: int) -> list[Spans]:
 
 def _reason(picture: ConsoleState, task: Task) -> Spans:
     if task.state == "pending":
-        why = picture.snapshot.why(task)
+        why = picture.snapshot.explain_wait(task)
         spans: Spans = [("waits   ", "muted"), (clean(reason_text(why, picture.snapshot.taken_at), 300), "text")]
         return [*spans, (f"  {clean(task.reason, 300)}", "muted")] if task.reason else spans
     told = task.error or task.reason
@@ -107,7 +107,7 @@ def _facts(picture: ConsoleState, task: Task) -> Spans:
     if task.tags:
         spans += [("  ", "text"), (clean(tags_of(task), 120), "info")]
     if task.after:
-        spans += [("  after ", "muted"), (clean(" ".join(shown_id(one) for one in task.after), 120), "text")]
+        spans += [("  after ", "muted"), (clean(" ".join(format_id(one) for one in task.after), 120), "text")]
     return spans
 
 
@@ -125,7 +125,7 @@ def _now(picture: ConsoleState, task: Task, active: Active | None) -> Spans:
         if progress.processes:
             spans += [("  processes ", "muted"), (str(progress.processes), "text")]
         if progress.usage is not None:
-            spans += [("  used ", "muted"), (sum_consumed(progress.usage), "text")]
+            spans += [("  used ", "muted"), (format_usage(progress.usage), "text")]
         if progress.activity and active.phase == "agent":
             spans += [("  doing ", "muted"), (clean(progress.activity, 200), "text")]
     spans += _changes(picture, task) + _stall(active) + _overlap(picture, task)
@@ -160,16 +160,16 @@ def _pull(picture: ConsoleState, task: Task) -> Spans:
 
 def _changes(picture: ConsoleState, task: Task) -> Spans:
     """What its agent has changed so far."""
-    changes = picture.snapshot.changes(task.id)
+    changes = picture.snapshot.changes_of(task.id)
     return [("  changed ", "muted"), (str(changes), "text" if changes.files else "muted")] if changes is not None else []
 
 
 def _overlap(picture: ConsoleState, task: Task) -> Spans:
     """Which other running task changes the same files."""
-    found = picture.snapshot.overlap(task.id)
+    found = picture.snapshot.find_overlap(task.id)
     if found is None:
         return []
-    other = shown_id(found.other(task.id))
+    other = format_id(found.other(task.id))
     return [(f"  {glyphs.glyph('warning')} {clean(f'{other} changes {found.what} too', 200)}", "warning")]
 
 
@@ -207,7 +207,7 @@ def attempt_text(ended: Attempt, delivers: bool = True) -> Spans:
         spans.append((f"  signal {ended.signal}", "muted"))
     if ended.elapsed_s is not None:
         spans.append((f"  {format_span(ended.elapsed_s)}", "muted"))
-    if ended.usage is not None and (used := sum_consumed(ended.usage)):
+    if ended.usage is not None and (used := format_usage(ended.usage)):
         spans.append((f"  {used}", "muted"))
     if ended.delivered is not None:
         spans.append(
@@ -229,7 +229,7 @@ def card(picture: ConsoleState, task: Task) -> list[Spans]:
     ]
     place = picture.snapshot.places.get(task.id)
     if place is not None:
-        start = start_estimate(task, picture.snapshot.why(task), picture.snapshot)
+        start = start_estimate(task, picture.snapshot.explain_wait(task), picture.snapshot)
         about = f", starts about {format_moment(start)}" if start is not None else ""
         lines.append([("place   ", "muted"), (f"{place} of {len(picture.snapshot.pending)}{about}", "text")])
     lines.append(_facts(picture, task))

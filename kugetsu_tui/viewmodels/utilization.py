@@ -6,7 +6,7 @@ from statistics import median
 from time import localtime
 
 from kugetsu_engine.client.snapshot import Snapshot
-from kugetsu_engine.domain.new_task import shown_id
+from kugetsu_engine.domain.new_task import format_id
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.domain.text.quantities import format_day, format_moment, format_number, format_percent, format_span
 from kugetsu_engine.domain.text.times import epoch
@@ -99,7 +99,7 @@ def _lane(row: Sequence[Bar], start: float, cell: float, width: int) -> Spans:
             break
         if first > place:
             spans.append((glyphs.glyph("slot_free") * (first - place), "faint"))
-        name = shown_id(bar.task_id)
+        name = format_id(bar.task_id)
         full = glyphs.glyph("slot_running" if bar.running else "slot_used")
         room = last - first
         text = f"{full}{name}{full * (room - len(name) - 1)}" if room >= len(name) + 2 else full * room

@@ -63,7 +63,7 @@ def _median(found: list[dict[str, Any]], field: str) -> float:
 def filled(depth: int) -> Path:
     """A state directory with so many pending tasks, written plainly: how they came there is not measured."""
     paths = StatePaths(str(fresh_folder(f"books-{depth}") / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     for number in range(1, depth + 1):
         message = f"Task number {number}: find out why the nightly job hangs, and mend it"
         task = make_task(number, f"github.com/bench/repository#{number}", message, iso(STARTED + number))

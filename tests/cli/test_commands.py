@@ -425,7 +425,9 @@ def test_who_works_by_hand_is_told_by_every_verb(shell: Shell) -> None:
     shell.enqueue("local/app#1")
     shell.enqueue("local/app#2")
     paths = StatePaths(str(shell.state))
-    mark = manual_sessions.set_mark(paths, "local-app-1", ManualSession("q_1", "local/app#1", iso(time.time() - 720), 4711))
+    mark = manual_sessions.mark_manual_session(
+        paths, "local-app-1", ManualSession("q_1", "local/app#1", iso(time.time() - 720), 4711)
+    )
     assert mark is not None
     try:
         status = shell.json("status")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.config.loader import load_settings
-from kugetsu_engine.domain.refs import parse, slug
+from kugetsu_engine.domain.refs import make_slug, parse_reference
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import sessions
 from tests.support import old_kugetsu
@@ -61,7 +61,7 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(shell: Shell, old: Path) -
         "config: QUEUE_DAEMON_INTERVAL_MINUTES is not taken over: nothing is polled",
         '"forge.test" = "ssh://git@forge.test" of [servers]',
         "PM_ONLY is in pm-agent.env alone",
-        f"session ses_7 of {MOVED} becomes sessions/{parse(MOVED).slug}.json",
+        f"session ses_7 of {MOVED} becomes sessions/{parse_reference(MOVED).slug}.json",
         "index.json: pm-agent: session ses_3fpm",
         "worktree ",
         "queue: 1 notified task, given back to the queue",
@@ -91,8 +91,8 @@ def test_taken_over_in_place(shell: Shell, old: Path, tmp_path: Path) -> None:
     kept = {session.slug: session for session in sessions.list_sessions(paths)}
     assert kept["base"].session_id == old_kugetsu.BASE
     assert kept["pm-agent"].session_id == old_kugetsu.PM
-    assert kept[parse(MOVED).slug].issue_ref == MOVED
-    assert run_git(Path(paths.worktree(parse(MOVED).slug)), "branch", "--show-current") == "fix/issue-7"
+    assert kept[parse_reference(MOVED).slug].issue_ref == MOVED
+    assert run_git(Path(paths.worktree(parse_reference(MOVED).slug)), "branch", "--show-current") == "fix/issue-7"
     assert not (tmp_path / "elsewhere").exists()
     assert "message 2" in shell("context", MOVED).stdout
     assert shell.json("notify", "list")[0]["text"] == "second"
@@ -118,7 +118,7 @@ def test_taken_over_into_another_directory(shell: Shell, tmp_path: Path) -> None
     assert {name: data for name, data in contents(old).items() if not name.startswith("worktrees")} == before
     assert (shell.state / "env/pm-agent.env").read_text() == before["env/pm-agent.env"].decode()
     assert {task["id"] for task in shell.json("queue", "list", "--all")} == {f"q_17{n}_ab" for n in range(4)}
-    assert (shell.state / f"worktrees/{slug(ISSUE)}/README.md").exists()
+    assert (shell.state / f"worktrees/{make_slug(ISSUE)}/README.md").exists()
     assert (shell.state / "pm-agent.md").exists()
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_taken_over_is_named_with_the_place_where_it_is_kept(shell: 
         (shell.state / folder).mkdir(parents=True, mode=0o700)
     shell.state.chmod(0o700)
     ours = {
-        f"sessions/{parse(ISSUE).slug}.json": '{"session_id": "ours"}',
+        f"sessions/{parse_reference(ISSUE).slug}.json": '{"session_id": "ours"}',
         "env/dev.env": "GITEA_TOKEN=ours\n",
         "pm-agent.md": "ours",
         "queue/items/q_170_ab.json": '{"id": "q_170_ab", "issue_ref": "local/app#1", "message": "ours", "held": true}',

@@ -111,7 +111,7 @@ def test_the_agents_own_screen_is_opened_in_the_base_sessions_place(
 ) -> None:
     """Only when asked for, and with the session's id; a missing program is one line."""
     operator = local_client(str(tmp_path / "state"))
-    files.prepare(operator.paths.folders())
+    files.create_folders(operator.paths.folders())
     program = tmp_path / "opencode"
     program.write_text('#!/bin/sh\necho "$@"; pwd; echo "$PWD"\n')
     program.chmod(0o755)

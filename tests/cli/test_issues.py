@@ -213,7 +213,7 @@ class TestIndexAndContext:
         (ready.state / "context/local-old-1.json").write_text(json.dumps(old))
         assert ready("context", "local/old#1").stdout.count("── you") == 30
         context = contexts.load_context(StatePaths(str(ready.state)), "local/old#1")
-        kept = contexts.with_message(context, Message("assistant", "x" * 100_000, "t"), None)
+        kept = contexts.add_message(context, Message("assistant", "x" * 100_000, "t"), None)
         assert len(kept.conversation_history) == 20
         assert len(msgspec.json.encode(kept)) < 20_000
         assert ready("context", "local/never#1").returncode == 1

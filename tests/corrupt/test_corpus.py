@@ -14,7 +14,7 @@ from kugetsu_engine.cli.commands.status import document
 from kugetsu_engine.client.snapshot import SnapshotReader
 from kugetsu_engine.config.prompt_template import PromptFile
 from kugetsu_engine.domain.job import Progress, Result, RunRecord
-from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.domain.refs import make_slug
 from kugetsu_engine.errors import BadFile, KugetsuError
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import contexts, notifications, queue_settings, rate_limits
@@ -24,7 +24,7 @@ from tests.support.corrupt import CORPUS, bytes_of, put
 from tests.support.waiting import patience
 
 CASE_LIMIT_S = 5.0
-SLUG = slug("local/a#1")
+SLUG = make_slug("local/a#1")
 """Of the issue whose task goes through."""
 
 
@@ -138,7 +138,7 @@ def _status(world: World) -> dict[str, Any]:
 def _why(world: World, task_id: str) -> str:
     """Why a task waits; empty where it does not."""
     seen = SnapshotReader(world.paths, {}, clock=lambda: world.now).read()
-    return next((seen.why(task).code for task in seen.pending if task.id == task_id), "")
+    return next((seen.explain_wait(task).code for task in seen.pending if task.id == task_id), "")
 
 
 def _codes(world: World) -> set[str]:
@@ -175,7 +175,11 @@ def _meet(place: Place, name: str, running: bool) -> None:
             world.turn(seconds)
         if place.code == "corrupt" and broken:
             assert "corrupt" in _codes(world), name
-            told = [notice.text for notice in notifications.newest_notification(world.paths) if notice.type == "engine_corrupt"]
+            told = [
+                notice.text
+                for notice in notifications.read_newest_notifications(world.paths)
+                if notice.type == "engine_corrupt"
+            ]
             assert told, f"no word of {name}"
             assert os.listdir(world.paths.corrupt)
         if world.engine is not None and world.engine.controls.paused:

@@ -58,7 +58,7 @@ def test_the_agents_environment_is_a_short_list_and_its_own_facts(fleet: Fleet) 
     fleet.start_engine(environ=operator)
     fleet.wait_for_end([task_id])
     facts = _facts(folder)
-    worktree = fleet.paths.worktree(refs.parse("local/work#8").slug)
+    worktree = fleet.paths.worktree(refs.parse_reference("local/work#8").slug)
     token = facts["env"].pop("KUGETSU_TASK")
     assert token.startswith(f"{task_id}:")
     assert len(token) == len(task_id) + 1 + 16
@@ -100,7 +100,7 @@ def test_a_second_task_of_an_issue_goes_on_in_its_worktree(fleet: Fleet) -> None
     assert first.attempts[0].delivered is not None
     assert second.attempts[0].delivered is not None
     assert first.attempts[0].delivered.dirty == second.attempts[0].delivered.dirty == 1
-    worktree = Path(fleet.paths.worktree(refs.parse("local/work#5").slug))
+    worktree = Path(fleet.paths.worktree(refs.parse_reference("local/work#5").slug))
     assert (worktree / "notes.txt").read_text(encoding="utf-8") == "written by the agent\n" * 2
 
 

@@ -73,11 +73,11 @@ def test_the_request_may_be_applied_twice(fleet: Fleet) -> None:
     """After a crash between doing and answering the same request comes again: the task still has one attempt."""
     started = start(fleet, 1, wait=fleet.waiting_file("all"))
     fleet.wait_for_started(started)
-    assert fleet.operator.ask("start", started).ok
+    assert fleet.operator.send_request("start", started).ok
     assert fleet.starts() == [started]
     fleet.release("all")
     wait_until(lambda: fleet.result(started) is not None, 15, "the agent to end")
-    assert fleet.operator.ask_all([Request("forget", None, {"issue_ref": "local/work#1"})])[0].ok
+    assert fleet.operator.send_requests([Request("forget", None, {"issue_ref": "local/work#1"})])[0].ok
     assert fleet.state(started) == "completed"
     assert requests.list_waiting(fleet.paths) == []
 
@@ -86,11 +86,11 @@ def test_of_an_issues_tasks_the_one_is_meant_that_the_verb_is_about(fleet: Fleet
     """By state, then by age."""
     done = start(fleet, 1)
     wait_until(lambda: fleet.result(done) is not None, 15, "the agent to end")
-    fleet.operator.settle()
+    fleet.operator.settle_attempts()
     first, second = fleet.enqueue("local/work#1"), fleet.enqueue("local/work#1")
     meant = {
         verb: issue_tasks.find_issue_task(fleet.paths, "local/work#1", kinds).id
         for verb, kinds in issue_tasks.PREFERRED.items()
     }
     assert (meant["retry"], meant["logs"], meant["hold"], meant["show"]) == (done, done, second, second)
-    assert [task.id for task in issue_tasks.tasks_of(fleet.paths, "local/work#1")] == [second, first, done]
+    assert [task.id for task in issue_tasks.list_issue_tasks(fleet.paths, "local/work#1")] == [second, first, done]

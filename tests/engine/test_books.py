@@ -185,7 +185,7 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
         monkeypatch.setattr(owner, name, fails)
 
     once(ending, "write" if ending is Heartbeat else "close", "end")
-    once(loop.Engine, "take_turn", "step")
+    once(loop.Engine, "run_turn", "step")
     thread.wake()
     wait_until(lambda: b"engine_crashed" in files.read(fleet.paths.engine), 2, "the alert")
     assert not left
@@ -197,14 +197,14 @@ def test_an_engine_that_fails_also_while_it_ends_is_started_again(
 
 def test_an_ended_task_that_cannot_be_moved_at_once_is_moved_later(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk refuses three times: it is told, the task is filed by itself, and what waits for it starts."""
-    refusals, move = iter([errno.ENOSPC] * 3), tasks.file_ended
+    refusals, move = iter([errno.ENOSPC] * 3), tasks.archive_task
 
     def refused(paths: StatePaths, task_id: str) -> None:
         if (number := next(refusals, None)) is not None:
             raise OSError(number, os.strerror(number))
         move(paths, task_id)
 
-    monkeypatch.setattr(tasks, "file_ended", refused)
+    monkeypatch.setattr(tasks, "archive_task", refused)
     first = fleet.enqueue()
     second = fleet.enqueue(options={"after": [first]})
     fleet.start_engine()

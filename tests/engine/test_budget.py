@@ -11,7 +11,7 @@ import pytest
 
 from kugetsu_engine.cli import main
 from kugetsu_engine.domain.task import Usage
-from kugetsu_engine.scheduler.budget import by_day_and_repository
+from kugetsu_engine.scheduler.budget import sum_by_day_and_repository
 from kugetsu_engine.state import sessions
 from kugetsu_engine.storage import files
 from tests.support.fleet import Fleet
@@ -81,7 +81,7 @@ def test_what_an_agent_tells_is_on_disk_while_it_runs_and_in_its_attempt_afterwa
     assert result.last_text == "said do it"
     told = Path(fleet.paths.readable_log(task_id, 1)).read_text("utf-8").splitlines()
     assert told[:3] == [f"- session {progress.session_id}", "* edit src/a.py", "- step 1: tool-calls, 100 tokens"]
-    assert by_day_and_repository(fleet.paths, "2026-01-01").popitem()[0][1] == "local/work"
+    assert sum_by_day_and_repository(fleet.paths, "2026-01-01").popitem()[0][1] == "local/work"
 
 
 def test_what_a_lost_attempt_told_is_not_lost_and_the_next_one_goes_on_with_its_session(opencode: Fleet) -> None:

@@ -86,7 +86,7 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
     """The project manager's have names of their own."""
     task = Task("q_1", issue_ref, state="completed")
     files.replace(handy.paths.ended(task.id), msgspec.json.encode(task))
-    worktree = handy.paths.worktree(refs.parse(issue_ref).slug)
+    worktree = handy.paths.worktree(refs.parse_reference(issue_ref).slug)
     os.makedirs(worktree)
     sessions.save_session(handy.paths, Session(slug, issue_ref, agent="handy", session_id=f"ses_{whose}"))
     for name, value in (("default", "all"), ("dev", "dev"), ("pm-agent", "pm")):
@@ -95,9 +95,9 @@ def test_the_session_and_the_variables_are_those_of_the_issue(handy: Fleet, issu
     assert Path(worktree, "taken").read_text() == f"session <ses_{whose}> for <{whose}>\n"
 
 
-def take_over(fleet: Fleet, task_id: str, stop: Callable[[], None] | None = None) -> by_hand.Attached:
+def take_over(fleet: Fleet, task_id: str, stop: Callable[[], None] | None = None) -> by_hand.AttachedSession:
     """Take a slot and the issue of a task, as the verb does."""
-    return by_hand.run_attached(fleet.paths, load_settings(fleet.paths, {})[0], dict(os.environ), fleet.task(task_id), stop)
+    return by_hand.attach_to_issue(fleet.paths, load_settings(fleet.paths, {})[0], dict(os.environ), fleet.task(task_id), stop)
 
 
 def picture(fleet: Fleet) -> Snapshot:
@@ -122,11 +122,11 @@ def test_a_slot_in_the_operators_hands_is_counted_and_named(handy: Fleet) -> Non
     handy.operator.do("hold", handy.enqueue("local/work#3"))  # the engine has taken a turn since
     seen = picture(handy)
     assert (seen.used, seen.agents, [hand.shown for hand in seen.by_hand]) == (1, 0, ["#1"])
-    reasons = {task.id: (seen.why(task).code, seen.why(task).text) for task in seen.pending}
+    reasons = {task.id: (seen.explain_wait(task).code, seen.explain_wait(task).text) for task in seen.pending}
     assert reasons[same] == ("by_hand", "worked on by hand, as #1")
     assert reasons[other] == ("slots", "slots 1/1, 1 by hand")
-    assert seen.starts_at(seen.pending[1]) is None  # nobody knows how long a person takes
-    attached.give_up()
+    assert seen.estimate_start(seen.pending[1]) is None  # nobody knows how long a person takes
+    attached.release()
     handy.wait_for_end([same, other], limit_s=10)
     assert picture(handy).by_hand == ()
 
@@ -146,7 +146,7 @@ def test_what_waits_on_the_issue_does_not_slip_in_while_its_agent_is_stopped(han
 
     attached = take_over(handy, running, stop)
     assert (handy.state(waiting), handy.task(waiting).attempt) == ("pending", 0)
-    attached.give_up()
+    attached.release()
     assert handy.wait_for_end([waiting])[0].state == "completed"
 
 
@@ -162,7 +162,7 @@ def test_what_is_known_to_stand_in_the_way_is_said_before_the_agent_is_stopped(h
     assert manual_sessions.list_manual_sessions(handy.paths) == ()
     handy.tables = handy.tables.replace('["no-such-program"', '["sh"')
     handy.configure()
-    mark = manual_sessions.set_mark(
+    mark = manual_sessions.mark_manual_session(
         handy.paths, "local-work-1", ManualSession(running, "local/work#1", "2026-11-29T12:00:00.000Z")
     )
     assert mark is not None
@@ -179,7 +179,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
         "import os, signal, sys; from kugetsu_engine.paths import StatePaths; from kugetsu_engine.storage import hands\n"
         "from kugetsu_engine.domain.manual_session import ManualSession\n"
         "hand = ByHand('q_1', 'local/work#1', '2026-11-29T12:00:00.000Z')\n"
-        "mark = hands.set_mark(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
+        "mark = hands.mark_manual_session(StatePaths(sys.argv[1]), 'local-work-1', hand)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", program, handy.paths.root], check=False, timeout=60)
@@ -187,7 +187,7 @@ def test_a_record_that_nobody_holds_says_nothing(handy: Fleet) -> None:
     assert picture(handy).by_hand == ()
     again = handy.enqueue("local/work#1")
     assert handy.wait_for_end([again])[0].state == "completed"
-    take_over(handy, first).give_up()
+    take_over(handy, first).release()
     assert os.listdir(handy.paths.by_hand) == []
 
 
@@ -200,6 +200,6 @@ def test_a_slot_of_an_older_kugetsu_that_leaves_no_mark_is_told_all_the_same(han
     handy.start_engine()
     wait_until(lambda: picture(handy).engine.obstacles.slots == 1, 10, "the engine to find it")
     seen = picture(handy)
-    assert (seen.used, seen.why(seen.pending[0]).text) == (1, "slots 1/1, 1 by another program")
+    assert (seen.used, seen.explain_wait(seen.pending[0]).text) == (1, "slots 1/1, 1 by another program")
     entered.give_up()
     assert handy.wait_for_end([waiting])[0].state == "completed"

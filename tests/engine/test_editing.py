@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 HOLDER = """
 import sys
 from kugetsu_engine.client.api import Client
-edit = Client(sys.argv[1]).edit(sys.argv[2])
+edit = Client(sys.argv[1]).start_edit(sys.argv[2])
 open(edit.path, "a").write("more")
 print("editing", flush=True)
 sys.stdin.read()
@@ -30,9 +30,9 @@ sys.stdin.read()
 
 def _why(fleet: Fleet, task_id: str) -> str:
     snapshot = SnapshotReader(fleet.paths, {}).read()
-    task = snapshot.task(task_id)
+    task = snapshot.find_task(task_id)
     assert task is not None
-    return snapshot.why(task).code
+    return snapshot.explain_wait(task).code
 
 
 def _writes(*texts: Callable[[str], str]) -> Callable[[str], int]:
@@ -50,7 +50,7 @@ def _writes(*texts: Callable[[str], str]) -> Callable[[str], int]:
 def test_a_task_does_not_start_while_it_is_edited_and_starts_when_that_is_over(fleet: Fleet) -> None:
     """Others go past it meanwhile, and the reason is shown."""
     edited, other = fleet.enqueue(), fleet.enqueue()
-    edit = fleet.operator.edit(edited)
+    edit = fleet.operator.start_edit(edited)
     fleet.start_engine()
     fleet.wait_for_end([other])
     assert fleet.state(edited) == "pending"
@@ -59,7 +59,7 @@ def test_a_task_does_not_start_while_it_is_edited_and_starts_when_that_is_over(f
     assert not found & {"no_slot", "waits_with_agent"}, "who edits has the task's lock, and no agent"
     changes = run_editor(edit, _writes(lambda text: text.replace("do it", "do it well")))
     fleet.operator.do("edit", edited, **changes)
-    edit.done()
+    edit.finish()
     [ended] = fleet.wait_for_end([edited])
     assert ended.message.startswith("do it well")
     assert edit_locks.list_edited(fleet.paths) == frozenset()
@@ -77,7 +77,7 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
         assert holder.stdout.readline() == "editing\n"
         assert edit_locks.list_edited(fleet.paths) == {task_id}
         with pytest.raises(Conflict, match="being edited already"):
-            fleet.operator.edit(task_id)
+            fleet.operator.start_edit(task_id)
         fleet.start_engine()
         fleet.operator.do("release", task_id)
         assert _why(fleet, task_id) == "edited"
@@ -86,16 +86,16 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
         holder.send_signal(signal.SIGKILL)
         holder.communicate()
     assert _why(fleet, task_id) == "held"
-    again = fleet.operator.edit(task_id)
+    again = fleet.operator.start_edit(task_id)
     text = Path(again.path).read_text()
     assert text.startswith("# Of an edit that was not finished")
     assert text.endswith("more")
     with pytest.raises(KugetsuError, match="nothing was changed"):
         run_editor(again, lambda path: 0)  # only looked at
-    again.keep()
-    third = fleet.operator.edit(task_id)
+    again.keep_text()
+    third = fleet.operator.start_edit(task_id)
     assert run_editor(third, _writes(lambda text: text.partition("\n")[2]))["message"].endswith("more")
-    third.done()
+    third.finish()
     fleet.operator.do("release", task_id)
     fleet.wait_for_end([task_id])
 
@@ -103,17 +103,17 @@ def test_an_editor_that_is_killed_frees_the_task_and_its_text_is_taken_up_again(
 def test_an_editor_that_is_killed_delays_the_start_by_seconds_at_most(fleet: Fleet) -> None:
     """The engine looks for itself, as nobody rings for a dead editor."""
     task_id = fleet.enqueue()
-    edit = fleet.operator.edit(task_id)
+    edit = fleet.operator.start_edit(task_id)
     fleet.start_engine()
     wait_until(lambda: _why(fleet, task_id) == "edited", 5, "the reason")
-    edit._hands.let_go(keep_text=True)  # as the kernel does it: without a word to the engine
+    edit._lock.let_go(keep_text=True)  # as the kernel does it: without a word to the engine
     fleet.wait_for_end([task_id])
 
 
 def test_a_broken_text_is_opened_again_with_what_is_wrong(fleet: Fleet) -> None:
     """As often as it is touched; left as it is, it is kept and named."""
     task_id = fleet.enqueue()
-    edit = fleet.operator.edit(task_id)
+    edit = fleet.operator.start_edit(task_id)
     seen: list[str] = []
 
     def mend(text: str) -> str:
@@ -124,12 +124,12 @@ def test_a_broken_text_is_opened_again_with_what_is_wrong(fleet: Fleet) -> None:
     assert run_editor(edit, broken) == {"priority": 9}
     assert seen == ["# ! a priority is a number from 0 to 9: 9 starts first"]
     edit.cancel()
-    edit = fleet.operator.edit(task_id)
+    edit = fleet.operator.start_edit(task_id)
     with pytest.raises(KugetsuError, match="kept"):
         run_editor(edit, _writes(lambda text: text.replace("---", ""), lambda text: text))
-    edit.keep()
+    edit.keep_text()
     assert "\n---\n" not in Path(edit.path).read_text()
-    fleet.operator.edit(task_id).cancel()
+    fleet.operator.start_edit(task_id).cancel()
     assert not os.path.exists(edit.path)
 
 
@@ -138,7 +138,7 @@ def test_what_an_editor_can_do_besides(fleet: Fleet) -> None:
     task_id = fleet.enqueue()
 
     def once(run: Callable[[str], int]) -> dict[str, object]:
-        edit = fleet.operator.edit(task_id)
+        edit = fleet.operator.start_edit(task_id)
         try:
             return run_editor(edit, run)
         finally:
@@ -171,7 +171,7 @@ def test_a_task_does_not_expire_while_it_is_edited(fleet: Fleet) -> None:
     edited, other = (
         fleet.enqueue(options={"after": [earlier]}) for earlier in [fleet.enqueue(wait=fleet.waiting_file("go"))] * 2
     )
-    edit = fleet.operator.edit(edited)
+    edit = fleet.operator.start_edit(edited)
     fleet.start_engine()
     fleet.wait_for(other, "expired")
     assert fleet.state(edited) == "pending"
@@ -187,12 +187,12 @@ def test_only_a_task_that_waits_can_be_edited(fleet: Fleet) -> None:
     fleet.wait_for_started(running)
     fleet.wait_for_end([ended])
     with pytest.raises(Conflict, match="has an agent"):
-        fleet.operator.edit(running)
+        fleet.operator.start_edit(running)
     with pytest.raises(Conflict, match="has ended already"):
-        fleet.operator.edit(ended)
+        fleet.operator.start_edit(ended)
     for nothing in ("q_99", "99", "../../x", ""):
         with pytest.raises((NoSuchTask, UsageError)):
-            fleet.operator.edit(nothing)
+            fleet.operator.start_edit(nothing)
     fleet.release("go")
     fleet.wait_for_end([running])
 
@@ -201,7 +201,7 @@ def test_a_text_that_is_no_file_is_no_end(fleet: Fleet) -> None:
     """A link, a folder or rubbish in its place is not read."""
     task_id = fleet.enqueue()
     Path(fleet.paths.edit(task_id)).symlink_to("/etc/passwd")
-    edit: Edit = fleet.operator.edit(task_id)
+    edit: Edit = fleet.operator.start_edit(task_id)
     assert not edit.unfinished
     assert not os.path.islink(edit.path)
     edit.cancel()

@@ -335,8 +335,8 @@ def test_work_beside_the_turn_that_fails_is_logged_and_done_again(fleet: Fleet, 
     for name in ("FIRST_TIDY_S", "TIDY_S", "FIRST_LOOK_AT_WORK_S", "EVERY_S", "LOOK_AT_PULLS_S"):
         monkeypatch.setattr(thread, name, 0.02)
     monkeypatch.setattr(thread, "tidy_state_directory", failing("tidy"))
-    monkeypatch.setattr(change_tracker.ChangeTracker, "refresh", failing("work"))
-    monkeypatch.setattr(pull_requests, "due_refreshes", failing("forges"))
+    monkeypatch.setattr(change_tracker.ChangeTracker, "count_changes", failing("work"))
+    monkeypatch.setattr(pull_requests, "list_due_refreshes", failing("forges"))
     fleet.start_engine()
     wait_until(lambda: all(done.count(name) > 2 for name in ("tidy", "work", "forges")), 10, "each to be done again")
     log = Path(fleet.paths.engine_log).read_text("utf-8")

@@ -164,7 +164,7 @@ def test_open_pull_requests_are_asked_about_again_by_themselves(
     fleet: Fleet, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process beside the engine, once the answer has grown old."""
-    monkeypatch.setattr(thread, "LOOK_AT_PULLS_S", 0.05)
+    monkeypatch.setattr(thread, "ASK_FORGES_S", 0.05)
     known = KnownPull(iso(time.time() - 1000), "fix/issue-7", PullRequest(9, "https://forge.test/9", "open"))
     pull_requests.change_pull_requests(fleet.paths, lambda _: pull_requests.PullRequests(issues={REF: known}))
     forge.add_pull("o/r", 9, "fix/issue-7", "merged")

@@ -10,7 +10,7 @@ from kugetsu_engine.config.settings import Settings
 from kugetsu_engine.domain.alerts import Alerts
 from kugetsu_engine.domain.decisions.resources import HostFacts
 from kugetsu_engine.engine.thread import EngineThread
-from kugetsu_engine.scheduler.resource_gate import LOOK_AGAIN_S, REFUSED_S, ResourceGate
+from kugetsu_engine.scheduler.resource_gate import CHECK_AGAIN_S, REFUSED_S, ResourceGate
 from tests.support.fleet import Fleet
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
@@ -60,13 +60,13 @@ def test_without_room_nothing_starts_and_it_says_why_until_there_is_room(fleet: 
     machine, _ = on_machine(410 * MIB)
     assert wait_until(lambda: alert(fleet), 5, "the alert") == "nothing new starts: only 410M memory free, 600M wanted"
     seen = picture(fleet)
-    why = seen.why(seen.pending[0])
+    why = seen.explain_wait(seen.pending[0])
     assert (why.code, why.text) == ("pressure", "only 410M memory free, 600M wanted")
     machine.looks = 0
-    wait_until(lambda: machine.looks >= 2, 3 * LOOK_AGAIN_S + 5, "two more looks")
+    wait_until(lambda: machine.looks >= 2, 3 * CHECK_AGAIN_S + 5, "two more looks")
     assert fleet.starts() == []
     machine.free = 4000 * MIB
-    fleet.wait_for_end([task], limit_s=LOOK_AGAIN_S + 15)
+    fleet.wait_for_end([task], limit_s=CHECK_AGAIN_S + 15)
     wait_until(lambda: alert(fleet) is None, 5, "the end of the alert")
     assert len(fleet.notices("engine_pressure")) == 1
 
@@ -113,13 +113,13 @@ def test_a_burst_of_starts_reads_once_and_waits_for_memory_that_is_still_to_be_t
     gate = ResourceGate((), machine)
     floors = fleet_floors(fleet)
     assert gate.may_start(floors, 0)
-    gate.started()
+    gate.note_launch()
     assert not gate.may_start(floors, 1)
     assert "just started" in gate.pressure
     assert not gate.short
     assert machine.looks == 1
     assert gate.next_check is not None
-    gate.forget()
+    gate.reset()
     assert gate.next_check is None
 
 
@@ -137,7 +137,7 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     floors, alerts = Settings().floors, Alerts(lambda: now)
     for wait_s in (*REFUSED_S, REFUSED_S[-1]):
         assert gate.may_start(floors, 0)
-        gate.record_start("no room")
+        gate.record_refusal("no room")
         assert not gate.may_start(floors, 0)
         gate.report_shortage(alerts, lambda _: None, lambda: "now")
         assert gate.next_check == now + wait_s
@@ -145,6 +145,6 @@ def test_a_refused_start_keeps_all_from_starting_for_a_moment_and_longer_each_ti
     assert gate.may_start(floors, 0)
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert [alert.text for alert in alerts.now()] == ["nothing new starts: no room"]
-    gate.record_start("")
+    gate.record_refusal("")
     gate.report_shortage(alerts, lambda _: None, lambda: "now")
     assert alerts.now() == []

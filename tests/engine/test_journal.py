@@ -113,7 +113,7 @@ def test_a_long_journal_is_put_away_once(fleet: Fleet, monkeypatch: pytest.Monke
     """It never grows without end, and what was put away is still read."""
     monkeypatch.setattr(journal_file, "KEEP_BYTES", 2_000)
     for number in range(50):
-        journal_file.append_entries(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
+        journal_file.append_entry(fleet.paths, Act("2026-01-01T00:00:00.000Z", "limit", args={"limit": number}))
     kept = journal_file.read_journal(fleet.paths)
     assert kept[-1].args == {"limit": 49}
     assert sum(path.stat().st_size for path in Path(fleet.paths.root).glob("acts*.jsonl")) < 4_300

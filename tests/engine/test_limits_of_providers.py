@@ -64,7 +64,7 @@ def test_a_rate_limit_lets_the_agents_tasks_wait_and_the_others_go_on(fleet: Fle
     assert [attempt.failure for attempt in task.attempts] == ["rate_limit"]
     seen = picture(fleet)
     for waiting in (limited, waits):
-        why = seen.why(fleet.task(waiting))
+        why = seen.explain_wait(fleet.task(waiting))
         assert why.code == "rate_limit"
         assert why.text.startswith("scripted: rate limit, goes on in ")
         assert why.until is not None
@@ -113,7 +113,7 @@ def test_a_rest_outlives_the_engine_and_the_operator_can_end_it(fleet: Fleet) ->
     assert fleet.starts() == [limited, good]
     assert fleet.operator.do("resume", agent="scripted") == "the tasks of scripted go on"
     assert fleet.wait_for_end([limited], limit_s=5)[0].state == "completed"
-    assert fleet.operator.ask("resume", agent="scripted").exit_code == 3
+    assert fleet.operator.send_request("resume", agent="scripted").exit_code == 3
     assert picture(fleet).rests == {}
 
 
@@ -124,7 +124,7 @@ def test_without_an_engine_a_rest_is_ended_by_the_command_itself(fleet: Fleet) -
     engine = fleet.start_engine()
     wait_for_rest(fleet)
     fleet.stop_engine(engine)
-    plain = fleet.operator.ask("resume")
+    plain = fleet.operator.send_request("resume")
     assert (plain.exit_code, plain.hint) == (3, "to end the rest after a rate limit: kugetsu resume --agent scripted")
     fleet.operator.do("resume", agent="scripted")
     fleet.start_engine()
@@ -140,7 +140,7 @@ def test_a_refused_key_ends_the_task_at_once_and_keeps_the_queue_from_burning(fl
     assert (task.state, task.attempt, task.attempts[0].failure) == ("error", 1, "credentials")
     assert task.error == "credentials: exit code 1: API Error: 401 Unauthorized (not retried)"
     wait_for_rest(fleet)
-    assert picture(fleet).why(fleet.task(waits)).text.startswith("scripted: credentials, goes on in ")
+    assert picture(fleet).explain_wait(fleet.task(waits)).text.startswith("scripted: credentials, goes on in ")
     assert fleet.starts() == [refused]
 
 

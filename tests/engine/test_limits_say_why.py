@@ -136,7 +136,7 @@ def _lines(*events: object) -> list[bytes]:
     return [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
 
 
-PLACES = json_paths.compile_path({"text": "text", "error": "error"})
+PLACES = json_paths.compile_stream({"text": "text", "error": "error"})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.queue import cleanup
-from kugetsu_engine.state.log_reader import LogReader, show_lines
+from kugetsu_engine.state.log_reader import LogReader, choose_log
 from kugetsu_engine.state.log_times import LogTimes
 from tests.support.fleet import Fleet
 from tests.support.waiting import wait_until
@@ -46,7 +46,7 @@ def go_on(fleet: Fleet) -> None:
 def times_of(fleet: Fleet, task_id: str, raw: bool) -> dict[str, float | None]:
     """The time of each line, by a word that is in it."""
     times = LogTimes.load(fleet.paths, task_id, 1, raw)
-    reader = LogReader(show_lines(fleet.paths, task_id, 1, raw))
+    reader = LogReader(choose_log(fleet.paths, task_id, 1, raw))
     reader.refresh()
     lines = [(line.decode(), times.time_of(place)) for place, line in reader.placed(0, 100)]
     times.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.paths import StatePaths, state_dir_from
+from kugetsu_engine.paths import StatePaths, find_state_dir
 from kugetsu_engine.storage import files
 from tests.support.clients import local_client
 from tests.support.fleet import Fleet
@@ -35,9 +35,9 @@ def test_a_task_runs_wherever_the_state_directory_lies(fleet: Fleet, place: str)
     """Spaces, quotes, line ends, dashes, two hundred levels, a linked home: worktree, agent, log and end as anywhere."""
     root = PLACES[place](fleet.folder)
     root.parent.mkdir(parents=True, exist_ok=True)
-    fleet.paths = StatePaths(state_dir_from({"KUGETSU_DIR": str(root)}))
+    fleet.paths = StatePaths(find_state_dir({"KUGETSU_DIR": str(root)}))
     fleet.operator = local_client(fleet.paths.root)
-    files.prepare(fleet.paths.folders())
+    files.create_folders(fleet.paths.folders())
     fleet.configure()
     task_id = fleet.enqueue(say="hello", write="file", commit="work")
     fleet.start_engine()
@@ -56,4 +56,4 @@ def test_a_relative_path_and_one_that_ends_in_a_slash_name_the_same_place(
     monkeypatch.chdir(tmp_path)
     wanted = str(tmp_path / "state")
     for text in ("state", "state/", "./state", f"{tmp_path}/state//", "x/../state"):
-        assert state_dir_from({"KUGETSU_DIR": text}) == wanted
+        assert find_state_dir({"KUGETSU_DIR": text}) == wanted

@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 ISSUE, NAME = "github.com/acme/app#7", "github.com-acme-app-7"
 AS_WRITTEN = "github.com/Acme/App#7"
-OLD_NAME = refs.slug(AS_WRITTEN)
+OLD_NAME = refs.make_slug(AS_WRITTEN)
 """What an older version called the worktree of that very text."""
 
 
@@ -139,7 +139,7 @@ class TestUpgrade:
     @pytest.mark.parametrize("text", ["acme/app#7", "Acme/App#7", "https://github.com/ACME/APP/issues/7"])
     def test_work_goes_on_where_it_is(self, older: Fleet, text: str) -> None:
         """In the same folder, as sessions belong to theirs; nothing is moved, nothing begins anew."""
-        assert older.operator.worktree(text) == older.paths.worktree(OLD_NAME)
+        assert older.operator.worktree_path(text) == older.paths.worktree(OLD_NAME)
         older.start_engine()
         task_id = older.enqueue(text, write="more")
         older.wait_for_end([task_id])
@@ -164,7 +164,7 @@ class TestUpgrade:
 
     def test_of_two_old_names_the_one_with_the_session_is_used(self, older: Fleet) -> None:
         """The other stays where it is, and is no orphan to be pruned."""
-        second = refs.slug("github.com/acme/App#7")
+        second = refs.make_slug("github.com/acme/App#7")
         run_git(older.repository, "worktree", "add", "--quiet", "--detach", older.paths.worktree(second))
         put_item(older, "q_901", "github.com/acme/App#7", {}, held=True)
         assert issue_names.name_of(older.paths, ISSUE) == OLD_NAME
@@ -181,7 +181,7 @@ class TestUpgrade:
         item = Path(older.paths.item(first))
         item.write_text(item.read_text().replace(older.task(first).issue_ref, "https://GitHub.com/Acme/App/issues/7"))
         with pytest.raises(Conflict, match="someone is at work"):
-            attach.run_attached(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
+            attach.attach_to_issue(older.paths, loader.load_settings(older.paths, {})[0], dict(os.environ), older.task(first))
         older.start_engine()
         same, other = older.enqueue(ISSUE), older.enqueue("acme/app#8")
         older.wait_for_started(other)

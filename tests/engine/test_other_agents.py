@@ -57,7 +57,7 @@ def test_claude_is_told_its_session_and_goes_on_with_it(fleet: Fleet, seen: Path
     fleet.configure(max_attempts=1)
     first = run(fleet, "claude")
     assert (first.state, first.attempts[0].usage.tokens, first.attempts[0].usage.cost) == ("completed", 390, 0.00273)
-    kept = sessions.load_session(fleet.paths, refs.parse("local/work#1").slug)
+    kept = sessions.load_session(fleet.paths, refs.parse_reference("local/work#1").slug)
     assert kept is not None
     assert (kept.agent, kept.session_id) == ("claude", first.attempts[0].session_id)
     second = run(fleet, "claude", session="continue")
@@ -136,7 +136,7 @@ def test_a_prompt_travels_as_a_file_or_an_argument_and_variables_can_be_taken_aw
     first, second = given(seen)
     assert (first["stdin"], second["stdin"]) == ("", "")
     assert list(first["files"].values()) == [by_file.message]
-    assert first["argv"][1] == first["cwd"] == fleet.paths.worktree(refs.parse("local/work#1").slug)
+    assert first["argv"][1] == first["cwd"] == fleet.paths.worktree(refs.parse_reference("local/work#1").slug)
     assert second["argv"] == ["-p", by_argv.message]
     assert {"TOKEN", "KEPT"} <= set(first["env"])
     assert "KEPT" in second["env"]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from kugetsu_engine.domain.engine_state import EngineState
-from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.domain.refs import make_slug
 from kugetsu_engine.process import interpreter
 from kugetsu_engine.storage import json_files
 from kugetsu_engine.storage.locks import is_held
@@ -36,7 +36,7 @@ def test_an_agent_and_its_supervisor_hold_the_locks_when_no_engine_does(fleet: F
     process = fleet.start_engine_process()
     fleet.wait_for_started(task_id)
     fleet.kill_engine(process)
-    held = (fleet.paths.slot_lock(1), fleet.paths.task_lock(task_id), fleet.paths.issue_lock(slug("local/work#1")))
+    held = (fleet.paths.slot_lock(1), fleet.paths.task_lock(task_id), fleet.paths.issue_lock(make_slug("local/work#1")))
     assert [is_held(path) for path in held] == [True, True, True]
     fleet.release("go")
     wait_until(lambda: not any(map(is_held, held)), 10, "the locks to be free")

@@ -112,7 +112,7 @@ def test_a_version_is_asked_for_once_and_again_when_the_program_is_another_file(
     program = str(install(fleet, "1.18.33"))
 
     def look() -> str | None:
-        return program_versions.known_version("opencode", program, os.environ, fleet.paths.root, ask=True)
+        return program_versions.read_version("opencode", program, os.environ, fleet.paths.root, ask=True)
 
     assert [look(), look()] == ["1.18.33"] * 2
     assert asked(fleet, "--version") == 1
@@ -120,7 +120,7 @@ def test_a_version_is_asked_for_once_and_again_when_the_program_is_another_file(
     assert [look(), look()] == ["1.19.0"] * 2
     assert asked(fleet, "--version") == 2
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + program_versions.SCRIPT_S + 1)
+    monkeypatch.setattr(time, "time", lambda: now + program_versions.SCRIPT_CACHE_S + 1)
     assert look() == "1.19.0"
     assert asked(fleet, "--version") == 3
 
@@ -130,10 +130,10 @@ def test_a_damaged_record_of_versions_is_passed_over(fleet: Fleet) -> None:
     program = str(install(fleet, "1.18.33"))
     for text in ("", "[]", "{", json.dumps({program: 3}), "\xff"):
         Path(fleet.paths.programs).write_text(text, encoding="latin-1")
-        assert program_versions.known_version("opencode", program, os.environ, fleet.paths.root, ask=True) == "1.18.33"
+        assert program_versions.read_version("opencode", program, os.environ, fleet.paths.root, ask=True) == "1.18.33"
     Path(fleet.paths.programs).unlink()
     Path(fleet.paths.programs).mkdir()
-    assert program_versions.known_version("opencode", program, os.environ, fleet.paths.root, ask=True) == "1.18.33"
+    assert program_versions.read_version("opencode", program, os.environ, fleet.paths.root, ask=True) == "1.18.33"
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_only_a_line_that_is_a_version_is_taken_for_one(fleet: Fleet, said: str,
     program = fleet.folder / "opencode"
     program.write_text(f"#!{sys.executable} -IS\nprint({said!r})\n", encoding="utf-8")
     program.chmod(0o755)
-    assert program_versions.ask_program(str(program), os.environ) == version
-    assert (program_versions.refusal_reason("opencode", version) is None) == (version is None)
+    assert program_versions.ask_version(str(program), os.environ) == version
+    assert (program_versions.describe_refusal("opencode", version) is None) == (version is None)
 
 
 def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fleet) -> None:
@@ -163,9 +163,9 @@ def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fl
     (fleet.folder / "package.json").write_text(json.dumps({"name": "my-project", "version": "9.9.9"}), encoding="utf-8")
     link = fleet.folder / "codex"
     link.symlink_to(package / "bin" / "codex.js")
-    assert program_versions.known_version("codex", str(link), os.environ, fleet.paths.root, ask=False) is None
+    assert program_versions.read_version("codex", str(link), os.environ, fleet.paths.root, ask=False) is None
     (package / "package.json").write_text(json.dumps({"name": "@openai/codex", "version": "1.2.0"}), encoding="utf-8")
-    assert program_versions.known_version("codex", str(link), os.environ, fleet.paths.root, ask=False) == "1.2.0"
+    assert program_versions.read_version("codex", str(link), os.environ, fleet.paths.root, ask=False) == "1.2.0"
     assert not (fleet.folder / "ran").exists()
     fleet.tables = f'[agents.codex]\nprogram = "{link}"'
     fleet.configure(agent="codex", max_attempts=1)
@@ -185,10 +185,10 @@ def test_the_package_of_a_program_tells_its_version_without_running_it(fleet: Fl
 def test_every_known_program_has_a_version_that_it_is_tested_with(kind: str) -> None:
     """Of that first number nothing is said, of another one a word; only opencode 2 is refused."""
     tested = program_versions.TESTED[kind]
-    assert program_versions.advice(kind, f"{tested}.5") == ""
-    assert f"tested with {kind} {tested}" in program_versions.advice(kind, "7.0.1")
-    assert program_versions.advice(kind, None) == ""
-    assert (program_versions.refusal_reason(kind, "7.0.1") is not None) == (kind == "opencode")
+    assert program_versions.describe_untested(kind, f"{tested}.5") == ""
+    assert f"tested with {kind} {tested}" in program_versions.describe_untested(kind, "7.0.1")
+    assert program_versions.describe_untested(kind, None) == ""
+    assert (program_versions.describe_refusal(kind, "7.0.1") is not None) == (kind == "opencode")
 
 
 def test_many_tasks_in_a_row_are_one_look_at_the_program(fleet: Fleet) -> None:
@@ -199,12 +199,12 @@ def test_many_tasks_in_a_row_are_one_look_at_the_program(fleet: Fleet) -> None:
         operator.enqueue(f"local/work#{number + 1}", "x")
     assert asked(fleet, "--version") == 1
     settings = Settings(agents={"opencode": AgentSettings(command=["opencode"])})
-    assert registry.kind_of("opencode", settings.agents["opencode"]) is None
+    assert registry.find_kind("opencode", settings.agents["opencode"]) is None
 
 
 def test_a_version_that_is_not_told_in_time_refuses_nothing(fleet: Fleet) -> None:
     """The program may be slow; nothing of it is left running."""
     program = install(fleet, "1.0.0")
     program.write_text("#!/bin/sh\n[ $1 = --version ] && exec tail -f /dev/null\n", encoding="utf-8")
-    assert program_versions.ask_program(str(program), os.environ, 0.2) is None
-    wait_until(lambda: program_versions.refusal_reason("opencode", None) is None, 1)
+    assert program_versions.ask_version(str(program), os.environ, 0.2) is None
+    wait_until(lambda: program_versions.describe_refusal("opencode", None) is None, 1)

@@ -45,7 +45,7 @@ def essence(snapshot: Snapshot) -> dict[str, Any]:
         "active": [one.task.id for one in snapshot.active], "pending": [task.id for task in snapshot.pending],
         "done": [task.id for task in snapshot.done], "done_count": snapshot.done_count, "limit": snapshot.limit,
         "flow": (snapshot.engine.running, snapshot.engine.paused, snapshot.engine.draining, snapshot.engine.pause_reason),
-        "pid": snapshot.engine.pid, "why": {task.id: snapshot.why(task).code for task in snapshot.pending},
+        "pid": snapshot.engine.pid, "why": {task.id: snapshot.explain_wait(task).code for task in snapshot.pending},
         "tasks": {
             task.id: (
                 task.state, task.reason, task.attempt, len(task.attempts), task.held, task.priority, task.position, task.after,
@@ -103,19 +103,19 @@ def test_the_past_is_as_it_was_seen_live(fleet: Fleet) -> None:
     camera.shoot()
     replay = Replay(fleet.paths, os.environ)
     for number, live in enumerate(camera.pictures):
-        assert essence(replay.at(live.taken_at)) == essence(live), f"picture {number}"
+        assert essence(replay.snapshot_at(live.taken_at)) == essence(live), f"picture {number}"
 
     do("clear", older_than_s=0)
     camera.shoot()
     fleet.stop_engine(engine)
     replay = Replay(fleet.paths, os.environ)
     for number, live in enumerate(camera.pictures):
-        then = replay.at(live.taken_at)
+        then = replay.snapshot_at(live.taken_at)
         assert essence(then) | {"tasks": 0} == essence(live) | {"tasks": 0}, f"picture {number}, with tasks that were removed"
         assert {task.title for task in (*then.pending, *then.done)} <= {"(removed since)", UNKNOWN_WORDS}
-    assert replay.past.first is not None
+    assert replay.timeline.first is not None
     with pytest.raises(KugetsuError, match="nothing is recorded before"):
-        replay.check(replay.past.first - 1)
-    words = [event.text for event in replay.events(0, replay.loaded_at)]
+        replay.check_time(replay.timeline.first - 1)
+    words = [event.text for event in replay.list_events(0, replay.loaded_at)]
     assert "you: paused: nothing new starts, running agents go on" in words
     assert any(text.startswith("an engine starts (headless") for text in words)

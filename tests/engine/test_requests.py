@@ -135,7 +135,7 @@ def test_what_concerns_the_whole_queue_outlives_the_engine(fleet: Fleet, with_en
         fleet.stop_engine(engine)
     ids = [fleet.enqueue() for _ in range(3)]
     fleet.start_engine()
-    assert fleet.operator.ask("hold", ids[0]).ok  # the engine has taken a turn
+    assert fleet.operator.send_request("hold", ids[0]).ok  # the engine has taken a turn
     assert [fleet.state(task_id) for task_id in ids] == ["pending"] * 3
     fleet.operator.do("release", ids[0])
     fleet.operator.do("resume")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import Snapshot, SnapshotReader
-from kugetsu_engine.domain.decisions.recovery_report import RecoveryCounts, machine_restarted, write_report
+from kugetsu_engine.domain.decisions.recovery_report import RecoveryCounts, describe_recovery, was_machine_restarted
 from kugetsu_engine.domain.engine_state import EngineState
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Task, Usage
@@ -113,7 +113,7 @@ def test_after_a_power_cut_the_attempts_count_and_nothing_starts_until_the_opera
         assert (task.attempt, "machine restarted" in str(task.reason)) == (1, True)
     wait_until(lambda: "machine_restarted" in alerts(fleet), 5, "the alert")
     seen = picture(fleet)
-    why = seen.why(next(task for task in seen.pending if task.id == waiting))
+    why = seen.explain_wait(next(task for task in seen.pending if task.id == waiting))
     assert (why.code, why.text) == ("paused", "queue paused: machine restarted")
     assert len(fleet.starts()) == 3
     assert "resumed" in fleet.operator.do("resume")
@@ -222,11 +222,11 @@ def test_a_restart_is_told_by_the_boot_of_the_engine_or_of_lost_attempts(
     last: EngineState | None, lost: set[str], today: str, restarted: bool
 ) -> None:
     """Where the system has no boot id nobody can tell, and nothing is paused."""
-    assert machine_restarted(last, lost, today) is restarted
+    assert was_machine_restarted(last, lost, today) is restarted
 
 
 def test_nothing_found_is_nothing_told() -> None:
     """The words name only what there is."""
-    assert write_report(RecoveryCounts(), False, None) == ""
-    assert write_report(RecoveryCounts(lost=2), False, None) == "found 2 lost"
-    assert write_report(RecoveryCounts(), True, PauseReason.OPERATOR) == "machine restarted, and the queue stays paused"
+    assert describe_recovery(RecoveryCounts(), False, None) == ""
+    assert describe_recovery(RecoveryCounts(lost=2), False, None) == "found 2 lost"
+    assert describe_recovery(RecoveryCounts(), True, PauseReason.OPERATOR) == "machine restarted, and the queue stays paused"

@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpencodeFleet]:
     """A fleet whose opencode is not the real one, and whose health is looked at often."""
-    monkeypatch.setattr(shared_server, "HEALTH_LOOK_S", 0.3)
+    monkeypatch.setattr(shared_server, "HEALTH_CHECK_S", 0.3)
     program = tmp_path / "opencode"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {fake_opencode.__file__} "$@"\n', encoding="utf-8")
     program.chmod(0o755)

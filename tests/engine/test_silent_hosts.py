@@ -60,9 +60,9 @@ def free_port() -> int:
 def why(fleet: Fleet, task_id: str) -> WaitingReason:
     """What everyone is told about a waiting task."""
     picture = SnapshotReader(fleet.paths, {}).read()
-    task = picture.task(task_id)
+    task = picture.find_task(task_id)
     assert task is not None
-    return picture.why(task)
+    return picture.explain_wait(task)
 
 
 def with_remote(fleet: Fleet, address: str) -> str:
@@ -88,7 +88,7 @@ def test_tasks_of_a_repository_with_a_silent_remote_leave_their_slots_to_others(
             reason = why(fleet, one)
             assert (reason.code, reason.text) == ("preparing", f"git is busy for #{holder[2:]} in its repository")
             assert (fleet.task(one).attempt, fleet.task(one).attempts) == (0, [])
-        assert fleet.operator.ask("stop_all", now=True).ok
+        assert fleet.operator.send_request("stop_all", now=True).ok
         fleet.wait_for_end([holder])
 
 
@@ -158,7 +158,7 @@ def test_only_one_task_is_tried_when_the_rest_of_a_host_is_over(fleet: Fleet) ->
         assert fleet.wait_for_end([other])[0].state == "completed"
         assert [fleet.state(task_id) for task_id in ids] == ["notified", "pending", "pending"]
         assert why(fleet, ids[1]).text == "forge.test did not answer: #1 tries it first"
-        assert fleet.operator.ask("stop_all", now=True).ok
+        assert fleet.operator.send_request("stop_all", now=True).ok
         fleet.wait_for_end(ids[:1])
 
 

@@ -91,7 +91,7 @@ def test_stop_all_stops_agents_that_are_only_being_prepared(fleet: Fleet) -> Non
     slow, rest = fleet.enqueue("local/slow#1"), fleet.enqueue()
     fleet.start_engine()
     wait_until(lambda: (told := fleet.progress(slow)) is not None and told.phase == "setup", 15, "the setup")
-    assert fleet.operator.ask("stop_all").ok
+    assert fleet.operator.send_request("stop_all").ok
     all_stopped(fleet, [slow], [rest])
 
 
@@ -101,7 +101,7 @@ def test_a_slot_freed_by_the_first_of_several_acts_is_not_given_to_the_task_of_t
     fleet.configure(max_concurrent_agents=1)
     fleet.start_engine()
     fleet.wait_for_started(first)
-    answers = fleet.operator.ask_all([Request("kill", first, {"now": True}), Request("cancel", second)])
+    answers = fleet.operator.send_requests([Request("kill", first, {"now": True}), Request("cancel", second)])
     assert [answer.ok for answer in answers] == [True, True]
     fleet.wait_for_started(third)
     assert fleet.starts() == [first, third]
@@ -114,6 +114,6 @@ def test_tasks_tried_again_together_start_in_their_order(fleet: Fleet) -> None:
     fleet.start_engine()
     fleet.wait_for_end(ids)
     begun = len(fleet.starts())
-    assert all(answer.ok for answer in fleet.operator.ask_all([Request("retry", task_id) for task_id in ids]))
+    assert all(answer.ok for answer in fleet.operator.send_requests([Request("retry", task_id) for task_id in ids]))
     fleet.wait_for_end(ids)
     assert fleet.starts()[begun:] == ids[::-1]

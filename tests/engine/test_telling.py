@@ -37,7 +37,7 @@ def notice(number: int, kind: str = "task_error", level: Level = "error", text: 
 def paths(tmp_path: Path) -> StatePaths:
     """A state directory with its folders."""
     paths = StatePaths(str(tmp_path / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     return paths
 
 
@@ -98,8 +98,8 @@ def test_a_digest_counts_and_names_what_needs_a_person() -> None:
         notice(21),
         notice(22, "engine_rate_limit", "warning"),
     ]
-    assert notification_rules.digest(many) == "9 done, 2 failed, 1 more: see #20, #21"
-    assert notification_rules.digest([notice(n) for n in range(8)]).endswith("see #0, #1, #2, #3, #4 …")
+    assert notification_rules.format_digest(many) == "9 done, 2 failed, 1 more: see #20, #21"
+    assert notification_rules.format_digest([notice(n) for n in range(8)]).endswith("see #0, #1, #2, #3, #4 …")
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ def test_what_a_run_of_the_version_before_left_on_disk_is_taken(fleet: Fleet) ->
 
 @pytest.mark.parametrize("mode", ["process", "server"])
 @pytest.mark.parametrize("session", ["new", "continue", "fork"])
-@pytest.mark.parametrize("name", [*registry.DRIVERS, "mine"])
+@pytest.mark.parametrize("name", [*registry.LAUNCHERS, "mine"])
 def test_each_driver_that_a_job_names_is_there_and_does_what_it_is_named_for(name: str, session: Any, mode: Any) -> None:
     """For each agent, session and mode; no job names a module, and those of the version before lead to the same ones."""
     own = AgentSettings(command=["x"], resume=["x"], fork=["x"], stream={"text": "text"}) if name == "mine" else AgentSettings()

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thread, "FIRST_LOOK_AT_WORK_S", 0.02)
+    monkeypatch.setattr(thread, "FIRST_COUNT_S", 0.02)
     monkeypatch.setattr(change_tracker, "EVERY_S", 0.05)
     monkeypatch.setattr(change_tracker, "COST_SHARE", 1.0)
 
@@ -55,8 +55,8 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     (places[second] / "README.md").write_text("2\n", encoding="utf-8")
     wait_until(lambda: [one.count for one in _told(fleet)] == [2], 15, "the second file")
     reader = SnapshotReader(fleet.paths, {})
-    wait_until(lambda: reader.read().changes(third) == Changes(2, 2, 0), 15, "the third one's changes")
-    wait_until(lambda: reader.read().changes(first) == Changes(3, 3, 1), 15, "the first one's changes")
+    wait_until(lambda: reader.read().changes_of(third) == Changes(2, 2, 0), 15, "the third one's changes")
+    wait_until(lambda: reader.read().changes_of(first) == Changes(3, 3, 1), 15, "the first one's changes")
     picture = ConsoleState(reader.read())
     rows = {row.key: row.cells[0] for row in map(AgentsView(picture).row, range(3))}
     assert rows[first] == rows[second] == ("▲", "warning")
@@ -73,7 +73,7 @@ def test_the_same_file_in_two_running_worktrees_is_told_once_as_long_as_both_run
     fleet.release("first")
     fleet.wait_for_end([first])
     wait_until(lambda: not _told(fleet), 15, "the overlap to be over")
-    assert reader.read().changes(first) is None
+    assert reader.read().changes_of(first) is None
     fleet.release("second")
     fleet.release("third")
     fleet.wait_for_end([second, third])

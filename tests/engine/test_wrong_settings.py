@@ -25,7 +25,7 @@ OTHER = '[agents.other]\ncommand = ["true"]\n'
 def why(fleet: Fleet, task_id: str) -> tuple[str, str]:
     """Why a task waits, as `queue list` says."""
     snapshot = SnapshotReader(fleet.paths, dict(os.environ)).read()
-    found = snapshot.why(tasks.find_task(fleet.paths, task_id))
+    found = snapshot.explain_wait(tasks.find_task(fleet.paths, task_id))
     return found.code, found.text
 
 
@@ -123,13 +123,13 @@ def test_nobody_takes_over_an_agent_by_settings_that_are_not_whole(fleet: Fleet)
     fleet.tables = f'{OTHER}attach = ["true"]\n[agents.scripted.env]\nA = 1\n'
     fleet.configure()
     broken, whole = fleet.enqueue(), fleet.enqueue(options={"agent": "other"})
-    os.makedirs(fleet.operator.worktree(fleet.task(broken).issue_ref))
-    os.makedirs(fleet.operator.worktree(fleet.task(whole).issue_ref))
+    os.makedirs(fleet.operator.worktree_path(fleet.task(broken).issue_ref))
+    os.makedirs(fleet.operator.worktree_path(fleet.task(whole).issue_ref))
     settings, _ = load_settings(fleet.paths, {})
     with pytest.raises(ConfigError, match=r"\[agents.scripted\] env: A is not text"):
-        attach.run_attached(fleet.paths, settings, {}, fleet.task(broken))
-    attached = attach.run_attached(fleet.paths, settings, {}, fleet.task(whole))
-    attached.entered.give_up()
+        attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(broken))
+    attached = attach.attach_to_issue(fleet.paths, settings, {}, fleet.task(whole))
+    attached.lease.give_up()
     assert attached.argv == ["true"]
 
 
@@ -177,10 +177,10 @@ def test_an_env_file_that_cannot_be_read_keeps_tasks_waiting_and_is_named(fleet:
     path = f"{fleet.paths.env}/default.env"
     break_file(how, path)
     waiting = fleet.enqueue()
-    os.makedirs(fleet.operator.worktree(fleet.task(waiting).issue_ref))
+    os.makedirs(fleet.operator.worktree_path(fleet.task(waiting).issue_ref))
     with pytest.raises(ConfigError, match=r"default\.env"):
         attach.find_session_place(fleet.paths, Settings(), {}, fleet.task(waiting))
-    os.rmdir(fleet.operator.worktree(fleet.task(waiting).issue_ref))
+    os.rmdir(fleet.operator.worktree_path(fleet.task(waiting).issue_ref))
     fleet.start_engine()
     wait_until(lambda: why(fleet, waiting)[0] == "config", 15, "the reason")
     assert why(fleet, waiting)[1].startswith(f"settings: {path} is ")

@@ -47,7 +47,7 @@ def requests_at_the_end(ground: Ground, amount: Amount) -> Report:
                 asked = [chance.choice(VERBS) for _ in range(2)]
                 fleet.release(str(number))
                 threading.Event().wait(chance.uniform(0.0, 0.1))
-                answers = list(pool.map(lambda one, about=task_id: fleet.operator.ask(one[0], about, **one[1]), asked))
+                answers = list(pool.map(lambda one, about=task_id: fleet.operator.send_request(one[0], about, **one[1]), asked))
                 found += _judge(fleet, task_id, asked, answers)
             settled = [task_id for task_id in ids if fleet.state(task_id) in FINAL]
             fleet.stop_engine(engine)
@@ -72,7 +72,7 @@ def _judge(fleet: Fleet, task_id: str, asked: list[tuple[Verb, dict[str, Any]]],
     found = [f"{task_id}: {told}: code {one.exit_code}" for one in answers if not one.ok and one.exit_code not in REFUSED]
     done = [verb for (verb, _), answer in zip(asked, answers, strict=True) if answer.ok]
     if "hold" in done:  # it waits for us, if it waits
-        fleet.operator.ask("release", task_id)
+        fleet.operator.send_request("release", task_id)
     task = fleet.wait_for(task_id, *FINAL)
     outcomes = [attempt.outcome for attempt in task.attempts]
     may_be = {"completed"} | ({"cancelled"} if {"kill", "cancel"} & {*done} else set())

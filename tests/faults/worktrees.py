@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kugetsu_engine.domain.refs import parse
+from kugetsu_engine.domain.refs import parse_reference
 from kugetsu_engine.domain.task import Task
 from tests.support.fleet import Fleet
 from tests.support.repositories import IDENTITY, commit, run_git
@@ -67,7 +67,7 @@ def in_disorder(ground: Ground, amount: Amount) -> Report:
 
     def attempt(disorder: Disorder) -> list[str]:
         with ground.fleet(max_attempts=1) as fleet:
-            worktree = Path(fleet.paths.worktree(parse(REF).slug))
+            worktree = Path(fleet.paths.worktree(parse_reference(REF).slug))
             disorder.make(fleet, worktree)
             before = _files(fleet.repository, worktree)
             task_id = fleet.enqueue(REF)
@@ -295,7 +295,7 @@ def git_is_killed(ground: Ground, amount: Amount) -> Report:
                     fleet.operator.do("retry", task_id)
                     settle(fleet, [task_id])
                     task = fleet.task(task_id)
-            worktree = Path(fleet.paths.worktree(parse(REF).slug))
+            worktree = Path(fleet.paths.worktree(parse_reference(REF).slug))
             found = verify(fleet, [task_id])
             if task.state != "completed" or fleet.starts() != [task_id]:
                 found.append(f"{task_id} is {task.state} after {len(fleet.starts())} agents: {task.reason}")

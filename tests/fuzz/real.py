@@ -48,7 +48,7 @@ def prompts(count: int, chance: random.Random) -> None:
             for task in fleet.wait_for_end(sent, 60.0):
                 number, message = sent[task.id]
                 assert task.state == "completed", task.error
-                received = Path(fleet.paths.worktree(refs.parse(f"local/work#{number}", "").slug), "received")
+                received = Path(fleet.paths.worktree(refs.parse_reference(f"local/work#{number}", "").slug), "received")
                 assert received.read_bytes() == message.encode(), repr(message[:200])
                 shutil.rmtree(received.parent)
 

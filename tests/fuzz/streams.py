@@ -46,7 +46,7 @@ def _reader(chance: random.Random) -> Reader:
         return found
     table = {name: chance.choice(PLACES) for name in json_paths.PLACES if chance.random() < 0.7}
     table |= {name: chance.choice(CONDITIONS) for name in json_paths.CONDITIONS if chance.random() < 0.7}
-    return json_stream.reader({"stream": json_paths.compile_path({**table, "deltas": chance.random() < 0.5})})
+    return json_stream.reader({"stream": json_paths.compile_stream({**table, "deltas": chance.random() < 0.5})})
 
 
 def _mutated(line: bytes, chance: random.Random) -> bytes:

@@ -70,14 +70,14 @@ def parse_tasks(count: int, chance: random.Random) -> None:
             task = tasks.decode_task(data, "q_1")
         except BadFile:
             continue
-        again = tasks.encode_task(task, tasks.unknown_fields(data))
+        again = tasks.encode_task(task, tasks.find_unknown_fields(data))
         assert tasks.decode_task(again, "q_1") == task, data
 
 
 def edit_texts(count: int, chance: random.Random) -> None:
     """Mutated texts of edits: changes that make sense, or `UsageError`; a text that was not touched changes nothing."""
     task = msgspec.convert(valid.TASK | {"message": "work\n---\n# more"}, Task)
-    whole = task_document.task_document(task)
+    whole = task_document.format_document(task)
     assert task_document.list_changes(task, *task_document.parse_document(whole), 0.0) == {}
     for _ in range(count):
         text = mutated(whole.encode(), chance).decode("utf-8", "replace")
@@ -169,10 +169,10 @@ def references(count: int, chance: random.Random) -> None:
         text = host + "".join(chance.choice(alphabet) for _ in range(chance.randint(0, 30)))
         text += chance.choice(["", "#7", "/issues/7", "#007", "#-1"])
         try:
-            ref = refs.parse(text, "github.com")
+            ref = refs.parse_reference(text, "github.com")
         except KugetsuError:
             continue
-        again = refs.parse(str(ref), "github.com")
+        again = refs.parse_reference(str(ref), "github.com")
         assert again == ref, text
         slug = ref.slug.casefold()
         assert names.setdefault(slug, str(ref).casefold()) == str(ref).casefold(), text

@@ -42,7 +42,7 @@ def _codes(world: World) -> set[str]:
 
 
 def _types(world: World) -> list[str]:
-    return [notice.type for notice in notifications.newest_notification(world.paths)]
+    return [notice.type for notice in notifications.read_newest_notifications(world.paths)]
 
 
 # F32: how editors save
@@ -92,7 +92,7 @@ def test_only_whole_saves_are_taken_whatever_the_editor_does(world: World) -> No
         assert world.table.all == []
     world.turn(6.0)
     assert world.engine is not None
-    assert [(entry.id, entry.priority) for entry in world.engine.store.in_order()] == [(task_id, 8)]
+    assert [(entry.id, entry.priority) for entry in world.engine.store.list_pending()] == [(task_id, 8)]
     assert os.listdir(world.paths.corrupt) == []
 
 

@@ -58,7 +58,7 @@ class World:
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="kugetsu-model-", dir=base))
         self.paths = StatePaths(str(self.folder / "state"))
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         Path(self.paths.config).write_text(CONFIG, encoding="utf-8")
         self.now, self.mono = 1_790_000_000.0, 1000.0
         self.operator = local_client(self.paths.root, {}, clock=lambda: self.now)
@@ -107,7 +107,7 @@ class World:
         with self._refusing() as refused:
             try:
                 self.engine = self.start()
-                self.engine.recover()
+                self.engine.recover_attempts()
             except OSError:
                 assert refused, "an engine cannot start, though the disk takes everything"
                 self.crash()
@@ -134,8 +134,8 @@ class World:
                     try:
                         self.engine.attempts.handle_message(task_id)
                     except OSError as error:
-                        self.engine._refused(error)
-                self.engine.take_turn()
+                        self.engine._note_refusal(error)
+                self.engine.run_turn()
             self.refused = bool(refused)
             if seconds > 5 and not refused:
                 self.unseen.clear()
@@ -282,7 +282,7 @@ class World:
                 continue
             busy = any(one.job.issue_ref == task.issue_ref for one in live)
             # One whose lock was refused is asked again in a moment: what ended meanwhile is not known yet.
-            busy = busy or (self.engine is not None and task.issue_ref in self.engine.dispatcher.facts().busy_refs)
+            busy = busy or (self.engine is not None and task.issue_ref in self.engine.dispatcher.collect_facts().busy_refs)
             free = not (task.held or task.after or busy or (epoch(task.retry_at) or 0) > self.now)
             known = self.engine is not None and other in self.engine.store.entries
             if free and known and task.order < started.key and other not in self.known_active():

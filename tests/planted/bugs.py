@@ -223,7 +223,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the brake stops before it pauses",
         "kugetsu_engine/engine/request_handlers.py",
-        "            paused = self._controls.brake()\n",
+        "            paused = self._controls.pause_by_operator()\n",
         "            paused = True\n",
         "tests/engine/test_stop_all.py -k starts_nothing_in_its_place",
     ),

@@ -101,7 +101,7 @@ def test_it_works_goes_on_with_its_session_and_is_forked(fleet: Fleet, providers
     first = work(fleet, name, "local/work#1", "remember the first prompt")
     attempt = first.attempts[0]
     assert first.state == "completed", fleet.log(first.id).decode()[-2000:]
-    worktree = Path(fleet.paths.worktree(refs.parse("local/work#1").slug))
+    worktree = Path(fleet.paths.worktree(refs.parse_reference("local/work#1").slug))
     assert (worktree / "made.txt").read_text(encoding="utf-8") == "hi\n"
     assert attempt.session_id
     assert attempt.usage is not None
@@ -119,7 +119,7 @@ def test_it_works_goes_on_with_its_session_and_is_forked(fleet: Fleet, providers
     assert third.state == "completed", fleet.log(third.id).decode()[-2000:]
     assert third.attempts[0].session_id not in (None, attempt.session_id)
     assert any("remember the first prompt" in body and "and a third elsewhere" in body for body in providers.bodies)
-    assert Path(fleet.paths.worktree(refs.parse("local/work#2").slug), "made.txt").exists()
+    assert Path(fleet.paths.worktree(refs.parse_reference("local/work#2").slug), "made.txt").exists()
 
 
 @pytest.mark.parametrize("name", ["claude", "gemini"])

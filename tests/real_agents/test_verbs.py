@@ -29,14 +29,14 @@ pytestmark = [
 def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work begins in a copy of the base, goes on in its own session, and all of it is gone afterwards; the base stays."""
     monkeypatch.setattr(
-        state_setup, "FIRST_WORDS", f"{prompt_template.RULES} {model.script('base', say('ready, says the base'))}"
+        state_setup, "BASE_MESSAGE", f"{prompt_template.RULES} {model.script('base', say('ready, says the base'))}"
     )
-    monkeypatch.setattr(state_setup, "PM_FIRST_WORDS", model.script("manager", say("ready, says the manager")))
+    monkeypatch.setattr(state_setup, "PM_MESSAGE", model.script("manager", say("ready, says the manager")))
     fleet.start_engine()
     operator = fleet.operator
-    state_setup.make_files(operator)
-    assert state_setup.keeps_sessions(operator)
-    base, manager = (state_setup.make_session(operator, ref, pause) for ref in (BASE, PM_AGENT))
+    state_setup.create_files(operator)
+    assert state_setup.can_keep_sessions(operator)
+    base, manager = (state_setup.create_session(operator, ref, pause) for ref in (BASE, PM_AGENT))
     assert base != manager
 
     words = model.script("one", bash("pwd > where.txt"), say("One is done."))
@@ -63,14 +63,14 @@ def test_from_init_to_destroy(fleet: Fleet, model: ModelServer, opencode: Path, 
     remains = destroy.inspect_issue(operator, "local/work#1")
     assert [words for words in remains.objections(None) if "not committed" in words]
     env = environment_of(fleet, task)
-    assert session_ids.directory_of(str(own.session_id), env) == str(place)
+    assert session_ids.read_directory(str(own.session_id), env) == str(place)
     said = "; ".join(destroy.destroy_issue(operator, remains, force=True))
     assert f"session {own.session_id} deleted" in said
-    with pytest.raises(session_ids.NoSession):
-        session_ids.directory_of(str(own.session_id), env)
+    with pytest.raises(session_ids.MissingSession):
+        session_ids.read_directory(str(own.session_id), env)
     assert not place.exists()
     assert {session.slug for session in sessions.list_sessions(fleet.paths)} == set(SESSIONS.values())
-    assert session_ids.directory_of(base, env) is not None
+    assert session_ids.read_directory(base, env) is not None
 
 
 def said_about_it(fleet: Fleet) -> list[contexts.Message]:

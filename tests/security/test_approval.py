@@ -47,7 +47,7 @@ ASKING = [
 @pytest.mark.parametrize(("argv", "env", "word"), APPROVING, ids=lambda value: str(value)[:40])
 def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[str, str], word: str | None) -> None:
     """By options, by options with a value, by variables."""
-    found = auto_approval.is_auto_approved(argv, env)
+    found = auto_approval.find_approval(argv, env)
     assert found
     assert word in (None, found)
 
@@ -55,15 +55,15 @@ def test_s18_what_approves_everything_is_recognised(argv: list[str], env: dict[s
 @pytest.mark.parametrize(("argv", "env"), ASKING, ids=lambda value: str(value)[:40])
 def test_s18_what_still_asks_is_not_marked(argv: list[str], env: dict[str, str]) -> None:
     """A title, a program's name, a rule for some commands only."""
-    assert auto_approval.is_auto_approved(argv, env) is None
+    assert auto_approval.find_approval(argv, env) is None
 
 
-@pytest.mark.parametrize("name", registry.DRIVERS)
+@pytest.mark.parametrize("name", registry.LAUNCHERS)
 def test_s18_no_agent_is_told_to_approve_share_or_attach_by_itself(paths: StatePaths, name: str) -> None:
     """Of every agent that kugetsu knows; only what the operator's own settings say is passed."""
     drive = registry.build_launch_spec(name, Settings(), "--auto")
     assert not RISKY & {word.partition("=")[0] for word in drive.argv}
-    assert auto_approval.is_auto_approved(drive.argv, drive.env) is None
+    assert auto_approval.find_approval(drive.argv, drive.env) is None
     assert auto_approval.list_auto_approving_agents(paths, Settings()) == {}
     asked = Settings(agents={name: AgentSettings(args=["--share"])})
     assert RISKY & set(registry.build_launch_spec(name, asked, "--auto").argv) == {"--share"}
@@ -81,7 +81,7 @@ def test_s18_settings_and_env_files_are_both_looked_at(paths: StatePaths) -> Non
     assert (
         auto_approval.list_auto_approving_agents(paths, settings).keys()
         == kept.by_agent(settings).keys()
-        == {"own", *registry.DRIVERS}
+        == {"own", *registry.LAUNCHERS}
     )
     assert kept.by_agent(settings) is kept.by_agent(settings)  # nothing has changed, so nothing is read
     facts = {fact.name: fact.text for fact in inspect_machine(paths, os.environ)[0]}

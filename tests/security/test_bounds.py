@@ -13,7 +13,7 @@ import pytest
 from kugetsu_engine.cli.commands import enqueue
 from kugetsu_engine.config.loader import load_settings
 from kugetsu_engine.config.settings import Settings
-from kugetsu_engine.domain.refs import MAX_LENGTH, parse
+from kugetsu_engine.domain.refs import MAX_LENGTH, parse_reference
 from kugetsu_engine.domain.task import Notice
 from kugetsu_engine.errors import BadFile, QueueFull, UsageError
 from kugetsu_engine.paths import StatePaths
@@ -27,9 +27,9 @@ def test_s19_a_reference_has_a_longest_length() -> None:
     """512 characters are taken, 513 are refused in one short line."""
     longest = f"local/{'x' * (MAX_LENGTH - 8)}#1"
     assert len(longest) == MAX_LENGTH == 512
-    assert str(parse(longest)) == longest
+    assert str(parse_reference(longest)) == longest
     with pytest.raises(UsageError) as refused:
-        parse(f"{longest}2")
+        parse_reference(f"{longest}2")
     assert len(str(refused.value)) < 250
 
 
@@ -57,7 +57,7 @@ def test_s19_notifications_are_kept_below_a_length_and_the_newest_are_all_there(
         notifications.append_notification(paths, Notice("2026-01-01T00:00:00.000Z", "x", f"notification {number}"))
         assert Path(paths.notifications).stat().st_size <= 20_000 if os.path.exists(paths.notifications) else True
     assert sum(path.stat().st_size for path in Path(paths.root).glob("notifications*.jsonl")) < 42_000
-    assert [notice.text for notice in notifications.newest_notification(paths)] == [
+    assert [notice.text for notice in notifications.read_newest_notifications(paths)] == [
         f"notification {number}" for number in range(800, 1000)
     ]
 
@@ -90,13 +90,13 @@ def test_s19_the_room_is_never_less_than_there_is_and_exact_near_the_end(
     paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Far from the limit nothing is counted; what is no task does not count."""
-    assert 0 < creating.check_room(paths) <= creating.MAX_OPEN == 100_000
+    assert 0 < creating.count_room(paths) <= creating.MAX_OPEN == 100_000
     for number in range(300):
         Path(paths.item(f"q_{number}")).touch()
     Path(paths.items, ".q_1.json.0123456789abcdef").touch()
-    assert 0 < creating.check_room(paths) <= 100_000 - 300
+    assert 0 < creating.count_room(paths) <= 100_000 - 300
     monkeypatch.setattr(creating, "MAX_OPEN", 301)
-    assert creating.check_room(paths) == 1
+    assert creating.count_room(paths) == 1
 
 
 def test_s19_a_file_of_too_many_tasks_is_refused_before_the_first(

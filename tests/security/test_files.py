@@ -98,7 +98,7 @@ def test_s12_a_state_directory_of_another_user_is_refused_with_the_cure(state_di
     """One that others may write to is `test_a_state_directory_others_may_write_to_is_refused_with_the_cure`."""
     os.chown(state_dir, 65534, 65534)
     with pytest.raises(StateDirError) as refused:
-        files.prepare(StatePaths(str(state_dir)).folders())
+        files.create_folders(StatePaths(str(state_dir)).folders())
     assert "belongs to another user" in refused.value.message
     assert "KUGETSU_DIR" in refused.value.hint
 
@@ -195,7 +195,7 @@ def turn():
     engine = open_engine(paths, {"PATH": os.environ["PATH"]}, "headless")
     engine.recover()
     for _ in range(3):
-        engine.take_turn()
+        engine.run_turn()
     engine.close()
 attempt(turn)
 attempt(lambda: SnapshotReader(paths, {}).read())
@@ -211,7 +211,7 @@ def test_s13_what_is_no_plain_file_hangs_nothing_and_its_target_is_untouched(tmp
         if kind == "hard link" and place in WRITTEN_IN_PLACE:
             continue
         paths = StatePaths(str(tmp_path / kind.replace(" ", "-") / "state"))
-        files.prepare(paths.folders())
+        files.create_folders(paths.folders())
         target = tmp_path / kind.replace(" ", "-") / "precious"
         target.write_bytes(b"precious")
         plant(PLACES[place](paths), kind, target)
@@ -293,7 +293,7 @@ def test_s24_another_user_can_neither_read_nor_stop_anything(open_folder: Path) 
 def test_the_round_of_s13_sees_a_file_that_is_one(tmp_path: Path) -> None:
     """The counter-proof: with nothing planted the round enqueues, and the engine enters the lost attempt."""
     paths = StatePaths(str(tmp_path / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     done = subprocess.run(
         [sys.executable, "-c", ROUND, paths.root], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine.cli import main
-from kugetsu_engine.domain.text.masking import EDGE, LEAST_NAMED, MASK, Mask, secrets_of
+from kugetsu_engine.domain.text.masking import EDGE, LEAST_NAMED, MASK, Mask, find_secrets
 from kugetsu_engine.supervisor.agent_log import LogFile
 from tests.support.fleet import Fleet
 from tests.tui.conftest import Opener
@@ -33,11 +33,11 @@ ORDINARY = {
 
 def test_s17_names_and_looks_tell_what_is_a_secret() -> None:
     """By the name from 8 characters on, by the looks from 12; of an address the password, of a longer text each line."""
-    assert secrets_of(SECRETS) == set(SECRETS.values())
-    assert secrets_of(ORDINARY) == set()
+    assert find_secrets(SECRETS) == set(SECRETS.values())
+    assert find_secrets(ORDINARY) == set()
     addresses = {"DATABASE_URL": "postgres://me:pass-word-1@db/x", "GIT_URL": "https://ghp_0123456789@github.com/o/r"}
-    assert secrets_of(addresses) == {"pass-word-1", "ghp_0123456789"}
-    assert secrets_of({"SIGNING_KEY": "-----BEGIN KEY-----\nMIIEabcdef\n\nabc\n"}) == {"-----BEGIN KEY-----", "MIIEabcdef"}
+    assert find_secrets(addresses) == {"pass-word-1", "ghp_0123456789"}
+    assert find_secrets({"SIGNING_KEY": "-----BEGIN KEY-----\nMIIEabcdef\n\nabc\n"}) == {"-----BEGIN KEY-----", "MIIEabcdef"}
 
 
 @given(

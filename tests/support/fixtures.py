@@ -18,7 +18,7 @@ from .fleet import NO_FLOORS_ENVIRON, Fleet
 def state_dir(tmp_path: Path) -> Path:
     """An empty state directory, with its folders."""
     root = tmp_path / "state"
-    files.prepare(StatePaths(str(root)).folders())
+    files.create_folders(StatePaths(str(root)).folders())
     return root
 
 

@@ -74,7 +74,7 @@ class Fleet:
         self.engines: list[EngineThread] = []
         self.processes: list[subprocess.Popen[str]] = []
         self._numbers = 0
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         self.configure()
 
     # settings
@@ -189,7 +189,7 @@ class Fleet:
 
     def notices(self, kind: str | None = None, task_id: str | None = None) -> list[Notice]:
         """The notifications, in order."""
-        told = notifications.newest_notification(self.paths, 10_000)
+        told = notifications.read_newest_notifications(self.paths, 10_000)
         return [notice for notice in told if kind in (None, notice.type) and task_id in (None, notice.id)]
 
     # engines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kugetsu_engine.state.slots import taken_slots
+from kugetsu_engine.state.slots import count_taken_slots
 from kugetsu_engine.storage.locks import is_held
 from tests.support.fleet import AGENT, Fleet
 from tests.support.terminal import PROGRAM, Tmux, environment
@@ -43,7 +43,7 @@ def test_the_operator_takes_over_and_hands_back(handy: Fleet, tmux: Tmux) -> Non
     handy.wait_for("q_1", "cancelled", limit_s=30)
     taken = f"{handy.paths.worktrees}/{os.listdir(handy.paths.worktrees)[0]}/taken"
     wait_until(lambda: os.path.exists(taken) and "key k1" in Path(taken).read_text(), 30, "the agent's screen with its key")
-    assert taken_slots(handy.paths) == 1
+    assert count_taken_slots(handy.paths) == 1
     assert (handy.state("q_2"), handy.task("q_2").attempt) == ("pending", 0)
     tmux.type("\n")
     handy.wait_for("q_2", "running", limit_s=30)  # the slot is free again

@@ -77,7 +77,7 @@ Opener = Callable[..., contextlib.AbstractAsyncContextManager[Console]]
 def root(tmp_path: Path) -> str:
     """A state directory with its folders."""
     root = tmp_path / "state"
-    files.prepare(StatePaths(str(root)).folders())
+    files.create_folders(StatePaths(str(root)).folders())
     (root / "config.toml").write_text(f'[repos]\n"local/web" = "{tmp_path}"\n', encoding="utf-8")
     return str(root)
 

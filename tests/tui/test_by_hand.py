@@ -34,7 +34,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
     put(operator, 3, state="cancelled", issue_ref="local/web#28", message="Dark theme", attempt=1)
     put(operator, 4, issue_ref="local/web#28", message="More of it")
     hand = ManualSession("q_3", "local/web#28", iso(time.time() - 12 * 60), 4711)
-    mark = manual_sessions.set_mark(operator.paths, "local-web-28", hand)
+    mark = manual_sessions.mark_manual_session(operator.paths, "local-web-28", hand)
     assert mark is not None
     async with console((140, 40)) as here:
         words = ("by hand", "#3", "web#28", "Dark theme", "12 min")
@@ -56,7 +56,7 @@ async def test_a_slot_in_the_operators_hands_is_a_row_and_is_counted(console: Op
 async def test_the_row_stays_below_the_agents_however_the_list_is_sorted_or_filtered(console: Opener, operator: Client) -> None:
     """It has no processor time and no memory to be sorted by."""
     put(operator, 3, state="cancelled", attempt=1)
-    mark = manual_sessions.set_mark(operator.paths, "x", ManualSession("q_3", "local/web#3", iso(time.time())))
+    mark = manual_sessions.mark_manual_session(operator.paths, "x", ManualSession("q_3", "local/web#3", iso(time.time())))
     assert mark is not None
     async with console((140, 40)) as here:
         await here.shows("by hand")

@@ -101,7 +101,7 @@ async def test_the_console_greets_who_was_away_and_remembers_that_they_are_here(
     async with console() as here:
         await here.until(lambda: "1 cancelled" in here.said, "the greeting")
         await here.press("j")
-        await here.until(lambda: (operator.last_seen() or 0) > 1_700_000_000, "the time of the key")
+        await here.until(lambda: (operator.read_last_seen() or 0) > 1_700_000_000, "the time of the key")
 
 
 async def test_notify_mutes_and_tests_by_words(console: Opener, operator: Client, enqueue: Callable[..., str]) -> None:

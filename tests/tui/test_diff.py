@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.changes import ChangedFile, WorktreeDiff
-from kugetsu_engine.domain.refs import parse
+from kugetsu_engine.domain.refs import parse_reference
 from kugetsu_engine.git import worktrees
 from kugetsu_tui.screens.diff import DiffScreen
 from kugetsu_tui.screens.home import HomeScreen
@@ -77,7 +77,7 @@ def work(operator: Client, enqueue: Put, tmp_path: Path) -> Path:
     enqueue("local/web#1", "Do it")
     repository = make_repository(tmp_path / "repo")
     commit(repository, "old.txt", "".join(f"line {number}\n" for number in range(200)))
-    folder = Path(operator.paths.worktree(parse("local/web#1").slug))
+    folder = Path(operator.paths.worktree(parse_reference("local/web#1").slug))
     worktrees.prepare_worktree(str(repository), str(folder), "fix/issue-1", None)
     changed = [f"line {number}{' changed' if number in (5, 150) else ''}\n" for number in range(200)]
     commit(folder, "old.txt", "".join(changed))

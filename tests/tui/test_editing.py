@@ -139,7 +139,7 @@ async def test_a_form_that_is_left_keeps_its_text_for_the_next_time(console: Ope
 async def test_who_edits_is_seen_by_others_and_in_nobody_elses_way(console: Opener, operator: Client, enqueue: Put) -> None:
     """`being edited` in the why column of another console, and a second edit is refused in words."""
     task_id = enqueue()
-    edit = operator.edit(task_id)
+    edit = operator.start_edit(task_id)
     async with console() as here:
         await here.shows("being edited")
         await here.press("2", "e")

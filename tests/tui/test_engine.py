@@ -11,7 +11,7 @@ import pytest
 
 from kugetsu_engine.client import demo_setup
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.engine.heartbeat import engine_lives
+from kugetsu_engine.engine.heartbeat import is_engine_alive
 from kugetsu_engine.engine.loop import Engine
 from kugetsu_engine.engine.thread import EngineThread
 from kugetsu_engine.paths import StatePaths
@@ -106,7 +106,7 @@ async def test_quitting_asks_about_an_agent_that_the_picture_does_not_know_yet(c
 async def test_a_disk_that_hangs_keeps_nobody_from_leaving(console: Opener, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look at the agents has a limit; then the picture counts."""
     hangs = threading.Event()
-    monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S))
+    monkeypatch.setattr(Client, "count_taken_slots", lambda self: hangs.wait(LIMIT_S))
     try:
         async with console((100, 30), embed=True) as here:
             await here.until(lambda: here.app.connection.runs_engine, "the engine")
@@ -122,7 +122,7 @@ async def test_a_viewer_has_hands_and_takes_over(console: Opener, root: str) -> 
     operator.enqueue("local/web#1", "Hold me", hold=True)
     other = EngineThread(operator.paths, ENVIRON, "headless")
     other.start()
-    wait_until(lambda: engine_lives(operator.paths), LIMIT_S, "its word that it runs")
+    wait_until(lambda: is_engine_alive(operator.paths), LIMIT_S, "its word that it runs")
     async with console(embed=True) as here:
         await here.shows("quitting here stops nothing")
         assert not here.app.connection.runs_engine
@@ -147,7 +147,7 @@ async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, ro
     """Nobody stopped it on purpose: the queue goes on here, and it is said."""
     other = _headless(root)
     try:
-        wait_until(lambda: engine_lives(StatePaths(root)), LIMIT_S, "its word that it runs")
+        wait_until(lambda: is_engine_alive(StatePaths(root)), LIMIT_S, "its word that it runs")
         async with console(embed=True) as here:
             await here.shows("quitting here stops nothing")
             other.kill()
@@ -163,7 +163,7 @@ async def test_a_console_takes_over_from_an_engine_that_died(console: Opener, ro
 async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's thread fails once: the console says so, lives on, and the engine runs again."""
     failed = threading.Event()
-    step = Engine.take_turn
+    step = Engine.run_turn
 
     def once(self: Engine, *args: object, **options: object) -> object:
         if not failed.is_set():
@@ -171,7 +171,7 @@ async def test_a_failure_in_the_engine_is_told_and_mended(console: Opener, monke
             raise RuntimeError("boom [/bad] \x1b]52;c;x\x07")
         return step(self, *args, **options)
 
-    monkeypatch.setattr(Engine, "take_turn", once)
+    monkeypatch.setattr(Engine, "run_turn", once)
     async with console(embed=True) as here:
         await here.until(lambda: "the engine failed" in here.said or "the engine failed" in here.text)
         assert "\x1b" not in here.text

@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.refs import parse
+from kugetsu_engine.domain.refs import parse_reference
 from kugetsu_engine.domain.task import Attempt, Notice, Task
 from kugetsu_engine.git import worktrees
 from kugetsu_engine.state import notifications
@@ -136,7 +136,7 @@ def scene(operator: Client, tmp_path: Path) -> Client:
         operator.enqueue(f"local/web#{number}", f"task {number}")
     repository = make_repository(tmp_path / "repo")
     commit(repository, "a.txt", "".join(f"line {number}\n" for number in range(100)))
-    folder = Path(operator.paths.worktree(parse("local/web#1").slug))
+    folder = Path(operator.paths.worktree(parse_reference("local/web#1").slug))
     worktrees.prepare_worktree(str(repository), str(folder), "fix/issue-1", None)
     commit(folder, "a.txt", "".join(f"line {n}{' changed' if n in (5, 90) else ''}\n" for n in range(100)))
     (folder / "b.txt").write_text("new\n")

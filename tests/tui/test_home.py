@@ -19,7 +19,7 @@ Put = Callable[..., str]
 
 def on_disk(operator: Client, task_id: str) -> Task:
     """The task as the state directory has it."""
-    task = SnapshotReader(operator.paths, ENVIRON).read().task(task_id)
+    task = SnapshotReader(operator.paths, ENVIRON).read().find_task(task_id)
     assert task is not None
     return task
 
@@ -367,7 +367,7 @@ async def test_the_log_that_is_read_stays_when_its_task_leaves_the_list(
     async with console() as here:
         await here.press("2", "j", "3")
         assert home(here).selected_id() == "q_2"
-        operator.ask("cancel", "q_2")
+        operator.send_request("cancel", "q_2")
         await here.until(lambda: home(here).queue.length == 2)
         assert home(here).selected_id() == "q_2"
         await here.shows("Log #2")
@@ -382,7 +382,7 @@ async def test_one_key_goes_to_each_task_that_needs_you(console: Opener, enqueue
 
     for number in range(1, 4):
         enqueue(f"local/web#{number}")
-    operator.ask("cancel", "q_2")
+    operator.send_request("cancel", "q_2")
     async with console() as here:
         await here.until(lambda: here.app.picture and here.app.picture.snapshot.done)
         await here.press("!")

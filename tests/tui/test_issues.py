@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kugetsu_engine.client.api import Client
-from kugetsu_engine.domain.refs import parse as parse_ref
+from kugetsu_engine.domain.refs import parse_reference as parse_ref
 from kugetsu_engine.domain.session import Session
 from kugetsu_engine.errors import UsageError
 from kugetsu_engine.git import worktrees

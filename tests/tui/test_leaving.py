@@ -67,7 +67,7 @@ async def test_down_and_enter_take_another_way(console: Opener, fleet: str) -> N
         await here.ends()
     assert WAYS[2].choice == "leave"
     assert here.app.departure.farewell.startswith("the agents go on, nothing new starts without an engine, 3 tasks wait")
-    assert local_client(fleet).ask("stop_all", now=True).ok
+    assert local_client(fleet).send_request("stop_all", now=True).ok
 
 
 @pytest.mark.parametrize("behind", ["d", "x", "enter", "P", "i", "n", "colon", "question_mark", "w", "J"])
@@ -150,7 +150,7 @@ async def test_an_engine_that_does_not_answer_the_brake_keeps_the_console(
 async def test_a_look_that_hangs_does_not_let_keys_through(console: Opener, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the console finds out whether agents run, `q` cannot start a second look, and nothing else acts."""
     hangs = threading.Event()
-    monkeypatch.setattr(Client, "taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
+    monkeypatch.setattr(Client, "count_taken_slots", lambda self: hangs.wait(LIMIT_S) and 0)
     try:
         async with console((100, 30), embed=True) as here:
             await here.until(lambda: here.app.connection.runs_engine, "the engine")

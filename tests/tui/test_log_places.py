@@ -8,7 +8,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.storage import files
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens import base as console_screen
@@ -35,7 +35,7 @@ def write(operator: Client, printed: str, told: str = "", seconds: int = 0) -> N
             Stamp(BEGAN + second, len("".join(lines[: second * each])), len("".join(readable[: second * every])))
             for second in range(seconds + 1)
         ]
-        files.replace(paths.times("q_1", 1), b"".join(line_of(one) + b"\n" for one in stamps), durable=False)
+        files.replace(paths.times("q_1", 1), b"".join(format_stamp(one) + b"\n" for one in stamps), durable=False)
 
 
 async def test_raw_keeps_the_moment(console: Opener, operator: Client) -> None:

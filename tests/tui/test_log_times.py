@@ -10,7 +10,7 @@ import pytest
 
 from kugetsu_engine.client.api import Client
 from kugetsu_engine.domain.task import Attempt, Task
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_tui.backend.merged_feed import MergedFeed
 from kugetsu_tui.formatting import line_times
 from kugetsu_tui.screens.task import TaskScreen
@@ -43,13 +43,13 @@ def write(operator: Client, lines: list[tuple[str, float]], task: str = "q_1", s
         length += len(text.encode()) + 1
         if at:
             stamps.append(Stamp(at, length, 0))
-    Path(operator.paths.times(task, 1)).write_bytes(b"".join(line_of(stamp) + b"\n" for stamp in stamps))
+    Path(operator.paths.times(task, 1)).write_bytes(b"".join(format_stamp(stamp) + b"\n" for stamp in stamps))
 
 
 def stamp(operator: Client, task: str, at: float) -> None:
     """Tell that the log of a task had the length that it has now."""
     with Path(operator.paths.times(task, 1)).open("ab") as file:
-        file.write(line_of(Stamp(at, os.path.getsize(operator.paths.log(task, 1)), 0)) + b"\n")
+        file.write(format_stamp(Stamp(at, os.path.getsize(operator.paths.log(task, 1)), 0)) + b"\n")
 
 
 def write_more(operator: Client, task: str, text: str) -> None:

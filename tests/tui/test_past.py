@@ -11,7 +11,7 @@ from kugetsu_engine.client.api import Client
 from kugetsu_engine.client.snapshot import Snapshot
 from kugetsu_engine.domain.history.journal_entries import Act, Change
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp
 from kugetsu_engine.domain.text.times import iso
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import journal_file, notifications
@@ -35,7 +35,7 @@ def night(operator: Client) -> StatePaths:
     """What was written down of two hours."""
     paths = operator.paths
     flow = {"limit": 2, "paused": False, "draining": False, "pause_reason": "", "pressure": "", "rests": []}
-    journal_file.append_entries(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
+    journal_file.append_entry(paths, Act(_stamp(-1), "engine_started", engine={"pid": 77, "mode": "headless", "flow": flow}))
     first = Task("q_1", "local/web#1", "the first", pending_since=_stamp(0), position=1.0, agent="demo")
     second = Task("q_2", "local/web#2", "the second", pending_since=_stamp(0), position=2.0, agent="demo")
     for task in (first, second):
@@ -49,11 +49,11 @@ def night(operator: Client) -> StatePaths:
     ):  # fmt: skip
         first, notice = move_task(first, to, _stamp(when), "exit code 1" if to == "error" else None, **fields)  # type: ignore[arg-type]
         notifications.append_notification(paths, notice)
-    journal_file.append_entries(
+    journal_file.append_entry(
         paths,
         Act(_stamp(3000), "pause", text="paused: nothing new starts", changes=(Change({"paused": False}, {"paused": True}),)),
     )
-    journal_file.append_entries(
+    journal_file.append_entry(
         paths, Act(_stamp(3100), "resume", text="resumed", changes=(Change({"paused": True}, {"paused": False}),))
     )
     files.replace(paths.ended("q_1"), msgspec.json.encode(first), durable=False)
@@ -209,7 +209,7 @@ async def test_the_past_cannot_be_changed_and_the_present_does_not_disturb_it(
         )
         new = enqueue("local/web#9")
         await here.until(
-            lambda: here.app.present is not None and here.app.present.snapshot.task(new), "the present to know of it"
+            lambda: here.app.present is not None and here.app.present.snapshot.find_task(new), "the present to know of it"
         )
         assert [task.id for task in shown(here).pending] == ["q_2"]
         await here.press("4")
@@ -228,7 +228,7 @@ async def test_a_log_is_shown_as_long_as_it_was(console: Opener, night: StatePat
         await here.shows("all, times unknown")
 
     stamps = [Stamp(BEGAN + 61, 0, 0), Stamp(BEGAN + 70, 11, 0), Stamp(BEGAN + 500, 21, 0)]
-    files.replace(night.times("q_1", 1), b"".join(line_of(one) + b"\n" for one in stamps), durable=False)
+    files.replace(night.times("q_1", 1), b"".join(format_stamp(one) + b"\n" for one in stamps), durable=False)
     async with console((140, 40)) as here:
         await _replay(here, _at(120))
         await here.press("1")

@@ -43,7 +43,7 @@ def test_a_machine_without_room_is_in_the_banner_and_in_the_why_of_the_queue() -
     view = EngineView(True, 812, "console", iso(NOW - 1), 0.1, pressure=words)
     waiting = task(1)
     shown = snapshot(engine=view, pending=(waiting,), alerts=(Alert("pressure", f"nothing new starts: {words}", ""),))
-    assert shown.why(waiting).text == words
+    assert shown.explain_wait(waiting).text == words
     assert status_bar.banner(ConsoleState(shown)) == (f"! nothing new starts: {words}", "danger")
 
 

@@ -34,7 +34,7 @@ def packet(here: Console, text: str) -> None:
 def held(here: Console, *ids: str) -> bool:
     """Whether all of some tasks are held, as far as the console knows."""
     assert here.app.picture is not None
-    tasks = [here.app.picture.snapshot.task(task_id) for task_id in ids]
+    tasks = [here.app.picture.snapshot.find_task(task_id) for task_id in ids]
     return all(task is not None and task.held for task in tasks)
 
 
@@ -43,7 +43,7 @@ async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is
 ) -> None:
     """Not `3p`: the task that the command went to is held. Several commands are run one after the other."""
     ids = [enqueue(f"local/web#{number}") for number in (1, 2, 3)]
-    operator.ask("pause")
+    operator.send_request("pause")
     async with console() as here:
         await here.shows("web#3")
         packet(here, "2:3\rp")
@@ -57,7 +57,7 @@ async def test_a_command_is_run_with_what_stood_before_enter_and_the_next_key_is
 async def test_a_filter_has_all_its_letters_when_it_is_left(console: Opener, enqueue: Put, operator: Client) -> None:
     """By enter or tab; escape takes all of them away. The keys after it are about the rows that are left."""
     ids = [enqueue(f"local/{name}#1", name) for name in ("alpha", "beta", "gamma")]
-    operator.ask("pause")
+    operator.send_request("pause")
     async with console() as here:
         await here.shows("gamma#1")
         packet(here, "2/beta\rp")

@@ -112,8 +112,8 @@ def test_the_queue_names_the_provider_that_rests_and_until_when() -> None:
     waits = task(1, agent="opencode")
     row = words(QueueView(ConsoleState(snapshot(pending=(waits, task(2, agent="mine")), rests=rests))).row(0).cells)
     assert f"opencode: rate limit, {format_moment(NOW + 300.0, NOW, seconds=True)}" in row
-    assert snapshot(rests=rests).why(waits).text == "opencode: rate limit, goes on in 5:00"
-    assert snapshot(rests=rests).why(task(2, agent="mine")).code == "next"
+    assert snapshot(rests=rests).explain_wait(waits).text == "opencode: rate limit, goes on in 5:00"
+    assert snapshot(rests=rests).explain_wait(task(2, agent="mine")).code == "next"
 
 
 def test_resume_takes_an_agent() -> None:
@@ -199,12 +199,12 @@ def test_a_viewer_says_that_quitting_stops_nothing() -> None:
 def test_red_is_for_what_needs_a_person() -> None:
     """Unread errors count once per task, and no longer when the task is tried again."""
     notices = tuple(Notice(f"2027-01-15T07:5{i}:00.000Z", "task_error", "failed", "error", "q_3") for i in range(3))
-    assert snapshot(notices=notices).needing == 1
-    assert snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z").needing == 0
+    assert snapshot(notices=notices).needs_count == 1
+    assert snapshot(notices=notices, read_until="2027-01-15T07:59:00.000Z").needs_count == 0
     again = Notice("2027-01-15T07:58:00.000Z", "task_retry", "waits again", "info", "q_3")
-    assert snapshot(notices=(*notices, again)).needing == 0
+    assert snapshot(notices=(*notices, again)).needs_count == 0
     empty = Notice("2027-01-15T07:58:00.000Z", "task_completed", "nothing delivered", "warning", "q_4")
-    assert snapshot(notices=(*notices, empty)).needing == 2
+    assert snapshot(notices=(*notices, empty)).needs_count == 2
 
 
 def test_an_agent_that_stands_still_needs_one_person_once() -> None:
@@ -216,8 +216,8 @@ def test_an_agent_that_stands_still_needs_one_person_once() -> None:
     alert = Alert("stalled", "#3 is stalled", "")
     now = snapshot(active=(stands,), notices=(notice,), alerts=(alert,))
     assert [need.task for need in now.needs] == ["q_3"]
-    assert msgspec.structs.replace(now, read_until="2028").needing == 1
-    assert snapshot(active=(one,), notices=(notice,), read_until="2028").needing == 0
+    assert msgspec.structs.replace(now, read_until="2028").needs_count == 1
+    assert snapshot(active=(one,), notices=(notice,), read_until="2028").needs_count == 0
 
 
 def test_what_needs_you_is_visited_once_each_and_then_again() -> None:

@@ -56,7 +56,7 @@ def test_gemini_resumes_by_id_and_cannot_fork() -> None:
     assert argv("gemini", model="m") == ["gemini", "--output-format=stream-json", f"--session-id={NEW_ID}", "--model=m"]
     assert argv("gemini", "continue") == ["gemini", "--output-format=stream-json", f"--resume={OLD}"]
     with pytest.raises(ConfigError, match="cannot fork"):
-        registry.supports("gemini", Settings(), WantedSession("fork", OLD))
+        registry.adapt_session("gemini", Settings(), WantedSession("fork", OLD))
 
 
 def test_aider_reads_a_file_and_keeps_its_conversation_for_each_session() -> None:
@@ -76,13 +76,13 @@ def test_aiders_fork_is_a_copy_of_the_conversation_and_a_lost_one_is_told(tmp_pa
     job = {
         "state_dir": str(tmp_path), "session": {"mode": "fork", "session_id": OLD}, "reader_options": {"session": NEW_ID},
     }  # fmt: skip
-    with pytest.raises(aider.NoHistory) as refused:
+    with pytest.raises(aider.MissingConversation) as refused:
         aider.prepare(job)
     assert refused.value.failure == "session"
-    Path(aider.history(str(tmp_path), OLD)).write_text("#### do it\n", encoding="utf-8")
+    Path(aider._history_path(str(tmp_path), OLD)).write_text("#### do it\n", encoding="utf-8")
     assert aider.prepare(job) == {}
-    assert Path(aider.history(str(tmp_path), NEW_ID)).read_text(encoding="utf-8") == "#### do it\n"
-    assert os.path.exists(aider.history(str(tmp_path), OLD))
+    assert Path(aider._history_path(str(tmp_path), NEW_ID)).read_text(encoding="utf-8") == "#### do it\n"
+    assert os.path.exists(aider._history_path(str(tmp_path), OLD))
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,22 @@ def test_aiders_fork_is_a_copy_of_the_conversation_and_a_lost_one_is_told(tmp_pa
 def test_a_persons_screen_goes_on_with_the_same_conversation(kind: str, going_on: list[str]) -> None:
     """By its program, whatever the agent is called."""
     settings = Settings(agents={"reviewer": AgentSettings(kind=kind), "own": AgentSettings(kind=kind, program="/x/y")})
-    assert registry.screen(kind, settings, OLD, "/state") == [kind, *going_on]
-    assert registry.screen("reviewer", settings, OLD, "/state") == [kind, *going_on]
-    assert registry.screen("own", settings, None, "/state") == ["/x/y"]
+    assert registry.build_screen_command(kind, settings, OLD, "/state") == [kind, *going_on]
+    assert registry.build_screen_command("reviewer", settings, OLD, "/state") == [kind, *going_on]
+    assert registry.build_screen_command("own", settings, None, "/state") == ["/x/y"]
 
 
 def test_a_screen_that_is_not_known_is_told_by_the_settings_or_refused() -> None:
     settings = Settings(
         agents={"mine": AgentSettings(command=["mine"]), "his": AgentSettings(command=["x"], attach=["his", "{session}"])}
     )
-    assert registry.screen("his", settings, "s1", "/state") == ["his", "s1"]
+    assert registry.build_screen_command("his", settings, "s1", "/state") == ["his", "s1"]
     for name in ("mine", "demo"):
         with pytest.raises(ConfigError, match=f"no screen of its own is known of the agent {name}"):
-            registry.screen(name, settings, "s1", "/state")
+            registry.build_screen_command(name, settings, "s1", "/state")
 
 
-@pytest.mark.parametrize("name", registry.DRIVERS)
+@pytest.mark.parametrize("name", registry.LAUNCHERS)
 @pytest.mark.parametrize("mode", ["new", "continue", "fork"])
 def test_no_agent_is_told_to_approve_anything_by_itself(name: str, mode: str) -> None:
     """In none of the three ways to begin."""
@@ -120,7 +120,7 @@ def test_a_table_may_be_another_of_a_known_kind() -> None:
     settings = Settings(agents={"opus": AgentSettings(kind="claude", model="opus")})
     drive = registry.build_launch_spec("opus", settings, call())
     assert (drive.argv[0], drive.argv[-1], drive.reader) == ("claude", "--model=opus", "claude")
-    assert registry.provider("opus", settings) == "claude"
+    assert registry.find_provider("opus", settings) == "claude"
     with pytest.raises(ConfigError, match=r"\[agents.x\] has no command, and is not a known agent"):
         registry.build_launch_spec("x", Settings(agents={"x": AgentSettings(kind="ghost")}), call())
 
@@ -154,10 +154,10 @@ def test_a_template_has_a_command_line_for_each_way_to_begin() -> None:
 def test_an_agent_that_cannot_resume_begins_anew_and_one_that_cannot_fork_says_so() -> None:
     """Going on where an attempt was interrupted is a comfort; a fork is asked for."""
     settings = Settings(agents={"x": AgentSettings(command=["my"])})
-    assert registry.supports("x", settings, WantedSession("continue", OLD)) == WantedSession()
+    assert registry.adapt_session("x", settings, WantedSession("continue", OLD)) == WantedSession()
     with pytest.raises(ConfigError, match="fork"):
-        registry.supports("x", settings, WantedSession("fork", OLD))
-    assert registry.supports("claude", settings, WantedSession("fork", OLD)) == WantedSession("fork", OLD)
+        registry.adapt_session("x", settings, WantedSession("fork", OLD))
+    assert registry.adapt_session("claude", settings, WantedSession("fork", OLD)) == WantedSession("fork", OLD)
 
 
 def test_the_prompt_becomes_one_word_when_the_agent_starts_and_one_that_does_not_fit_is_told() -> None:

@@ -21,11 +21,11 @@ TASK = Task(id="q_1", issue_ref="local/a#1", message="do it; $(id)", attempt=2, 
 def test_opencode_gets_its_title_and_model_and_nothing_of_the_prompt() -> None:
     """The command line is fixed text, settings and the reference; a level of the log that was asked for stands."""
     fixed = ["run", "--format=json", "--print-logs", "--log-level=INFO"]
-    assert process_mode.command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
-    assert process_mode.command("/x/oc", "p/m", ["--agent", "build"], "r") == [
+    assert process_mode.build_command("opencode", None, [], "local/a#1") == ["opencode", *fixed, "--title=local/a#1"]
+    assert process_mode.build_command("/x/oc", "p/m", ["--agent", "build"], "r") == [
         "/x/oc", *fixed, "--title=r", "-m", "p/m", "--agent", "build",
     ]  # fmt: skip
-    assert process_mode.command("oc", None, ["--log-level=DEBUG"], "r") == [
+    assert process_mode.build_command("oc", None, ["--log-level=DEBUG"], "r") == [
         "oc", "run", "--format=json", "--title=r", "--log-level=DEBUG",
     ]  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_an_agent_that_is_none_is_refused_with_what_to_do(name: str, agents: dic
     """The hint names the settings file's table or the fault."""
     with pytest.raises(ConfigError, match=name):
         registry.build_launch_spec(name, Settings(agents=agents), "local/a#1")
-    assert {"demo", "opencode"} <= set(registry.agent_names(Settings(agents=agents)))
+    assert {"demo", "opencode"} <= set(registry.list_agent_names(Settings(agents=agents)))
 
 
 def test_an_environment_is_made_from_a_list_and_later_sources_win(paths: StatePaths) -> None:

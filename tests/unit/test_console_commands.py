@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kugetsu_engine.cli import grammar
 from kugetsu_engine.cli.main import GROUPS
-from kugetsu_engine.client.verbs import ABOUT
+from kugetsu_engine.client.verbs import VERB_HELP
 from kugetsu_engine.domain.new_task import EXPECTATIONS, SESSION_CHOICES
 from kugetsu_engine.domain.session import Mode
 from kugetsu_engine.domain.task import Expect
@@ -373,7 +373,7 @@ def test_no_line_does_worse_than_being_refused(verb: str, words: list[str]) -> N
 def test_every_verb_is_in_the_grammar() -> None:
     """And in no other place: parsers, completions and hints are made of it."""
     assert {key.partition(" ")[0] for key in grammar.GRAMMAR} == GROUPS.keys()
-    assert grammar.GRAMMAR.keys() == ABOUT.keys()
+    assert grammar.GRAMMAR.keys() == VERB_HELP.keys()
     for key in grammar.GRAMMAR:
         grammar.parser_of(key)
 

@@ -146,7 +146,7 @@ class TestMending:
     def test_a_removal_that_a_crash_interrupted_is_finished(self, paths: StatePaths) -> None:
         """The file that was renamed away, runs and logs go; nothing else does."""
         files.create(f"{paths.done}/.q_1.json.removed", msgspec.json.encode(DONE))
-        files.prepare((paths.root, paths.run("q_1", 1), paths.run("q_11", 1)))
+        files.create_folders((paths.root, paths.run("q_1", 1), paths.run("q_11", 1)))
         assert self.mended(paths, "half_removed") == ["finished 1 removal"]
         assert os.listdir(paths.runs) == ["q_11.1"]
 
@@ -154,7 +154,7 @@ class TestMending:
         """The removal of the old task was interrupted, a new one has its number: only the old file goes."""
         files.create(f"{paths.done}/.q_1.json.removed", msgspec.json.encode(DONE))
         files.create(paths.item("q_1"), msgspec.json.encode(msgspec.structs.replace(WAITS, id="q_1")))
-        files.prepare((paths.root, paths.run("q_1", 1)))
+        files.create_folders((paths.root, paths.run("q_1", 1)))
         self.mended(paths, "half_removed")
         assert os.listdir(paths.runs) == ["q_1.1"]
 
@@ -187,7 +187,7 @@ def everything(root: str) -> dict[str, tuple[int, int]]:
 def test_litter_is_told_of_only_when_no_engine_has_tidied_it_up(tmp_path: Path) -> None:
     """A writer may be at work, then an engine has its time. Tidying removes it wherever it lies, also when a folder is gone."""
     paths, now = StatePaths(str(tmp_path)), 2_000_000_000.0
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     left = [Path(folder, ".x.json.0123456789abcdef") for folder in cleanup.list_litter(paths)]
     for path in left:
         path.write_text("half")

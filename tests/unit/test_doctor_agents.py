@@ -45,7 +45,7 @@ def test_each_known_agent_is_told_with_what_to_do(paths: StatePaths, environ: di
     (tmp_path / "home" / ".claude" / ".credentials.json").touch()
     Path(paths.env, "default.env").write_text("GEMINI_API_KEY=secret\n", encoding="utf-8")
     told = found(paths, Settings(), environ | {"PATH": str(tmp_path / "bin")})  # whatever is installed here
-    assert set(told) == set(registry.DRIVERS)
+    assert set(told) == set(registry.LAUNCHERS)
     claude, codex, gemini, aider = (told[name] for name in ("claude", "codex", "gemini", "aider"))
     assert (claude.ready, claude.version, claude.path) == ("yes", "1.2.3-rc1", str(tmp_path / "bin" / "claude"))
     assert claude.login == str(tmp_path / "home" / ".claude" / ".credentials.json")
@@ -96,23 +96,23 @@ def test_a_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, en
     pid = tmp_path / "pid"
     hangs = install(tmp_path / "bin", "hangs", f"echo $$ > {pid}; sleep 300 & wait")
     started = time.monotonic()
-    assert program_versions.ask_program(str(hangs), environ, 3.0) is None
+    assert program_versions.ask_version(str(hangs), environ, 3.0) is None
     assert time.monotonic() - started < 30
     assert not is_alive(int(pid.read_text(encoding="utf-8")))
-    assert program_versions.ask_program(str(install(tmp_path / "bin", "floods", "exec yes")), environ) is None
-    assert program_versions.ask_program(str(install(tmp_path / "bin", "fails", "exit 3")), environ) is None
+    assert program_versions.ask_version(str(install(tmp_path / "bin", "floods", "exec yes")), environ) is None
+    assert program_versions.ask_version(str(install(tmp_path / "bin", "fails", "exit 3")), environ) is None
     broken = install(tmp_path / "bin", "broken", "")
     broken.write_bytes(b"\x7fELF nonsense")
-    assert program_versions.ask_program(str(broken), environ) is None
+    assert program_versions.ask_version(str(broken), environ) is None
     silent = install(tmp_path / "bin", "warns", "echo 'WARNING: 9.9.9'; echo 'tool 0.169.0'")
-    assert program_versions.ask_program(str(silent), environ) == "0.169.0"
+    assert program_versions.ask_version(str(silent), environ) == "0.169.0"
 
 
 def test_a_version_is_asked_for_without_a_terminal_and_without_a_network(tmp_path: Path, environ: dict[str, str]) -> None:
     """Input is empty, a proxy is named that is not there, and no folder of the operator's is the working directory."""
     script = f'{{ tty; pwd; echo "$https_proxy"; cat; }} > {tmp_path}/seen; echo 1.0'
-    assert program_versions.ask_program(str(install(tmp_path / "bin", "looks", script)), environ) == "1.0"
-    assert (tmp_path / "seen").read_text(encoding="utf-8").splitlines() == ["not a tty", "/", program_versions.NOWHERE]
+    assert program_versions.ask_version(str(install(tmp_path / "bin", "looks", script)), environ) == "1.0"
+    assert (tmp_path / "seen").read_text(encoding="utf-8").splitlines() == ["not a tty", "/", program_versions.DEAD_PROXY]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kugetsu_engine.domain.new_task import checked_tags
+from kugetsu_engine.domain.new_task import check_tags
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.task_document import fields_of, list_changes, parse_document, task_document, with_complaint
+from kugetsu_engine.domain.task_document import add_complaint, format_document, format_fields, list_changes, parse_document
 from kugetsu_engine.domain.text.times import epoch
 from kugetsu_engine.errors import UsageError
 
@@ -27,15 +27,15 @@ def _changed(task: Task, text: str) -> dict[str, Any]:
 def test_a_text_that_was_left_as_it_is_changes_nothing() -> None:
     """Whatever stands in the message, and with or without a line at its end."""
     for task in (TASK, Task("q_1", "local/a#1", "x"), Task("q_1", "local/a#1", "---\n---\n")):
-        assert _changed(task, task_document(task)) == {}
-        assert _changed(task, task_document(task, "a note").rstrip("\n")) == {}
+        assert _changed(task, format_document(task)) == {}
+        assert _changed(task, format_document(task, "a note").rstrip("\n")) == {}
 
 
 @given(some.text(alphabet=some.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_message_comes_back_as_it_went(message: str) -> None:
     """But for the newlines at its end, which editors add."""
     task = Task("q_1", "local/a#1", message)
-    assert _changed(task, task_document(task)) == {}
+    assert _changed(task, format_document(task)) == {}
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_any_message_comes_back_as_it_went(message: str) -> None:
 def test_each_field_can_be_changed(line: str, found: dict[str, Any]) -> None:
     """Only what differs is an edit."""
     name = line.partition(":")[0]
-    text = "\n".join(line if one.startswith(f"{name}:") else one for one in task_document(TASK).split("\n"))
+    text = "\n".join(line if one.startswith(f"{name}:") else one for one in format_document(TASK).split("\n"))
     assert _changed(TASK, text) == found
 
 
 def test_a_time_may_be_written_as_everywhere() -> None:
     """Local, or from now."""
-    text = task_document(TASK).replace(f"at: {fields_of(TASK)['at']}", "at: +2h")
+    text = format_document(TASK).replace(f"at: {format_fields(TASK)['at']}", "at: +2h")
     assert epoch(_changed(TASK, text)["not_before"]) == NOW + 7200.0
 
 
@@ -76,7 +76,7 @@ def test_a_time_may_be_written_as_everywhere() -> None:
 def test_a_broken_text_is_told_by_line_or_field(old: str, new: str, told: str) -> None:
     """In words; nothing is guessed."""
     task = msgspec.structs.replace(TASK, after=["q_3", "q_17_ab"], message="no line of dashes")
-    text = task_document(task)
+    text = format_document(task)
     assert old in text
     with pytest.raises(UsageError, match=told):
         _changed(task, text.replace(old, new, 1))
@@ -84,21 +84,21 @@ def test_a_broken_text_is_told_by_line_or_field(old: str, new: str, told: str) -
 
 def test_a_complaint_stands_at_the_top_and_takes_the_place_of_the_last_one() -> None:
     """So that the text can be mended and read again."""
-    first = with_complaint(task_document(TASK), "one\nthing")
+    first = add_complaint(format_document(TASK), "one\nthing")
     assert first.startswith("# ! one thing\n# #41")
-    assert with_complaint(first, "another") == with_complaint(task_document(TASK), "another")
+    assert add_complaint(first, "another") == add_complaint(format_document(TASK), "another")
 
 
 @pytest.mark.parametrize("rule", ["---\n", ""], ids=["with the rule", "without it"])
 def test_a_complaint_leaves_the_message_as_it_is(rule: str) -> None:
     """Also where one of its lines looks like a complaint."""
     text = f"priority: 5\n{rule}see:\n# ! not a complaint\n"
-    assert with_complaint(with_complaint(text, "one"), "another") == f"# ! another\n{text}"
+    assert add_complaint(add_complaint(text, "one"), "another") == f"# ! another\n{text}"
 
 
 def test_tags_are_plain_words() -> None:
     """In small letters, each once, few."""
-    assert checked_tags(["+Api", "api", "v1.2", "日本"]) == ["api", "v1.2", "日本"]
+    assert check_tags(["+Api", "api", "v1.2", "日本"]) == ["api", "v1.2", "日本"]
     for wrong in (["a b"], [""], ["x" * 31], ["\x1b[2J"], [str(number) for number in range(11)]):
         with pytest.raises(UsageError):
-            checked_tags(wrong)
+            check_tags(wrong)

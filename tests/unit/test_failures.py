@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kugetsu_engine.agents.failure_patterns import COMMON
 from kugetsu_engine.agents.opencode import process_mode
 from kugetsu_engine.domain import failures
-from kugetsu_engine.domain.text.reset_times import LONGEST_S, reset_time
+from kugetsu_engine.domain.text.reset_times import LONGEST_S, parse_reset_time
 from kugetsu_engine.errors import GitError, RepositoryError
 from kugetsu_engine.supervisor import outcome
 from kugetsu_engine.supervisor.agent_log import LogFile
@@ -190,7 +190,7 @@ def test_a_full_disk_is_named() -> None:
 )
 def test_an_operators_pattern_is_checked(patterns: dict[str, str], wrong: str | None) -> None:
     """Expression, class and length."""
-    found = failures.fault_of(patterns)
+    found = failures.find_pattern_fault(patterns)
     assert found is None if wrong is None else wrong in (found or "")
 
 
@@ -231,12 +231,12 @@ def test_an_operators_pattern_is_checked(patterns: dict[str, str], wrong: str | 
 )
 def test_the_time_of_a_reset_is_read(text: str, seconds: float | None, in_utc: None) -> None:
     """In the shapes that providers and agent programs use; what is past, too far away or no time is no reset."""
-    found = reset_time(text, NOW)
+    found = parse_reset_time(text, NOW)
     assert found is None if seconds is None else found == pytest.approx(NOW + seconds, abs=0.01)
 
 
 @given(st.text(max_size=300) | st.from_regex(re.compile(r"(resets?|try again|retry)[ :a-z0-9.,()/-]{0,80}"), fullmatch=True))
 def test_any_text_gives_a_time_ahead_or_none(text: str) -> None:
     """Nothing a provider prints raises, or makes a task wait for ever."""
-    found = reset_time(text, NOW)
+    found = parse_reset_time(text, NOW)
     assert found is None or NOW < found <= NOW + LONGEST_S

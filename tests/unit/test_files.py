@@ -144,7 +144,7 @@ def test_folders_and_files_are_private_under_any_umask(tmp_path: Path, mask: int
     paths = StatePaths(str(tmp_path / "new" / "state"))
     before = os.umask(mask)
     try:
-        files.prepare(paths.folders())
+        files.create_folders(paths.folders())
         files.replace(paths.config, b"x")
         files.create(paths.item("q_1"), b"x")
         files.append_line(paths.notifications, b"x")
@@ -274,13 +274,13 @@ def test_what_is_no_file_can_be_set_aside_too(tmp_path: Path) -> None:
 def test_a_state_directory_others_may_write_to_is_refused_with_the_cure(tmp_path: Path) -> None:
     """Group or world writable: refused, with the command that mends it."""
     paths = StatePaths(str(tmp_path / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     for mode in (0o770, 0o707, 0o777):
         os.chmod(paths.root, mode)
         with pytest.raises(StateDirError, match="chmod 700"):
-            files.prepare(paths.folders())
+            files.create_folders(paths.folders())
     os.chmod(paths.root, 0o700)
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
 
 
 @pytest.mark.parametrize("name", ["state", "state/queue", "state/queue/items"])
@@ -291,16 +291,16 @@ def test_a_file_in_the_place_of_a_folder_is_refused_by_its_path(tmp_path: Path, 
     os.chmod(obstacle.parent, 0o700)
     obstacle.write_bytes(b"mine")
     with pytest.raises(StateDirError, match=f"{obstacle} is no folder"):
-        files.prepare(StatePaths(str(tmp_path / "state")).folders())
+        files.create_folders(StatePaths(str(tmp_path / "state")).folders())
     assert obstacle.read_bytes() == b"mine"
 
 
 def test_a_folder_that_went_missing_is_made_again(tmp_path: Path) -> None:
     """`rm -r logs` between two starts is no fault."""
     paths = StatePaths(str(tmp_path / "state"))
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     os.rmdir(paths.logs)
-    files.prepare(paths.folders())
+    files.create_folders(paths.folders())
     assert _mode(paths.logs) == 0o700
 
 

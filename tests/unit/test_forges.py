@@ -21,7 +21,7 @@ from kugetsu_engine.state import pull_requests
 from tests.support.forge import FakeForge, Reply, later
 from tests.support.waiting import patience
 
-REF = refs.parse("forge.test/o/r#7")
+REF = refs.parse_reference("forge.test/o/r#7")
 BRANCH = "fix/issue-7"
 SECRET = "s3cr3t-token"
 
@@ -212,16 +212,16 @@ def test_what_was_learnt_is_kept_with_its_age_and_asked_again_when_it_is_old(
     known = asking.known(REF)
     assert known is not None
     assert (known.branch, known.pull is not None and known.pull.number) == (BRANCH, 4)
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {}
     old = CachedForges(paths, {}, lambda: time.time() - 1000)
     old.pull_request_of(REF, BRANCH)
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time()) == {str(REF): BRANCH}
     forge.pulls["o/r"][0] |= {"state": "closed", "merged_at": "2026-11-21T10:00:00Z", "merged": True}
     assert asking.ask_again() == []
     known = asking.known(REF)
     assert known is not None
     assert str(known.pull) == "PR #4 merged"
-    assert pull_requests.due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
+    assert pull_requests.list_due_refreshes(pull_requests.load_pull_requests(paths), time.time() + 3600) == {}
     Path(paths.pulls).write_bytes(b"{garbage")
     assert asking.known(REF) is None
     asking.pull_request_of(REF, BRANCH)
@@ -282,7 +282,7 @@ def test_a_token_is_meant_for_one_host(
     settings: Settings, tokens: dict[str, str], host: str, wanted: tuple[str, str, str | None] | None
 ) -> None:
     """Nobody is asked without a token or a setting, and no token goes to a host it was not made for."""
-    found = hosts.forge_of(host, settings, tokens)
+    found = hosts.find_forge(host, settings, tokens)
     assert (None if found is None else (found.kind, found.api, found.token)) == wanted
 
 
@@ -303,7 +303,7 @@ def test_a_broken_file_of_tokens_is_told_in_one_line(paths: StatePaths, capsys: 
     """A task may start all the same; who asks is not told that the forge wants a token."""
     Path(paths.config).write_text('[forges."forge.test"]\nkind = "gitea"\n', encoding="utf-8")
     Path(paths.env, "forges.env").mkdir()
-    assert hosts.may_ask(paths, load_settings(paths, {})[0], "forge.test")
+    assert hosts.may_be_usable(paths, load_settings(paths, {})[0], "forge.test")
     assert main(["text", paths.root, "forge.test/o/r#7"]) == 0
     [said] = capsys.readouterr().out.splitlines()
     assert f"{paths.env}/forges.env is no regular file" in json.loads(said)["error"]

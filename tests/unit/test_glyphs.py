@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from kugetsu_engine.cli.context import glyph
 from kugetsu_engine.domain.states import ALL
 from kugetsu_engine.domain.task import Task
-from kugetsu_engine.domain.text import glyphs
+from kugetsu_engine.domain.text import glyph_tables
 from kugetsu_tui.formatting import glyphs as states
 
 WORKTREES = ("live", "waiting", "dirty", "unpushed", "merged", "pushed", "empty", "unknown")
@@ -18,18 +18,18 @@ WORKTREES = ("live", "waiting", "dirty", "unpushed", "merged", "pushed", "empty"
 
 def test_every_glyph_takes_one_cell() -> None:
     """`⌛` took two, and moved every column behind it."""
-    assert {name: cell_len(sign) for name, sign in glyphs.UTF8.items()} == dict.fromkeys(glyphs.UTF8, 1)
-    assert all(len(sign) == 1 and sign.isascii() and sign.isprintable() for sign in glyphs.ASCII.values())
-    assert glyphs.UTF8.keys() == glyphs.ASCII.keys()
+    assert {name: cell_len(sign) for name, sign in glyph_tables.UTF8.items()} == dict.fromkeys(glyph_tables.UTF8, 1)
+    assert all(len(sign) == 1 and sign.isascii() and sign.isprintable() for sign in glyph_tables.ASCII.values())
+    assert glyph_tables.UTF8.keys() == glyph_tables.ASCII.keys()
 
 
 def test_there_is_a_glyph_for_every_state_and_level() -> None:
     """Of tasks, of notifications, of worktrees."""
     levels = {"info", "good", "warning", "error"}
-    assert {*ALL, *levels, *WORKTREES} <= glyphs.UTF8.keys()
+    assert {*ALL, *levels, *WORKTREES} <= glyph_tables.UTF8.keys()
 
 
-@pytest.mark.parametrize("table", [glyphs.UTF8, glyphs.ASCII])
+@pytest.mark.parametrize("table", [glyph_tables.UTF8, glyph_tables.ASCII])
 def test_states_that_can_stand_in_one_list_look_different(table: dict[str, str]) -> None:
     """Of a task, and of a worktree: there `merged` and `pushed` both mean that the work is elsewhere."""
     for names in ((*ALL, "held", "retry", "stopping", "warning"), [name for name in WORKTREES if name != "pushed"]):

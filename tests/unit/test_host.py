@@ -9,8 +9,8 @@ import pytest
 
 from kugetsu_engine.client.snapshot import Active, Snapshot
 from kugetsu_engine.config.loader import load_settings
-from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, refusal
-from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, queue_reason
+from kugetsu_engine.domain.decisions.resources import Disk, Floors, HostFacts, find_shortage
+from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, find_queue_reason
 from kugetsu_engine.domain.task import Task
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler import resource_gate
@@ -40,8 +40,8 @@ def machine(free: int, total: int) -> HostFacts:
 )
 def test_what_is_missing_is_said_with_both_numbers(facts: HostFacts, floors: Floors, running: int, words: str) -> None:
     """And is the reason `pressure` of every task that could start."""
-    assert refusal(facts, floors, running) == words
-    why = queue_reason(SchedulingFacts(limit=3, used=1, pressure=words))
+    assert find_shortage(facts, floors, running) == words
+    why = find_queue_reason(SchedulingFacts(limit=3, used=1, pressure=words))
     assert why is not None
     assert (why.code, why.text) == ("pressure", words)
 
@@ -52,30 +52,30 @@ def test_a_small_healthy_machine_runs_its_first_agent() -> None:
         memory_free=450 * MIB, memory_total=970 * MIB, disks=(Disk("/", 600 * MIB, 5 * GIB, 90_000, 327_680),),
         memory_pressure=60.0, cpu_pressure=99.0, io_pressure=99.0, load_per_core=30.0,
     )  # fmt: skip
-    assert refusal(small, Floors(), 0) is None
-    assert refusal(small, Floors(), 1) == "only 450M memory free, 800M wanted"
-    assert refusal(machine(60 * MIB, 970 * MIB), Floors(), 0) == "only 60M memory free, 97M wanted"
+    assert find_shortage(small, Floors(), 0) is None
+    assert find_shortage(small, Floors(), 1) == "only 450M memory free, 800M wanted"
+    assert find_shortage(machine(60 * MIB, 970 * MIB), Floors(), 0) == "only 60M memory free, 97M wanted"
 
 
 def test_what_is_not_known_is_no_obstacle() -> None:
     """macOS has no pressure, btrfs counts no inodes, a strange /proc says nothing."""
-    assert refusal(HostFacts(), Floors(GIB, GIB, 0.1, 0.1, 0.1, 0.1), 5, 5) is None
-    assert refusal(HostFacts(disks=(Disk("/", 10 * GIB, 20 * GIB),)), Floors(), 5) is None
+    assert find_shortage(HostFacts(), Floors(GIB, GIB, 0.1, 0.1, 0.1, 0.1), 5, 5) is None
+    assert find_shortage(HostFacts(disks=(Disk("/", 10 * GIB, 20 * GIB),)), Floors(), 5) is None
 
 
 def test_every_floor_can_be_taken_off() -> None:
     """0 is `off`."""
     worst = HostFacts(0, GIB, (Disk("/", 0, GIB, 0, 1000),), 100.0, 100.0, 100.0, 999.0)
-    assert refusal(worst, Floors(0, 0, 0, 0, 0, 0), 3, 3) is None
+    assert find_shortage(worst, Floors(0, 0, 0, 0, 0, 0), 3, 3) is None
 
 
 def test_agents_that_just_started_still_need_their_memory() -> None:
     """Three at once are not let in on the free memory that is enough for one."""
     facts = machine(1500 * MIB, 2 * GIB)
-    assert refusal(facts, Floors(), 0) is None
-    assert refusal(facts, Floors(), 1, settling=0) is None
-    assert "just started" in (refusal(facts, Floors(), 1, settling=1) or "")
-    assert refusal(facts, Floors(), 0, settling=2) is None, "those that have ended need nothing"
+    assert find_shortage(facts, Floors(), 0) is None
+    assert find_shortage(facts, Floors(), 1, settling=0) is None
+    assert "just started" in (find_shortage(facts, Floors(), 1, settling=1) or "")
+    assert find_shortage(facts, Floors(), 0, settling=2) is None, "those that have ended need nothing"
 
 
 def test_the_machine_of_this_test_is_read(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_limits_of_all_cgroups_above_count(tmp_path: Path) -> None:
             "user.slice/memory.stat": "anon 600000\ninactive_file 100000\n",
         },
     )  # fmt: skip
-    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
+    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(1_000_000, 400_000)]
 
 
 def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
@@ -123,12 +123,12 @@ def test_cgroups_of_the_first_version_count_too(tmp_path: Path) -> None:
             "memory/docker/abc/memory.usage_in_bytes": "1\n",
         },
     )  # fmt: skip
-    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
+    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == [(2_000_000, 400_000)]
 
 
 def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """It showed the machine's 40 GiB while the limit of the cgroup kept everything waiting."""
-    monkeypatch.setattr(resource_gate, "cgroup_limits", lambda: [(1 << 30, 7 << 20)])
+    monkeypatch.setattr(resource_gate, "read_cgroup_limits", lambda: [(1 << 30, 7 << 20)])
     active = Active(Task("q_1", "local/a#1", "x", state="running"), None, None, 0.0, 60.0, None)
     snapshot = SimpleNamespace(active=(active,))
     assert ResourceUsage().read(cast(Snapshot, snapshot)).free_bytes == resource_gate.read_facts(()).memory_free == 7 << 20
@@ -138,7 +138,7 @@ def test_the_console_shows_the_free_memory_that_decides_about_a_start(monkeypatc
 def test_a_strange_membership_is_no_limit(tmp_path: Path, text: str) -> None:
     """Whatever stands there."""
     lay(tmp_path, {"membership": text})
-    assert resource_gate.cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
+    assert resource_gate.read_cgroup_limits(str(tmp_path / "membership"), str(tmp_path)) == []
 
 
 def test_pressure_is_the_share_of_the_last_ten_seconds(tmp_path: Path) -> None:

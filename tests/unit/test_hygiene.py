@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -240,7 +242,7 @@ def test_all_names_of_the_state_directory_are_spelt_in_one_module() -> None:
 BY_HAND = re.compile(
     r"""removeprefix\(["']q_["']\)|id\[2:\]|["'](?:e?s|ies)["'] \* \(|["']e?s\b[^"']*["'] if [\w.()]+ [!=<>]+ 1|\* 100 // """
 )
-"""An id, a plural or a share that is written without `domain.draft` and `domain.text.quantities`."""
+"""An id, a plural or a share that is written without `domain.new_task` and `domain.text.quantities`."""
 
 
 @pytest.mark.parametrize(
@@ -257,7 +259,7 @@ def test_ids_plurals_and_shares_are_written_in_one_place() -> None:
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in SOURCES
         for line in path.read_text("utf-8").splitlines()
-        if path.name != "draft.py" and BY_HAND.search(line)
+        if path.name != "new_task.py" and BY_HAND.search(line)
     }
     assert found == set()
 
@@ -306,6 +308,98 @@ def test_every_module_and_every_public_function_says_what_it_is() -> None:
                 if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_" and not ast.get_docstring(node)
             ]
     assert silent == []
+
+
+VAGUE = frozenset({"look", "tell", "hear", "take", "told", "words", "one", "found", "over", "begin"})
+"""Words that do not say what a function does."""
+VAGUE_ALLOWED: dict[str, str] = {
+    "kugetsu_engine/cli/commands/completion.py:complete_words": "the words of the command line",
+    "kugetsu_engine/client/edit.py:begin_edit": "to be renamed",
+    "kugetsu_engine/engine/loop.py:Engine.take_turn": "to be renamed",
+    "kugetsu_engine/git/isolation.py:IsolatedView.pass_over_filtered": "to be renamed",
+    "kugetsu_tui/screens/multi_select.py:Marking.words": "to be renamed",
+    "kugetsu_tui/widgets/row_list.py:RowList.begin_range": "to be renamed",
+}
+"""By public name why it has such a word."""
+
+
+def _public_names(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
+    """The functions and classes of a module and the methods of its public classes: `Engine.take_turn`."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name[0] != "_":
+            yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from _public_names(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, (ast.If, ast.Try)):
+            yield from _public_names([*node.body, *node.orelse], prefix)
+
+
+def _parts(name: str) -> set[str]:
+    """The parts of a name at underscores and capitals, in small letters."""
+    return {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name.rpartition(".")[2])}
+
+
+@pytest.mark.parametrize("name", ["look", "tell_all", "EditBegin", "Engine.take_turn", "inOneLine", "HTTPWords"])
+def test_the_scan_finds_vague_names(name: str) -> None:
+    """A scan that finds nothing would prove nothing; and `overlap` or `beginning` are no such names."""
+    assert _parts(name) & VAGUE
+    assert not _parts("overlaps_beginning_taken") & VAGUE
+
+
+def test_public_names_say_what_they_do() -> None:
+    """`look`, `tell` or `take` could be anything. The list of what is allowed does not go stale."""
+    vague = {
+        f"{path.relative_to(ROOT)}:{name}"
+        for path in SOURCES
+        for name in _public_names(ast.parse(path.read_text("utf-8")).body)
+        if _parts(name) & VAGUE
+    }
+    assert vague == set(VAGUE_ALLOWED)
+
+
+def test_few_modules_stand_at_the_top_of_the_engine() -> None:
+    """Whatever else there is has a package that says what it is about."""
+    top = {path.name for path in (ROOT / "kugetsu_engine").iterdir() if path.is_file()}
+    assert top == {"__init__.py", "__main__.py", "errors.py", "paths.py", "py.typed"}
+
+
+SAME_SUBJECT: dict[str, str] = {
+    "attach.py": "a manual session: the command, what the client does for it, and the console's key",
+    "completion.py": "completing a line: in a shell, and in the console's `:`",
+    "diff.py": "the diff of a worktree: read from git, as rows, as a screen",
+    "edit.py": "editing a waiting task: the command, and what the client does for it",
+    "forecast.py": "when tasks will start: the simulation, as rows, as a dialog",
+    "grammar.py": "what can be typed: after `kugetsu`, and after the console's `:`",
+    "main.py": "where a program begins: without and with the console",
+    "notifications.py": "notifications: on disk, as rows",
+    "queue.py": "the waiting tasks: the command that lists them, as rows",
+    "replay.py": "a past moment: the command, the client's snapshot of it, and the console's keys",
+    "start.py": "starting work on an issue: the command, and what the client does for it",
+    "start_point.py": "where the work of an attempt starts: found in git, as a sentence",
+    "task.py": "a task: the record, and its screen",
+    "utilization.py": "how the slots were used: as rows, as a dialog",
+    "worktrees.py": "worktrees: made by git, and the command that lists them",
+}
+"""File names that occur in several packages: one subject, on several storeys."""
+FOR_ONE_RELEASE = frozenset({"kugetsu_engine/process/supervisor.py"})
+"""Modules at an old place, for programs that started before an upgrade."""
+
+
+def test_a_file_name_stands_for_one_subject() -> None:
+    """A name in two packages is one subject on two storeys. The list does not go stale, and it stays short."""
+    names = Counter(path.name for path in SOURCES if str(path.relative_to(ROOT)) not in FOR_ONE_RELEASE)
+    assert {name for name, times in names.items() if times > 1} - {"__init__.py"} == set(SAME_SUBJECT)
+    assert len(SAME_SUBJECT) <= 15
+    assert all((ROOT / path).is_file() for path in FOR_ONE_RELEASE)
+
+
+def test_nothing_shadows_the_standard_library() -> None:
+    """ruff checks it at the top of the packages. Further down only `queue` bears such a name, which no word says better."""
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
+    assert "A" in ruff["select"]
+    assert "A005" not in ruff["ignore"]
+    names = {part.removesuffix(".py") for path in SOURCES for part in path.relative_to(ROOT).parts}
+    assert names & sys.stdlib_module_names == {"queue"}
 
 
 def test_the_sources_are_where_the_scan_looks() -> None:

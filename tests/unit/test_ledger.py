@@ -66,7 +66,7 @@ class Books:
     def end(self, task_id: str, state: Any = "completed") -> None:
         """Let a task end."""
         task = self.store.get(task_id)
-        self.store.issue_free(task.issue_ref)
+        self.store.release_issue(task.issue_ref)
         self.store.change(task, state)
 
 
@@ -99,7 +99,7 @@ def test_tasks_start_by_priority_then_position_then_number(paths: StatePaths, ro
     expected = sorted(
         ids, key=lambda task_id: (-rows[int(task_id[2:]) - 1][0], rows[int(task_id[2:]) - 1][1], int(task_id[2:]))
     )
-    assert [entry.id for entry in books.store.in_order()] == expected
+    assert [entry.id for entry in books.store.list_pending()] == expected
     assert _drain(books) == expected
 
 
@@ -115,7 +115,7 @@ def test_a_parked_task_takes_its_place_again_when_its_reason_is_gone(books: Book
     assert books.next() == first
     books.start(first)
     assert books.next() is None
-    assert books.store.next_due() == START + 10
+    assert books.store.next_due_time() == START + 10
     books.now += 10
     assert books.next() == timed
     books.start(timed)
@@ -231,13 +231,13 @@ def test_changes_made_by_hand_are_taken_in(books: Books) -> None:
     books.write(3, priority=9)
     os.unlink(books.paths.item(one))
     books.store.reread({three})
-    assert [entry.id for entry in books.store.in_order()] == [three, one, two]
+    assert [entry.id for entry in books.store.list_pending()] == [three, one, two]
     books.store.rescan()
-    assert [entry.id for entry in books.store.in_order()] == [three, two]
+    assert [entry.id for entry in books.store.list_pending()] == [three, two]
     books.write(2, state="cancelled", completed_at=iso(START))
     books.store.rescan()
     assert os.path.exists(books.paths.ended(two))
-    assert [entry.id for entry in books.store.in_order()] == [three]
+    assert [entry.id for entry in books.store.list_pending()] == [three]
 
 
 def test_a_file_that_becomes_unreadable_is_never_offered_and_set_aside_after_a_grace(books: Books) -> None:
@@ -309,19 +309,19 @@ def test_what_waits_too_long_is_found_expired_once(books: Books) -> None:
     own = books.write(2, expires_at=iso(START + 10))
     held = books.write(3, held=True)
     books.store.rescan()
-    assert books.store.expired() == []
+    assert books.store.list_expired() == []
     books.now = START + 10
-    assert [entry.id for entry in books.store.expired()] == [own]
+    assert [entry.id for entry in books.store.list_expired()] == [own]
     books.end(own, "expired")
-    assert books.store.expired() == []
+    assert books.store.list_expired() == []
     books.store.set_timing(Timing(3, 5.0, 60.0, 20.0))
     books.now = START + 20
-    assert [entry.id for entry in books.store.expired()] == [old]
+    assert [entry.id for entry in books.store.list_expired()] == [old]
     books.end(old, "expired")
-    assert [entry.id for entry in books.store.in_order()] == [held]
+    assert [entry.id for entry in books.store.list_pending()] == [held]
     books.store.set_timing(Timing(3, 5.0, 60.0, None))
     books.now += 1e9
-    assert books.store.expired() == []
+    assert books.store.list_expired() == []
 
 
 def test_ten_thousand_tasks_are_read_in_seconds_and_claimed_in_no_time(books: Books) -> None:
@@ -360,7 +360,7 @@ def test_thousands_of_parked_tasks_cost_nothing_at_each_turn(books: Books) -> No
     for _ in range(1000):
         assert books.next(busy_refs=busy) == fine
     assert time.process_time() - began < 1
-    books.store.issue_free("local/busy#1")
+    books.store.release_issue("local/busy#1")
     assert books.next() == "q_3"
     books.now += 100
     assert books.next() == "q_1"
@@ -376,7 +376,7 @@ def test_the_index_and_the_plain_decision_agree(books: Books) -> None:
     books.store.rescan()
     started: list[str] = []
     for turn in range(200):
-        plain = scheduling.next_to_start(books.store.in_order(), books.facts(), books.now)
+        plain = scheduling.choose_next(books.store.list_pending(), books.facts(), books.now)
         assert books.next() == (plain.id if plain else None)
         if plain:
             books.start(plain.id)

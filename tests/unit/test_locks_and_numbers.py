@@ -208,8 +208,8 @@ def test_tidying_removes_old_conversations_that_no_issue_goes_on_with(paths: Sta
     """With `cleanup_age`; none where a session file cannot be read, as it may name any of them."""
     sessions.save_session(paths, Session("local-a-1", agent="aider", session_id="in-use"))
     for name in ("in-use", "old", "new"):
-        Path(aider.history(paths.root, name)).touch()
-        os.utime(aider.history(paths.root, name), (1000.0, 1000.0) if name != "new" else None)
+        Path(aider._history_path(paths.root, name)).touch()
+        os.utime(aider._history_path(paths.root, name), (1000.0, 1000.0) if name != "new" else None)
     others = {"local-a-1.json", "in-use.aider.md", "new.aider.md"}
     broken = Path(paths.session("local-b-2"))
     broken.write_bytes(b"{")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kugetsu_engine.domain.text.log_stamps import Stamp, line_of, stamp_of
+from kugetsu_engine.domain.text.log_stamps import Stamp, format_stamp, parse_stamp
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state.log_reader import LogReader
 from kugetsu_engine.state.log_times import LogTimes
@@ -210,4 +210,4 @@ def test_a_broken_stamp_is_passed_over_and_the_file_is_read_on_while_it_grows(pa
     path.unlink()
     assert times.refresh()
     assert (times.time_of(0), times.offset_at(300), times.known_to) == (None, None, 0)
-    assert stamp_of(line_of(Stamp(123.456, 7, 8))) == Stamp(123.46, 7, 8)
+    assert parse_stamp(format_stamp(Stamp(123.456, 7, 8))) == Stamp(123.46, 7, 8)

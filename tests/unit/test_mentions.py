@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain import mentions, refs
-from kugetsu_engine.domain.refs import slug
+from kugetsu_engine.domain.refs import make_slug
 from kugetsu_engine.domain.reserved_refs import BASE, PM_AGENT, SESSIONS
 
 
@@ -36,7 +36,7 @@ def test_each_form_is_found_once_and_in_order(text: str, found: list[str]) -> No
 def test_any_text_gives_references_that_can_be_read_again(text: str) -> None:
     """Never an error; what is found is a reference in its long form."""
     for ref in mentions.find_mentions(text):
-        assert refs.parse(str(ref)) == ref
+        assert refs.parse_reference(str(ref)) == ref
 
 
 @given(
@@ -48,5 +48,5 @@ def test_no_issue_has_the_session_file_of_another_one(host: str, path: str, numb
     """The two reserved names are nobody else's; two references never share a name."""
     ref = f"{host}/{path}#{number}"
     if ref not in (BASE, PM_AGENT):
-        assert slug(ref) not in SESSIONS.values()
+        assert make_slug(ref) not in SESSIONS.values()
     assert SESSIONS[BASE] != SESSIONS[PM_AGENT]

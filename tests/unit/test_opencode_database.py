@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.opencode import database, process_mode
-from kugetsu_engine.domain.decisions.scheduling import Timing, after_attempt
+from kugetsu_engine.domain.decisions.scheduling import Timing, decide_next_state
 from kugetsu_engine.domain.failures import CLASSES
 from kugetsu_engine.domain.task import Attempt, Task
 from kugetsu_engine.paths import StatePaths
@@ -122,9 +122,9 @@ def test_an_attempt_that_met_a_locked_database_all_the_same_does_not_count() -> 
         Task("q_1", "local/a#1", attempt=1),
         Attempt(1, outcome="failed", failure="locked", reason="database is locked"),
     )
-    verdict = after_attempt(task, locked, timing)
+    verdict = decide_next_state(task, locked, timing)
     assert (verdict.state, verdict.counts, verdict.retry_delay) == ("pending", False, 5.0)
     again = Task("q_1", "local/a#1", attempt=2, attempts=[locked], attempts_before=1)
-    assert after_attempt(again, locked, timing).retry_delay == 10.0
+    assert decide_next_state(again, locked, timing).retry_delay == 10.0
     last = Task("q_1", "local/a#1", attempt=20, attempts=[locked] * 19, attempts_before=19)
-    assert after_attempt(last, locked, timing).state == "error"
+    assert decide_next_state(last, locked, timing).state == "error"

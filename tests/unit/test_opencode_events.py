@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.opencode import process_mode
-from kugetsu_engine.agents.opencode.events import EMPTY_STEPS, OpencodeReader
+from kugetsu_engine.agents.opencode.events import MAX_EMPTY_STEPS, OpencodeReader
 
 SESSION = "ses_e029ab12cd34ABCDEFGHIJKLMN"
 
@@ -127,7 +127,7 @@ def test_what_it_cannot_read_is_passed_over() -> None:
 
 def test_steps_that_end_for_no_reason_are_noticed_as_endless() -> None:
     """A provider whose stream has no end makes opencode ask again for ever; one good step resets the count."""
-    reader = read(*[step("unknown")] * (EMPTY_STEPS - 1))
+    reader = read(*[step("unknown")] * (MAX_EMPTY_STEPS - 1))
     assert reader.trouble() is None
     reader.feed(step("unknown"))
     assert (reader.trouble() or ("", ""))[0] == "endless"

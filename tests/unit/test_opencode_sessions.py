@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kugetsu_engine.agents.opencode import session_ids
-from kugetsu_engine.agents.opencode.session_ids import ForkFailed, NoSession
+from kugetsu_engine.agents.opencode.session_ids import ForkFailed, MissingSession
 from kugetsu_engine.errors import AttemptFailed
 
 OLD = "ses_e00bbc93dffe7WmhxV6lJsX6sC"
@@ -73,31 +73,31 @@ def place(tmp_path: Path) -> Any:
 
 def test_a_session_goes_on_in_its_own_directory_only(place: Place) -> None:
     """From any other one opencode would work in the old directory, print nothing and never end."""
-    assert session_ids.ready(place.job("continue")) == {"argv": [place.program, "run", "-s", OLD], "prompt": "go on"}
-    assert session_ids.ready({**place.job("continue"), "prompt_continued": None})["prompt"] == "whole"
+    assert session_ids.prepare_session(place.job("continue")) == {"argv": [place.program, "run", "-s", OLD], "prompt": "go on"}
+    assert session_ids.prepare_session({**place.job("continue"), "prompt_continued": None})["prompt"] == "whole"
     elsewhere = {**place.job("continue"), "worktree": str(place.folder / "tmp")}
-    with pytest.raises(NoSession, match="belongs to"):
-        session_ids.ready(elsewhere)
-    with pytest.raises(NoSession, match="any more"):
-        session_ids.ready(place.job("continue", OLD.replace("e00", "e01")))
+    with pytest.raises(MissingSession, match="belongs to"):
+        session_ids.prepare_session(elsewhere)
+    with pytest.raises(MissingSession, match="any more"):
+        session_ids.prepare_session(place.job("continue", OLD.replace("e00", "e01")))
     for odd in ("--help", "", "ses_short", "x; rm"):
-        with pytest.raises(NoSession):
-            session_ids.ready(place.job("continue", odd))
+        with pytest.raises(MissingSession):
+            session_ids.prepare_session(place.job("continue", odd))
 
 
 def test_a_database_that_cannot_be_read_is_no_obstacle(place: Place) -> None:
     """Another version's, none at all, or one in another place: the run itself will tell."""
-    assert session_ids.directory_of(OLD, {"XDG_DATA_HOME": "/nowhere"}) is None
-    assert session_ids.database({"OPENCODE_DB": ":memory:"}) is None
-    assert session_ids.database({"OPENCODE_DB": "/x/y.db"}) == "/x/y.db"
-    assert session_ids.database({"HOME": "/h"}) == "/h/.local/share/opencode/opencode.db"
+    assert session_ids.read_directory(OLD, {"XDG_DATA_HOME": "/nowhere"}) is None
+    assert session_ids.find_database({"OPENCODE_DB": ":memory:"}) is None
+    assert session_ids.find_database({"OPENCODE_DB": "/x/y.db"}) == "/x/y.db"
+    assert session_ids.find_database({"HOME": "/h"}) == "/h/.local/share/opencode/opencode.db"
     place.database.execute("drop table session")
-    assert session_ids.directory_of(OLD, place.env) is None
+    assert session_ids.read_directory(OLD, place.env) is None
 
 
 def test_a_copy_has_new_ids_that_keep_their_order_and_says_whose_copy_it_is(place: Place) -> None:
     """The original is only read; nothing is left in the temporary folder."""
-    changed = session_ids.ready(place.job("fork"))
+    changed = session_ids.prepare_session(place.job("fork"))
     new = changed["argv"][-1]
     copied = json.loads((place.folder / "imported.json").read_text("utf-8"))
     text = json.dumps(copied["messages"])
@@ -119,7 +119,7 @@ def test_what_is_no_session_is_not_copied(place: Place, exported: str) -> None:
     """Refused with the class that has the next attempt begin anew."""
     (place.folder / "export.json").write_bytes(exported.encode("utf-8", "surrogateescape"))
     with pytest.raises(ForkFailed) as failed:
-        session_ids.ready(place.job("fork"))
+        session_ids.prepare_session(place.job("fork"))
     assert failed.value.failure == "session"
 
 
@@ -127,18 +127,18 @@ def test_what_opencode_refuses_is_told_in_its_own_words(place: Place) -> None:
     """And so is a program that is not there."""
     (place.folder / "refuse").touch()
     with pytest.raises(ForkFailed, match="exit code 1: Error: no, export"):
-        session_ids.ready(place.job("fork"))
+        session_ids.prepare_session(place.job("fork"))
     with pytest.raises(ForkFailed, match="/no/such/opencode cannot be run"):
-        session_ids.ready({**place.job("fork"), "argv": ["/no/such/opencode"]})
+        session_ids.prepare_session({**place.job("fork"), "argv": ["/no/such/opencode"]})
 
 
 def test_a_deletion_is_believed_only_when_the_session_is_gone(place: Place) -> None:
     """One that is gone already is no error, and neither is an opencode that never ran here."""
     (place.folder / "keep").touch()
     with pytest.raises(AttemptFailed, match="still there"):
-        session_ids.delete(place.program, OLD, str(place.folder), place.env)
+        session_ids.delete_session(place.program, OLD, str(place.folder), place.env)
     (place.folder / "keep").unlink()
-    session_ids.delete(place.program, OLD, str(place.folder), place.env)
-    session_ids.delete(place.program, OLD, str(place.folder / "gone"), place.env)
-    session_ids.delete(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
+    session_ids.delete_session(place.program, OLD, str(place.folder), place.env)
+    session_ids.delete_session(place.program, OLD, str(place.folder / "gone"), place.env)
+    session_ids.delete_session(place.program, OLD, str(place.folder), {**place.env, "XDG_DATA_HOME": "/nowhere"})
     assert (place.folder / "called").read_text("utf-8").count("session delete") == 2

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from kugetsu_engine.domain.history.journal_entries import Act, Change, shorten_value
+from kugetsu_engine.domain.history.journal_entries import Act, Change, shorten_arguments
 from kugetsu_engine.domain.history.timeline import Timeline
 from kugetsu_engine.domain.history.timeline import describe_entry as told_of
 from kugetsu_engine.domain.task import Attempt, Notice, Task, move_task
-from kugetsu_engine.domain.text.times import iso, past_moment
+from kugetsu_engine.domain.text.times import iso, parse_past_moment
 from kugetsu_engine.errors import UsageError
 
 START = 1_790_000_000.0
@@ -133,7 +133,7 @@ def test_what_happened_is_told_in_order() -> None:
 
 def test_the_journal_keeps_no_long_text() -> None:
     """Nor things that are no plain values."""
-    kept = shorten_value({"message": "x" * 50, "url": "y" * 500, "tags": ["z" * 500], "limit": 3, "odd": {"a": 1}})
+    kept = shorten_arguments({"message": "x" * 50, "url": "y" * 500, "tags": ["z" * 500], "limit": 3, "odd": {"a": 1}})
     assert kept == {
         "message": "(50 characters)",
         "url": "y" * 100 + "…",
@@ -183,14 +183,14 @@ def test_times_of_the_past_as_people_write_them(text: str, wanted: str) -> None:
     from datetime import datetime
 
     now = datetime.fromisoformat("2026-11-21T12:00:00").astimezone().timestamp()
-    assert past_moment(text, now) == datetime.fromisoformat(wanted).astimezone().timestamp()
+    assert parse_past_moment(text, now) == datetime.fromisoformat(wanted).astimezone().timestamp()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "25:00", "yesterday soon", "12:61", "1x", "-"])
 def test_what_is_no_time_is_said_to_be_none(text: str) -> None:
     """With how it is written."""
     with pytest.raises(UsageError):
-        past_moment(text, START)
+        parse_past_moment(text, START)
 
 
 def test_whatever_stands_in_the_journal_it_is_read() -> None:

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from kugetsu_engine.client.snapshot import SnapshotReader
-from kugetsu_engine.domain import usage
+from kugetsu_engine.domain import usage_sums
 from kugetsu_engine.domain.alerts import Alerts
-from kugetsu_engine.domain.decisions.scheduling import queue_reason
+from kugetsu_engine.domain.decisions.scheduling import find_queue_reason
 from kugetsu_engine.domain.history.journal_entries import Act, Change, Flow
 from kugetsu_engine.domain.history.timeline import Timeline, describe_entry
 from kugetsu_engine.domain.pause import PauseReason, read_pause_reason
@@ -57,9 +57,9 @@ def test_the_code_counts_whatever_the_sentence_says(paths: StatePaths, reason: P
     again = QueueControl(paths, lambda: 3)
     assert (again.pause, again.pause_reason) == (reason, text)
     for other in set(PauseReason) - {reason}:
-        again.lift(other)
+        again.end_pause(other)
         assert again.paused
-    again.lift(reason)
+    again.end_pause(reason)
     assert (again.paused, stored(paths)["pause_code"]) == (False, "")
 
 
@@ -68,9 +68,9 @@ def test_the_operators_own_pause_has_no_code_and_a_brake_takes_it_away(paths: St
     controls = QueueControl(paths, lambda: 3)
     controls.pause_for_budget("reworded", "2026-11-21")
     assert stored(paths)["pause_code"] == "budget"
-    assert controls.brake()
+    assert controls.pause_by_operator()
     assert (stored(paths)["pause_code"], controls.pause) == ("", PauseReason.OPERATOR)
-    controls.lift(PauseReason.BUDGET)
+    controls.end_pause(PauseReason.BUDGET)
     assert controls.paused
 
 
@@ -101,10 +101,10 @@ def test_an_earlier_version_reads_the_file_and_leaves_no_code_behind(paths: Stat
 def test_the_pause_of_a_budget_ends_with_a_larger_one(paths: StatePaths, text: str) -> None:
     """One that an earlier version made, and one in other words."""
     code = "" if text != "reworded" else "budget"
-    day = usage.day_of(NOON)
+    day = usage_sums.day_of(NOON)
     controls = written(paths, paused=True, pause_reason=text, pause_code=code, budget_day=day)
     clock: Callable[[], float] = lambda: NOON  # noqa: E731
-    Budget(paths, clock, controls).hold_the_budget(100.0, Alerts(clock), lambda notice: None)
+    Budget(paths, clock, controls).enforce_budget(100.0, Alerts(clock), lambda notice: None)
     assert not controls.paused
 
 
@@ -141,6 +141,6 @@ def test_console_and_status_know_the_pause_of_an_earlier_engine(paths: StatePath
     written(paths, paused=True, pause_reason=text)
     picture = SnapshotReader(paths, {}).read()
     assert (picture.engine.pause_code, picture.facts.pause) == (OLD[text], OLD[text])
-    why = queue_reason(msgspec.structs.replace(picture.facts, engine_runs=True))
+    why = find_queue_reason(msgspec.structs.replace(picture.facts, engine_runs=True))
     assert why is not None
     assert why.code == ("budget" if OLD[text] is PauseReason.BUDGET else "paused")

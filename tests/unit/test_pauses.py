@@ -8,7 +8,7 @@ import pytest
 from kugetsu_engine.domain.decisions.scheduling import Cooldown
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.scheduler.provider_backoff import ProviderBackoff
-from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, current_cooldowns, describe_pause, load_pauses
+from kugetsu_engine.state.rate_limits import FORGET_AFTER_S, describe_cooldowns, list_provider_cooldowns, load_pauses
 from kugetsu_engine.storage import files
 
 START = 1_800_000_000.0
@@ -31,7 +31,7 @@ class Bench:
         self.told: Cooldown | None = None
         """What the last limit gave to tell."""
         self.paths = StatePaths(str(folder / "state"))
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         self.open()
 
     def open(self) -> None:
@@ -41,12 +41,12 @@ class Bench:
     def hit(self, agent: str = "a", failure: str = "rate_limit", ran: float = 1.0, resets_at: float | None = None) -> float:
         """An attempt that has just ended ran into a limit; seconds until the end of the rest."""
         now = self.clock.now
-        self.told = self.pauses.hit(agent, failure, "429", now - ran, now, resets_at, 30.0, 3600.0)
-        return self.pauses.resting()["shared" if agent in ("a", "b") else agent].until - now
+        self.told = self.pauses.record_limit(agent, failure, "429", now - ran, now, resets_at, 30.0, 3600.0)
+        return self.pauses.list_cooldowns()["shared" if agent in ("a", "b") else agent].until - now
 
     def rests(self) -> set[str]:
         """The providers that rest."""
-        return set(self.pauses.resting())
+        return set(self.pauses.list_cooldowns())
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_rests_double_until_an_attempt_goes_well(bench: Bench) -> None:
         lengths.append(bench.hit())
         bench.clock.now += lengths[-1] + 10
     assert lengths == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    bench.pauses.went_well("b")
+    bench.pauses.record_success("b")
     assert bench.hit() == 30
 
 
@@ -86,9 +86,9 @@ def test_an_attempt_that_is_taken_in_again_makes_no_longer_rest(bench: Bench) ->
     """A full disk, or a crash, keeps its task from the books for a while."""
     ended = START - 0.1
     for turn in range(10):
-        told = bench.pauses.hit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0)
+        told = bench.pauses.record_limit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0)
         assert (told is not None) == (turn == 0)
-        assert bench.pauses.resting()["shared"].until == pytest.approx(ended + 30, abs=0.002)
+        assert bench.pauses.list_cooldowns()["shared"].until == pytest.approx(ended + 30, abs=0.002)
         bench.clock.now += 1
         if turn == 5:
             bench.open()
@@ -97,16 +97,16 @@ def test_an_attempt_that_is_taken_in_again_makes_no_longer_rest(bench: Bench) ->
 def test_a_success_of_an_attempt_that_began_before_ends_no_rest(bench: Bench) -> None:
     """It says nothing about now."""
     bench.hit()
-    bench.pauses.went_well("a")
+    bench.pauses.record_success("a")
     assert bench.rests() == {"shared"}
 
 
 def test_a_time_of_reset_is_believed_and_only_slightly_exceeded(bench: Bench) -> None:
     """With a little more, so that not all come in the same second; one that is past or far away is passed over."""
     assert 7200 <= bench.hit(resets_at=START + 7200) <= 7230
-    bench.pauses.lift("a")
+    bench.pauses.end_cooldown("a")
     assert bench.hit(resets_at=START - 5) == 30
-    bench.pauses.lift("a")
+    bench.pauses.end_cooldown("a")
     assert bench.hit(resets_at=START + 90 * 86400) == 30
 
 
@@ -121,9 +121,9 @@ def test_a_rest_outlives_the_engine_and_is_lifted_by_agent(bench: Bench) -> None
     bench.hit("a")
     bench.open()
     assert bench.rests() == {"shared"}
-    assert not bench.pauses.lift("other")
-    assert bench.pauses.lift("b")
-    assert not bench.pauses.lift("b")
+    assert not bench.pauses.end_cooldown("other")
+    assert bench.pauses.end_cooldown("b")
+    assert not bench.pauses.end_cooldown("b")
     bench.open()
     assert bench.rests() == set()
 
@@ -142,7 +142,7 @@ def test_the_end_of_a_rest_is_told_once(bench: Bench) -> None:
 def test_an_attempt_that_ended_long_ago_begins_no_rest(bench: Bench) -> None:
     """No engine was there to see it; the limit is over by now."""
     ended = START - 3600
-    assert bench.pauses.hit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0) is None
+    assert bench.pauses.record_limit("a", "rate_limit", "429", ended - 1, ended, None, 30.0, 3600.0) is None
     assert bench.pauses.pop_ended() == []
 
 
@@ -168,7 +168,7 @@ def test_a_rest_without_an_end_in_sight_is_not_believed(bench: Bench) -> None:
     bench.hit()
     bench.clock.now -= 365 * 86400
     assert bench.rests() == set()
-    assert current_cooldowns(load_pauses(bench.paths), START - 365 * 86400) == {}
+    assert list_provider_cooldowns(load_pauses(bench.paths), START - 365 * 86400) == {}
 
 
 def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +184,6 @@ def test_a_disk_that_refuses_does_not_keep_a_provider_from_resting(bench: Bench,
 
 def test_all_rests_are_told_in_one_line() -> None:
     """For the alert."""
-    text = describe_pause({"a": Cooldown("a", START + 7200), "b": Cooldown("b", START + 60, "quota")}, START)
+    text = describe_cooldowns({"a": Cooldown("a", START + 7200), "b": Cooldown("b", START + 60, "quota")}, START)
     assert text.startswith("a: rate limit, its tasks wait until ")
     assert "; b: quota, its tasks wait until " in text

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 
 from kugetsu_engine.domain.decisions import forecast as planning
 from kugetsu_engine.domain.decisions import scheduling
-from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learned
-from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_start, expected_end, simulate
+from kugetsu_engine.domain.decisions.duration_model import KEPT, MOST_PAIRS, Expected, RunTimes, learn_from_tasks
+from kugetsu_engine.domain.decisions.forecast import Busy, Plan, estimate_end, estimate_start, simulate_queue
 from kugetsu_engine.domain.decisions.scheduling import Cooldown, SchedulingFacts
 from kugetsu_engine.domain.refs import repository_of
 from kugetsu_engine.domain.task import Attempt, Task
@@ -28,7 +28,7 @@ def _task(number: int, **fields: Any) -> Task:
 def _plan(tasks: list[Task], busy: tuple[Busy, ...] = (), minutes: float | None = 10, **facts: Any) -> Plan:
     known = Expected(minutes * MINUTE, 3, "repository") if minutes is not None else None
     given_facts: dict[str, Any] = {"limit": 2, "used": len(busy), "default_agent": "mine"} | facts
-    return simulate(tasks, busy, SchedulingFacts(**given_facts), lambda task: known, NOW)
+    return simulate_queue(tasks, busy, SchedulingFacts(**given_facts), lambda task: known, NOW)
 
 
 def _starts(plan: Plan) -> dict[str, float]:
@@ -114,8 +114,8 @@ def test_far_down_the_queue_the_pace_is_carried_on() -> None:
     tasks = [_task(n) for n in range(1, 1001)]
     facts = SchedulingFacts(limit=2, used=0)
     known = Expected(600.0, 1, "all")
-    short = simulate(tasks, (), facts, lambda task: known, NOW, most=100)
-    whole = simulate(tasks, (), facts, lambda task: known, NOW)
+    short = simulate_queue(tasks, (), facts, lambda task: known, NOW, most=100)
+    whole = simulate_queue(tasks, (), facts, lambda task: known, NOW)
     assert len(short.starts) == 100
     guess, exact = estimate_start(tasks[899], 900, short, facts), whole.by_id["q_900"].start
     assert guess is not None
@@ -127,10 +127,10 @@ def test_far_down_the_queue_the_pace_is_carried_on() -> None:
 def test_an_agent_that_is_late_has_some_time_left_and_never_more_than_its_limit() -> None:
     """Half of what it was expected to take, as nobody knows better."""
     expected = Expected(600.0, 3, "agent")
-    assert expected_end(100.0, 3600.0, expected, NOW) == NOW + 500.0
-    assert expected_end(900.0, 3600.0, expected, NOW) == NOW + 300.0
-    assert expected_end(900.0, 1000.0, expected, NOW) == NOW + 100.0
-    assert expected_end(100.0, 3600.0, None, NOW) is None
+    assert estimate_end(100.0, 3600.0, expected, NOW) == NOW + 500.0
+    assert estimate_end(900.0, 3600.0, expected, NOW) == NOW + 300.0
+    assert estimate_end(900.0, 1000.0, expected, NOW) == NOW + 100.0
+    assert estimate_end(100.0, 3600.0, None, NOW) is None
 
 
 def test_run_times_are_known_by_repository_and_agent_and_else_by_what_is_near() -> None:
@@ -160,7 +160,7 @@ def test_what_is_learned_stays_small_and_sound() -> None:
 def test_ended_tasks_teach_what_the_engine_would_have_learned() -> None:
     """From the attempts that went well."""
     ended = _task(1, attempts=[Attempt(1, outcome="failed", elapsed_s=3.0), Attempt(2, outcome="ok", elapsed_s=60.0)])
-    assert learned([ended], "mine").expected(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
+    assert learn_from_tasks([ended], "mine").expected(repository_of("local/a#5"), "mine") == Expected(60.0, 1, "repository")
 
 
 _tasks = some.lists(
@@ -181,7 +181,7 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
     tasks = [_task(number, **fields) for number, fields in enumerate(drawn, 1)]
     known = Expected(float(seconds), 1, "all")
     states = {task.id: task.state for task in tasks}
-    found = simulate(tasks, (), SchedulingFacts(limit=limit, used=0, states=states), lambda task: known, NOW)
+    found = simulate_queue(tasks, (), SchedulingFacts(limit=limit, used=0, states=states), lambda task: known, NOW)
     by_id = {task.id: task for task in tasks}
     assert {one.task_id for one in (*found.starts, *found.others)} == set(by_id)
     for one in found.starts:
@@ -199,14 +199,14 @@ def test_a_plan_never_breaks_the_rules(drawn: list[dict[str, Any]], limit: int, 
 def test_ten_thousand_tasks_that_cannot_start_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for something is not asked again before that has happened."""
     asked = 0
-    real: Callable[..., Any] = scheduling.own_reason
+    real: Callable[..., Any] = scheduling.find_own_reason
 
     def counted(*args: Any) -> Any:
         nonlocal asked
         asked += 1
         return real(*args)
 
-    monkeypatch.setattr(planning, "own_reason", counted)
+    monkeypatch.setattr(planning, "find_own_reason", counted)
     tasks = [_task(n, issue_ref=f"local/a#{n % 3}") for n in range(1, 1001)]
     assert len(_plan(tasks, limit=5).starts) == 1000
     assert asked < 10_000

@@ -24,7 +24,7 @@ def build(
 ) -> str:
     """The prompt of a first attempt."""
     task = Task("q_1", ref, message, attempts=how.pop("attempts", []))  # type: ignore[arg-type]
-    return prompt.build_prompt(paths, settings or Settings(), task, refs.parse(ref), **{"plain": False, **how})  # type: ignore[arg-type]
+    return prompt.build_prompt(paths, settings or Settings(), task, refs.parse_reference(ref), **{"plain": False, **how})  # type: ignore[arg-type]
 
 
 def test_the_message_arrives_to_the_letter(paths: StatePaths) -> None:
@@ -52,7 +52,7 @@ def test_what_was_said_before_comes_along_the_newest_first_to_stay(paths: StateP
     assert "Operator (#19): message 19" in text
     assert "message 0 " not in text
     assert text.index("message 18") < text.index("message 19") < text.index("## Your task")
-    Path(contexts.file_of(paths, "h.test/o/r#3")).write_text("{")
+    Path(contexts.context_path(paths, "h.test/o/r#3")).write_text("{")
     assert "Do it." in build(paths)
 
 

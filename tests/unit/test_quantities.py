@@ -7,13 +7,13 @@ import pytest
 from kugetsu_engine.domain.text.quantities import (
     choose_form,
     format_clock,
-    format_coming,
     format_count,
     format_limit,
     format_moment,
     format_percent,
     format_size,
     format_span,
+    format_upcoming,
 )
 
 
@@ -96,4 +96,4 @@ def test_a_point_in_time_names_the_day_where_it_is_another() -> None:
     assert format_moment(noon, noon + 86400) == "21 Nov 12:00"
     assert format_moment(noon, seconds=True) == "12:00:05"
     assert [format_moment(stamp) for stamp in (None, "", "soon", 1e300)] == ["", "", "", ""]
-    assert [format_coming(noon, noon - ahead) for ahead in (599, 600)] == ["12:00:05", "12:00"]
+    assert [format_upcoming(noon, noon - ahead) for ahead in (599, 600)] == ["12:00:05", "12:00"]

@@ -72,15 +72,15 @@ def waiting(number: int = 1, **fields: Any) -> Task:
 def test_each_obstacle_has_its_code_and_its_words(task: dict[str, Any], facts: dict[str, Any], code: str, text: str) -> None:
     """And the start agrees."""
     one, known = waiting(**task), msgspec.structs.replace(SchedulingFacts(limit=3, used=0), **facts)
-    why = scheduling.waiting_reason(one, known, NOW)
+    why = scheduling.find_waiting_reason(one, known, NOW)
     assert (why.code, why.text) == (code, text)
-    assert (scheduling.next_to_start([one], known, NOW) is one) == (code == "next")
+    assert (scheduling.choose_next([one], known, NOW) is one) == (code == "next")
 
 
 def test_a_host_that_rests_names_the_time_of_the_next_try() -> None:
     """By the clock on the wall, so that the words stand still until then."""
     known = SchedulingFacts(limit=3, used=0, hosts={"github.com": Cooldown("github.com", NOW + 1000)})
-    first, later = (scheduling.waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
+    first, later = (scheduling.find_waiting_reason(waiting(), known, NOW + passed) for passed in (0, 390))
     assert first.text.startswith("github.com does not answer: next try ")
     assert first.text == later.text
     assert first.until == NOW + 1000
@@ -119,15 +119,15 @@ tasks = st.builds(
 @settings(max_examples=400, deadline=None)
 def test_where_nothing_starts_no_task_says_that_it_starts_next(queue: list[Task], known: SchedulingFacts) -> None:
     """And what starts next says so; the plan says the same of each, and names no start for a task that waits for a person."""
-    start = scheduling.next_to_start(queue, known, NOW)
-    reasons = {task.id: scheduling.waiting_reason(task, known, NOW) for task in queue}
+    start = scheduling.choose_next(queue, known, NOW)
+    reasons = {task.id: scheduling.find_waiting_reason(task, known, NOW) for task in queue}
     assert all(why.text for why in reasons.values())
     if start is None:
         assert "next" not in {why.code for why in reasons.values()}
     else:
         assert reasons[start.id].code == "next"
         assert next(task for task in queue if reasons[task.id].code == "next") is start
-    told = forecast.simulate(queue, (), known, lambda task: None, NOW)
+    told = forecast.simulate_queue(queue, (), known, lambda task: None, NOW)
     planned = {one.task_id: one for one in (*told.starts, *told.others)}
     assert planned.keys() == reasons.keys()
     assert all(planned[task_id].why == why for task_id, why in reasons.items())
@@ -142,7 +142,7 @@ class Ground:
     def __init__(self, folder: str, limit: int) -> None:
         self.paths = StatePaths(f"{folder}/state")
         self.environ = {"PATH": "/usr/bin:/bin", "KUGETSU_MAX_CONCURRENT_AGENTS": str(limit), **NO_FLOORS_ENVIRON}
-        files.prepare(self.paths.folders())
+        files.create_folders(self.paths.folders())
         self.engine: Engine | None = None
         self.started: list[str] = []
 
@@ -163,7 +163,7 @@ class Ground:
 
         engine.dispatcher._launch = launch  # type: ignore[method-assign]
         try:
-            engine.take_turn()
+            engine.run_turn()
             return SnapshotReader(self.paths, self.environ).read()
         finally:
             engine.close()
@@ -186,7 +186,7 @@ def _edit(ground: Ground, stack: ExitStack) -> None:
 
 def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
     ref = f"github.com/o/a#{number}"
-    mark = manual_sessions.set_mark(
+    mark = manual_sessions.mark_manual_session(
         ground.paths, issue_names.name_of(ground.paths, ref), ManualSession(f"q_{number}", ref, iso(_now()))
     )
     assert mark is not None
@@ -197,12 +197,12 @@ def _attach(ground: Ground, stack: ExitStack, number: int = 2) -> None:
 
 def _unreachable(ground: Ground, stack: ExitStack) -> None:
     book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
-    book.host_failed("github.com", "no route", None)
+    book.record_host_failure("github.com", "no route", None)
 
 
 def _rest(ground: Ground, stack: ExitStack) -> None:
     book = provider_backoff.ProviderBackoff(ground.paths, _now, lambda agent: agent)
-    book.hit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
+    book.record_limit("opencode", "rate_limit", "slow down", None, None, None, 60.0, 600.0)
 
 
 def _control(ground: Ground, text: bytes) -> None:
@@ -251,7 +251,7 @@ def see_that_every_wait_is_explained(ground: Ground, what: frozenset[str]) -> No
         for name in sorted(what, key=lambda name: name == "the items cannot be written"):
             OBSTACLES[name](ground, stack)
         picture = ground.turn()
-        reasons = {task.id: picture.why(task) for task in picture.pending}
+        reasons = {task.id: picture.explain_wait(task) for task in picture.pending}
     assert not [task_id for task_id, why in reasons.items() if why.code == "next"], (what, reasons, ground.started)
     assert len(ground.started) <= 2
 

@@ -45,9 +45,9 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="/#\\"), min_siz
 )
 def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expected: str) -> None:
     """Short, full, address of an issue or a pull request, local: the same issue is written the same way."""
-    ref = refs.parse(text, "forge.test")
-    assert str(ref) == expected == refs.canonical(expected)
-    assert refs.parse(str(ref), "other.test") == ref
+    ref = refs.parse_reference(text, "forge.test")
+    assert str(ref) == expected == refs.normalize_reference(expected)
+    assert refs.parse_reference(str(ref), "other.test") == ref
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_every_accepted_form_reads_as_one_canonical_reference(text: str, expecte
 def test_what_is_no_reference_is_refused_in_one_line_without_control_characters(text: str) -> None:
     """Anything else raises `UsageError` whose words are printable and short."""
     with pytest.raises(UsageError) as caught:
-        refs.parse(text)
+        refs.parse_reference(text)
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 200
     assert caught.value.exit_code == 64
@@ -80,9 +80,9 @@ ONE_ISSUE = [
 @pytest.mark.parametrize("default", ["github.com", "https://GitHub.com/", "GITHUB.com:443", "www.github.com."])
 def test_every_way_to_write_an_issue_has_the_same_key_and_file_name(text: str, default: str) -> None:
     """Whatever is written for the host of the default server, too."""
-    ref = refs.parse(text, default)
+    ref = refs.parse_reference(text, default)
     assert (ref.key, ref.slug) == ("github.com/acme/app#7", "github.com-acme-app-7")
-    assert ref == refs.parse("acme/app#7")
+    assert ref == refs.parse_reference("acme/app#7")
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_every_way_to_write_an_issue_has_the_same_key_and_file_name(text: str, d
 )  # fmt: skip
 def test_what_is_another_issue_has_another_key(text: str) -> None:
     """A number, a name, a host, a port of its own, a folder more."""
-    assert refs.parse(text) != refs.parse("acme/app#7")
-    assert refs.parse(text).slug != refs.parse("acme/app#7").slug
+    assert refs.parse_reference(text) != refs.parse_reference("acme/app#7")
+    assert refs.parse_reference(text).slug != refs.parse_reference("acme/app#7").slug
 
 
 def test_what_is_shown_and_cloned_keeps_its_capitals() -> None:
     """Only comparisons fold them; names of local repositories are told apart, as folders are."""
-    ref = refs.parse("Textualize/Rich#3")
+    ref = refs.parse_reference("Textualize/Rich#3")
     assert (str(ref), ref.path, ref.short) == ("github.com/Textualize/Rich#3", "Textualize/Rich", "Rich#3")
-    assert refs.parse("local/App#1") != refs.parse("local/app#1")
+    assert refs.parse_reference("local/App#1") != refs.parse_reference("local/app#1")
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_what_is_shown_and_cloned_keeps_its_capitals() -> None:
 )  # fmt: skip
 def test_a_repository_is_read_in_every_form_of_a_reference(key: str, expected: str) -> None:
     """As `[repos]` has them."""
-    assert refs.repository_key(key, "forge.test") == expected
+    assert refs.parse_repository_key(key, "forge.test") == expected
 
 
 @pytest.mark.parametrize("key", ["", "app", "github.com", "acme/app#7", "https://github.com/acme", "a b/c", "x" * 600])
 def test_what_can_match_no_repository_is_refused(key: str) -> None:
     """With what would be one."""
     with pytest.raises(UsageError, match="is not a repository"):
-        refs.repository_key(key)
+        refs.parse_repository_key(key)
 
 
 @given(st.text(max_size=60))
@@ -132,11 +132,11 @@ def test_what_can_match_no_repository_is_refused(key: str) -> None:
 def test_any_text_is_a_reference_or_a_usage_error(text: str) -> None:
     """No input raises anything else, and what is accepted reads back as itself."""
     try:
-        ref = refs.parse(text)
+        ref = refs.parse_reference(text)
     except UsageError:
         return
-    assert refs.canonical(str(ref)) == str(ref) == str(refs.parse(str(ref)))
-    assert refs.parse(ref.key).key == ref.key
+    assert refs.normalize_reference(str(ref)) == str(ref) == str(refs.parse_reference(str(ref)))
+    assert refs.parse_reference(ref.key).key == ref.key
     assert ".." not in str(ref).split("/")
 
 
@@ -148,7 +148,7 @@ def test_any_text_is_a_reference_or_a_usage_error(text: str) -> None:
 @example(["local/straße#1", "local/strasse#1", "local/STRASSE#1"])
 def test_a_slug_is_never_the_same_for_two_references_even_where_case_is_folded(references: list[str]) -> None:
     """Two texts, two file names; also on a file system that takes `A` and `a` for one."""
-    slugs = [refs.slug(reference) for reference in references]
+    slugs = [refs.make_slug(reference) for reference in references]
     assert len({name.casefold() for name in slugs}) == len(references)
 
 
@@ -159,14 +159,14 @@ def test_a_slug_is_never_the_same_for_two_references_even_where_case_is_folded(r
 @example("…")
 def test_a_slug_is_a_legal_short_file_name_for_any_text(text: str) -> None:
     """At most 80 characters of a plain alphabet, no leading dot or dash, so it can stand in any path and command."""
-    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,79}", refs.slug(text))
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,79}", refs.make_slug(text))
 
 
 @given(hosts, names, st.integers(0, 10**12 - 1))
 def test_the_branch_of_any_accepted_reference_is_legal(host: str, name: str, number: int) -> None:
     """`fix/issue-N`, with N as a plain number, whatever the repository is called."""
     try:
-        ref = refs.parse(f"{host}/{name}/repo#{number:03}")
+        ref = refs.parse_reference(f"{host}/{name}/repo#{number:03}")
     except UsageError:
         return
     assert ref.branch == f"fix/issue-{number}"
@@ -174,6 +174,6 @@ def test_the_branch_of_any_accepted_reference_is_legal(host: str, name: str, num
 
 def test_a_plain_reference_keeps_a_readable_name() -> None:
     """No hash where nothing had to be changed."""
-    assert refs.parse("github.com/user/repo#123").slug == "github.com-user-repo-123"
-    assert refs.parse("GitHub.com/User/repo#123").slug == "github.com-user-repo-123"
-    assert refs.parse("local/Repo#123").slug.startswith("local-repo-123--")
+    assert refs.parse_reference("github.com/user/repo#123").slug == "github.com-user-repo-123"
+    assert refs.parse_reference("GitHub.com/User/repo#123").slug == "github.com-user-repo-123"
+    assert refs.parse_reference("local/Repo#123").slug.startswith("local-repo-123--")

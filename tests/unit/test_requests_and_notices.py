@@ -79,9 +79,9 @@ def test_notifications_come_back_in_order_and_broken_lines_are_passed_over(paths
     with open(paths.notifications, "ab") as file:
         file.write(b'garbage\n\xff\xfe\n{"time": 1}\n[[[[\n\n')
     notifications.append_notification(paths, _notice("two"))
-    assert [notice.text for notice in notifications.newest_notification(paths)] == ["one", "two"]
-    assert notifications.newest_notification(paths)[0] == _notice("one")
-    assert [notice.text for notice in notifications.newest_notification(paths, 1)] == ["two"]
+    assert [notice.text for notice in notifications.read_newest_notifications(paths)] == ["one", "two"]
+    assert notifications.read_newest_notifications(paths)[0] == _notice("one")
+    assert [notice.text for notice in notifications.read_newest_notifications(paths, 1)] == ["two"]
 
 
 def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
@@ -93,7 +93,7 @@ def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, paths.root, name], cwd=ROOT) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    assert {notice.text for notice in notifications.newest_notification(paths, 1000)} == {
+    assert {notice.text for notice in notifications.read_newest_notifications(paths, 1000)} == {
         f"{name}{n}" for name in "abcd" for n in range(200)
     }
 
@@ -101,7 +101,7 @@ def test_four_writers_lose_no_notification(paths: StatePaths) -> None:
 def test_a_long_text_is_cut_so_that_its_line_stays_whole(paths: StatePaths) -> None:
     """A megabyte of error becomes a line below a page."""
     notifications.append_notification(paths, _notice("x" * (1 << 20)))
-    (found,) = notifications.newest_notification(paths)
+    (found,) = notifications.read_newest_notifications(paths)
     assert found.text == "x" * 1500 + "…"
 
 
@@ -109,7 +109,7 @@ def test_only_the_end_of_a_long_file_is_read(paths: StatePaths) -> None:
     """The newest come from the tail, and none of them is a torn line."""
     for number in range(3000):
         notifications.append_notification(paths, _notice(f"{number:06}" + "x" * 100))
-    found = notifications.newest_notification(paths, 10_000)
+    found = notifications.read_newest_notifications(paths, 10_000)
     assert 500 < len(found) < 3000
     assert [int(notice.text[:6]) for notice in found] == list(range(3000 - len(found), 3000))
 
@@ -133,7 +133,7 @@ def test_notifications_that_are_no_file_read_as_none(paths: StatePaths, kind: st
         os.mkdir(paths.notifications)
     elif kind == "symlink":
         os.symlink("/dev/zero", paths.notifications)
-    assert notifications.newest_notification(paths) == []
+    assert notifications.read_newest_notifications(paths) == []
 
 
 def test_a_bell_rings_only_when_someone_listens_and_never_blocks(paths: StatePaths) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kugetsu_engine.config import env_files, loader
 from kugetsu_engine.config.agent_settings import AGENT_READERS, AgentSettings
 from kugetsu_engine.config.loader import READERS, WHILE_WRONG, SettingsSource, load_settings
-from kugetsu_engine.config.parsers import size
+from kugetsu_engine.config.parsers import parse_size
 from kugetsu_engine.config.settings import ForgeSettings, NotifySettings, RepoSettings, Settings
 from kugetsu_engine.config.tables import FORGE_READERS, HARMLESS, NOTIFY_READERS, REPO_READERS, TABLES
 from kugetsu_engine.errors import UsageError
@@ -249,7 +249,7 @@ def test_no_limit_ends_while_the_file_is_written(paths: StatePaths, monkeypatch:
 def test_a_size_is_a_number_of_bytes_or_a_usage_error(text: str) -> None:
     """Nothing else comes out."""
     try:
-        assert size(text) >= 0
+        assert parse_size(text) >= 0
     except UsageError:
         return
 
@@ -273,7 +273,15 @@ def test_a_limit_of_an_agent_that_is_none_is_told(paths: StatePaths, limit: str)
 
 def test_sizes_have_units() -> None:
     """Binary and decimal ones."""
-    assert [size(text) for text in (5, "5", "5b", "2KiB", "2kb", "1 MiB", "1GiB")] == [5, 5, 5, 2048, 2000, 1 << 20, 1 << 30]
+    assert [parse_size(text) for text in (5, "5", "5b", "2KiB", "2kb", "1 MiB", "1GiB")] == [
+        5,
+        5,
+        5,
+        2048,
+        2000,
+        1 << 20,
+        1 << 30,
+    ]
 
 
 def test_the_readers_cover_every_simple_setting() -> None:

@@ -58,8 +58,8 @@ def test_tasks_are_sorted_into_waiting_active_and_ended(paths: StatePaths) -> No
     assert [one.task.id for one in picture.active] == ["q_3"]
     assert [task.id for task in picture.done] == ["q_5", "q_4"]
     assert (picture.counts["pending"], picture.counts["running"], picture.counts["completed"]) == (2, 1, 2)
-    assert picture.task("q_5") is picture.done[0]
-    assert picture.task("q_99") is None
+    assert picture.find_task("q_5") is picture.done[0]
+    assert picture.find_task("q_99") is None
 
 
 def test_why_a_task_waits_is_the_engines_own_decision(paths: StatePaths, engine_factory: Callable[..., Engine]) -> None:
@@ -67,12 +67,12 @@ def test_why_a_task_waits_is_the_engines_own_decision(paths: StatePaths, engine_
     first, second = _add(paths, 1), _add(paths, 2, after=["q_1"])
     reader = _reader(paths)
     picture = reader.read()
-    assert [picture.why(task).code for task in picture.pending] == ["no_engine", "after"]
+    assert [picture.explain_wait(task).code for task in picture.pending] == ["no_engine", "after"]
     engine = engine_factory()
-    engine.heartbeat.write(stopped=False)
+    engine.heartbeat.write_state(stopped=False)
     picture = reader.read()
     assert picture.engine.running
-    assert [(task.id, picture.why(task).code) for task in picture.pending] == [(first, "next"), (second, "after")]
+    assert [(task.id, picture.explain_wait(task).code) for task in picture.pending] == [(first, "next"), (second, "after")]
 
 
 def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
@@ -91,21 +91,26 @@ def test_what_a_task_comes_after_counts_however_long_ago_it_ended(
     engine = engine_factory()
     engine.store.rescan()
     engine.store.quarantine.reread()
-    engine.heartbeat.write(stopped=False)
+    engine.heartbeat.write_state(stopped=False)
     reader = _reader(paths, done_kept=3)
     for _ in range(2):
         picture = reader.read()
-        told = [picture.why(task) for task in picture.pending]
+        told = [picture.explain_wait(task) for task in picture.pending]
         assert [why.code for why in told] == ["after", "next", "next", "after"]
         assert told[0].text == "after #1, which ended as error: retry it"
         assert [one.task_id for one in picture.simulate().starts] == ["q_21", "q_22"]
         engines = SchedulingFacts(3, 0, states=engine.store.states)
-        assert [scheduling.own_reason(task, engines, NOW) is None for task in picture.pending] == [False, True, True, False]
+        assert [scheduling.find_own_reason(task, engines, NOW) is None for task in picture.pending] == [
+            False,
+            True,
+            True,
+            False,
+        ]
     os.unlink(paths.ended("q_1"))
     _add(paths, 1, state="completed", completed_at=iso(NOW))  # retried
-    assert reader.read().why(picture.pending[0]).code == "next"
+    assert reader.read().explain_wait(picture.pending[0]).code == "next"
     os.utime(paths.ended("q_1"), (1, 1))  # and long ago again
-    assert reader.read().why(picture.pending[0]).code == "next"
+    assert reader.read().explain_wait(picture.pending[0]).code == "next"
 
 
 def test_a_picture_follows_every_change_and_reads_only_what_changed(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from kugetsu_engine.domain.decisions.scheduling import SchedulingFacts, Timing
 from kugetsu_engine.domain.pause import PauseReason
 from kugetsu_engine.domain.task import Attempt, Notice, Task, Usage
 from kugetsu_engine.domain.text.times import iso
-from kugetsu_engine.domain.usage import sum_consumed, sum_usage
+from kugetsu_engine.domain.usage_sums import format_usage, sum_usage
 from kugetsu_engine.paths import StatePaths
-from kugetsu_engine.scheduler.budget import Budget, by_day_and_repository
+from kugetsu_engine.scheduler.budget import Budget, sum_by_day_and_repository
 from kugetsu_engine.scheduler.queue_control import QueueControl
 from kugetsu_engine.state import tasks
 from kugetsu_engine.storage import files
@@ -47,10 +47,10 @@ def budget(paths: StatePaths) -> Callable[..., tuple[str, list[str]]]:
     def hold(limit: float, now: float = NOON, *new: Attempt, resume: bool = False) -> tuple[str, list[str]]:
         state["now"] = now
         for one in new:
-            budget_keeper.count(one)
+            budget_keeper.add_attempt(one)
         if resume:
             controls.set_flow("resume")
-        budget_keeper.hold_the_budget(limit, alerts, told.append)
+        budget_keeper.enforce_budget(limit, alerts, told.append)
         assert bool(alerts.now()) == bool(controls.pause_reason)
         return controls.pause_reason, [notice.type for notice in told]
 
@@ -84,18 +84,18 @@ def test_sums_are_by_day_and_repository_and_odd_files_are_passed_over(paths: Sta
     keep(paths, "q_1", attempt(1.0), attempt(0.5, NOON - 86400))
     keep(paths, "q_2", attempt(2.0), ref="h/o/r#7")
     files.create(paths.ended("q_3"), b"{")
-    found = by_day_and_repository(paths, "2026-11-21")
+    found = sum_by_day_and_repository(paths, "2026-11-21")
     assert {key: (one.attempts, one.tokens, one.cost) for key, one in found.items()} == {
         ("2026-11-21", "local/a"): (1, 10, 1.0), ("2026-11-21", "h/o/r"): (1, 10, 2.0),
     }  # fmt: skip
-    assert len(by_day_and_repository(paths, "2026-11-20")) == 3
+    assert len(sum_by_day_and_repository(paths, "2026-11-20")) == 3
 
 
 def test_what_attempts_told_is_added_up_and_what_none_told_stays_unknown() -> None:
     """In words as in `show`."""
     assert sum_usage([attempt(None), attempt(0.25), attempt(0.5)]) == Usage(20, 0.75)
     assert sum_usage([attempt(None)]) == Usage(None, None)
-    assert [sum_consumed(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
+    assert [format_usage(one) for one in (Usage(1234567, 0.0031), Usage(5, None), Usage(None, 2.0), Usage())] == [
         "1,234,567 tokens, cost 0.0031", "5 tokens", "cost 2.00", "",
     ]  # fmt: skip
 
@@ -104,10 +104,10 @@ def test_a_task_over_its_budget_is_not_tried_again_until_the_operator_says_so() 
     """A retry by the operator has the whole budget again."""
     timing = Timing(5, 1.0, 1.0, None, 1.0)
     task = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2)
-    assert scheduling.after_attempt(task, attempt(0.2, number=2), timing).state == "pending"
-    assert scheduling.after_attempt(task, attempt(0.4, number=2), timing).state == "error"
+    assert scheduling.decide_next_state(task, attempt(0.2, number=2), timing).state == "pending"
+    assert scheduling.decide_next_state(task, attempt(0.4, number=2), timing).state == "error"
     asked = Task(id="q_1", issue_ref="r", attempts=[attempt(0.7)], attempt=2, attempts_before=1)
-    assert scheduling.after_attempt(asked, attempt(0.4, number=2), timing).state == "pending"
-    why = scheduling.queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
+    assert scheduling.decide_next_state(asked, attempt(0.4, number=2), timing).state == "pending"
+    why = scheduling.find_queue_reason(SchedulingFacts(3, 0, paused=True, pause=PauseReason.BUDGET))
     assert why is not None
     assert why.code == "budget"

@@ -32,10 +32,10 @@ def started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     wanted: list[str] = []
 
     def start_all() -> None:
-        entry = desk.engine.store.next_to_start(desk.engine.dispatcher.facts())
+        entry = desk.engine.store.next_to_start(desk.engine.dispatcher.collect_facts())
         wanted.extend([entry.id] if entry is not None else [])
 
-    monkeypatch.setattr(desk.engine.dispatcher, "_start_all", start_all)
+    monkeypatch.setattr(desk.engine.dispatcher, "_start_in_order", start_all)
     return wanted
 
 
@@ -43,7 +43,7 @@ def test_the_brake_outlasts_every_other_pause(desk: Desk) -> None:
     """What paused by itself would go on by itself: at midnight, or when the budget is raised."""
     assert desk.engine.controls.pause_for_budget("nothing is left", "2026-11-29")
     assert desk.ask("stop_all").ok
-    desk.engine.controls.lift(PauseReason.BUDGET)
+    desk.engine.controls.end_pause(PauseReason.BUDGET)
     assert desk.engine.controls.paused
 
 
@@ -60,7 +60,7 @@ def test_stopping_all_again_with_now_kills(desk: Desk, monkeypatch: pytest.Monke
     """As with one task: first TERM, and on a second wish KILL; a kill is not turned back into a stop."""
     desk.add(1, state="running", attempt=1)
     told: list[str | None] = []
-    monkeypatch.setattr(desk.engine.attempts, "stop", lambda task: told.append(task.stop))
+    monkeypatch.setattr(desk.engine.attempts, "stop_attempt", lambda task: told.append(task.stop))
     assert desk.ask("stop_all").ok
     assert desk.ask("stop_all", now=True).text == "the queue is paused, no task waits; killing 1 agent, worktrees are kept"
     assert not desk.ask("stop_all").ok
@@ -72,7 +72,7 @@ def test_a_disk_that_refuses_does_not_keep_the_brake_from_working(desk: Desk, mo
     desk.add(1, state="running", attempt=1)
     desk.add(2)
     told: list[str] = []
-    monkeypatch.setattr(desk.engine.attempts, "stop", lambda task: told.append(task.id))
+    monkeypatch.setattr(desk.engine.attempts, "stop_attempt", lambda task: told.append(task.id))
 
     def full(path: str, *args: object, **options: object) -> None:
         if path in (desk.paths.control, desk.paths.item("q_1")):
@@ -92,9 +92,9 @@ def test_nothing_starts_between_the_parts_of_one_act(desk: Desk, started: list[s
     monkeypatch.setattr(request_inbox, "TURN_S", 0.0)
     ids = [desk.add(number) for number in (1, 2, 3)]
     number = requests.submit_request(desk.paths, Request("many", parts=[Request("hold", task_id) for task_id in ids[:2]]))
-    desk.engine.take_turn()
+    desk.engine.run_turn()
     assert (started, requests.list_waiting(desk.paths)) == ([], [number])
-    desk.engine.take_turn()
+    desk.engine.run_turn()
     assert started == ["q_3"]
     reply = requests.pop_answer(desk.paths, number)
     assert reply is not None
@@ -110,7 +110,7 @@ def test_nothing_starts_before_what_was_asked_for_earlier(
     numbers = [requests.submit_request(desk.paths, Request("limit", args={"limit": limit})) for limit in (2, 3)]
     numbers.append(requests.submit_request(desk.paths, Request("stop_all")))
     for _ in range(len(numbers) + 2):
-        desk.engine.take_turn()
+        desk.engine.run_turn()
     assert started == []
 
 
@@ -124,9 +124,9 @@ def test_nothing_starts_while_a_request_cannot_be_read(desk: Desk, started: list
 
     with monkeypatch.context() as refused:
         refused.setattr(requests, "load_request", not_now)
-        desk.engine.take_turn()
+        desk.engine.run_turn()
         assert started == []
-    desk.engine.take_turn()
+    desk.engine.run_turn()
     assert started == []
     assert desk.engine.controls.paused
 

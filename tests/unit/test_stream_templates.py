@@ -14,7 +14,7 @@ from tests.unit.test_agent_streams import STREAMS
 
 def reading(table: dict[str, Any], *events: Any, **options: Any) -> tuple[JsonStreamReader, list[Event]]:
     """Feed events to a reader made from a table, through JSON as a job takes it."""
-    made = json.loads(json.dumps({"stream": json_paths.compile_path(table), **options}))
+    made = json.loads(json.dumps({"stream": json_paths.compile_stream(table), **options}))
     reader = json_stream.reader(made)
     return reader, [event for one in events for event in reader.feed(json.dumps(one).encode())]
 
@@ -93,7 +93,7 @@ def test_an_id_that_was_chosen_is_known_from_the_start_and_one_that_is_told_once
 )
 def test_a_condition_compares_what_stands_at_paths(condition: dict[str, Any], event: dict[str, Any], holds: bool) -> None:
     """Truth values and numbers are different things; a path that leads nowhere holds nothing."""
-    compiled = json_paths.compile_path({"failed_when": condition})["failed_when"]
+    compiled = json_paths.compile_stream({"failed_when": condition})["failed_when"]
     assert json_paths.condition_holds(event, compiled[0]) is holds
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain import states
-from kugetsu_engine.domain.new_task import make_task, shown_id, task_id
+from kugetsu_engine.domain.new_task import format_id, make_task, parse_task_id
 from kugetsu_engine.domain.task import Delivered, State, Task, move_task
 from kugetsu_engine.domain.text.times import iso
 
@@ -83,7 +83,7 @@ def test_a_draft_has_exactly_the_fields_and_defaults_of_a_task() -> None:
 @pytest.mark.parametrize("text", ["41", "#41", "q_41", " 41 ", "#q_41", "041"])
 def test_an_id_is_accepted_in_each_form(text: str) -> None:
     """41, #41 and q_41 are one task."""
-    assert task_id(text) == "q_41"
+    assert parse_task_id(text) == "q_41"
 
 
 @pytest.mark.parametrize(
@@ -91,24 +91,24 @@ def test_an_id_is_accepted_in_each_form(text: str) -> None:
 )
 def test_what_is_no_id_is_none(text: str) -> None:
     """Nothing that could leave the folder, and no number no file could have."""
-    assert task_id(text) is None
+    assert parse_task_id(text) is None
 
 
 @given(st.text(max_size=80))
 def test_an_id_is_always_a_plain_file_name(text: str) -> None:
     """Whatever is typed: no separators, no dots, bounded; and reading it again changes nothing."""
-    found = task_id(text)
+    found = parse_task_id(text)
     if found is not None:
         assert found.startswith("q_")
         assert not set(found) & set("/\\.\0 \n")
         assert len(found) <= 62
-        assert task_id(found) == found
+        assert parse_task_id(found) == found
 
 
 def test_ids_of_the_bash_kugetsu_are_kept() -> None:
     """`q_1700000000_ab12` is an id, shown without its prefix."""
-    assert task_id("q_1700000000_ab12") == "q_1700000000_ab12"
-    assert shown_id("q_1700000000_ab12") == "#1700000000_ab12"
+    assert parse_task_id("q_1700000000_ab12") == "q_1700000000_ab12"
+    assert format_id("q_1700000000_ab12") == "#1700000000_ab12"
 
 
 @given(

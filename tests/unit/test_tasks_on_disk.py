@@ -127,7 +127,7 @@ def test_a_task_is_found_among_the_open_and_the_ended_ones(paths: StatePaths) ->
     for text in ("3", "../../etc/passwd", "", "q_1/../q_1"):
         with pytest.raises(NoSuchTask):
             tasks.find_task(paths, text)
-    tasks.file_ended(paths, "q_1")
+    tasks.archive_task(paths, "q_1")
     assert (os.path.exists(paths.item("q_1")), os.path.exists(paths.ended("q_1"))) == (False, True)
     tasks.reopen_task(paths, "q_1")
     assert (os.path.exists(paths.item("q_1")), os.path.exists(paths.ended("q_1"))) == (True, False)
@@ -154,7 +154,7 @@ def test_a_lost_counter_never_gives_a_number_out_again(paths: StatePaths, conten
     """Open tasks, ended ones and logs of tasks that were cleared all keep their numbers."""
     for _ in range(3):
         new_tasks.create_task(paths, "local/a#1", "first", 0.0)
-    tasks.file_ended(paths, "q_2")
+    tasks.archive_task(paths, "q_2")
     os.rename(paths.item("q_3"), f"{paths.root}/gone")
     os.makedirs(os.path.dirname(paths.log("q_3", 1)))
     if contents is None:

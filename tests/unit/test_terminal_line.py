@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kugetsu_engine.domain.text.masking import Mask
-from kugetsu_engine.domain.text.terminal_line import Colour, shown_line
-from kugetsu_engine.state.log_reader import MAX_LINE, LogReader, mask_lines
+from kugetsu_engine.domain.text.terminal_line import Colour, render_line
+from kugetsu_engine.state.log_reader import MAX_LINE, LogReader, mask_line
 
 from .test_safe_text import harmless
 
@@ -47,7 +47,7 @@ OVERWRITTEN = {
 @pytest.mark.parametrize(("line", "seen"), OVERWRITTEN.items())
 def test_what_was_written_over_is_gone(line: str, seen: str) -> None:
     """CR, backspace, tab, erasing in its three forms, and moving within the line."""
-    assert shown_line(line).text == seen
+    assert render_line(line).text == seen
 
 
 COLOURED = {
@@ -73,7 +73,7 @@ COLOURED = {
 @pytest.mark.parametrize(("line", "parts"), COLOURED.items())
 def test_colours_are_kept_by_their_names(line: str, parts: list[tuple[str, str]]) -> None:
     """The sixteen, the 256 and those by red, green and blue; what nobody could read on some ground is left out."""
-    seen = shown_line(line)
+    seen = render_line(line)
     assert harmless(seen.text)
     assert [(seen.text[one.start : one.end], one.name) for one in seen.colours] == parts
 
@@ -89,9 +89,9 @@ PIECES = st.lists(
 @given(st.one_of(PIECES, st.text(max_size=80)))
 def test_what_is_shown_is_harmless_and_stays_so(line: str) -> None:
     """No control character comes through, colours lie within the text in order, and showing it again changes nothing."""
-    seen = shown_line(line.replace("\n", ""))
+    seen = render_line(line.replace("\n", ""))
     assert harmless(seen.text)
-    assert shown_line(seen.text).text == seen.text
+    assert render_line(seen.text).text == seen.text
     place = 0
     for colour in seen.colours:
         assert place <= colour.start < colour.end <= len(seen.text)
@@ -116,8 +116,8 @@ def test_a_log_reads_the_same_however_it_grew(
     late.refresh()
     assert growing.placed(0, 100) == late.placed(0, 100)
     mask = Mask()
-    assert [mask_lines(line, mask).text for line in late.lines(0, 100)] == [
-        shown_line(line.decode()).text for line in late.lines(0, 100)
+    assert [mask_line(line, mask).text for line in late.lines(0, 100)] == [
+        render_line(line.decode()).text for line in late.lines(0, 100)
     ]
 
 
@@ -134,7 +134,7 @@ def test_of_a_very_long_line_the_newest_state_is_shown(tmp_path: Path) -> None:
     reader = LogReader(str(path))
     reader.refresh()
     begun = time.process_time()
-    seen = [shown_line(line.decode()).text for line in reader.lines(0, 10)]
+    seen = [render_line(line.decode()).text for line in reader.lines(0, 10)]
     assert time.process_time() - begun < 0.5
     assert seen == ["first", "done", "last"]
     assert len(b"".join(reader.lines(0, 10))) < 2 * MAX_LINE
@@ -161,7 +161,7 @@ def test_a_gigabyte_in_one_line_costs_nothing(tmp_path: Path) -> None:
     reader = LogReader(str(path))
     reader.refresh()
     begun = time.process_time()
-    assert [shown_line(line.decode("utf-8", "replace")).text for line in reader.lines(0, 5)] == ["the end", "last"]
+    assert [render_line(line.decode("utf-8", "replace")).text for line in reader.lines(0, 5)] == ["the end", "last"]
     assert time.process_time() - begun < 0.5
 
 
@@ -182,8 +182,8 @@ def test_a_secret_is_masked_however_it_was_printed() -> None:
     """Also with a colour in the middle, and when only a part of it was written over."""
     mask = Mask(["hunter2-or-so-3"])
     for line in (b"key hunter2-or-so-3", b"key hunter2\x1b[31m-or-so-3", b"key hunter2-or-so-3\rKEY h", b"hunter2-or-so-3\rX"):
-        assert "unter2" not in mask_lines(line, mask).text
-    assert mask_lines(b"\x1b[32mok\x1b[0m", mask).colours == (Colour(0, 2, "green"),)
+        assert "unter2" not in mask_line(line, mask).text
+    assert mask_line(b"\x1b[32mok\x1b[0m", mask).colours == (Colour(0, 2, "green"),)
 
 
 def test_no_line_takes_long() -> None:
@@ -203,5 +203,5 @@ def test_no_line_takes_long() -> None:
     ):
         line = (piece * MAX_LINE)[:MAX_LINE]
         begun = time.process_time()
-        shown_line(line)
+        render_line(line)
         assert time.process_time() - begun < 0.3, piece

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kugetsu_engine.domain.text.reset_times import reset_time
-from kugetsu_engine.domain.text.times import duration, epoch, iso, moment, past_moment
+from kugetsu_engine.domain.text.reset_times import parse_reset_time
+from kugetsu_engine.domain.text.times import epoch, iso, parse_duration, parse_moment, parse_past_moment
 from kugetsu_engine.errors import UsageError
 
 TOO_FAR = ("0001-01-01", "0001-01-02", "1969-12-01", "9999-12-31T23:59-14:00")
@@ -53,7 +53,7 @@ def test_what_is_no_time_reads_as_none(text: str | None) -> None:
 )  # fmt: skip
 def test_a_length_of_time_reads_as_seconds(text: str | float, seconds: float) -> None:
     """Numbers are seconds; units may be joined."""
-    assert duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_a_length_of_time_reads_as_seconds(text: str | float, seconds: float) ->
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     """Each refusal is a usage error with an example."""
     with pytest.raises(UsageError, match="90s, 10m"):
-        duration(text)
+        parse_duration(text)
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_length_of_time_or_a_usage_error(text: str) -> None:
     """Nothing else is raised, and a length is never negative or endless."""
     try:
-        assert 0 <= duration(text) < 1e10
+        assert 0 <= parse_duration(text) < 1e10
     except UsageError:
         return
 
@@ -77,28 +77,28 @@ def test_any_text_is_a_length_of_time_or_a_usage_error(text: str) -> None:
 def test_a_point_in_time_may_be_relative_a_clock_time_or_a_date() -> None:
     """`+2h`, the next 22:00 in local time, ISO 8601 with and without zone."""
     now = 1_763_715_600.0
-    assert moment("+2h", now) == now + 7200
+    assert parse_moment("+2h", now) == now + 7200
     here = datetime.fromtimestamp(now).astimezone()
-    then = datetime.fromtimestamp(moment("22:00", now)).astimezone()
+    then = datetime.fromtimestamp(parse_moment("22:00", now)).astimezone()
     assert (then.hour, then.minute, then.second) == (22, 0, 0)
     assert 0 < (then - here).total_seconds() <= 86400
-    assert moment(f"{here.hour:02}:{here.minute:02}", now) > now
-    assert moment("2026-11-21T22:00:00Z", now) == epoch("2026-11-21T22:00:00.000Z")
-    assert moment("2026-11-21T22:00:00+02:00", now) == epoch("2026-11-21T20:00:00.000Z")
+    assert parse_moment(f"{here.hour:02}:{here.minute:02}", now) > now
+    assert parse_moment("2026-11-21T22:00:00Z", now) == epoch("2026-11-21T22:00:00.000Z")
+    assert parse_moment("2026-11-21T22:00:00+02:00", now) == epoch("2026-11-21T20:00:00.000Z")
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "12:61", "+", "+-1h", "2026-02-30", "::", "9:x", *TOO_FAR])
 def test_what_is_no_point_in_time_is_refused(text: str) -> None:
     """Each refusal is a usage error."""
     with pytest.raises(UsageError):
-        moment(text, 0.0)
+        parse_moment(text, 0.0)
 
 
 @pytest.mark.parametrize("text", TOO_FAR)
 def test_a_past_time_that_cannot_be_stored_is_refused(text: str) -> None:
     """Such as the first day of all: its time elsewhere has no year."""
     with pytest.raises(UsageError):
-        past_moment(text, 0.0)
+        parse_past_moment(text, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_past_time_that_cannot_be_stored_is_refused(text: str) -> None:
 @pytest.mark.usefixtures("warsaw")
 def test_a_point_in_time_beyond_a_change_of_the_clocks_is_that_of_the_clock_there(text: str, now: str, wanted: str) -> None:
     """The offset is that of the day which is meant, not of the day on which it is written."""
-    assert moment(text, datetime.fromisoformat(now).timestamp()) == datetime.fromisoformat(wanted).timestamp()
+    assert parse_moment(text, datetime.fromisoformat(now).timestamp()) == datetime.fromisoformat(wanted).timestamp()
 
 
 @pytest.mark.usefixtures("warsaw")
@@ -137,7 +137,7 @@ class TestClockChange:
     )
     def test_a_start_is_never_before_the_hour_that_was_asked_for(self, text: str, now: str, expected: str) -> None:
         """Neither in the hour that is skipped nor in the one that comes twice."""
-        assert moment(text, epoch(now) or 0.0) == epoch(expected)
+        assert parse_moment(text, epoch(now) or 0.0) == epoch(expected)
 
     @pytest.mark.parametrize(
         ("text", "now", "expected"),
@@ -151,9 +151,9 @@ class TestClockChange:
     )
     def test_a_time_in_the_past_is_the_last_one(self, text: str, now: str, expected: str) -> None:
         """Of an hour that came twice the second, once it is over."""
-        assert past_moment(text, epoch(now) or 0.0) == epoch(expected)
+        assert parse_past_moment(text, epoch(now) or 0.0) == epoch(expected)
 
     def test_a_provider_is_not_asked_before_its_reset_time(self) -> None:
         """The day after the change is 25 hours later by the clock of a provider that names a time of day."""
         now = epoch("2027-10-30T20:00:00Z") or 0.0
-        assert reset_time("resets 9pm", now) == epoch("2027-10-31T20:00:00Z")
+        assert parse_reset_time("resets 9pm", now) == epoch("2027-10-31T20:00:00Z")

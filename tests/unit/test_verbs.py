@@ -66,7 +66,7 @@ class Desk:
     @property
     def order(self) -> list[int]:
         """Numbers of the waiting tasks, in the order in which they start."""
-        return [int(entry.id[2:]) for entry in self.engine.store.in_order()]
+        return [int(entry.id[2:]) for entry in self.engine.store.list_pending()]
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_retry_of_an_ended_task_forgets_the_failure_and_counts_anew(desk: Desk) 
     assert os.path.exists(desk.paths.item(task_id))
     assert not os.path.exists(desk.paths.ended(task_id))
     assert desk.order == [1]
-    assert [notice.type for notice in notifications.newest_notification(desk.paths)] == ["task_retry"]
+    assert [notice.type for notice in notifications.read_newest_notifications(desk.paths)] == ["task_retry"]
 
 
 def test_hold_and_release(desk: Desk) -> None:
@@ -455,9 +455,12 @@ def test_a_move_that_is_applied_again_after_a_crash_moves_no_further(desk: Desk,
     request = Request("move", "q_3", {"to": to}, iso(NOW))
     moved = {"up": [1, 3, 2, 4, 5], "down": [1, 2, 4, 3, 5]}[to]
     for _ in range(2):
-        assert desk.engine.inbox.handlers.apply(request, "7").text == f"#3 is number {moved.index(3) + 1} of 5 in the queue"
+        assert (
+            desk.engine.inbox.handlers.apply_request(request, "7").text
+            == f"#3 is number {moved.index(3) + 1} of 5 in the queue"
+        )
         assert desk.order == moved
-    assert desk.engine.inbox.handlers.apply(msgspec.structs.replace(request, at=iso(NOW + 9)), "7").ok
+    assert desk.engine.inbox.handlers.apply_request(msgspec.structs.replace(request, at=iso(NOW + 9)), "7").ok
     assert desk.order == {"up": [3, 1, 2, 4, 5], "down": [1, 2, 4, 5, 3]}[to]
 
 
@@ -524,7 +527,7 @@ def test_many_requests_take_many_turns_and_each_turn_does_the_rest_too(desk: Des
     numbers = [requests.submit_request(desk.paths, Request("hold", task_id)) for task_id in held]
     done = []
     for _ in numbers:
-        done.append((desk.engine.take_turn(), requests.list_waiting(desk.paths)))
+        done.append((desk.engine.run_turn(), requests.list_waiting(desk.paths)))
     assert [left for _, left in done] == [numbers[1:], numbers[2:], []]
     assert [wait_s == 0.0 for wait_s, _ in done] == [True, True, False]
     assert all(desk.task(task_id).held for task_id in held)

@@ -15,10 +15,10 @@ from kugetsu_engine.doctor import agent_logins, checks
 from kugetsu_engine.doctor.evidence import Evidence, Unreadable, gather_evidence
 from kugetsu_engine.domain.decisions.recovery_report import WORDS, Recovered, RecoveryCounts
 from kugetsu_engine.domain.decisions.scheduling import WaitingReason
-from kugetsu_engine.domain.failures import failure_of_git
+from kugetsu_engine.domain.failures import classify_git_error
 from kugetsu_engine.domain.text.quantities import format_moment
 from kugetsu_engine.errors import GitTimeout, KugetsuError
-from kugetsu_engine.notifications.channels import try_all
+from kugetsu_engine.notifications.channels import send_test_messages
 from kugetsu_engine.paths import StatePaths
 from kugetsu_engine.state import slots
 from kugetsu_engine.state.issue_names import name_of
@@ -81,25 +81,25 @@ def test_settings_that_cannot_be_read_as_a_whole_say_so_in_a_field(paths: StateP
 
 def test_an_edit_that_comes_to_nothing_says_where_its_text_is_by_its_type(paths: StatePaths) -> None:
     """Whether the hint names the file or not."""
-    edit = editing.begin_edit(paths, create_task(paths, REF, "Do it", time.time()), time.time)
+    edit = editing.start_edit(paths, create_task(paths, REF, "Do it", time.time()), time.time)
     with pytest.raises(editing.TextKept, match=edit.path):
-        editing.read_edited(edit, -9)
+        editing.judge_text(edit, -9)
     with pytest.raises(KugetsuError, match="returned at once") as failed:
-        editing.read_edited(edit, 0, 0.0)
+        editing.judge_text(edit, 0, 0.0)
     assert not isinstance(failed.value, editing.TextKept)
     files.replace(edit.path, b"\xff\xfe\x00")
     with pytest.raises(editing.TextKept):
-        editing.read_edited(edit, 0)
-    edit.done()
+        editing.judge_text(edit, 0)
+    edit.finish()
 
 
 @pytest.mark.parametrize(("script", "sent"), [("exit 0", True), ("echo 'well: sent' >&2; exit 1", False)])
 def test_a_test_message_counts_as_sent_only_if_it_was(script: str, sent: bool) -> None:
     """The complaint of a program may end like the good news."""
-    (tried,) = try_all(NotifySettings(command=["sh", "-c", script]), os.environ)
+    (tried,) = send_test_messages(NotifySettings(command=["sh", "-c", script]), os.environ)
     assert tried.sent is sent
     assert tried.text.endswith("sent")
-    assert [one.sent for one in try_all(NotifySettings(), {})] == [False]
+    assert [one.sent for one in send_test_messages(NotifySettings(), {})] == [False]
 
 
 def test_a_login_may_be_there_whatever_the_advice_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,4 +135,4 @@ def test_what_git_did_not_finish_is_classed_by_what_it_was_asked(
     error = GitTimeout(verb, 60.0)
     error.message = "reworded"
     assert outcome.of_preparation(error)["failure"] == failure
-    assert failure_of_git(str(GitTimeout(verb, 60.0))) is None
+    assert classify_git_error(str(GitTimeout(verb, 60.0))) is None

@@ -288,7 +288,7 @@ def test_a_table_that_is_none_stops_everything(paths: StatePaths, name: str) -> 
 
 
 def test_the_known_agents_are_those_with_a_driver() -> None:
-    assert set(agent_names.KNOWN) == set(registry.DRIVERS)
+    assert set(agent_names.KNOWN) == set(registry.LAUNCHERS)
 
 
 @pytest.mark.parametrize(
@@ -326,17 +326,18 @@ TASKS = (Task("q_1", "local/a#1", agent="claude"), Task("q_2", "local/a#2"), Tas
 def test_the_decisions_leave_out_what_the_settings_keep(paths: StatePaths) -> None:
     """`why` says it with the code `config`; the plan starts the others and knows no time for it."""
     facts = SchedulingFacts(limit=1, used=0, default_agent="opencode", gaps=Gaps(agents={"claude": "settings: x"}))
-    assert [scheduling.waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
-    found = scheduling.next_to_start(TASKS, facts, 0.0)
+    assert [scheduling.find_waiting_reason(task, facts, 0.0).code for task in TASKS] == ["config", "next", "next"]
+    found = scheduling.choose_next(TASKS, facts, 0.0)
     assert found is TASKS[1]
-    planned = forecast.simulate(TASKS, (), facts, lambda _: None, 0.0)
+    planned = forecast.simulate_queue(TASKS, (), facts, lambda _: None, 0.0)
     assert {one.task_id for one in planned.starts} <= {"q_2", "q_3"}
     assert (planned.others[0].task_id, planned.others[0].why.code) == ("q_1", "config")
     everything = SchedulingFacts(limit=1, used=0, gaps=Gaps("settings: y"))
-    assert scheduling.next_to_start(TASKS, everything, 0.0) is None
-    assert {scheduling.waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
+    assert scheduling.choose_next(TASKS, everything, 0.0) is None
+    assert {scheduling.find_waiting_reason(task, everything, 0.0).code for task in TASKS} == {"config"}
     assert (
-        forecast.estimate_start(TASKS[0], 1, forecast.simulate(TASKS, (), everything, lambda _: None, 0.0), everything) is None
+        forecast.estimate_start(TASKS[0], 1, forecast.simulate_queue(TASKS, (), everything, lambda _: None, 0.0), everything)
+        is None
     )
 
 
@@ -355,7 +356,7 @@ def test_a_file_read_too_late_is_read_again(paths: StatePaths, monkeypatch: pyte
     monkeypatch.setattr(files, "read", refusing)
     assert not source.refresh()
     with pytest.raises(env_files.BrokenEnvFile, match="Permission denied"):
-        env_files.read_files(paths, ["dev.env"], {})
+        env_files.read_env_files(paths, ["dev.env"], {})
     source.mark_stale()
     assert source.refresh()
     assert source.current.gaps.reason("any", "local/a#1") == "settings: dev.env cannot be read: Permission denied"

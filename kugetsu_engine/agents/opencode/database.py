@@ -15,9 +15,9 @@ from ...errors import BadFile
 from ...paths import LOCK, StatePaths
 from ...storage import files
 from ...storage.locks import unlock, wait_lock
-from .session_ids import database
+from .session_ids import find_database
 
-MAKING_S = 60.0
+CREATE_LIMIT_S = 60.0
 """Measured: one to three seconds."""
 
 
@@ -27,7 +27,7 @@ def prepare_database(job: dict[str, Any]) -> None:
     Nothing is done where the version is not known: then nobody knows what the program does with the question.
     """
     env, version = dict(job["env"]), job.get("version")
-    path, program = database(env), shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
+    path, program = find_database(env), shutil.which(os.path.expanduser(str(job["program"])), path=env.get("PATH"))
     if path is None or program is None or not version:
         return
     paths = StatePaths(str(job["state_dir"]))
@@ -50,7 +50,7 @@ def _make(program: str, env: dict[str, str], worktree: str) -> None:
     """Run the command that opens the database and does nothing with it."""
     subprocess.run(
         [program, "db", "path"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=worktree,
-        env={**env, "PWD": worktree}, timeout=MAKING_S, check=True, start_new_session=True,
+        env={**env, "PWD": worktree}, timeout=CREATE_LIMIT_S, check=True, start_new_session=True,
     )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from ...domain.text.safe_text import safe_line
 from ..stream_events import Event, Reader, UsedTokens
 
-OF_THE_SERVER = {"ServerLost": "server_lost", "NoProgram": "no_program"}
+SERVER_ERRORS = {"ServerLost": "server_lost", "NoProgram": "no_program"}
 """Errors that the client of the shared server tells."""
 QUIET_S = 20.0
 """Silence after which it is worth saying what is waited for: opencode is silent while it asks a provider again."""
-EMPTY_STEPS = 25
+MAX_EMPTY_STEPS = 25
 """Steps in a row that ended for no reason; a provider whose streams have no end makes opencode ask for ever."""
 _REJECTED = re.compile(r"permission requested: (\w+)(?: \((.*)\))?; auto-rejecting")
 _NO_AGENT = re.compile(r'agent "(.*?)" not found|agent "(.*?)" is a subagent')
@@ -125,7 +125,7 @@ class OpencodeReader(Reader):
 
     def trouble(self) -> tuple[str, str] | None:
         """A provider whose streams end without a reason makes opencode ask again for ever."""
-        if self._empty_steps < EMPTY_STEPS:
+        if self._empty_steps < MAX_EMPTY_STEPS:
             return None
         return "endless", f"{self._empty_steps} steps in a row ended for no reason: the provider's answers have no end"
 
@@ -228,8 +228,8 @@ def _class_of(error: dict[str, Any], logged: str) -> tuple[str, str]:
     if isinstance(headers, dict) and (wait := headers.get("retry-after")):
         reason += f", retry-after: {safe_line(str(wait), 40)}"
     words = f"{reason} {body}".lower()
-    if name in OF_THE_SERVER:
-        return OF_THE_SERVER[name], reason
+    if name in SERVER_ERRORS:
+        return SERVER_ERRORS[name], reason
     if status in (401, 403) or name == "ProviderAuthError" or (status == 400 and re.search(r"api[ _-]?key|credential", words)):
         return "credentials", reason
     if status == 402 or re.search(r"insufficient_quota|exceeded your current quota|usagelimiterror|monthly usage limit", words):

@@ -16,11 +16,11 @@ from ...paths import StatePaths
 from ...process import marks
 from ...storage import files, locks
 
-ENTERED = "opencode-server"
+ENTERED_FILE = "opencode-server"
 """File in the attempt's TMPDIR that names the socket of the keeper it entered at."""
-LEAVE_S = 60.0
-SHOWN = ("state", "pid", "keeper_pid", "since", "restarts", "attempts", "rss_bytes", "fault")
-WORD_LIMIT = 1 << 20
+LEAVE_LIMIT_S = 60.0
+PUBLIC_FIELDS = ("state", "pid", "keeper_pid", "since", "restarts", "attempts", "rss_bytes", "fault")
+MESSAGE_BYTES = 1 << 20
 OPEN_FILES = "/proc/self/fd"
 """By the number of an open folder its name here; only Linux has it."""
 
@@ -28,18 +28,18 @@ OPEN_FILES = "/proc/self/fd"
 def read_status(state_dir: str) -> dict[str, Any] | None:
     """What the keeper in office says of itself; None where there is none."""
     try:
-        found = json.loads(files.read(StatePaths(state_dir).server, WORD_LIMIT))
+        found = json.loads(files.read(StatePaths(state_dir).server, MESSAGE_BYTES))
     except (OSError, ValueError, RecursionError, BadFile):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("socket"), str) else None
 
 
-def shown(state_dir: str) -> dict[str, Any] | None:
+def read_public_status(state_dir: str) -> dict[str, Any] | None:
     """How the shared server stands, for those who look on; None where there is none."""
     state = read_status(state_dir)
     if state is None or not locks.is_held(StatePaths(state_dir).server_seat):
         return None
-    return {name: state.get(name) for name in SHOWN}
+    return {name: state.get(name) for name in PUBLIC_FIELDS}
 
 
 def connect_to_keeper(path: str, timeout_s: float) -> socket.socket:
@@ -89,7 +89,7 @@ def receive_line(end: socket.socket) -> dict[str, Any] | None:
     while not said.endswith(b"\n"):
         data = end.recv(65536)
         said += data
-        if not data or len(said) > WORD_LIMIT:
+        if not data or len(said) > MESSAGE_BYTES:
             return None
     found = json.loads(said)
     return found if isinstance(found, dict) else None
@@ -101,20 +101,20 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
     Raises:
         AttemptFailed: there is no such session.
     """
-    from .session_ids import ready
+    from .session_ids import prepare_session
 
     if job["session"]["mode"] == "fork":
         return {"argv": [*job["argv"], "--fork", "-s", str(job["session"]["session_id"])]}
-    return ready(job)
+    return prepare_session(job)
 
 
 def after(job: dict[str, Any]) -> None:
     """When an attempt's client is gone: see to it that the server has stopped its session and that no tool is left."""
     worktree = str(job["worktree"])
     try:
-        with open(f"{job['env']['TMPDIR']}/{ENTERED}", "rb") as file:
+        with open(f"{job['env']['TMPDIR']}/{ENTERED_FILE}", "rb") as file:
             path = os.fsdecode(file.read())
-        with connect_to_keeper(path, LEAVE_S) as end:
+        with connect_to_keeper(path, LEAVE_LIMIT_S) as end:
             send_line(end, {"verb": "leave", "directory": worktree})
             receive_line(end)
     except (OSError, ValueError):

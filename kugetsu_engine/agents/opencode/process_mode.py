@@ -24,7 +24,7 @@ FAILURES = (
 """What its own words mean, beside what all programs print."""
 
 
-def command(program: str, model: str | None, args: list[str], title: str) -> list[str]:
+def build_command(program: str, model: str | None, args: list[str], title: str) -> list[str]:
     """Return its command line.
 
     Its log tells the id of the session in the first second, and what a provider answers while opencode asks again; its events
@@ -35,7 +35,7 @@ def command(program: str, model: str | None, args: list[str], title: str) -> lis
     return [program, "run", "--format=json", *log, f"--title={title}", *(["-m", model] if model else []), *args]
 
 
-def screen(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
+def build_screen_command(own: "AgentSettings", session_id: str | None, _state_dir: str) -> list[str]:
     """Return the command line of its own screen, for a person."""
     return [own.program or "opencode", *(["-s", session_id] if session_id else [])]
 
@@ -48,7 +48,7 @@ def reader(options: dict[str, Any]) -> OpencodeReader:
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
     """Make ready the database, and the session that the attempt goes on with; see `opencode_sessions`."""
     from .database import prepare_database
-    from .session_ids import ready
+    from .session_ids import prepare_session
 
     prepare_database(job)
-    return ready(job) if job["session"]["mode"] != "new" else {}
+    return prepare_session(job) if job["session"]["mode"] != "new" else {}

@@ -20,13 +20,15 @@ from ...storage import files
 from . import keeper_protocol as desk
 from .http_api import Refused, ServerApi, ServerLost
 
-ENTER_S = 120.0
+READY_LIMIT_S = 120.0
 """How long it waits for a server that is ready."""
-FIRST_S = 300.0
+FIRST_SESSION_LIMIT_S = 300.0
 """The first session of a server may have to wait for a package that opencode installs beside its configuration."""
-BUSY_S = 10.0
+BUSY_LIMIT_S = 10.0
 """How long a session that told an error may take to go to work before it counts as ended."""
-RULES = [{"permission": name, "pattern": "*", "action": "deny"} for name in ("question", "plan_enter", "plan_exit")]
+DENIED_PERMISSIONS = [
+    {"permission": name, "pattern": "*", "action": "deny"} for name in ("question", "plan_enter", "plan_exit")
+]
 """What `opencode run` denies too: questions that nobody is there to answer."""
 
 
@@ -80,17 +82,19 @@ class RunClient:
         else:
             names = ("KUGETSU_TASK_ID", "KUGETSU_ISSUE_REF")
             metadata = {name.lower(): os.environ[name] for name in names if name in os.environ}
-            wish = {"title": self.given.title, "metadata": metadata, "permission": RULES}
-            self.session = str(api.call("POST", "/session", self.worktree, wish, timeout_s=FIRST_S)["id"])
+            wish = {"title": self.given.title, "metadata": metadata, "permission": DENIED_PERMISSIONS}
+            self.session = str(api.call("POST", "/session", self.worktree, wish, timeout_s=FIRST_SESSION_LIMIT_S)["id"])
         self.family = {self.session}
         self.say("session", directory=self.worktree)
 
     def _fork(self, api: ServerApi) -> None:
         """Copy a session, and move the copy here: a session is tied to its directory."""
         origin = str(api.call("GET", f"/session/{self.given.session}")["directory"])
-        self.session = str(api.call("POST", f"/session/{self.given.session}/fork", origin, {}, timeout_s=FIRST_S)["id"])
+        self.session = str(
+            api.call("POST", f"/session/{self.given.session}/fork", origin, {}, timeout_s=FIRST_SESSION_LIMIT_S)["id"]
+        )
         move = {"sessionID": self.session, "destination": {"directory": self.worktree}}
-        api.call("POST", "/experimental/control-plane/move-session", self.worktree, move, timeout_s=FIRST_S)
+        api.call("POST", "/experimental/control-plane/move-session", self.worktree, move, timeout_s=FIRST_SESSION_LIMIT_S)
         about = {"title": self.given.title, "metadata": {"fork_of": self.given.session}}
         api.call("PATCH", f"/session/{self.session}", self.worktree, about)
 
@@ -110,7 +114,7 @@ class RunClient:
             elif found.get("sessionID") == self.session:
                 if self._take(kind, found):
                     return
-            elif self.failed and not self.was_busy and time.monotonic() > self.failed_at + BUSY_S:
+            elif self.failed and not self.was_busy and time.monotonic() > self.failed_at + BUSY_LIMIT_S:
                 return  # it was refused before it began, and no word says so
 
     def _take(self, kind: str, found: dict[str, Any]) -> bool:
@@ -165,7 +169,7 @@ class RunClient:
         sys.stdout.flush()
 
 
-def enter(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
+def connect_to_server(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
     """Enter at the keeper in office: the connection that says that this attempt lives, and the server.
 
     Raises:
@@ -173,13 +177,13 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
         NoProgram: its program is missing.
     """
     mine = {name: value for name, value in os.environ.items() if name.startswith("KUGETSU_") or name in ("TMPDIR", "PWD")}
-    deadline = time.monotonic() + ENTER_S
+    deadline = time.monotonic() + READY_LIMIT_S
     while time.monotonic() < deadline:
         keeper = desk.read_status(state_dir)
         with suppress(OSError, ValueError):
             if keeper is not None:
-                files.replace(f"{os.environ['TMPDIR']}/{desk.ENTERED}", os.fsencode(keeper["socket"]), durable=False)
-                end = desk.connect_to_keeper(keeper["socket"], ENTER_S)
+                files.replace(f"{os.environ['TMPDIR']}/{desk.ENTERED_FILE}", os.fsencode(keeper["socket"]), durable=False)
+                end = desk.connect_to_keeper(keeper["socket"], READY_LIMIT_S)
                 desk.send_line(end, {"verb": "enter", "directory": worktree, "env": mine})
                 word = desk.receive_line(end)
                 if word is not None and "port" in word:
@@ -190,7 +194,7 @@ def enter(state_dir: str, worktree: str) -> tuple[Any, ServerApi]:
                 if word is not None and "fault" in word:
                     raise ServerLost(str(word["fault"]))
         pause(0.1)  # the engine starts one, or the next one
-    raise ServerLost(f"no server was ready within {ENTER_S:g} s")
+    raise ServerLost(f"no server was ready within {READY_LIMIT_S:g} s")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -206,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     worktree = os.getcwd()
     client = RunClient(parser.parse_args(argv), worktree)
     try:
-        desk_end, api = enter(os.environ["KUGETSU_DIR"], worktree)
+        desk_end, api = connect_to_server(os.environ["KUGETSU_DIR"], worktree)
         try:
             code = client.run(api, sys.stdin.read())
             desk.send_line(desk_end, {"ended": True})

@@ -16,13 +16,13 @@ from ...storage import files
 from . import keeper_protocol as desk
 from .http_api import Refused, ServerApi, ServerLost
 
-STOP_S = 30.0
+STOP_LIMIT_S = 30.0
 """How long a session may go on that was told to stop, before the whole server has to."""
-GIVE_UP_S = 600.0
+NO_ANSWER_LIMIT_S = 600.0
 """How long a server may leave the question open that answers others."""
-GO_S = 5.0
+DISCONNECT_LIMIT_S = 5.0
 """How long a client may take to go when its server is lost."""
-LATE_S = 3.0
+LATE_START_S = 3.0
 """A prompt that was given right before its client died may begin so much later."""
 
 
@@ -58,11 +58,11 @@ class ServerClients:
         with self._state:
             self._api = None
             self._state.notify_all()
-            if not self._state.wait_for(lambda: not self._present, GO_S):
+            if not self._state.wait_for(lambda: not self._present, DISCONNECT_LIMIT_S):
                 for end in self._present.values():
                     with suppress(OSError):
                         end.shutdown(socket.SHUT_RDWR)
-                self._state.wait_for(lambda: not self._present, GO_S)
+                self._state.wait_for(lambda: not self._present, DISCONNECT_LIMIT_S)
             self._closed = False
 
     def close(self, even_if_used: bool = False) -> bool:
@@ -101,7 +101,7 @@ class ServerClients:
                 self._enter(end, str(word["directory"]), dict(word["env"]))
             elif word["verb"] == "leave":
                 with self._state:
-                    self._state.wait_for(lambda: str(word["directory"]) not in self._present, desk.LEAVE_S)
+                    self._state.wait_for(lambda: str(word["directory"]) not in self._present, desk.LEAVE_LIMIT_S)
                 desk.send_line(end, {"left": True})
             elif word["verb"] == "retire":
                 self.retire = True
@@ -160,7 +160,7 @@ class ServerClients:
         One that is slow to answer is no reason to end it, as it works for others; whether it answers at all, its keeper looks.
         """
         now = time.monotonic()
-        begins_until, give_up, stop_by = now + LATE_S, now + GIVE_UP_S, None
+        begins_until, give_up, stop_by = now + LATE_START_S, now + NO_ANSWER_LIMIT_S, None
         while self._api is api:
             now = time.monotonic()
             with suppress(ServerLost, Refused):
@@ -170,7 +170,7 @@ class ServerClients:
                 for session in busy:
                     api.call("POST", f"/session/{session}/abort", directory, timeout_s=10.0)
                     self._end_tools(mark)  # one that holds on to its output keeps the session from ending
-                    begins_until, stop_by = 0.0, stop_by or time.monotonic() + STOP_S
+                    begins_until, stop_by = 0.0, stop_by or time.monotonic() + STOP_LIMIT_S
             if now > (stop_by or give_up):
                 self.stuck = directory
                 return

@@ -33,7 +33,7 @@ from .server_clients import ServerClients
 
 READY_S = 60.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-HOPELESS = 3
+MAX_FAILED_STARTS = 3
 """Starts in a row that fail before attempts that wait are told so."""
 NO_PROGRAM = 127
 LOG_LIMIT = 1 << 20
@@ -135,7 +135,7 @@ class ServerKeeper:
         tree.sweep_tree(os.getpid(), None, 0.5)  # the tools of a server that is gone
         if self.must_end:
             return
-        if self.failed_starts >= HOPELESS or self.exit_code == NO_PROGRAM:
+        if self.failed_starts >= MAX_FAILED_STARTS or self.exit_code == NO_PROGRAM:
             self.visits.no_program = self.exit_code == NO_PROGRAM
             self.visits.fault = f"opencode serve does not start: {self._last_words()}"
         self.state = "failing" if self.failed_starts else "starting"
@@ -154,8 +154,8 @@ class ServerKeeper:
         if program is None:
             return None
         state_dir = str(self.spec["state_dir"])
-        return program_versions.refusal_reason(
-            "opencode", program_versions.known_version("opencode", program, os.environ, state_dir, ask=True)
+        return program_versions.describe_refusal(
+            "opencode", program_versions.read_version("opencode", program, os.environ, state_dir, ask=True)
         )
 
     def _start(self) -> None:
@@ -307,7 +307,7 @@ class ServerKeeper:
         self.must_end = True
 
 
-def become(words: list[str]) -> None:
+def run_server(words: list[str]) -> None:
     """Entry of a process that is to be the server: it dies with its keeper. By exec, as the keeper has threads."""
     tree.die_with(int(words[0]))
     try:

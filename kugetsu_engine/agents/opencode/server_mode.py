@@ -13,7 +13,7 @@ from ..launch_spec import Invocation, LaunchSpec
 from .process_mode import ENVIRONMENT, MAX_STEPS
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.js")
-WITH_VALUE, ALONE = ("--agent", "--variant", "--model", "-m"), ("--auto",)
+OPTIONS_WITH_VALUE, FLAGS = ("--agent", "--variant", "--model", "-m"), ("--auto",)
 """Arguments of `opencode run` that mean the same to the client of the server."""
 FAILURES = ((r'"name": ?"ServerLost"', "server_lost"),)
 _OF_A_TERMINAL = ("XDG_SESSION", "XDG_VTNR", "XDG_SEAT", "SSH_", "TERM", "COLORTERM", "SHELL", "LC_", "LANG")
@@ -48,12 +48,12 @@ def build_launch_spec(own: AgentSettings, call: Invocation) -> LaunchSpec:
     )  # fmt: skip
 
 
-def server_command(own: AgentSettings) -> list[str]:
+def build_server_command(own: AgentSettings) -> list[str]:
     """The command line of the server; port 0 stands for one that is free."""
     return [own.program or "opencode", "serve", "--hostname=127.0.0.1", "--port=0"]
 
 
-def server_environment(own: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
+def add_server_variables(own: AgentSettings, base: Mapping[str, str]) -> dict[str, str]:
     """The environment of the server, and so of all its tools, with our plugin in it."""
     env = {**base, **ENVIRONMENT, **own.env}
     try:
@@ -64,17 +64,17 @@ def server_environment(own: AgentSettings, base: Mapping[str, str]) -> dict[str,
     return env | {"OPENCODE_CONFIG_CONTENT": json.dumps(content)}
 
 
-def keeper_command(seat: int, life: int, spec: Mapping[str, object]) -> list[str]:
+def build_keeper_command(seat: int, life: int, spec: Mapping[str, object]) -> list[str]:
     """The command line of the keeper; nothing of it is secret."""
     return interpreter.build_command("opencode-keeper", str(seat), str(life), json.dumps(spec))
 
 
-def starter_command() -> list[str]:
+def build_starter_command() -> list[str]:
     """What the keeper starts the server with: its own pid and the server's command line follow."""
     return interpreter.build_command("opencode-server")
 
 
-def digest(argv: list[str], env: Mapping[str, str]) -> str:
+def compute_digest(argv: list[str], env: Mapping[str, str]) -> str:
     """Tells whether a server was started with what one would be started with now."""
     kept = {name: value for name, value in env.items() if not name.startswith(_OF_A_TERMINAL)}
     return hashlib.sha256(json.dumps([argv, kept], sort_keys=True).encode()).hexdigest()[:16]
@@ -85,8 +85,8 @@ def _strange(args: list[str]) -> str | None:
     words = iter(args)
     for word in words:
         name, equals, _ = word.partition("=")
-        if name in WITH_VALUE and not equals:
+        if name in OPTIONS_WITH_VALUE and not equals:
             next(words, None)
-        elif word not in ALONE and name not in WITH_VALUE:
+        elif word not in FLAGS and name not in OPTIONS_WITH_VALUE:
             return word
     return None

@@ -23,7 +23,7 @@ _IDS = re.compile(r"\b(ses|msg|prt)_[0-9A-Za-z]{20,40}\b")
 _SESSION = re.compile(r"ses_[0-9A-Za-z]{20,40}")
 
 
-class NoSession(AttemptFailed):
+class MissingSession(AttemptFailed):
     """The session to go on with is not there, or belongs to another directory."""
 
     failure = "session"
@@ -35,7 +35,7 @@ class ForkFailed(AttemptFailed):
     failure = "session"
 
 
-def ready(job: dict[str, Any]) -> dict[str, Any]:
+def prepare_session(job: dict[str, Any]) -> dict[str, Any]:
     """Return the command line and the prompt of an attempt that goes on with a session, or with a copy of one.
 
     Raises:
@@ -44,22 +44,22 @@ def ready(job: dict[str, Any]) -> dict[str, Any]:
     session, argv = str(job["session"]["session_id"]), [str(word) for word in job["argv"]]
     worktree, env = str(job["worktree"]), dict(job["env"])
     if _SESSION.fullmatch(session) is None:
-        raise NoSession(f"{session[:60]!r} is no session of opencode")
+        raise MissingSession(f"{session[:60]!r} is no session of opencode")
     if job["session"]["mode"] == "fork":
-        return {"argv": [*argv, "-s", fork(argv[0], session, worktree, env, str(job["issue_ref"]))]}
-    directory = directory_of(session, env)
+        return {"argv": [*argv, "-s", fork_session(argv[0], session, worktree, env, str(job["issue_ref"]))]}
+    directory = read_directory(session, env)
     if directory is not None and os.path.realpath(directory) != os.path.realpath(worktree):
-        raise NoSession(f"session {session} belongs to {directory or 'no directory'}, and opencode would work there")
+        raise MissingSession(f"session {session} belongs to {directory or 'no directory'}, and opencode would work there")
     return {"argv": [*argv, "-s", session], "prompt": job.get("prompt_continued") or job["prompt"]}
 
 
-def directory_of(session: str, env: dict[str, str]) -> str | None:
+def read_directory(session: str, env: dict[str, str]) -> str | None:
     """The directory a session is tied to; None where opencode's database cannot be read.
 
     Raises:
-        NoSession: the database does not know it.
+        MissingSession: the database does not know it.
     """
-    path = database(env)
+    path = find_database(env)
     if path is None or not os.path.exists(path):
         return None
     try:
@@ -71,11 +71,11 @@ def directory_of(session: str, env: dict[str, str]) -> str | None:
     except sqlite3.Error:
         return None  # another version's database: the run itself will tell
     if row is None:
-        raise NoSession(f"opencode has no session {session} any more")
+        raise MissingSession(f"opencode has no session {session} any more")
     return str(row[0])
 
 
-def database(env: dict[str, str]) -> str | None:
+def find_database(env: dict[str, str]) -> str | None:
     """The file in which opencode keeps its sessions, given its environment; None where it is not in the usual place."""
     told = env.get("OPENCODE_DB")
     if told:
@@ -84,7 +84,7 @@ def database(env: dict[str, str]) -> str | None:
     return os.path.join(home, "opencode", "opencode.db")
 
 
-def fork(program: str, session: str, worktree: str, env: dict[str, str], title: str) -> str:
+def fork_session(program: str, session: str, worktree: str, env: dict[str, str], title: str) -> str:
     """Copy a session into a worktree, under an id that we choose, and return the id; the original is only read.
 
     Raises:
@@ -95,7 +95,7 @@ def fork(program: str, session: str, worktree: str, env: dict[str, str], title: 
         exported.seek(0)
         data = exported.read()
     try:
-        document = with_new_ids(data.decode())
+        document = replace_ids(data.decode())
         info = document["info"]
         new = str(info["id"])
         info |= {"title": title, "metadata": {**(info.get("metadata") or {}), "fork_of": session}}
@@ -112,7 +112,7 @@ def fork(program: str, session: str, worktree: str, env: dict[str, str], title: 
     return new
 
 
-def with_new_ids(text: str) -> dict[str, Any]:
+def replace_ids(text: str) -> dict[str, Any]:
     """Give every session, message and part of an exported document a new id, the same one wherever it stands.
 
     What sorts by its id keeps its order: only the random end of an id is new.
@@ -122,34 +122,38 @@ def with_new_ids(text: str) -> dict[str, Any]:
     def rename(found: re.Match[str]) -> str:
         old = found[0]
         if old not in renamed:
-            renamed[old] = old[:-10] + secrets.token_hex(5) if not old.startswith("ses_") else new_id()
+            renamed[old] = old[:-10] + secrets.token_hex(5) if not old.startswith("ses_") else create_id()
         return renamed[old]
 
     document: dict[str, Any] = json.loads(_IDS.sub(rename, text))
     return document
 
 
-def new_id() -> str:
+def create_id() -> str:
     """A session id of opencode's own shape: newer ones sort first."""
     stamp = ((1 << 48) - 1) ^ ((int(time.time() * 1000) * 0x1000) & ((1 << 48) - 1))
     return f"ses_{stamp:012x}{secrets.token_hex(7)}"
 
 
-def delete(program: str, session: str, directory: str, env: dict[str, str]) -> None:
+def delete_session(program: str, session: str, directory: str, env: dict[str, str]) -> None:
     """Delete a session with its messages, and look whether it is gone; one that is gone already is no error.
 
     Raises:
         AttemptFailed: opencode refused, or the session is still there.
     """
     try:
-        if directory_of(session, env) is None and database(env) is not None and not os.path.exists(str(database(env))):
+        if (
+            read_directory(session, env) is None
+            and find_database(env) is not None
+            and not os.path.exists(str(find_database(env)))
+        ):
             return
-    except NoSession:
+    except MissingSession:
         return
     _run([program, "session", "delete", session], directory if os.path.isdir(directory) else "/", env, subprocess.DEVNULL)
     try:
-        still = directory_of(session, env)
-    except NoSession:
+        still = read_directory(session, env)
+    except MissingSession:
         return
     if still is not None:
         raise ForkFailed(f"opencode says that it deleted {session}, and it is still there")

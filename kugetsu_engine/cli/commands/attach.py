@@ -6,10 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ...client.attach import find_session_place, run_attached
-from ...client.start import wait_until_started
+from ...client.attach import attach_to_issue, find_session_place
+from ...client.start import wait_for_task
 from ...config.loader import load_settings
-from ...domain.new_task import typed_id
+from ...domain.new_task import format_bare_id
 from ...domain.states import ACTIVE
 from ...domain.task import Task
 from ...domain.text.safe_text import safe_line
@@ -37,20 +37,22 @@ def main(verb: str, words: list[str]) -> int:
 
 
 def _go(verb: str, wanted: str, stop: bool) -> int:
-    task = tasks.find_task(state_paths(), make_client().meant(wanted, "show"))
+    task = tasks.find_task(state_paths(), make_client().resolve_task(wanted, "show"))
     settings, _ = load_settings(state_paths(), os.environ)
     if verb == "shell":
         where = find_session_place(state_paths(), settings, os.environ, task)
         return _run([os.environ.get("SHELL") or "/bin/sh"], where.worktree, where.env)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KugetsuError("taking over needs a terminal", "kugetsu continue goes on without one")
-    attached = run_attached(state_paths(), settings, os.environ, task, _stopping(task, stop) if task.state in ACTIVE else None)
+    attached = attach_to_issue(
+        state_paths(), settings, os.environ, task, _stopping(task, stop) if task.state in ACTIVE else None
+    )
     try:
         what = f"session {attached.session_id}" if attached.session_id else "a new session"
         print_note(f"{task.shown} {task.issue_ref}: {what}, in {attached.place.worktree}; a slot is taken until you leave")
         code = _run(attached.argv, attached.place.worktree, attached.place.env)
     finally:
-        attached.give_up()
+        attached.release()
     _hand_back(task)
     return code
 
@@ -59,12 +61,12 @@ def _stopping(task: Task, wanted: bool) -> Callable[[], None]:
     """What ends the agent that is at work on the task, if that is wanted."""
     if not wanted:
         raise Conflict(
-            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {typed_id(task.id)} --stop"
+            f"an agent is at work on {task.shown}", f"to stop it and take over: kugetsu attach {format_bare_id(task.id)} --stop"
         )
 
     def stop() -> None:
         print_note(make_client().do("kill", task.id))
-        wait_until_started(make_client(), task.id, lambda task: task.state not in ACTIVE, pause)
+        wait_for_task(make_client(), task.id, lambda task: task.state not in ACTIVE, pause)
 
     return stop
 

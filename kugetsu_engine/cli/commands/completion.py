@@ -6,7 +6,7 @@ from typing import Any
 
 import shtab
 
-from ...client.verbs import ABOUT
+from ...client.verbs import VERB_HELP
 from .. import completion_values, grammar
 from ..main import GROUPS
 from ..parser import VerbParser
@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
     if words[:1] and words[0] in completion_values.KINDS:
         print("\n".join(completion_values.KINDS[words[0]](dict(os.environ))))
         return 0
-    parser = VerbParser(verb, ABOUT[verb])
+    parser = VerbParser(verb, VERB_HELP[verb])
     _add_arguments(parser, verb)
     shell = parser.parse_args(words).shell
     print(shtab.complete(complete_words(), shell=shell).replace(SHTABS_EVAL, "$zsh_eval_context[-1] == (eval|file)"))
@@ -54,7 +54,7 @@ def complete_words() -> VerbParser:
 
 
 def _add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: str) -> None:
-    about = ABOUT[verb].partition(". ")[0].removesuffix(".")
+    about = VERB_HELP[verb].partition(". ")[0].removesuffix(".")
     _add_arguments(verbs.add_parser(name, help=about), verb)
 
 

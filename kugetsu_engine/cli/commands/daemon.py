@@ -37,7 +37,7 @@ def main(verb: str, words: list[str]) -> int:
         )
     given = parser_of(f"{verb} {action}").parse_args(words[1:])
     here = state_paths()
-    files.prepare(here.folders())
+    files.create_folders(here.folders())
     if action in RESUMING:
         return RESUMING[action](here, given.resume)
     return actions[action](here)

@@ -5,7 +5,7 @@ import os
 from ...client import demo_setup
 from ...client.snapshot import ALL_DONE, SnapshotReader
 from ...domain import states
-from ...domain.new_task import typed_id
+from ...domain.new_task import format_bare_id
 from ...domain.text.quantities import format_count
 from ...paths import StatePaths
 from .. import grammar
@@ -25,9 +25,9 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     state_dir = demo_setup.prepare_demo(given.tasks, given.speed)
     print(f"demo in {os.path.dirname(state_dir)}: {format_count(given.tasks, 'task')}, at most 3 agents at once", flush=True)
-    code = run(StatePaths(state_dir), until_idle=True, environ=demo_setup.undisturbed(os.environ))
+    code = run(StatePaths(state_dir), until_idle=True, environ=demo_setup.without_settings(os.environ))
     snapshot = SnapshotReader(StatePaths(state_dir), os.environ, done_kept=ALL_DONE).read()
-    wrong = [task for task in snapshot.done if task.state != demo_setup.expected_state(int(typed_id(task.id)))]
+    wrong = [task for task in snapshot.done if task.state != demo_setup.get_expected_state(int(format_bare_id(task.id)))]
     counts = ", ".join(f"{count} {state}" for state, count in snapshot.counts.items() if count)
     still_open = sum(snapshot.counts[state] for state in states.ALL if state not in states.FINAL)
     print(f"{counts}: {'as expected' if not wrong and not still_open else 'not as expected'}")

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from ...client.edit import TextKept, editor_of, kept_text, run_editor
+from ...client.edit import TextKept, describe_kept_text, find_editor, run_editor
 from ...domain import task_document
 from ...errors import Conflict, KugetsuError, NoAnswer, UsageError
 from ..context import make_client, standard_input
@@ -47,7 +47,7 @@ def changes_of(given: dict[str, Any]) -> dict[str, Any]:
 
 def _by_hand(task: str) -> int:
     """Open the task in the operator's editor, again and again until the text makes sense and the engine takes it."""
-    editor = editor_of(os.environ)
+    editor = find_editor(os.environ)
     if editor is None or not sys.stdin.isatty():
         raise UsageError(
             "nothing to change is given", "use --message, --priority ..., or set $EDITOR and call it in a terminal"
@@ -60,7 +60,7 @@ def _by_hand(task: str) -> int:
             raise KugetsuError(f"the editor {editor[0]} cannot run: {error.strerror}", "set $VISUAL or $EDITOR") from None
 
     asking = make_client()
-    edit = asking.edit(task)
+    edit = asking.start_edit(task)
     finished = False
     try:
         while changes := run_editor(edit, run):
@@ -70,7 +70,7 @@ def _by_hand(task: str) -> int:
             except (Conflict, NoAnswer):
                 raise
             except KugetsuError as error:  # an agent that is not known, a loop of tasks
-                edit.complain(str(error))
+                edit.add_complaint(str(error))
         else:
             print("nothing was changed")
         finished = True
@@ -78,6 +78,6 @@ def _by_hand(task: str) -> int:
     except KugetsuError as error:
         if not edit.has_text or isinstance(error, TextKept):
             raise
-        raise type(error)(error.message, kept_text(edit)) from None
+        raise type(error)(error.message, describe_kept_text(edit)) from None
     finally:
-        edit.done() if finished or not edit.has_text else edit.keep()
+        edit.finish() if finished or not edit.has_text else edit.keep_text()

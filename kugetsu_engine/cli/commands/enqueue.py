@@ -55,7 +55,7 @@ def _one(issue_ref: str, message: str, as_json: bool = False, **options: Any) ->
         print(f"Enqueued: {task_id}")
         if repository and sys.stderr.isatty():
             print_note(f"works in a worktree of {repository}")
-    _warn(asking.obstacles(asking.reference(issue_ref), options.get("agent"), repository))
+    _warn(asking.list_obstacles(asking.resolve_reference(issue_ref), options.get("agent"), repository))
     return 0
 
 
@@ -93,11 +93,11 @@ def _many(name: str, as_json: bool, defaults: dict[str, Any]) -> int:
         made.append(task_id)
         if not as_json:
             print(f"Enqueued: {task_id}")
-        ref, agent = asking.reference(reference), options.get("agent")
+        ref, agent = asking.resolve_reference(reference), options.get("agent")
         kind = repository_of(ref), agent, repository is None
         if kind not in alike:
             alike.add(kind)
-            _warn(asking.obstacles(ref, agent, repository), told)
+            _warn(asking.list_obstacles(ref, agent, repository), told)
     if as_json:
         print(json.dumps([{"id": task_id} for task_id in made]))
     return 0

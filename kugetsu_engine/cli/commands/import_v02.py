@@ -26,13 +26,13 @@ def main(verb: str, words: list[str]) -> int:
         print("Nothing was changed. To take it over: the same without --dry-run")
         return 0
     os.makedirs(acting.paths.root, 0o700, exist_ok=True)
-    files.prepare(acting.paths.folders())
+    files.create_folders(acting.paths.folders())
     lock = EngineLock(acting.paths)
     lock.acquire()
     try:
         for line in work.steps():
             print(safe_line(line), flush=True)
-        for path in state_setup.make_files(acting):
+        for path in state_setup.create_files(acting):
             print(safe_line(f"made {path}"))
     finally:
         lock.release()

@@ -23,11 +23,11 @@ def main(verb: str, words: list[str]) -> int:
     """Make what is missing."""
     given = parser_of(verb).parse_args(words)
     acting = make_client()
-    for path in state_setup.make_files(acting):
+    for path in state_setup.create_files(acting):
         print(safe_line(f"made {path}"))
     if given.files:
         return 0
-    if not state_setup.keeps_sessions(acting):
+    if not state_setup.can_keep_sessions(acting):
         print(safe_line(f"{acting.settings.agent} keeps no sessions, so there is nothing else to make"))
         return 0
     there = [ref for ref in (BASE, PM_AGENT) if _session(acting, ref) is not None]
@@ -39,7 +39,7 @@ def main(verb: str, words: list[str]) -> int:
     for ref in (BASE, PM_AGENT):
         if _session(acting, ref) is None:
             print(safe_line(f"{SESSIONS[ref]}: asking {acting.settings.agent} ..."), file=sys.stderr, flush=True)
-            print(safe_line(f"{SESSIONS[ref]} session {state_setup.make_session(acting, ref, pause)}"), flush=True)
+            print(safe_line(f"{SESSIONS[ref]} session {state_setup.create_session(acting, ref, pause)}"), flush=True)
     if sys.stdin.isatty():
         return _offer_screen(acting)
     return 0
@@ -57,7 +57,7 @@ def _offer_screen(acting: Client) -> int:
         return 0
     agent, settings = session.agent or "opencode", acting.settings
     try:
-        argv = registry.screen(agent, settings, session.session_id, acting.paths.root)
+        argv = registry.build_screen_command(agent, settings, session.session_id, acting.paths.root)
     except ConfigError:
         return 0  # it has none
     if not confirmed(f"Open {agent}'s own screen, to tell the base session more?"):

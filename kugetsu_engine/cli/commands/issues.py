@@ -3,7 +3,7 @@
 import sys
 
 from ...client.api import Client
-from ...domain.new_task import shown_id
+from ...domain.new_task import format_id
 from ...domain.reserved_refs import BASE, PM_AGENT
 from ...domain.text.safe_text import safe_line, safe_text
 from ...errors import Conflict, KugetsuError, UsageError
@@ -19,10 +19,10 @@ def main(verb: str, words: list[str]) -> int:
 def issue_of(acting: Client, text: str) -> str:
     """The issue a person means, by its reference or by the id of a task of it."""
     if "/" in text:
-        return acting.reference(text)
+        return acting.resolve_reference(text)
     from ...state import tasks
 
-    return acting.reference(tasks.find_task(acting.paths, text).issue_ref)
+    return acting.resolve_reference(tasks.find_task(acting.paths, text).issue_ref)
 
 
 def _context(words: list[str]) -> int:
@@ -43,7 +43,7 @@ def _context(words: list[str]) -> int:
         raise KugetsuError(f"nothing was said about {context.issue_ref} yet", "it begins with the first agent")
     names = {"user": "you", "assistant": "agent", "note": "kugetsu"}
     for said in context.conversation_history:
-        task = f"  {shown_id(said.task)}" if said.task else ""
+        task = f"  {format_id(said.task)}" if said.task else ""
         print(safe_line(f"── {names.get(said.role, said.role)}  {said.timestamp or ''}{task}"))
         print(f"{safe_text(said.content).rstrip()}\n")
     return 0

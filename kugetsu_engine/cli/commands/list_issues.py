@@ -116,6 +116,6 @@ def _refresh(here: StatePaths) -> None:
 
 def _branch(reference: str) -> str:
     try:
-        return refs.parse(reference).branch
+        return refs.parse_reference(reference).branch
     except KugetsuError:
         return ""

@@ -10,7 +10,7 @@ from ...domain.text.terminal_line import ShownLine
 from ...errors import KugetsuError, UsageError
 from ...process.waiting import pause
 from ...state import tasks
-from ...state.log_reader import LogReader, mask_lines, show_lines
+from ...state.log_reader import LogReader, choose_log, mask_line
 from ...state.log_times import LogTimes
 from ..context import make_client, state_paths
 from ..grammar import parser_of
@@ -33,10 +33,10 @@ def main(verb: str, words: list[str]) -> int:
         if given.times:
             raise UsageError("the lines of the engine's own log tell their times", f"kugetsu {verb}")
         return print_log(LogReader(here.engine_log), given.raw, given.lines)
-    task = tasks.find_task(here, make_client().meant(given.id, "logs"))
+    task = tasks.find_task(here, make_client().resolve_task(given.id, "logs"))
     attempt = given.attempt or task.attempt
     if not given.follow:
-        path = show_lines(here, task.id, attempt, given.raw)
+        path = choose_log(here, task.id, attempt, given.raw)
         if not os.path.exists(path):
             raise KugetsuError(
                 f"{task.shown} has no log of attempt {attempt}" if attempt else f"{task.shown} has not started yet"
@@ -62,7 +62,7 @@ def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | 
     news = time.monotonic()
     while True:
         task = tasks.find_task(here, task_id)  # before the log, so that its last lines are not missed
-        if not printed and show_lines(here, task_id, number, raw) != reader.path:
+        if not printed and choose_log(here, task_id, number, raw) != reader.path:
             _close(reader, times)
             reader, times = _opened(task_id, number, raw, timed)
         reader.refresh()
@@ -88,7 +88,7 @@ def _follow(task_id: str, only: int | None, raw: bool, timed: bool, last: int | 
 def _opened(task_id: str, number: int, raw: bool, timed: bool) -> tuple[LogReader, LogTimes | None]:
     """The log of an attempt, and its times if they are asked for."""
     here = state_paths()
-    return LogReader(show_lines(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
+    return LogReader(choose_log(here, task_id, number, raw)), LogTimes.load(here, task_id, number, raw) if timed else None
 
 
 def _close(reader: LogReader, times: LogTimes | None) -> None:
@@ -122,7 +122,7 @@ def _write(
             sys.stdout.buffer.write(b"".join(b"%s%s\n" % (stamp.encode(), line) for stamp, line in stamped))
         else:
             drawn = _coloured if _has_colours() else _plain
-            sys.stdout.write("".join(f"{stamp}{drawn(mask_lines(line, mask))}\n" for stamp, line in stamped))
+            sys.stdout.write("".join(f"{stamp}{drawn(mask_line(line, mask))}\n" for stamp, line in stamped))
     sys.stdout.flush()
     return start
 

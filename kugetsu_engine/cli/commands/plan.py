@@ -10,8 +10,8 @@ from ...client.snapshot import Snapshot, SnapshotReader
 from ...domain import silence
 from ...domain.decisions.duration_model import RunTimes
 from ...domain.decisions.forecast import Plan, Start
-from ...domain.new_task import shown_id
-from ...domain.text.quantities import format_clock, format_coming, format_count
+from ...domain.new_task import format_id
+from ...domain.text.quantities import format_clock, format_count, format_upcoming
 from ...domain.text.times import iso
 from ...errors import UsageError
 from ..context import glyph, state_paths
@@ -53,7 +53,7 @@ def document(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _start_document(one: Start, snapshot: Snapshot) -> dict[str, Any]:
-    task = snapshot.task(one.task_id)
+    task = snapshot.find_task(one.task_id)
     expected = one.expected
     return {
         "id": one.task_id, "issue_ref": task.issue_ref if task else None, "position_in_queue": one.place,
@@ -74,14 +74,14 @@ def _print(plan: Plan, snapshot: Snapshot) -> None:
         print(line)
     rows = []
     for busy in plan.busy:
-        task = snapshot.task(busy.task_id)
+        task = snapshot.find_task(busy.task_id)
         sign, title = (task.glyph_name, task.title) if task else ("running", "")
-        shown = shown_id(busy.task_id)
+        shown = format_id(busy.task_id)
         rows.append([glyph(sign), "runs", about(busy.ends_at, plan.now), shown, busy.issue_ref, title, ""])
     for hand in snapshot.by_hand:
         rows.append(["", "by hand", "?", hand.shown, hand.issue_ref, "", describe_since(hand.since, plan.now)])
     for one in (*plan.starts, *plan.others):
-        if (task := snapshot.task(one.task_id)) is not None:
+        if (task := snapshot.find_task(one.task_id)) is not None:
             start = "now" if one.start == plan.now else about(one.start, plan.now)
             why = "" if plan.waits_for_a_slot(one) else one.why.text
             row = [glyph(task.glyph_name), start, about(one.end, plan.now), task.shown, task.issue_ref, task.title]
@@ -99,20 +99,20 @@ def headline(plan: Plan, limit_now: int, stalled: Collection[str] = ()) -> list[
     hands = len(plan.facts.by_hand)
     parts = [slots, f"{len(plan.busy)} running", *([f"{hands} by hand"] if hands else []), f"{waiting} waiting"]
     if plan.ends_at is not None and (plan.starts or plan.busy):
-        parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {format_coming(plan.ends_at, plan.now)}")
+        parts.append(f"{'all but ' + str(stuck) if stuck else 'all'} done about {format_upcoming(plan.ends_at, plan.now)}")
     elif plan.unknown or plan.ends_at is None:
         parts.append("no agent has ended well yet, so nobody knows how long they take")
     lines = [", ".join(parts)]
     if plan.blocked is not None:
         lines.append(f"{plan.blocked.text}: nothing starts. This is the plan if that were over now")
     if stalled:
-        lines.append(silence.caveat(stalled))
+        lines.append(silence.format_caveat(stalled))
     return lines
 
 
 def about(epoch_s: float | None, now: float) -> str:
     """A point in time nobody is sure of."""
-    return f"~{format_coming(epoch_s, now)}" if epoch_s is not None else "?"
+    return f"~{format_upcoming(epoch_s, now)}" if epoch_s is not None else "?"
 
 
 def _print_run_times(known: RunTimes) -> None:

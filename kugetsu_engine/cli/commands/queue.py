@@ -65,7 +65,7 @@ def print_tasks(snapshot: Snapshot, ended: bool) -> None:
     rows = []
     for task in _shown(snapshot, ended):
         place = snapshot.places.get(task.id)
-        why = snapshot.why(task).text if place else task.reason or ""
+        why = snapshot.explain_wait(task).text if place else task.reason or ""
         start = describe_start(task, snapshot)
         rows.append([glyph(task.glyph_name), task.shown, task.issue_ref, task.title, task.state, str(place or ""), why, start])
     if rows:

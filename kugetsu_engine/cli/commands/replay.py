@@ -9,7 +9,7 @@ from math import inf
 from ...client.replay import Replay
 from ...client.snapshot import EngineView
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import epoch, iso, local, past_moment
+from ...domain.text.times import epoch, format_local, iso, parse_past_moment
 from ..context import glyph, state_paths
 from ..grammar import parser_of
 from ..output import print_json
@@ -27,15 +27,15 @@ def main(verb: str, words: list[str]) -> int:
     """Print a past moment, or what happened."""
     given = parse(words, verb)
     now = time.time()
-    wanted = past_moment(" ".join(given.time), now) if given.time else None
+    wanted = parse_past_moment(" ".join(given.time), now) if given.time else None
     replay = Replay(state_paths(), os.environ)
     if given.events or given.since or given.until:
-        since = past_moment(given.since, now) if given.since else wanted or 0.0
-        _events(replay, since, past_moment(given.until, now) if given.until else inf, given.json)
+        since = parse_past_moment(given.since, now) if given.since else wanted or 0.0
+        _events(replay, since, parse_past_moment(given.until, now) if given.until else inf, given.json)
         return 0
-    when = replay.check(wanted) if wanted is not None else replay.beginning()
-    snapshot = replay.at(when)
-    missing = replay.gaps(when)
+    when = replay.check_time(wanted) if wanted is not None else replay.default_start()
+    snapshot = replay.snapshot_at(when)
+    missing = replay.describe_gaps(when)
     if given.json:
         print_json(
             {
@@ -46,7 +46,7 @@ def main(verb: str, words: list[str]) -> int:
             }
         )
         return 0
-    print(f"{'REPLAY':9}{local(when).replace('T', ' ')}" + (f"  ({missing})" if missing else ""))
+    print(f"{'REPLAY':9}{format_local(when).replace('T', ' ')}" + (f"  ({missing})" if missing else ""))
     print(f"{'engine':9}{_engine(snapshot.engine)}")
     status.print_picture(snapshot)
     print()
@@ -62,11 +62,11 @@ def _engine(engine: EngineView) -> str:
         return f"none ran{flow}"
     if engine.pid is None:
         return f"not recorded{flow}"
-    return f"pid {engine.pid}, {engine.mode}, since {local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
+    return f"pid {engine.pid}, {engine.mode}, since {format_local(epoch(engine.since) or 0.0).replace('T', ' ')}{flow}"
 
 
 def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
-    events = replay.events(since, until)
+    events = replay.list_events(since, until)
     if as_json:
         print_json(
             [
@@ -76,6 +76,6 @@ def _events(replay: Replay, since: float, until: float, as_json: bool) -> None:
         )
         return
     for one in events:
-        sys.stdout.write(f"{local(one.time).replace('T', ' ')} {glyph(one.level)} {safe_line(one.text)}\n")
+        sys.stdout.write(f"{format_local(one.time).replace('T', ' ')} {glyph(one.level)} {safe_line(one.text)}\n")
     if not events:
         print("Nothing is recorded of that time.")

@@ -71,8 +71,8 @@ def run(
         raise EngineHeld(engine.held_by)
     if engine.fault is not None and not got:
         raise KugetsuError(engine.fault)
-    if engine.kept_by_settings:
-        raise KugetsuError(engine.kept_by_settings, "correct that, then start again")
+    if engine.blocked_by_settings:
+        raise KugetsuError(engine.blocked_by_settings, "correct that, then start again")
     return 0
 
 

@@ -34,8 +34,8 @@ def main(verb: str, words: list[str]) -> int:
     if action == "list":
         return _list(known, given.json)
     if action == "add":
-        return _add(here, known, refs.host_name(given.name), given.url)
-    name = refs.host_name(given.name) if given.name else None
+        return _add(here, known, refs.parse_host(given.name), given.url)
+    name = refs.parse_host(given.name) if given.name else None
     if name is not None and name not in known.servers:
         raise KugetsuError(
             f"no server {name!r} is known", "kugetsu server list shows them, kugetsu server add NAME URL adds one"
@@ -106,7 +106,7 @@ def _set_address(document: dict[str, Any], set_in: Callable[..., None], name: st
 
 def _is(key: str, name: str) -> bool:
     try:
-        return refs.host_name(key) == name
+        return refs.parse_host(key) == name
     except UsageError:
         return False
 
@@ -114,5 +114,5 @@ def _is(key: str, name: str) -> bool:
 def _edit(here: StatePaths, change: Callable[..., None]) -> None:
     from ...config import toml_editor  # loads a library that nothing else needs
 
-    files.prepare(here.folders())
+    files.create_folders(here.folders())
     toml_editor.edit_config(here, lambda document: change(document, toml_editor.set_in_table))

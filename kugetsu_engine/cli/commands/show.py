@@ -7,8 +7,8 @@ from ...domain import failures
 from ...domain.task import Attempt, Task
 from ...domain.text.quantities import format_clock
 from ...domain.text.safe_text import safe_line, safe_text
-from ...domain.text.times import as_read
-from ...domain.usage import sum_consumed, sum_usage
+from ...domain.text.times import format_stored
+from ...domain.usage_sums import format_usage, sum_usage
 from ...state import tasks
 from ...state.issue_names import name_of
 from ..context import glyph, make_client, state_paths
@@ -28,7 +28,7 @@ def main(verb: str, words: list[str]) -> int:
 def _show(words: list[str]) -> int:
     given = parser_of("show").parse_args(words)
     here = state_paths()
-    task = tasks.find_task(here, make_client().meant(given.id, "show"))
+    task = tasks.find_task(here, make_client().resolve_task(given.id, "show"))
     snapshot = SnapshotReader(here, os.environ).read()
     position = next((place for place, other in enumerate(snapshot.pending, 1) if other.id == task.id), None)
     if given.json:
@@ -44,7 +44,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         ("state", f"{glyph(task.glyph_name)} {task.state}"),
     ]
     if position is not None:
-        lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.why(task).text}"))
+        lines.append(("place", f"{position} of {len(snapshot.pending)}: {snapshot.explain_wait(task).text}"))
         if start := describe_start(task, snapshot):
             lines.append(("starts", start))
     if task.reason:
@@ -54,7 +54,7 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("expects", task.expect))
     if task.tags:
         lines.append(("tags", " ".join(task.tags)))
-    if task.state == "pending" and (expected := snapshot.expected(task)) is not None:
+    if task.state == "pending" and (expected := snapshot.expected_run_time(task)) is not None:
         lines.append(("takes about", describe_sample(expected)))
     if os.path.isdir(worktree):
         lines.append(("worktree", worktree))
@@ -63,10 +63,10 @@ def _describe(task: Task, snapshot: Snapshot, position: int | None, worktree: st
         lines.append(("starts from", str(active.progress.base)))
     if pull := describe_pull_request(snapshot, task.issue_ref):
         lines.append(("pull request", pull))
-    if len(task.attempts) > 1 and (used := sum_consumed(sum_usage(task.attempts))):
+    if len(task.attempts) > 1 and (used := format_usage(sum_usage(task.attempts))):
         lines.append(("used", used))
     stamps = {"waiting since": task.pending_since, "started": task.started_at, "ended": task.completed_at}
-    lines += [(name, as_read(stamp)) for name, stamp in stamps.items() if stamp]
+    lines += [(name, format_stored(stamp)) for name, stamp in stamps.items() if stamp]
     for name, text in lines:
         print(f"{name:14}{safe_line(text)}")
     for attempt in task.attempts:
@@ -82,5 +82,5 @@ def _told(attempt: Attempt) -> str:
     parts = [how, attempt.reason or "", str(attempt.delivered) if attempt.delivered else ""]
     parts.append(f"not measured: {attempt.not_measured}" if attempt.not_measured else "")
     parts.append(f"in {format_clock(attempt.elapsed_s)}" if attempt.elapsed_s is not None else "")
-    parts.append(sum_consumed(attempt.usage) if attempt.usage else "")
+    parts.append(format_usage(attempt.usage) if attempt.usage else "")
     return ", ".join(part for part in parts if part)

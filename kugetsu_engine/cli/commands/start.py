@@ -6,7 +6,7 @@ import re
 from ...client import start
 from ...client.api import Client
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import duration
+from ...domain.text.times import parse_duration
 from ...errors import Conflict, KugetsuError
 from ...process.waiting import pause
 from ...storage.locks import is_held
@@ -33,20 +33,20 @@ def main(verb: str, words: list[str]) -> int:
         task_id = start.start_issue(
             acting, given.issue_ref, message, folder, repo=given.repo, agent=given.agent, timeout=given.timeout
         )
-    return _tell(acting, task_id, duration(given.wait) if given.wait else None)
+    return _tell(acting, task_id, parse_duration(given.wait) if given.wait else None)
 
 
 def _note_pull_request(acting: Client, reference: str, url: str | None) -> None:
     """Remember it before the agent starts, which is told."""
     if url is not None:
         try:
-            acting.do("set_pr", issue_ref=acting.reference(reference), url=url)
+            acting.do("set_pr", issue_ref=acting.resolve_reference(reference), url=url)
         except Conflict:
             return
 
 
 def _tell(acting: Client, task_id: str, limit_s: float | None) -> int:
-    task = start.wait_until_begun(acting, task_id, pause, limit_s)
+    task = start.wait_for_agent(acting, task_id, pause, limit_s)
     if task.ended and task.state != "completed":
         raise KugetsuError(f"{task.shown} {task.issue_ref} {task.state}: {task.reason or task.error or ''}")
     if task.attempts and task.started_at is None:

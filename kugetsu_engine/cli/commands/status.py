@@ -14,7 +14,7 @@ from ...domain.reserved_refs import SESSIONS
 from ...domain.task import Notice
 from ...domain.text.quantities import format_clock, format_count, format_size, format_span
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import as_read
+from ...domain.text.times import format_stored
 from ...state import notifications, sessions
 from ..context import glyph, state_paths
 from ..grammar import parser_of
@@ -27,7 +27,7 @@ def main(verb: str, words: list[str]) -> int:
     given = parser_of(verb).parse_args(words)
     snapshot = SnapshotReader(state_paths(), os.environ).read(with_history=not given.tmux)
     if given.tmux:
-        print(draw_bar(snapshot, notifications.newest_notification(state_paths())))
+        print(draw_bar(snapshot, notifications.read_newest_notifications(state_paths())))
     elif given.json:
         print_json(document(snapshot))
     else:
@@ -51,7 +51,7 @@ def render_picture(snapshot: Snapshot) -> dict[str, Any]:
         "engine": msgspec.to_builtins(snapshot.engine),
         "slots": {"limit": snapshot.limit, "used": snapshot.used},
         "counts": dict(snapshot.counts),
-        "active": [_active(one, snapshot.changes(one.task.id)) for one in snapshot.active],
+        "active": [_active(one, snapshot.changes_of(one.task.id)) for one in snapshot.active],
         "by_hand": [
             {"id": one.task_id, "issue_ref": one.issue_ref, "since": one.since, "pid": one.pid} for one in snapshot.by_hand
         ],
@@ -63,7 +63,7 @@ def _opencode_server() -> dict[str, Any] | None:
         return None  # nobody keeps one, and what speaks with a keeper loads sockets and more
     from ...agents.opencode import keeper_protocol
 
-    return keeper_protocol.shown(state_paths().root)
+    return keeper_protocol.read_public_status(state_paths().root)
 
 
 def draw_bar(snapshot: Snapshot, told: Sequence[Notice]) -> str:
@@ -124,7 +124,7 @@ def _print_engine(snapshot: Snapshot) -> None:
     engine = snapshot.engine
     if engine.running:
         flow = ", draining" if engine.draining else ", paused" if engine.paused else ""
-        print(f"engine   pid {engine.pid}, {engine.mode}, since {as_read(engine.since)}{flow}")
+        print(f"engine   pid {engine.pid}, {engine.mode}, since {format_stored(engine.since)}{flow}")
         if engine.recovered:
             print(f"start    {safe_line(engine.recovered)}")
     else:
@@ -161,7 +161,7 @@ def print_picture(snapshot: Snapshot) -> None:
                     times,
                     cpu,
                     memory,
-                    str(snapshot.changes(one.task.id) or ""),
+                    str(snapshot.changes_of(one.task.id) or ""),
                 ]
             )
         print()

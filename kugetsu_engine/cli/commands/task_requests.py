@@ -34,11 +34,11 @@ def _together(verb: str, ids: list[str], args: dict[str, Any]) -> int:
     code, wishes = 0, []
     for task in ids:
         try:
-            wishes.append(Request(verb, make_client().meant(task, verb), args))  # type: ignore[arg-type]
+            wishes.append(Request(verb, make_client().resolve_task(task, verb), args))  # type: ignore[arg-type]
         except KugetsuError as error:
             print_note(f"kugetsu: {error}")
             code = code or error.exit_code
-    for answer in make_client().ask_all(wishes):
+    for answer in make_client().send_requests(wishes):
         if answer.ok:
             print(answer.text)
             continue

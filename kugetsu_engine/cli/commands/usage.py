@@ -3,9 +3,9 @@
 import os
 import time
 
-from ...domain.text.times import duration
-from ...domain.usage import UsageSum, day_of, format_money
-from ...scheduler.budget import by_day_and_repository
+from ...domain.text.times import parse_duration
+from ...domain.usage_sums import UsageSum, day_of, format_money
+from ...scheduler.budget import sum_by_day_and_repository
 from ..context import state_paths
 from ..grammar import parser_of
 from ..output import print_json, print_table
@@ -15,7 +15,9 @@ def main(verb: str, words: list[str]) -> int:
     """Print what was consumed, the newest day first, and the sum of each day."""
     given = parser_of(verb).parse_args(words)
     here = state_paths()
-    found = by_day_and_repository(here, day_of(time.time() - duration(given.since))) if os.path.isdir(here.items) else {}
+    found = (
+        sum_by_day_and_repository(here, day_of(time.time() - parse_duration(given.since))) if os.path.isdir(here.items) else {}
+    )
     days: dict[str, UsageSum] = {}
     for (day, _), one in found.items():
         total = days.setdefault(day, UsageSum())

@@ -3,10 +3,10 @@
 import os
 import time
 
-from ...domain.new_task import task_id as as_task_id
+from ...domain.new_task import parse_task_id
 from ...domain.states import COMPLETED, FINAL
 from ...domain.text.safe_text import safe_line
-from ...domain.text.times import as_read, duration
+from ...domain.text.times import format_stored, parse_duration
 from ...errors import NoSuchTask
 from ...process.waiting import pause
 from ...state import notifications, tasks
@@ -23,15 +23,19 @@ def main(verb: str, words: list[str]) -> int:
 
 def _wait(words: list[str]) -> int:
     given = parser_of("wait").parse_args(words)
-    deadline = time.monotonic() + duration(given.timeout) if given.timeout else None
+    deadline = time.monotonic() + parse_duration(given.timeout) if given.timeout else None
     here = state_paths()
-    open_tasks = {tasks.find_task(here, make_client().meant(text)).id for text in given.id}
+    open_tasks = {tasks.find_task(here, make_client().resolve_task(text)).id for text in given.id}
     code = 0
     while True:
         for task_id in sorted(open_tasks):
             # The file is among the ended ones from the moment the task is.
             if not os.path.lexists(here.ended(task_id)):
-                if as_task_id(task_id) and not os.path.lexists(here.item(task_id)) and not os.path.lexists(here.ended(task_id)):
+                if (
+                    parse_task_id(task_id)
+                    and not os.path.lexists(here.item(task_id))
+                    and not os.path.lexists(here.ended(task_id))
+                ):
                     raise NoSuchTask(f"{task_id} has disappeared")
                 continue
             task = tasks.find_task(here, task_id)
@@ -50,12 +54,12 @@ def _wait(words: list[str]) -> int:
 def _watch(words: list[str]) -> int:
     parser_of("watch").parse_args(words)
     here = state_paths()
-    seen = notifications.newest_notification(here)
+    seen = notifications.read_newest_notifications(here)
     last = seen[-1] if seen else None
     while True:
-        news = notifications.newest_notification(here)
+        news = notifications.read_newest_notifications(here)
         start = news.index(last) + 1 if last in news else 0
         for notice in news[start:]:
-            print(safe_line(f"{as_read(notice.time)} {notice.level:7} {notice.text}"), flush=True)
+            print(safe_line(f"{format_stored(notice.time)} {notice.level:7} {notice.text}"), flush=True)
             last = notice
         pause(LOOK_S)

@@ -8,10 +8,10 @@ from ..job import Result
 from ..task import Attempt, Task, TaskChange
 from ..text.times import iso
 from .attempt_notice import describe_end
-from .scheduling import Timing, after_attempt
+from .scheduling import Timing, decide_next_state
 
 
-def finished_attempt(task: Task, result: Result, log: str) -> Attempt:
+def make_attempt(task: Task, result: Result, log: str) -> Attempt:
     """The attempt as its task keeps it. One that the operator stopped did not fail, unless it had ended well before."""
     attempt = result.as_attempt(log)
     if task.stop is not None and attempt.outcome != "ok":
@@ -19,14 +19,14 @@ def finished_attempt(task: Task, result: Result, log: str) -> Attempt:
     return attempt
 
 
-def change_after_attempt(task: Task, attempt: Attempt, timing: Timing, now: float, spread: float) -> TaskChange:
+def make_end_change(task: Task, attempt: Attempt, timing: Timing, now: float, spread: float) -> TaskChange:
     """The task's next state, and what else changes with it.
 
     Args:
         now: seconds since 1970.
         spread: what the delay of a retry is multiplied with, so that many do not start at once.
     """
-    after = after_attempt(task, attempt, timing)
+    after = decide_next_state(task, attempt, timing)
     fields: dict[str, Any] = {
         "attempts": [*task.attempts, attempt], "exit_code": attempt.exit_code, "pid": None, "token": None,
     }  # fmt: skip
@@ -41,7 +41,7 @@ def change_after_attempt(task: Task, attempt: Attempt, timing: Timing, now: floa
     return TaskChange(task, fields, after.state, reason, level, attempt.failure)
 
 
-def change_without_attempt(task: Task, reason: str, retry_at: float | None = None) -> TaskChange:
+def make_requeue_change(task: Task, reason: str, retry_at: float | None = None) -> TaskChange:
     """Back to the queue from an attempt that never began: it does not count.
 
     Args:

@@ -18,7 +18,7 @@ MOST_PAIRS = 200
 Ground = Literal["repository", "agent", "all"]
 
 
-class RunsOf(msgspec.Struct, frozen=True):
+class PairTimes(msgspec.Struct, frozen=True):
     """The last run times of one agent in one repository."""
 
     repository: str
@@ -41,13 +41,13 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
     """Everything that was learned; the pair that was heard of last stands last."""
 
     schema: int = 1
-    runs: tuple[RunsOf, ...] = ()
+    runs: tuple[PairTimes, ...] = ()
 
     def learn(self, repository: str, agent: str, seconds: float) -> "RunTimes":
         """Return what is known with one more attempt."""
         if not (isfinite(seconds) and seconds > 0):
             return self
-        known = self._pairs.get((repository, agent), RunsOf(repository, agent))
+        known = self._pairs.get((repository, agent), PairTimes(repository, agent))
         known = msgspec.structs.replace(known, seconds=(*known.seconds, seconds)[-KEPT:])
         others = tuple(one for one in self.runs if (one.repository, one.agent) != (repository, agent))
         return RunTimes(self.schema, (*others, known)[-MOST_PAIRS:])
@@ -65,7 +65,7 @@ class RunTimes(msgspec.Struct, frozen=True, dict=True):
         return self._of("all", [seconds for one in self.runs for seconds in one.seconds])
 
     @cached_property
-    def _pairs(self) -> dict[tuple[str, str], RunsOf]:
+    def _pairs(self) -> dict[tuple[str, str], PairTimes]:
         return {(one.repository, one.agent): one for one in self.runs}
 
     @cached_property
@@ -87,7 +87,7 @@ def _median(numbers: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def learned(tasks: Sequence[Task], default_agent: str) -> RunTimes:
+def learn_from_tasks(tasks: Sequence[Task], default_agent: str) -> RunTimes:
     """What ended tasks teach; they come with the newest first."""
     known = RunTimes()
     for task in reversed(tasks):

@@ -17,7 +17,7 @@ from ..obstacles import Obstacles
 from ..refs import key_of
 from ..states import COMPLETED, FINAL
 from .duration_model import Expected
-from .scheduling import SchedulingFacts, Waiting, WaitingReason, own_reason, queue_reason, waiting_reason
+from .scheduling import SchedulingFacts, Waiting, WaitingReason, find_own_reason, find_queue_reason, find_waiting_reason
 
 HORIZON = 200
 """Starts that are simulated for the estimates of a list; further down the queue its pace is carried on."""
@@ -69,7 +69,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def others(self) -> tuple[Start, ...]:
         """The rest with what each waits for; made when someone asks, as lists of ten thousand do not."""
-        return tuple(Start(task.id, place, waiting_reason(task, self.facts, self.now)) for place, task in self.rest)
+        return tuple(Start(task.id, place, find_waiting_reason(task, self.facts, self.now)) for place, task in self.rest)
 
     @cached_property
     def by_id(self) -> dict[str, Start]:
@@ -92,7 +92,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
 
-def expected_end(elapsed_s: float, timeout_s: float, expected: Expected | None, now: float) -> float | None:
+def estimate_end(elapsed_s: float, timeout_s: float, expected: Expected | None, now: float) -> float | None:
     """Seconds since 1970 at which a running agent probably ends; None when nothing is known."""
     if expected is None:
         return None
@@ -100,7 +100,7 @@ def expected_end(elapsed_s: float, timeout_s: float, expected: Expected | None, 
     return now + max(min(left, timeout_s - elapsed_s if timeout_s > 0 else inf), 0.0)
 
 
-def simulate(
+def simulate_queue(
     waiting: Sequence[Task], busy: Sequence[Busy], facts: SchedulingFacts, expected: Callable[[Task], Expected | None],
     now: float, most: int | None = None,
 ) -> Plan:  # fmt: skip
@@ -114,7 +114,7 @@ def simulate(
         now: seconds since 1970.
         most: starts after which it ends; None for all.
     """
-    blocked = queue_reason(msgspec.structs.replace(facts, used=0, by_hand=(), obstacles=_passing(facts, slots=0)))
+    blocked = find_queue_reason(msgspec.structs.replace(facts, used=0, by_hand=(), obstacles=_passing(facts, slots=0)))
     run = _Simulation(waiting, busy, facts, expected, now)
     run.go(len(waiting) if most is None else most)
     started = {one.task_id for one in run.starts}
@@ -138,7 +138,7 @@ def estimate_start(task: Waiting, place: int, plan: Plan, facts: SchedulingFacts
     known = plan.by_id.get(task.id)
     if known is not None:
         return known.start
-    if plan.rest or len(plan.starts) < 2 or own_reason(task, facts, plan.now) is not None:
+    if plan.rest or len(plan.starts) < 2 or find_own_reason(task, facts, plan.now) is not None:
         return None
     first, last = plan.starts[0], plan.starts[-1]
     if first.start is None or last.start is None or place <= last.place:
@@ -205,7 +205,7 @@ class _Simulation(Generic[Task]):
             task = self._waiting[place]
             expected = self._expected(task)
             end = at + expected.seconds if expected is not None else None
-            why = waiting_reason(task, self._first_facts, self._now)
+            why = find_waiting_reason(task, self._first_facts, self._now)
             self.starts.append(Start(task.id, place + 1, why, at, end, expected))
             heapq.heappush(self._running, (end if end is not None else inf, task.id, task.issue_key))
             self._states[task.id] = "running"
@@ -242,7 +242,7 @@ class _Simulation(Generic[Task]):
             else:
                 return None
             task = self._waiting[place]
-            why = own_reason(task, self._facts, at)
+            why = find_own_reason(task, self._facts, at)
             if why is None:
                 return place
             self._park(place, task, why)

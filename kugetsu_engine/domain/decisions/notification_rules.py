@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ..engine_state import Alert
-from ..new_task import shown_id
+from ..new_task import format_id
 from ..task import Notice
 from ..text.safe_text import safe_line
 
@@ -78,17 +78,17 @@ def is_worth_sending(notice: Notice, worth: Worth) -> bool:
     return worth == "all" or needs_you(notice) or (worth == "ended" and notice.type in ENDED)
 
 
-def digest_line(notice: Notice) -> str:
+def format_notice(notice: Notice) -> str:
     """A notification as a short plain line."""
     return safe_line(notice.text)[:TEXT_LIMIT]
 
 
-def digest(notices: Sequence[Notice]) -> str:
+def format_digest(notices: Sequence[Notice]) -> str:
     """Many notifications as one line: `9 done, 2 failed, 1 stalled: #41, #44 …`; those that need a person are named."""
     counts = [(sum(notice.type == kind for notice in notices), words) for kind, words in KINDS]
     other = len(notices) - sum(count for count, _ in counts)
     parts = [f"{count} {words}" for count, words in counts if count] + ([f"{other} more"] if other else [])
-    names = dict.fromkeys(shown_id(notice.id) for notice in notices if needs_you(notice) and notice.id)
+    names = dict.fromkeys(format_id(notice.id) for notice in notices if needs_you(notice) and notice.id)
     named = ", ".join([*names][:DIGEST_NAMES]) + (" …" if len(names) > DIGEST_NAMES else "")
     return ", ".join(parts) + (f": see {named}" if named else "")
 
@@ -101,7 +101,7 @@ def is_quiet(hours: str | None, now: tuple[int, int]) -> bool:
     return start <= now < end if start <= end else now >= start or now < end
 
 
-def are_hours(text: str) -> bool:
+def is_time_range(text: str) -> bool:
     """Whether a text is a span of the day, such as `22:00-07:00`."""
     time = r"([01]\d|2[0-3]):[0-5]\d"
     return re.fullmatch(f"{time}-{time}", text) is not None

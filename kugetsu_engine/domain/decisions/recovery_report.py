@@ -48,7 +48,7 @@ WORDS = {
 """How each field of `RecoveryCounts` is named in a sentence."""
 
 
-def write_report(found: RecoveryCounts, restarted: bool, paused: PauseReason | None) -> str:
+def describe_recovery(found: RecoveryCounts, restarted: bool, paused: PauseReason | None) -> str:
     """What the start is told as; empty when there is nothing to tell.
 
     Args:
@@ -63,7 +63,7 @@ def write_report(found: RecoveryCounts, restarted: bool, paused: PauseReason | N
     return "; ".join(parts)
 
 
-def machine_restarted(last: EngineState | None, lost_boots: Iterable[str], boot: str) -> bool:
+def was_machine_restarted(last: EngineState | None, lost_boots: Iterable[str], boot: str) -> bool:
     """Whether the machine was restarted under an engine or under attempts that have no result.
 
     Args:

@@ -52,7 +52,7 @@ class Floors(msgspec.Struct, frozen=True):
     max_io_pressure: float = 0.0
 
 
-def refusal(facts: HostFacts, floors: Floors, running: int, settling: int = 0) -> str | None:
+def find_shortage(facts: HostFacts, floors: Floors, running: int, settling: int = 0) -> str | None:
     """Why no agent may start now, in words; None when one may.
 
     With nothing running, load and pressure do not count: what keeps the machine busy is not ours and may never end.

@@ -12,15 +12,15 @@ import msgspec
 from .. import failures
 from ..config_faults import Gaps
 from ..manual_session import ManualSession
-from ..new_task import shown_id
+from ..new_task import format_id
 from ..obstacles import Obstacles
 from ..pause import PauseReason
 from ..refs import LOCAL
 from ..states import COMPLETED, FINAL
 from ..task import Attempt, Task
-from ..text.quantities import format_clock, format_coming
+from ..text.quantities import format_clock, format_upcoming
 from ..text.times import epoch
-from ..usage import cost_of, format_money
+from ..usage_sums import format_money, sum_cost
 
 WhyCode = Literal[
     "next", "slots", "edited", "held", "after", "retry_at", "not_before", "paused", "draining", "issue_busy", "no_engine",
@@ -145,7 +145,7 @@ class NextState(msgspec.Struct, frozen=True):
     """Whether the attempt counts against `max_attempts`."""
 
 
-def own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
+def find_own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
     """Why the task itself may not start, whatever the slots say; None when it may."""
     if task.id in facts.edited:
         return WaitingReason("edited", "being edited")
@@ -156,7 +156,7 @@ def own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReas
         if state != COMPLETED:
             ended_badly = state in FINAL
             return WaitingReason(
-                "after", f"after {shown_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else "")
+                "after", f"after {format_id(earlier)}" + (f", which ended as {state}: retry it" if ended_badly else "")
             )
     gap = facts.gaps.reason(task.agent or facts.default_agent, task.issue_key)
     if gap and not facts.gaps.everything:  # what stops everything is no reason of the task's own
@@ -183,7 +183,7 @@ def own_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReas
     return None
 
 
-def host_of(task: Waiting, own_repositories: frozenset[str]) -> str | None:
+def find_clone_host(task: Waiting, own_repositories: frozenset[str]) -> str | None:
     """The host that a task's repository is cloned from; None where its work lies in a repository of the operator."""
     if task.repo is not None or task.repository in own_repositories:
         return None
@@ -193,20 +193,22 @@ def host_of(task: Waiting, own_repositories: frozenset[str]) -> str | None:
 
 def _not_prepared(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason | None:
     """Why its worktree cannot be made now: its host does not answer, or git is busy for long in its repository."""
-    host = host_of(task, facts.own_repositories) if facts.hosts else None
+    host = find_clone_host(task, facts.own_repositories) if facts.hosts else None
     rest = facts.hosts.get(host) if host is not None else None
     if rest is not None and host is not None:
         if rest.until > now:
-            return WaitingReason("network", f"{host} does not answer: next try {format_coming(rest.until, now)}", rest.until)
+            return WaitingReason("network", f"{host} does not answer: next try {format_upcoming(rest.until, now)}", rest.until)
         if host in facts.probes:
-            return WaitingReason("network", f"{host} did not answer: {shown_id(facts.probes[host])} tries it first")
+            return WaitingReason("network", f"{host} did not answer: {format_id(facts.probes[host])} tries it first")
     other = facts.obstacles.preparing.get(task.repo or task.repository) if facts.obstacles.preparing else None
     if other is not None:
-        return WaitingReason("preparing", f"git is busy for {shown_id(other)} in its repository")
+        return WaitingReason("preparing", f"git is busy for {format_id(other)} in its repository")
     return None
 
 
-def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Cooldown], own_repositories: frozenset[str]) -> dict[str, str]:
+def find_probes(
+    preparing: Iterable[Waiting], hosts: Mapping[str, Cooldown], own_repositories: frozenset[str]
+) -> dict[str, str]:
     """The first task that is being prepared, by each host that did not answer and that it asks.
 
     Args:
@@ -214,13 +216,13 @@ def probes(preparing: Iterable[Waiting], hosts: Mapping[str, Cooldown], own_repo
     """
     found: dict[str, str] = {}
     for task in preparing if hosts else ():
-        host = host_of(task, own_repositories)
+        host = find_clone_host(task, own_repositories)
         if host is not None and host in hosts:
             found.setdefault(host, task.id)
     return found
 
 
-def queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
+def find_queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
     """Why nothing at all may start; None when something may."""
     if facts.gaps.everything:
         return WaitingReason("config", facts.gaps.everything)
@@ -244,19 +246,19 @@ def queue_reason(facts: SchedulingFacts) -> WaitingReason | None:
     return None
 
 
-def waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason:
+def find_waiting_reason(task: Waiting, facts: SchedulingFacts, now: float) -> WaitingReason:
     """Why the task waits; `next` when it starts at the next turn."""
-    return own_reason(task, facts, now) or queue_reason(facts) or WaitingReason("next", "starts next")
+    return find_own_reason(task, facts, now) or find_queue_reason(facts) or WaitingReason("next", "starts next")
 
 
-def next_to_start(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: float) -> AnyWaiting | None:
+def choose_next(in_order: Iterable[AnyWaiting], facts: SchedulingFacts, now: float) -> AnyWaiting | None:
     """The first task that may start, given the pending ones in their order; None when there is none."""
-    if queue_reason(facts):
+    if find_queue_reason(facts):
         return None
-    return next((task for task in in_order if own_reason(task, facts, now) is None), None)
+    return next((task for task in in_order if find_own_reason(task, facts, now) is None), None)
 
 
-def expiry(task: Waiting, timing: Timing) -> float | None:
+def compute_expiry(task: Waiting, timing: Timing) -> float | None:
     """Seconds since 1970 at which the waiting task expires; None when it never does.
 
     A task that an operator holds or has timed does not grow old before it may start.
@@ -268,47 +270,47 @@ def expiry(task: Waiting, timing: Timing) -> float | None:
     return max(starts) + timing.queue_expiry if starts else None
 
 
-def retry_after(failures: int, timing: Timing) -> float:
+def compute_retry_delay(failures: int, timing: Timing) -> float:
     """Seconds to wait after that many failures in a row, without jitter: doubles up to the maximum."""
     return min(timing.retry_delay * 2.0 ** min(max(failures - 1, 0), 40), timing.retry_delay_max)
 
 
-def after_attempt(task: Task, ended: Attempt, timing: Timing) -> NextState:
+def decide_next_state(task: Task, ended: Attempt, timing: Timing) -> NextState:
     """Decide what becomes of a task whose attempt has ended."""
     reason = ended.reason or ended.outcome
     if ended.outcome == "ok":
         return NextState("completed", reason)
     if task.stop is not None or ended.outcome == "cancelled":
         return NextState("cancelled", "stopped by you" if task.stop else reason)
-    reason = failures.describe_limit(ended.failure, reason)
+    reason = failures.prefix_class(ended.failure, reason)
     used = ended.number - task.attempts_before
-    spent = cost_of([*task.attempts, ended], task.attempts_before)
+    spent = sum_cost([*task.attempts, ended], task.attempts_before)
     if 0 < timing.budget_per_task <= spent and ended.failure != "budget":
         budget = f"{format_money(spent)} of {format_money(timing.budget_per_task)}"
         return NextState("error", f"{reason} (not retried: the budget of the task is used up, {budget})")
-    if failures.unreachable(ended.outcome, ended.failure):
+    if failures.was_unreachable(ended.outcome, ended.failure):
         attempts = [*task.attempts, ended]
-        tries = sum(1 for _ in takewhile(lambda one: failures.unreachable(one.outcome, one.failure), reversed(attempts)))
+        tries = sum(1 for _ in takewhile(lambda one: failures.was_unreachable(one.outcome, one.failure), reversed(attempts)))
         if tries % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
             return NextState("error", f"{reason} ({tries} times in a row)")
         return NextState("pending", f"attempt {ended.number} did not begin: {reason}", 0.0, counts=False)
-    known = failures.policy_for(ended.failure)
-    if failures.refused(ended.outcome, ended.failure):
+    known = failures.get_policy(ended.failure)
+    if failures.was_refused(ended.outcome, ended.failure):
         in_a_row = 1 + sum(
-            1 for _ in takewhile(lambda one: failures.refused(one.outcome, one.failure), reversed(task.attempts))
+            1 for _ in takewhile(lambda one: failures.was_refused(one.outcome, one.failure), reversed(task.attempts))
         )
         return NextState(
-            "pending", f"attempt {ended.number} did not begin: {reason}", retry_after(in_a_row, timing), counts=False
+            "pending", f"attempt {ended.number} did not begin: {reason}", compute_retry_delay(in_a_row, timing), counts=False
         )
     if not known.retried:
         return NextState("error", f"{reason} (not retried)", counts=known.counts)
     if not known.counts:
-        in_a_row = failures.uncounted_in_a_row([*(one.failure for one in task.attempts), ended.failure])
+        in_a_row = failures.count_uncounted([*(one.failure for one in task.attempts), ended.failure])
         if in_a_row % failures.MAX_UNCOUNTED == 0:  # the operator's retry gives them anew
             return NextState("error", f"{reason} ({in_a_row} times in a row)")
-        delay = 0.0 if known.pause else retry_after(in_a_row, timing)  # a provider's rest is long enough
+        delay = 0.0 if known.pause else compute_retry_delay(in_a_row, timing)  # a provider's rest is long enough
         return NextState("pending", f"attempt {ended.number}: {reason}", delay, counts=False)
     if used >= timing.max_attempts:
         return NextState("error", f"{reason} (attempt {used} of {timing.max_attempts})")
-    delay = retry_after(used, timing)
+    delay = compute_retry_delay(used, timing)
     return NextState("pending", f"attempt {ended.number} failed: {reason}", delay)

@@ -72,21 +72,21 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of one that started: `pid`, `mode`, `flow`; `last_alive` of one before it that did not end in an orderly way."""
 
 
-def differences(before: object, after: object, fields: Iterable[str] = TRACKED) -> tuple[dict[str, Any], dict[str, Any]]:
+def find_differences(before: object, after: object, fields: Iterable[str] = TRACKED) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields in which two records differ, with the values of each."""
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     return {name: getattr(before, name) for name in changed}, {name: getattr(after, name) for name in changed}
 
 
-def task_change(before: Task, after: Task, fields: Iterable[str] = TRACKED) -> Change | None:
+def find_task_change(before: Task, after: Task, fields: Iterable[str] = TRACKED) -> Change | None:
     """What has changed in a task; None when nothing has that is kept."""
-    was, now = differences(before, after, fields)
+    was, now = find_differences(before, after, fields)
     if before.message != after.message:
         was["message"] = now["message"] = None  # that it was changed; not its words
     return Change(was, now, after.id) if was else None
 
 
-def shorten_value(args: Mapping[str, Any]) -> dict[str, Any]:
+def shorten_arguments(args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a request as the journal keeps them: no message, and no long text."""
     return {name[:CUT]: _short(value, name) for name, value in list(args.items())[:CUT]}
 

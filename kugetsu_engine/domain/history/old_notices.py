@@ -5,7 +5,7 @@ The words here stand in old files: they are not to follow when a sentence is rew
 
 import re
 
-from ..new_task import shown_id
+from ..new_task import format_id
 from ..task import Notice, State
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -35,7 +35,7 @@ def read_stall(notice: Notice) -> tuple[str, float | None]:
 
 
 def _without_name(notice: Notice) -> str:
-    return notice.text.removeprefix(f"{shown_id(notice.id or '')} {notice.issue_ref} ")
+    return notice.text.removeprefix(f"{format_id(notice.id or '')} {notice.issue_ref} ")
 
 
 def _seconds_of(text: str) -> float:

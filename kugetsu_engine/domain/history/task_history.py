@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from ..new_task import typed_id
+from ..new_task import format_bare_id
 from ..states import ACTIVE, ALL, COMPLETED, ERROR, EVENTS, FINAL, NOTIFIED, PENDING, RETRY_EVENT, RUNNING
 from ..task import Notice, State, Task
 from ..text.times import epoch, iso
@@ -160,7 +160,7 @@ def build_history(
     last = moves[-1]
     if gone_at is None:  # an ended one was removed before there was a journal; a waiting one was taken away by hand
         gone_at = max(last.time, recorded_from) if last.state in FINAL else last.time
-    digits = typed_id(first.id)
+    digits = format_bare_id(first.id)
     place = float(digits) if digits.isdigit() else 0.0  # as every task stands at first
     made = Task(first.id, first.issue_ref or "", REMOVED_WORDS, state=last.state, position=place)
     return History(made, False, moves, changes, stalls, max(gone_at, last.time))

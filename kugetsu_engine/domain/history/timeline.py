@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ..new_task import shown_id
+from ..new_task import format_id
 from ..states import ACTIVE, FINAL, PENDING
 from ..task import Level, Notice, Task
 from ..text.quantities import format_count
@@ -220,7 +220,7 @@ def describe_entry(act: Act) -> str | None:
 
 
 def _words(change: Change) -> str:
-    who = shown_id(change.task) if change.task else "queue"
+    who = format_id(change.task) if change.task else "queue"
     if change.now.get("state", "") is None:
         return f"{who} was taken away by hand"
     return f"{who}: {_fields(change)}"

@@ -19,7 +19,7 @@ CHOSEN = "uuid"
 _SCALARS = (str, int, float, bool)
 
 
-def compile_path(stream: dict[str, Any]) -> dict[str, Any]:
+def compile_stream(stream: dict[str, Any]) -> dict[str, Any]:
     """The checked form of a stream's table, for a reader.
 
     Raises:
@@ -50,32 +50,32 @@ def chooses_id(stream: dict[str, Any] | None) -> bool:
     return stream is not None and stream.get("session") == CHOSEN
 
 
-def tells_session(stream: dict[str, Any] | None) -> bool:
+def has_session_id(stream: dict[str, Any] | None) -> bool:
     """Whether the id of a session is known in the end, from whichever side."""
     return stream is not None and "session" in stream
 
 
-def value_at(event: Any, keys: Keys) -> Iterator[Any]:
+def find_values(event: Any, keys: Keys) -> Iterator[Any]:
     """What stands at a path of an event; nothing where there is no such place."""
     if not keys:
         yield event
     elif isinstance(event, dict):
         if keys[0] in event:
-            yield from value_at(event[keys[0]], keys[1:])
+            yield from find_values(event[keys[0]], keys[1:])
         elif keys[0] == "*":
             for value in event.values():
-                yield from value_at(value, keys[1:])
+                yield from find_values(value, keys[1:])
     elif isinstance(event, list):
         if keys[0] == "*":
             for value in event:
-                yield from value_at(value, keys[1:])
+                yield from find_values(value, keys[1:])
         elif keys[0].isdecimal() and int(keys[0]) < len(event):
-            yield from value_at(event[int(keys[0])], keys[1:])
+            yield from find_values(event[int(keys[0])], keys[1:])
 
 
 def condition_holds(event: Any, condition: Condition) -> bool:
     """Whether a condition is true of an event."""
-    return all(any(_is(value, wanted) for value in value_at(event, keys) for wanted in values) for keys, values in condition)
+    return all(any(_is(value, wanted) for value in find_values(event, keys) for wanted in values) for keys, values in condition)
 
 
 def _is(value: Any, wanted: Any) -> bool:

@@ -33,18 +33,18 @@ class Cut(NamedTuple):
         return length + self.after - self.before if length > self.before else min(length, self.head)
 
 
-def line_of(stamp: Stamp) -> bytes:
+def format_stamp(stamp: Stamp) -> bytes:
     """A stamp as a line, without its end."""
     return b"@%.2f %d %d" % stamp
 
 
-def stamp_of(line: bytes) -> Stamp | None:
+def parse_stamp(line: bytes) -> Stamp | None:
     """Read a line; None for one that is broken."""
     found = _LINE.fullmatch(line)
     return Stamp(float(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def repair_stamp(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
+def shift_stamps(stamps: Iterable[Stamp], log: Iterable[Cut], told: Iterable[Cut]) -> list[Stamp]:
     """The stamps of logs whose middles were dropped; those that tell nothing any more are left out."""
     kept: list[Stamp] = []
     for stamp in stamps:

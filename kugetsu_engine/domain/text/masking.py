@@ -28,7 +28,7 @@ _PLAIN_NAME = re.compile(
 _IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^/\s@]+)@|://([^/\s:@]+)@")
 
 
-def secrets_of(values: Mapping[str, str]) -> set[str]:
+def find_secrets(values: Mapping[str, str]) -> set[str]:
     """Return what is secret among variables.
 
     A value is, if its name says so (`…KEY…`, `…TOKEN…`, `…SECRET…`, `…PASSWORD…` and the like) and it has at least

@@ -75,7 +75,7 @@ def format_moment(stamp: "str | float | None", now: "float | None" = None, secon
     return time if same_day else f"{there.strftime('%d %b')} {time}"
 
 
-def format_coming(epoch_s: float, now: float) -> str:
+def format_upcoming(epoch_s: float, now: float) -> str:
     """Write a point in time that something waits for: with seconds when it is less than ten minutes away."""
     return format_moment(epoch_s, now, seconds=epoch_s - now < 600)
 

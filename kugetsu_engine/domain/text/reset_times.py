@@ -7,7 +7,7 @@ Each shape has been seen in the output of an agent program: `retry-after: 30`, `
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from .times import instants, wall_clock
+from .times import list_instants, to_wall_clock
 
 LONGEST_S = 8 * 86400.0
 """A reset that is further away is not believed."""
@@ -34,7 +34,7 @@ _CLOCK = re.compile(
 _SAYS = re.compile(r"reset|retry|try again|limit reached\|")
 
 
-def reset_time(text: str, now: float) -> float | None:
+def parse_reset_time(text: str, now: float) -> float | None:
     """Seconds since 1970 at which the limit is over; None when the text does not say so in a way that is understood.
 
     A time of day without a zone is read as this machine's.
@@ -94,7 +94,7 @@ def _time_of_day(line: str, now: float) -> float | None:
         return None  # a bare number is no time of day
     hour = int(hour_text) % 12 + 12 * (half == "pm") if half else int(hour_text)
     place = _zone(zone)
-    here = (wall_clock(now) if place is None else datetime.fromtimestamp(now, place)).replace(second=0, microsecond=0)
+    here = (to_wall_clock(now) if place is None else datetime.fromtimestamp(now, place)).replace(second=0, microsecond=0)
     try:
         then = here.replace(hour=hour, minute=int(minute_text or 0))
         if month:
@@ -110,7 +110,7 @@ def _time_of_day(line: str, now: float) -> float | None:
 
 def _of(there: datetime) -> float:
     """The last time at which a clock shows this: a provider is not asked too early."""
-    return there.timestamp() if there.tzinfo is not None else instants(there)[-1]
+    return there.timestamp() if there.tzinfo is not None else list_instants(there)[-1]
 
 
 def _zone(name: str | None) -> tzinfo | None:

@@ -41,7 +41,7 @@ class ShownLine(NamedTuple):
     colours: tuple[Colour, ...] = ()
 
 
-def part_that_matters(line: bytes, most: int, cut_mark: bytes = b"") -> bytes:
+def cut_line(line: bytes, most: int, cut_mark: bytes = b"") -> bytes:
     """Return at most `most` bytes of a line, from which it is shown: its beginning, or what replaced it last.
 
     Args:
@@ -55,7 +55,7 @@ def part_that_matters(line: bytes, most: int, cut_mark: bytes = b"") -> bytes:
     return end[newest.start() :] if newest is not None else line[:most] + cut_mark
 
 
-def shown_line(line: str) -> ShownLine:
+def render_line(line: str) -> ShownLine:
     """Return a line as a terminal would show it; the text is safe, and showing it again changes nothing."""
     line = line.rstrip("\r\n")
     if line.isprintable() or not any(control in line for control in "\x1b\r\x08\t\x9b"):

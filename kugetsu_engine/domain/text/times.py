@@ -37,18 +37,18 @@ def epoch(stamp: str | None) -> float | None:
     return moment.timestamp()
 
 
-def local(epoch_s: float) -> str:
+def format_local(epoch_s: float) -> str:
     """A point in time in local time, as `moment` reads it: `2026-11-21T22:00:00`."""
     return strftime("%Y-%m-%dT%H:%M:%S", localtime(epoch_s))
 
 
-def as_read(stamp: str | None) -> str:
+def format_stored(stamp: str | None) -> str:
     """A stored time as people read it: `2026-11-21 14:02:11` where they are; what is no time stays as it is."""
     seconds = epoch(stamp)
     return strftime("%Y-%m-%d %H:%M:%S", localtime(seconds)) if seconds is not None else stamp or ""
 
 
-def duration(text: str | int | float) -> float:
+def parse_duration(text: str | int | float) -> float:
     """Read `90`, `"90s"`, `"1h30m"` or `"500ms"` as seconds.
 
     Raises:
@@ -85,13 +85,13 @@ def _part(text: object, number: str, unit: str) -> float:
         raise _not_a_duration(text) from None
 
 
-def time_limit(text: str | int | float) -> float:
+def parse_time_limit(text: str | int | float) -> float:
     """Read a length of time in which something is to be done, as `duration` does.
 
     Raises:
         UsageError: the text is no length of time, or leaves none.
     """
-    if found := duration(text):
+    if found := parse_duration(text):
         return found
     raise UsageError(f"{str(text).strip()[:20]} is no time limit: it leaves no time to work", "write it like 90s, 30m or 2h")
 
@@ -100,7 +100,7 @@ def _not_a_duration(text: object) -> UsageError:
     return UsageError(f"{text!r} is no length of time", "write it like 90s, 10m, 1h30m or 2d")
 
 
-def moment(text: str, now_epoch_s: float) -> float:
+def parse_moment(text: str, now_epoch_s: float) -> float:
     """Read a point in time: `+2h`, `22:00` (the next one, local time) or ISO 8601; seconds since 1970.
 
     Raises:
@@ -110,17 +110,17 @@ def moment(text: str, now_epoch_s: float) -> float:
 
     text = text.strip()
     if text.startswith("+"):
-        return now_epoch_s + duration(text[1:])
-    here = wall_clock(now_epoch_s)
+        return now_epoch_s + parse_duration(text[1:])
+    here = to_wall_clock(now_epoch_s)
     if (then := _at_time_of_day(text, here)) is not None:
-        later = [*instants(then), *instants(then + timedelta(days=1))]
+        later = [*list_instants(then), *list_instants(then + timedelta(days=1))]
         return next(seconds for seconds in later if seconds > now_epoch_s)
     if not (found := _date(text)):
         raise UsageError(f"{text!r} is no point in time", "write it like 22:00, +2h or 2026-11-21T22:00")
     return next((seconds for seconds in found if seconds > now_epoch_s), found[0])
 
 
-def past_moment(text: str, now_epoch_s: float) -> float:
+def parse_past_moment(text: str, now_epoch_s: float) -> float:
     """Read a point in time that is over: `03:00` (the last one, local time), `2h` or `-2h` (ago), `yesterday 14:30`, ISO 8601.
 
     Raises:
@@ -129,38 +129,38 @@ def past_moment(text: str, now_epoch_s: float) -> float:
     from datetime import timedelta
 
     words = text.strip().lower().removesuffix(" ago")
-    here = wall_clock(now_epoch_s)
+    here = to_wall_clock(now_epoch_s)
     day, _, rest = words.partition(" ")
     if day in ("today", "yesterday"):
         then = _at_time_of_day(rest.strip() or "0:00", here - timedelta(days=day == "yesterday"))
         if then is not None:
-            return instants(then)[0]
+            return list_instants(then)[0]
     elif (then := _at_time_of_day(words, here)) is not None:
-        earlier = [*instants(then - timedelta(days=1)), *instants(then)]
+        earlier = [*list_instants(then - timedelta(days=1)), *list_instants(then)]
         return next(seconds for seconds in reversed(earlier) if seconds <= now_epoch_s)
     if words[:1].isdigit() and words[-1:].isalpha() and "t" not in words:
-        return now_epoch_s - duration(words)
+        return now_epoch_s - parse_duration(words)
     if words.startswith("-"):
-        return now_epoch_s - duration(words[1:])
+        return now_epoch_s - parse_duration(words[1:])
     if not (found := _date(text.strip())):
         raise UsageError(f"{text!r} is no point in time", "write it like 03:00, 2h, 'yesterday 14:30' or 2026-11-21T03:00")
     return found[0]
 
 
-def wall_clock(epoch_s: float) -> "datetime":
+def to_wall_clock(epoch_s: float) -> "datetime":
     """What the clock on the wall shows, without a zone: the one to reckon with in days and hours of the day."""
     from datetime import datetime
 
     return datetime.fromtimestamp(epoch_s).astimezone().replace(tzinfo=None, fold=0)
 
 
-def instants(there: "datetime") -> list[float]:
+def list_instants(there: "datetime") -> list[float]:
     """When the clock on the wall shows this: once, twice where it is put back, and in seconds since 1970.
 
     A time that the change to summer time skips comes as much after the change as it would have without it.
     """
     found = sorted({there.replace(fold=fold).timestamp() for fold in (0, 1)})
-    shown = [seconds for seconds in found if wall_clock(seconds) == there.replace(fold=0)]
+    shown = [seconds for seconds in found if to_wall_clock(seconds) == there.replace(fold=0)]
     return shown or found[-1:]
 
 
@@ -170,7 +170,7 @@ def _date(text: str) -> list[float]:
 
     try:
         then = datetime.fromisoformat(text)
-        found = [then.timestamp()] if then.tzinfo else instants(then)
+        found = [then.timestamp()] if then.tzinfo else list_instants(then)
     except (ValueError, OverflowError, OSError):
         return []
     return found if 0 <= found[0] < YEAR_10000 else []

@@ -35,7 +35,7 @@ def ended_on(attempt: Attempt) -> str | None:
     return day_of(ended) if ended is not None else None
 
 
-def cost_of(attempts: Iterable[Attempt], before: int = 0) -> float:
+def sum_cost(attempts: Iterable[Attempt], before: int = 0) -> float:
     """What attempts cost together, those after number `before`."""
     return sum(one.usage.cost or 0.0 for one in attempts if one.usage is not None and one.number > before)
 
@@ -48,7 +48,7 @@ def sum_usage(attempts: Iterable[Attempt]) -> Usage:
     return Usage(sum(tokens) if tokens else None, sum(costs) if costs else None)
 
 
-def sum_consumed(usage: Usage) -> str:
+def format_usage(usage: Usage) -> str:
     """`3,030 tokens, cost 0.0031`; what is not known is left out."""
     tokens = f"{usage.tokens:,} tokens" if usage.tokens is not None else ""
     return ", ".join(part for part in (tokens, f"cost {format_money(usage.cost)}" if usage.cost else "") if part)
