@@ -21,9 +21,9 @@ from .screens.diff import DiffScreen
 from .screens.home import HomeScreen
 from .screens.merged_log import MergedScreen
 from .screens.task import TaskScreen
-from .viewmodels.attention import next_need
-from .viewmodels.console_state import short_ref
-from .viewmodels.event_text import describe_event
+from .viewmodels.attention import find_next_need
+from .viewmodels.console_state import shorten_reference
+from .viewmodels.event_text import describe_events
 
 
 class Navigator:
@@ -65,8 +65,8 @@ class Navigator:
         picture = self._app.picture
         task = picture.snapshot.find_task(task_id) if picture is not None else None
         if task is not None and picture is not None:
-            title = f"{task.shown} {short_ref(task.issue_ref)}: what happened"
-            self._app.push_screen(TaskEventsDialog(title, describe_event(picture, task), key, again))
+            title = f"{task.shown} {shorten_reference(task.issue_ref)}: what happened"
+            self._app.push_screen(TaskEventsDialog(title, describe_events(picture, task), key, again))
 
     def open_undo_list(self) -> None:
         """Show what can be taken back."""
@@ -96,7 +96,7 @@ class Navigator:
         picture, screen = self._app.picture, self._app.talking
         if picture is None or screen is None:
             return
-        found = next_need(picture.snapshot, self._visited)
+        found = find_next_need(picture.snapshot, self._visited)
         if found is None:
             return
         need, words = found

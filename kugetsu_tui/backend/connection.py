@@ -329,7 +329,7 @@ class Connection:
             self._post(AttentionCalled(calling))
         if with_history and not self._greeted:
             self._greeted = True
-            if (cell := absence.since(picture, self.client.read_last_seen())) is not None:
+            if (cell := absence.format_absence(picture, self.client.read_last_seen())) is not None:
                 self._post(Returned(*cell))
         if self._posted is not None and without_times(picture) == without_times(self._posted):
             return None

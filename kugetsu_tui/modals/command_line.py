@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from ..commands.completion import KnownValues, common_start, completions, hint
+from ..commands.completion import KnownValues, find_common_start, format_hint, list_completions
 from ..formatting.cells import clean
-from ..formatting.glyphs import plain_style
-from ..terminal.type_ahead import letters_taken
+from ..formatting.glyphs import adapt_text
+from ..terminal.type_ahead import wait_for_typed_text
 from ..widgets.bars import FieldKeys
 
 
@@ -57,7 +57,7 @@ class CommandLine(ModalScreen[str | None]):
                 yield Static(Content(":"), classes="prompt")
                 yield Input(
                     self._text, id="command", compact=True,
-                    placeholder=plain_style("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
+                    placeholder=adapt_text("limit 4 · kill 12 · move 7 top · 41 goes there · help"), select_on_focus=False,
                 )  # fmt: skip
             yield FieldKeys((("enter", "run"), ("tab", "complete"), ("↑", "what was typed before"), ("esc", "leave")))
 
@@ -74,14 +74,14 @@ class CommandLine(ModalScreen[str | None]):
         if not self._ours:
             self._begun, self._round, self._place = event.value, [], len(self._history)
         self._ours = False
-        told = hint(event.value, self._known, self.size.width - 4) if event.value else ""
-        self.query_one("#command-hint", Static).update(Content(plain_style(clean(told, 400))))
+        told = format_hint(event.value, self._known, self.size.width - 4) if event.value else ""
+        self.query_one("#command-hint", Static).update(Content(adapt_text(clean(told, 400))))
         self.query_one("#command-hint").set_class(bool(told), "-told")
 
     async def action_accept(self) -> None:
         """Do what was typed."""
         field = self.query_one(Input)
-        await letters_taken(field)
+        await wait_for_typed_text(field)
         self._leave(field.value)
 
     def action_leave(self) -> None:
@@ -101,14 +101,14 @@ class CommandLine(ModalScreen[str | None]):
 
     async def action_complete(self, by: int) -> None:
         """Take what all completions have in common, then one after the other."""
-        await letters_taken(self.query_one(Input))
+        await wait_for_typed_text(self.query_one(Input))
         value = self.query_one(Input).value
         if self._round:
             place = self._round.index(value) + by if value in self._round else 0
             self._put(self._round[place % len(self._round)])
             return
-        found = completions(value, self._known)
-        same = common_start(found)
+        found = list_completions(value, self._known)
+        same = find_common_start(found)
         if len(found) == 1 or len(same) > len(value):
             self._put(same)
         elif found:

@@ -11,7 +11,7 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
-from ..widgets.pane import shown_title
+from ..widgets.pane import wrap_words
 from .text_dialog import ScrollingDialog, ScrollingLines
 
 MOST_SLOTS = 100
@@ -37,11 +37,11 @@ class ForecastLines(ScrollingLines):
             return []
         more = len(snapshot.pending) - len(plan.starts) - len(plan.others)
         head: list[list[Span]] = []
-        for spans in view.headline(plan, snapshot.limit, snapshot.stalled):
+        for spans in view.format_headline(plan, snapshot.limit, snapshot.stalled):
             head += [spans] if sum(len(text) for text, _ in spans) <= width else [
-                [(part, spans[-1][1])] for part in shown_title("".join(text for text, _ in spans), width)
+                [(part, spans[-1][1])] for part in wrap_words("".join(text for text, _ in spans), width)
             ]  # fmt: skip
-        return [*head, [], *view.rows(plan, snapshot, more, width)]
+        return [*head, [], *view.format_rows(plan, snapshot, more, width)]
 
 
 class ForecastDialog(ScrollingDialog):

@@ -10,13 +10,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..availability import ActionContext
-from ..commands.help_entries import Item, Section, sections
+from ..commands.help_entries import Item, Section, build_sections
 from ..formatting.cells import fit
-from ..formatting.glyphs import glyph, plain_style
+from ..formatting.glyphs import adapt_text, glyph
 from ..keys import Action, Registry
-from ..terminal.type_ahead import letters_taken
-from ..widgets.line_widget import EMPTY, Line, Span, filled
-from ..widgets.pane import shown_title
+from ..terminal.type_ahead import wait_for_typed_text
+from ..widgets.line_widget import EMPTY, Line, Span, fill_spans
+from ..widgets.pane import wrap_words
 from .text_dialog import ScrollingLines
 
 NAME = 12
@@ -38,7 +38,7 @@ class HelpLines(ScrollingLines, can_focus=False):
 
     def __init__(self, registry: Registry, now: ActionContext) -> None:
         super().__init__()
-        self._sections = sections(registry, now)
+        self._sections = build_sections(registry, now)
         self._wanted = ""
         self._choice = 0
         self._items: list[Item] = []
@@ -87,7 +87,7 @@ class HelpLines(ScrollingLines, can_focus=False):
         """Add the items of a section, as many lines left as right."""
         name = NAME if width >= ROOMY else NAME // 2
         room = max(width - INDENT - name - GAP, 1)
-        parts = [shown_title(item.told, room) for item in items]
+        parts = [wrap_words(item.told, room) for item in items]
         heights = [len(part) for part in parts]
         half = len(items)
         if columns > 1:
@@ -101,7 +101,7 @@ class HelpLines(ScrollingLines, can_focus=False):
                 for row, part in enumerate(parts[number]):
                     before = lines[y + row]
                     if column:
-                        lines[y + row] = before = [*filled(before, width), (" " * GAP, "text")]
+                        lines[y + row] = before = [*fill_spans(before, width), (" " * GAP, "text")]
                     before += self._entry(items[number], part, row, place, name)
                 self._items.append(items[number])
                 self._places.append((range(y, y + heights[number]), range(left, left + width)))
@@ -116,7 +116,7 @@ class HelpLines(ScrollingLines, can_focus=False):
     def line_at(self, y: int, width: int) -> Line:
         """One line."""
         index = self._first + y
-        return Line(filled(self._all[index], width)) if index < len(self._all) else EMPTY
+        return Line(fill_spans(self._all[index], width)) if index < len(self._all) else EMPTY
 
     def on_click(self, event: events.Click) -> None:
         """Choose what is under the pointer; once more does it."""
@@ -153,7 +153,7 @@ class Help(ModalScreen[Action | str | None]):
         with Vertical(classes="dialog", id="help"):
             yield Static(Content(self._title_text), classes="dialog-title")
             yield Input(
-                id="help-search", placeholder=plain_style("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
+                id="help-search", placeholder=adapt_text("type to search, ↑ ↓ choose, enter does it, esc leaves"), compact=True
             )
             yield HelpLines(self._registry, self._now)
 
@@ -176,7 +176,7 @@ class Help(ModalScreen[Action | str | None]):
     async def action_accept(self) -> None:
         """Do what is found by what was typed."""
         field = self.query_one(Input)
-        await letters_taken(field)
+        await wait_for_typed_text(field)
         self.query_one(HelpLines).search(field.value)
         self._do()
 

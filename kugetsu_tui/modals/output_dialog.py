@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..widgets.line_widget import Span
-from ..widgets.pane import shown_title
+from ..widgets.pane import wrap_words
 from .text_dialog import ScrollingLines, TextDialog
 
 
@@ -20,13 +20,13 @@ class OutputLines(ScrollingLines):
         lines: list[list[Span]] = []
         for line in self.printed:
             tone = "warning" if line.startswith("✗") else "text"
-            if width_of(line) <= width:
+            if measure_width(line) <= width:
                 lines.append([(line, tone)])
                 continue
             indent = "  " if width > 20 else ""
-            first, *rest = shown_title(line, width)
+            first, *rest = wrap_words(line, width)
             lines.append([(first, tone)])
-            lines += [[(indent + part, tone)] for part in shown_title(" ".join(rest), width - len(indent)) if part]
+            lines += [[(indent + part, tone)] for part in wrap_words(" ".join(rest), width - len(indent)) if part]
         return lines
 
 

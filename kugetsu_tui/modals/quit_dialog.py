@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
 from ..formatting.glyphs import glyph
-from ..widgets.pane import shown_title
+from ..widgets.pane import wrap_words
 
 Choice = Literal["leave", "detach", "drain", "stop"]
 
@@ -86,7 +86,7 @@ class QuitDialog(ModalScreen[Choice | None]):
         roomy = width >= ROOMY and height >= 16
         for place, (way, line) in enumerate(zip(WAYS, self._ways, strict=False)):
             chosen = place == self._chosen
-            told = f"\n{INDENT}".join(shown_title(way.about, room)) if roomy else ""
+            told = f"\n{INDENT}".join(wrap_words(way.about, room)) if roomy else ""
             mark = (f"{glyph('marker')} " if chosen else "  ", "bold $accent")
             line.set_class(chosen, "-chosen")
             line.update(Content.assemble(mark, (f"{way.shown:4}", "bold $accent"), (f"{way.word:10}", "bold"), told))

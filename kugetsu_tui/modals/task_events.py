@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.binding import Binding
 
-from ..formatting.cells import fit, width_of
+from ..formatting.cells import fit, measure_width
 from ..keys import shown_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
-from ..widgets.pane import shown_title
+from ..widgets.pane import wrap_words
 from .text_dialog import ScrollingLines, TextDialog
 
 
@@ -22,14 +22,14 @@ class EventLines(ScrollingLines):
 
     def lay_out(self, width: int) -> list[list[Span]]:
         """All lines."""
-        gutter = max((width_of(when) for (when, _), _ in self._sentences), default=0) + 2
+        gutter = max((measure_width(when) for (when, _), _ in self._sentences), default=0) + 2
         # On a narrow screen the time has a line of its own.
         beside = width - gutter >= 34
         lines: list[list[Span]] = []
         for (when, when_tone), (text, tone) in self._sentences:
             if not beside and when:
                 lines.append([(fit(when, width), when_tone)])
-            parts = shown_title(text, max(width - (gutter if beside else 0), 10))
+            parts = wrap_words(text, max(width - (gutter if beside else 0), 10))
             for place, part in enumerate(parts):
                 left: list[Span] = [(fit(when if place == 0 else "", gutter), when_tone)] if beside else []
                 lines.append([*left, (part, tone)])

@@ -17,8 +17,8 @@ from textual.worker import Worker
 from kugetsu_engine.domain.new_task import EXPECTATIONS, check_priority
 
 from ..formatting.cells import clean
-from ..formatting.glyphs import draws_ascii, plain_style
-from ..terminal.type_ahead import letters_taken
+from ..formatting.glyphs import adapt_text, is_ascii_only
+from ..terminal.type_ahead import wait_for_typed_text
 from . import worker_errors
 
 SUBMIT_KEY = "ctrl+j"
@@ -170,9 +170,7 @@ class TaskForm(ModalScreen[str | None]):
                         compact=True,
                     )  # fmt: skip
                     yield Label(Content("priority"), classes="second")
-                    yield Input(
-                        draft.priority, id="priority", placeholder=plain_style("5  (0–9, 9 starts first)"), compact=True
-                    )
+                    yield Input(draft.priority, id="priority", placeholder=adapt_text("5  (0–9, 9 starts first)"), compact=True)
                 with Horizontal(classes="row pair"):
                     yield Label(Content("after"))
                     yield Input(draft.after, id="after", placeholder="such as 41 42", compact=True)
@@ -201,7 +199,7 @@ class TaskForm(ModalScreen[str | None]):
         """Start at the first field; the agents are read meanwhile."""
         for field in self.query(Input):
             field.cursor_blink = False
-        if draws_ascii():
+        if is_ascii_only():
             for arrow in self.query(".arrow").results(Static):  # Textual's own, of the fields one chooses in
                 arrow.update(Content("^" if arrow.has_class("up-arrow") else "v"))
         area = self.query_one(TextArea)
@@ -296,7 +294,7 @@ class TaskForm(ModalScreen[str | None]):
 
     async def action_leave(self) -> None:
         """Go back; the text is there next time."""
-        await letters_taken(self.focused)
+        await wait_for_typed_text(self.focused)
         if self.is_current:
             self._keep(self.draft())
             self.dismiss(None)

@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..formatting.cells import clean, width_of
-from ..formatting.glyphs import glyph, plain_style
+from ..formatting.cells import clean, measure_width
+from ..formatting.glyphs import adapt_text, glyph
 from ..widgets.line_widget import EMPTY, Line, Lines, Span
 
 FRAME = 6
@@ -39,7 +39,7 @@ class ScrollingLines(Lines, can_focus=True):
         """All lines; the one method a dialog's lines must have."""
         raise NotImplementedError
 
-    def go(self, by: int) -> None:
+    def scroll_lines(self, by: int) -> None:
         """Go up or down."""
         self._first += by
         self.sync()
@@ -60,11 +60,11 @@ class ScrollingLines(Lines, can_focus=True):
 
     def on_mouse_scroll_down(self) -> None:
         """Go down."""
-        self.go(3)
+        self.scroll_lines(3)
 
     def on_mouse_scroll_up(self) -> None:
         """Go up."""
-        self.go(-3)
+        self.scroll_lines(-3)
 
 
 class ScrollingDialog(ModalScreen[None]):
@@ -92,9 +92,9 @@ class ScrollingDialog(ModalScreen[None]):
         lines = self.query_one(ScrollingLines)
         more = f"{glyph('more')} {lines.rest} more  " if lines.rest else ""
         told = next(
-            (more + hint for hint in self.hints() if width_of(more + hint) <= lines.size.width), more + self.hints()[-1]
+            (more + hint for hint in self.hints() if measure_width(more + hint) <= lines.size.width), more + self.hints()[-1]
         )
-        self.query_one(".dialog-hint", Static).update(Content(plain_style(told)))
+        self.query_one(".dialog-hint", Static).update(Content(adapt_text(told)))
 
     def hints(self) -> Sequence[str]:
         """What the last line may say; the first that fits is shown."""
@@ -107,7 +107,7 @@ class ScrollingDialog(ModalScreen[None]):
 
     def action_scroll(self, by: int) -> None:
         """Go up or down."""
-        self.query_one(ScrollingLines).go(by)
+        self.query_one(ScrollingLines).scroll_lines(by)
 
     def action_leave(self) -> None:
         """Go back."""
@@ -131,7 +131,7 @@ class TextDialog(ScrollingDialog):
         with Vertical(classes="dialog", id=self.NAME):
             yield Static(Content(clean(self._heading, 200)), classes="dialog-title")
             yield self._lines
-            yield Static(Content(plain_style(self.hints()[0])), classes="dialog-hint")
+            yield Static(Content(adapt_text(self.hints()[0])), classes="dialog-hint")
 
     def on_mount(self) -> None:
         """As high as there is to read from the first frame on: else it covers the whole screen first."""
@@ -140,9 +140,9 @@ class TextDialog(ScrollingDialog):
 
     def on_resize(self) -> None:
         """As high as there is to read, where there is room."""
-        self.fit(inner_width(self.app.size.width, self.WIDEST))
+        self.fit(compute_text_width(self.app.size.width, self.WIDEST))
 
 
-def inner_width(screen: int, widest: int) -> int:
+def compute_text_width(screen: int, widest: int) -> int:
     """Columns of the text in a dialog that is at most `widest` wide, on a screen so wide."""
     return max(min(screen, widest) - FRAME, 10)

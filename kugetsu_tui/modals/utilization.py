@@ -22,19 +22,19 @@ class UtilizationLines(ScrollingLines):
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self._snapshot = snapshot
-        self.span_s = utilization.span_for(snapshot)
+        self.span_s = utilization.choose_span(snapshot)
 
     def lay_out(self, width: int) -> list[list[Span]]:
         """All lines."""
         width = max(width, TICK)
         snapshot, now = self._snapshot, self._snapshot.taken_at
         since = now - self.span_s
-        bars = utilization.timeline(utilization.bars(snapshot, since), since, now, width)
+        bars = utilization.draw_timeline(utilization.list_bars(snapshot, since), since, now, width)
         ended = [task for task in snapshot.done if (epoch(task.completed_at) or 0.0) >= since]
         if not ended:
             return [*bars, [], [("nothing ended in this time", "muted")]]
-        total, by_repository, by_agent = utilization.figures(ended, snapshot.default_agent)
-        table = utilization.table(total, (("by repository", by_repository), ("by agent", by_agent)), width)
+        total, by_repository, by_agent = utilization.count_figures(ended, snapshot.default_agent)
+        table = utilization.draw_table(total, (("by repository", by_repository), ("by agent", by_agent)), width)
         cut = len(snapshot.done) < snapshot.done_count and len(ended) == len(snapshot.done)
         note: list[list[Span]] = [[], [(f"of the newest {len(ended)} ended tasks", "muted")]] if cut else []
         return [*bars, [], *table, *note]

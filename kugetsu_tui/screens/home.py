@@ -238,8 +238,8 @@ class HomeScreen(ConsoleScreen):
         snapshot = picture.snapshot
         self._mark_use()
         self.marking.keep(picture)
-        self.query_one(StatusStrip).show(status_bar.fleet(picture, self.need_key), status_bar.engine(picture))
-        self.query_one(Banner).show(status_bar.banner(picture))
+        self.query_one(StatusStrip).show(status_bar.format_fleet(picture, self.need_key), status_bar.format_engine(picture))
+        self.query_one(Banner).show(status_bar.format_banner(picture))
         self.agents.count = f"{snapshot.used}/{snapshot.limit}"
         self.agents.show(AgentsView(picture))
         queue = QueueView(picture)
@@ -306,7 +306,7 @@ class HomeScreen(ConsoleScreen):
         snapshot = self.picture.snapshot if self.picture is not None else None
         if self.console.past.on or self.focused_pane is not self.notices:
             return  # what is read in the past is not read now
-        if self.notices.filter or self.notices.sort or self.notices.in_sight_to < self._urgent:
+        if self.notices.filter or self.notices.sort or self.notices.visible_until < self._urgent:
             return  # something that needs a person has not been in sight
         if snapshot is not None and snapshot.notices and snapshot.notices[-1].time > snapshot.read_until:
             self.console.connection.mark_read(snapshot.notices[-1].time)
@@ -346,9 +346,9 @@ class HomeScreen(ConsoleScreen):
         attempt = self.attempt_of(task)
         running = task is not None and task.state in ("notified", "running") and attempt == task.attempt
         self.log_pane.show(
-            task_id, attempt, running, log_title(task, attempt), task_summary.card(picture, task) if task else NOTHING
+            task_id, attempt, running, log_title(task, attempt), task_summary.format_card(picture, task) if task else NOTHING
         )
-        self.query_one(MessageBar).describe(self.marking.words() or task_summary.summary_line(picture, task_id))
+        self.query_one(MessageBar).describe(self.marking.words() or task_summary.format_summary(picture, task_id))
         self.refresh_keys()
 
     def attempt_of(self, task: Task | None) -> int:
@@ -375,7 +375,7 @@ class HomeScreen(ConsoleScreen):
 
     def line_in_sight(self) -> tuple[str, str] | None:
         """A line of the log, where it has the keys."""
-        return self.log_pane.line_in_sight() if self.focused_pane is self.log_pane else None
+        return self.log_pane.line_to_copy() if self.focused_pane is self.log_pane else None
 
     def _task_of(self, task_id: str | None) -> Task | None:
         return self.picture.snapshot.find_task(task_id) if self.picture is not None and task_id else None

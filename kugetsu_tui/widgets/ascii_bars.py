@@ -10,6 +10,6 @@ class AsciiBars(ScrollBarRender):
     HORIZONTAL_BARS = [" "] * len(ScrollBarRender.HORIZONTAL_BARS)
 
 
-def choose_bars(ascii_only: bool) -> None:
+def choose_scroll_bars(ascii_only: bool) -> None:
     """Draw all scroll bars with or without characters beyond ASCII."""
     ScrollBar.renderer = AsciiBars if ascii_only else ScrollBarRender

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from textual import events
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
 from ..keys import Action, shown_key
-from .line_widget import Line, Lines, Span, between, filled
+from .line_widget import Line, Lines, Span, fill_spans, justify_spans
 
 
 class StatusStrip(Lines):
@@ -37,7 +37,7 @@ class StatusStrip(Lines):
             if _width(joined) > room:
                 break
             left = joined
-        return Line(between(left, right, width), "bar")
+        return Line(justify_spans(left, right, width), "bar")
 
 
 class Banner(Lines):
@@ -59,9 +59,9 @@ class Banner(Lines):
         """The one line."""
         text, tone = self._span or ("", "muted")
         base = "cursor" if tone == "key" else "bar"  # what is shown is not the present: that must not be missed
-        if width_of(text) >= width:  # rather without what parts its words than without the last of them
+        if measure_width(text) >= width:  # rather without what parts its words than without the last of them
             text = text.replace(f" {glyph('dot')} ", " ")
-        return Line(filled([(" ", "text"), (clean(text), tone)], width), base)
+        return Line(fill_spans([(" ", "text"), (clean(text), tone)], width), base)
 
 
 class MessageBar(Lines):
@@ -101,7 +101,7 @@ class MessageBar(Lines):
 
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
-        return Line(filled([(" ", "text"), *(self._said if self._said is not None else self._quiet)], width))
+        return Line(fill_spans([(" ", "text"), *(self._said if self._said is not None else self._quiet)], width))
 
 
 class KeyBar(Lines):
@@ -131,18 +131,18 @@ class KeyBar(Lines):
         spans: list[Span] = [(" ", "text")]
         self._places = []
         if self._field:
-            return Line(filled([*spans, *key_spans(self._field)], width), "bar")
+            return Line(fill_spans([*spans, *build_key_spans(self._field)], width), "bar")
         used = 1
         for action, why_not, words in self._actions:
             key = shown_key(action.keys[0])
-            length = width_of(key) + 1 + width_of(words) + 2
+            length = measure_width(key) + 1 + measure_width(words) + 2
             if used + length - 2 > width:
                 continue
             dim = why_not is not None
             spans += [(key, "faint" if dim else "key"), (f" {words}  ", "faint" if dim else "text")]
             self._places.append((used, used + length - 2, action))
             used += length
-        return Line(filled(spans, width), "bar")
+        return Line(fill_spans(spans, width), "bar")
 
     def on_click(self, event: events.Click) -> None:
         """A click on a key is the key."""
@@ -162,13 +162,13 @@ class FieldKeys(Lines):
 
     def line_at(self, y: int, width: int) -> Line:
         """The one line."""
-        return Line(filled([(" ", "text"), *key_spans(self._keys)], width), "bar")
+        return Line(fill_spans([(" ", "text"), *build_key_spans(self._keys)], width), "bar")
 
 
-def key_spans(keys: Sequence[tuple[str, str]]) -> list[Span]:
+def build_key_spans(keys: Sequence[tuple[str, str]]) -> list[Span]:
     """Keys with what each does."""
     return [span for key, words in keys for span in ((key, "key"), (f" {words}  ", "text"))]
 
 
 def _width(spans: list[Span]) -> int:
-    return sum(width_of(text) for text, _ in spans)
+    return sum(measure_width(text) for text, _ in spans)

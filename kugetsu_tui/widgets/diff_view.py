@@ -4,13 +4,13 @@ import asyncio
 
 from kugetsu_engine.domain.text.quantities import format_count
 
-from ..formatting.cells import clean, fit, width_of
+from ..formatting.cells import clean, fit, measure_width
 from ..viewmodels.diff import DiffText
 from .line_widget import EMPTY, Line, Span
-from .pane import SearchChanged, marked, shown_title
+from .pane import SearchablePane, mark_matches, wrap_words
 
 
-class DiffView(SearchChanged):
+class DiffView(SearchablePane):
     """A pane with a diff in it, or with words that say why there is none."""
 
     def __init__(self, *, pane_id: str | None = None) -> None:
@@ -57,7 +57,7 @@ class DiffView(SearchChanged):
         if self._text is not None:
             self._look_at(self._text.start_of(file))
 
-    def hunk(self, by: int) -> str:
+    def go_to_hunk(self, by: int) -> str:
         """Go to the next or the previous hunk; returns which one that is, in words."""
         if self._text is None or not self._text.hunks:
             return "there are no hunks"
@@ -85,14 +85,14 @@ class DiffView(SearchChanged):
     async def search(self, text: str) -> int:
         """Mark the lines with a text and go to the next one from here."""
         self._search, self._hits = text, []
-        await self.find()
+        await self.update_hits()
         self._hit = next((place for place, line in enumerate(self._hits) if line >= self._first), 0) - 1
         if self._hits:
-            self.hit(1)
+            self.go_to_hit(1)
         self.sync()
         return len(self._hits)
 
-    async def find(self) -> None:
+    async def update_hits(self) -> None:
         """Look for what is searched for, in a thread, as a long diff takes its time; again if another one is shown then."""
         text: DiffText | None = None
         wanted, hits = self._search, list[int]()
@@ -129,7 +129,7 @@ class DiffView(SearchChanged):
     def body_line(self, y: int, width: int) -> Line:
         """One line of the diff."""
         if self._text is None:
-            told = shown_title(clean(self._instead, 1000), max(width, 1))
+            told = wrap_words(clean(self._instead, 1000), max(width, 1))
             return Line(((told[y], "muted"),)) if y < len(told) else EMPTY
         line = self._first + y
         if line >= self._total:
@@ -137,7 +137,7 @@ class DiffView(SearchChanged):
         spans: list[Span] = list(self._text.spans(line, width, self._left))
         wanted = self._search.lower()
         if wanted and wanted in self._text.text(line).lower():
-            return Line(marked(spans, wanted), "cursor-dim")
+            return Line(mark_matches(spans, wanted), "cursor-dim")
         return Line(tuple(cut(spans, width)))
 
 
@@ -145,7 +145,7 @@ def cut(spans: list[Span], width: int) -> list[Span]:
     """End a line that is too long with a mark."""
     used = 0
     for place, (text, tone) in enumerate(spans):
-        if used + width_of(text) > width:
+        if used + measure_width(text) > width:
             return [*spans[:place], (fit(text, width - used), tone)]
-        used += width_of(text)
+        used += measure_width(text)
     return spans

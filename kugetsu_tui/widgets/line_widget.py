@@ -12,8 +12,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..formatting.cells import fit, width_of
-from ..formatting.glyphs import plain_style
+from ..formatting.cells import fit, measure_width
+from ..formatting.glyphs import adapt_text
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Lines(Widget):
         changed = [y for y, (new, old) in enumerate(zip(lines, shown, strict=True)) if new != old]
         if changed:
             # Textual paints a region from the left edge of its widget on, so only its right end can be spared.
-            self.refresh(*(Region(0, y, min(changed_until(lines[y], shown[y]), width), 1) for y in changed))
+            self.refresh(*(Region(0, y, min(find_last_change(lines[y], shown[y]), width), 1) for y in changed))
 
     def _lines(self, width: int, height: int) -> list[Line]:
         # The boundary of a pane: what goes wrong in it must not end the console.
@@ -109,9 +109,9 @@ class Lines(Widget):
         if len(self._shown) != height:
             self._shown = self._lines(width, height)
         line = self._shown[y] if y < len(self._shown) else EMPTY
-        used = sum(width_of(text) for text, _ in line.spans)
+        used = sum(measure_width(text) for text, _ in line.spans)
         padded = line if used >= width else line._replace(spans=(*line.spans, (" " * (width - used), "text")))
-        strip = Strip([Segment(plain_style(text), self.tone(*tones)) for text, tones in joined(padded)], max(used, width))
+        strip = Strip([Segment(adapt_text(text), self.tone(*tones)) for text, tones in merge_runs(padded)], max(used, width))
         return strip if used <= width else strip.crop(0, width)
 
     def tone(self, name: str, base: str = "") -> Style:
@@ -141,7 +141,7 @@ class Lines(Widget):
         self.refresh()
 
 
-def joined(line: Line) -> list[tuple[str, tuple[str, str]]]:
+def merge_runs(line: Line) -> list[tuple[str, tuple[str, str]]]:
     """The texts of a line with their tone and background, as few as look the same: each costs a style on its way out.
 
     Blanks have no tone, so they go with what stands beside them on the same background.
@@ -163,27 +163,27 @@ def joined(line: Line) -> list[tuple[str, tuple[str, str]]]:
     return runs
 
 
-def changed_until(new: Line, old: Line) -> int:
+def find_last_change(new: Line, old: Line) -> int:
     """The cell from which on two lines are the same to their end."""
-    widths = [sum(width_of(text) for text, _ in line.spans) for line in (new, old)]
+    widths = [sum(measure_width(text) for text, _ in line.spans) for line in (new, old)]
     if widths[0] != widths[1] or new[1:] != old[1:]:
         return max(widths)
     end = widths[0]
     for (text, tone), before in zip(reversed(new.spans), reversed(old.spans), strict=False):
         if (text, tone) != before:
             break
-        end -= width_of(text)
+        end -= measure_width(text)
     return end
 
 
-def filled(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...]:
+def fill_spans(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...]:
     """Cut or pad spans to a width."""
     taken: list[Span] = []
     left = width
     for text, name in spans:
         if left <= 0:
             break
-        length = width_of(text)
+        length = measure_width(text)
         if length > left:
             text, length = fit(text, left), left
         taken.append((text, name))
@@ -193,10 +193,10 @@ def filled(spans: list[Span], width: int, tone: str = "text") -> tuple[Span, ...
     return tuple(taken)
 
 
-def between(left: list[Span], right: list[Span], width: int) -> tuple[Span, ...]:
+def justify_spans(left: list[Span], right: list[Span], width: int) -> tuple[Span, ...]:
     """Spans at the left and at the right end of a line; the right ones give way."""
-    right_width = sum(width_of(text) for text, _ in right)
-    left_width = sum(width_of(text) for text, _ in left)
+    right_width = sum(measure_width(text) for text, _ in right)
+    left_width = sum(measure_width(text) for text, _ in left)
     if left_width + right_width + 1 > width:
-        return filled(left, width)
+        return fill_spans(left, width)
     return (*left, (" " * (width - left_width - right_width), "text"), *right)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from kugetsu_engine.domain.text.terminal_line import Colour
 
-from ..formatting.cells import fit, from_cell, text_place, width_of
-from ..formatting.error_lines import looks_wrong
+from ..formatting.cells import cut_left, find_cell, fit, measure_width
+from ..formatting.error_lines import is_error_line
 from .line_widget import Line, Span
-from .pane import marked, shown_title
+from .pane import mark_matches, wrap_words
 
 TONES = {
     "red": "removed", "green": "good", "yellow": "warning", "blue": "info", "magenta": "magenta", "cyan": "cyan",
@@ -18,22 +18,22 @@ TONES = {
 _COMMAND = re.compile(r"^\s*[$>%]\s")
 
 
-def tone_of(text: str) -> str:
+def choose_tone(text: str) -> str:
     """A little colour for reading: what went wrong, what was run, and what only accompanies."""
-    if looks_wrong(text):
+    if is_error_line(text):
         return "warning"
     if _COMMAND.match(text):
         return "info"
     return "muted" if text[:2] == "  " else "text"
 
 
-def seen(text: str, colours: Sequence[Colour], start: int = 0, end: int | None = None, lead: int = 0) -> list[Span]:
+def colour_spans(text: str, colours: Sequence[Colour], start: int = 0, end: int | None = None, lead: int = 0) -> list[Span]:
     """A part of a line with the colours its program gave it; what has none gets a little for reading.
 
     Args:
         lead: characters before what was printed.
     """
-    plain = tone_of(text[lead:])
+    plain = choose_tone(text[lead:])
     end = len(text) if end is None else end
     spans: list[Span] = []
     for colour in colours:
@@ -44,20 +44,20 @@ def seen(text: str, colours: Sequence[Colour], start: int = 0, end: int | None =
     return [*spans, (text[start:end], plain)] if start < end or not spans else spans
 
 
-def drawn(spans: list[Span], width: int, search: str = "", is_problem: bool = False) -> Line:
+def draw_line(spans: list[Span], width: int, search: str = "", is_problem: bool = False) -> Line:
     """One line cut to a width in cells; what is searched for is marked, and so is the error one went to."""
-    shown = cut(spans, width)
+    shown = cut_spans(spans, width)
     wanted = search.lower()
     if wanted and wanted in "".join(text for text, _ in shown).lower():
-        return Line(marked(shown, wanted), "cursor-dim")
+        return Line(mark_matches(shown, wanted), "cursor-dim")
     return Line(tuple(shown), "cursor-dim" if is_problem else "")
 
 
-def cut(spans: list[Span], width: int) -> list[Span]:
+def cut_spans(spans: list[Span], width: int) -> list[Span]:
     """Cut a line to a width in cells, with an ellipsis at its end where it was longer."""
     left, kept = width, list[Span]()
     for place, (text, tone) in enumerate(spans):
-        length = width_of(text)
+        length = measure_width(text)
         if length > left or (length == left and any(more for more, _ in spans[place + 1 :])):
             fitted = fit(text, left) if length > left else fit(f"{text} ", left)
             return [*kept, (fitted, tone)]
@@ -66,13 +66,13 @@ def cut(spans: list[Span], width: int) -> list[Span]:
     return kept
 
 
-def moved(spans: list[Span], left: int) -> list[Span]:
+def shift_spans(spans: list[Span], left: int) -> list[Span]:
     """A line from a cell on, with an ellipsis in that cell if anything stands before it."""
     if left <= 0:
         return spans
     text = "".join(part for part, _ in spans)
-    shown = from_cell(text, left)
-    kept = len(text) - text_place(text, left)
+    shown = cut_left(text, left)
+    kept = len(text) - find_cell(text, left)
     rest = list[Span]()
     for part, tone in reversed(spans):
         if kept <= 0:
@@ -100,6 +100,6 @@ class Card:
 
 
 def _broken(line: list[Span], width: int) -> list[list[Span]]:
-    if len(line) == 1 and width_of(line[0][0]) > width > 10:
-        return [[(part, line[0][1])] for part in shown_title(line[0][0], width)]
+    if len(line) == 1 and measure_width(line[0][0]) > width > 10:
+        return [[(part, line[0][1])] for part in wrap_words(line[0][0], width)]
     return [line]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from textual import events
 
-from ..formatting.cells import clean, width_of
+from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
-from .line_widget import Line, Lines, Span, filled
-from .wrapping import rows
+from .line_widget import Line, Lines, Span, fill_spans
+from .wrapping import break_line
 
 SHORTEST_ASIDE = 8
 """Cells below which what stands beside a title is left out rather than cut."""
@@ -82,11 +82,11 @@ class Pane(Lines, can_focus=True):
             return self._top(width, edge)
         if not self.framed:
             inside = self.body_line(y - 1, width - 2)
-            return Line((*filled(list(inside.spans), width - 2), self._thumb(y - 1, " ", edge), (" ", "text")), inside.base)
+            return Line((*fill_spans(list(inside.spans), width - 2), self._thumb(y - 1, " ", edge), (" ", "text")), inside.base)
         if y == self.size.height - 1:
             return Line(((glyph("bl") + glyph("h") * (width - 2) + glyph("br"), edge),))
         inside = self.body_line(y - 1, width - 4)
-        spans = filled(list(inside.spans), width - 4)
+        spans = fill_spans(list(inside.spans), width - 4)
         return Line(
             ((glyph("v"), edge), (" ", "text"), *spans, (" ", "text"), self._thumb(y - 1, glyph("v"), edge)),
             inside.base,
@@ -99,16 +99,16 @@ class Pane(Lines, can_focus=True):
         if self.number:
             head.append((f"{self.number} ", "accent" if self.has_focus else "faint"))
         title = [*head, *self.title_spans(), (" ", edge)]
-        used = sum(width_of(text) for text, _ in title)
+        used = sum(measure_width(text) for text, _ in title)
         room = width - used - 5
         aside = self.aside_spans()
-        if sum(width_of(text) for text, _ in aside) > room:
-            aside = list(filled(aside, room)) if room >= SHORTEST_ASIDE else []
+        if sum(measure_width(text) for text, _ in aside) > room:
+            aside = list(fill_spans(aside, room)) if room >= SHORTEST_ASIDE else []
         if aside:
             aside = [(" ", edge), *aside, (" ", edge)]
-            used += sum(width_of(text) for text, _ in aside)
+            used += sum(measure_width(text) for text, _ in aside)
         if used + 2 > width:
-            return Line(filled([*title], width))
+            return Line(fill_spans([*title], width))
         return Line((*title, (rule * (width - used - 2), edge), *aside, (rule + right, edge)))
 
     def _thumb(self, y: int, plain: str, edge: str) -> Span:
@@ -148,7 +148,7 @@ class Pane(Lines, can_focus=True):
             self.click_line(event.y - 1)
 
 
-class SearchChanged(Pane):
+class SearchablePane(Pane):
     """A pane with a text that can be searched."""
 
     _search = ""
@@ -174,7 +174,7 @@ class SearchChanged(Pane):
         self._search, self._hits, self._hit = "", (), -1
         self.sync()
 
-    def hit(self, by: int) -> str:
+    def go_to_hit(self, by: int) -> str:
         """Go to the next or the previous hit; returns where that is, in words."""
         if not self._hits:
             return f"nothing found for {clean(self._search, 60)}"
@@ -201,7 +201,7 @@ class SearchChanged(Pane):
         raise NotImplementedError
 
 
-def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
+def mark_matches(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
     """Spans in which the places with a text are marked, whatever their case; `wanted` is in lower case."""
     found: list[Span] = []
     for text, tone in spans:
@@ -213,17 +213,17 @@ def marked(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def shown_title(text: str, width: int) -> list[str]:
+def wrap_words(text: str, width: int) -> list[str]:
     """Break text into lines at spaces, by the width it takes on the screen."""
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
         joined = f"{line} {word}" if line else word
-        if width_of(joined) <= width:
+        if measure_width(joined) <= width:
             line = joined
             continue
         if line:
             lines.append(line)
-        *whole, line = rows(word, width)
+        *whole, line = break_line(word, width)
         lines += whole
     return [*lines, line] if line or not lines else lines

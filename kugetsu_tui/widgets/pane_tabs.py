@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from textual import events
 
-from ..formatting.cells import width_of
+from ..formatting.cells import measure_width
 from ..formatting.glyphs import glyph
-from .line_widget import Line, Lines, Span, filled
+from .line_widget import Line, Lines, Span, fill_spans
 
 
 class Tab(NamedTuple):
@@ -45,9 +45,9 @@ class PaneTabs(Lines):
     def line_at(self, y: int, width: int) -> Line:
         """The one line, in whole words where they fit."""
         spans = self._spans([tab.word for tab in self._tabs])
-        if sum(width_of(text) for text, _ in spans) > width:
+        if sum(measure_width(text) for text, _ in spans) > width:
             spans = self._spans([tab.short for tab in self._tabs])
-        return Line(filled(spans, width))
+        return Line(fill_spans(spans, width))
 
     def _spans(self, words: Sequence[str]) -> list[Span]:
         spans: list[Span] = [(" ", "text")]
@@ -60,7 +60,7 @@ class PaneTabs(Lines):
             if place:
                 spans.append((f" {glyph('dot')} ", "faint"))
                 used += 3
-            length = sum(width_of(text) for text, _ in parts)
+            length = sum(measure_width(text) for text, _ in parts)
             self._places.append((used, used + length, tab.name))
             spans += parts
             used += length

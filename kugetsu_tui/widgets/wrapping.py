@@ -2,22 +2,22 @@
 
 from collections.abc import Callable
 
-from ..formatting.cells import width_of
+from ..formatting.cells import measure_width
 
 Place = tuple[int, int]
 """Number of a line, and number of a row within it."""
 
 
-def rows(text: str, width: int) -> list[str]:
+def break_line(text: str, width: int) -> list[str]:
     """Break a line at a width, anywhere: a log has no words to spare."""
-    if width < 2 or width_of(text) <= width:
+    if width < 2 or measure_width(text) <= width:
         return [text]
     if text.isascii():
         return [text[start : start + width] for start in range(0, len(text), width)]
     broken: list[str] = []
     row, used = "", 0
     for character in text:
-        wide = width_of(character)
+        wide = measure_width(character)
         if used + wide > width:
             broken.append(row)
             row, used = "", 0
@@ -25,7 +25,7 @@ def rows(text: str, width: int) -> list[str]:
     return [*broken, row]
 
 
-class Wrapped:
+class WrappedLines:
     """The rows of a log of `total` lines; `line` returns one, empty where it is not at hand."""
 
     def __init__(self, line: Callable[[int], str], total: int, width: int) -> None:
@@ -35,7 +35,7 @@ class Wrapped:
 
     def rows(self, number: int) -> list[str]:
         """The rows of a line."""
-        return rows(self._line(number), self._width)
+        return break_line(self._line(number), self._width)
 
     def step(self, place: Place, by: int) -> Place:
         """Go up or down by rows, not beyond the first or the last."""
