@@ -1,4 +1,4 @@
-"""What a verb of the command line printed, to be read."""
+"""Shows the output of a command."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from .text_dialog import ScrollingLines, TextDialog
 
 
 class OutputLines(ScrollingLines):
-    """Lines as they were printed; one that is too long goes on below, a little further in."""
+    """Output lines; long ones wrap with an indent."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class OutputLines(ScrollingLines):
 
 
 class OutputDialog(TextDialog):
-    """Shows what was printed; escape leaves."""
+    """Shows output; escape closes it."""
 
     NAME = "report"
     WIDEST = 130

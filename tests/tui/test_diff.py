@@ -144,7 +144,7 @@ async def test_searching_and_filtering(console: Opener, work: Path) -> None:
         await here.press("slash", *"changed", "enter")
         await here.until(lambda: "2 lines have changed" in here.said)
         await here.press("n")
-        await here.until(lambda: here.said == "hit 2 of 2")
+        await here.until(lambda: here.said == "match 2 of 2")
         await here.press("escape", "tab", "slash", *"todo", "enter")
         await here.shows("1/2 /todo")
         await here.press("escape")

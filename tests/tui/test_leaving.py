@@ -34,7 +34,7 @@ async def asked(here: Console) -> QuitDialog:
     """Wait for agents, press `q`, and wait for the question."""
     await here.until(lambda: here.app.picture and here.app.picture.snapshot.used == 3)
     await here.press("q")
-    await here.shows("only Stop all ends any")
+    await here.shows("only Stop all stops agents")
     assert isinstance(here.app.screen, QuitDialog)
     return here.app.screen
 
