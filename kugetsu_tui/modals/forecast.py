@@ -11,7 +11,7 @@ from kugetsu_engine.domain.decisions.forecast import HORIZON, Plan
 
 from ..viewmodels import forecast as view
 from ..widgets.line_widget import Span
-from ..widgets.pane import wrap_words
+from ..widgets.wrapping import wrap_words
 from .text_dialog import ScrollingDialog, ScrollingLines
 
 MOST_SLOTS = 100

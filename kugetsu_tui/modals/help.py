@@ -16,7 +16,7 @@ from ..formatting.glyphs import adapt_text, glyph
 from ..keys import Action, Registry
 from ..terminal.type_ahead import wait_for_typed_text
 from ..widgets.line_widget import EMPTY, Line, Span, fill_spans
-from ..widgets.pane import wrap_words
+from ..widgets.wrapping import wrap_words
 from .text_dialog import ScrollingLines
 
 NAME = 12

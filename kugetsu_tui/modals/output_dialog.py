@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..formatting.cells import clean, measure_width
 from ..widgets.line_widget import Span
-from ..widgets.pane import wrap_words
+from ..widgets.wrapping import wrap_words
 from .text_dialog import ScrollingLines, TextDialog
 
 

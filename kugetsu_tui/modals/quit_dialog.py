@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kugetsu_engine.domain.text.quantities import choose_form, format_count
 
 from ..formatting.glyphs import glyph
-from ..widgets.pane import wrap_words
+from ..widgets.wrapping import wrap_words
 
 Choice = Literal["leave", "detach", "drain", "stop"]
 

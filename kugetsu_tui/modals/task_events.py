@@ -9,7 +9,7 @@ from ..formatting.cells import fit, measure_width
 from ..keys import shown_key
 from ..viewmodels.event_text import Sentence
 from ..widgets.line_widget import Span
-from ..widgets.pane import wrap_words
+from ..widgets.wrapping import wrap_words
 from .text_dialog import ScrollingLines, TextDialog
 
 

@@ -6,9 +6,9 @@ from kugetsu_engine.domain.text.quantities import format_count
 
 from ..formatting.cells import clean
 from ..viewmodels.diff import DiffText
-from .line_widget import EMPTY, Line, Span
-from .log_style import cut_spans
-from .pane import SearchablePane, mark_matches, wrap_words
+from .line_widget import EMPTY, Line, Span, cut_spans
+from .pane import SearchablePane, mark_matches
+from .wrapping import wrap_words
 
 
 class DiffView(SearchablePane):
@@ -41,12 +41,12 @@ class DiffView(SearchablePane):
 
     def move(self, by: int) -> None:
         """Scroll by lines."""
-        self._scroll_to(self._first + by)
+        self._set_top(self._first + by)
 
     def jump(self, to_end: bool) -> None:
         """Go to the start or the end."""
         self._left = 0
-        self._scroll_to(self._total if to_end else 0)
+        self._set_top(self._total if to_end else 0)
 
     def shift(self, by: int) -> None:
         """Scroll sideways by cells."""
@@ -70,7 +70,7 @@ class DiffView(SearchablePane):
         self._show_line(hunks[place])
         return f"hunk {place + 1} of {len(hunks)}"
 
-    def _scroll_to(self, first: int) -> None:
+    def _set_top(self, first: int) -> None:
         # Only hunks and files go beyond the last page; scrolling stops there.
         last = max(self._total - self.body_height, 0)
         self._first = max(min(first, max(last, self._first if first <= self._first else last)), 0)
@@ -106,7 +106,7 @@ class DiffView(SearchablePane):
 
     def show_hit(self, line: int) -> None:
         """Scroll a matching line to the middle."""
-        self._scroll_to(line - self.body_height // 2)
+        self._set_top(line - self.body_height // 2)
 
     # drawing
 
@@ -140,4 +140,3 @@ class DiffView(SearchablePane):
         if target and target in self._text.text(line).lower():
             return Line(mark_matches(spans, target), "cursor-dim")
         return Line(tuple(cut_spans(spans, width)))
-

@@ -200,3 +200,16 @@ def justify_spans(left: list[Span], right: list[Span], width: int) -> tuple[Span
     if left_width + right_width + 1 > width:
         return fill_spans(left, width)
     return (*left, (" " * (width - left_width - right_width), "text"), *right)
+
+
+def cut_spans(spans: list[Span], width: int) -> list[Span]:
+    """Cut spans to a width, with an ellipsis if text is lost."""
+    left, kept = width, list[Span]()
+    for place, (text, tone) in enumerate(spans):
+        length = measure_width(text)
+        if length > left or (length == left and any(more for more, _ in spans[place + 1 :])):
+            fitted = fit(text, left) if length > left else fit(f"{text} ", left)
+            return [*kept, (fitted, tone)]
+        kept.append((text, tone))
+        left -= length
+    return kept

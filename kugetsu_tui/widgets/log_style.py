@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from kugetsu_engine.domain.text.terminal_line import Colour
 
-from ..formatting.cells import cut_left, find_cell, fit, measure_width
+from ..formatting.cells import cut_left, find_cell, measure_width
 from ..formatting.error_lines import is_error_line
-from .line_widget import Line, Span
-from .pane import mark_matches, wrap_words
+from .line_widget import Line, Span, cut_spans
+from .pane import mark_matches
+from .wrapping import wrap_words
 
 TONES = {
     "red": "removed", "green": "good", "yellow": "warning", "blue": "info", "magenta": "magenta", "cyan": "cyan",
@@ -51,19 +52,6 @@ def draw_line(spans: list[Span], width: int, search: str = "", is_problem: bool 
     if wanted and wanted in "".join(text for text, _ in shown).lower():
         return Line(mark_matches(shown, wanted), "cursor-dim")
     return Line(tuple(shown), "cursor-dim" if is_problem else "")
-
-
-def cut_spans(spans: list[Span], width: int) -> list[Span]:
-    """Cut spans to a width, with an ellipsis if text is lost."""
-    left, kept = width, list[Span]()
-    for place, (text, tone) in enumerate(spans):
-        length = measure_width(text)
-        if length > left or (length == left and any(more for more, _ in spans[place + 1 :])):
-            fitted = fit(text, left) if length > left else fit(f"{text} ", left)
-            return [*kept, (fitted, tone)]
-        kept.append((text, tone))
-        left -= length
-    return kept
 
 
 def shift_spans(spans: list[Span], left: int) -> list[Span]:

@@ -7,7 +7,6 @@ from textual import events
 from ..formatting.cells import clean, measure_width
 from ..formatting.glyphs import glyph
 from .line_widget import Line, Lines, Span, fill_spans
-from .wrapping import break_line
 
 SHORTEST_ASIDE = 8
 """Below this width the right-hand title part is left out."""
@@ -211,19 +210,3 @@ def mark_matches(spans: Sequence[Span], wanted: str) -> tuple[Span, ...]:
             rest = rest[place + len(wanted) :]
         found.append((rest, tone))
     return tuple(found)
-
-
-def wrap_words(text: str, width: int) -> list[str]:
-    """Break text into lines at spaces, by the width it takes on the screen."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split(" "):
-        joined = f"{line} {word}" if line else word
-        if measure_width(joined) <= width:
-            line = joined
-            continue
-        if line:
-            lines.append(line)
-        *whole, line = break_line(word, width)
-        lines += whole
-    return [*lines, line] if line or not lines else lines

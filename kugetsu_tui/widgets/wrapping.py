@@ -71,3 +71,19 @@ class WrappedLines:
                 start += len(text)
             line, row = line + 1, 0
         return page[:height]
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """Break text into lines at spaces, by the width it takes on the screen."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if measure_width(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        *whole, line = break_line(word, width)
+        lines += whole
+    return [*lines, line] if line or not lines else lines

@@ -9,7 +9,7 @@ from kugetsu_tui.controllers.clipboard import about
 from kugetsu_tui.modals.confirm import Confirm
 from kugetsu_tui.modals.menu import Menu
 from kugetsu_tui.screens.task import TaskScreen
-from kugetsu_tui.widgets.pane import wrap_words
+from kugetsu_tui.widgets.wrapping import wrap_words
 
 from .conftest import Opener
 from .test_home import on_disk

@@ -133,7 +133,7 @@ async def test_hunks_files_and_lines(console: Opener, work: Path) -> None:
         await here.until(lambda: shown.view.file == 0 and shown.focused_pane is shown.files)
         await here.press("j", "enter")
         await here.until(lambda: shown.view.file == 1 and shown.focused_pane is shown.view)
-        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(MessageBar)._quiet)
+        assert "notes/todo.txt" in "".join(text for text, _ in shown.query_one(MessageBar)._default)
 
 
 async def test_searching_and_filtering(console: Opener, work: Path) -> None:
